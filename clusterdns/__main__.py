@@ -1,0 +1,5 @@
+"""`python -m clusterdns`: the same program as the console script."""
+
+from clusterdns.cli import main
+
+main()

@@ -1,0 +1,129 @@
+"""Counters, gauges and histograms as plain numbers, and the collector that shows them to a scraper.
+
+A family is made once per process in a `Registry`; its series are plain objects whose numbers are added to in place, so
+counting costs an attribute access. `prometheus_client` does the exposition. Who counts: `server` at the edge of a query,
+the sources for the API, plugins for their own. A family with no labels shows 0 from the start, one with labels shows a
+series from its first use, as CoreDNS does.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+
+class Series:
+    """One counter or gauge: add to `value`, or set it."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = 0.0
+
+
+class Histogram:
+    """One histogram: observation counts per bucket, upper bounds inclusive, the last one +Inf."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float, times: int = 1) -> None:
+        """Count `value`, `times` times over."""
+        self.counts[bisect_left(self.bounds, value)] += times
+        self.total += value * times
+
+
+S = TypeVar("S", Series, Histogram)
+
+
+class Family(Generic[S]):
+    """All series of one metric, by their label values. Made by a `Registry`."""
+
+    def __init__(self, kind: str, name: str, text: str, labels: tuple[str, ...], make: Callable[[], S]) -> None:
+        self.kind = kind
+        self.name = name
+        self.text = text
+        self.label_names = labels
+        self.series: dict[tuple[str, ...], S] = {}
+        self._make = make
+        if not labels:
+            self.series[()] = make()
+
+    def labels(self, *values: str) -> S:
+        """The series with these label values, made on first use."""
+        found = self.series.get(values)
+        if found is None:
+            if len(values) != len(self.label_names):
+                raise ValueError(f"{self.name} has labels {self.label_names}, got {values}")
+            found = self.series[values] = self._make()
+        return found
+
+    def forget(self) -> None:
+        """Drop every series, as after a reload that changes what the labels describe."""
+        self.series.clear()
+        if not self.label_names:
+            self.series[()] = self._make()
+
+
+class Registry(Collector):
+    """The metrics of one process. Asking twice for a name gives the same family."""
+
+    def __init__(self) -> None:
+        self._families: dict[str, Family[Series] | Family[Histogram]] = {}
+        self.before_scrape: list[Callable[[], None]] = []  # called before each scrape, to fold in what is counted elsewhere
+
+    def counter(self, name: str, text: str, *labels: str) -> Family[Series]:
+        """A family of counters; `name` ends in `_total`."""
+        return self._family("counter", name, text, labels, Series)
+
+    def gauge(self, name: str, text: str, *labels: str) -> Family[Series]:
+        """A family of gauges."""
+        return self._family("gauge", name, text, labels, Series)
+
+    def histogram(self, name: str, text: str, bounds: tuple[float, ...], *labels: str) -> Family[Histogram]:
+        """A family of histograms with these upper bounds (+Inf is implied)."""
+        return self._family("histogram", name, text, labels, lambda: Histogram(bounds))
+
+    def _family(self, kind: str, name: str, text: str, labels: tuple[str, ...], make: Callable[[], S]) -> Family[S]:
+        found = self._families.get(name)
+        if found is None:
+            found = self._families[name] = Family(kind, name, text, labels, make)
+        if (found.kind, found.label_names) != (kind, labels):
+            raise ValueError(f"metric {name} exists as a {found.kind} with labels {found.label_names}")
+        return found  # type: ignore[return-value]  # the kind decides the series type
+
+    def collect(self) -> Iterator[Metric]:
+        """What a scrape shows now (prometheus_client's Collector)."""
+        for fold in self.before_scrape:
+            fold()
+        for family in self._families.values():
+            yield _exposed(family)
+
+
+def _exposed(family: Family[Series] | Family[Histogram]) -> Metric:
+    names = family.label_names
+    if family.kind == "histogram":
+        shown = HistogramMetricFamily(family.name, family.text, labels=names)
+        for values, one in family.series.items():
+            assert isinstance(one, Histogram)
+            shown.add_metric(values, list(_cumulated(one)), one.total)
+        return shown
+    make = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
+    plain = make(family.name, family.text, labels=names)
+    for values, series in family.series.items():
+        assert isinstance(series, Series)
+        plain.add_metric(values, series.value)
+    return plain
+
+
+def _cumulated(histogram: Histogram) -> Iterator[tuple[str, float]]:
+    running = 0
+    for bound, count in zip((*histogram.bounds, float("inf")), histogram.counts, strict=True):
+        running += count
+        yield ("+Inf" if bound == float("inf") else format(bound, "g"), running)
