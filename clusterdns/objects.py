@@ -2,8 +2,8 @@
 
 The sources make them (`from_json` for the API's bytes, `from_data` for a manifest's tree), the index reads them, and a
 `Change` carries them from one to the other. Unknown fields are ignored and unknown enum values kept as text, so a newer
-API server does not stop the stream. What cannot be used at all raises `ObjectError`, which names the object; what can be
-used in part (one bad address among ten) is cut to the usable part, and the loss is reported as a remark.
+API server does not stop the stream. What cannot be used at all raises `ObjectError`, which names the object; what can
+be used in part (one bad address among ten) is cut to the usable part, and the loss is reported as a remark.
 
 This module is not a model of the Kubernetes API: no metadata beyond the names, nothing that is only ever displayed.
 """

@@ -1,9 +1,9 @@
 """Counters, gauges and histograms as plain numbers, and the collector that shows them to a scraper.
 
 A family is made once per process in a `Registry`; its series are plain objects whose numbers are added to in place, so
-counting costs an attribute access. `prometheus_client` does the exposition. Who counts: `server` at the edge of a query,
-the sources for the API, plugins for their own. A family with no labels shows 0 from the start, one with labels shows a
-series from its first use, as CoreDNS does.
+counting costs an attribute access. `prometheus_client` does the exposition. Who counts: `server` at the edge of a
+query, the sources for the API, plugins for their own. A family with no labels shows 0 from the start, one with labels
+shows a series from its first use, as CoreDNS does.
 """
 
 from bisect import bisect_left
@@ -76,7 +76,9 @@ class Registry(Collector):
 
     def __init__(self) -> None:
         self._families: dict[str, Family[Series] | Family[Histogram]] = {}
-        self.before_scrape: list[Callable[[], None]] = []  # called before each scrape, to fold in what is counted elsewhere
+        self.before_scrape: list[
+            Callable[[], None]
+        ] = []  # called before each scrape, to fold in what is counted elsewhere
 
     def counter(self, name: str, text: str, *labels: str) -> Family[Series]:
         """A family of counters; `name` ends in `_total`."""

@@ -1,0 +1,87 @@
+"""Compiled answers: the bytes after the ID, ready for every query that is the same but for its ID.
+
+Most answers are one fixed run of bytes. Two kinds move: addresses that turn by one from query to query, and a negative
+answer whose SOA shows the index's serial of the moment. Both are joined from slices, never encoded again.
+"""
+
+import random
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from clusterdns.wire.encode import Layout
+from clusterdns.wire.reply import Serial
+
+
+class Answer:
+    """What the hit path needs: `tail`, or when that is empty `turn()` to make it; `tally.count` to add one to."""
+
+    __slots__ = ("is_denial", "owners", "tail", "tally", "turn")
+
+    def __init__(
+        self, tail: bytes, turn: Callable[[], bytes] | None, tally: Any, owners: tuple[Hashable, ...], is_denial: bool
+    ) -> None:
+        self.tail = tail
+        self.turn = turn
+        self.tally = tally
+        self.owners = owners
+        self.is_denial = is_denial
+
+    def message(self) -> bytes:
+        """Everything after the ID, for one query."""
+        return self.turn() if self.turn is not None else self.tail
+
+
+def compile_answer(
+    layout: Layout, serial: Serial | None, tally: Any, owners: tuple[Hashable, ...], is_denial: bool
+) -> Answer:
+    """The answer that a layout makes."""
+    turn: Callable[[], bytes] | None = None
+    tail = b""
+    if len(layout.turning) > 1:
+        turn = _Rotation(layout).next
+    elif serial is not None and layout.serial_at:
+        turn = _Dated(layout, serial).now
+    else:
+        tail = layout.message()
+    return Answer(tail, turn, tally, owners, is_denial)
+
+
+class _Rotation:
+    """Addresses in a ring, written out twice so that any stretch of it is one slice."""
+
+    __slots__ = ("before", "ends", "position", "rest", "ring", "starts")
+
+    def __init__(self, layout: Layout) -> None:
+        pieces = layout.turning
+        self.before = layout.head + layout.fixed
+        self.rest = layout.rest
+        self.ring = b"".join(pieces) * 2
+        bounds = [0]
+        for piece in pieces + pieces:
+            bounds.append(bounds[-1] + len(piece))
+        self.starts = bounds[: len(pieces)]
+        self.ends = bounds[layout.window : layout.window + len(pieces)]
+        self.position = random.randrange(len(pieces))  # so that an answer compiled often does not favour one address
+
+    def next(self) -> bytes:
+        position = self.position
+        self.position = position - 1  # down to the start, then from the end again: a negative index wraps by itself
+        if self.position < -len(self.starts):
+            self.position = -1
+        return self.before + self.ring[self.starts[position] : self.ends[position]] + self.rest
+
+
+class _Dated:
+    """A message with the SOA serial of the moment."""
+
+    __slots__ = ("after", "before", "serial")
+
+    def __init__(self, layout: Layout, serial: Serial) -> None:
+        message = layout.message()
+        start = len(message) - layout.serial_at
+        self.before = message[:start]
+        self.after = message[start + 4 :]
+        self.serial = serial
+
+    def now(self) -> bytes:
+        return self.before + self.serial.wire + self.after

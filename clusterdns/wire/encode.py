@@ -1,0 +1,177 @@
+"""The only encoder: a reply's sections, laid out for one query within its size limit.
+
+`lay_out` decides what fits; a `Layout` can then be joined to a message, once or (in `answers`) many times with the
+addresses in another order. Owner names are compressed against the question alone, so each piece of a layout is valid
+wherever it stands, and the client's letter case comes back by itself.
+"""
+
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from clusterdns.wire import codes
+from clusterdns.wire.query import AA, CD, HEADER_BYTES, OPCODE_MASK, OWN_UDP_BYTES, QR, RA, RD, TC, Query
+from clusterdns.wire.query import DO as DO_FLAG
+from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
+from clusterdns.wire.reply import Reply
+
+QUESTION_POINTER = b"\xc0\x0c"
+OPT_BYTES = 11
+
+_FLAGS_COUNTS = struct.Struct(">HHHHH")
+_OPT = struct.Struct(">BHHBBHH")
+_ADDRESS_TYPES = (codes.A, codes.AAAA)
+
+
+class Layout(NamedTuple):
+    """A message in pieces: `head + fixed + any `window` neighbours of the ring `turning` + rest`, the ID left out.
+
+    `serial_at` is the offset of the SOA serial counted from the end of `rest`, or 0 where no moving serial is inside.
+    """
+
+    head: bytes
+    fixed: bytes
+    turning: list[bytes]
+    window: int
+    rest: bytes
+    serial_at: int
+
+    def message(self, start: int = 0) -> bytes:
+        """Everything after the ID, the turning records beginning with number `start`."""
+        ring = self.turning
+        if ring:
+            shown = (ring[start:] + ring[:start])[: self.window]
+            return b"".join((self.head, self.fixed, *shown, self.rest))
+        return self.head + self.fixed + self.rest
+
+
+def lay_out(query: Query, reply: Reply) -> Layout:
+    """Fit a reply to its query: whole records from the front, and TC when any had to go (RFC 1035 §4.1.1, RFC 2181 §9)."""
+    flags = QR | query.flags & (OPCODE_MASK | RD | CD) | reply.rcode & 0xF
+    if reply.is_authoritative:
+        flags |= AA
+    if reply.recursion_available:
+        flags |= RA
+    if reply.is_truncated:
+        flags |= TC
+    opt = _opt(query, reply.rcode) if query.has_edns else b""
+    space = query.size_limit - HEADER_BYTES - len(query.question) - len(opt)
+
+    answer = _pieces(query, reply, reply.answer)
+    authority = _pieces(query, reply, reply.authority) if reply.authority else []
+    additional = _pieces(query, reply, reply.additional) if reply.additional else []
+    turning: list[bytes] = []
+    if reply.rotates:
+        split = _turning_from(reply.answer)
+        answer, turning = answer[:split], answer[split:]
+
+    space, fixed = _take(answer, space)
+    window = _window(turning, space) if len(fixed) == len(answer) else 0
+    is_cut = len(fixed) < len(answer) or window < len(turning)
+    kept_authority: list[bytes] = []
+    kept_additional: list[bytes] = []
+    if not is_cut:
+        space, kept_authority = _take(authority, space - sum(map(len, turning)))
+        if len(kept_authority) == len(authority):
+            space, kept_additional = _take(additional, space)
+        is_cut = len(kept_authority) + len(kept_additional) < len(authority) + len(additional)
+    if is_cut:
+        flags |= TC
+    head = _FLAGS_COUNTS.pack(
+        flags, 1, len(fixed) + window, len(kept_authority), len(kept_additional) + (1 if opt else 0)
+    )
+    serial_at = 0
+    front, rest = b"".join(fixed), b"".join((*kept_authority, *kept_additional, opt))
+    if reply.serial is not None:
+        front, rest, serial_at = _find_serial(reply, front, rest, opt, bool(kept_authority))
+    return Layout(head + query.question, front, turning if window else [], window, rest, serial_at)
+
+
+def uncompressed_size(query: Query, reply: Reply) -> int:
+    """The bytes a reply would have without compression, truncation and OPT: what CoreDNS logs and counts."""
+    size = HEADER_BYTES + len(query.question)
+    for section in (reply.answer, reply.authority, reply.additional):
+        for record in section:
+            size += len(record.name) + len(record.body)
+    return size
+
+
+def _opt(query: Query, rcode: int) -> bytes:
+    """Our OPT: our own size, the client's DO and nothing else of the client's (RFC 6891 §6.1.1, RFC 3225 §3)."""
+    return _OPT.pack(0, codes.OPT, OWN_UDP_BYTES, rcode >> 4, 0, DO_FLAG if query.do else 0, 0)
+
+
+def _pieces(query: Query, reply: Reply, records: Sequence[Record]) -> list[bytes]:
+    name = query.name
+    serial = reply.serial
+    pieces = []
+    offsets: dict[bytes, int] | None = None
+    for owner, rtype, body in records:
+        if rtype == codes.SOA and serial is not None:
+            body = body[:-SOA_SERIAL_FROM_END] + serial.wire + body[4 - SOA_SERIAL_FROM_END :]
+        if owner == name:
+            pieces.append(QUESTION_POINTER + body)
+        else:
+            if offsets is None:
+                offsets = _question_offsets(name)
+            pieces.append(_compress(owner, offsets) + body)
+    return pieces
+
+
+def _question_offsets(name: bytes) -> dict[bytes, int]:
+    """Where in a message each ancestor of the question's name begins."""
+    offsets = {}
+    start = 0
+    while size := name[start]:
+        offsets[name[start:]] = HEADER_BYTES + start
+        start += 1 + size
+    return offsets
+
+
+def _compress(name: bytes, offsets: dict[bytes, int]) -> bytes:
+    """The name with its longest suffix that the question also has as a pointer (RFC 1035 §4.1.4)."""
+    start = 0
+    while size := name[start]:
+        offset = offsets.get(name[start:])
+        if offset is not None:
+            return name[:start] + (0xC000 | offset).to_bytes(2, "big")
+        start += 1 + size
+    return name
+
+
+def _turning_from(records: Sequence[Record]) -> int:
+    """Where the run of addresses begins that ends the section (what stands before is a CNAME chain)."""
+    start = len(records)
+    while start and records[start - 1].rtype in _ADDRESS_TYPES:
+        start -= 1
+    return start
+
+
+def _window(turning: list[bytes], space: int) -> int:
+    """How many neighbours of the ring fit wherever it starts."""
+    if not turning or sum(map(len, turning)) <= space:
+        return len(turning)
+    return max(space, 0) // max(map(len, turning))
+
+
+def _take(pieces: list[bytes], space: int) -> tuple[int, list[bytes]]:
+    """As many pieces from the front as fit, and the space that is left."""
+    total = sum(map(len, pieces))
+    if total <= space:
+        return space - total, pieces
+    for number, piece in enumerate(pieces):
+        if len(piece) > space:
+            return space, pieces[:number]
+        space -= len(piece)
+    return space, pieces
+
+
+def _find_serial(
+    reply: Reply, front: bytes, rest: bytes, opt: bytes, has_authority: bool
+) -> tuple[bytes, bytes, int]:
+    """Bring the SOA into `rest` and tell how far its serial is from the end; the SOA is the last record before the OPT."""
+    if has_authority and reply.authority[-1].rtype == codes.SOA and not reply.additional:
+        return front, rest, SOA_SERIAL_FROM_END + len(opt)
+    if front and reply.answer[-1].rtype == codes.SOA and not reply.authority and not reply.additional:
+        return b"", front + rest, SOA_SERIAL_FROM_END + len(opt)
+    return front, rest, 0

@@ -1,0 +1,149 @@
+"""Names: lower-case wire bytes, root byte included; inside the server a name has no other form.
+
+`from_text` and `to_text` cross to the form that people read; `from_address` and `to_address` to the reverse tree
+(RFC 1035 §3.5, RFC 3596 §2.5). Reading a name out of a packet is `wire.query`'s business, because only there can it be
+malformed.
+"""
+
+import ipaddress
+from collections.abc import Iterator
+
+ROOT = b"\0"
+MAX_NAME_BYTES = 255  # RFC 1035 §2.3.4
+MAX_LABEL_BYTES = 63
+IN_ADDR_ARPA = b"\x07in-addr\x04arpa\0"
+IP6_ARPA = b"\x03ip6\x04arpa\0"
+
+_PLAIN = frozenset(range(0x21, 0x7F)) - frozenset(b'."();@$\\')
+_HEX = "0123456789abcdef"
+
+
+def from_labels(*labels: bytes) -> bytes:
+    """The absolute name of these labels, lower-cased. Raises ValueError where a length is out of bounds."""
+    for label in labels:
+        if not 0 < len(label) <= MAX_LABEL_BYTES:
+            raise ValueError(f"label of {len(label)} bytes, must be 1 to {MAX_LABEL_BYTES}")
+    name = b"".join([bytes((len(label),)) + label.lower() for label in labels]) + ROOT
+    if len(name) > MAX_NAME_BYTES:
+        raise ValueError(f"name of {len(name)} bytes, must be at most {MAX_NAME_BYTES}")
+    return name
+
+
+def from_text(text: str) -> bytes:
+    """A name from its text, absolute whether or not it ends in a dot; `\\.` and `\\DDD` escape (RFC 1035 §5.1)."""
+    if text in ("", "."):
+        return ROOT
+    labels = [bytearray()]
+    raw = text.encode()
+    position = 0
+    while position < len(raw):
+        byte = raw[position]
+        position += 1
+        if byte == 0x5C:
+            digits = raw[position : position + 3]
+            if len(digits) == 3 and digits.isdigit():
+                if int(digits) > 255:
+                    raise ValueError(f"escape \\{digits.decode()} is more than a byte")
+                labels[-1].append(int(digits))
+                position += 3
+            elif position < len(raw):
+                labels[-1].append(raw[position])
+                position += 1
+            else:
+                raise ValueError("name ends in a backslash")
+        elif byte == 0x2E:
+            labels.append(bytearray())
+        else:
+            labels[-1].append(byte)
+    if not labels[-1]:
+        labels.pop()
+    return from_labels(*map(bytes, labels))
+
+
+def to_text(name: bytes) -> str:
+    """The absolute text of a name, with a trailing dot, special bytes escaped."""
+    return "".join(label_text(label) + "." for label in labels(name)) or "."
+
+
+def label_text(label: bytes) -> str:
+    """One label as text, special bytes escaped (RFC 1035 §5.1)."""
+    if _PLAIN.issuperset(label):
+        return label.decode("ascii")
+    return "".join(chr(b) if b in _PLAIN else f"\\{chr(b)}" if 0x21 <= b < 0x7F else f"\\{b:03}" for b in label)
+
+
+def labels(name: bytes) -> list[bytes]:
+    """The labels of a name, leftmost first, without the root."""
+    found = []
+    start = 0
+    while size := name[start]:
+        found.append(name[start + 1 : start + 1 + size])
+        start += 1 + size
+    return found
+
+
+def suffixes(name: bytes) -> Iterator[bytes]:
+    """The name itself, then each of its ancestors up to and with the root."""
+    start = 0
+    while size := name[start]:
+        yield name[start:]
+        start += 1 + size
+    yield ROOT
+
+
+def parent(name: bytes) -> bytes:
+    """The name without its leftmost label; the root has no parent and raises ValueError."""
+    if name == ROOT:
+        raise ValueError("the root has no parent")
+    return name[1 + name[0] :]
+
+
+def is_under(name: bytes, zone: bytes) -> bool:
+    """Whether the name is the zone or below it, label by label."""
+    if not name.endswith(zone):
+        return False
+    start = 0
+    stop = len(name) - len(zone)
+    while start < stop:
+        start += 1 + name[start]
+    return start == stop
+
+
+def longest_match(name: bytes, zones: frozenset[bytes] | dict[bytes, object]) -> bytes | None:
+    """The longest of the zones that is the name or an ancestor of it."""
+    start = 0
+    while True:
+        suffix = name[start:]
+        if suffix in zones:
+            return suffix
+        size = name[start]
+        if not size:
+            return None
+        start += 1 + size
+
+
+def from_address(address: bytes) -> bytes:
+    """The reverse name of a packed IPv4 or IPv6 address."""
+    if len(address) == 4:
+        return b"".join([b"%c%d" % (len(str(b)), b) for b in reversed(address)]) + IN_ADDR_ARPA
+    nibbles = address.hex()[::-1]
+    return "".join(["\x01" + nibble for nibble in nibbles]).encode() + IP6_ARPA
+
+
+def to_address(name: bytes) -> bytes | None:
+    """The packed address that a full reverse name stands for; None for every other name."""
+    parts = labels(name)
+    if name.endswith(IN_ADDR_ARPA) and len(parts) == 6 and is_under(name, IN_ADDR_ARPA):
+        return _packed(b".".join(parts[3::-1]))
+    if name.endswith(IP6_ARPA) and len(parts) == 34 and is_under(name, IP6_ARPA):
+        nibbles = b"".join(parts[31::-1])
+        if len(nibbles) == 32 and all(chr(b) in _HEX for b in nibbles):
+            return bytes.fromhex(nibbles.decode())
+    return None
+
+
+def _packed(text: bytes) -> bytes | None:
+    try:
+        return ipaddress.IPv4Address(text.decode("ascii")).packed
+    except ValueError:
+        return None

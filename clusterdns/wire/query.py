@@ -1,0 +1,182 @@
+"""The first look at a packet: which are dropped, which are refused from their header alone, and the query in the rest.
+
+The checks run cheapest first. `read` gives a `Query`, or the finished refusal for a packet that is a query but cannot
+be read, or None for one that deserves silence. What is asked, and whether there is an answer, is decided further
+down.
+"""
+
+import struct
+from typing import Any
+
+from clusterdns.wire import codes
+from clusterdns.wire.name import MAX_NAME_BYTES
+
+HEADER_BYTES = 12
+OWN_UDP_BYTES = 1232  # what we advertise and the most we send over UDP: no fragments on any path (DNS flag day 2020)
+CLASSIC_UDP_BYTES = (
+    512  # RFC 1035 §2.3.4: the limit of a client without EDNS, and the least of one with it (RFC 6891 §6.2.3)
+)
+MAX_STREAM_BYTES = 65535
+
+QR, AA, TC, RD, RA, AD, CD = 0x8000, 0x0400, 0x0200, 0x0100, 0x0080, 0x0020, 0x0010
+OPCODE_MASK = 0x7800
+DO = 0x8000
+
+_HEADER = struct.Struct(">HHHHHH")
+_OPT_FIXED = struct.Struct(">HHBBHH")  # type, UDP size, extended rcode, version, flags, length (RFC 6891 §6.1.2)
+_RECORD_FIXED = struct.Struct(">HHIH")
+
+
+class Query:
+    """One question of one client, with the transport and EDNS facts that shape its answer.
+
+    `name` is lower-case, `question` the bytes as received (name, type, class), so that the client's letter case
+    returns.
+    """
+
+    __slots__ = (
+        "cd", "client", "do", "flags", "has_edns", "id", "is_canonical", "local", "lookup", "name", "options", "packet",
+        "qclass", "qtype", "question", "rd", "transport", "udp_bytes", "version",
+    )  # fmt: skip
+
+    packet: bytes
+    id: bytes
+    flags: int
+    question: bytes
+    name: bytes
+    qtype: int
+    qclass: int
+    has_edns: bool
+    udp_bytes: int  # the client's advertised size, as sent
+    version: int
+    do: bool
+    options: bytes
+    is_canonical: bool  # lower-case, no EDNS options, nothing after the end: worth keeping an answer for
+    transport: str  # "udp" or "tcp"
+    client: Any  # the socket address of the client: (host, port, …)
+    local: Any  # the socket address asked
+    lookup: Any  # see plugins.handler.Lookup: asks another name through the same listener
+
+    @property
+    def size_limit(self) -> int:
+        """The most bytes that a reply may have."""
+        if self.transport != "udp":
+            return MAX_STREAM_BYTES
+        return min(max(self.udp_bytes, CLASSIC_UDP_BYTES), OWN_UDP_BYTES)
+
+
+class Malformed(ValueError):
+    """The body of a message breaks the format."""
+
+
+def read(packet: bytes) -> Query | bytes | None:
+    """A packet's query; or the whole refusal to send back; or None: say nothing (RFC 1035 §4.1, RFC 8906 §3, RFC
+    9619)."""
+    size = len(packet)
+    if size < HEADER_BYTES:
+        return None
+    _, flags, questions, answers, authorities, additionals = _HEADER.unpack_from(packet)
+    if flags & QR:
+        return None
+    if flags & OPCODE_MASK:
+        return _refusal(packet, flags, codes.NOTIMP)
+    if questions != 1 or answers > 1 or authorities > 1 or additionals > 2:
+        return _refusal(packet, flags, codes.FORMERR)
+    try:
+        end = _name_end(packet, HEADER_BYTES, size) + 4
+        if end > size:
+            raise Malformed("question cut short")
+    except Malformed:
+        return _refusal(packet, flags, codes.FORMERR)
+    query = Query()
+    query.packet = packet
+    query.id = packet[:2]
+    query.flags = flags
+    question = query.question = packet[12:end]
+    raw_name = question[:-4]
+    # a length byte is at most 63, below every capital letter, so lowering the whole name leaves it as it is
+    name = query.name = raw_name.lower()
+    query.qtype = (question[-4] << 8) | question[-3]
+    query.qclass = (question[-2] << 8) | question[-1]
+    query.has_edns = query.do = False
+    query.udp_bytes = query.version = 0
+    query.options = b""
+    query.is_canonical = name == raw_name and end == size
+    if answers or authorities or additionals:
+        try:
+            _read_records(query, packet, end, answers + authorities, additionals)
+        except (Malformed, struct.error):
+            return _refusal(packet, flags, codes.FORMERR, question)
+    return query
+
+
+def _read_records(query: Query, packet: bytes, start: int, others: int, additionals: int) -> None:
+    """Walk what follows the question; only an OPT of the additional section means anything to us."""
+    size = len(packet)
+    for number in range(others + additionals):
+        owner_end = _name_end(packet, start, size, pointers=True)
+        rtype, _, _, length = _RECORD_FIXED.unpack_from(packet, owner_end)
+        rdata = owner_end + 10
+        end = rdata + length
+        if end > size:
+            raise Malformed("record cut short")
+        if rtype == codes.OPT:
+            if number < others or query.has_edns or owner_end != start + 1:
+                raise Malformed("an OPT stands once, in the additional section, at the root")  # RFC 6891 §6.1.1
+            _, query.udp_bytes, _, query.version, flags, _ = _OPT_FIXED.unpack_from(packet, owner_end)
+            query.has_edns = True
+            query.do = bool(flags & DO)
+            query.options = packet[rdata:end]
+            _check_options(query.options)
+        start = end
+    query.is_canonical = (
+        query.name == query.question[:-4] and start == size and query.has_edns and not query.options and additionals
+        == 1 and not others
+    )  # fmt: skip
+
+
+def _check_options(options: bytes) -> None:
+    start = 0
+    while start < len(options):
+        if start + 4 > len(options):
+            raise Malformed("EDNS option cut short")
+        start += 4 + int.from_bytes(options[start + 2 : start + 4], "big")
+    if start != len(options):
+        raise Malformed("EDNS option cut short")
+
+
+def _name_end(packet: bytes, start: int, size: int, *, pointers: bool = False) -> int:
+    """Where the name that starts here ends.
+
+    A question has no earlier name to point at, so pointers are refused there; elsewhere each must point further back
+    than the last (RFC 1035 §4.1.4), which makes a loop impossible.
+    """
+    position = fence = start
+    name_bytes = end = 0
+    while position < size:
+        length = packet[position]
+        if not length:
+            if name_bytes >= MAX_NAME_BYTES:
+                raise Malformed("name longer than 255 bytes")
+            return end or position + 1
+        if length <= 63:
+            position += 1 + length
+            name_bytes += 1 + length
+        elif pointers and length >= 0xC0 and position + 1 < size:
+            end = end or position + 2
+            position = (length & 0x3F) << 8 | packet[position + 1]
+            if not HEADER_BYTES <= position < fence:
+                raise Malformed("compression pointer that does not point back")
+            fence = position
+        else:
+            raise Malformed("no label starts with this byte")
+    raise Malformed("name cut short")
+
+
+def _refusal(packet: bytes, flags: int, rcode: int, question: bytes = b"") -> bytes:
+    """A reply of header and perhaps question: opcode, RD and CD as asked, nothing else (RFC 8906 §3.1)."""
+    return (
+        packet[:2]
+        + _HEADER.pack(0, QR | flags & (OPCODE_MASK | RD | CD) | rcode, 1 if question else 0, 0, 0, 0)[2:]
+        + question
+    )

@@ -1,0 +1,88 @@
+"""One resource record, and a constructor for each type that the server makes itself.
+
+A record's `body` is already wire: type, class, TTL, RDLENGTH and RDATA with no compression pointer in it, so that the
+same record fits under every question. Names inside RDATA stay whole: RFC 2782 and RFC 3597 §4 forbid compressing most
+of them.
+"""
+
+import struct
+from typing import NamedTuple
+
+from clusterdns.wire import codes
+
+MAX_STRING_BYTES = 255  # RFC 1035 §3.3, one character-string
+SOA_SERIAL_FROM_END = 20  # the five 32-bit numbers that end every SOA, the serial first (RFC 1035 §3.3.13)
+
+_FIXED = struct.Struct(">HHIH")
+_SRV = struct.Struct(">HHH")
+_SOA = struct.Struct(">IIIII")
+
+
+class Record(NamedTuple):
+    """A resource record of class IN: owner name, type, and everything that follows the owner on the wire."""
+
+    name: bytes
+    rtype: int
+    body: bytes
+
+    @property
+    def ttl(self) -> int:
+        """The TTL in seconds."""
+        return int.from_bytes(self.body[4:8], "big")
+
+    @property
+    def rdata(self) -> bytes:
+        """The RDATA."""
+        return self.body[10:]
+
+
+def record(name: bytes, rtype: int, ttl: int, rdata: bytes) -> Record:
+    """A record of any type from its RDATA; TTL in seconds."""
+    return Record(name, rtype, _FIXED.pack(rtype, codes.IN, ttl, len(rdata)) + rdata)
+
+
+def address(name: bytes, ttl: int, packed: bytes) -> Record:
+    """An A or AAAA record, by the length of the packed address (RFC 1035 §3.4.1, RFC 3596 §2.2)."""
+    return record(name, codes.A if len(packed) == 4 else codes.AAAA, ttl, packed)
+
+
+def srv(name: bytes, ttl: int, weight: int, port: int, target: bytes) -> Record:
+    """An SRV record of priority 0 (RFC 2782)."""
+    return record(name, codes.SRV, ttl, _SRV.pack(0, weight, port) + target)
+
+
+def ptr(name: bytes, ttl: int, target: bytes) -> Record:
+    """A PTR record (RFC 1035 §3.3.12)."""
+    return record(name, codes.PTR, ttl, target)
+
+
+def cname(name: bytes, ttl: int, target: bytes) -> Record:
+    """A CNAME record (RFC 1035 §3.3.1)."""
+    return record(name, codes.CNAME, ttl, target)
+
+
+def ns(name: bytes, ttl: int, target: bytes) -> Record:
+    """An NS record (RFC 1035 §3.3.11)."""
+    return record(name, codes.NS, ttl, target)
+
+
+def txt(name: bytes, ttl: int, text: str) -> Record:
+    """A TXT record of one string of at most 255 bytes (RFC 1035 §3.3.14)."""
+    return record(name, codes.TXT, ttl, _string(text))
+
+
+def hinfo(name: bytes, ttl: int, cpu: str, system: str) -> Record:
+    """An HINFO record (RFC 1035 §3.3.2), as RFC 8482 §4.2 uses it against ANY."""
+    return record(name, codes.HINFO, ttl, _string(cpu) + _string(system))
+
+
+def soa(name: bytes, ttl: int, mname: bytes, rname: bytes, serial: int, minimum: int) -> Record:
+    """An SOA record with CoreDNS's timers: refresh 7200, retry 1800, expire 86400 seconds (RFC 1035 §3.3.13)."""
+    return record(name, codes.SOA, ttl, mname + rname + _SOA.pack(serial, 7200, 1800, 86400, minimum))
+
+
+def _string(text: str) -> bytes:
+    raw = text.encode()
+    if len(raw) > MAX_STRING_BYTES:
+        raise ValueError(f"string of {len(raw)} bytes, must be at most {MAX_STRING_BYTES}")
+    return bytes((len(raw),)) + raw
