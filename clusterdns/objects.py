@@ -8,8 +8,8 @@ be used in part (one bad address among ten) is cut to the usable part, and the l
 This module is not a model of the Kubernetes API: no metadata beyond the names, nothing that is only ever displayed.
 """
 
-import ipaddress
 from collections.abc import Callable
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Any, NamedTuple
 
 import msgspec
@@ -293,10 +293,23 @@ def _addresses(texts: list[str] | tuple[str, ...], what: str, remarks: list[str]
     found: dict[str, None] = {}
     for text in texts:
         try:
-            found[str(ipaddress.ip_address(text))] = None
-        except ValueError:
+            found[canonical(text)] = None
+        except (OSError, ValueError):
             remarks.append(f"{what} {text[:64]!r} is not an IP address, left out")
     return tuple(found)
+
+
+def canonical(address_text: str) -> str:
+    """The one spelling of an IP address that this server uses. Raises OSError or ValueError where it is none."""
+    if ":" not in address_text:
+        inet_pton(AF_INET, address_text)
+        return address_text
+    return inet_ntop(AF_INET6, inet_pton(AF_INET6, address_text))
+
+
+def packed(address_text: str) -> bytes:
+    """The 4 or 16 bytes of an address of an object."""
+    return inet_pton(AF_INET6 if ":" in address_text else AF_INET, address_text)
 
 
 def _ports(raw_ports: list[_RawPort] | None, remarks: list[str]) -> tuple[Port, ...]:

@@ -46,7 +46,8 @@ class Layout(NamedTuple):
 
 
 def lay_out(query: Query, reply: Reply) -> Layout:
-    """Fit a reply to its query: whole records from the front, and TC when any had to go (RFC 1035 §4.1.1, RFC 2181 §9)."""
+    """Fit a reply to its query: whole records from the front, and TC when any had to go (RFC 1035 §4.1.1, RFC 2181
+    §9)."""
     flags = QR | query.flags & (OPCODE_MASK | RD | CD) | reply.rcode & 0xF
     if reply.is_authoritative:
         flags |= AA
@@ -166,10 +167,9 @@ def _take(pieces: list[bytes], space: int) -> tuple[int, list[bytes]]:
     return space, pieces
 
 
-def _find_serial(
-    reply: Reply, front: bytes, rest: bytes, opt: bytes, has_authority: bool
-) -> tuple[bytes, bytes, int]:
-    """Bring the SOA into `rest` and tell how far its serial is from the end; the SOA is the last record before the OPT."""
+def _find_serial(reply: Reply, front: bytes, rest: bytes, opt: bytes, has_authority: bool) -> tuple[bytes, bytes, int]:
+    """Bring the SOA into `rest` and tell how far its serial is from the end; the SOA is the last record before the
+    OPT."""
     if has_authority and reply.authority[-1].rtype == codes.SOA and not reply.additional:
         return front, rest, SOA_SERIAL_FROM_END + len(opt)
     if front and reply.answer[-1].rtype == codes.SOA and not reply.authority and not reply.additional:

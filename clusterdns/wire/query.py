@@ -35,8 +35,8 @@ class Query:
     """
 
     __slots__ = (
-        "cd", "client", "do", "flags", "has_edns", "id", "is_canonical", "local", "lookup", "name", "options", "packet",
-        "qclass", "qtype", "question", "rd", "transport", "udp_bytes", "version",
+        "client", "depth", "do", "flags", "has_edns", "id", "is_canonical", "lookup", "name", "options", "packet",
+        "qclass", "qtype", "question", "transport", "udp_bytes", "version",
     )  # fmt: skip
 
     packet: bytes
@@ -54,8 +54,8 @@ class Query:
     is_canonical: bool  # lower-case, no EDNS options, nothing after the end: worth keeping an answer for
     transport: str  # "udp" or "tcp"
     client: Any  # the socket address of the client: (host, port, …)
-    local: Any  # the socket address asked
     lookup: Any  # see plugins.handler.Lookup: asks another name through the same listener
+    depth: int  # how many lookups led to this one; 0 for what a client asked
 
     @property
     def size_limit(self) -> int:
@@ -101,6 +101,7 @@ def read(packet: bytes) -> Query | bytes | None:
     query.has_edns = query.do = False
     query.udp_bytes = query.version = 0
     query.options = b""
+    query.depth = 0
     query.is_canonical = name == raw_name and end == size
     if answers or authorities or additionals:
         try:

@@ -31,7 +31,7 @@ class Reply:
     """
 
     __slots__ = (
-        "additional", "answer", "authority", "error", "is_authoritative", "is_truncated", "owners", "rcode",
+        "additional", "answer", "authority", "error", "is_authoritative", "is_truncated", "is_unhandled", "owners", "rcode",
         "recursion_available", "reusable", "rotates", "serial",
     )  # fmt: skip
 
@@ -60,6 +60,7 @@ class Reply:
         self.rotates = False  # set by loadbalance: successive queries see the addresses in rotated order
         self.serial = serial  # of the SOA in this reply, when that is the index's own
         self.error = error
+        self.is_unhandled = False  # nobody here is responsible for the name: no zone, or the end of a chain
 
     @property
     def is_denial(self) -> bool:
@@ -67,6 +68,8 @@ class Reply:
         return not self.answer
 
 
-def failure(rcode: int, error: str = "") -> Reply:
+def failure(rcode: int, error: str = "", *, is_unhandled: bool = False) -> Reply:
     """An empty, unauthoritative reply: what the server says of itself (REFUSED, SERVFAIL, …)."""
-    return Reply(rcode, is_authoritative=False, error=error)
+    reply = Reply(rcode, is_authoritative=False, error=error)
+    reply.is_unhandled = is_unhandled
+    return reply

@@ -1,0 +1,147 @@
+"""The index: what exists in the cluster, as of the last change, and what each change touched.
+
+A source hands changes to `apply`, in any order of kinds; handlers read through `index.zone`. After each change the
+owners it touched go to the callback given at construction (which makes the answer tables forget); the index does not
+know them. An owner is `(namespace,)`, `(namespace, service)` or a packed address.
+"""
+
+import time
+from collections.abc import Callable, Hashable
+
+from clusterdns.index.reverse import ReverseMap
+from clusterdns.index.service import Member, ServiceNode, label_of, members_of
+from clusterdns.objects import Change, EndpointSlice, Namespace, Pod, Service, packed
+from clusterdns.wire.reply import Serial
+
+Owners = set[Hashable]
+
+
+class Index:
+    """Joined state of Services, EndpointSlices, Namespaces and Pods. One writer: the source of one kubernetes block."""
+
+    def __init__(
+        self,
+        forget: Callable[[Owners], None],
+        *,
+        namespaces: frozenset[str] = frozenset(),
+        use_pod_names: bool = False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.serial = Serial()
+        self.synced = False
+        self.reverse = ReverseMap()
+        self._forget = forget
+        self._only = frozenset(map(label_of, namespaces))
+        self._use_pod_names = use_pod_names
+        self._clock = clock
+        self._namespaces: set[bytes] = set()
+        self._services: dict[tuple[bytes, bytes], ServiceNode] = {}
+        self._pods: dict[tuple[bytes, bytes], frozenset[tuple[str, str]]] = {}  # (namespace, address) → pods with it
+
+    # Reading
+
+    def exposes(self, namespace: bytes) -> bool:
+        """Whether the namespace exists and is not kept out by the `namespaces` option."""
+        return namespace in self._namespaces and (not self._only or namespace in self._only)
+
+    def service(self, namespace: bytes, name: bytes) -> ServiceNode | None:
+        """The Service of this name, joined with its slices; None while no Service object is known."""
+        node = self._services.get((namespace, name))
+        return node if node is not None and node.service is not None else None
+
+    def has_pod(self, namespace: bytes, address: bytes) -> bool:
+        """Whether a known Pod of the namespace has this packed address."""
+        return (namespace, address) in self._pods
+
+    # Writing
+
+    def apply(self, change: Change) -> None:
+        """Take one change and tell who depends on what it touched."""
+        old, new = change
+        touched: Owners = set()
+        match new if new is not None else old:
+            case Service():
+                self._apply_service(old, new, touched)  # type: ignore[arg-type]  # both sides are of one kind
+            case EndpointSlice():
+                self._apply_slice(old, new, touched)  # type: ignore[arg-type]
+            case Namespace(name=name):
+                self._apply_namespace(label_of(name), new is not None, touched)
+            case Pod():
+                self._apply_pod(old, new, touched)  # type: ignore[arg-type]
+        if touched:
+            self._forget(touched)
+
+    def _apply_namespace(self, label: bytes, exists: bool, touched: Owners) -> None:
+        if exists:
+            self._namespaces.add(label)
+        else:
+            self._namespaces.discard(label)
+        touched.add((label,))
+
+    def _apply_service(self, old: Service | None, new: Service | None, touched: Owners) -> None:
+        for service in (old, new):
+            if service is None:
+                continue
+            key = (label_of(service.namespace), label_of(service.name))
+            node = self._node(key)
+            for text in node.service.cluster_ips if node.service is not None else ():
+                self.reverse.remove_service(packed(text), key)
+                touched.add(packed(text))
+            node.set_service(new if service is new else None)
+            for text in service.cluster_ips if service is new else ():
+                self.reverse.add_service(packed(text), key)
+                touched.add(packed(text))
+            touched.add(key)
+            self._tidy(node)
+        self._bump()
+
+    def _apply_slice(self, old: EndpointSlice | None, new: EndpointSlice | None, touched: Owners) -> None:
+        """An update may move a slice to another Service; a slice without a Service's name belongs to nobody."""
+        if old is not None and old.service and (new is None or new.service != old.service):
+            self._set_slice(old, None, touched)
+        if new is not None and new.service:
+            self._set_slice(new, members_of(new, use_pod_names=self._use_pod_names), touched)
+        self._bump()
+
+    def _set_slice(self, obj: EndpointSlice, members: tuple[Member, ...] | None, touched: Owners) -> None:
+        node = self._node((label_of(obj.namespace), label_of(obj.service)))
+        gone, come = node.set_slice(obj.name, members)
+        for member in gone:
+            self.reverse.remove_member(member)
+            touched.add(member.address)
+        for member in come:
+            self.reverse.add_member(member)
+            touched.add(member.address)
+        touched.add((node.namespace, node.name))
+        self._tidy(node)
+
+    def _apply_pod(self, old: Pod | None, new: Pod | None, touched: Owners) -> None:
+        if new is not None and new.terminating and old is not None:
+            return  # the state before termination stays until the Pod is deleted
+        for pod, is_present in ((old, False), (new, True)):
+            if pod is None:
+                continue
+            namespace = label_of(pod.namespace)
+            for text in pod.ips:
+                key = (namespace, packed(text))
+                others = self._pods.get(key, frozenset()) - {(pod.namespace, pod.name)}
+                now = others | {(pod.namespace, pod.name)} if is_present else others
+                if now:
+                    self._pods[key] = now
+                else:
+                    self._pods.pop(key, None)
+                touched.add(key[1])
+        self._bump()
+
+    def _node(self, key: tuple[bytes, bytes]) -> ServiceNode:
+        node = self._services.get(key)
+        if node is None:
+            node = self._services[key] = ServiceNode(*key)
+        return node
+
+    def _tidy(self, node: ServiceNode) -> None:
+        if node.is_empty:
+            self._services.pop((node.namespace, node.name), None)
+
+    def _bump(self) -> None:
+        self.serial.set(int(self._clock()))

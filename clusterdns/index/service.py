@@ -1,0 +1,133 @@
+"""One Service joined with its EndpointSlices: who is behind it, under which names.
+
+Slices come and go one by one and an endpoint may move between two of them, so every slice's contribution is kept apart
+and an endpoint is gone only when no slice names it any more. An endpoint's name is a dict hit; what concerns the whole
+Service is put together when first asked for and kept until something changes.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from clusterdns.objects import MAX_LABEL_BYTES, Endpoint, EndpointSlice, Port, Service, packed
+
+NO_PORTS = (Port("", -1, ""),)  # an object without ports still has addresses, only no SRV
+
+
+class Member(NamedTuple):
+    """One address of one endpoint of one slice, under the label that names it."""
+
+    label: bytes
+    address: bytes  # packed
+    ports: tuple[Port, ...]
+    slice_name: str
+    namespace: bytes
+    service: bytes
+    has_hostname: bool
+
+
+class ServiceNode:
+    """The state of one (namespace, service) name. Written by the index, which is told of the members that come and
+    go."""
+
+    __slots__ = ("_by_label", "_members", "_views", "name", "namespace", "service")
+
+    def __init__(self, namespace: bytes, name: bytes) -> None:
+        self.namespace = namespace
+        self.name = name
+        self.service: Service | None = None
+        self._members: dict[str, tuple[Member, ...]] = {}  # by slice name
+        self._by_label: dict[bytes, tuple[Member, ...]] = {}
+        self._views: dict[object, object] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is known of this name any more."""
+        return self.service is None and not self._members
+
+    @property
+    def has_members(self) -> bool:
+        """Whether any endpoint is ready."""
+        return any(self._members.values())
+
+    def set_service(self, service: Service | None) -> None:
+        """Take the Service object, or its removal."""
+        self.service = service
+        self._views.clear()
+
+    def set_slice(self, slice_name: str, members: tuple[Member, ...] | None) -> tuple[set[Member], set[Member]]:
+        """Take what a slice contributes now (None: the slice is gone); gives the members gone and come."""
+        before = set(self._members.get(slice_name, ()))
+        after = set(members or ())
+        if members is None:
+            self._members.pop(slice_name, None)
+        else:
+            self._members[slice_name] = members
+        gone, come = before - after, after - before
+        for member in gone:
+            left = tuple(one for one in self._by_label[member.label] if one != member)
+            if left:
+                self._by_label[member.label] = left
+            else:
+                del self._by_label[member.label]
+        for member in come:
+            self._by_label[member.label] = (*self._by_label.get(member.label, ()), member)
+        self._views.clear()
+        return gone, come
+
+    def endpoint(self, label: bytes) -> tuple[Member, ...]:
+        """The members under this label; empty when there is no such endpoint."""
+        return self._by_label.get(label, ())
+
+    def members(self) -> Iterator[Member]:
+        """Every member, in the order of slice names and, within a slice, of its object."""
+        for slice_name in sorted(self._members):
+            yield from self._members[slice_name]
+
+    def addresses(self, size: int, port: bytes = b"", protocol: bytes = b"") -> tuple[bytes, ...]:
+        """The distinct packed addresses of this size (4 or 16) behind the matching ports."""
+        key = (size, port, protocol)
+        found = self._views.get(key)
+        if found is None:
+            members = self.members()
+            if port or protocol:
+                members = (one for one in members if any(matches(p, port, protocol) for p in one.ports))
+            found = self._views[key] = tuple(dict.fromkeys(m.address for m in members if len(m.address) == size))
+        return found  # type: ignore[return-value]  # views under these keys are tuples of bytes
+
+
+def matches(port: Port, name: bytes, protocol: bytes) -> bool:
+    """Whether a port answers to these labels; an empty label matches every port, an unnamed port no label."""
+    return (not name or port.name.encode().lower() == name) and (
+        not protocol or port.protocol.encode().lower() == protocol
+    )
+
+
+def members_of(obj: EndpointSlice, *, use_pod_names: bool) -> tuple[Member, ...]:
+    """What a slice contributes to its Service."""
+    namespace, service = label_of(obj.namespace), label_of(obj.service)
+    ports = obj.ports or NO_PORTS
+    found = []
+    for endpoint in obj.endpoints:
+        hostname = _own_label(endpoint, use_pod_names)
+        for text in endpoint.addresses:
+            label = hostname or dashed(text)
+            found.append(Member(label, packed(text), ports, obj.name, namespace, service, bool(endpoint.hostname)))
+    return tuple(found)
+
+
+def label_of(text: str) -> bytes:
+    """A name of an object as a label."""
+    return text.encode().lower()
+
+
+def dashed(address_text: str) -> bytes:
+    """The label of an endpoint that has no name of its own: its address with dashes (`fd00::` → `fd00--0`)."""
+    label = address_text.replace(".", "-").replace(":", "-").encode()
+    return label + b"0" if label.endswith(b"-") else label
+
+
+def _own_label(endpoint: Endpoint, use_pod_names: bool) -> bytes:
+    label = label_of(endpoint.hostname)
+    if not label and use_pod_names:
+        label = label_of(endpoint.target_name)
+    return label if 0 < len(label) <= MAX_LABEL_BYTES else b""

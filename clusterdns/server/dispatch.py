@@ -1,0 +1,167 @@
+"""The spine of a question: what every listener does with a packet that its answer table does not know.
+
+Read the packet, find the route, run the chain, encode, keep the answer if it may be kept, count. Here is also the one
+net under all handlers: whatever fails while one query is answered is logged with the question, counted and answered
+SERVFAIL. Sockets are the listeners' business; what an answer says is the handlers'.
+"""
+
+import logging
+import random
+from collections.abc import Coroutine, Generator
+from time import perf_counter
+from types import coroutine
+from typing import Any
+
+from clusterdns.answers.compiled import compile_answer
+from clusterdns.answers.table import AnswerTable
+from clusterdns.server.routes import Route, Routes
+from clusterdns.telemetry.metrics import Registry, Series
+from clusterdns.telemetry.queries import DROPPED, Outcome, Pace, QueryCounters, Tally
+from clusterdns.wire import codes, encode
+from clusterdns.wire.name import to_text
+from clusterdns.wire.query import Query, read
+from clusterdns.wire.reply import Reply, failure
+
+MAX_LOOKUP_DEPTH = 8  # a chain of aliases longer than this is cut
+
+log = logging.getLogger("clusterdns")
+
+
+class Listener:
+    """What dispatch knows of a listening socket: the facts that all its queries share, and its answers."""
+
+    __slots__ = ("answers", "family", "pace", "transport")
+
+    def __init__(self, transport: str, family: str, answers: AnswerTable, pace: Pace) -> None:
+        self.transport = transport  # "udp" or "tcp"
+        self.family = family  # "1" for IPv4, "2" for IPv6, as in the metrics
+        self.answers = answers
+        self.pace = pace
+
+
+class Dispatch:
+    """Answers the queries of one listen address."""
+
+    def __init__(self, routes: Routes, counters: QueryCounters, panics: Series) -> None:
+        self.routes = routes
+        self._counters = counters
+        self._panics = panics
+        # for blocks without `prometheus`: counted like all others, in a registry that nobody scrapes
+        self._uncounted = QueryCounters(Registry(), "").tally(Outcome("", "", "", "", "", False, 0, 0))
+
+    def miss(self, packet: bytes, client: Any, listener: Listener) -> bytes | Coroutine[Any, Any, bytes] | None:
+        """The message to send back; or, where a handler has to wait, a coroutine that gives it; None: say nothing."""
+        query = read(packet)
+        if query is None or isinstance(query, bytes):
+            return query
+        started = perf_counter()
+        query.transport = listener.transport
+        query.client = client
+        query.lookup = self.lookup
+        route = self.routes.find(query.name, query.qtype)
+        refusal = _refusal(query, route)
+        if refusal is not None:
+            return self._finish(query, refusal, None, listener, started, may_keep=False)
+        assert route is not None
+        handling = self._handle(query, route)
+        try:
+            waiting = handling.send(None)
+        except StopIteration as done:
+            return self._finish(query, done.value, route, listener, started, may_keep=True)
+        return self._finish_later(query, _resumed(handling, waiting), route, listener, started)
+
+    async def lookup(self, query: Query, name: bytes, qtype: int) -> Reply:
+        """Ask another name for a handler, from zone selection on (see plugins.handler.Lookup)."""
+        if query.depth >= MAX_LOOKUP_DEPTH:
+            return failure(codes.SERVFAIL, f"more than {MAX_LOOKUP_DEPTH} aliases lead to {to_text(name)}")
+        asked = Query()
+        for fact in ("client", "do", "flags", "has_edns", "id", "lookup", "options", "packet", "transport", "version"):
+            setattr(asked, fact, getattr(query, fact))
+        asked.udp_bytes = query.udp_bytes
+        asked.name = name
+        asked.qtype = qtype
+        asked.qclass = query.qclass
+        asked.question = name + qtype.to_bytes(2, "big") + query.qclass.to_bytes(2, "big")
+        asked.is_canonical = False
+        asked.depth = query.depth + 1
+        route = self.routes.find(name, qtype)
+        refusal = _refusal(asked, route)
+        if refusal is not None:
+            return refusal
+        assert route is not None
+        assert route.chain is not None
+        return await route.chain(asked)
+
+    async def _handle(self, query: Query, route: Route) -> Reply:
+        try:
+            assert route.chain is not None
+            return await route.chain(query)
+        except Exception:  # noqa: BLE001  # the net under all handlers
+            return self._failed(query)
+
+    async def _finish_later(
+        self, query: Query, handling: Coroutine[Any, Any, Reply], route: Route, listener: Listener, started: float
+    ) -> bytes:
+        # what waited may be older than a change that came meanwhile, so it is not kept
+        return self._finish(query, await handling, route, listener, started, may_keep=False)
+
+    def _finish(
+        self, query: Query, reply: Reply, route: Route | None, listener: Listener, started: float, *, may_keep: bool
+    ) -> bytes:
+        try:
+            layout = encode.lay_out(query, reply)
+        except Exception:  # noqa: BLE001  # the same net: a reply that cannot be encoded
+            reply, may_keep = self._failed(query), False
+            layout = encode.lay_out(query, reply)
+        if may_keep and reply.reusable and query.is_canonical and route is not None and route.keeps_answers:
+            tally = self._count(query, reply, route, listener, started)
+            answer = compile_answer(layout, reply.serial, tally, reply.owners, reply.is_denial)
+            listener.answers.put(query.packet[2:], answer)
+            return query.id + answer.message()
+        self._count(query, reply, route, listener, started)
+        return query.id + layout.message(random.randrange(len(layout.turning)) if layout.turning else 0)
+
+    def _count(self, query: Query, reply: Reply, route: Route | None, listener: Listener, started: float) -> Tally:
+        if route is not None and not route.counts_queries:
+            return self._uncounted
+        outcome = Outcome(
+            DROPPED if route is None else route.zone_text,
+            listener.transport,
+            listener.family,
+            codes.type_text(query.qtype),
+            codes.rcode_text(reply.rcode),
+            query.do,
+            len(query.packet),
+            encode.uncompressed_size(query, reply),
+        )
+        tally = self._counters.tally(outcome)
+        self._counters.observe(tally, perf_counter() - started)
+        return tally
+
+    def _failed(self, query: Query) -> Reply:
+        self._panics.value += 1
+        log.exception("Recovered from panic in server: %s %s", to_text(query.name), codes.type_text(query.qtype))
+        return failure(codes.SERVFAIL)
+
+
+def _refusal(query: Query, route: Route | None) -> Reply | None:
+    """What the core itself answers, before any handler."""
+    if query.qclass != codes.IN and not (route is not None and route.any_class):
+        return failure(codes.REFUSED, is_unhandled=True)
+    if query.version:
+        return failure(codes.BADVERS)  # RFC 6891 §6.1.3
+    if route is None or route.chain is None:
+        return failure(codes.REFUSED, is_unhandled=True)
+    return None
+
+
+@coroutine
+def _resumed(handling: Coroutine[Any, Any, Reply], waiting: Any) -> Generator[Any, Any, Reply]:
+    """A handler that was run up to its first wait, to be awaited further: first what it waits for, then the rest.
+
+    A future that is yielded a second time must be marked as awaited again, as its own `__await__` does.
+    """
+    if waiting is not None:
+        waiting._asyncio_future_blocking = True
+    yield waiting
+    return (yield from handling.__await__())

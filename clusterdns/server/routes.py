@@ -1,0 +1,48 @@
+"""Which server block answers a name: the longest zone among the blocks that share one listener.
+
+A `Route` is a zone with its folded chain. Routes are made by `assembly` and never change; a new configuration makes new
+ones.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from clusterdns.plugins.handler import Handler
+from clusterdns.wire import codes
+from clusterdns.wire.name import ROOT
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A zone of a server block: how its queries are handled, kept and counted."""
+
+    zone: bytes
+    zone_text: str  # the `zone` label of the metrics
+    chain: Handler | None  # None: a block without handlers, which refuses
+    keeps_answers: bool  # no handler of the chain must see every query
+    counts_queries: bool
+    any_class: bool = False  # a handler of the block answers other classes than IN
+
+
+class Routes:
+    """The zones of one listener."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._by_zone = {route.zone: route for route in routes}
+
+    def find(self, name: bytes, qtype: int) -> Route | None:
+        """The route of the longest zone that the name is in; None when it is in none (the core then refuses)."""
+        routes = self._by_zone
+        start = 0
+        best = None
+        while True:
+            route = routes.get(name[start:])
+            if route is not None and (route.chain is not None or route.zone != ROOT):
+                if qtype != codes.DS:
+                    return route
+                if best is None or route.zone != ROOT:
+                    best = route  # DS lives on the parent's side of a cut (RFC 4035 §3.1.4.1), so a shorter zone wins
+            size = name[start]
+            if not size:
+                return best
+            start += 1 + size
