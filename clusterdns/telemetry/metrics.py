@@ -51,7 +51,7 @@ class Family(Generic[S]):
         self.text = text
         self.label_names = labels
         self.series: dict[tuple[str, ...], S] = {}
-        self._make = make
+        self._make: Callable[[], S] = make
         if not labels:
             self.series[()] = make()
 
@@ -104,7 +104,7 @@ class Registry(Collector):
         """What a scrape shows now (prometheus_client's Collector)."""
         for fold in self.before_scrape:
             fold()
-        for family in self._families.values():
+        for family in tuple(self._families.values()):  # the scraper may pause while another family is made
             yield _exposed(family)
 
 

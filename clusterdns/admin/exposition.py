@@ -1,0 +1,72 @@
+"""What /metrics answers: the registry and the process's own numbers, in the format that the scraper accepts.
+
+Rendering runs on the event loop in small pieces with the loop's turn between them. A thread would be worse: each socket
+call of the DNS listeners gives the interpreter lock away, and would wait a switch interval (5 ms) to get it back.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+
+from aiohttp import web
+from prometheus_client import REGISTRY as PROCESS_REGISTRY  # process_* and python_*
+from prometheus_client.core import Metric
+from prometheus_client.exposition import choose_encoder, gzip_accepted
+from prometheus_client.registry import Collector
+
+from clusterdns.telemetry.metrics import Registry
+
+PIECE_SAMPLES = 250  # about a millisecond
+
+_END = b"# EOF\n"  # how OpenMetrics text ends
+_OFF_LOOP_BYTES = 16_384  # from this size on compression runs in a thread; zlib does not hold the interpreter lock
+
+
+async def expose(registry: Registry, accept: str) -> tuple[bytes, str]:
+    """The exposition, and its content type, for a scraper that sent this Accept header."""
+    encode, content_type = choose_encoder(accept)
+    pieces = []
+    for source in (registry, PROCESS_REGISTRY):
+        for metric in source.collect():
+            for piece in _pieces(metric, encode):
+                pieces.append(piece)
+                await asyncio.sleep(0)
+    if content_type.startswith("application/openmetrics-text"):
+        pieces.append(_END)
+    return b"".join(pieces), content_type
+
+
+class MetricsPage:
+    """The aiohttp handler of /metrics."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    async def __call__(self, request: web.BaseRequest) -> web.Response:
+        """One scrape."""
+        body, content_type = await expose(self._registry, request.headers.get("Accept", ""))
+        response = web.Response(body=body, headers={"Content-Type": content_type}, zlib_executor_size=_OFF_LOOP_BYTES)
+        if gzip_accepted(request.headers.get("Accept-Encoding", "")):
+            response.enable_compression(web.ContentCoding.gzip)
+        return response
+
+
+class _Piece(Collector):
+    """A collector of one metric, which is what prometheus_client encodes."""
+
+    def __init__(self, metric: Metric) -> None:
+        self._metric = metric
+
+    def collect(self) -> Iterable[Metric]:
+        return (self._metric,)
+
+
+def _pieces(metric: Metric, encode: Callable[[Collector], bytes]) -> Iterator[bytes]:
+    """A metric in bounded pieces; only the first has the lines of comment. Nothing where it has no samples yet."""
+    samples = metric.samples
+    for start in range(0, len(samples), PIECE_SAMPLES):
+        part = Metric(metric.name, metric.documentation, metric.type, metric.unit)
+        part.samples = samples[start : start + PIECE_SAMPLES]
+        text = encode(_Piece(part)).removesuffix(_END)
+        while start and text.startswith(b"#"):
+            text = text[text.index(b"\n") + 1 :]
+        yield text

@@ -1,0 +1,149 @@
+"""The admin listeners: /health, /ready, /metrics and whatever else a plugin serves over HTTP.
+
+Several paths may share one `host:port`. A configuration is a list of `Route`s; `apply` moves from the one before to
+the next, and a listener that both have stays open meanwhile, so that a reload never makes a probe fail. What a path
+answers belongs to the plugin that asked for it; nothing here knows DNS.
+"""
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from aiohttp import web
+
+Respond = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+KEEP_ALIVE_SECONDS = 75
+STOP_SECONDS = 2.0  # what an exchange in progress gets when its listener closes
+
+_REMEDIES = {
+    errno.EADDRINUSE: "another process listens there, or another directive asks for the same port: choose a free one",
+    errno.EACCES: "ports below 1024 need the capability NET_BIND_SERVICE",
+    errno.EADDRNOTAVAIL: "no interface of this host has that address",
+}
+_NO_IPV6 = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+
+_log = logging.getLogger("clusterdns")
+
+
+class Route(NamedTuple):
+    """One path on one listener. `asked_by` names the directive, with file and line, for error messages."""
+
+    address: str  # host:port; without a host every address
+    path: str
+    respond: Respond
+    asked_by: str
+
+
+class ListenError(Exception):
+    """An admin listener cannot open."""
+
+
+class AdminHttp:
+    """The admin listeners of the process. They outlive configurations."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[str, _Listener] = {}
+
+    async def apply(self, routes: Iterable[Route]) -> None:
+        """Serve exactly these routes; of several for one path the first counts.
+
+        Raises ListenError where one cannot open; what was served before is then served again.
+        """
+        before = {address: listener.paths for address, listener in self._listeners.items()}
+        wanted: dict[str, dict[str, Route]] = {}
+        for route in routes:
+            wanted.setdefault(route.address, {}).setdefault(route.path, route)
+        try:
+            await self._move_to(wanted)
+        except ListenError:
+            try:
+                await self._move_to(before)
+            except ListenError as again:
+                _log.error("%s", again)
+            raise
+
+    async def close(self) -> None:
+        """Close every listener."""
+        await self._move_to({})
+
+    def port(self, address: str) -> int:
+        """The port that the listener asked for as `address` really has; tells what port 0 became."""
+        return self._listeners[address].port
+
+    async def _move_to(self, wanted: Mapping[str, Mapping[str, Route]]) -> None:
+        # closing comes first: `:9153` cannot open while `127.0.0.1:9153` is
+        for address in self._listeners.keys() - wanted.keys():
+            await self._listeners.pop(address).close()
+        for address, paths in wanted.items():
+            listener = self._listeners.get(address)
+            if listener is None:
+                listener = _Listener(address)
+                await listener.open(next(iter(paths.values())).asked_by)
+                self._listeners[address] = listener
+            listener.paths = paths
+
+
+class _Listener:
+    """One listening socket and its table of paths, which may be exchanged while it serves."""
+
+    def __init__(self, address: str) -> None:
+        self.paths: Mapping[str, Route] = {}
+        self.port = 0
+        self._address = address
+        server = web.Server(self._respond, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS)
+        self._runner = web.ServerRunner(server, shutdown_timeout=STOP_SECONDS)
+
+    async def open(self, asked_by: str) -> None:
+        """Start to listen. Raises ListenError."""
+        try:
+            bound = await _bind(self._address)
+        except OSError as problem:
+            raise ListenError(f"{asked_by}: cannot listen on {self._address}: {_reason(problem)}") from problem
+        self.port = bound.getsockname()[1]
+        await self._runner.setup()
+        await web.SockSite(self._runner, bound).start()
+
+    async def close(self) -> None:
+        """Stop listening."""
+        await self._runner.cleanup()
+
+    async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
+        route = self.paths.get(request.path)
+        if route is None:
+            return web.Response(status=404, text="404 page not found\n")
+        return await route.respond(request)
+
+
+async def _bind(address: str) -> socket.socket:
+    """A listening socket on `host:port`; a name means its first address, IPv4 before IPv6."""
+    host, _, port_text = address.rpartition(":")
+    port = int(port_text)
+    if not host:
+        return _bind_everywhere(port)
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+    family, _, _, _, where = min(found, key=lambda one: one[0] != socket.AF_INET)
+    return socket.create_server(where, family=family)
+
+
+def _bind_everywhere(port: int) -> socket.socket:
+    if socket.has_dualstack_ipv6():
+        try:
+            return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+        except OSError as problem:
+            if problem.errno not in _NO_IPV6:
+                raise
+    return socket.create_server(("", port))
+
+
+def _reason(problem: OSError) -> str:
+    if isinstance(problem, socket.gaierror) or problem.errno is None:
+        return str(problem.strerror)
+    text = os.strerror(problem.errno)  # the exception's own text repeats the address
+    remedy = _REMEDIES.get(problem.errno)
+    return f"{text}; {remedy}" if remedy else text

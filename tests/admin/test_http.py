@@ -1,0 +1,103 @@
+"""The admin listeners over real HTTP on loopback."""
+
+import socket
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from clusterdns.admin.http import AdminHttp, ListenError, Respond, Route
+
+ANY_PORT = "127.0.0.1:0"
+
+
+def says(text: str, status: int = 200) -> Respond:
+    async def respond(request: web.BaseRequest) -> web.Response:
+        return web.Response(text=text, status=status)
+
+    return respond
+
+
+@pytest.fixture
+async def admin() -> AsyncIterator[AdminHttp]:
+    admin = AdminHttp()
+    yield admin
+    await admin.close()
+
+
+async def fetch(admin: AdminHttp, path: str, address: str = ANY_PORT, method: str = "GET") -> tuple[int, str]:
+    url = f"http://127.0.0.1:{admin.port(address)}{path}"
+    async with aiohttp.ClientSession() as session, session.request(method, url) as response:
+        return response.status, await response.text()
+
+
+async def test_paths_share_a_listener(admin: AdminHttp) -> None:
+    await admin.apply([
+        Route(ANY_PORT, "/health", says("OK"), "Corefile:2 health"),
+        Route(ANY_PORT, "/ready", says("kubernetes", 503), "Corefile:3 ready"),
+    ])  # fmt: skip
+    assert await fetch(admin, "/health") == (200, "OK")
+    assert await fetch(admin, "/health", method="POST") == (200, "OK")
+    assert await fetch(admin, "/ready?verbose") == (503, "kubernetes")
+    assert (await fetch(admin, "/other"))[0] == 404
+
+
+async def test_first_of_two_routes_for_a_path_counts(admin: AdminHttp) -> None:
+    await admin.apply([Route(ANY_PORT, "/a", says("one"), "x"), Route(ANY_PORT, "/a", says("two"), "y")])
+    assert await fetch(admin, "/a") == (200, "one")
+
+
+async def test_a_kept_listener_stays_open_while_its_paths_change(admin: AdminHttp) -> None:
+    await admin.apply([Route(ANY_PORT, "/a", says("old"), "x")])
+    port = admin.port(ANY_PORT)
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"http://127.0.0.1:{port}/a") as response:
+            assert await response.text() == "old"
+        await admin.apply([Route(ANY_PORT, "/a", says("new"), "x"), Route(ANY_PORT, "/b", says("more"), "x")])
+        assert admin.port(ANY_PORT) == port
+        async with session.get(f"http://127.0.0.1:{port}/a") as response:  # on the same connection
+            assert await response.text() == "new"
+    assert await fetch(admin, "/b") == (200, "more")
+
+
+async def test_a_listener_that_no_route_names_is_closed(admin: AdminHttp) -> None:
+    await admin.apply([Route(ANY_PORT, "/a", says("x"), "x")])
+    port = admin.port(ANY_PORT)
+    await admin.apply([])
+    with socket.socket() as client, pytest.raises(ConnectionRefusedError):
+        client.connect(("127.0.0.1", port))
+
+
+async def test_taken_port_names_address_directive_and_remedy(admin: AdminHttp) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(ListenError) as problem:
+            await admin.apply([Route(address, "/health", says("OK"), "Corefile:3 health")])
+    text = str(problem.value)
+    assert text.startswith(f"Corefile:3 health: cannot listen on {address}: Address already in use; ")
+    assert "choose a free one" in text
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [("192.0.2.1:8080", "no interface"), ("no-such-host.invalid:8080", "cannot listen on no-such-host.invalid:8080: ")],
+)
+async def test_address_that_is_not_ours(admin: AdminHttp, address: str, expected: str) -> None:
+    with pytest.raises(ListenError, match=expected):
+        await admin.apply([Route(address, "/health", says("OK"), "Corefile:3 health")])
+
+
+async def test_failed_change_keeps_what_was_served(admin: AdminHttp) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        kept = f"127.0.0.1:{free.getsockname()[1]}"
+    await admin.apply([Route(kept, "/a", says("still here"), "x")])
+    with pytest.raises(ListenError):
+        await admin.apply([Route("192.0.2.1:1", "/a", says("never"), "y")])
+    assert await fetch(admin, "/a", kept) == (200, "still here")
+
+
+async def test_wildcard_answers_on_loopback(admin: AdminHttp) -> None:
+    await admin.apply([Route("localhost:0", "/a", says("named"), "x")])
+    assert await fetch(admin, "/a", "localhost:0") == (200, "named")
+    await admin.apply([Route("[::1]:0", "/a", says("six"), "x")] if socket.has_dualstack_ipv6() else [])

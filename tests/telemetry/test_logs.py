@@ -1,0 +1,91 @@
+"""The form of log lines."""
+
+import io
+import logging
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from clusterdns.telemetry import logs
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    root = logging.getLogger()
+    ours = logging.getLogger("clusterdns")
+    kept = (root.handlers[:], root.level, ours.level, logging.logThreads, logging.logProcesses)
+    stream = io.StringIO()
+    logs.set_up(stream)
+    yield stream
+    root.handlers[:], level, our_level, logging.logThreads, logging.logProcesses = kept
+    logging.logMultiprocessing = True
+    root.setLevel(level)
+    ours.setLevel(our_level)
+
+
+@pytest.mark.parametrize(
+    ("logger", "level", "text", "line"),
+    [
+        ("clusterdns", logging.INFO, "Reloading", "[INFO] Reloading\n"),
+        ("clusterdns.server", logging.WARNING, "slow", "[WARNING] slow\n"),
+        ("clusterdns", logging.CRITICAL, "no way on", "[FATAL] no way on\n"),
+        ("clusterdns.plugin.errors", logging.ERROR, "2 a. A: x", "[ERROR] plugin/errors: 2 a. A: x\n"),
+        ("clusterdns.plugin.k8s_external", logging.INFO, "up", "[INFO] plugin/k8s_external: up\n"),
+        ("kubernetes_asyncio.config", logging.WARNING, "token", "[WARNING] plugin/kubernetes: token\n"),
+        ("aiohttp.server", logging.ERROR, "bad", "[ERROR] bad\n"),
+        ("aiohttp.server", logging.INFO, "libraries speak from WARNING", ""),
+        ("clusterdns", logging.DEBUG, "hidden", ""),
+        ("clusterdns", logging.INFO, "a\n[INFO] forged\r\nb", "[INFO] a\n[INFO] [INFO] forged\n[INFO] b\n"),
+    ],
+)
+def test_line(lines: io.StringIO, logger: str, level: int, text: str, line: str) -> None:
+    logging.getLogger(logger).log(level, "%s", text)
+    assert lines.getvalue() == line
+
+
+def test_traceback_lines_carry_the_level(lines: io.StringIO) -> None:
+    try:
+        raise KeyError("lost")
+    except KeyError:
+        logging.getLogger("clusterdns.plugin.file").exception("cannot read")
+    shown = lines.getvalue().splitlines()
+    assert shown[0] == "[ERROR] plugin/file: cannot read"
+    assert shown[-1] == "[ERROR] plugin/file: KeyError: 'lost'"
+    assert all(line.startswith("[ERROR] plugin/file: ") for line in shown)
+
+
+def test_debug_is_process_wide(lines: io.StringIO) -> None:
+    assert not logs.is_debug()
+    logs.set_debug(True)
+    assert logs.is_debug()
+    logging.getLogger("clusterdns.plugin.cache").debug("seen")
+    logs.set_debug(False)
+    logging.getLogger("clusterdns.plugin.cache").debug("unseen")
+    assert lines.getvalue() == "[DEBUG] plugin/cache: seen\n"
+
+
+def test_default_stream_is_standard_output(lines: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up(sys.stdout)
+    logging.getLogger("clusterdns").info("here")
+    assert capsys.readouterr().out == "[INFO] here\n"
+    assert lines.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0s"), (5, "5s"), (30, "30s"), (60, "1m0s"), (61.5, "1m1.5s"), (3600, "1h0m0s"), (5.001, "5.001s"),
+        (0.25, "250ms"), (0.0015, "1.5ms"), (0.0000015, "1.5µs"), (0.000000007, "7ns"), (-2, "-2s"), (90061, "25h1m1s"),
+    ],
+)  # fmt: skip
+def test_duration_text(seconds: float, text: str) -> None:
+    assert logs.duration_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("nanoseconds", "text"),
+    [(113502, "0.000113502"), (0, "0"), (7, "0.000000007"), (2_500_000_000, "2.5"), (10**10, "10")],
+)
+def test_seconds_text(nanoseconds: int, text: str) -> None:
+    assert logs.seconds_text(nanoseconds) == text
