@@ -1,0 +1,10 @@
+// etcd, as its own project builds it, for tests on loopback.
+package main
+
+import (
+	"os"
+
+	"go.etcd.io/etcd/server/v3/etcdmain"
+)
+
+func main() { etcdmain.Main(os.Args) }
