@@ -1,0 +1,5 @@
+"""The Corefile: text to tokens to server blocks and directives, every error with file and line.
+
+Enter by `load`; plugins read with `directive`, `values` and `errors`. Above `wire`, below everything that means something
+by a directive.
+"""

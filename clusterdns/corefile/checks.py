@@ -1,0 +1,85 @@
+"""Checks of whole server blocks against facts that live above: which directives exist, where each block listens.
+
+Each adds to the error list what it finds and names every place involved. The tables come from the plugins.
+"""
+
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+from clusterdns.corefile.directive import ServerBlock
+from clusterdns.corefile.errors import ErrorList
+from clusterdns.corefile.lexer import Token
+from clusterdns.corefile.suggest import mend_for
+
+# Directives that CoreDNS itself dropped, and what took their place.
+_REPLACED = {"proxy": "forward"}
+
+
+class Served(NamedTuple):
+    """One zone of a server block on the addresses it listens on."""
+
+    transport: str
+    zone_text: str
+    port: int
+    addresses: tuple[str, ...]  # empty: every address of the host
+    token: Token  # the key
+    has_view: bool = False
+
+    def on(self, address: str) -> str:
+        """As CoreDNS writes it, with the address where one is bound."""
+        return f"{self.transport}://{self.zone_text}:{self.port}" + (f" on {address}" if address else "")
+
+
+def check_directives(
+    blocks: Iterable[ServerBlock], known: Collection[str], refused: Collection[str], errors: ErrorList
+) -> None:
+    """Every directive is known; `refused` are those that CoreDNS has and clusterdns has not."""
+    for block in blocks:
+        for directive in block.directives:
+            name = directive.words[0]
+            if name.text in known:
+                continue
+            if name.text in refused:
+                errors.add(name.error(f"clusterdns does not implement {name}", "remove the directive, or keep CoreDNS"))
+            elif name.text in _REPLACED:
+                mend = f"use '{_REPLACED[name.text]}', which took its place in CoreDNS"
+                errors.add(name.error(f"Unknown directive {name}", mend))
+            else:
+                otherwise = "remove it; 'clusterdns -plugins' lists what exists"
+                errors.add(name.error(f"Unknown directive {name}", mend_for(name.text, known, otherwise)))
+
+
+def check_repetition(blocks: Iterable[ServerBlock], once: Collection[str], errors: ErrorList) -> None:
+    """No directive of `once` stands twice in a block."""
+    for block in blocks:
+        first: dict[str, Token] = {}
+        for directive in block.directives:
+            name = directive.words[0]
+            if name.text not in once:
+                continue
+            if (earlier := first.setdefault(name.text, name)) is not name:
+                told = f"{name}: this plugin can only be used once per Server Block, and is used at {earlier.place}"
+                errors.add(name.error(told, "merge the two, or remove one"))
+
+
+def check_overlaps(served: Iterable[Served], errors: ErrorList) -> None:
+    """No zone is served twice on one address, nor both on every address and on a bound one. Views may repeat a zone."""
+    seen: dict[tuple[str, str, int], dict[str, Served]] = {}
+    for entry in served:
+        places = seen.setdefault((entry.transport, entry.zone_text, entry.port), {})
+        for address in dict.fromkeys(entry.addresses) or ("",):
+            _check_address(entry, address, places, errors)
+
+
+def _check_address(entry: Served, address: str, places: dict[str, Served], errors: ErrorList) -> None:
+    other = next((bound for bound in places if bool(bound) != bool(address)), None)
+    earlier = places.get(address)
+    if earlier is None or earlier.has_view:
+        places[address] = entry
+    elif not entry.has_view:
+        told = f"cannot serve {entry.on(address)} - it is already defined at {earlier.token.place}"
+        errors.add(entry.token.error(told, "remove one of the two, or 'bind' each to addresses of its own"))
+    if other is not None:
+        told = f"cannot serve {entry.on(address)} - zone overlap listener capacity with {places[other].on(other)}"
+        mend = "'bind' both to addresses, or neither"
+        errors.add(entry.token.error(f"{told} at {places[other].token.place}", mend))

@@ -1,0 +1,24 @@
+"""Environment variables in words: `{$NAME}` and `{%NAME%}`, anywhere in a word, quoted or not.
+
+A value is put in once and never looked at again: it is not split at blanks, and a reference inside it stays text. There
+are no defaults: `{$NAME:x}` is the variable `NAME:x`. An unset variable is the empty string.
+"""
+
+import re
+from collections.abc import Mapping
+
+from clusterdns.corefile.lexer import Token
+
+_REFERENCE = re.compile(r"\{%([^%{}]+)%\}|\{\$([^{}]+)\}")
+
+
+def expand(token: Token, environ: Mapping[str, str]) -> Token:
+    """The token with its variables replaced; the same token where it has none."""
+    if not has_reference(token.text):
+        return token
+    return token._replace(text=_REFERENCE.sub(lambda match: environ.get(match[1] or match[2], ""), token.text))
+
+
+def has_reference(text: str) -> bool:
+    """Whether the text names a variable."""
+    return "{" in text and _REFERENCE.search(text) is not None

@@ -1,0 +1,120 @@
+"""The files a Corefile is read from: each read and lexed once, remembered by name, and hashed for `reload`.
+
+Knows nothing of statements; `imports` decides which file is wanted where.
+"""
+
+import glob
+import hashlib
+import os
+from typing import NamedTuple
+
+from clusterdns.corefile.errors import CorefileError, CorefileWarning
+from clusterdns.corefile.lexer import Lexed, Token, lex
+
+MAX_FILE_BYTES = 16 << 20  # a ConfigMap holds 1 MiB at most
+MAIN_FILE_MEND = "name an existing, readable Corefile with -conf"
+
+
+class Pattern(NamedTuple):
+    """What an import asks for: a path or a glob, and the folder it is relative to."""
+
+    folder: str
+    text: str
+
+    @property
+    def is_glob(self) -> bool:
+        """Whether finding nothing is no error."""
+        return "*" in self.text or "?" in self.text
+
+    def matches(self) -> list[str]:
+        """The files found, sorted. As in Go `*` stays within a folder and takes dot-files too."""
+        if self.is_glob:
+            pattern = os.path.join(glob.escape(self.folder), self.text)
+            return sorted(map(os.path.normpath, glob.iglob(pattern, include_hidden=True)))
+        path = os.path.normpath(os.path.join(self.folder, self.text))
+        return [path] if os.path.lexists(path) else []
+
+
+class Files:
+    """Every file read for one configuration. Written by the import reader, read by whoever wants names and hash."""
+
+    def __init__(self, warnings: list[CorefileWarning]) -> None:
+        self._names: list[str] = []
+        self._imported: dict[str, Lexed] = {}
+        self._hash = hashlib.sha512()
+        self._warnings = warnings
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The files read, in the order first wanted."""
+        return tuple(dict.fromkeys(self._names))
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-512 over names and contents, in hexadecimal; the same as long as a reload would read the same."""
+        return self._hash.hexdigest()
+
+    def take(self, content: bytes, file: str) -> Lexed:
+        """Remember this file's content, and lex it. Raises CorefileError."""
+        self._names.append(file)
+        self._hash.update(f"{len(file)} {len(content)} {file}\0".encode("utf-8", "surrogatepass") + content)
+        if len(content) > MAX_FILE_BYTES:
+            raise CorefileError(
+                file, 1, f"larger than {MAX_FILE_BYTES >> 20} MiB", "this is no Corefile, or split it up"
+            )
+        lexed = lex(_decoded(content, file), file)
+        if lexed.unclosed is not None:
+            told = "the quote opened here is never closed, so it runs to the end of the file; close it with '\"'"
+            self._warnings.append(CorefileWarning(file, lexed.unclosed.line, told))
+        return lexed
+
+    def read_main(self, path: str) -> Lexed:
+        """The main file. Raises CorefileError with line 0 where it cannot be read."""
+        try:
+            content = _content(path)
+        except OSError as error:
+            raise CorefileError(path, 0, f"cannot be read: {_reason(error)}", MAIN_FILE_MEND) from error
+        return self.take(content, path)
+
+    def read_import(self, path: str, at: Token) -> Lexed:
+        """An imported file; `at` is the import's argument, where errors are told. Raises CorefileError."""
+        if (known := self._imported.get(path)) is not None:
+            return known
+        try:
+            content = _content(path)
+        except IsADirectoryError as error:
+            mend = "import its files instead, such as 'folder/*.override'; a mounted ConfigMap also holds '..data'"
+            raise at.error(f"Could not import {path}: is a directory", mend) from error
+        except OSError as error:
+            raise at.error(f"Could not import {path}: {_reason(error)}", "make the file readable") from error
+        lexed = self._imported[path] = self.take(content, path)
+        return lexed
+
+
+def import_pattern(argument: Token) -> Pattern:
+    """An import's argument, relative to the file it stands in. Raises CorefileError for more than one wildcard."""
+    text = argument.text
+    if "\0" in text:
+        raise argument.error(f"File to import not found: {argument}", "a file name holds no NUL byte")
+    if text.count("*") > 1 or text.count("?") > 1 or "[" in text:
+        told = f"Glob pattern may only contain one wildcard (*), but has others: {argument}"
+        raise argument.error(told, "import in several lines, each with one '*'")
+    return Pattern(os.path.dirname(argument.file), text)
+
+
+def _content(path: str) -> bytes:
+    """At most one byte more than allowed, so that /dev/zero ends. Raises OSError."""
+    with open(path, "rb") as file:
+        return file.read(MAX_FILE_BYTES + 1)
+
+
+def _decoded(content: bytes, file: str) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise CorefileError(file, line, f"byte {content[error.start]:#04x} is not UTF-8", "save it as UTF-8") from error
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,146 @@
+"""The stream of statements the parser reads: a file's lines, with every `import` replaced by what it names.
+
+Imports are opened lazily, as frames on a stack, so a snippet must have been defined above and nothing is copied. A
+frame knows who imported it: importing one's own importer is a cycle, importing the same thing twice is not.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from clusterdns.corefile.environment import expand
+from clusterdns.corefile.errors import CorefileWarning, ErrorList
+from clusterdns.corefile.files import Files, import_pattern
+from clusterdns.corefile.lexer import MAX_TOKENS, Lexed, Token
+from clusterdns.corefile.suggest import nearest
+
+MAX_SNIPPET_EXPANSIONS = 10_000  # both as in CoreDNS; MAX_TOKENS is what bounds the time
+MAX_FILE_EXPANSIONS = 100_000
+MAX_DEPTH = 100
+
+
+@dataclass(slots=True)
+class _Frame:
+    label: str
+    lines: list[list[Token]]
+    importer: "_Frame | None" = None
+    position: int = 0
+
+    def ancestry(self) -> list[str]:
+        """The labels from the main file down to this frame."""
+        labels = []
+        frame: _Frame | None = self
+        while frame is not None:
+            labels.append(frame.label)
+            frame = frame.importer
+        return labels[::-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """The lines between the braces of `(name) { … }`, imports in them unopened."""
+
+    head: Token
+    lines: list[list[Token]]
+    token_count: int
+
+
+class Statements:
+    """Lines of tokens in the order they take effect. Read by one parser; errors go to the list given."""
+
+    def __init__(self, files: Files, environ: Mapping[str, str], errors: ErrorList, warnings: list[CorefileWarning]):
+        self.snippets: dict[str, Snippet] = {}
+        self.stopped = False
+        self.last: Token | None = None  # the last token read, where an end of file is told
+        self._files = files
+        self._environ = environ
+        self._errors = errors
+        self._warnings = warnings
+        self._frames: list[_Frame] = []
+        self._returned: list[list[Token]] = []
+        self._token_count = 0
+        self._snippet_expansions = 0
+        self._file_expansions = 0
+
+    def open(self, main: Lexed, file: str) -> None:
+        """Start with the main file."""
+        self._token_count = main.token_count
+        self._frames.append(_Frame(file, main.lines))
+
+    def next(self) -> list[Token] | None:
+        """The next line that is not an import, or None at the end."""
+        while (line := self.next_unopened()) is not None:
+            if line[0].quoted or line[0].text != "import":
+                return line
+            with self._errors.collect():
+                self._import(line)
+        return None
+
+    def next_unopened(self) -> list[Token] | None:
+        """The next line as it stands, imports included: what a snippet keeps."""
+        if self.stopped:
+            return None
+        if self._returned:
+            return self._returned.pop()
+        while self._frames:
+            frame = self._frames[-1]
+            if frame.position < len(frame.lines):
+                line = frame.lines[frame.position]
+                frame.position += 1
+                self.last = line[-1]
+                return line
+            self._frames.pop()
+        return None
+
+    def put_back(self, line: list[Token]) -> None:
+        """Read the rest of a line as a line of its own, next."""
+        if line:
+            self._returned.append(line)
+
+    def _import(self, line: list[Token]) -> None:
+        if len(line) == 1:
+            told = "Wrong argument count or unexpected line ending after 'import'"
+            raise line[0].error(told, "write: import SNIPPET, or import FILE")
+        if len(line) > 2:
+            raise line[2].error("Import takes only one argument (glob pattern or file)", f"remove {line[2]}")
+        argument = expand(line[1], self._environ)
+        if not argument.text:
+            raise argument.error("Import requires a non-empty filepath", f"{line[1]} is empty here; name a file")
+        if (snippet := self.snippets.get(argument.text)) is not None:
+            self._snippet_expansions += 1
+            self._limit(argument, self._snippet_expansions, MAX_SNIPPET_EXPANSIONS, "snippet imports")
+            self._push(argument, f"({argument.text})", snippet.lines, snippet.token_count, self._frames[-1])
+        else:
+            self._import_files(argument)
+
+    def _import_files(self, argument: Token) -> None:
+        pattern = import_pattern(argument)
+        found = pattern.matches()
+        self._file_expansions += max(1, len(found))
+        self._limit(argument, self._file_expansions, MAX_FILE_EXPANSIONS, "file imports")
+        if not found and pattern.is_glob:
+            told = f"No files matching import glob pattern: {argument.text}"
+            self._warnings.append(CorefileWarning(argument.file, argument.line, told))
+        elif not found:
+            near = nearest(argument.text, self.snippets)
+            mend = f"did you mean the snippet {near}?" if near else "create it, or define a snippet of that name above"
+            raise argument.error(f"File to import not found: {argument.text}", mend)
+        importer = self._frames[-1]
+        for path in reversed(found):  # the last one pushed is read first
+            with self._errors.collect():
+                lexed = self._files.read_import(path, argument)
+                self._push(argument, path, lexed.lines, lexed.token_count, importer)
+
+    def _push(self, argument: Token, label: str, lines: list[list[Token]], count: int, importer: _Frame) -> None:
+        ancestry = importer.ancestry()
+        if label in ancestry:
+            cycle = " → ".join([*ancestry[ancestry.index(label) :], label])
+            raise argument.error(f"import of itself: {cycle}", "remove one of these imports")
+        self._limit(argument, len(ancestry), MAX_DEPTH, "imports inside each other")
+        self._token_count += count
+        self._limit(argument, self._token_count, MAX_TOKENS, "words after all imports")
+        self._frames.append(_Frame(label, lines, importer))
+
+    def _limit(self, argument: Token, count: int, most: int, what: str) -> None:
+        if count > most:
+            self.stopped = True
+            raise argument.error(f"more than {most:,} {what}", "look for imports that multiply each other")

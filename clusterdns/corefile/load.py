@@ -1,0 +1,91 @@
+"""The door to this folder: a Corefile's path or text in, server blocks out.
+
+With an error list given, everything wrong is added to it and what could be understood is returned, so that the caller
+can look for more mistakes and tell all of them at once. Without one, errors are raised here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os.path import normpath
+from typing import TextIO
+
+from clusterdns.corefile.directive import ServerBlock
+from clusterdns.corefile.errors import CorefileError, CorefileWarning, ErrorList
+from clusterdns.corefile.files import Files
+from clusterdns.corefile.imports import Statements
+from clusterdns.corefile.lexer import Lexed
+from clusterdns.corefile.parser import parse_statements
+
+STDIN = "stdin"  # the path that means standard input, as in CoreDNS
+
+
+@dataclass(frozen=True, slots=True)
+class Corefile:
+    """A configuration as read, and what it was read from."""
+
+    blocks: tuple[ServerBlock, ...]
+    warnings: tuple[CorefileWarning, ...]
+    files: tuple[str, ...]
+    content_hash: str
+
+
+def load(
+    path: str, *, stdin: TextIO | None = None, environ: Mapping[str, str], errors: ErrorList | None = None
+) -> Corefile:
+    """Read the Corefile at this path; the path `stdin` reads the stream, where one is given.
+
+    Whether there is a file at all, and what to serve without one, is the caller's to decide: a path that cannot be read
+    is an error. Raises CorefileErrors unless `errors` is given.
+    """
+    warnings: list[CorefileWarning] = []
+    files = Files(warnings)
+    kept = ErrorList() if errors is None else errors
+    lexed = None
+    with kept.collect():
+        if path == STDIN and stdin is not None:
+            lexed = files.take(_standard_input(stdin), path)
+        else:
+            lexed = files.read_main(path)
+    return _finish(lexed, path, files, environ, kept, warnings, must_raise=errors is None)
+
+
+def parse(text: str, file: str, environ: Mapping[str, str], *, errors: ErrorList | None = None) -> Corefile:
+    """Parse a text as the content of this file, to which imports are relative. Errors as in `load`."""
+    warnings: list[CorefileWarning] = []
+    files = Files(warnings)
+    kept = ErrorList() if errors is None else errors
+    lexed = None
+    with kept.collect():
+        lexed = files.take(text.encode("utf-8", "surrogatepass"), file)
+    return _finish(lexed, file, files, environ, kept, warnings, must_raise=errors is None)
+
+
+def _standard_input(stdin: TextIO) -> bytes:
+    try:
+        return stdin.read().encode("utf-8", "surrogatepass")
+    except UnicodeDecodeError as error:
+        raise CorefileError(STDIN, 1, "standard input is not UTF-8", "send it as UTF-8") from error
+
+
+def _finish(
+    lexed: Lexed | None,
+    file: str,
+    files: Files,
+    environ: Mapping[str, str],
+    errors: ErrorList,
+    warnings: list[CorefileWarning],
+    *,
+    must_raise: bool,
+) -> Corefile:
+    blocks: tuple[ServerBlock, ...] = ()
+    if lexed is not None:
+        told = len(errors.errors)
+        statements = Statements(files, environ, errors, warnings)
+        statements.open(lexed, normpath(file))
+        blocks = parse_statements(statements, environ, errors, warnings)
+        if not blocks and len(errors.errors) == told:
+            mend = "write at least one, such as '. {', or start without -conf for the built-in one"
+            errors.add(CorefileError(file, 1, "this Corefile has no server block", mend))
+    if must_raise:
+        errors.raise_if_any()
+    return Corefile(blocks, tuple(dict.fromkeys(warnings)), files.names, files.content_hash)

@@ -1,0 +1,272 @@
+"""Statements to server blocks. Every mistake is added to the error list and read past, so that the next is told too.
+
+Structure comes from the words as written; variables are replaced after it is known, so no value can open a block. What
+a directive means, and whether it exists, is not known here: see `checks` and the plugins.
+"""
+
+from collections.abc import Mapping
+
+from clusterdns.corefile.directive import Directive, Line, ServerBlock
+from clusterdns.corefile.environment import expand
+from clusterdns.corefile.errors import CorefileWarning, ErrorList, shown
+from clusterdns.corefile.imports import Snippet, Statements
+from clusterdns.corefile.keys import ServerKey, parse_key
+from clusterdns.corefile.lexer import Token, glued_brace
+
+__all__ = ["Directive", "Line", "ServerBlock", "parse_statements"]
+
+
+def parse_statements(
+    statements: Statements, environ: Mapping[str, str], errors: ErrorList, warnings: list[CorefileWarning]
+) -> tuple[ServerBlock, ...]:
+    """The server blocks of the statements; what is wrong goes to the errors."""
+    return tuple(_Parser(statements, environ, errors, warnings).blocks())
+
+
+class _Parser:
+    """One pass over the statements."""
+
+    def __init__(
+        self, statements: Statements, environ: Mapping[str, str], errors: ErrorList, warnings: list[CorefileWarning]
+    ) -> None:
+        self.statements = statements
+        self.environ = environ
+        self.errors = errors
+        self.warnings = warnings
+
+    def blocks(self) -> list[ServerBlock]:
+        found: list[ServerBlock] = []
+        while (line := self.statements.next()) is not None:
+            if line[0].closes:
+                self.surplus_brace(line)
+                continue
+            words, brace = self.keys(line)
+            if _is_snippet_head(words):
+                self.snippet(words[0], brace)
+                continue
+            if brace is None and found:
+                mend = "write '{' there; only a file of one block may go without"
+                self.errors.add(line[-1].error(f"Unexpected line ending after {line[-1]}, expecting '{{'", mend))
+            directives = tuple(self.directives(brace))
+            if words:
+                found.append(self.block(words, directives))
+            else:
+                place = brace or line[0]
+                told = (
+                    "this server block has no key, so it serves nothing and is ignored; write '.' or a zone before '{'"
+                )
+                self.warnings.append(CorefileWarning(place.file, place.line, told))
+        return found
+
+    def block(self, words: list[Token], directives: tuple[Directive, ...]) -> ServerBlock:
+        keys: list[ServerKey] = []
+        for word in words:
+            with self.errors.collect():
+                keys += parse_key(word, self.warnings)
+        return ServerBlock(tuple(words), tuple(keys), directives)
+
+    def keys(self, line: list[Token]) -> tuple[list[Token], Token | None]:
+        """The keys, variables replaced, and the brace after them, which may stand on the next line, or be absent."""
+        words: list[Token] = []
+        comma: Token | None = None
+        while True:
+            for position, token in enumerate(line):
+                if token.opens:
+                    if comma is not None:
+                        told = f"Expected another address but had '{{' - check for extra comma after {comma}"
+                        self.errors.add(comma.error(told, "remove the comma, or name another zone"))
+                    self.statements.put_back(line[position + 1 :])
+                    return words, token
+                if token.closes:
+                    self.surplus_brace([token])
+                    continue
+                if (glued := self.glued(token, is_name=True)) is not None:
+                    before, closing = glued
+                    words += [key for word in before for key in self.split_key(word)]
+                    self.statements.put_back([*closing, *line[position + 1 :]])
+                    return words, token
+                words += self.split_key(token)
+                comma = token if token.text.endswith(",") and not token.quoted else None
+            following = self.statements.next()
+            if comma is None:
+                break
+            if following is None:
+                self.unexpected_end(f"another key must follow {comma}", "remove the comma, or name another zone")
+                return words, None
+            line = following
+        if following is None:
+            return words, None
+        if following[0].opens:
+            self.statements.put_back(following[1:])
+            return words, following[0]
+        self.statements.put_back(following)
+        return words, None
+
+    def split_key(self, token: Token) -> list[Token]:
+        """Keys may be separated by commas as well; what a variable leaves empty is no key."""
+        parts = [token] if token.quoted else [token._replace(text=part) for part in token.text.split(",")]
+        return [word for part in parts if (word := expand(part, self.environ)).text]
+
+    def snippet(self, head: Token, brace: Token | None) -> None:
+        name = head.text[1:-1]
+        if brace is None:
+            self.errors.add(head.error(f"snippet {head} has no block, expecting '{{'", f"write: {head.text} {{"))
+            return
+        lines = self.snippet_lines(head, brace)
+        known = self.statements.snippets
+        if not name:
+            self.errors.add(head.error("a snippet without a name", "write: (name) {"))
+        elif name in known:
+            told = f"redeclaration of previously declared snippet {name}, at {known[name].head.place}"
+            self.errors.add(head.error(told, "rename one of the two"))
+        else:
+            known[name] = Snippet(head, lines, sum(map(len, lines)))
+
+    def snippet_lines(self, head: Token, brace: Token) -> list[list[Token]]:
+        """Everything up to the brace that closes the snippet, imports unopened."""
+        lines: list[list[Token]] = []
+        depth = 1
+        while (line := self.statements.next_unopened()) is not None:
+            for position, token in enumerate(line):
+                depth += token.opens - token.closes
+                if not depth:
+                    self.statements.put_back(line[position + 1 :])
+                    return [*lines, line[:position]] if position else lines
+            if line[0].text == "import" and [expand(word, self.environ).text for word in line[1:]] == [head.text[1:-1]]:
+                self.errors.add(line[0].error(f"snippet {head} imports itself", "remove this import"))
+            else:
+                lines.append(line)
+        self.unclosed(head, brace)
+        return lines
+
+    def directives(self, brace: Token | None) -> list[Directive]:
+        """The directives up to the closing brace, or to the end where there was no opening one."""
+        found: list[Directive] = []
+        while (line := self.statements.next()) is not None:
+            if line[0].closes:
+                if brace is not None:
+                    self.statements.put_back(line[1:])
+                    return found
+                self.surplus_brace(line)
+            elif line[0].opens:
+                self.errors.add(
+                    line[0].error("Unexpected '{' without a directive before it", "write '{' after its directive")
+                )
+                self.nested(line[0], line[0], line[1:])
+            elif (directive := self.directive(line)) is not None:
+                found.append(directive)
+        if brace is not None:
+            self.unclosed(brace, brace)
+        return found
+
+    def directive(self, line: list[Token]) -> Directive | None:
+        """The directive of this line; None where its braces are wrong, because then its block would be misread."""
+        for position, token in enumerate(line):
+            if token.opens:
+                return self.with_block(line[:position], token, line[position + 1 :])
+            if token.closes:
+                self.errors.add(
+                    token.error(_CLOSE_ON_OWN_LINE, f"put '}}' on a line of its own, after {line[position - 1]}")
+                )
+                self.statements.put_back(line[position:])
+                return Directive(self.expanded(line[:position]))
+            last = position == len(line) - 1
+            if (last or not position) and (glued := self.glued(token, is_name=not position)) is not None:
+                before, closing = glued
+                return self.with_block([*line[:position], *before], token, [*closing, *line[position + 1 :]])
+        following = self.statements.next()
+        if following is not None and following[0].opens:
+            mend = f"put it at the end of the line of {line[0]}, {line[0].place}"
+            self.errors.add(following[0].error("Unexpected '{' at the start of a line", mend))
+            return self.with_block(line, following[0], following[1:])
+        if following is not None:
+            self.statements.put_back(following)
+        return Directive(self.expanded(line))
+
+    def with_block(self, words: list[Token], brace: Token, rest: list[Token]) -> Directive | None:
+        block = self.nested(words[0] if words else brace, brace, rest)
+        return Directive(self.expanded(words), tuple(block)) if words and block is not None else None
+
+    def nested(self, name: Token, brace: Token, rest: list[Token]) -> list[Line] | None:
+        """The lines up to the brace that closes a directive's block; None where they nest deeper or never end."""
+        lines: list[Line] = []
+        sound = True
+        depth = 1
+        self.statements.put_back(rest)
+        while (line := self.statements.next()) is not None:
+            if line[0].closes:
+                depth -= 1
+                if not depth:
+                    self.end_of_nested(name, line[1:])
+                    return lines if sound else None
+                self.statements.put_back(line[1:])
+                continue
+            cut = next((position for position, token in enumerate(line) if token.opens or token.closes), len(line))
+            if cut < len(line) and line[cut].closes:
+                mend = f"put '}}' on a line of its own, after {line[cut - 1]}"
+                self.errors.add(line[cut].error(_CLOSE_ON_OWN_LINE, mend))
+                self.statements.put_back(line[cut:])
+            elif cut < len(line):
+                told = f"Unexpected '{{': the block of {name}, opened at {brace.place}, holds no further blocks"
+                self.errors.add(
+                    line[cut].error(told, f"close the block of {name} before this line, or remove the braces")
+                )
+                self.statements.put_back(line[cut + 1 :])
+                sound = False
+                depth += 1
+            if depth == 1 and cut:
+                lines.append(Line(self.expanded(line[:cut])))
+        self.unclosed(name, brace)
+        return None
+
+    def end_of_nested(self, name: Token, rest: list[Token]) -> None:
+        if rest:
+            told = f"Unexpected {rest[0]} after the '}}' that closes {name}"
+            self.errors.add(rest[0].error(told, f"put {rest[0]} on a line of its own"))
+            self.statements.put_back(rest)
+
+    def glued(self, token: Token, *, is_name: bool) -> tuple[list[Token], list[Token]] | None:
+        """The word before a glued brace, and the closing one of `{}`; told as an error. None where nothing is glued.
+
+        `x{}` may be meant as an argument, but hardly as a key or a directive's name.
+        """
+        if token.quoted or (found := glued_brace(token.text)) is None:
+            return None
+        before, is_empty = found
+        word = [token._replace(text=before)] if before else []
+        if not is_empty:
+            mend = f"put a blank before the brace: {shown(f'{before} {{')}"
+            self.errors.add(token.error(f"Unexpected '{{' at the end of {token}", mend))
+            return word, []
+        if before and not is_name:
+            return None
+        mend = f"put a blank before the brace and one inside: {shown(f'{before} {{ }}'.lstrip())}"
+        self.errors.add(token.error(f"Unexpected {token}, which is one word and no block", mend))
+        return word, [token._replace(text="}")]
+
+    def surplus_brace(self, line: list[Token]) -> None:
+        mend = "remove it, or look above for a block without its '{'"
+        self.errors.add(line[0].error("Unexpected '}' because no matching opening brace", mend))
+        self.statements.put_back(line[1:])
+
+    def unclosed(self, owner: Token, brace: Token) -> None:
+        subject = f"the block of {owner}" if owner is not brace else "the server block"
+        self.unexpected_end(f"{subject} opened at {brace.place} is never closed", "add the missing '}'")
+
+    def unexpected_end(self, told: str, mend: str) -> None:
+        if (last := self.statements.last) is not None and not self.statements.stopped:
+            self.errors.add(last.error(f"Unexpected EOF: {told}", mend))
+
+    def expanded(self, words: list[Token]) -> tuple[Token, ...]:
+        return tuple([expand(word, self.environ) for word in words])
+
+
+_CLOSE_ON_OWN_LINE = "Unexpected '}' at the end of a line"
+
+
+def _is_snippet_head(words: list[Token]) -> bool:
+    """One word in parentheses."""
+    if len(words) != 1 or words[0].quoted:
+        return False
+    text = words[0].text
+    return len(text) > 1 and text[0] == "(" and text[-1] == ")"

@@ -1,0 +1,64 @@
+"""Server blocks back to text, one way of writing each: what is printed parses to the same blocks again."""
+
+from collections.abc import Iterable
+
+from clusterdns.corefile.directive import Directive, Line, ServerBlock
+from clusterdns.corefile.environment import has_reference
+from clusterdns.corefile.errors import shown
+from clusterdns.corefile.lexer import BYTE_ORDER_MARK, Token, glued_brace, needs_quotes, quote
+
+_INDENT = "    "
+
+
+def print_corefile(blocks: Iterable[ServerBlock]) -> str:
+    """The blocks as a Corefile, imports and variables replaced.
+
+    Raises ValueError for a word that the grammar cannot write; only the environment can have put one there.
+    """
+    text = "\n".join(map(_block, blocks))
+    return "\n" + text if text.startswith(BYTE_ORDER_MARK) else text
+
+
+def _block(block: ServerBlock) -> str:
+    alone = len(block.words) == 1
+    keys = " ".join(_word(word, ambiguous=_misread_as_key(word.text, alone)) for word in block.words)
+    lines = [f"{keys} {{"]
+    for directive in block.directives:
+        lines += _directive(directive)
+    return "\n".join([*lines, "}", ""])
+
+
+def _directive(directive: Directive) -> list[str]:
+    first, last = directive.words[0], directive.words[-1]
+    words = [
+        _word(
+            word,
+            ambiguous=(word is first and _misread_as_name(word.text))
+            or (word is last and not directive.block and glued_brace(word.text) is not None),
+        )
+        for word in directive.words
+    ]
+    head = _INDENT + " ".join(words)
+    if not directive.block:
+        return [head]
+    return [f"{head} {{", *(_INDENT * 2 + _line(line) for line in directive.block), _INDENT + "}"]
+
+
+def _line(line: Line) -> str:
+    first, *rest = line.words
+    return " ".join([_word(first, ambiguous=first.text == "import"), *(_word(word) for word in rest)])
+
+
+def _misread_as_key(text: str, alone: bool) -> bool:
+    is_snippet = alone and text[:1] == "(" and text[-1:] == ")"
+    return is_snippet or "," in text or _misread_as_name(text)
+
+
+def _misread_as_name(text: str) -> bool:
+    return text == "import" or glued_brace(text) is not None
+
+
+def _word(word: Token, ambiguous: bool = False) -> str:
+    if has_reference(word.text):
+        raise ValueError(f"{shown(word.text)} cannot be written: it would be read as a variable")
+    return quote(word.text) if word.quoted or ambiguous or needs_quotes(word.text) else word.text

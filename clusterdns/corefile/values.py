@@ -1,0 +1,161 @@
+"""Readers for the arguments of directives: a token in, a typed value out, or a CorefileError that names the mend.
+
+Each takes the `Token` itself, so that the error points at the word. What a value is good for is the plugin's business.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from clusterdns.corefile import keys
+from clusterdns.corefile.errors import shown
+from clusterdns.corefile.lexer import Token
+from clusterdns.corefile.suggest import mend_for
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
+_BARE_INTEGER = re.compile(r"[+-]?[0-9]+")
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_HOST = re.compile(r"[A-Za-z0-9_.-]*")
+_MAX_DIGITS = 18  # of an integer; more than any setting means
+_MAX_DURATION_CHARACTERS = 64
+_MAX_DURATION_SECONDS = (2**63 - 1) / 1e9  # what 64 bits of nanoseconds hold
+
+
+class ListenAddress(NamedTuple):
+    """Where to listen. An empty host is every address."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def duration_seconds(token: Token, minimum: float = 0.0, maximum: float | None = None) -> float:
+    """A Go duration (`1h30m`, `1.5s`, a bare `0`) in seconds, within bounds in seconds. Raises CorefileError."""
+    text = token.text
+    if _BARE_INTEGER.fullmatch(text) and text.strip("+-0"):
+        raise token.error(f"{token} is not a duration, its unit is missing", f"for seconds write {shown(text + 's')}")
+    body = text[1:] if text[:1] in ("+", "-") else text
+    seconds = 0.0 if body == "0" else _sum_of_amounts(body)
+    if seconds is None or seconds > _MAX_DURATION_SECONDS:
+        raise token.error(f"{token} is not a duration", "write one such as 30s, 1m30s or 500ms")
+    if text[0] == "-":
+        seconds = -seconds
+    if seconds < minimum or (maximum is not None and seconds > maximum):
+        raise token.error(
+            f"{token} is out of range", _bounds(f"{minimum:g}s", None if maximum is None else f"{maximum:g}s")
+        )
+    return seconds
+
+
+def _sum_of_amounts(text: str) -> float | None:
+    if not text or len(text) > _MAX_DURATION_CHARACTERS:
+        return None
+    seconds = 0.0
+    position = 0
+    while position < len(text):
+        amount = _AMOUNT.match(text, position)
+        if amount is None:
+            return None
+        seconds += float(amount[1]) * _UNIT_SECONDS[amount[2]]
+        position = amount.end()
+    return seconds
+
+
+def integer(token: Token, minimum: int | None = None, maximum: int | None = None) -> int:
+    """A decimal integer, sign allowed, within bounds. Raises CorefileError."""
+    text = token.text
+    if not _BARE_INTEGER.fullmatch(text) or len(text) > _MAX_DIGITS + 1:
+        raise token.error(f"{token} is not an integer", _bounds(minimum, maximum))
+    value = int(text)
+    if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
+        raise token.error(f"{token} is out of range", _bounds(minimum, maximum))
+    return value
+
+
+def decimal(token: Token, minimum: float | None = None, maximum: float | None = None) -> float:
+    """A decimal number such as `0.5` or `100`, within bounds. Raises CorefileError."""
+    if not _DECIMAL.fullmatch(token.text):
+        raise token.error(f"{token} is not a number", _bounds(minimum, maximum))
+    value = float(token.text)
+    if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
+        raise token.error(f"{token} is out of range", _bounds(minimum, maximum))
+    return value
+
+
+def percentage(token: Token, minimum: int = 0, maximum: int = 100) -> int:
+    """`N%`, within bounds. Raises CorefileError."""
+    if not token.text.endswith("%"):
+        raise token.error(
+            f"{token} is not a percentage", f"write it with a percent sign, from {minimum}% to {maximum}%"
+        )
+    return integer(token._replace(text=token.text[:-1]), minimum, maximum)
+
+
+def choice(token: Token, words: Sequence[str]) -> str:
+    """One of these words. Raises CorefileError naming the nearest."""
+    if token.text not in words:
+        raise token.error(f"{token} is not one of {', '.join(words)}", mend_for(token.text, words, "choose one"))
+    return token.text
+
+
+def listen_address(token: Token) -> ListenAddress:
+    """`host:port`, `:port` or `[v6]:port`. Raises CorefileError."""
+    host, colon, port = token.text.rpartition(":")
+    if not colon or (":" in host and not (host.startswith("[") and host.endswith("]"))):
+        suggestion = shown(f":{token.text}") if token.text.isdigit() else "127.0.0.1:9153, :9153 or [::1]:9153"
+        raise token.error(f"{token} is not host:port", f"write {suggestion}")
+    number = integer(token._replace(text=port), 0, keys.MAX_PORT)
+    if host.startswith("["):
+        return ListenAddress(str(ip(token._replace(text=host[1:-1]))), number)
+    if not _HOST.fullmatch(host):
+        raise token.error(f"{shown(host)} is not a host", "write an address, or nothing for every address")
+    return ListenAddress(host, number)
+
+
+def ip(token: Token) -> IPAddress:
+    """An IPv4 or IPv6 address, scope allowed. Raises CorefileError."""
+    try:
+        return ipaddress.ip_address(token.text)
+    except ValueError as error:
+        raise token.error(f"{token} is not an IP address", "write one such as 10.96.0.10 or fd00::a") from error
+
+
+def network(token: Token) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """An address or a network in CIDR notation, host bits ignored. Raises CorefileError."""
+    try:
+        return ipaddress.ip_network(token.text, strict=False)
+    except ValueError as error:
+        raise token.error(f"{token} is not a network", "write one such as 10.0.0.0/8 or fd00::/64") from error
+
+
+def zone(token: Token) -> str:
+    """A zone in absolute text form, taken literally: a network stays a name. Raises CorefileError."""
+    return keys.zone_of(token, token.text)
+
+
+def zones(tokens: Iterable[Token]) -> tuple[str, ...]:
+    """Zones in absolute text form, each once, networks as their reverse zones. Raises CorefileError.
+
+    As in CoreDNS a scheme and a port, which mean nothing here, are allowed and dropped.
+    """
+    found: dict[str, None] = {}
+    for token in tokens:
+        _, host, _ = keys.split_key(token)
+        found.update(dict.fromkeys(keys.zones_of(token, host)))
+    return tuple(found)
+
+
+def _bounds(minimum: object, maximum: object) -> str:
+    if minimum is None and maximum is None:
+        return "write a number"
+    if maximum is None:
+        return f"write {minimum} or more"
+    if minimum is None:
+        return f"write {maximum} or less"
+    return f"write {minimum} to {maximum}"
