@@ -1,0 +1,79 @@
+"""The `bind` directive: the addresses that a block listens on, instead of all.
+
+An interface's name stands for its addresses at the moment the configuration is loaded. Several lines add up; `except`
+takes away from its own line only.
+"""
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from clusterdns.corefile.directive import Directive
+from clusterdns.corefile.lexer import Token
+from clusterdns.plugins.handler import BlockContext, Part, Plugin
+from clusterdns.plugins.interfaces import interface_addresses
+
+Interfaces = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The addresses, each once, in the order of the file."""
+
+    addresses: tuple[str, ...]
+
+
+def resolve(directives: Sequence[Directive], interfaces: Interfaces) -> tuple[str, ...]:
+    """What all lines together name, less the exceptions of each. Raises CorefileError."""
+    found: dict[str, None] = {}
+    for directive in directives:
+        wanted = _addresses(directive.arguments_between(1, None, "ADDRESS|INTERFACE…"), interfaces)
+        for line in directive.options("except"):
+            unwanted = _addresses(line.arguments_between(1, None, "ADDRESS|INTERFACE…"), interfaces)
+            wanted = [address for address in wanted if address not in unwanted]
+        if not wanted:
+            raise directive.error("no address is left to listen on", "name one, or take away an exception")
+        found |= dict.fromkeys(wanted)
+    return tuple(found)
+
+
+def _addresses(words: Sequence[Token], interfaces: Interfaces) -> list[str]:
+    found: list[str] = []
+    for word in words:
+        if word.text in interfaces:
+            found += interfaces[word.text]
+            continue
+        address = _address(word)
+        if address is None:
+            mend = f"interfaces here are {', '.join(interfaces)}"
+            raise word.error(f"{word} is neither an address nor an interface", mend)
+        found.append(address)
+    return found
+
+
+def _address(word: Token) -> str | None:
+    try:
+        return str(ipaddress.ip_address(word.text))
+    except ValueError:
+        return None
+
+
+def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
+    """`bind ADDRESS|INTERFACE… { except ADDRESS|INTERFACE… }`, repeatable. Raises CorefileError."""
+    words = [word for one in directives for statement in (one, *one.block) for word in statement.args]
+    named = next((word for word in words if _address(word) is None), None)
+    if named is None:
+        return Settings(resolve(directives, {}))
+    try:
+        interfaces = interface_addresses()
+    except OSError as problem:
+        raise named.error(f"cannot find interface {named}: {problem}", "write its addresses instead") from problem
+    return Settings(resolve(directives, interfaces))
+
+
+def build(settings: Settings, context: BlockContext) -> Part:
+    """The addresses for the listeners."""
+    return Part("bind", bind_addresses=lambda: settings.addresses)
+
+
+PLUGIN = Plugin("bind", parse, build)

@@ -1,0 +1,136 @@
+"""The `health` directive: /health says OK while the process runs, and `lameduck` delays its end.
+
+The process also asks itself once a second: how long that takes shows how busy the event loop is. Whether the server is
+ready for queries is `ready`'s to tell.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import aiohttp
+from aiohttp import web
+
+from clusterdns.corefile import values
+from clusterdns.corefile.directive import Directive
+from clusterdns.plugins.handler import BlockContext, Part, Plugin
+from clusterdns.telemetry.logs import duration_text
+from clusterdns.telemetry.metrics import Registry
+
+DEFAULT_ADDRESS = ":8080"
+PATH = "/health"
+POLL_SECONDS = 1.0
+POLL_TIMEOUT_SECONDS = 3.0
+SLOW_SECONDS = 1.0
+DURATION_BOUNDS = (0.00025, 0.0025, 0.025, 0.25, 2.5)  # seconds
+
+Sleep = Callable[[float], Awaitable[object]]
+
+_log = logging.getLogger("clusterdns.plugin.health")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where /health is, and how long DNS is still answered once the end is decided."""
+
+    address: str = DEFAULT_ADDRESS
+    lameduck_seconds: float = 0.0
+    asked_by: str = "health"
+
+
+async def respond(request: web.BaseRequest) -> web.Response:
+    """200 and OK, whatever the method."""
+    return web.Response(text="OK")
+
+
+class Poller:
+    """Asks our own /health over HTTP, as a kubelet does, and counts how that goes."""
+
+    def __init__(self, url: str, registry: Registry, sleep: Sleep = asyncio.sleep) -> None:
+        self._url = url
+        self._sleep = sleep
+        self._durations = registry.histogram(
+            "coredns_health_request_duration_seconds", "Time the process took to answer its own health check.",
+            DURATION_BOUNDS,
+        ).labels()  # fmt: skip
+        self._failures = registry.counter(
+            "coredns_health_request_failures_total", "Own health checks that failed."
+        ).labels()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to ask."""
+        self._task = asyncio.create_task(self._poll_forever(), name="health self-check")
+
+    async def stop(self) -> None:
+        """Ask no more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def _poll_forever(self) -> None:
+        timeout = aiohttp.ClientTimeout(total=POLL_TIMEOUT_SECONDS)
+        async with aiohttp.ClientSession(timeout=timeout) as session:
+            while True:
+                await self._sleep(POLL_SECONDS)
+                await self.poll(session)
+
+    async def poll(self, session: aiohttp.ClientSession) -> None:
+        """Ask once."""
+        started = perf_counter()
+        try:
+            async with session.get(self._url) as response:
+                await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as problem:
+            self._failures.value += 1
+            _log.warning("Own health check of %s failed: %s", self._url, str(problem) or "no answer in time")
+            return
+        seconds = perf_counter() - started
+        self._durations.observe(seconds)
+        if seconds > SLOW_SECONDS:
+            _log.warning("Own health check of %s took %s, more than 1s", self._url, duration_text(round(seconds, 3)))
+
+
+def own_url(address: str) -> str:
+    """The URL at which this process reaches its own listener on `host:port`."""
+    host, _, port = address.rpartition(":")
+    if host.strip("[]") in ("", "0.0.0.0"):
+        host = "127.0.0.1"
+    elif host == "[::]":
+        host = "[::1]"
+    return f"http://{host}:{port}{PATH}"
+
+
+def drain(lameduck_seconds: float, sleep: Sleep = asyncio.sleep) -> Callable[[], Awaitable[None]]:
+    """What lets clients move on before the end: DNS is answered meanwhile, and /health says OK."""
+
+    async def wait() -> None:
+        _log.info("Going into lameduck mode for %s", duration_text(lameduck_seconds))
+        await sleep(lameduck_seconds)
+
+    return wait
+
+
+def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
+    """`health [HOST:PORT] { lameduck DURATION }`; of several the last counts. Raises CorefileError."""
+    address, lameduck_seconds = DEFAULT_ADDRESS, 0.0
+    for directive in directives:
+        for word in directive.arguments_between(0, 1, "[HOST:PORT]"):
+            address = str(values.listen_address(word))
+        for line in directive.options("lameduck"):
+            lameduck_seconds = values.duration_seconds(line.one_argument("DURATION"))
+    return Settings(address, lameduck_seconds, f"{directives[-1].place}: health")
+
+
+def build(settings: Settings, context: BlockContext) -> Part:
+    """The listener, the self-check, and the wait at the end."""
+    context.shared.http(settings.address, PATH, respond, settings.asked_by)
+    poller = Poller(own_url(settings.address), context.registry)
+    waits = drain(settings.lameduck_seconds) if settings.lameduck_seconds else None
+    return Part("health", start=poller.start, stop=poller.stop, drain=waits)
+
+
+PLUGIN = Plugin("health", parse, build)

@@ -1,0 +1,47 @@
+"""The `loadbalance` directive: successive queries see the addresses of a name in another order.
+
+It only marks the reply. The turning itself is part of a compiled answer, so that it costs a query nothing here.
+"""
+
+from collections.abc import Sequence
+
+from clusterdns.corefile.directive import Directive
+from clusterdns.plugins.handler import BlockContext, Handler, Part, Plugin
+from clusterdns.wire import codes
+from clusterdns.wire.query import Query
+from clusterdns.wire.reply import Reply
+
+_ADDRESS_TYPES = (codes.A, codes.AAAA)
+
+
+def wrap(following: Handler) -> Handler:
+    """Mark what may turn: replies of NOERROR with two addresses or more."""
+
+    async def mark(query: Query) -> Reply:
+        reply = await following(query)
+        if reply.rcode == codes.NOERROR and len(reply.answer) > 1:
+            reply.rotates = sum(one.rtype in _ADDRESS_TYPES for one in reply.answer) > 1
+        return reply
+
+    return mark
+
+
+def parse(directives: Sequence[Directive], context: BlockContext) -> None:
+    """Round robin is all there is to choose. Raises CorefileError."""
+    for directive in directives:
+        for policy in directive.arguments_between(0, None)[:1]:
+            if policy.text == "weighted":
+                raise policy.error("policy 'weighted' is not supported yet", "use 'loadbalance round_robin'")
+            if policy.text != "round_robin":
+                raise policy.error(f"unknown policy {policy}", "use 'loadbalance round_robin'")
+        directive.arguments_between(0, 1, "[round_robin]")
+        for line in directive.options("prefer"):
+            raise line.error("option 'prefer' is not supported yet", "remove it: addresses turn in the order they have")
+
+
+def build(settings: None, context: BlockContext) -> Part:
+    """The handler."""
+    return Part("loadbalance", wrap=wrap)
+
+
+PLUGIN = Plugin("loadbalance", parse, build)

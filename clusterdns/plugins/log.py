@@ -1,0 +1,118 @@
+"""The `log` directive: a line per query, for the names and classes of replies that its rules choose.
+
+A reply that is logged is not kept as a compiled answer, because the next query must come through here to be logged
+too; one that no rule chooses is left alone and costs nothing further. The first rule whose name matches decides.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter_ns
+
+from clusterdns.corefile import values
+from clusterdns.corefile.directive import Directive
+from clusterdns.corefile.lexer import Token
+from clusterdns.plugins.handler import BlockContext, Handler, Part, Plugin, Reuse
+from clusterdns.plugins.logline import COMMON_FORMAT, Entry, LineFormat
+from clusterdns.wire import codes
+from clusterdns.wire.name import ROOT, from_text, is_under
+from clusterdns.wire.query import Query
+from clusterdns.wire.reply import Reply
+
+SUCCESS, DENIAL, ERROR = "success", "denial", "error"
+ALL = frozenset({SUCCESS, DENIAL, ERROR})
+CLASSES = {SUCCESS: {SUCCESS}, DENIAL: {DENIAL}, ERROR: {ERROR}, "all": ALL}  # by the words of `class`
+
+_TRANSFERS = (codes.AXFR, codes.IXFR)
+
+# no plugin name: the lines are the process's main product when this directive is on
+_log = logging.getLogger("clusterdns.queries")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Log replies of these classes to questions at or under `name`."""
+
+    name: bytes
+    format: LineFormat
+    classes: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The rules, in the order of the file."""
+
+    rules: tuple[Rule, ...]
+
+
+def reply_class(query: Query, reply: Reply) -> str:
+    """`success` (with referrals), `denial` (NXDOMAIN, NODATA) or `error` (all else, zone transfers too)."""
+    if query.qtype in _TRANSFERS:
+        return ERROR
+    if reply.rcode == codes.NXDOMAIN:
+        return DENIAL
+    if reply.rcode != codes.NOERROR:
+        return ERROR
+    has_soa = any(one.rtype == codes.SOA for one in reply.authority)
+    return DENIAL if has_soa and not reply.answer else SUCCESS
+
+
+def wrap(settings: Settings, clock: Callable[[], int] = perf_counter_ns) -> Callable[[Handler], Handler]:
+    """What makes the handler; `clock` tells nanoseconds."""
+
+    def wrapped(following: Handler) -> Handler:
+        async def watch(query: Query) -> Reply:
+            name = query.name
+            started = clock()
+            reply = await following(query)
+            rule = next((rule for rule in settings.rules if is_under(name, rule.name)), None)
+            if rule is not None and reply_class(query, reply) in rule.classes:
+                reply.reusable = False
+                _log.info("%s", rule.format(Entry(query, name, reply, clock() - started)))
+            return reply
+
+        return watch
+
+    return wrapped
+
+
+def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
+    """`log [NAMES… [FORMAT]] { class success|denial|error|all … }`; one argument alone is a name. Raises CorefileError.
+
+    Names are taken as written: a network in CIDR notation is not expanded here.
+    """
+    rules: list[Rule] = []
+    for directive in directives:
+        names = list(directive.args)
+        text = COMMON_FORMAT
+        if len(names) > 1 and "{" in names[-1].text:
+            text = names.pop().text
+        line_format = LineFormat(text)
+        classes = _classes(directive)
+        scopes = [_scope(token) for token in names] or [ROOT]
+        rules += [Rule(scope, line_format, classes) for scope in scopes]
+    return Settings(tuple(rules))
+
+
+def _classes(directive: Directive) -> frozenset[str]:
+    chosen: set[str] = set()
+    for line in directive.options("class"):
+        for word in line.arguments_between(1, None, "success|denial|error|all"):
+            chosen |= CLASSES[values.choice(word, tuple(CLASSES))]
+    return frozenset(chosen) or ALL
+
+
+def _scope(token: Token) -> bytes:
+    try:
+        return from_text(token.text)
+    except ValueError as problem:
+        hint = "a format needs a name before it: log . FORMAT" if "{" in token.text else "write a name or '.'"
+        raise token.error(f"{token} is not a name: {problem}", hint) from problem
+
+
+def build(settings: Settings, context: BlockContext) -> Part:
+    """The handler."""
+    return Part("log", wrap=wrap(settings), reuse=Reuse.PER_REPLY)
+
+
+PLUGIN = Plugin("log", parse, build)

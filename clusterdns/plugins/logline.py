@@ -1,0 +1,109 @@
+"""The lines of the query log: a format with placeholders, compiled once into text and field readers.
+
+Used by `log`; what can be written in a format, and what each placeholder shows, is the interface that log pipelines
+parse. Metadata placeholders (`{/label}`) show `-`, as they do without the metadata plugin.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from clusterdns.telemetry.logs import seconds_text
+from clusterdns.wire import codes
+from clusterdns.wire.encode import OPT_BYTES, uncompressed_size
+from clusterdns.wire.name import to_text
+from clusterdns.wire.query import CD, CLASSIC_UDP_BYTES, HEADER_BYTES, MAX_STREAM_BYTES, RD, Query
+from clusterdns.wire.reply import Reply
+
+COMMON_FORMAT = (
+    '{remote}:{port} - {>id} "{type} {class} {name} {proto} {size} {>do} {>bufsize}" {rcode} {>rflags} {rsize} '
+    "{duration}"
+)
+COMBINED_FORMAT = COMMON_FORMAT + ' "{>opcode}"'
+
+_UNSET = "-"
+_PLACEHOLDER = re.compile(r"(\{[^{}]*\})")
+
+
+class Entry(NamedTuple):
+    """One answered query. The name is apart because a handler may have asked another one in the client's stead."""
+
+    query: Query
+    name: bytes
+    reply: Reply
+    nanoseconds: int
+
+
+class LineFormat:
+    """A compiled format: call it with an entry for the line."""
+
+    def __init__(self, text: str) -> None:
+        """Take a format; `{common}` and `{combined}` stand for the two well-known ones, unknown words for
+        themselves."""
+        text = text.replace("{common}", COMMON_FORMAT).replace("{combined}", COMBINED_FORMAT)
+        self._pieces: list[str | Callable[[Entry], str]] = [_piece(word) for word in _PLACEHOLDER.split(text) if word]
+
+    def __call__(self, entry: Entry) -> str:
+        """The line of this entry."""
+        return "".join([piece if isinstance(piece, str) else piece(entry) for piece in self._pieces])
+
+
+def _piece(word: str) -> str | Callable[[Entry], str]:
+    if word.startswith("{/"):
+        return _UNSET
+    return _FIELDS.get(word, word)
+
+
+def client_text(client: Any) -> str:
+    """The address of a client as lines show it: IPv6 in brackets, IPv4 bare even on a dual-stack socket."""
+    host = str(client[0]).removeprefix("::ffff:") if "." in client[0] else client[0]
+    return f"[{host}]" if ":" in host else host
+
+
+def _size(entry: Entry) -> str:
+    """The query as its facts make it, which is not what came in where a plugin changed them."""
+    query = entry.query
+    edns_bytes = OPT_BYTES + len(query.options) if query.has_edns else 0
+    return str(HEADER_BYTES + len(query.question) + edns_bytes)
+
+
+def _buffer_size(entry: Entry) -> str:
+    """What the client can take, by its own account (RFC 6891 §6.2.3)."""
+    if entry.query.transport != "udp":
+        return str(MAX_STREAM_BYTES)
+    return str(max(entry.query.udp_bytes, CLASSIC_UDP_BYTES))
+
+
+def _reply_flags(entry: Entry) -> str:
+    reply, flags = entry.reply, entry.query.flags
+    shown = ["qr"]
+    if reply.is_authoritative:
+        shown.append("aa")
+    if reply.is_truncated:
+        shown.append("tc")
+    if flags & RD:
+        shown.append("rd")
+    if reply.recursion_available:
+        shown.append("ra")
+    if flags & CD:
+        shown.append("cd")
+    return ",".join(shown)
+
+
+_FIELDS: dict[str, Callable[[Entry], str]] = {
+    "{type}": lambda entry: codes.type_text(entry.query.qtype),
+    "{class}": lambda entry: codes.class_text(entry.query.qclass),
+    "{name}": lambda entry: to_text(entry.name),
+    "{proto}": lambda entry: entry.query.transport,
+    "{remote}": lambda entry: client_text(entry.query.client),
+    "{port}": lambda entry: str(entry.query.client[1]),
+    "{size}": _size,
+    "{>id}": lambda entry: str(int.from_bytes(entry.query.id, "big")),
+    "{>opcode}": lambda entry: str(entry.query.flags >> 11 & 0xF),
+    "{>do}": lambda entry: "true" if entry.query.do else "false",
+    "{>bufsize}": _buffer_size,
+    "{rcode}": lambda entry: codes.RCODE_NAMES.get(entry.reply.rcode) or str(entry.reply.rcode),
+    "{>rflags}": _reply_flags,
+    "{rsize}": lambda entry: str(uncompressed_size(entry.query, entry.reply)),
+    "{duration}": lambda entry: seconds_text(entry.nanoseconds) + "s",
+}

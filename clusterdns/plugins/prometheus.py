@@ -1,0 +1,72 @@
+"""The `prometheus` directive: serves /metrics, and has its block's queries counted in coredns_dns_*.
+
+The metrics are the process's, on whatever address they are asked for. Counting itself is `telemetry.queries`'s and
+happens at the edge, not in the chain.
+"""
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import clusterdns
+from clusterdns.admin.exposition import MetricsPage
+from clusterdns.corefile import values
+from clusterdns.corefile.directive import Directive
+from clusterdns.plugins.handler import BlockContext, Part, Plugin
+from clusterdns.telemetry import queries
+
+DEFAULT_ADDRESS = "localhost:9153"
+PATH = "/metrics"
+
+# directives that shape the server or other plugins and see no query; CoreDNS does not list them as enabled either
+_OUTSIDE_CHAIN = frozenset({
+    "bind", "debug", "grpc_server", "health", "https", "https3", "multisocket", "on", "pprof", "proxyproto", "quic",
+    "ready", "reload", "root", "timeouts", "tls",
+})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where /metrics is."""
+
+    address: str = DEFAULT_ADDRESS
+    asked_by: str = "prometheus"
+
+
+def announce(context: BlockContext) -> None:
+    """Show what runs: the build, and the plugins of this block."""
+    queries.build_info(context.registry).labels(
+        clusterdns.__version__, "", f"python{platform.python_version()}"
+    ).value = 1
+    enabled = queries.plugin_enabled(context.registry)
+    for name in sorted(context.directive_names - _OUTSIDE_CHAIN):
+        enabled.labels(context.server_text, context.zones_text[0], "", name).value = 1
+
+
+def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
+    """`prometheus [HOST:PORT] { runtime_metrics }`. Raises CorefileError.
+
+    `runtime_metrics` changes nothing: the interpreter's own metrics are always shown.
+    """
+    address = DEFAULT_ADDRESS
+    for directive in directives:
+        for word in directive.arguments_between(0, 1, "[HOST:PORT]"):
+            address = str(values.listen_address(word))
+        for line in directive.options("runtime_metrics", "tls"):
+            if line.name == "tls":
+                raise line.error("option 'tls' is not supported yet", "put a TLS proxy before the port, or remove it")
+            line.no_arguments()
+    return Settings(address, f"{directives[-1].place}: prometheus")
+
+
+def build(settings: Settings, context: BlockContext) -> Part:
+    """The listener, and the wish to have queries counted."""
+    context.shared.http(settings.address, PATH, MetricsPage(context.registry), settings.asked_by)
+
+    async def start() -> None:
+        announce(context)
+
+    return Part("prometheus", start=start, counts_queries=True)
+
+
+PLUGIN = Plugin("prometheus", parse, build, once=True)

@@ -1,0 +1,92 @@
+"""The `ready` directive: /ready says whether the server can answer what it is configured for.
+
+200 and OK, or 503: first line the plugins that are not ready, then a line with the reason of each. Once the process has
+been told to end it is not ready any more. Why a plugin is not ready it says itself (`Part.unready`).
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from clusterdns.corefile import values
+from clusterdns.corefile.directive import Directive
+from clusterdns.plugins.handler import BlockContext, Part, Plugin
+
+DEFAULT_ADDRESS = ":8181"
+PATH = "/ready"
+UNTIL_READY, CONTINUOUSLY = "until-ready", "continuously"
+
+_log = logging.getLogger("clusterdns.plugin.ready")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where /ready is, and whether a plugin that was ready once can become unready."""
+
+    address: str = DEFAULT_ADDRESS
+    monitor: str = UNTIL_READY
+    asked_by: str = "ready"
+
+
+class Readiness:
+    """What /ready answers for one configuration."""
+
+    def __init__(self, unready_reasons: Callable[[], Mapping[str, str]], monitor: str) -> None:
+        self._unready_reasons = unready_reasons
+        self._monitor = monitor
+        self._waiting: frozenset[str] | None = None  # until-ready: plugins never seen ready; None before the first look
+        self._told: tuple[str, ...] = ()
+        self._ending = False
+
+    async def drain(self) -> None:
+        """From now on not ready: no new clients."""
+        self._ending = True
+
+    async def respond(self, request: web.BaseRequest) -> web.Response:
+        """The aiohttp handler."""
+        reasons = self.reasons()
+        names = tuple(sorted(reasons))
+        if names != self._told:
+            self._told = names
+            if names:
+                _log.info("Not ready: %s", "; ".join(f"{name} ({reasons[name]})" for name in names))
+            else:
+                _log.info("Ready")
+        if not names:
+            return web.Response(text="OK")
+        lines = [",".join(names), *(f"{name}: {reasons[name]}" for name in names)]
+        return web.Response(status=503, text="\n".join(lines))
+
+    def reasons(self) -> Mapping[str, str]:
+        """The plugins that are not ready as far as this directive is to tell, with the reason."""
+        if self._ending:
+            return {"shutdown": "the server is about to end"}
+        reasons = self._unready_reasons()
+        if self._monitor == UNTIL_READY:
+            unready = frozenset(reasons)
+            self._waiting = unready if self._waiting is None else self._waiting & unready
+            return {name: reasons[name] for name in self._waiting}
+        return reasons
+
+
+def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
+    """`ready [HOST:PORT] { monitor until-ready|continuously }`. Raises CorefileError."""
+    address, monitor = DEFAULT_ADDRESS, UNTIL_READY
+    for directive in directives:
+        for word in directive.arguments_between(0, 1, "[HOST:PORT]"):
+            address = str(values.listen_address(word))
+        for line in directive.options("monitor"):
+            monitor = values.choice(line.one_argument("until-ready|continuously"), (UNTIL_READY, CONTINUOUSLY))
+    return Settings(address, monitor, f"{directives[-1].place}: ready")
+
+
+def build(settings: Settings, context: BlockContext) -> Part:
+    """The listener."""
+    readiness = Readiness(context.shared.unready_reasons, settings.monitor)
+    context.shared.http(settings.address, PATH, readiness.respond, settings.asked_by)
+    return Part("ready", drain=readiness.drain)
+
+
+PLUGIN = Plugin("ready", parse, build, once=True)

@@ -1,0 +1,42 @@
+"""The `whoami` directive: tells the client its own address, port and transport. Ends its chain.
+
+The reply is different for every client, so it is never kept.
+"""
+
+import ipaddress
+from collections.abc import Sequence
+
+from clusterdns.corefile.directive import Directive
+from clusterdns.plugins.handler import BlockContext, Part, Plugin
+from clusterdns.wire import codes, record
+from clusterdns.wire.name import MAX_NAME_BYTES, ROOT
+from clusterdns.wire.query import Query
+from clusterdns.wire.reply import Reply
+
+
+async def answer(query: Query) -> Reply:
+    """An empty answer; in the additional section the client's address, and its port as an SRV of its transport."""
+    host, port = query.client[:2]
+    packed = ipaddress.ip_address(host.partition("%")[0])
+    if isinstance(packed, ipaddress.IPv6Address) and packed.ipv4_mapped is not None:
+        packed = packed.ipv4_mapped  # an IPv4 client on a dual-stack socket
+    additional = [record.address(query.name, 0, packed.packed)]
+    service = b"\x04_" + query.transport.encode() + query.name
+    if len(service) <= MAX_NAME_BYTES:
+        additional.append(record.srv(service, 0, 0, port, ROOT))
+    return Reply(codes.NOERROR, (), (), additional)
+
+
+def parse(directives: Sequence[Directive], context: BlockContext) -> None:
+    """There is nothing to set. Raises CorefileError where something is."""
+    for directive in directives:
+        directive.no_arguments()
+        directive.no_block()
+
+
+def build(settings: None, context: BlockContext) -> Part:
+    """The end of a chain."""
+    return Part("whoami", wrap=lambda following: answer)
+
+
+PLUGIN = Plugin("whoami", parse, build)

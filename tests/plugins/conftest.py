@@ -1,0 +1,73 @@
+"""What tests of plugins share: queries as dispatch makes them, and a block context whose shared part only records."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import dns.message
+import pytest
+
+from clusterdns.admin.http import Respond, Route
+from clusterdns.corefile.directive import Directive
+from clusterdns.corefile.load import parse
+from clusterdns.plugins.handler import BlockContext
+from clusterdns.telemetry.metrics import Registry
+from clusterdns.wire.query import Query, read
+
+
+@dataclass
+class RecordingShared:
+    """Keeps what plugins ask of the process."""
+
+    routes: list[Route] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
+    forgotten: list[Any] = field(default_factory=list)
+
+    def forget(self, owners: Iterable[Any]) -> None:
+        self.forgotten += owners
+
+    def http(self, address: str, path: str, respond: Respond, asked_by: str) -> None:
+        self.routes.append(Route(address, path, respond, asked_by))
+
+    def unready_reasons(self) -> Mapping[str, str]:
+        return self.reasons
+
+
+@pytest.fixture
+def shared() -> RecordingShared:
+    return RecordingShared()
+
+
+@pytest.fixture
+def context(shared: RecordingShared) -> BlockContext:
+    return BlockContext(("cluster.local.", "in-addr.arpa."), "dns://:53", Registry(), shared)
+
+
+@pytest.fixture
+def make_query() -> Callable[..., Query]:
+    def make(
+        name: str, qtype: str = "A", *, transport: str = "udp", client: tuple[Any, ...] = ("10.1.0.9", 40222),
+        edns_bytes: int | None = None, do: bool = False, checking_disabled: bool = False,
+    ) -> Query:  # fmt: skip
+        message = dns.message.make_query(name, qtype, want_dnssec=do, use_edns=False if edns_bytes is None else 0)
+        if edns_bytes is not None:
+            message.use_edns(0, payload=edns_bytes, ednsflags=0x8000 if do else 0)
+        message.id = 4711
+        message.flags |= 0x0010 if checking_disabled else 0
+        query = read(message.to_wire())
+        assert isinstance(query, Query)
+        query.transport = transport
+        query.client = client
+        return query
+
+    return make
+
+
+@pytest.fixture
+def read_directives() -> Callable[[str], Sequence[Directive]]:
+    """Directives from the text of a server block's inside, which begins on line 2 of the file `Corefile`."""
+
+    def read_text(text: str) -> Sequence[Directive]:
+        return parse(f". {{\n{text}\n}}\n", "Corefile", {}).blocks[0].directives
+
+    return read_text

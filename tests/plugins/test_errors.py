@@ -1,0 +1,151 @@
+"""`errors`: one line per failed query, or one for many."""
+
+import logging
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from clusterdns.corefile.directive import Directive
+from clusterdns.corefile.errors import CorefileError
+from clusterdns.plugins import errors
+from clusterdns.plugins.handler import BlockContext, Reuse
+from clusterdns.wire import codes
+from clusterdns.wire.query import Query
+from clusterdns.wire.reply import Reply, failure
+
+TIMEOUT = "read udp 10.0.0.1:53: i/o timeout"
+
+MakeQuery = Callable[..., Query]
+ReadDirectives = Callable[[str], Sequence[Directive]]
+
+
+class Timer:
+    """The event loop's timers, fired by hand."""
+
+    def __init__(self) -> None:
+        self.set: list[tuple[float, Callable[[], None]]] = []
+
+    def after(self, seconds: float, call: Callable[[], None]) -> None:
+        self.set.append((seconds, call))
+
+    def fire(self) -> None:
+        due, self.set = self.set, []
+        for _, call in due:
+            call()
+
+
+@pytest.fixture
+def timer() -> Timer:
+    return Timer()
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[tuple[int, str]]]:
+    caplog.set_level(logging.DEBUG, "clusterdns")
+
+    def take() -> list[tuple[int, str]]:
+        taken = [(one.levelno, one.getMessage()) for one in caplog.records if one.name == "clusterdns.plugin.errors"]
+        caplog.clear()
+        return taken
+
+    return take
+
+
+TakeLines = Callable[[], list[tuple[int, str]]]
+
+
+async def through(log: errors.ErrorLog, query: Query, reply: Reply) -> Reply:
+    async def following(query: Query) -> Reply:
+        return reply
+
+    return await errors.wrap(log)(following)(query)
+
+
+async def test_one_line(make_query: MakeQuery, lines: TakeLines) -> None:
+    reply = failure(codes.SERVFAIL, TIMEOUT)
+    reply.reusable = True
+    assert await through(errors.ErrorLog(errors.Settings()), make_query("Example.org.", "AAAA"), reply) is reply
+    assert lines() == [(logging.ERROR, f"2 example.org. AAAA: {TIMEOUT}")]
+    assert not reply.reusable
+
+
+async def test_no_error_text_no_line(make_query: MakeQuery, lines: TakeLines) -> None:
+    reply = Reply(codes.SERVFAIL, reusable=True)
+    await through(errors.ErrorLog(errors.Settings()), make_query("example.org."), reply)
+    assert lines() == []
+    assert reply.reusable
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "first", "summary"),
+    [
+        ("consolidate 30s timeout$", 3, [], [(logging.ERROR, "3 errors like 'timeout$' occurred in last 30s")]),
+        ("consolidate 1m .* warning", 1, [], [(logging.WARNING, "1 errors like '.*' occurred in last 1m0s")]),
+        ("consolidate 5m .* info", 2, [], [(logging.INFO, "2 errors like '.*' occurred in last 5m0s")]),
+        ("consolidate 30s .* show_first", 1, [(logging.ERROR, f"2 a. A: {TIMEOUT}")], []),
+        ("consolidate 30s .* debug show_first", 2, [(logging.DEBUG, f"2 a. A: {TIMEOUT}")],
+         [(logging.DEBUG, "2 errors like '.*' occurred in last 30s")]),
+        ("consolidate 30s other\nconsolidate 9s udp", 2, [],
+         [(logging.ERROR, "2 errors like 'udp' occurred in last 9s")]),
+        ("consolidate 30s udp\nconsolidate 9s .*", 1, [],
+         [(logging.ERROR, "1 errors like 'udp' occurred in last 30s")]),
+        ("stacktrace\nconsolidate 30s other", 1, [(logging.ERROR, f"2 a. A: {TIMEOUT}")], []),
+    ],
+)  # fmt: skip
+async def test_consolidate(
+    make_query: MakeQuery, lines: TakeLines, timer: Timer, read_directives: ReadDirectives, context: BlockContext,
+    text: str, count: int, first: list[tuple[int, str]], summary: list[tuple[int, str]],
+) -> None:  # fmt: skip
+    settings = errors.parse(read_directives(f"errors {{\n{text}\n}}"), context)
+    log = errors.ErrorLog(settings, timer.after)
+    for _ in range(2):  # the second period is as the first
+        for _ in range(count):
+            await through(log, make_query("a."), failure(codes.SERVFAIL, TIMEOUT))
+        assert lines() == first
+        timer.fire()
+        assert lines() == summary
+
+
+async def test_period_begins_with_the_first_error(
+    make_query: MakeQuery, timer: Timer, read_directives: ReadDirectives, context: BlockContext
+) -> None:
+    settings = errors.parse(read_directives("errors {\nconsolidate 30s .*\n}"), context)
+    log = errors.ErrorLog(settings, timer.after)
+    for _ in range(3):
+        await through(log, make_query("a."), failure(codes.SERVFAIL, TIMEOUT))
+    assert [seconds for seconds, _ in timer.set] == [30]
+
+
+async def test_end_tells_what_was_counted(
+    make_query: MakeQuery, lines: TakeLines, read_directives: ReadDirectives, context: BlockContext
+) -> None:
+    part = errors.build(errors.parse(read_directives("errors {\nconsolidate 30s .*\n}"), context), context)
+    assert part.wrap is not None
+    assert part.stop is not None
+    assert part.reuse is Reuse.PER_REPLY
+
+    async def following(query: Query) -> Reply:
+        return failure(codes.SERVFAIL, TIMEOUT)
+
+    await part.wrap(following)(make_query("a."))
+    await part.stop()
+    assert lines() == [(logging.ERROR, "1 errors like '.*' occurred in last 30s")]
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "problem"),
+    [
+        ("errors stderr", "Corefile:2", "cannot log to 'stderr'"),
+        ("errors stdout more", "Corefile:2", "Wrong argument count"),
+        ("errors {\nconsolidate 30s\n}", "Corefile:3", "Wrong argument count"),
+        ("errors {\nconsolidate 30s (\n}", "Corefile:3", "pattern '(' is no regular expression"),
+        ("errors {\nconsolidate soon .*\n}", "Corefile:3", "'soon' is not a duration"),
+        ("errors {\nconsolidate 30s .* loud\n}", "Corefile:3", "'loud' is not one of"),
+        ("errors {\nconsolidate 30s .* show_first error\n}", "Corefile:3", "'show_first' is not one of"),
+        ("errors {\nstacktrace on\n}", "Corefile:3", "Wrong argument count"),
+    ],
+)
+def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: str, place: str, problem: str) -> None:
+    with pytest.raises(CorefileError) as error:
+        errors.parse(read_directives(text), context)
+    assert str(error.value).startswith(f"{place}: {problem}")

@@ -1,0 +1,110 @@
+"""`log`: which replies are logged, and that only those must be made anew for each query."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from clusterdns.corefile.directive import Directive
+from clusterdns.corefile.errors import CorefileError
+from clusterdns.plugins import log
+from clusterdns.plugins.handler import BlockContext, Reuse
+from clusterdns.wire import codes, record
+from clusterdns.wire.name import from_text
+from clusterdns.wire.query import Query
+from clusterdns.wire.reply import Reply
+
+WEB = "web.prod.svc.cluster.local."
+NAME = from_text(WEB)
+ADDRESS = record.address(NAME, 5, bytes((10, 96, 0, 1)))
+SOA = record.soa(NAME, 5, NAME, NAME, 1, 5)
+NS = record.ns(NAME, 5, NAME)
+
+MakeQuery = Callable[..., Query]
+ReadDirectives = Callable[[str], Sequence[Directive]]
+
+
+def reply(rcode: int, answer: tuple[Any, ...] = (), authority: tuple[Any, ...] = ()) -> Reply:
+    return Reply(rcode, answer, authority, reusable=True)
+
+
+@pytest.mark.parametrize(
+    ("made", "qtype", "expected"),
+    [
+        (reply(codes.NOERROR, (ADDRESS,)), "A", "success"),
+        (reply(codes.NOERROR, (ADDRESS,), (SOA,)), "A", "success"),
+        (reply(codes.NOERROR, (), (NS,)), "A", "success"),
+        (reply(codes.NOERROR), "A", "success"),
+        (reply(codes.NOERROR, (), (SOA,)), "A", "denial"),
+        (reply(codes.NXDOMAIN, (), (SOA,)), "A", "denial"),
+        (reply(codes.NXDOMAIN), "A", "denial"),
+        (reply(codes.SERVFAIL), "A", "error"),
+        (reply(codes.REFUSED), "A", "error"),
+        (reply(codes.NOERROR, (SOA,)), "AXFR", "error"),
+    ],
+)
+def test_reply_class(make_query: MakeQuery, made: Reply, qtype: str, expected: str) -> None:
+    assert log.reply_class(make_query(WEB, qtype), made) == expected
+
+
+async def logged(text: str, query: Query, made: Reply, read_directives: ReadDirectives, context: BlockContext) -> Reply:
+    """Send a query through the directive written as `text`."""
+    ticks = iter((1_000, 114_502))
+    settings = log.parse(read_directives(text), context)
+
+    async def following(query: Query) -> Reply:
+        return made
+
+    return await log.wrap(settings, lambda: next(ticks))(following)(query)
+
+
+@pytest.mark.parametrize(
+    ("text", "made", "lines"),
+    [
+        ("log", reply(codes.NOERROR, (ADDRESS,)),
+         [f'10.1.0.9:40222 - 4711 "A IN {WEB} udp 44 false 512" NOERROR qr,aa,rd 86 0.000113502s']),
+        ("log . {type}", reply(codes.NOERROR, (ADDRESS,)), ["A"]),
+        ("log prod.svc.cluster.local {name}", reply(codes.NOERROR, (ADDRESS,)), [WEB]),
+        ("log example.org {name}", reply(codes.NOERROR, (ADDRESS,)), []),
+        ("log example.org Cluster.Local {name}", reply(codes.NOERROR, (ADDRESS,)), [WEB]),
+        ('log . "{type} {rcode}"', reply(codes.NOERROR, (ADDRESS,)), ["A NOERROR"]),
+        ("log . {type} {\n class denial\n}", reply(codes.NOERROR, (ADDRESS,)), []),
+        ("log . {type} {\n class denial\n}", reply(codes.NXDOMAIN), ["A"]),
+        ("log . {type} {\n class denial error\n}", reply(codes.SERVFAIL), ["A"]),
+        ("log . {type} {\n class denial\n class success\n}", reply(codes.NOERROR, (ADDRESS,)), ["A"]),
+        ("log . {type} {\n class all\n}", reply(codes.SERVFAIL), ["A"]),
+        ("log cluster.local one{type} {\n class error\n}\nlog . two{type}", reply(codes.NOERROR, (ADDRESS,)), []),
+        ("log example.org one{type}\nlog . two{type}", reply(codes.NOERROR, (ADDRESS,)), ["twoA"]),
+    ],
+)  # fmt: skip
+async def test_what_is_logged(
+    make_query: MakeQuery, read_directives: ReadDirectives, context: BlockContext, caplog: pytest.LogCaptureFixture,
+    text: str, made: Reply, lines: list[str],
+) -> None:  # fmt: skip
+    made.reusable = True
+    with caplog.at_level(logging.INFO, "clusterdns"):
+        given = await logged(text, make_query(WEB), made, read_directives, context)
+    assert caplog.messages == lines
+    assert given is made
+    assert given.reusable == (not lines)
+    assert {one.name for one in caplog.records} <= {"clusterdns.queries"}
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "problem"),
+    [
+        ("log . {\n class loud\n}", "Corefile:3", "'loud' is not one of success, denial, error, all"),
+        ("log . {\n class\n}", "Corefile:3", "Wrong argument count"),
+        (f"log {'a' * 64}.org", "Corefile:2", "'aaa"),
+    ],
+)
+def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: str, place: str, problem: str) -> None:
+    with pytest.raises(CorefileError) as error:
+        log.parse(read_directives(text), context)
+    assert str(error.value).startswith(f"{place}: {problem}")
+
+
+def test_part(read_directives: ReadDirectives, context: BlockContext) -> None:
+    assert log.build(log.parse(read_directives("log"), context), context).reuse is Reuse.PER_REPLY
+    assert not log.PLUGIN.once
