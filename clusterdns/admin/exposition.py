@@ -23,7 +23,7 @@ _OFF_LOOP_BYTES = 16_384  # from this size on compression runs in a thread; zlib
 
 async def expose(registry: Registry, accept: str) -> tuple[bytes, str]:
     """The exposition, and its content type, for a scraper that sent this Accept header."""
-    encode, content_type = choose_encoder(accept)
+    encode, content_type = _negotiate(accept)
     pieces = []
     for source in (registry, PROCESS_REGISTRY):
         for metric in source.collect():
@@ -33,6 +33,13 @@ async def expose(registry: Registry, accept: str) -> tuple[bytes, str]:
     if content_type.startswith("application/openmetrics-text"):
         pieces.append(_END)
     return b"".join(pieces), content_type
+
+
+def _negotiate(accept: str) -> tuple[Callable[[Collector], bytes], str]:
+    try:
+        return choose_encoder(accept)
+    except TypeError:  # prometheus_client 0.26 compares versions without looking whether they are numbers
+        return choose_encoder("")
 
 
 class MetricsPage:

@@ -73,10 +73,13 @@ class Poller:
 
     async def _poll_forever(self) -> None:
         timeout = aiohttp.ClientTimeout(total=POLL_TIMEOUT_SECONDS)
-        async with aiohttp.ClientSession(timeout=timeout) as session:
-            while True:
-                await self._sleep(POLL_SECONDS)
-                await self.poll(session)
+        try:
+            async with aiohttp.ClientSession(timeout=timeout) as session:
+                while True:
+                    await self._sleep(POLL_SECONDS)
+                    await self.poll(session)
+        except Exception:  # noqa: BLE001  # the task's edge: the process lives on without its self-check
+            _log.exception("Own health check of %s ended", self._url)
 
     async def poll(self, session: aiohttp.ClientSession) -> None:
         """Ask once."""

@@ -1,7 +1,7 @@
 """The lines of the query log: a format with placeholders, compiled once into text and field readers.
 
 Used by `log`; what can be written in a format, and what each placeholder shows, is the interface that log pipelines
-parse. Metadata placeholders (`{/label}`) show `-`, as they do without the metadata plugin.
+parse. Metadata placeholders (`{/label}`) show `-`, as they do without the metadata plugin; so does `{local}`.
 """
 
 import re
@@ -49,7 +49,7 @@ class LineFormat:
 
 
 def _piece(word: str) -> str | Callable[[Entry], str]:
-    if word.startswith("{/"):
+    if word.startswith("{/") or word == "{local}":  # listeners do not note the address that was asked
         return _UNSET
     return _FIELDS.get(word, word)
 

@@ -44,8 +44,9 @@ async def scrape(url: str, **headers: str) -> tuple[Mapping[str, str], bytes]:
         return dict(response.headers), await response.read()
 
 
-async def test_plain_text(url: str) -> None:
-    headers, body = await scrape(url, Accept="text/plain")
+@pytest.mark.parametrize("accept", ["text/plain", "*/*", "text/plain;version=new", "application/json"])
+async def test_plain_text(url: str, accept: str) -> None:
+    headers, body = await scrape(url, Accept=accept)
     assert headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert "Content-Encoding" not in headers
     families = {family.name: family for family in parse_text(body.decode())}

@@ -1,12 +1,15 @@
 """The admin listeners over real HTTP on loopback."""
 
+import errno
 import socket
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
 
+from clusterdns.admin import http
 from clusterdns.admin.http import AdminHttp, ListenError, Respond, Route
 
 ANY_PORT = "127.0.0.1:0"
@@ -97,7 +100,30 @@ async def test_failed_change_keeps_what_was_served(admin: AdminHttp) -> None:
     assert await fetch(admin, "/a", kept) == (200, "still here")
 
 
-async def test_wildcard_answers_on_loopback(admin: AdminHttp) -> None:
+async def test_a_host_name_prefers_ipv4(admin: AdminHttp) -> None:
     await admin.apply([Route("localhost:0", "/a", says("named"), "x")])
     assert await fetch(admin, "/a", "localhost:0") == (200, "named")
-    await admin.apply([Route("[::1]:0", "/a", says("six"), "x")] if socket.has_dualstack_ipv6() else [])
+
+
+async def test_change_from_one_address_to_another_on_the_same_port(admin: AdminHttp) -> None:
+    await admin.apply([Route(ANY_PORT, "/a", says("one"), "x")])
+    port = admin.port(ANY_PORT)
+    await admin.apply([Route(f"localhost:{port}", "/a", says("two"), "x")])
+    assert await fetch(admin, "/a", f"localhost:{port}") == (200, "two")
+
+
+@pytest.mark.parametrize("ipv6_problem", [None, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT])
+async def test_no_host_means_every_address(monkeypatch: pytest.MonkeyPatch, ipv6_problem: int | None) -> None:
+    asked: list[tuple[Any, dict[str, Any]]] = []
+
+    def create_server(where: Any, **options: Any) -> str:
+        asked.append((where, options))
+        if ipv6_problem and options:
+            raise OSError(ipv6_problem, "no IPv6 here")
+        return "socket"
+
+    monkeypatch.setattr(socket, "create_server", create_server)
+    monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: True)
+    assert await http._bind(":9153") == "socket"  # type: ignore[comparison-overlap]
+    both = (("", 9153), {"family": socket.AF_INET6, "dualstack_ipv6": True})
+    assert asked == ([both, (("", 9153), {})] if ipv6_problem else [both])

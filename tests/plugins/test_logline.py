@@ -68,6 +68,7 @@ def test_combined_adds_the_opcode(make_query: MakeQuery) -> None:
         ("{rsize}", {}, "86"),
         ("{duration}", {}, "0.000113502s"),
         ("{/kubernetes/endpoint}", {}, "-"),
+        ("{local}", {}, "-"),
         ("{unknown} text {}", {}, "{unknown} text {}"),
         ("{ {type} }", {}, "{ A }"),
         ("no placeholder", {}, "no placeholder"),
