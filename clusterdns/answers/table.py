@@ -22,8 +22,24 @@ class AnswerTable:
         self._by_owner: dict[Hashable, set[bytes]] = {}
         self._answers: OrderedDict[bytes, None] = OrderedDict()
         self._denials: OrderedDict[bytes, None] = OrderedDict()
+        self._asked_once: set[int] = set()  # hashes of the keys of recent denials
         self._max_answers = max_answers
         self._max_denials = max_denials
+
+    def admits(self, key: bytes, *, is_denial: bool) -> bool:
+        """Whether an answer is worth keeping: a denial only when it is asked a second time.
+
+        Random names are asked once, so they cost neither a compiled answer nor another denial its place.
+        """
+        if not is_denial:
+            return True
+        mark = hash(key)
+        if mark in self._asked_once:
+            return True
+        if len(self._asked_once) >= self._max_denials:
+            self._asked_once.clear()
+        self._asked_once.add(mark)
+        return False
 
     def put(self, key: bytes, answer: Answer) -> None:
         """Keep an answer; the oldest of its sort makes room where needed."""
@@ -53,6 +69,7 @@ class AnswerTable:
         self._by_owner.clear()
         self._answers.clear()
         self._denials.clear()
+        self._asked_once.clear()
 
     def _drop(self, key: bytes) -> None:
         answer = self.entries.pop(key)

@@ -16,7 +16,7 @@ from clusterdns.answers.compiled import compile_answer
 from clusterdns.answers.table import AnswerTable
 from clusterdns.server.routes import Route, Routes
 from clusterdns.telemetry.metrics import Registry, Series
-from clusterdns.telemetry.queries import DROPPED, Outcome, Pace, QueryCounters, Tally
+from clusterdns.telemetry.queries import DROPPED, MAX_TALLIES, Outcome, Pace, QueryCounters, Tally
 from clusterdns.wire import codes, encode
 from clusterdns.wire.name import to_text
 from clusterdns.wire.query import Query, read
@@ -46,6 +46,7 @@ class Dispatch:
         self.routes = routes
         self._counters = counters
         self._panics = panics
+        self._tallies: dict[tuple[object, ...], Tally] = {}  # the texts of an outcome are looked up once
         # for blocks without `prometheus`: counted like all others, in a registry that nobody scrapes
         self._uncounted = QueryCounters(Registry(), "").tally(Outcome("", "", "", "", "", False, 0, 0))
 
@@ -67,8 +68,10 @@ class Dispatch:
         try:
             waiting = handling.send(None)
         except StopIteration as done:
-            return self._finish(query, done.value, route, listener, started, may_keep=True)
-        return self._finish_later(query, _resumed(handling, waiting), route, listener, started)
+            reply: Reply = done.value
+        else:
+            return self._finish_later(query, _resumed(handling, waiting), route, listener, started)
+        return self._finish(query, reply, route, listener, started, may_keep=True)
 
     async def lookup(self, query: Query, name: bytes, qtype: int) -> Reply:
         """Ask another name for a handler, from zone selection on (see plugins.handler.Lookup)."""
@@ -113,28 +116,32 @@ class Dispatch:
         except Exception:  # noqa: BLE001  # the same net: a reply that cannot be encoded
             reply, may_keep = self._failed(query), False
             layout = encode.lay_out(query, reply)
+        tally = self._count(query, reply, route, listener, started)
         if may_keep and reply.reusable and query.is_canonical and route is not None and route.keeps_answers:
-            tally = self._count(query, reply, route, listener, started)
-            answer = compile_answer(layout, reply.serial, tally, reply.owners, reply.is_denial)
-            listener.answers.put(query.packet[2:], answer)
-            return query.id + answer.message()
-        self._count(query, reply, route, listener, started)
+            key = query.packet[2:]
+            if listener.answers.admits(key, is_denial=reply.is_denial):
+                answer = compile_answer(layout, reply.serial, tally, reply.owners, reply.is_denial)
+                listener.answers.put(key, answer)
+                return query.id + answer.message()
         return query.id + layout.message(random.randrange(len(layout.turning)) if layout.turning else 0)
 
     def _count(self, query: Query, reply: Reply, route: Route | None, listener: Listener, started: float) -> Tally:
         if route is not None and not route.counts_queries:
             return self._uncounted
-        outcome = Outcome(
-            DROPPED if route is None else route.zone_text,
-            listener.transport,
-            listener.family,
-            codes.type_text(query.qtype),
-            codes.rcode_text(reply.rcode),
-            query.do,
-            len(query.packet),
-            encode.uncompressed_size(query, reply),
-        )
-        tally = self._counters.tally(outcome)
+        zone_text = DROPPED if route is None else route.zone_text
+        reply_bytes = encode.uncompressed_size(query, reply)
+        facts = (zone_text, listener, query.qtype, reply.rcode, query.do, len(query.packet), reply_bytes)
+        tally = self._tallies.get(facts)
+        if tally is None:
+            tally = self._counters.tally(
+                Outcome(
+                    zone_text, listener.transport, listener.family, codes.type_text(query.qtype),
+                    codes.rcode_text(reply.rcode), query.do, len(query.packet), reply_bytes,
+                )
+            )  # fmt: skip
+            if len(self._tallies) >= MAX_TALLIES:
+                self._tallies.clear()
+            self._tallies[facts] = tally
         self._counters.observe(tally, perf_counter() - started)
         return tally
 
@@ -159,9 +166,19 @@ def _refusal(query: Query, route: Route | None) -> Reply | None:
 def _resumed(handling: Coroutine[Any, Any, Reply], waiting: Any) -> Generator[Any, Any, Reply]:
     """A handler that was run up to its first wait, to be awaited further: first what it waits for, then the rest.
 
-    A future that is yielded a second time must be marked as awaited again, as its own `__await__` does.
+    What becomes of the wait, failure and cancellation included, is the handler's to see: it alone can turn a lost
+    upstream into a reply. (`yield from` would do this, but only from a handler's beginning.)
     """
-    if waiting is not None:
-        waiting._asyncio_future_blocking = True
-    yield waiting
-    return (yield from handling.__await__())
+    try:
+        while True:
+            try:
+                yield waiting
+            except GeneratorExit:
+                handling.close()
+                raise
+            except BaseException as error:  # noqa: BLE001  # passed on, not swallowed
+                waiting = handling.throw(error)
+            else:
+                waiting = handling.send(None)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]

@@ -14,9 +14,11 @@ from time import perf_counter
 from typing import Any
 
 from clusterdns.server.dispatch import Dispatch, Listener
+from clusterdns.server.sockets import open_bound
 
 BATCH = 64  # packets per wake-up, so that TCP and the watch streams get their turn under load
 MAX_QUERY_BYTES = 4096
+MAX_LAST_BATCHES = 1024  # answered while closing; a flood must not keep the socket open
 MAX_WAITING = 10_000  # queries of one socket that wait for a handler; beyond them the oldest client would have given up
 RECEIVE_BUFFER_BYTES = 4 << 20  # a burst of some 5,000 small queries while the index takes a large change
 
@@ -29,18 +31,7 @@ log = logging.getLogger("clusterdns")
 
 def open_socket(address: str, port: int) -> socket.socket:
     """A bound, non-blocking UDP socket. `address` may be `0.0.0.0` or `::` (IPv6 only). Raises OSError."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind(socket.getaddrinfo(address, port, family, socket.SOCK_DGRAM, 0, socket.AI_NUMERICHOST)[0][4])
-    except OSError:
-        sock.close()
-        raise
-    return sock
+    return open_bound(socket.SOCK_DGRAM, address, port, (socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES))
 
 
 class UdpListener:
@@ -62,7 +53,10 @@ class UdpListener:
 
     async def close(self, grace_seconds: float) -> None:
         """Answer what has arrived, wait for handlers that still wait, and close the socket."""
-        (self._drain_wildcard if self.is_wildcard else self._drain)()
+        drain = self._drain_wildcard if self.is_wildcard else self._drain
+        for _ in range(MAX_LAST_BATCHES):
+            if not drain():
+                break
         self._loop.remove_reader(self._socket)
         if self._waiting:
             _, late = await asyncio.wait(self._waiting, timeout=grace_seconds)
@@ -70,15 +64,18 @@ class UdpListener:
                 task.cancel()
         self._socket.close()
 
-    def _drain(self) -> None:
+    def _drain(self) -> bool:
+        """Answer a batch; whether there may be more."""
         receive, send = self._socket.recvfrom, self._socket.sendto
         entries = self._listener.answers.entries
         started = perf_counter()
         hits = 0
+        has_more = True
         for _ in range(BATCH):
             try:
                 packet, client = receive(MAX_QUERY_BYTES)
             except BlockingIOError:
+                has_more = False
                 break
             except OSError as error:  # an ICMP error of an earlier reply; the socket itself is fine
                 log.debug("udp receive: %s", error)
@@ -97,17 +94,20 @@ class UdpListener:
             pace = self._listener.pace
             pace.hits += hits
             pace.seconds += perf_counter() - started
+        return has_more
 
-    def _drain_wildcard(self) -> None:
+    def _drain_wildcard(self) -> bool:
         """As `_drain`, with the address that was asked carried from each query to its reply."""
         receive, send = self._socket.recvmsg, self._socket.sendmsg
         entries = self._listener.answers.entries
         started = perf_counter()
         hits = 0
+        has_more = True
         for _ in range(BATCH):
             try:
                 packet, ancillary, _, client = receive(MAX_QUERY_BYTES, _ANCILLARY_BYTES)
             except BlockingIOError:
+                has_more = False
                 break
             except OSError as error:
                 log.debug("udp receive: %s", error)
@@ -126,6 +126,7 @@ class UdpListener:
             pace = self._listener.pace
             pace.hits += hits
             pace.seconds += perf_counter() - started
+        return has_more
 
     def _miss(self, packet: bytes, client: Any, reply: Callable[[bytes, Any], None]) -> None:
         message = self._dispatch.miss(packet, client, self._listener)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from clusterdns.wire import codes
+from clusterdns.wire.name import is_under
 from clusterdns.wire.query import AA, CD, HEADER_BYTES, OPCODE_MASK, OWN_UDP_BYTES, QR, RA, RD, TC, Query
 from clusterdns.wire.query import DO as DO_FLAG
 from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
@@ -58,34 +59,25 @@ def lay_out(query: Query, reply: Reply) -> Layout:
     opt = _opt(query, reply.rcode) if query.has_edns else b""
     space = query.size_limit - HEADER_BYTES - len(query.question) - len(opt)
 
-    answer = _pieces(query, reply, reply.answer)
+    answer = _pieces(query, reply, reply.answer) if reply.answer else []
     authority = _pieces(query, reply, reply.authority) if reply.authority else []
     additional = _pieces(query, reply, reply.additional) if reply.additional else []
     turning: list[bytes] = []
     if reply.rotates:
         split = _turning_from(reply.answer)
         answer, turning = answer[:split], answer[split:]
-
-    space, fixed = _take(answer, space)
-    window = _window(turning, space) if len(fixed) == len(answer) else 0
-    is_cut = len(fixed) < len(answer) or window < len(turning)
-    kept_authority: list[bytes] = []
-    kept_additional: list[bytes] = []
-    if not is_cut:
-        space, kept_authority = _take(authority, space - sum(map(len, turning)))
-        if len(kept_authority) == len(authority):
-            space, kept_additional = _take(additional, space)
-        is_cut = len(kept_authority) + len(kept_additional) < len(authority) + len(additional)
-    if is_cut:
+    window = len(turning)
+    if _size(answer) + _size(turning) + _size(authority) + _size(additional) > space:
         flags |= TC
+        answer, window, authority, additional = _cut(space, answer, turning, authority, additional)
     head = _FLAGS_COUNTS.pack(
-        flags, 1, len(fixed) + window, len(kept_authority), len(kept_additional) + (1 if opt else 0)
+        flags, 1, len(answer) + window, len(authority), len(additional) + 1 if opt else len(additional)
     )
+    fixed, rest = b"".join(answer), b"".join((*authority, *additional, opt))
     serial_at = 0
-    front, rest = b"".join(fixed), b"".join((*kept_authority, *kept_additional, opt))
     if reply.serial is not None:
-        front, rest, serial_at = _find_serial(reply, front, rest, opt, bool(kept_authority))
-    return Layout(head + query.question, front, turning if window else [], window, rest, serial_at)
+        fixed, rest, serial_at = _find_serial(reply, fixed, rest, opt, bool(authority))
+    return Layout(head + query.question, fixed, turning if window else [], window, rest, serial_at)
 
 
 def uncompressed_size(query: Query, reply: Reply) -> int:
@@ -112,6 +104,8 @@ def _pieces(query: Query, reply: Reply, records: Sequence[Record]) -> list[bytes
             body = body[:-SOA_SERIAL_FROM_END] + serial.wire + body[4 - SOA_SERIAL_FROM_END :]
         if owner == name:
             pieces.append(QUESTION_POINTER + body)
+        elif len(records) == 1 and is_under(name, owner):  # the SOA of a denial: spare it the offsets of all ancestors
+            pieces.append((0xC000 | HEADER_BYTES + len(name) - len(owner)).to_bytes(2, "big") + body)
         else:
             if offsets is None:
                 offsets = _question_offsets(name)
@@ -141,37 +135,50 @@ def _compress(name: bytes, offsets: dict[bytes, int]) -> bytes:
 
 
 def _turning_from(records: Sequence[Record]) -> int:
-    """Where the run of addresses begins that ends the section (what stands before is a CNAME chain)."""
+    """Where the RRset of addresses begins that ends the section (what stands before is a CNAME chain)."""
     start = len(records)
-    while start and records[start - 1].rtype in _ADDRESS_TYPES:
+    if not records or records[-1].rtype not in _ADDRESS_TYPES:
+        return start
+    owner, rtype, _ = records[-1]
+    while start and records[start - 1].rtype == rtype and records[start - 1].name == owner:
         start -= 1
     return start
 
 
-def _window(turning: list[bytes], space: int) -> int:
-    """How many neighbours of the ring fit wherever it starts."""
-    if not turning or sum(map(len, turning)) <= space:
-        return len(turning)
-    return max(space, 0) // max(map(len, turning))
+def _size(pieces: list[bytes]) -> int:
+    return sum(map(len, pieces))
 
 
-def _take(pieces: list[bytes], space: int) -> tuple[int, list[bytes]]:
+def _cut(
+    space: int, answer: list[bytes], turning: list[bytes], authority: list[bytes], additional: list[bytes]
+) -> tuple[list[bytes], int, list[bytes], list[bytes]]:
+    """What fits of each section, whole records from the front; a section is begun only when all before it fitted."""
+    fixed, space = _take(answer, space)
+    if len(fixed) < len(answer):
+        return fixed, 0, [], []
+    if _size(turning) > space:
+        # as many as fit wherever the ring begins, so that every rotation shows the same number
+        return fixed, space // max(map(len, turning)), [], []
+    kept_authority, space = _take(authority, space - _size(turning))
+    if len(kept_authority) < len(authority):
+        return fixed, len(turning), kept_authority, []
+    return fixed, len(turning), authority, _take(additional, space)[0]
+
+
+def _take(pieces: list[bytes], space: int) -> tuple[list[bytes], int]:
     """As many pieces from the front as fit, and the space that is left."""
-    total = sum(map(len, pieces))
-    if total <= space:
-        return space - total, pieces
     for number, piece in enumerate(pieces):
         if len(piece) > space:
-            return space, pieces[:number]
+            return pieces[:number], space
         space -= len(piece)
-    return space, pieces
+    return pieces, space
 
 
-def _find_serial(reply: Reply, front: bytes, rest: bytes, opt: bytes, has_authority: bool) -> tuple[bytes, bytes, int]:
+def _find_serial(reply: Reply, fixed: bytes, rest: bytes, opt: bytes, has_authority: bool) -> tuple[bytes, bytes, int]:
     """Bring the SOA into `rest` and tell how far its serial is from the end; the SOA is the last record before the
     OPT."""
     if has_authority and reply.authority[-1].rtype == codes.SOA and not reply.additional:
-        return front, rest, SOA_SERIAL_FROM_END + len(opt)
-    if front and reply.answer[-1].rtype == codes.SOA and not reply.authority and not reply.additional:
-        return b"", front + rest, SOA_SERIAL_FROM_END + len(opt)
-    return front, rest, 0
+        return fixed, rest, SOA_SERIAL_FROM_END + len(opt)
+    if fixed and reply.answer[-1].rtype == codes.SOA and not reply.authority and not reply.additional:
+        return b"", fixed + rest, SOA_SERIAL_FROM_END + len(opt)
+    return fixed, rest, 0

@@ -20,7 +20,9 @@ MAX_STREAM_BYTES = 65535
 
 QR, AA, TC, RD, RA, AD, CD = 0x8000, 0x0400, 0x0200, 0x0100, 0x0080, 0x0020, 0x0010
 OPCODE_MASK = 0x7800
+ODD_FLAGS = AA | TC | RA | 0x0040 | 0x000F  # no client sets these; an answer kept for each mixture would be a gift
 DO = 0x8000
+MAX_LABELS = 127
 
 _HEADER = struct.Struct(">HHHHHH")
 _OPT_FIXED = struct.Struct(">HHBBHH")  # type, UDP size, extended rcode, version, flags, length (RFC 6891 §6.1.2)
@@ -51,7 +53,7 @@ class Query:
     version: int
     do: bool
     options: bytes
-    is_canonical: bool  # lower-case, no EDNS options, nothing after the end: worth keeping an answer for
+    is_canonical: bool  # lower-case, no odd flags or options, nothing after the end: worth keeping an answer for
     transport: str  # "udp" or "tcp"
     client: Any  # the socket address of the client: (host, port, …)
     lookup: Any  # see plugins.handler.Lookup: asks another name through the same listener
@@ -102,7 +104,7 @@ def read(packet: bytes) -> Query | bytes | None:
     query.udp_bytes = query.version = 0
     query.options = b""
     query.depth = 0
-    query.is_canonical = name == raw_name and end == size
+    query.is_canonical = name == raw_name and end == size and not flags & ODD_FLAGS
     if answers or authorities or additionals:
         try:
             _read_records(query, packet, end, answers + authorities, additionals)
@@ -114,6 +116,7 @@ def read(packet: bytes) -> Query | bytes | None:
 def _read_records(query: Query, packet: bytes, start: int, others: int, additionals: int) -> None:
     """Walk what follows the question; only an OPT of the additional section means anything to us."""
     size = len(packet)
+    has_odd_flags = bool(query.flags & ODD_FLAGS)
     for number in range(others + additionals):
         owner_end = _name_end(packet, start, size, pointers=True)
         rtype, _, _, length = _RECORD_FIXED.unpack_from(packet, owner_end)
@@ -127,12 +130,13 @@ def _read_records(query: Query, packet: bytes, start: int, others: int, addition
             _, query.udp_bytes, _, query.version, flags, _ = _OPT_FIXED.unpack_from(packet, owner_end)
             query.has_edns = True
             query.do = bool(flags & DO)
+            has_odd_flags |= bool(flags & ~DO)
             query.options = packet[rdata:end]
             _check_options(query.options)
         start = end
     query.is_canonical = (
         query.name == query.question[:-4] and start == size and query.has_edns and not query.options and additionals
-        == 1 and not others
+        == 1 and not others and not has_odd_flags
     )  # fmt: skip
 
 
@@ -150,25 +154,29 @@ def _name_end(packet: bytes, start: int, size: int, *, pointers: bool = False) -
     """Where the name that starts here ends.
 
     A question has no earlier name to point at, so pointers are refused there; elsewhere each must point further back
-    than the last (RFC 1035 §4.1.4), which makes a loop impossible.
+    than the last (RFC 1035 §4.1.4), which makes a loop impossible, and more of them than a name can have labels cost
+    nothing either.
     """
     position = fence = start
-    name_bytes = end = 0
+    name_bytes = end = jumps = 0
     while position < size:
         length = packet[position]
         if not length:
-            if name_bytes >= MAX_NAME_BYTES:
-                raise Malformed("name longer than 255 bytes")
             return end or position + 1
         if length <= 63:
             position += 1 + length
             name_bytes += 1 + length
+            if name_bytes >= MAX_NAME_BYTES:
+                raise Malformed("name longer than 255 bytes")
         elif pointers and length >= 0xC0 and position + 1 < size:
             end = end or position + 2
             position = (length & 0x3F) << 8 | packet[position + 1]
             if not HEADER_BYTES <= position < fence:
                 raise Malformed("compression pointer that does not point back")
             fence = position
+            jumps += 1
+            if jumps > MAX_LABELS:
+                raise Malformed("more compression pointers than a name has labels")
         else:
             raise Malformed("no label starts with this byte")
     raise Malformed("name cut short")

@@ -31,8 +31,8 @@ class Reply:
     """
 
     __slots__ = (
-        "additional", "answer", "authority", "error", "is_authoritative", "is_truncated", "is_unhandled", "owners", "rcode",
-        "recursion_available", "reusable", "rotates", "serial",
+        "additional", "answer", "authority", "error", "is_authoritative", "is_truncated", "is_unhandled", "owners",
+        "rcode", "recursion_available", "reusable", "rotates", "serial",
     )  # fmt: skip
 
     def __init__(
