@@ -1,0 +1,245 @@
+"""One kind of object in one place, followed for ever: list, watch, resume, list again where that is not enough.
+
+A watch is resumed where it ended. After 410, after bytes that are no JSON, or where the server keeps refusing to
+resume, the list is read again and only the differences are applied, so nothing is ever briefly empty. `client` speaks
+to the server, `store` keeps the objects, `status` hears how it goes; here it is decided what comes next, and when.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+import msgspec
+
+from clusterdns.sources.client import ApiError, Client, Expired, Interrupted, Silent, is_html, refusal_event
+from clusterdns.sources.settings import Intervals
+from clusterdns.sources.status import Status
+from clusterdns.sources.store import Key, Store, read_meta
+from clusterdns.telemetry.metrics import Registry
+
+MAX_TURN_SECONDS = 0.002  # of decoding before other tasks (the listeners) get their turn
+_REFUSALS_BEFORE_LIST = 3
+_SHORTEST_GOOD_WATCH_SECONDS = 1.0
+_NOT_CURED_BY_A_LIST = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
+
+log = logging.getLogger("clusterdns.plugin.kubernetes")
+
+
+class Place(NamedTuple):
+    """What one watch reads: a collection's path, the selectors in its query, and what to call it in a log line."""
+
+    label: str
+    path: str
+    selectors: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Time and chance, which tests replace."""
+
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    clock: Callable[[], float] = time.monotonic
+    uniform: Callable[[float, float], float] = random.uniform
+
+
+class Garbled(ApiError):
+    """A watch whose lines are no events."""
+
+
+class _ListMeta(msgspec.Struct, gc=False, rename={"resource_version": "resourceVersion", "rest": "continue"}):
+    resource_version: str | None = None
+    rest: str | None = None
+
+
+class _Page(msgspec.Struct, gc=False):
+    kind: str = ""
+    metadata: _ListMeta | None = None
+    items: list[msgspec.Raw] | None = None
+
+
+class _Event(msgspec.Struct, gc=False):
+    type: str
+    object: msgspec.Raw
+
+
+_page_decoder = msgspec.json.Decoder(_Page)
+_event_decoder = msgspec.json.Decoder(_Event)
+
+
+class Watch:
+    """Keeps a store equal to what the API server has. Run it in a task of its own; cancel that to end it."""
+
+    def __init__(
+        self,
+        place: Place,
+        client: Client,
+        store: Store,
+        status: Status,
+        registry: Registry,
+        on_listed: Callable[[], None],
+        *,
+        page_limit: int,
+        intervals: Intervals,
+        timing: Timing,
+    ) -> None:
+        self.place = place
+        self.store = store
+        self.listed = False  # whether the list was read in full at least once
+        self._client = client
+        self._status = status
+        self._on_listed = on_listed
+        self._page_limit = page_limit
+        self._intervals = intervals
+        self._timing = timing
+        self._version = ""  # where to resume; empty: list first
+        self._failures = 0  # in a row
+        self._is_flapping = False  # the last watch was accepted and broke: acceptance alone is no good news
+        self._turn_began = 0.0
+        self._relists = registry.counter(
+            "clusterdns_relists_total", "Counter of lists read again because a watch could not go on", "kind", "cause"
+        )
+
+    async def run(self) -> None:
+        """Follow the collection until cancelled."""
+        while True:
+            try:
+                if not self._version:
+                    await self._list()
+                await self._follow()
+            except ApiError as error:
+                await self._recover(error)
+            except Exception as error:  # a fault of ours must not end the stream of changes
+                log.exception("%s: failed to apply what the API server sent", self.place.label)
+                self._version = ""
+                await self._recover(ApiError(f"internal error: {error!r}"))
+
+    async def _list(self) -> None:
+        seen: set[Key] = set()
+        rest: str | None = ""
+        version = ""
+        while rest is not None:
+            params = {**self.place.selectors, "limit": str(self._page_limit)}
+            if rest:
+                params["continue"] = rest
+            rest, version = await self._take(await self._client.page(self.place.path, params), seen)
+        for key in self.store.missing_from(seen):
+            self.store.remove(key)
+            await self._give_turn()
+        self._version = version
+        if not self._is_flapping:
+            self._status.works(self.place.label)
+        if not self.listed:
+            self.listed = True
+            self._on_listed()
+
+    async def _take(self, body: bytes, seen: set[Key]) -> tuple[str | None, str]:
+        """Apply one page. Returns where the next one starts, None after the last, and the list's version."""
+        page = _read_page(body)
+        self._turn_began = time.perf_counter()
+        for raw in page.items or ():
+            key = self.store.put(raw)
+            if key is not None:
+                seen.add(key)
+            await self._give_turn()
+        meta = page.metadata or _ListMeta()
+        if not meta.resource_version:
+            raise ApiError("the API server sent a list without a resourceVersion")
+        return meta.rest or None, meta.resource_version
+
+    async def _follow(self) -> None:
+        """One watch, from the version last seen to its end."""
+        intervals, timing = self._intervals, self._timing
+        shortest = intervals.shortest_watch_seconds
+        params = {
+            **self.place.selectors,
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": self._version,
+            "timeoutSeconds": str(round(timing.uniform(shortest, 2 * shortest))),
+        }
+        began = timing.clock()
+        try:
+            async with aclosing(self._client.lines(self.place.path, params)) as batches:
+                async for lines in batches:
+                    await self._apply(lines)
+        except Silent:
+            log.debug("%s: nothing for %g s, watching again", self.place.label, intervals.silence_seconds)
+        if timing.clock() - began < _SHORTEST_GOOD_WATCH_SECONDS:
+            raise Interrupted("the watch ended as soon as it began")
+        self._failures = 0
+
+    async def _apply(self, lines: list[bytes]) -> None:
+        self._turn_began = time.perf_counter()
+        for line in lines:
+            if line.strip():
+                self._apply_event(line)
+                self._failures = 0
+                self._is_flapping = False
+            await self._give_turn()
+        if not self._is_flapping:
+            self._status.works(self.place.label)
+
+    def _apply_event(self, line: bytes) -> None:
+        try:
+            event = _event_decoder.decode(line)
+        except msgspec.MsgspecError as error:
+            raise Garbled(f"a watch line is no event of JSON ({error})") from error
+        if event.type == "ERROR":
+            raise refusal_event(event.object)
+        meta = read_meta(event.object)
+        if event.type in ("ADDED", "MODIFIED"):
+            self.store.put(event.object)
+        elif event.type == "DELETED" and meta.name:
+            self.store.remove((meta.namespace or "", meta.name))
+        self._version = meta.resource_version or self._version  # a BOOKMARK is nothing but this
+
+    async def _recover(self, error: ApiError) -> None:
+        """Say what is wrong where that is news, decide whether to resume or to list, and wait."""
+        self._failures += 1
+        cause = self._cause_to_list(error)
+        if self._version and cause:
+            self._version = ""
+            self._relists.labels(self.store.kind.__name__, cause).value += 1
+        self._is_flapping = isinstance(error, Interrupted | Garbled)
+        # A watch that breaks and can be resumed is daily life, and so is 410.
+        is_news = not isinstance(error, Interrupted | Expired) or self._failures >= _REFUSALS_BEFORE_LIST
+        if is_news:
+            self._status.broken(self.place.label, str(error))
+        await self._timing.sleep(self._delay_seconds(error))
+
+    def _cause_to_list(self, error: ApiError) -> str:
+        if isinstance(error, Expired):
+            return "expired"
+        if isinstance(error, Garbled):
+            return "garbled"
+        is_refused = error.status and error.status not in _NOT_CURED_BY_A_LIST
+        return "refused" if is_refused and self._failures >= _REFUSALS_BEFORE_LIST else ""
+
+    def _delay_seconds(self, error: ApiError) -> float:
+        """Exponential back-off with full jitter; longer where the server asks for it, within the same bound."""
+        first, last = self._intervals.first_retry_seconds, self._intervals.last_retry_seconds
+        jitter = self._timing.uniform(0.0, min(last, first * 2.0 ** min(self._failures - 1, 30)))
+        return max(jitter, min(error.retry_after_seconds, last))
+
+    async def _give_turn(self) -> None:
+        if time.perf_counter() - self._turn_began > MAX_TURN_SECONDS:
+            await asyncio.sleep(0)
+            self._turn_began = time.perf_counter()
+
+
+def _read_page(body: bytes) -> Any:
+    if is_html(body):
+        raise ApiError("HTML instead of JSON: is this an API server?")
+    try:
+        page = _page_decoder.decode(body)
+    except msgspec.MsgspecError as error:
+        raise ApiError(f"the answer is not JSON of a list: {error}") from error
+    if not page.kind.endswith("List"):
+        raise ApiError(f"the answer is no list of objects but {page.kind[:40] or 'something without a kind'}")
+    return page
