@@ -36,7 +36,8 @@ class Index:
         self._clock = clock
         self._namespaces: set[bytes] = set()
         self._services: dict[tuple[bytes, bytes], ServiceNode] = {}
-        self._pods: dict[tuple[bytes, bytes], frozenset[tuple[str, str]]] = {}  # (namespace, address) → pods with it
+        self._pods: dict[tuple[bytes, bytes], frozenset[str]] = {}  # (namespace, address) → names of pods with it
+        self._pod_addresses: dict[tuple[bytes, str], tuple[bytes, ...]] = {}  # (namespace, pod) → what it has there
 
     # Reading
 
@@ -116,21 +117,25 @@ class Index:
         self._tidy(node)
 
     def _apply_pod(self, old: Pod | None, new: Pod | None, touched: Owners) -> None:
+        """What a Pod had is remembered here, because `old` may be a terminating state that was never taken."""
         if new is not None and new.terminating and old is not None:
             return  # the state before termination stays until the Pod is deleted
-        for pod, is_present in ((old, False), (new, True)):
-            if pod is None:
-                continue
-            namespace = label_of(pod.namespace)
-            for text in pod.ips:
-                key = (namespace, packed(text))
-                others = self._pods.get(key, frozenset()) - {(pod.namespace, pod.name)}
-                now = others | {(pod.namespace, pod.name)} if is_present else others
-                if now:
-                    self._pods[key] = now
-                else:
-                    self._pods.pop(key, None)
-                touched.add(key[1])
+        pod = new if new is not None else old
+        assert pod is not None
+        namespace = label_of(pod.namespace)
+        addresses = tuple(map(packed, new.ips)) if new is not None else ()
+        for address in self._pod_addresses.pop((namespace, pod.name), ()):
+            left = self._pods[namespace, address] - {pod.name}
+            if left:
+                self._pods[namespace, address] = left
+            else:
+                del self._pods[namespace, address]
+            touched.add(address)
+        for address in addresses:
+            self._pods[namespace, address] = self._pods.get((namespace, address), frozenset()) | {pod.name}
+            touched.add(address)
+        if addresses:
+            self._pod_addresses[namespace, pod.name] = addresses
         self._bump()
 
     def _node(self, key: tuple[bytes, bytes]) -> ServiceNode:

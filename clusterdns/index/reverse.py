@@ -28,8 +28,10 @@ class ReverseMap:
 
     def is_ancestor(self, labels: list[bytes], *, v6: bool) -> bool:
         """Whether some address lies below these reverse labels (`1 10` of `1.10.in-addr.arpa.`), leftmost first."""
+        read = _nibble if v6 else _octet
         try:
-            prefix: bytes | str = "".join(map(bytes.decode, labels[::-1])) if v6 else bytes(map(_octet, labels[::-1]))
+            parts = [read(label) for label in reversed(labels)]
+            prefix: bytes | str = "".join([f"{nibble:x}" for nibble in parts]) if v6 else bytes(parts)
         except ValueError:
             return False
         return prefix in self._ancestors
@@ -98,3 +100,9 @@ def _octet(label: bytes) -> int:
     if str(number) != text or number > 255:
         raise ValueError(label)
     return number
+
+
+def _nibble(label: bytes) -> int:
+    if len(label) != 1 or label not in b"0123456789abcdef":
+        raise ValueError(label)
+    return int(label, 16)

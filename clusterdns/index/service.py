@@ -75,8 +75,9 @@ class ServiceNode:
         return gone, come
 
     def endpoint(self, label: bytes) -> tuple[Member, ...]:
-        """The members under this label; empty when there is no such endpoint."""
-        return self._by_label.get(label, ())
+        """The members under this label, in an order that does not tell how they came; empty when there are none."""
+        found = self._by_label.get(label, ())
+        return tuple(sorted(found, key=_rank)) if len(found) > 1 else found
 
     def members(self) -> Iterator[Member]:
         """Every member, in the order of slice names and, within a slice, of its object."""
@@ -93,6 +94,10 @@ class ServiceNode:
                 members = (one for one in members if any(matches(p, port, protocol) for p in one.ports))
             found = self._views[key] = tuple(dict.fromkeys(m.address for m in members if len(m.address) == size))
         return found  # type: ignore[return-value]  # views under these keys are tuples of bytes
+
+
+def _rank(member: Member) -> tuple[str, bytes, bool]:
+    return (member.slice_name, member.address, member.has_hostname)
 
 
 def matches(port: Port, name: bytes, protocol: bytes) -> bool:

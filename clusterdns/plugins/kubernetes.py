@@ -92,14 +92,14 @@ class ClusterHandler:
         target = await query.lookup(query, found.alias, query.qtype)
         if target.is_unhandled:
             return reply  # out of our zones and nobody to ask: as far as we can tell (RFC 1034 §4.3.2)
+        reply.owners = (*found.owners, *target.owners)
+        reply.reusable = reply.reusable and target.reusable
         if any(one.name == query.name for one in target.answer):
             return reply  # the chain has come back to this name
         reply.rcode = target.rcode
         reply.answer = (alias, *target.answer)
         reply.authority = target.authority
         reply.is_truncated = target.is_truncated
-        reply.owners = (*found.owners, *target.owners)
-        reply.reusable = reply.reusable and target.reusable
         reply.serial = target.serial
         return reply
 
