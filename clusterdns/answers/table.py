@@ -2,7 +2,8 @@
 
 Two queries that are the same bytes but for the ID get the same bytes but for the ID, so a hit needs no parsing at all.
 The table knows neither records nor Kubernetes. It forgets what depends on an owner when told that the owner changed;
-nothing leaves by age. It is bounded twice, for answers and for denials, so that random names can only push out denials.
+nothing leaves by age. Answers are bounded by their bytes and denials by their number, each for itself, so that random
+names can only push out denials, and a large RRset asked in ten thousand ways pushes out others, not the process.
 """
 
 from collections import OrderedDict
@@ -10,20 +11,22 @@ from collections.abc import Hashable, Iterable
 
 from clusterdns.answers.compiled import Answer
 
-MAX_ANSWERS = 131_072
+MAX_ANSWER_BYTES = 64 << 20  # some 70,000 small answers
 MAX_DENIALS = 16_384
+ENTRY_BYTES = 800  # what a small answer takes beside its own bytes, measured: key, object, its four places here
 
 
 class AnswerTable:
     """Written by dispatch (`put`) and by the index's changes (`forget`); listeners read `entries` directly."""
 
-    def __init__(self, max_answers: int = MAX_ANSWERS, max_denials: int = MAX_DENIALS) -> None:
+    def __init__(self, max_answer_bytes: int = MAX_ANSWER_BYTES, max_denials: int = MAX_DENIALS) -> None:
         self.entries: dict[bytes, Answer] = {}
         self._by_owner: dict[Hashable, set[bytes]] = {}
         self._answers: OrderedDict[bytes, None] = OrderedDict()
         self._denials: OrderedDict[bytes, None] = OrderedDict()
         self._asked_once: set[int] = set()  # hashes of the keys of recent denials
-        self._max_answers = max_answers
+        self._answer_bytes = 0
+        self._max_answer_bytes = max_answer_bytes
         self._max_denials = max_denials
 
     def admits(self, key: bytes, *, is_denial: bool) -> bool:
@@ -45,11 +48,16 @@ class AnswerTable:
         """Keep an answer; the oldest of its sort makes room where needed."""
         if key in self.entries:
             self._drop(key)
-        ages, most = (self._denials, self._max_denials) if answer.is_denial else (self._answers, self._max_answers)
-        if len(ages) >= most:
-            self._drop(next(iter(ages)))
+        if answer.is_denial:
+            if len(self._denials) >= self._max_denials:
+                self._drop(next(iter(self._denials)))
+            self._denials[key] = None
+        else:
+            self._answer_bytes += ENTRY_BYTES + answer.size_bytes
+            while self._answer_bytes > self._max_answer_bytes and self._answers:
+                self._drop(next(iter(self._answers)))
+            self._answers[key] = None
         self.entries[key] = answer
-        ages[key] = None
         for owner in answer.owners:
             keys = self._by_owner.get(owner)
             if keys is None:
@@ -70,10 +78,15 @@ class AnswerTable:
         self._answers.clear()
         self._denials.clear()
         self._asked_once.clear()
+        self._answer_bytes = 0
 
     def _drop(self, key: bytes) -> None:
         answer = self.entries.pop(key)
-        del (self._denials if answer.is_denial else self._answers)[key]
+        if answer.is_denial:
+            del self._denials[key]
+        else:
+            del self._answers[key]
+            self._answer_bytes -= ENTRY_BYTES + answer.size_bytes
         for owner in answer.owners:
             keys = self._by_owner[owner]
             keys.discard(key)
