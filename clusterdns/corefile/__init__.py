@@ -1,5 +1,4 @@
 """The Corefile: text to tokens to server blocks and directives, every error with file and line.
 
-Enter by `load`; plugins read with `directive`, `values` and `errors`. Above `wire`, below everything that means something
-by a directive.
+Enter by `load`; plugins read with `directive`, `values` and `errors`. Nothing here knows what a directive means.
 """

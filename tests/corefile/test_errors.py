@@ -1,0 +1,298 @@
+"""What is wrong is told with file, line and mend: the exact messages, all of a file at once."""
+
+import pytest
+
+from clusterdns.corefile.errors import MAX_ERRORS, CorefileError, CorefileErrors, ErrorList
+from clusterdns.corefile.load import parse
+
+OWN_LINE = "Unexpected '}' at the end of a line; put '}' on a line of its own, after "
+SURPLUS = "Unexpected '}' because no matching opening brace; remove it, or look above for a block without its '{'"
+NO_BLOCKS = (
+    "Corefile:1: this Corefile has no server block; write at least one, such as '. {', "
+    "or start without -conf for the built-in one"
+)
+
+ERRORS: list[tuple[str, str, list[str]]] = [
+    ("an empty file", "", [NO_BLOCKS]),
+    ("comments only", "# nothing\n", [NO_BLOCKS]),
+    ("snippets only", "(a) {\n log\n}\n", [NO_BLOCKS]),
+    ("a block without keys only", "{\n log\n}\n", [NO_BLOCKS]),
+    (
+        "the server block is not closed",
+        ".:53 {\n log\n\n",
+        ["Corefile:2: Unexpected EOF: the server block opened at Corefile:1 is never closed; add the missing '}'"],
+    ),
+    (
+        "a directive's block is not closed",
+        ". {\n log {\n  class error\n}\n",
+        ["Corefile:4: Unexpected EOF: the server block opened at Corefile:1 is never closed; add the missing '}'"],
+    ),
+    (
+        "nothing is closed",
+        ". {\n log {\n  class error\n",
+        [
+            "Corefile:3: Unexpected EOF: the block of 'log' opened at Corefile:2 is never closed; add the missing '}'",
+            "Corefile:3: Unexpected EOF: the server block opened at Corefile:1 is never closed; add the missing '}'",
+        ],
+    ),
+    (
+        "a snippet is not closed",
+        "(a) {\n log\n",
+        ["Corefile:2: Unexpected EOF: the block of '(a)' opened at Corefile:1 is never closed; add the missing '}'"],
+    ),
+    ("a surplus brace after a block", ". {\n}\n}\n", [f"Corefile:3: {SURPLUS}"]),
+    ("a surplus brace in a file without braces", ".\nlog\n}\n", [f"Corefile:3: {SURPLUS}"]),
+    ("a surplus brace before anything", "}\n. {\n}\n", [f"Corefile:1: {SURPLUS}"]),
+    ("a surplus brace among keys", "a } {\n}\n", [f"Corefile:1: {SURPLUS}"]),
+    (
+        "a comma before the brace",
+        "a, {\n}\n",
+        [
+            "Corefile:1: Expected another address but had '{' - check for extra comma after 'a,'; "
+            "remove the comma, or name another zone"
+        ],
+    ),
+    (
+        "a comma before the brace of the next line",
+        "a,\n{\n}\n",
+        [
+            "Corefile:1: Expected another address but had '{' - check for extra comma after 'a,'; "
+            "remove the comma, or name another zone"
+        ],
+    ),
+    (
+        "a comma before the end",
+        "a,\n",
+        ["Corefile:1: Unexpected EOF: another key must follow 'a,'; remove the comma, or name another zone"],
+    ),
+    (
+        "no blank before the brace of a block",
+        "corp.example.com{\n log\n}\n",
+        [
+            "Corefile:1: Unexpected '{' at the end of 'corp.example.com{'; "
+            "put a blank before the brace: 'corp.example.com {'"
+        ],
+    ),
+    (
+        "no blank before the brace of a directive",
+        ". {\n errors{\n }\n forward . 1.1.1.1{\n }\n}\n",
+        [
+            "Corefile:2: Unexpected '{' at the end of 'errors{'; put a blank before the brace: 'errors {'",
+            "Corefile:4: Unexpected '{' at the end of '1.1.1.1{'; put a blank before the brace: '1.1.1.1 {'",
+        ],
+    ),
+    (
+        "no blank before the brace of a snippet",
+        "(a){\n log\n}\n. {\n import a\n}\n",
+        ["Corefile:1: Unexpected '{' at the end of '(a){'; put a blank before the brace: '(a) {'"],
+    ),
+    (
+        "an empty block in one word",
+        ". {\n errors {}\n log{}\n}\n.:54 {}\n",
+        [
+            "Corefile:2: Unexpected '{}', which is one word and no block; "
+            "put a blank before the brace and one inside: '{ }'",
+            "Corefile:3: Unexpected 'log{}', which is one word and no block; "
+            "put a blank before the brace and one inside: 'log { }'",
+            "Corefile:5: Unexpected '{}', which is one word and no block; "
+            "put a blank before the brace and one inside: '{ }'",
+        ],
+    ),
+    (
+        "an empty block in one word, alone",
+        ". {\n {}\n}\n",
+        [
+            "Corefile:2: Unexpected '{}', which is one word and no block; "
+            "put a blank before the brace and one inside: '{ }'"
+        ],
+    ),
+    ("a block folded into one line", "zone:53 { forward . IP }", [f"Corefile:1: {OWN_LINE}'IP'"]),
+    ("a nested block folded into one line", ". {\n health { lameduck 5s }\n}\n", [f"Corefile:2: {OWN_LINE}'5s'"]),
+    (
+        "a word after a nested block",
+        ". {\n errors {\n } log\n}\n",
+        ["Corefile:3: Unexpected 'log' after the '}' that closes 'errors'; put 'log' on a line of its own"],
+    ),
+    (
+        "two closing braces on one line",
+        ". {\n errors {\n } }\n",
+        ["Corefile:3: Unexpected '}' after the '}' that closes 'errors'; put '}' on a line of its own"],
+    ),
+    (
+        "a directive's brace on a line of its own",
+        ". {\n errors\n {\n }\n}\n",
+        ["Corefile:3: Unexpected '{' at the start of a line; put it at the end of the line of 'errors', Corefile:2"],
+    ),
+    (
+        "a brace without a directive",
+        ". {\n {\n  a\n }\n log\n}\n",
+        ["Corefile:2: Unexpected '{' without a directive before it; write '{' after its directive"],
+    ),
+    (
+        "a block that was not closed holds the next directive's",
+        ". {\n kubernetes {\n  pods insecure\n forward . 1.1.1.1 {\n  force_tcp\n }\n}\n",
+        [
+            "Corefile:4: Unexpected '{': the block of 'kubernetes', opened at Corefile:2, holds no further blocks; "
+            "close the block of 'kubernetes' before this line, or remove the braces",
+            "Corefile:7: Unexpected EOF: the server block opened at Corefile:1 is never closed; add the missing '}'",
+        ],
+    ),
+    (
+        "only one block may go without braces",
+        ". {\n}\nexample.org\nlog\n",
+        [
+            "Corefile:3: Unexpected line ending after 'example.org', expecting '{'; "
+            "write '{' there; only a file of one block may go without"
+        ],
+    ),
+    (
+        "a snippet without a block",
+        "(a)\nlog\n",
+        ["Corefile:1: snippet '(a)' has no block, expecting '{'; write: (a) {"],
+    ),
+    ("a snippet without a name", "() {\n}\n. {\n}\n", ["Corefile:1: a snippet without a name; write: (name) {"]),
+    (
+        "a snippet defined twice",
+        "(a) {\n log\n}\n(a) {\n}\n. {\n import a\n}\n",
+        ["Corefile:4: redeclaration of previously declared snippet a, at Corefile:1; rename one of the two"],
+    ),
+    (
+        "a snippet that imports itself",
+        "(a) {\n import a\n}\n. {\n}\n",
+        ["Corefile:2: snippet '(a)' imports itself; remove this import"],
+    ),
+    (
+        "snippets that import each other",
+        "(a) {\n import b\n}\n(b) {\n import a\n}\n. {\n import a\n}\n",
+        ["Corefile:5: import of itself: (a) → (b) → (a); remove one of these imports"],
+    ),
+    (
+        "import of nothing",
+        ". {\n import\n}\n",
+        [
+            "Corefile:2: Wrong argument count or unexpected line ending after 'import'; "
+            "write: import SNIPPET, or import FILE"
+        ],
+    ),
+    (
+        "import of two",
+        ". {\n import a b\n}\n",
+        ["Corefile:2: Import takes only one argument (glob pattern or file); remove 'b'"],
+    ),
+    (
+        "import of an unset variable",
+        ". {\n import {$NONE}\n}\n",
+        ["Corefile:2: Import requires a non-empty filepath; '{$NONE}' is empty here; name a file"],
+    ),
+    (
+        "import of what is not there",
+        ". {\n import nothing/here\n}\n",
+        ["Corefile:2: File to import not found: nothing/here; create it, or define a snippet of that name above"],
+    ),
+    (
+        "import of a misspelt snippet",
+        "(common) {\n}\n. {\n import comon\n}\n",
+        ["Corefile:4: File to import not found: comon; did you mean the snippet common?"],
+    ),
+    (
+        "import before the snippet",
+        ". {\n import a\n}\n(a) {\n}\n",
+        ["Corefile:2: File to import not found: a; create it, or define a snippet of that name above"],
+    ),
+    (
+        "import of two wildcards",
+        ". {\n import a*/b*\n import [ab]\n}\n",
+        [
+            "Corefile:2: Glob pattern may only contain one wildcard (*), but has others: 'a*/b*'; "
+            "import in several lines, each with one '*'",
+            "Corefile:3: Glob pattern may only contain one wildcard (*), but has others: '[ab]'; "
+            "import in several lines, each with one '*'",
+        ],
+    ),
+    (
+        "import of a name with a NUL byte",
+        ". {\n import a\0\n}\n",
+        ["Corefile:2: File to import not found: 'a\\x00'; a file name holds no NUL byte"],
+    ),
+    (
+        "an error in a snippet is told once",
+        "(a) {\n log x {\n  y {\n  }\n }\n}\n. {\n import a\n import a\n}\n",
+        [
+            "Corefile:3: Unexpected '{': the block of 'log', opened at Corefile:2, holds no further blocks; "
+            "close the block of 'log' before this line, or remove the braces"
+        ],
+    ),
+    (
+        "wrong keys of one block, all of them",
+        "a..b :53 c: {\n}\n",
+        [
+            "Corefile:1: 'a..b' is no domain name: label of 0 bytes, must be 1 to 63; "
+            "write a zone such as cluster.local",
+            "Corefile:1: no zone in ':53'; for all names write .:53",
+            "Corefile:1: no port after the colon of 'c:'; write the port, or drop the colon",
+        ],
+    ),
+    ("text that is not UTF-8", "a {\n\ud800\n}\n", ["Corefile:2: byte 0xed is not UTF-8; save it as UTF-8"]),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), [row[1:] for row in ERRORS], ids=[row[0] for row in ERRORS])
+def test_errors(text: str, expected: list[str]) -> None:
+    errors = ErrorList()
+    parse(text, "Corefile", {}, errors=errors)
+    assert [str(error) for error in errors.errors] == expected
+
+
+def test_without_a_list_all_are_raised_at_once() -> None:
+    with pytest.raises(CorefileErrors) as raised:
+        parse(". {\n errors{\n}\n import nowhere\n}\n}\n", "Corefile", {})
+    assert [line.split(": ")[0] for line in str(raised.value).splitlines()] == [
+        "Corefile:2",
+        "Corefile:4",
+        "Corefile:6",
+    ]
+
+
+def test_what_follows_a_mistake_is_still_read() -> None:
+    errors = ErrorList()
+    corefile = parse(".{\n errors{\n }\n cache 30 {\n  success 1 }\n log\n}\n}\n.:54 {\n}\n", "f", {}, errors=errors)
+    assert [[directive.name for directive in block.directives] for block in corefile.blocks] == [
+        ["errors", "cache", "log"],
+        [],
+    ]
+    assert len(errors.errors) == 4
+
+
+def test_collect_goes_on_after_an_error() -> None:
+    errors = ErrorList()
+    for line in (3, 4):
+        with errors.collect():
+            raise CorefileError("f", line, "wrong")
+    with errors.collect():
+        raise CorefileErrors((CorefileError("f", 4, "wrong"), CorefileError("f", 5, "wrong", "mend it")), left_out=2)
+    with pytest.raises(CorefileErrors) as raised:
+        errors.raise_if_any()
+    assert str(raised.value).splitlines() == ["f:3: wrong", "f:4: wrong", "f:5: wrong; mend it", "… and 2 more errors"]
+
+
+def test_collect_keeps_nothing_else() -> None:
+    errors = ErrorList()
+    with pytest.raises(KeyError), errors.collect():
+        raise KeyError
+    assert not errors
+
+
+def test_a_flood_of_errors_is_counted() -> None:
+    errors = ErrorList()
+    parse("}\n" * 1000, "f", {}, errors=errors)
+    assert (len(errors.errors), errors.left_out) == (MAX_ERRORS, 1000 - MAX_ERRORS)
+
+
+def test_an_error_is_one_line_and_short() -> None:
+    errors = ErrorList()
+    parse('. {\n import "a\n\x1b[31m*' + "x" * 500 + '*"\n}\n', "Core\nfile", {}, errors=errors)
+    text = str(errors.errors[0])
+    assert "\n" not in text
+    assert "\x1b" not in text
+    assert text.startswith("Core\\nfile:2: ")
+    assert len(text) < 250

@@ -1,0 +1,124 @@
+"""Typed arguments: what each reader takes, and the exact words for what it does not."""
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from clusterdns.corefile import values
+from clusterdns.corefile.errors import CorefileError
+from clusterdns.corefile.lexer import Token
+from clusterdns.corefile.values import ListenAddress
+
+Reader = Callable[[Token], object]
+
+
+def token(text: str) -> Token:
+    return Token(text, "f", 7)
+
+
+bounded_integer: Reader = partial(values.integer, minimum=0, maximum=3600)
+bounded_duration: Reader = partial(values.duration_seconds, minimum=1, maximum=60)
+mode: Reader = partial(values.choice, words=("disabled", "insecure", "verified"))
+
+READ: list[tuple[Reader, str, object]] = [
+    (values.duration_seconds, "30s", 30.0),
+    (values.duration_seconds, "1h30m", 5400.0),
+    (values.duration_seconds, "1.5s", 1.5),
+    (values.duration_seconds, ".5s", 0.5),
+    (values.duration_seconds, "1.s", 1.0),
+    (values.duration_seconds, "100ms", 0.1),
+    (values.duration_seconds, "3us", 3e-6),
+    (values.duration_seconds, "3µs", 3e-6),
+    (values.duration_seconds, "3μs", 3e-6),
+    (values.duration_seconds, "7ns", 7e-9),
+    (values.duration_seconds, "+5s", 5.0),
+    (values.duration_seconds, "0", 0.0),
+    (values.duration_seconds, "-0", 0.0),
+    (partial(values.duration_seconds, minimum=-60), "-5s", -5.0),
+    (bounded_duration, "60s", 60.0),
+    (bounded_integer, "3600", 3600),
+    (bounded_integer, "+7", 7),
+    (values.integer, "-7", -7),
+    (values.integer, "007", 7),
+    (values.decimal, "0.5", 0.5),
+    (values.decimal, "100", 100.0),
+    (values.decimal, "1e3", 1000.0),
+    (values.percentage, "10%", 10),
+    (mode, "insecure", "insecure"),
+    (values.listen_address, ":8080", ListenAddress("", 8080)),
+    (values.listen_address, "0.0.0.0:9153", ListenAddress("0.0.0.0", 9153)),
+    (values.listen_address, "[::1]:9153", ListenAddress("::1", 9153)),
+    (values.listen_address, "[FE80::1%eth0]:9153", ListenAddress("fe80::1%eth0", 9153)),
+    (values.listen_address, "localhost:0", ListenAddress("localhost", 0)),
+    (lambda t: str(values.ip(t)), "FD00::A", "fd00::a"),
+    (lambda t: str(values.network(t)), "10.1.2.3/8", "10.0.0.0/8"),
+    (values.zone, "Cluster.Local", "cluster.local."),
+    (values.zone, "10.0.0.0/8", "10.0.0.0/8."),
+    (lambda t: values.zones([t]), "Cluster.Local:53", ("cluster.local.",)),
+    (lambda t: values.zones([t]), "dns://.", (".",)),
+    (lambda t: values.zones([t]), "10.98.100.0/23", ("100.98.10.in-addr.arpa.", "101.98.10.in-addr.arpa.")),
+]
+
+
+@pytest.mark.parametrize(("reader", "text", "expected"), READ)
+def test_read(reader: Reader, text: str, expected: object) -> None:
+    value = reader(token(text))
+    assert value == (pytest.approx(expected) if isinstance(expected, float) else expected)
+    assert type(value) is type(expected)
+
+
+A_DURATION = "write one such as 30s, 1m30s or 500ms"
+REFUSED: list[tuple[Reader, str, str]] = [
+    (values.duration_seconds, "3600", "'3600' is not a duration, its unit is missing; for seconds write '3600s'"),
+    (values.duration_seconds, "", f"'' is not a duration; {A_DURATION}"),
+    (values.duration_seconds, "s", f"'s' is not a duration; {A_DURATION}"),
+    (values.duration_seconds, "1d", f"'1d' is not a duration; {A_DURATION}"),
+    (values.duration_seconds, "1 s", f"'1 s' is not a duration; {A_DURATION}"),
+    (values.duration_seconds, "1s2", f"'1s2' is not a duration; {A_DURATION}"),
+    (values.duration_seconds, "٣s", f"'٣s' is not a duration; {A_DURATION}"),
+    (values.duration_seconds, "9999999h", f"'9999999h' is not a duration; {A_DURATION}"),
+    (values.duration_seconds, "1s" * 5000, f"'{'1s' * 29}1…' is not a duration; {A_DURATION}"),
+    (values.duration_seconds, "-5s", "'-5s' is out of range; write 0s or more"),
+    (bounded_duration, "61s", "'61s' is out of range; write 1s to 60s"),
+    (bounded_integer, "3601", "'3601' is out of range; write 0 to 3600"),
+    (bounded_integer, "x", "'x' is not an integer; write 0 to 3600"),
+    (values.integer, "1_000", "'1_000' is not an integer; write a number"),
+    (values.integer, "9" * 5000, f"'{'9' * 59}…' is not an integer; write a number"),
+    (partial(values.integer, minimum=1), "0", "'0' is out of range; write 1 or more"),
+    (partial(values.integer, maximum=1), "2", "'2' is out of range; write 1 or less"),
+    (values.decimal, "nan", "'nan' is not a number; write a number"),
+    (partial(values.decimal, minimum=0), "-0.5", "'-0.5' is out of range; write 0 or more"),
+    (values.percentage, "10", "'10' is not a percentage; write it with a percent sign, from 0% to 100%"),
+    (values.percentage, "101%", "'101' is out of range; write 0 to 100"),
+    (mode, "insecur", "'insecur' is not one of disabled, insecure, verified; did you mean 'insecure'?"),
+    (mode, "x", "'x' is not one of disabled, insecure, verified; known: disabled, insecure, verified"),
+    (values.listen_address, "9153", "'9153' is not host:port; write ':9153'"),
+    (values.listen_address, "localhost", "'localhost' is not host:port; write 127.0.0.1:9153, :9153 or [::1]:9153"),
+    (values.listen_address, "::1:9153", "'::1:9153' is not host:port; write 127.0.0.1:9153, :9153 or [::1]:9153"),
+    (values.listen_address, ":70000", "'70000' is out of range; write 0 to 65535"),
+    (values.listen_address, ":dns", "'dns' is not an integer; write 0 to 65535"),
+    (values.listen_address, "a b:1", "'a b' is not a host; write an address, or nothing for every address"),
+    (values.listen_address, "[x]:1", "'x' is not an IP address; write one such as 10.96.0.10 or fd00::a"),
+    (values.ip, "192.168.xxx.xxx", "'192.168.xxx.xxx' is not an IP address; write one such as 10.96.0.10 or fd00::a"),
+    (values.network, "10.0.0.0/99", "'10.0.0.0/99' is not a network; write one such as 10.0.0.0/8 or fd00::/64"),
+    (values.zone, "", "no zone in ''; for all names write '.'"),
+    (lambda t: values.zones([t]), "a:", "no port after the colon of 'a:'; write the port, or drop the colon"),
+]
+
+
+@pytest.mark.parametrize(("reader", "text", "message"), REFUSED)
+def test_refused(reader: Reader, text: str, message: str) -> None:
+    with pytest.raises(CorefileError) as raised:
+        reader(token(text))
+    assert str(raised.value) == f"f:7: {message}"
+
+
+def test_zones_are_told_once_each() -> None:
+    found = values.zones([token("a.org"), token("10.0.0.0/8"), token("A.org."), token("10.1.2.3/8")])
+    assert found == ("a.org.", "10.in-addr.arpa.")
+
+
+@pytest.mark.parametrize(("address", "text"), [(ListenAddress("", 53), ":53"), (ListenAddress("::1", 53), "[::1]:53")])
+def test_a_listen_address_as_text(address: ListenAddress, text: str) -> None:
+    assert str(address) == text
