@@ -1,0 +1,19 @@
+"""Fixtures for tests of every folder."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from controlplane import cluster
+from peers import missing
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[cluster.ControlPlane]:
+    """A real control plane, one for all workers of the run. Tests make namespaces of their own in it."""
+    if cluster.binaries() is None:
+        missing("the control plane", cluster.HOW_TO_ENABLE)
+    base: Path = tmp_path_factory.getbasetemp()
+    run_folder = base if worker_id == "master" else base.parent  # each worker has a folder inside the run's
+    with cluster.shared(run_folder / "control-plane") as running:
+        yield running
