@@ -11,10 +11,10 @@ wait without a task, so one that does not wait costs no more than a call.
 
 import enum
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from clusterdns.corefile.parser import Directive
+from clusterdns.corefile.directive import Directive
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire.query import Query
 from clusterdns.wire.reply import Reply
@@ -49,7 +49,6 @@ class Part:
     unready: Callable[[], str] | None = None  # why this plugin is not ready yet, empty when it is
     bind_addresses: Callable[[], Sequence[str]] | None = None  # what the block listens on, instead of every address
     counts_queries: bool = False  # the block's queries are counted in coredns_dns_* (prometheus)
-    check: Callable[[], Iterable[str]] | None = None  # what is wrong with the finished block as a whole
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class BlockContext:
     registry: Registry
     shared: "Shared"
     directive_names: frozenset[str] = frozenset()  # every directive of this block
-    environ: Mapping[str, str] = field(default_factory=dict)
+    bind_addresses: tuple[str, ...] = ()  # where the block listens; empty: on every address
 
 
 class Shared(Protocol):

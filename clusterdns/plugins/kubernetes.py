@@ -1,111 +1,302 @@
-"""The `kubernetes` directive: settings, and the handler for questions in the cluster's zones.
+"""The `kubernetes` directive: settings, and the index with its source and zones built from them.
 
-What a name holds comes from `index.zone`; here it becomes a reply: positive, NODATA, NXDOMAIN, SERVFAIL while the truth
-is unknown, the next plugin's turn, or an alias to follow. The source that fills the index is built beside it, by
-`plugins.kubernetes_source`.
+`cluster_handler` answers the questions. The source is the API server, or with our own option `manifests PATH…` a set of
+files and folders that needs no cluster.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from ipaddress import ip_address
 
+from clusterdns.corefile import values
+from clusterdns.corefile.directive import Directive, Line
 from clusterdns.index.cluster import Index
-from clusterdns.index.zone import ClusterZone, Found
-from clusterdns.plugins.handler import Handler
-from clusterdns.wire import codes, record
-from clusterdns.wire.name import is_under
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply, failure
+from clusterdns.index.service import label_of
+from clusterdns.index.zone import ClusterZone, Pods
+from clusterdns.objects import Change, EndpointSlice
+from clusterdns.plugins.cluster_handler import ClusterHandler, Fallthrough
+from clusterdns.plugins.handler import BlockContext, Part, Plugin
+from clusterdns.plugins.interfaces import interface_addresses
+from clusterdns.sources.api import ApiSource
+from clusterdns.sources.manifests import ManifestSource
+from clusterdns.sources.settings import ClientTls
+from clusterdns.sources.settings import Settings as ApiSettings
+from clusterdns.telemetry.metrics import Registry
+from clusterdns.wire.name import IN_ADDR_ARPA, IP6_ARPA, from_text, is_under
 
-_TRANSFERS = (codes.AXFR, codes.IXFR)
+MAX_TTL_SECONDS = 3600
+PROGRAMMING_BOUNDS = tuple(0.001 * 2**i for i in range(20))  # seconds
+# options of CoreDNS that are known, and refused rather than ignored
+NOT_IMPLEMENTED = {
+    "multicluster": "clusterdns does not serve ServiceImports",
+    "zonal": "clusterdns does not serve zonal names",
+}
+
+log = logging.getLogger("clusterdns.plugin.kubernetes")
 
 
 @dataclass(frozen=True)
-class Fallthrough:
-    """Which names that do not exist are the next plugin's to answer: none, all, or those under some zones."""
+class Settings:
+    """One kubernetes directive. Zones are names; the first that is not a reverse zone is the primary one."""
 
-    zones: tuple[bytes, ...] = ()
+    zones: tuple[bytes, ...]
+    api: ApiSettings = field(default_factory=ApiSettings)
+    manifests: tuple[str, ...] = ()
+    pods: Pods = Pods.DISABLED
+    ttl_seconds: int = 5
+    endpoint_pod_names: bool = False
+    ignore_empty_service: bool = False
+    fallthrough: tuple[bytes, ...] = ()
 
-    def includes(self, name: bytes) -> bool:
-        """Whether a missing name goes on to the next plugin."""
-        return any(is_under(name, zone) for zone in self.zones)
+    @property
+    def primary(self) -> bytes:
+        """The zone that PTR records point into."""
+        return next(zone for zone in self.zones if not _is_reverse(zone))
 
 
-class ClusterHandler:
-    """Answers the zones of one kubernetes block; other names go to `next`."""
+def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
+    """`kubernetes [ZONES…] { options }`; without zones those of the block. Raises CorefileError."""
+    directive = directives[0]
+    zones_text = values.zones(directive.args) or context.zones_text
+    settings = Settings(tuple(map(from_text, zones_text)))
+    if all(map(_is_reverse, settings.zones)):
+        mend = "name the cluster's zone as well, such as cluster.local"
+        raise directive.error("no zone but reverse zones, so that PTR records have nothing to point at", mend)
+    for line in directive.options(*_OPTIONS, *NOT_IMPLEMENTED):
+        if line.name in NOT_IMPLEMENTED:
+            raise line.error(f"{NOT_IMPLEMENTED[line.name]} (option '{line.name}')", "remove the option")
+        settings = _OPTIONS[line.name](settings, line)
+    if settings.api.namespaces and settings.api.namespace_labels:
+        raise directive.error("namespaces and namespace_labels exclude each other", "keep one of them")
+    if settings.ignore_empty_service and not settings.api.endpoints:
+        raise directive.error(
+            "ignore empty_service with noendpoints would deny every Service", "remove one of the two options"
+        )
+    if settings.api.tls and not settings.api.endpoint:
+        raise directive.error("tls is used with endpoint only", "add endpoint, or remove tls")
+    return settings
 
-    def __init__(
-        self, zones: list[ClusterZone], index: Index, ttl_seconds: int, fallthrough: Fallthrough, following: Handler
-    ) -> None:
-        self._zones = {zone.zone: zone for zone in zones}
+
+def _endpoint(settings: Settings, line: Line) -> Settings:
+    urls = line.arguments_between(1, None, "URL")
+    if len(urls) > 1:
+        log.warning("%s: only the first endpoint is used", line.place)
+    return _api(settings, endpoint=urls[0].text)
+
+
+def _tls(settings: Settings, line: Line) -> Settings:
+    cert, key, ca = (word.text for word in line.arguments_between(3, 3, "CERT KEY CACERT"))
+    return _api(settings, tls=ClientTls(cert, key, ca))
+
+
+def _kubeconfig(settings: Settings, line: Line) -> Settings:
+    words = line.arguments_between(1, 2, "FILE [CONTEXT]")
+    return _api(settings, kubeconfig=words[0].text, context=words[1].text if len(words) > 1 else "")
+
+
+def _namespaces(settings: Settings, line: Line) -> Settings:
+    names = tuple(word.text for word in line.arguments_between(1, None, "NAMESPACE…"))
+    return _api(settings, namespaces=tuple(dict.fromkeys(settings.api.namespaces + names)))
+
+
+def _labels(settings: Settings, line: Line) -> Settings:
+    return _api(settings, labels=" ".join(word.text for word in line.arguments_between(1, None, "SELECTOR")))
+
+
+def _namespace_labels(settings: Settings, line: Line) -> Settings:
+    return _api(settings, namespace_labels=" ".join(w.text for w in line.arguments_between(1, None, "SELECTOR")))
+
+
+def _pods(settings: Settings, line: Line) -> Settings:
+    mode = Pods(values.choice(line.one_argument("disabled|insecure|verified"), [one.value for one in Pods]))
+    return _api(replace(settings, pods=mode), pods=mode is Pods.VERIFIED)
+
+
+def _endpoint_pod_names(settings: Settings, line: Line) -> Settings:
+    line.no_arguments()
+    return replace(settings, endpoint_pod_names=True)
+
+
+def _ttl(settings: Settings, line: Line) -> Settings:
+    return replace(settings, ttl_seconds=values.integer(line.one_argument("SECONDS"), 0, MAX_TTL_SECONDS))
+
+
+def _noendpoints(settings: Settings, line: Line) -> Settings:
+    line.no_arguments()
+    return _api(settings, endpoints=False)
+
+
+def _ignore(settings: Settings, line: Line) -> Settings:
+    values.choice(line.one_argument("empty_service"), ["empty_service"])
+    return replace(settings, ignore_empty_service=True)
+
+
+def _fallthrough(settings: Settings, line: Line) -> Settings:
+    zones = values.zones(line.args) if line.args else (".",)
+    return replace(settings, fallthrough=tuple(map(from_text, zones)))
+
+
+def _startup_timeout(settings: Settings, line: Line) -> Settings:
+    return _api(settings, startup_timeout_seconds=values.duration_seconds(line.one_argument("DURATION")))
+
+
+def _client_limit(settings: Settings, line: Line) -> Settings:
+    """Limits of CoreDNS's client library, which have no effect there either; the number is checked."""
+    values.decimal(line.one_argument("NUMBER"), 0)
+    return settings
+
+
+def _manifests(settings: Settings, line: Line) -> Settings:
+    folder = os.path.dirname(line.file)
+    paths = (os.path.join(folder, word.text) for word in line.arguments_between(1, None, "PATH…"))
+    return replace(settings, manifests=(*settings.manifests, *paths))
+
+
+_OPTIONS: dict[str, Callable[[Settings, Line], Settings]] = {
+    "endpoint": _endpoint,
+    "tls": _tls,
+    "kubeconfig": _kubeconfig,
+    "apiserver_qps": _client_limit,
+    "apiserver_burst": _client_limit,
+    "apiserver_max_inflight": _client_limit,
+    "namespaces": _namespaces,
+    "labels": _labels,
+    "namespace_labels": _namespace_labels,
+    "pods": _pods,
+    "endpoint_pod_names": _endpoint_pod_names,
+    "ttl": _ttl,
+    "noendpoints": _noendpoints,
+    "ignore": _ignore,
+    "fallthrough": _fallthrough,
+    "startup_timeout": _startup_timeout,
+    "manifests": _manifests,
+}
+
+
+def build(settings: Settings, context: BlockContext) -> Part:
+    """The index, its zones, the handler and the source."""
+    index = Index(
+        context.shared.forget,
+        namespaces=frozenset(settings.api.namespaces),
+        use_pod_names=settings.endpoint_pod_names,
+    )
+    local = _local_addresses(context.bind_addresses)
+    zones = [
+        ClusterZone(
+            zone,
+            index,
+            primary=settings.primary,
+            ttl_seconds=settings.ttl_seconds,
+            pods=settings.pods,
+            ignores_empty=settings.ignore_empty_service,
+            local_addresses=lambda: local,
+        )
+        for zone in settings.zones
+    ]
+    feed = _Feed(settings, index, context.registry)
+    fallthrough = Fallthrough(settings.fallthrough)
+    return Part(
+        "kubernetes",
+        wrap=lambda following: ClusterHandler(zones, index, settings.ttl_seconds, fallthrough, following),
+        start=feed.start,
+        stop=feed.stop,
+        unready=feed.unready,
+    )
+
+
+class _Feed:
+    """Brings the source's changes into the index; made with the configuration, started with the server."""
+
+    def __init__(self, settings: Settings, index: Index, registry: Registry) -> None:
+        self._settings = settings
         self._index = index
-        self._ttl = ttl_seconds
-        self._fallthrough = fallthrough
-        self._next = following
+        self._registry = registry
+        self._source: ApiSource | ManifestSource | None = None
+        self._latency = registry.histogram(
+            "coredns_kubernetes_dns_programming_duration_seconds",
+            "Time from a pod's change to its being answered.",
+            PROGRAMMING_BOUNDS,
+            "service_kind",
+        )
 
-    async def __call__(self, query: Query) -> Reply:
-        """The reply, or what the next plugin says (see plugins.handler.Handler)."""
-        qname = query.name
-        zones = self._zones
-        start = 0
-        while (zone := zones.get(qname[start:])) is None:
-            size = qname[start]
-            if not size:
-                return await self._next(query)
-            start += 1 + size
-        if query.qtype in _TRANSFERS:
-            return failure(codes.REFUSED)
-        found = zone.find(qname, query.qtype)
-        if not found.exists:
-            if self._index.synced and self._fallthrough.includes(qname):
-                return await self._next(query)
-            return self._denied(zone, found, codes.NXDOMAIN if self._index.synced else codes.SERVFAIL)
-        if found.alias:
-            return await self._follow(query, found)
-        if query.qtype == codes.ANY:
-            found = found._replace(records=(record.hinfo(qname, self._ttl, "RFC8482", ""),))  # RFC 8482 §4.2
-        if not found.records:
-            return self._denied(zone, found, codes.NOERROR)
-        is_dated = found.records[0].rtype == codes.SOA
-        return Reply(
-            codes.NOERROR, found.records, (), found.additional,
-            owners=found.owners,
-            reusable=self._index.synced and found.reusable,
-            serial=self._index.serial if is_dated else None,
-        )  # fmt: skip
+    async def start(self) -> None:
+        """Begin to follow the source, and wait for the first full state as long as `startup_timeout` says."""
+        api = self._settings.api
+        if self._settings.manifests:
+            manifests = ManifestSource(
+                self._settings.manifests,
+                self._index.apply,
+                self._note_synced,
+                self._registry,
+                pods=api.pods,
+                noendpoints=not api.endpoints,
+                namespaces=frozenset(api.namespaces) or None,
+                labels=api.labels,
+                namespace_labels=api.namespace_labels,
+            )
+            self._source = manifests
+            manifests.load()
+            manifests.start()
+        else:
+            self._source = source = ApiSource(api, self._take, self._note_synced, self._registry)
+            source.start()
+            await source.wait_synced()
 
-    def _denied(self, zone: ClusterZone, found: Found, rcode: int) -> Reply:
-        """NXDOMAIN, NODATA, or SERVFAIL while unsynced: the zone's SOA and nothing else (RFC 2308 §2)."""
-        return Reply(
-            rcode, (), (zone.soa,), (),
-            owners=found.owners,
-            reusable=self._index.synced and found.reusable,
-            serial=self._index.serial,
-        )  # fmt: skip
+    async def stop(self) -> None:
+        """End following; what is known stays."""
+        if self._source is not None:
+            await self._source.stop()
 
-    async def _follow(self, query: Query, found: Found) -> Reply:
-        """The alias of an ExternalName, then what its target says: its records, its denial and its code (RFC 6604
-        §2)."""
-        alias = record.cname(query.name, self._ttl, found.alias)
-        reply = Reply(codes.NOERROR, (alias,), owners=found.owners, reusable=self._index.synced)
-        if query.qtype in (codes.CNAME, codes.ANY):
-            return reply
-        target = await query.lookup(query, found.alias, query.qtype)
-        if target.is_unhandled:
-            return reply  # out of our zones and nobody to ask: as far as we can tell (RFC 1034 §4.3.2)
-        reply.owners = (*found.owners, *target.owners)
-        reply.reusable = reply.reusable and target.reusable
-        if any(one.name == query.name for one in target.answer):
-            return reply  # the chain has come back to this name
-        reply.rcode = target.rcode
-        reply.answer = (alias, *target.answer)
-        reply.authority = target.authority
-        reply.is_truncated = target.is_truncated
-        reply.serial = target.serial
-        return reply
+    def unready(self) -> str:
+        """Why the index does not hold the whole cluster yet."""
+        if self._index.synced:
+            return ""
+        return self._source.reason if self._source is not None else "not started yet"
+
+    def _note_synced(self) -> None:
+        self._index.synced = True
+
+    def _take(self, change: Change) -> None:
+        self._index.apply(change)
+        if self._index.synced and isinstance(change.new, EndpointSlice) and change.new.triggered_at:
+            self._measure(change.new)
+
+    def _measure(self, obj: EndpointSlice) -> None:
+        node = self._index.service(label_of(obj.namespace), label_of(obj.service))
+        if node is None or node.service is None:
+            return
+        try:
+            triggered = datetime.fromisoformat(obj.triggered_at).timestamp()
+        except ValueError:
+            log.debug("slice %s/%s: no moment: %r", obj.namespace, obj.name, obj.triggered_at)
+            return
+        kind = "headless_with_selector" if node.service.headless else "cluster_ip"
+        self._latency.labels(kind).observe(max(0.0, time.time() - triggered))
 
 
-def wrap(
-    zones: list[ClusterZone], index: Index, ttl_seconds: int, fallthrough: Fallthrough
-) -> Callable[[Handler], Handler]:
-    """What folds the handler into a chain."""
-    return lambda following: ClusterHandler(zones, index, ttl_seconds, fallthrough, following)
+def _local_addresses(bound: Sequence[str]) -> tuple[bytes, ...]:
+    """The addresses under which clients reach this server: those bound, else all but loopback ones."""
+    if bound:
+        return tuple(ip_address(text.partition("%")[0]).packed for text in bound)
+    try:
+        texts = [text for several in interface_addresses().values() for text in several]
+    except OSError as problem:
+        log.warning("cannot list this host's addresses, the zone's NS record will be missing: %s", problem)
+        return ()
+    found = [ip_address(text.partition("%")[0]) for text in texts]
+    return tuple(dict.fromkeys(one.packed for one in found if not one.is_loopback and not one.is_unspecified))
+
+
+def _api(settings: Settings, **changes: object) -> Settings:
+    return replace(settings, api=replace(settings.api, **changes))  # type: ignore[arg-type]  # fields named above
+
+
+def _is_reverse(zone: bytes) -> bool:
+    return is_under(zone, IN_ADDR_ARPA) or is_under(zone, IP6_ARPA)
+
+
+PLUGIN = Plugin("kubernetes", parse, build, once=True)

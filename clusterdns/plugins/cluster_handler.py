@@ -1,0 +1,103 @@
+"""The handler of the `kubernetes` directive: questions in the cluster's zones.
+
+What a name holds comes from `index.zone`; here it becomes a reply: positive, NODATA, NXDOMAIN, SERVFAIL while the truth
+is unknown, the next plugin's turn, or an alias to follow. Settings and the source that fills the index are in
+`plugins.kubernetes`.
+"""
+
+from dataclasses import dataclass
+
+from clusterdns.index.cluster import Index
+from clusterdns.index.zone import ClusterZone, Found
+from clusterdns.plugins.handler import Handler
+from clusterdns.wire import codes, record
+from clusterdns.wire.name import is_under
+from clusterdns.wire.query import Query
+from clusterdns.wire.reply import Reply, failure
+
+_TRANSFERS = (codes.AXFR, codes.IXFR)
+
+
+@dataclass(frozen=True)
+class Fallthrough:
+    """Which names that do not exist are the next plugin's to answer: none, all, or those under some zones."""
+
+    zones: tuple[bytes, ...] = ()
+
+    def includes(self, name: bytes) -> bool:
+        """Whether a missing name goes on to the next plugin."""
+        return any(is_under(name, zone) for zone in self.zones)
+
+
+class ClusterHandler:
+    """Answers the zones of one kubernetes block; other names go to `next`."""
+
+    def __init__(
+        self, zones: list[ClusterZone], index: Index, ttl_seconds: int, fallthrough: Fallthrough, following: Handler
+    ) -> None:
+        self._zones = {zone.zone: zone for zone in zones}
+        self._index = index
+        self._ttl = ttl_seconds
+        self._fallthrough = fallthrough
+        self._next = following
+
+    async def __call__(self, query: Query) -> Reply:
+        """The reply, or what the next plugin says (see plugins.handler.Handler)."""
+        qname = query.name
+        zones = self._zones
+        start = 0
+        while (zone := zones.get(qname[start:])) is None:
+            size = qname[start]
+            if not size:
+                return await self._next(query)
+            start += 1 + size
+        if query.qtype in _TRANSFERS:
+            return failure(codes.REFUSED)
+        found = zone.find(qname, query.qtype)
+        if not found.exists:
+            if self._index.synced and self._fallthrough.includes(qname):
+                return await self._next(query)
+            return self._denied(zone, found, codes.NXDOMAIN if self._index.synced else codes.SERVFAIL)
+        if found.alias:
+            return await self._follow(query, found)
+        if query.qtype == codes.ANY:
+            found = found._replace(records=(record.hinfo(qname, self._ttl, "RFC8482", ""),))  # RFC 8482 §4.2
+        if not found.records:
+            return self._denied(zone, found, codes.NOERROR)
+        is_dated = found.records[0].rtype == codes.SOA
+        return Reply(
+            codes.NOERROR, found.records, (), found.additional,
+            owners=found.owners,
+            reusable=self._index.synced and found.reusable,
+            serial=self._index.serial if is_dated else None,
+        )  # fmt: skip
+
+    def _denied(self, zone: ClusterZone, found: Found, rcode: int) -> Reply:
+        """NXDOMAIN, NODATA, or SERVFAIL while unsynced: the zone's SOA and nothing else (RFC 2308 §2)."""
+        return Reply(
+            rcode, (), (zone.soa,), (),
+            owners=found.owners,
+            reusable=self._index.synced and found.reusable,
+            serial=self._index.serial,
+        )  # fmt: skip
+
+    async def _follow(self, query: Query, found: Found) -> Reply:
+        """The alias of an ExternalName, then what its target says: its records, its denial and its code (RFC 6604
+        §2)."""
+        alias = record.cname(query.name, self._ttl, found.alias)
+        reply = Reply(codes.NOERROR, (alias,), owners=found.owners, reusable=self._index.synced)
+        if query.qtype in (codes.CNAME, codes.ANY):
+            return reply
+        target = await query.lookup(query, found.alias, query.qtype)
+        if target.is_unhandled:
+            return reply  # out of our zones and nobody to ask: as far as we can tell (RFC 1034 §4.3.2)
+        reply.owners = (*found.owners, *target.owners)
+        reply.reusable = reply.reusable and target.reusable
+        if any(one.name == query.name for one in target.answer):
+            return reply  # the chain has come back to this name
+        reply.rcode = target.rcode
+        reply.answer = (alias, *target.answer)
+        reply.authority = target.authority
+        reply.is_truncated = target.is_truncated
+        reply.serial = target.serial
+        return reply
