@@ -1,0 +1,60 @@
+# The verbs of this project; `make` alone lists them. Python >= 3.11 and make are enough to begin with.
+
+VENV := .venv
+PYTHON ?=
+INSTALLED := $(VENV)/.installed
+BIN := $(VENV)/bin
+WORKERS ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench control-plane peers clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(INSTALLED) ## serve the demo cluster of zones/ on 127.0.0.1:1053 until Ctrl-C
+	@cat zones/questions.txt
+	@# on a terminal the server gets Ctrl-C for itself, so that make ends with the server's own exit code
+	@if [ -t 0 ]; then set -m; $(BIN)/clusterdns -conf zones/Corefile; else exec $(BIN)/clusterdns -conf zones/Corefile; fi
+
+test: $(INSTALLED) ## every test; what needs a missing tool is skipped, and the last lines say how to get it
+	$(BIN)/python -m pytest -q -n $(WORKERS)
+
+lint: $(INSTALLED) ## ruff, mypy --strict, the layers, and the tests of what README and docs say
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/house
+
+bench: $(INSTALLED) ## measure us, CoreDNS and Knot side by side (first: make control-plane peers)
+	$(BIN)/python -m bench.run
+
+control-plane: ## build etcd, kube-apiserver and kube-controller-manager for the tests, once per user
+	@sh tests/controlplane/build.sh
+
+peers: ## get CoreDNS, and say which of knot, dnsperf, dig and busybox are missing
+	@sh bench/peers.sh
+
+clean: ## remove .venv and everything made from the sources; what is built in the user's cache stays
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis bench/results/latest
+	find clusterdns tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Installed once, and again when the dependencies change.
+$(INSTALLED): pyproject.toml
+	@set -e; \
+	if [ ! -x $(BIN)/python ]; then \
+	    for candidate in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	        if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' > /dev/null 2>&1; then found=$$candidate; break; fi; \
+	    done; \
+	    if [ -z "$${found:-}" ]; then \
+	        echo "make: no Python >= 3.11 found; install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; \
+	    fi; \
+	    echo "make: creating $(VENV) with $$("$$found" --version)"; \
+	    "$$found" -m venv $(VENV) || { \
+	        rm -rf $(VENV); \
+	        echo "make: $$found cannot create virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }; \
+	fi; \
+	echo "make: installing the dependencies of pyproject.toml into $(VENV)"; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'; \
+	touch $@
