@@ -4,6 +4,7 @@ Imports are opened lazily, as frames on a stack, so a snippet must have been def
 frame knows who imported it: importing one's own importer is a cycle, importing the same thing twice is not.
 """
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -56,7 +57,7 @@ class Statements:
         self._errors = errors
         self._warnings = warnings
         self._frames: list[_Frame] = []
-        self._returned: list[list[Token]] = []
+        self._returned: list[deque[Token]] = []
         self._token_count = 0
         self._snippet_expansions = 0
         self._file_expansions = 0
@@ -66,8 +67,8 @@ class Statements:
         self._token_count = main.token_count
         self._frames.append(_Frame(file, main.lines))
 
-    def next(self) -> list[Token] | None:
-        """The next line that is not an import, or None at the end."""
+    def next(self) -> deque[Token] | None:
+        """The next line that is not an import, the caller's to consume; None at the end."""
         while (line := self.next_unopened()) is not None:
             if line[0].quoted or line[0].text != "import":
                 return line
@@ -75,7 +76,7 @@ class Statements:
                 self._import(line)
         return None
 
-    def next_unopened(self) -> list[Token] | None:
+    def next_unopened(self) -> deque[Token] | None:
         """The next line as it stands, imports included: what a snippet keeps."""
         if self.stopped:
             return None
@@ -87,16 +88,16 @@ class Statements:
                 line = frame.lines[frame.position]
                 frame.position += 1
                 self.last = line[-1]
-                return line
+                return deque(line)
             self._frames.pop()
         return None
 
-    def put_back(self, line: list[Token]) -> None:
-        """Read the rest of a line as a line of its own, next."""
+    def put_back(self, line: deque[Token]) -> None:
+        """Read what is left of a line as a line of its own, next."""
         if line:
             self._returned.append(line)
 
-    def _import(self, line: list[Token]) -> None:
+    def _import(self, line: deque[Token]) -> None:
         if len(line) == 1:
             told = "Wrong argument count or unexpected line ending after 'import'"
             raise line[0].error(told, "write: import SNIPPET, or import FILE")

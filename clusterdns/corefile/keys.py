@@ -103,7 +103,7 @@ def _reverse_zones(token: Token, host: str) -> tuple[str, ...]:
     try:
         network = ipaddress.ip_network(host, strict=False)
     except ValueError as error:
-        raise token.error(f"{shown(host)} is no network: {error}", "write one such as 10.0.0.0/8") from error
+        raise token.error(f"{shown(host)} is no network", "write one such as 10.0.0.0/8") from error
     digit_bits = 8 if network.version == 4 else 4
     digits = -(-network.prefixlen // digit_bits)
     return tuple(_reverse_zone(part, digits) for part in network.subnets(new_prefix=digits * digit_bits))

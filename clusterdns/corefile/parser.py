@@ -4,6 +4,7 @@ Structure comes from the words as written; variables are replaced after it is kn
 a directive means, and whether it exists, is not known here: see `checks` and the plugins.
 """
 
+from collections import deque
 from collections.abc import Mapping
 
 from clusterdns.corefile.directive import Directive, Line, ServerBlock
@@ -37,8 +38,10 @@ class _Parser:
     def blocks(self) -> list[ServerBlock]:
         found: list[ServerBlock] = []
         while (line := self.statements.next()) is not None:
-            if line[0].closes:
-                self.surplus_brace(line)
+            first, last = line[0], line[-1]
+            if first.closes:
+                self.surplus_brace(line.popleft())
+                self.statements.put_back(line)
                 continue
             words, brace = self.keys(line)
             if _is_snippet_head(words):
@@ -46,16 +49,15 @@ class _Parser:
                 continue
             if brace is None and found:
                 mend = "write '{' there; only a file of one block may go without"
-                self.errors.add(line[-1].error(f"Unexpected line ending after {line[-1]}, expecting '{{'", mend))
+                self.errors.add(last.error(f"Unexpected line ending after {last}, expecting '{{'", mend))
             directives = tuple(self.directives(brace))
             if words:
                 found.append(self.block(words, directives))
             else:
-                place = brace or line[0]
                 told = (
                     "this server block has no key, so it serves nothing and is ignored; write '.' or a zone before '{'"
                 )
-                self.warnings.append(CorefileWarning(place.file, place.line, told))
+                self.warnings.append(CorefileWarning(first.file, first.line, told))
         return found
 
     def block(self, words: list[Token], directives: tuple[Directive, ...]) -> ServerBlock:
@@ -65,42 +67,45 @@ class _Parser:
                 keys += parse_key(word, self.warnings)
         return ServerBlock(tuple(words), tuple(keys), directives)
 
-    def keys(self, line: list[Token]) -> tuple[list[Token], Token | None]:
+    def keys(self, line: deque[Token]) -> tuple[list[Token], Token | None]:
         """The keys, variables replaced, and the brace after them, which may stand on the next line, or be absent."""
         words: list[Token] = []
         comma: Token | None = None
         while True:
-            for position, token in enumerate(line):
+            while line:
+                token = line.popleft()
                 if token.opens:
                     if comma is not None:
                         told = f"Expected another address but had '{{' - check for extra comma after {comma}"
                         self.errors.add(comma.error(told, "remove the comma, or name another zone"))
-                    self.statements.put_back(line[position + 1 :])
+                    self.statements.put_back(line)
                     return words, token
                 if token.closes:
-                    self.surplus_brace([token])
+                    self.surplus_brace(token)
                     continue
                 if (glued := self.glued(token, is_name=True)) is not None:
                     before, closing = glued
                     words += [key for word in before for key in self.split_key(word)]
-                    self.statements.put_back([*closing, *line[position + 1 :]])
+                    line.extendleft(closing)
+                    self.statements.put_back(line)
                     return words, token
                 words += self.split_key(token)
                 comma = token if token.text.endswith(",") and not token.quoted else None
             following = self.statements.next()
             if comma is None:
-                break
+                return words, self.brace_of(following)
             if following is None:
                 self.unexpected_end(f"another key must follow {comma}", "remove the comma, or name another zone")
                 return words, None
             line = following
-        if following is None:
-            return words, None
-        if following[0].opens:
-            self.statements.put_back(following[1:])
-            return words, following[0]
-        self.statements.put_back(following)
-        return words, None
+
+    def brace_of(self, line: deque[Token] | None) -> Token | None:
+        """The brace that opens this line; without one the line is read again as what it is."""
+        if line is None:
+            return None
+        brace = line.popleft() if line[0].opens else None
+        self.statements.put_back(line)
+        return brace
 
     def split_key(self, token: Token) -> list[Token]:
         """Keys may be separated by commas as well; what a variable leaves empty is no key."""
@@ -127,15 +132,19 @@ class _Parser:
         lines: list[list[Token]] = []
         depth = 1
         while (line := self.statements.next_unopened()) is not None:
-            for position, token in enumerate(line):
-                depth += token.opens - token.closes
-                if not depth:
-                    self.statements.put_back(line[position + 1 :])
-                    return [*lines, line[:position]] if position else lines
-            if line[0].text == "import" and [expand(word, self.environ).text for word in line[1:]] == [head.text[1:-1]]:
-                self.errors.add(line[0].error(f"snippet {head} imports itself", "remove this import"))
-            else:
-                lines.append(line)
+            words: list[Token] = []
+            while line and depth:
+                words.append(line.popleft())
+                depth += words[-1].opens - words[-1].closes
+            if not depth:
+                words.pop()
+            if [expand(word, self.environ).text for word in words] == ["import", head.text[1:-1]]:
+                self.errors.add(words[0].error(f"snippet {head} imports itself", "remove this import"))
+            elif words:
+                lines.append(words)
+            if not depth:
+                self.statements.put_back(line)
+                return lines
         self.unclosed(head, brace)
         return lines
 
@@ -144,82 +153,82 @@ class _Parser:
         found: list[Directive] = []
         while (line := self.statements.next()) is not None:
             if line[0].closes:
+                closing = line.popleft()
+                self.statements.put_back(line)
                 if brace is not None:
-                    self.statements.put_back(line[1:])
                     return found
-                self.surplus_brace(line)
+                self.surplus_brace(closing)
             elif line[0].opens:
+                opening = line.popleft()
                 self.errors.add(
-                    line[0].error("Unexpected '{' without a directive before it", "write '{' after its directive")
+                    opening.error("Unexpected '{' without a directive before it", "write '{' after its directive")
                 )
-                self.nested(line[0], line[0], line[1:])
+                self.nested(opening, opening, line)
             elif (directive := self.directive(line)) is not None:
                 found.append(directive)
         if brace is not None:
             self.unclosed(brace, brace)
         return found
 
-    def directive(self, line: list[Token]) -> Directive | None:
+    def directive(self, line: deque[Token]) -> Directive | None:
         """The directive of this line; None where its braces are wrong, because then its block would be misread."""
-        for position, token in enumerate(line):
+        words: list[Token] = []
+        while line:
+            token = line.popleft()
             if token.opens:
-                return self.with_block(line[:position], token, line[position + 1 :])
+                return self.with_block(words, token, line)
             if token.closes:
-                self.errors.add(
-                    token.error(_CLOSE_ON_OWN_LINE, f"put '}}' on a line of its own, after {line[position - 1]}")
-                )
-                self.statements.put_back(line[position:])
-                return Directive(self.expanded(line[:position]))
-            last = position == len(line) - 1
-            if (last or not position) and (glued := self.glued(token, is_name=not position)) is not None:
+                self.errors.add(token.error(*_close_on_own_line(words[-1])))
+                line.appendleft(token)
+                self.statements.put_back(line)
+                return Directive(self.expanded(words))
+            if (not words or not line) and (glued := self.glued(token, is_name=not words)) is not None:
                 before, closing = glued
-                return self.with_block([*line[:position], *before], token, [*closing, *line[position + 1 :]])
+                line.extendleft(closing)
+                return self.with_block([*words, *before], token, line)
+            words.append(token)
         following = self.statements.next()
-        if following is not None and following[0].opens:
-            mend = f"put it at the end of the line of {line[0]}, {line[0].place}"
-            self.errors.add(following[0].error("Unexpected '{' at the start of a line", mend))
-            return self.with_block(line, following[0], following[1:])
-        if following is not None:
-            self.statements.put_back(following)
-        return Directive(self.expanded(line))
+        if (brace := self.brace_of(following)) is None:
+            return Directive(self.expanded(words))
+        mend = f"put it at the end of the line of {words[0]}, {words[0].place}"
+        self.errors.add(brace.error("Unexpected '{' at the start of a line", mend))
+        return self.with_block(words, brace, deque())
 
-    def with_block(self, words: list[Token], brace: Token, rest: list[Token]) -> Directive | None:
+    def with_block(self, words: list[Token], brace: Token, rest: deque[Token]) -> Directive | None:
         block = self.nested(words[0] if words else brace, brace, rest)
         return Directive(self.expanded(words), tuple(block)) if words and block is not None else None
 
-    def nested(self, name: Token, brace: Token, rest: list[Token]) -> list[Line] | None:
+    def nested(self, name: Token, brace: Token, rest: deque[Token]) -> list[Line] | None:
         """The lines up to the brace that closes a directive's block; None where they nest deeper or never end."""
         lines: list[Line] = []
         sound = True
         depth = 1
         self.statements.put_back(rest)
         while (line := self.statements.next()) is not None:
-            if line[0].closes:
-                depth -= 1
-                if not depth:
-                    self.end_of_nested(name, line[1:])
-                    return lines if sound else None
-                self.statements.put_back(line[1:])
-                continue
-            cut = next((position for position, token in enumerate(line) if token.opens or token.closes), len(line))
-            if cut < len(line) and line[cut].closes:
-                mend = f"put '}}' on a line of its own, after {line[cut - 1]}"
-                self.errors.add(line[cut].error(_CLOSE_ON_OWN_LINE, mend))
-                self.statements.put_back(line[cut:])
-            elif cut < len(line):
+            words: list[Token] = []
+            while line and not (line[0].opens or line[0].closes):
+                words.append(line.popleft())
+            if depth == 1 and words:
+                lines.append(Line(self.expanded(words)))
+            if line and line[0].opens:
                 told = f"Unexpected '{{': the block of {name}, opened at {brace.place}, holds no further blocks"
-                self.errors.add(
-                    line[cut].error(told, f"close the block of {name} before this line, or remove the braces")
-                )
-                self.statements.put_back(line[cut + 1 :])
+                mend = f"close the block of {name} before this line, or remove the braces"
+                self.errors.add(line.popleft().error(told, mend))
                 sound = False
                 depth += 1
-            if depth == 1 and cut:
-                lines.append(Line(self.expanded(line[:cut])))
+            elif line:
+                closing = line.popleft()
+                if words:
+                    self.errors.add(closing.error(*_close_on_own_line(words[-1])))
+                depth -= 1
+                if not depth:
+                    self.end_of_nested(name, line)
+                    return lines if sound else None
+            self.statements.put_back(line)
         self.unclosed(name, brace)
         return None
 
-    def end_of_nested(self, name: Token, rest: list[Token]) -> None:
+    def end_of_nested(self, name: Token, rest: deque[Token]) -> None:
         if rest:
             told = f"Unexpected {rest[0]} after the '}}' that closes {name}"
             self.errors.add(rest[0].error(told, f"put {rest[0]} on a line of its own"))
@@ -244,10 +253,9 @@ class _Parser:
         self.errors.add(token.error(f"Unexpected {token}, which is one word and no block", mend))
         return word, [token._replace(text="}")]
 
-    def surplus_brace(self, line: list[Token]) -> None:
+    def surplus_brace(self, brace: Token) -> None:
         mend = "remove it, or look above for a block without its '{'"
-        self.errors.add(line[0].error("Unexpected '}' because no matching opening brace", mend))
-        self.statements.put_back(line[1:])
+        self.errors.add(brace.error("Unexpected '}' because no matching opening brace", mend))
 
     def unclosed(self, owner: Token, brace: Token) -> None:
         subject = f"the block of {owner}" if owner is not brace else "the server block"
@@ -261,7 +269,8 @@ class _Parser:
         return tuple([expand(word, self.environ) for word in words])
 
 
-_CLOSE_ON_OWN_LINE = "Unexpected '}' at the end of a line"
+def _close_on_own_line(before: Token) -> tuple[str, str]:
+    return "Unexpected '}' at the end of a line", f"put '}}' on a line of its own, after {before}"
 
 
 def _is_snippet_head(words: list[Token]) -> bool:

@@ -85,7 +85,7 @@ def test_networks(text: str, zones: list[str]) -> None:
         ("a" * 64, f"'{'a' * 59}…' is no domain name: label of 64 bytes, must be 1 to 63; "
          "write a zone such as cluster.local"),
         ("a." * 128, f"zone '{'a.' * 29}a…' has 256 characters; at most 255 are possible"),
-        ("10.0.0.0/33", "'10.0.0.0/33' is no network: '10.0.0.0/33' does not appear to be an IPv4 or IPv6 network; "
+        ("10.0.0.0/33", "'10.0.0.0/33' is no network; "
          "write one such as 10.0.0.0/8"),
         ("::/0", "'::/0' cannot be made a reverse zone; write the zone itself, under ip6.arpa"),
         ("0::/8", "'0::/8' cannot be made a reverse zone; write the zone itself, under ip6.arpa"),

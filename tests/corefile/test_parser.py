@@ -1,12 +1,10 @@
 """Lines to server blocks: one row per rule of the structure, and per form seen in the wild."""
 
-import re
-from collections.abc import Iterable
+from collections.abc import Callable
 
 import pytest
 
 from clusterdns.corefile.directive import ServerBlock
-from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.load import Corefile, parse
 
 ENVIRON = {
@@ -20,19 +18,6 @@ ENVIRON = {
     "PORT:9": "colon",
     "ZONE": "example.org",
 }
-
-
-def words(tokens: Iterable[Token]) -> str:
-    return " ".join(t.text if t.text and not re.search(r"\s", t.text) else f"‹{t.text}›" for t in tokens)
-
-
-def flat(block: ServerBlock) -> str:
-    directives = [
-        words(directive.words)
-        + (" { " + "; ".join(words(line.words) for line in directive.block) + " }" if directive.block else "")
-        for directive in block.directives
-    ]
-    return f"{words(block.words)}: {' | '.join(directives)}".rstrip()
 
 
 def parsed(text: str) -> Corefile:
@@ -141,7 +126,7 @@ STRUCTURE: list[tuple[str, str, list[str]]] = [
 
 
 @pytest.mark.parametrize(("text", "expected"), [row[1:] for row in STRUCTURE], ids=[row[0] for row in STRUCTURE])
-def test_structure(text: str, expected: list[str]) -> None:
+def test_structure(text: str, expected: list[str], flat: Callable[[ServerBlock], str]) -> None:
     corefile = parsed(text)
     assert [flat(block) for block in corefile.blocks] == expected
     assert corefile.warnings == ()

@@ -1,0 +1,28 @@
+"""Server blocks as short text, for tables of expected trees."""
+
+import re
+from collections.abc import Callable, Iterable
+
+import pytest
+
+from clusterdns.corefile.directive import ServerBlock
+from clusterdns.corefile.lexer import Token
+
+
+@pytest.fixture(scope="session")
+def flat() -> Callable[[ServerBlock], str]:
+    """A block as `keys: directive words { line; line } | directive`, odd words in ‹›."""
+    return _flat
+
+
+def _words(tokens: Iterable[Token]) -> str:
+    return " ".join(t.text if t.text and not re.search(r"\s", t.text) else f"‹{t.text}›" for t in tokens)
+
+
+def _flat(block: ServerBlock) -> str:
+    directives = [
+        _words(directive.words)
+        + (" { " + "; ".join(_words(line.words) for line in directive.block) + " }" if directive.block else "")
+        for directive in block.directives
+    ]
+    return f"{_words(block.words)}: {' | '.join(directives)}".rstrip()

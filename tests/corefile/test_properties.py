@@ -1,0 +1,150 @@
+"""Any text becomes a tree or errors with file and line, and nothing else; what is printed is read back."""
+
+import re
+import time
+from collections.abc import Callable
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from clusterdns.corefile.directive import Directive, Line, ServerBlock
+from clusterdns.corefile.environment import has_reference
+from clusterdns.corefile.errors import CorefileError, ErrorList
+from clusterdns.corefile.lexer import Token
+from clusterdns.corefile.load import parse
+from clusterdns.corefile.printer import print_corefile
+
+PIECES = [
+    *("{", "}", "{}", " ", "  ", "\n", "\n", "\n", "\t", "\r\n", "\xa0", "#", '"', '\\"', "\\", ",", ":53", "://", "/"),
+    *("import ", "\nimport a\n", "(a) {\n", "(", ")", "*", "?", "[", "{$A}", "{%B%}", "{$", "{%", "%}", "\ufeff", "\0"),
+    *(".", "a", "example.org", "10.0.0.0/15", "fe80::1", "tls://.", "log", "errors {", " {\n", "\n}\n", "é", "\ud800"),
+]
+TEXTS = st.one_of(st.text(max_size=200), st.lists(st.sampled_from(PIECES), max_size=60).map("".join))
+ENVIRON = {"A": "x y", "B": "{$A}"}
+
+
+def words(blocks: tuple[ServerBlock, ...]) -> list[object]:
+    """The tree as plain text, places left out."""
+    return [
+        (
+            [word.text for word in block.words],
+            [(key.transport, key.zone_text, key.port) for key in block.keys],
+            [
+                ([word.text for word in one.words], [[word.text for word in line.words] for line in one.block])
+                for one in block.directives
+            ],
+        )
+        for block in blocks
+    ]
+
+
+@given(TEXTS)
+@example("\ufeff\ufeff {\n}\n")
+@example('. {\n a\\"{ b\n}\n')
+@example('. {\n a \\"\\{\n}\n')
+@example('(\\" a {\n}\n')
+@settings(max_examples=600, deadline=None)
+def test_any_text(text: str) -> None:
+    errors = ErrorList()
+    corefile = parse(text, "Corefile", {}, errors=errors)
+    last_line = text.count("\n") + 1
+    for error in errors.errors:
+        assert re.match(r"Corefile:[0-9]+: .*\S", str(error)), str(error)
+        assert 1 <= error.line <= last_line
+        assert error.mend
+    assert corefile.blocks or errors
+    for warning in corefile.warnings:
+        assert 1 <= warning.line <= last_line
+    if not errors and not any(has_reference(text) for text in all_words(corefile.blocks)):
+        printed = print_corefile(corefile.blocks)
+        again = parse(printed, "printed", {})
+        assert words(again.blocks) == words(corefile.blocks)
+        assert print_corefile(again.blocks) == printed
+
+
+@given(TEXTS)
+@settings(max_examples=200, deadline=None)
+def test_any_text_with_variables(text: str) -> None:
+    errors = ErrorList()
+    parse(text, "Corefile", ENVIRON, errors=errors)
+    for error in errors.errors:
+        assert isinstance(error, CorefileError)
+        assert error.line >= 1
+
+
+def all_words(blocks: tuple[ServerBlock, ...]) -> list[str]:
+    found: list[Token] = []
+    for block in blocks:
+        found += block.words
+        for directive in block.directives:
+            found += directive.words
+            found += [word for line in directive.block for word in line.words]
+    return [word.text for word in found]
+
+
+TOKENS = st.builds(
+    Token,
+    st.one_of(
+        st.sampled_from(
+            ["a", "import", "{", "}", "{}", "a{", "(a)", "a,b", "#", '"', " ", "", "\ufeff", "\r", "a\nb", "x y"]
+        ),
+        st.text(max_size=8).filter(lambda text: "\\" not in text and not has_reference(text)),
+    ),
+    st.just("f"),
+    st.just(1),
+    st.booleans(),
+)
+WORDS = st.lists(TOKENS, min_size=1, max_size=4).map(tuple)
+DIRECTIVES = st.builds(Directive, WORDS, st.lists(st.builds(Line, WORDS), max_size=3).map(tuple))
+KEYS = WORDS.filter(lambda key: all(word.text for word in key))
+BLOCKS = st.builds(ServerBlock, KEYS, st.just(()), st.lists(DIRECTIVES, max_size=3).map(tuple))
+
+
+@given(st.lists(BLOCKS, min_size=1, max_size=3).map(tuple))
+@settings(max_examples=300, deadline=None)
+def test_any_tree_is_printed_and_read_back(blocks: tuple[ServerBlock, ...]) -> None:
+    errors = ErrorList()
+    again = parse(print_corefile(blocks), "printed", {}, errors=errors)
+    assert [keys_left_out(block) for block in words(again.blocks)] == [keys_left_out(block) for block in words(blocks)]
+    # The words of a key may be no zone; everything else must be sound.
+    assert {error.line for error in errors.errors} <= {block.line for block in again.blocks}
+
+
+def keys_left_out(block: object) -> object:
+    assert isinstance(block, tuple)
+    return block[0], block[2]
+
+
+@pytest.mark.parametrize("value", ["a b\\", "{$X}", 'a \\"'])
+def test_what_cannot_be_printed_is_said(value: str) -> None:
+    blocks = parse(".\nlog {$V}\n", "f", {"V": value}).blocks
+    with pytest.raises(ValueError, match="cannot be written"):
+        print_corefile(blocks)
+
+
+SIZE = 60_000
+HUGE: list[tuple[str, Callable[[], str]]] = [
+    ("braces", lambda: "{ " * SIZE),
+    ("nested braces", lambda: ". {\n" + "a {\n" * SIZE),
+    ("closing braces", lambda: "} " * SIZE),
+    ("glued braces", lambda: "a{ " * SIZE),
+    ("keys", lambda: "a " * SIZE),
+    ("commas", lambda: "," * SIZE),
+    ("one word", lambda: "." * SIZE),
+    ("colons", lambda: ":" * SIZE),
+    ("open references", lambda: ".\nlog " + "{%" * SIZE + "{$" * SIZE),
+    ("references", lambda: ".\nlog " + "{$A}" * SIZE),
+    ("backslashes", lambda: '.\nlog "' + "\\" * SIZE),
+    ("a closing brace after each word", lambda: ". {\n" + "a } " * SIZE),
+    ("snippets", lambda: "".join(f"(s{n}) {{ x }}\n" for n in range(SIZE // 4))),
+    ("missing imports", lambda: "import no/*.conf\n" * (SIZE // 4)),
+]
+
+
+@pytest.mark.parametrize("make", [row[1] for row in HUGE], ids=[row[0] for row in HUGE])
+def test_time_is_linear(make: Callable[[], str]) -> None:
+    text = make()
+    started = time.process_time()
+    parse(text, "Corefile", {}, errors=ErrorList())
+    assert time.process_time() - started < 4.0
