@@ -1,0 +1,310 @@
+"""A small cluster behind a dispatcher, in process or behind real sockets, and the rules that every reply must keep.
+
+The cluster is that of the CoreDNS test vectors: namespace `prod`, TTL 5, reverse zones served. Beside it a zone `test.`
+whose handler misbehaves in every way that a handler can.
+"""
+
+import asyncio
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+
+import dns.flags
+import dns.message
+import dns.opcode
+import dns.rdataclass
+import pytest
+import uvloop
+
+from clusterdns.answers.table import AnswerTable
+from clusterdns.index.cluster import Index
+from clusterdns.index.zone import ClusterZone, Pods
+from clusterdns.objects import Change, Endpoint, EndpointSlice, Namespace, Object, Pod, Port, Service, packed
+from clusterdns.plugins import loadbalance
+from clusterdns.plugins.cluster_handler import ClusterHandler, Fallthrough
+from clusterdns.server import tcp, udp
+from clusterdns.server.dispatch import Dispatch, Listener
+from clusterdns.server.routes import Route, Routes
+from clusterdns.telemetry.metrics import Registry, Series
+from clusterdns.telemetry.queries import Pace, QueryCounters
+from clusterdns.wire import codes, name, record
+from clusterdns.wire.query import Query
+from clusterdns.wire.reply import Reply, failure
+
+ZONES = ("cluster.local.", "in-addr.arpa.", "ip6.arpa.")
+TTL_SECONDS = 5
+NOW = 1_700_000_000
+
+
+def _port(text: str) -> Port:
+    label, protocol, number = text.split("/")
+    return Port(label, int(number), protocol)
+
+
+def _service(label: str, *ips: str, ports: str = "", **facts: str) -> Service:
+    return Service(
+        "prod", label, cluster_ips=ips, headless=not ips and not facts, ports=tuple(map(_port, ports.split())), **facts
+    )
+
+
+def _slice(label: str, service: str, ports: str, *endpoints: Endpoint) -> EndpointSlice:
+    return EndpointSlice("prod", label, service, tuple(map(_port, ports.split())), endpoints)
+
+
+def _many(service: str, count: int) -> list[Object]:
+    """A headless Service of `count` endpoints, a hundred to a slice as the controller makes them."""
+    slices = [
+        _slice(
+            f"{service}-{first}",
+            service,
+            "http/TCP/80",
+            *(Endpoint((f"10.{200 + n // 65536}.{n // 256 % 256}.{n % 256}",)) for n in range(first, first + 100)),
+        )
+        for first in range(0, count, 100)
+    ]
+    return [_service(service, ports="http/TCP/80"), *slices]
+
+
+CLUSTER: list[Object] = [
+    Namespace("prod"),
+    _service("web", "10.96.0.10", ports="http/TCP/80"),
+    _service("bare", "10.96.0.12", ports="/TCP/8080"),
+    _service("dual", "10.96.0.11", "fd00::11", ports="grpc/TCP/9000"),
+    _service("dnsx", "10.96.0.53", ports="dns/UDP/53 dns-tcp/TCP/53"),
+    _service("db", ports="pg/TCP/5432"),
+    _service("idle", ports="pg/TCP/5432"),
+    _service("ext", type="ExternalName", external_name="example.com"),
+    _service("near", type="ExternalName", external_name="slow.test"),
+    _service("alias", type="ExternalName", external_name="web.prod.svc.cluster.local"),
+    _service("loopx", type="ExternalName", external_name="nosuch.prod.svc.cluster.local"),
+    _service("ring", type="ExternalName", external_name="ring.prod.svc.cluster.local"),
+    _service("nine", ports="http/TCP/80"),
+    _slice("web-1", "web", "http/TCP/80", Endpoint(("10.1.0.20",))),
+    _slice("db-1", "db", "pg/TCP/5432", Endpoint(("10.1.0.5",), "db-0"), Endpoint(("10.1.0.6",))),
+    _slice("nine-1", "nine", "http/TCP/80", *(Endpoint((f"10.1.9.{n}",)) for n in range(1, 10))),
+    Pod("prod", "runner-1", ("10.9.8.7", "fd00:9::7")),
+]
+LARGE: list[Object] = [*_many("four", 4_000), *_many("ten", 10_000)]
+
+
+def _bed() -> Callable[[Query], Awaitable[Reply]]:
+    """The handler of `test.`: the first label says how it behaves."""
+
+    async def handle(query: Query) -> Reply:
+        manner = name.labels(query.name)[0]
+        if manner == b"boom":
+            raise RuntimeError("as asked")
+        if manner == b"unencodable":
+            return Reply(codes.NOERROR, [record.Record(b"", codes.A, None)])  # type: ignore[arg-type]
+        loop = asyncio.get_running_loop()
+        waiting: asyncio.Future[bytes] = loop.create_future()
+        if manner in (b"slow", b"slower"):
+            loop.call_later(0.02 if manner == b"slow" else 0.1, waiting.set_result, packed("192.0.2.1"))
+        elif manner in (b"lost", b"rescued"):
+            loop.call_soon(waiting.set_exception, OSError("upstream is gone"))
+        elif manner == b"done":
+            waiting.set_result(packed("192.0.2.3"))
+        elif manner != b"never":
+            return failure(codes.NXDOMAIN)
+        try:
+            address = await waiting
+            address = await asyncio.sleep(0, address)
+        except OSError:
+            if manner == b"lost":
+                raise
+            address = packed("192.0.2.2")
+        return Reply(codes.NOERROR, [record.address(query.name, TTL_SECONDS, address)])
+
+    return handle
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop that the server runs on."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture
+def tables() -> list[AnswerTable]:
+    """Every answer table of the test: what a change makes forget."""
+    return []
+
+
+@pytest.fixture
+def index(tables: list[AnswerTable]) -> Index:
+    """The cluster, synced."""
+
+    def forget(owners: set[Hashable]) -> None:
+        for table in tables:
+            table.forget(owners)
+
+    index = Index(forget, clock=lambda: NOW)
+    for obj in CLUSTER:
+        index.apply(Change(None, obj))
+    index.synced = True
+    return index
+
+
+@pytest.fixture
+def large_index(index: Index) -> Index:
+    """The cluster with a Service of 4,000 endpoints and one of 10,000."""
+    for obj in LARGE:
+        index.apply(Change(None, obj))
+    return index
+
+
+@pytest.fixture
+def panics() -> Series:
+    """Counts handlers that failed."""
+    return Series()
+
+
+@pytest.fixture
+def make_dispatch(index: Index, panics: Series) -> Callable[..., Dispatch]:
+    """A dispatcher of the cluster's zones and `test.`, with the given pods mode and fallthrough zones."""
+
+    def make(pods: Pods = Pods.DISABLED, fallthrough: tuple[bytes, ...] = ()) -> Dispatch:
+        names = [name.from_text(text) for text in ZONES]
+        zones = [
+            ClusterZone(
+                zone,
+                index,
+                primary=names[0],
+                ttl_seconds=TTL_SECONDS,
+                pods=pods,
+                local_addresses=lambda: [packed("10.0.0.53")],
+            )
+            for zone in names
+        ]
+
+        async def next_plugin(query: Query) -> Reply:
+            return failure(codes.REFUSED, is_unhandled=True)
+
+        handler = ClusterHandler(zones, index, TTL_SECONDS, Fallthrough(fallthrough), next_plugin)
+        chain = loadbalance.wrap(handler)
+        routes = [Route(zone, text, chain, True, True) for zone, text in zip(names, ZONES, strict=True)]
+        routes.append(Route(name.from_text("test"), "test.", _bed(), True, True))
+        return Dispatch(Routes(routes), QueryCounters(Registry(), "dns://:53"), panics)
+
+    return make
+
+
+@pytest.fixture
+def make_listener(tables: list[AnswerTable]) -> Callable[[str], Listener]:
+    """The facts of a listening socket, by its transport."""
+
+    def make(transport: str) -> Listener:
+        tables.append(AnswerTable())
+        return Listener(transport, "1", tables[-1], Pace())
+
+    return make
+
+
+@pytest.fixture
+async def serve(
+    make_listener: Callable[[str], Listener],
+) -> AsyncIterator[Callable[..., Awaitable[tuple[str, int]]]]:
+    """Put a dispatcher behind a UDP and a TCP socket of the same port; gives their address."""
+    opened: list[udp.UdpListener | tcp.TcpListener] = []
+
+    async def start(dispatch: Dispatch, host: str = "127.0.0.1") -> tuple[str, int]:
+        loop = asyncio.get_running_loop()
+        udp_socket = udp.open_socket(host, 0)
+        address: tuple[str, int] = udp_socket.getsockname()
+        datagrams = udp.UdpListener(udp_socket, dispatch, make_listener("udp"))
+        streams = tcp.TcpListener(tcp.open_socket(host, address[1]), dispatch, make_listener("tcp"))
+        datagrams.start(loop)
+        await streams.start(loop)
+        opened.extend((datagrams, streams))
+        return address
+
+    yield start
+    for listener in opened:
+        await listener.close(0.1)
+
+
+@pytest.fixture
+async def address(
+    serve: Callable[[Dispatch], Awaitable[tuple[str, int]]], make_dispatch: Callable[..., Dispatch]
+) -> tuple[str, int]:
+    """Where the cluster is served."""
+    return await serve(make_dispatch())
+
+
+@pytest.fixture
+async def send(address: tuple[str, int]) -> Callable[..., Awaitable[bytes | None]]:
+    """Send one packet over "udp" or "tcp"; gives the reply, or None for silence."""
+
+    async def over_udp(packet: bytes, patience_seconds: float) -> bytes | None:
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
+            sock.connect(address)
+            await loop.sock_sendall(sock, packet)
+            try:
+                return await asyncio.wait_for(loop.sock_recv(sock, 65535), patience_seconds)
+            except TimeoutError:
+                return None
+
+    async def over_tcp(packet: bytes, patience_seconds: float) -> bytes | None:
+        reader, writer = await asyncio.open_connection(*address)
+        try:
+            writer.write(struct.pack(">H", len(packet)) + packet)
+            size = int.from_bytes(await asyncio.wait_for(reader.readexactly(2), patience_seconds), "big")
+            return await asyncio.wait_for(reader.readexactly(size), 5)
+        except (TimeoutError, asyncio.IncompleteReadError):
+            return None
+        finally:
+            writer.transport.abort()
+
+    async def send(packet: bytes, transport: str, patience_seconds: float = 5.0) -> bytes | None:
+        return await (over_udp if transport == "udp" else over_tcp)(packet, patience_seconds)
+
+    return send
+
+
+@pytest.fixture
+def verify() -> Callable[[bytes, bytes, str], dns.message.Message]:
+    """Read a reply to a well-formed query with dnspython; what must hold for every reply is checked here."""
+
+    def check(packet: bytes, raw: bytes, transport: str) -> dns.message.Message:
+        asked = dns.message.from_wire(packet, ignore_trailing=True, continue_on_error=True)
+        reply = dns.message.from_wire(raw, one_rr_per_rrset=True)  # trailing bytes would raise
+        end = 12 + len(asked.question[0].name.to_wire() or b"") + 4
+        assert raw[:2] == packet[:2]
+        assert raw[12:end] == packet[12:end], "the question comes back as it was sent, byte for byte (RFC 4343)"
+        flags = struct.unpack(">H", raw[2:4])[0]
+        asked_flags = struct.unpack(">H", packet[2:4])[0]
+        assert flags & dns.flags.QR
+        assert flags & 0x0110 == asked_flags & 0x0110, "RD and CD as asked"
+        assert not flags & 0x00E0, "RA, Z and AD clear"
+        assert dns.opcode.from_flags(flags) == dns.opcode.from_flags(asked_flags)
+        _check_edns(asked, reply)
+        udp_limit = min(max(asked.payload, 512), 1232)  # payload is 0 without EDNS
+        assert len(raw) <= (udp_limit if transport == "udp" else 65535)
+        if reply.rcode() not in (dns.rcode.REFUSED, dns.rcode.SERVFAIL, dns.rcode.BADVERS):
+            assert flags & dns.flags.AA or not reply.authority
+        return reply
+
+    def _check_edns(asked: dns.message.Message, reply: dns.message.Message) -> None:
+        assert (reply.edns >= 0) == (asked.edns >= 0), "an OPT to those who sent one, and to no others"
+        if reply.edns >= 0:
+            assert reply.edns == 0
+            assert reply.payload == 1232
+            assert not reply.options
+            assert reply.ednsflags & 0xFFFF == asked.ednsflags & dns.flags.DO, "DO as asked, unknown flags gone"
+
+    return check
+
+
+@pytest.fixture
+def ask(
+    send: Callable[..., Awaitable[bytes | None]], verify: Callable[[bytes, bytes, str], dns.message.Message]
+) -> Callable[[bytes, str], Awaitable[dns.message.Message]]:
+    """Send a well-formed query, check the reply, give it parsed."""
+
+    async def ask(packet: bytes, transport: str) -> dns.message.Message:
+        raw = await send(packet, transport)
+        assert raw is not None
+        return verify(packet, raw, transport)
+
+    return ask
