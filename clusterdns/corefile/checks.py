@@ -37,6 +37,8 @@ def check_directives(
     for block in blocks:
         for directive in block.directives:
             name = directive.words[0]
+            if errors.is_full:
+                return
             if name.text in known:
                 continue
             if name.text in refused:

@@ -84,7 +84,7 @@ class Directive(Statement):
         """The lines of the block, each naming a known option. Raises CorefileErrors telling all that do not."""
         errors = ErrorList()
         for line in self.block:
-            if line.name not in known:
+            if line.name not in known and not errors.is_full:
                 otherwise = "" if known else f"'{self.name}' takes no block"
                 errors.add(line.error(f"unknown property '{line.name}'", mend_for(line.name, known, otherwise)))
         errors.raise_if_any()

@@ -91,9 +91,14 @@ class ErrorList:
     def __bool__(self) -> bool:
         return bool(self.errors)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether further errors are only counted, so that working out a mend is wasted."""
+        return len(self.errors) >= MAX_ERRORS
+
     def add(self, error: CorefileError) -> None:
         """Keep the error, unless the same text is kept already or `MAX_ERRORS` are."""
-        if len(self.errors) >= MAX_ERRORS:
+        if self.is_full:
             self.left_out += 1
         elif (text := str(error)) not in self._seen:
             self._seen.add(text)

@@ -122,7 +122,7 @@ class Statements:
             told = f"No files matching import glob pattern: {argument.text}"
             self._warnings.append(CorefileWarning(argument.file, argument.line, told))
         elif not found:
-            near = nearest(argument.text, self.snippets)
+            near = None if self._errors.is_full else nearest(argument.text, self.snippets)
             mend = f"did you mean the snippet {near}?" if near else "create it, or define a snippet of that name above"
             raise argument.error(f"File to import not found: {argument.text}", mend)
         importer = self._frames[-1]

@@ -14,8 +14,6 @@ from clusterdns.corefile.imports import Snippet, Statements
 from clusterdns.corefile.keys import ServerKey, parse_key
 from clusterdns.corefile.lexer import Token, glued_brace
 
-__all__ = ["Directive", "Line", "ServerBlock", "parse_statements"]
-
 
 def parse_statements(
     statements: Statements, environ: Mapping[str, str], errors: ErrorList, warnings: list[CorefileWarning]
@@ -138,7 +136,7 @@ class _Parser:
                 depth += words[-1].opens - words[-1].closes
             if not depth:
                 words.pop()
-            if [expand(word, self.environ).text for word in words] == ["import", head.text[1:-1]]:
+            if self.imports(words, head.text[1:-1]):
                 self.errors.add(words[0].error(f"snippet {head} imports itself", "remove this import"))
             elif words:
                 lines.append(words)
@@ -147,6 +145,11 @@ class _Parser:
                 return lines
         self.unclosed(head, brace)
         return lines
+
+    def imports(self, words: list[Token], name: str) -> bool:
+        if len(words) != 2 or words[0].quoted or words[0].text != "import":
+            return False
+        return expand(words[1], self.environ).text == name
 
     def directives(self, brace: Token | None) -> list[Directive]:
         """The directives up to the closing brace, or to the end where there was no opening one."""

@@ -138,6 +138,7 @@ HUGE: list[tuple[str, Callable[[], str]]] = [
     ("backslashes", lambda: '.\nlog "' + "\\" * SIZE),
     ("a closing brace after each word", lambda: ". {\n" + "a } " * SIZE),
     ("snippets", lambda: "".join(f"(s{n}) {{ x }}\n" for n in range(SIZE // 4))),
+    ("misspelt snippets", lambda: "".join(f"(s{n}) {{ x }}\n" for n in range(500)) + "import s_\n" * (SIZE // 4)),
     ("missing imports", lambda: "import no/*.conf\n" * (SIZE // 4)),
 ]
 
