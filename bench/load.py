@@ -1,0 +1,103 @@
+"""dnsperf: the load, and what it says of the answers.
+
+Two uses: as fast as the server goes, with a bounded number of questions in flight, to know what an answer costs; and at
+a fixed rate whatever the server does, with each answer's own latency, to know the tail. Questions that got no answer
+count as the longest wait, never as nothing.
+"""
+
+import re
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import peers
+from bench.server import LOOPBACK
+
+TIMEOUT_SECONDS = 2
+LIMIT_SECONDS = 10  # a server that is slow at something answers fewer questions, and none takes longer than this
+CLIENTS = 8
+IN_FLIGHT = 100
+
+_STATISTIC = re.compile(r"^  ([A-Z][A-Za-z ()]+):\s+(.*)$", re.MULTILINE)
+_CODE = re.compile(r"([A-Z]+) (\d+)")
+
+
+class WrongAnswers(RuntimeError):
+    """The server answered, but not what the questions are about; a speed measured so would mean nothing."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """One run of dnsperf."""
+
+    completed: int
+    lost: int
+    seconds: float
+    codes: Mapping[str, int]
+    latencies_seconds: tuple[float, ...] = ()  # of each question, sorted; only at a fixed rate
+
+    @property
+    def answers_per_second(self) -> float:
+        """What came back, over the run."""
+        return self.completed / self.seconds
+
+    def percentile_seconds(self, percent: float) -> float:
+        """The latency that `percent` of the questions stayed within."""
+        last = len(self.latencies_seconds) - 1
+        return self.latencies_seconds[min(last, int(len(self.latencies_seconds) * percent / 100))]
+
+
+def write_questions(path: Path, questions: Iterable[tuple[str, str]]) -> int:
+    """Write (name, type) pairs as dnsperf reads them; gives their number."""
+    lines = [f"{name} {qtype}\n" for name, qtype in questions]
+    path.write_text("".join(lines))
+    return len(lines)
+
+
+def flat_out(port: int, questions: Path, times: int, expected_code: str, clients: int = CLIENTS) -> Load:
+    """Ask the whole file `times` times over, as fast as the answers come, but not longer than `LIMIT_SECONDS`. Raises
+    WrongAnswers."""
+    options = ["-n", str(times), "-l", str(LIMIT_SECONDS), "-q", str(IN_FLIGHT), "-c", str(clients)]
+    load = _run(port, questions, options)
+    return _checked(load, expected_code, questions)
+
+
+def at_rate(port: int, questions: Path, per_second: int, seconds: int, expected_code: str) -> Load:
+    """Ask at a fixed rate, no matter how many answers are outstanding. Raises WrongAnswers."""
+    options = ["-Q", str(per_second), "-l", str(seconds), "-q", "60000", "-c", str(CLIENTS), "-v"]
+    return _checked(_run(port, questions, options), expected_code, questions)
+
+
+def _run(port: int, questions: Path, options: list[str]) -> Load:
+    command = [str(peers.program("dnsperf")), "-s", LOOPBACK, "-p", str(port), "-d", str(questions), "-e"]
+    command += ["-t", str(TIMEOUT_SECONDS), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    return read_output(done.stdout)
+
+
+def read_output(text: str) -> Load:
+    """What dnsperf printed, verbose or not."""
+    summary = text[text.rindex("\nStatistics:") :]
+    found = dict(_STATISTIC.findall(summary))
+    lost = int(found["Queries lost"].split()[0])
+    latencies = [
+        float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith("> ") and line[2] != "T"
+    ]
+    if latencies:
+        latencies += [float(TIMEOUT_SECONDS)] * lost
+    return Load(
+        completed=int(found["Queries completed"].split()[0]),
+        lost=lost,
+        seconds=float(found["Run time (s)"]),
+        codes={code: int(count) for code, count in _CODE.findall(found.get("Response codes", ""))},
+        latencies_seconds=tuple(sorted(latencies)),
+    )
+
+
+def _checked(load: Load, expected_code: str, questions: Path) -> Load:
+    if not load.completed or load.codes.get(expected_code, 0) < load.completed:
+        raise WrongAnswers(
+            f"{questions.name}: expected {expected_code} to all, got {dict(load.codes)}, {load.lost} lost"
+        )
+    return load

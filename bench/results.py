@@ -1,0 +1,146 @@
+"""What a run measured: values per figure, server and round; and what is said about them.
+
+A figure is a plain list of numbers per server, kept as JSON with the machine, the versions and the command, so that a
+table or plot can be made again from it. `TARGETS` says which ratios the project promises.
+"""
+
+import json
+import os
+import platform
+import subprocess
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple, Self
+
+from bench import peers
+from bench.field import COREDNS, KNOT, OURS
+
+FOLDER = Path(__file__).parent / "results"
+
+
+class Ratio(NamedTuple):
+    """A ratio over the rounds."""
+
+    least: float
+    middle: float
+    most: float
+
+
+@dataclass
+class Figures:
+    """The values of a run: figure → server → one per round."""
+
+    values: dict[str, dict[str, list[float]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+
+    def add(self, figure: str, server: str, value: float) -> None:
+        """Note a round's value."""
+        self.values[figure][server].append(value)
+
+    def has(self, figure: str, server: str) -> bool:
+        """Whether this was measured."""
+        return bool(self.values.get(figure, {}).get(server))
+
+    def median(self, figure: str, server: str) -> float:
+        """The middle value."""
+        return median(self.values[figure][server])
+
+    def ratio(self, over: tuple[str, str], under: tuple[str, str]) -> Ratio | None:
+        """(figure, server) over (figure, server), round by round; None where one was not measured."""
+        if not (self.has(*over) and self.has(*under)):
+            return None
+        pairs = zip(self.values[over[0]][over[1]], self.values[under[0]][under[1]], strict=False)
+        ratios = [above / below for above, below in pairs]
+        return Ratio(min(ratios), median(ratios), max(ratios))
+
+
+class Target(NamedTuple):
+    """A promised ratio, with its bound: at least (`>=`) or at most (`<=`)."""
+
+    title: str
+    over: tuple[str, str]
+    under: tuple[str, str]
+    sign: str
+    bound: float
+
+    def is_met(self, ratio: Ratio) -> bool:
+        """Whether the middle ratio keeps the promise."""
+        return ratio.middle >= self.bound if self.sign == ">=" else ratio.middle <= self.bound
+
+
+_CPU, _RATE, _RANDOM = "names_per_cpu_second", "names_per_second", "random_per_cpu_second"
+
+TARGETS = (
+    Target("answers per CPU-second, against CoreDNS", (_CPU, OURS), (_CPU, COREDNS), ">=", 3),
+    Target("answers per CPU-second, against Knot", (_CPU, OURS), (_CPU, KNOT), ">=", 0.6),
+    Target("answers per second, against CoreDNS", (_RATE, OURS), (_RATE, COREDNS), ">=", 2),
+    Target("p99 at 60 % of CoreDNS's maximum, against CoreDNS", ("p99_us", OURS), ("p99_us", COREDNS), "<=", 0.5),
+    Target("random names per CPU-second, against CoreDNS", (_RANDOM, OURS), (_RANDOM, COREDNS), ">=", 1),
+    Target("a pod's name among 10,000, against among 10", ("pod_10000_us", OURS), ("pod_10_us", OURS), "<=", 1.2),
+    Target("a Service of 10,000, against one of 10", ("service_10000_us", OURS), ("service_10_us", OURS), "<=", 1.2),
+)
+
+
+@dataclass
+class Results:
+    """A whole run."""
+
+    figures: Figures
+    machine: str
+    versions: dict[str, str]
+    command: str
+    finished: str
+
+    @classmethod
+    def of(cls, figures: Figures, command: str) -> Self:
+        """The results of the run that ends now."""
+        return cls(figures, machine(), versions(), command, datetime.now(UTC).isoformat(timespec="seconds"))
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Results that were kept."""
+        data: dict[str, Any] = json.loads(path.read_text())
+        return cls(Figures(data.pop("figures")), **data)
+
+    def write(self, path: Path) -> None:
+        """Keep the results."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rounded = {
+            figure: {server: [float(f"{value:.5g}") for value in values] for server, values in servers.items()}
+            for figure, servers in self.figures.values.items()
+        }
+        data = {
+            "finished": self.finished,
+            "command": self.command,
+            "machine": self.machine,
+            "versions": self.versions,
+            "figures": rounded,
+        }
+        path.write_text(json.dumps(data, indent=1) + "\n")
+
+
+def machine() -> str:
+    """The machine in a line."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine()
+    )
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{os.cpu_count()} cores of {model}, {memory_gib:.0f} GiB, Linux {platform.release().partition('-')[0]}"
+
+
+def versions() -> dict[str, str]:
+    """The versions of what was compared."""
+    return {
+        OURS: _first_line([peers.clusterdns(), "-version"]),
+        COREDNS: _first_line([peers.coredns(), "-version"]),
+        KNOT: _first_line([peers.program("knotd"), "--version"]),
+        "python": platform.python_version(),
+    }
+
+
+def _first_line(command: list[str | Path]) -> str:
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=True, timeout=30)
+    return done.stdout.splitlines()[0].strip()
