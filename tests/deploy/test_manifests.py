@@ -1,0 +1,144 @@
+"""deploy/: what the API server says of the manifests, and what kubeadm's tools and other people's rules rely on."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from controlplane.client import ApiRefusal, Client
+from controlplane.cluster import ControlPlane
+
+from clusterdns.corefile.load import parse
+from clusterdns.server.assembly import assemble
+from clusterdns.telemetry.metrics import Registry
+
+FOLDER = Path(__file__).resolve().parents[2] / "deploy"
+FILES = sorted(path for path in FOLDER.glob("*.yaml") if path.name != "kustomization.yaml")
+
+Object = dict[str, Any]
+
+
+def objects(path: Path) -> list[Object]:
+    return [one for one in yaml.safe_load_all(path.read_text(encoding="utf-8")) if one]
+
+
+ALL = [(path.name, one) for path in FILES for one in objects(path)]
+IDS = [f"{name}-{one['kind']}" for name, one in ALL]
+
+
+def the(kind: str) -> Object:
+    """The one object of a kind."""
+    (found,) = (one for _, one in ALL if one["kind"] == kind)
+    return found
+
+
+WORKLOADS = ["Deployment", "DaemonSet"]
+
+
+def pod_of(kind: str) -> Object:
+    spec: Object = the(kind)["spec"]["template"]["spec"]
+    return spec
+
+
+@pytest.mark.parametrize(("file", "manifest"), ALL, ids=IDS)
+def test_the_api_server_takes_it(file: str, manifest: Object, control_plane: ControlPlane) -> None:
+    """Server-side validation, strict about unknown fields."""
+    applied = control_plane.apply(manifest, dry_run=True)
+    assert applied["metadata"]["name"] == manifest["metadata"]["name"], file
+
+
+def test_the_role_is_enough_and_no_more(control_plane: ControlPlane) -> None:
+    role, binding = the("ClusterRole"), the("ClusterRoleBinding")
+    user = "deploy-role-test"
+    control_plane.apply({**role, "metadata": {"name": user}})
+    subjects = [{"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}]
+    control_plane.apply(
+        {
+            **binding,
+            "metadata": {"name": user},
+            "roleRef": {**binding["roleRef"], "name": user},
+            "subjects": subjects,
+        }
+    )
+    folder = control_plane.make_user(user).parent
+    with Client(control_plane.url, control_plane.ca, folder / f"{user}.crt", folder / f"{user}.key") as client:
+        for kind in ("Service", "EndpointSlice", "Namespace", "Pod"):
+            client.list(kind)
+        for kind, name, namespace in (("Service", "kubernetes", "default"), ("ConfigMap", "coredns", "kube-system")):
+            with pytest.raises(ApiRefusal) as refused:
+                client.get(kind, name, namespace)
+            assert refused.value.status == 403
+
+
+def test_the_role_reads_what_is_followed_and_nothing_else() -> None:
+    rules = the("ClusterRole")["rules"]
+    assert {verb for rule in rules for verb in rule["verbs"]} == {"list", "watch"}
+    assert {resource for rule in rules for resource in rule["resources"]} == {
+        "endpoints", "services", "pods", "namespaces", "endpointslices",
+    }  # fmt: skip
+    binding = the("ClusterRoleBinding")
+    assert binding["roleRef"]["name"] == the("ClusterRole")["metadata"]["name"] == "system:coredns"
+    (subject,) = binding["subjects"]
+    account = the("ServiceAccount")["metadata"]
+    assert (subject["name"], subject["namespace"]) == (account["name"], account["namespace"])
+
+
+def test_the_corefile_loads() -> None:
+    text = the("ConfigMap")["data"]["Corefile"]
+    configuration = assemble(parse(text, "Corefile", {}), Registry(), dns_port=53)
+    assert [(point.port, point.zones_text) for point in configuration.points] == [(53, (".",))]
+
+
+def test_the_service_is_the_one_that_kubelets_know() -> None:
+    service = the("Service")
+    assert service["metadata"]["name"] == "kube-dns"
+    assert service["spec"]["clusterIP"] == "10.96.0.10"
+    assert [(port["name"], port["port"], port["protocol"]) for port in service["spec"]["ports"]] == [
+        ("dns", 53, "UDP"),
+        ("dns-tcp", 53, "TCP"),
+        ("metrics", 9153, "TCP"),
+    ]
+    assert service["spec"]["selector"] == the("PodDisruptionBudget")["spec"]["selector"]["matchLabels"]
+
+
+@pytest.mark.parametrize("kind", WORKLOADS)
+def test_the_pods_are_found_and_probed_as_kubeadm_does(kind: str) -> None:
+    workload = the(kind)
+    labels = workload["spec"]["template"]["metadata"]["labels"]
+    assert workload["spec"]["selector"]["matchLabels"] == labels == the("Service")["spec"]["selector"]
+    (container,) = pod_of(kind)["containers"]
+    assert container["name"] == "coredns"
+    assert container["args"] == ["-conf", "/etc/coredns/Corefile"]
+    ports = {port["name"]: (port["containerPort"], port["protocol"]) for port in container["ports"]}
+    assert ports == {
+        "dns": (53, "UDP"),
+        "dns-tcp": (53, "TCP"),
+        "metrics": (9153, "TCP"),
+        "liveness-probe": (8080, "TCP"),
+        "readiness-probe": (8181, "TCP"),
+    }
+    assert container["livenessProbe"]["httpGet"]["path"] == "/health"
+    assert container["readinessProbe"]["httpGet"]["path"] == "/ready"
+    for probe in ("livenessProbe", "readinessProbe"):
+        assert container[probe]["httpGet"]["port"] in ports
+
+
+@pytest.mark.parametrize("kind", WORKLOADS)
+def test_the_pods_have_no_more_rights_than_the_port_needs(kind: str) -> None:
+    (container,) = pod_of(kind)["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"add": ["NET_BIND_SERVICE"], "drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+    }
+    assert pod_of(kind)["dnsPolicy"] == "Default", "it must not ask itself"
+
+
+def test_both_workloads_run_the_same_container() -> None:
+    assert pod_of("Deployment")["containers"] == pod_of("DaemonSet")["containers"]
+    assert pod_of("Deployment")["volumes"] == pod_of("DaemonSet")["volumes"]
+
+
+def test_kustomization_names_everything_but_the_other_workload() -> None:
+    listed = yaml.safe_load((FOLDER / "kustomization.yaml").read_text(encoding="utf-8"))["resources"]
+    assert set(listed) == {path.name for path in FILES} - {"daemonset.yaml"}
