@@ -11,8 +11,8 @@ from collections.abc import Hashable, Iterable
 
 from clusterdns.answers.compiled import Answer
 
-MAX_ANSWER_BYTES = 64 << 20  # some 70,000 small answers
-MAX_DENIALS = 16_384
+MAX_ANSWER_BYTES = 32 << 20  # some 35,000 small answers
+MAX_DENIALS = 32_768
 ENTRY_BYTES = 800  # what a small answer takes beside its own bytes, measured: key, object, its four places here
 
 

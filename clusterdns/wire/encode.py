@@ -23,6 +23,14 @@ _FLAGS_COUNTS = struct.Struct(">HHHHH")
 _OPT = struct.Struct(">BHHBBHH")
 _ADDRESS_TYPES = (codes.A, codes.AAAA)
 
+# Our OPT, by the upper bits of the response code and DO: our own size, the client's DO and nothing else of the
+# client's (RFC 6891 §6.1.1, RFC 3225 §3).
+_OPTS = {
+    (extended, do): _OPT.pack(0, codes.OPT, OWN_UDP_BYTES, extended, 0, DO_FLAG if do else 0, 0)
+    for extended in (0, 1)
+    for do in (False, True)
+}
+
 
 class Layout(NamedTuple):
     """A message in pieces: `head + fixed + any `window` neighbours of the ring `turning` + rest`, the ID left out.
@@ -56,9 +64,7 @@ def lay_out(query: Query, reply: Reply) -> Layout:
         flags |= RA
     if reply.is_truncated:
         flags |= TC
-    opt = _opt(query, reply.rcode) if query.has_edns else b""
-    space = query.size_limit - HEADER_BYTES - len(query.question) - len(opt)
-
+    opt = _OPTS[reply.rcode >> 4, query.do] if query.has_edns else b""
     answer = _pieces(query, reply, reply.answer) if reply.answer else []
     authority = _pieces(query, reply, reply.authority) if reply.authority else []
     additional = _pieces(query, reply, reply.additional) if reply.additional else []
@@ -67,17 +73,22 @@ def lay_out(query: Query, reply: Reply) -> Layout:
         split = _turning_from(reply.answer)
         answer, turning = answer[:split], answer[split:]
     window = len(turning)
-    if _size(answer) + _size(turning) + _size(authority) + _size(additional) > space:
+    fixed = b"".join(answer)
+    rest = b"".join((*authority, *additional, opt))
+    question = query.question
+    if HEADER_BYTES + len(question) + len(fixed) + _size(turning) + len(rest) > query.size_limit:
         flags |= TC
+        space = query.size_limit - HEADER_BYTES - len(question) - len(opt)
         answer, window, authority, additional = _cut(space, answer, turning, authority, additional)
+        fixed = b"".join(answer)
+        rest = b"".join((*authority, *additional, opt))
     head = _FLAGS_COUNTS.pack(
         flags, 1, len(answer) + window, len(authority), len(additional) + 1 if opt else len(additional)
     )
-    fixed, rest = b"".join(answer), b"".join((*authority, *additional, opt))
     serial_at = 0
     if reply.serial is not None:
         fixed, rest, serial_at = _find_serial(reply, fixed, rest, opt, bool(authority))
-    return Layout(head + query.question, fixed, turning if window else [], window, rest, serial_at)
+    return Layout(head + question, fixed, turning if window else [], window, rest, serial_at)
 
 
 def uncompressed_size(query: Query, reply: Reply) -> int:
@@ -87,11 +98,6 @@ def uncompressed_size(query: Query, reply: Reply) -> int:
         for record in section:
             size += len(record.name) + len(record.body)
     return size
-
-
-def _opt(query: Query, rcode: int) -> bytes:
-    """Our OPT: our own size, the client's DO and nothing else of the client's (RFC 6891 §6.1.1, RFC 3225 §3)."""
-    return _OPT.pack(0, codes.OPT, OWN_UDP_BYTES, rcode >> 4, 0, DO_FLAG if query.do else 0, 0)
 
 
 def _pieces(query: Query, reply: Reply, records: Sequence[Record]) -> list[bytes]:

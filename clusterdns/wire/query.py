@@ -64,7 +64,9 @@ class Query:
         """The most bytes that a reply may have."""
         if self.transport != "udp":
             return MAX_STREAM_BYTES
-        return min(max(self.udp_bytes, CLASSIC_UDP_BYTES), OWN_UDP_BYTES)
+        if self.udp_bytes >= OWN_UDP_BYTES:
+            return OWN_UDP_BYTES
+        return max(self.udp_bytes, CLASSIC_UDP_BYTES)
 
 
 class Malformed(ValueError):
