@@ -46,7 +46,9 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", str(wheels), str(source)], check=True)
     (wheel,) = wheels.glob("clusterdns-*.whl")
-    subprocess.run([*pip, "install", "--no-deps", "--no-compile", "--prefix", str(made), str(wheel)], check=True)
+    # --ignore-installed: pip would otherwise take the program out of the environment that runs this test
+    into = ["--no-deps", "--no-compile", "--ignore-installed", "--prefix", str(made)]
+    subprocess.run([*pip, "install", *into, str(wheel)], check=True)
     return made
 
 
