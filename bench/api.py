@@ -151,6 +151,7 @@ def _named(entries: list[Manifest], name: str) -> Manifest:
 
 def _tls(cluster: Manifest, user: Manifest, folder: Path) -> ssl.SSLContext:
     context = ssl.create_default_context(cadata=_content(cluster, "certificate-authority", folder).decode())
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # the authority of a test cluster lacks what Python 3.13 asks for
     if "client-certificate" in user or "client-certificate-data" in user:
         with tempfile.NamedTemporaryFile() as pair:  # the ssl module reads client certificates from files only
             pair.write(_content(user, "client-certificate", folder) + b"\n" + _content(user, "client-key", folder))

@@ -45,10 +45,13 @@ def control_plane(kubeconfig: Path | None, folder: Path) -> Iterator[Path]:
     if kubeconfig is not None:
         yield kubeconfig.absolute()
         return
-    from tests.controlplane.cluster import Cluster
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    from controlplane import cluster
 
-    with Cluster(folder / "control-plane") as cluster:
-        yield cluster.kubeconfig
+    if cluster.binaries() is None:
+        raise MissingPeer(f"the control plane is missing: {cluster.HOW_TO_ENABLE}")
+    with cluster.shared(folder / "control-plane") as running:
+        yield running.kubeconfig
 
 
 def measure(kubeconfig: Path, folder: Path, options: argparse.Namespace, say: Callable[[str], None]) -> Figures:
