@@ -312,6 +312,11 @@ def packed(address_text: str) -> bytes:
     return inet_pton(AF_INET6 if ":" in address_text else AF_INET, address_text)
 
 
+def address_text(address: bytes) -> str:
+    """The canonical text of a packed address."""
+    return inet_ntop(AF_INET6 if len(address) == 16 else AF_INET, address)
+
+
 def _ports(raw_ports: list[_RawPort] | None, remarks: list[str]) -> tuple[Port, ...]:
     ports = []
     for raw in raw_ports or ():

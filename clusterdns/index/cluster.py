@@ -6,7 +6,7 @@ know them. An owner is `(namespace,)`, `(namespace, service)` or a packed addres
 """
 
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 
 from clusterdns.index.reverse import ReverseMap
 from clusterdns.index.service import Member, ServiceNode, label_of, members_of
@@ -53,6 +53,14 @@ class Index:
     def has_pod(self, namespace: bytes, address: bytes) -> bool:
         """Whether a known Pod of the namespace has this packed address."""
         return (namespace, address) in self._pods
+
+    def services(self) -> Iterator[ServiceNode]:
+        """Every Service that is answered for, in no order."""
+        return (node for node in self._services.values() if node.service is not None and self.exposes(node.namespace))
+
+    def pods(self) -> Iterator[tuple[bytes, bytes]]:
+        """The (namespace, packed address) pairs of known Pods that are answered for, in no order."""
+        return (pair for pair in self._pods if self.exposes(pair[0]))
 
     # Writing
 

@@ -26,6 +26,11 @@ class ReverseMap:
         found = self._members.get(address, ())
         return tuple(sorted(found, key=_rank)) if len(found) > 1 else found
 
+    def addresses(self) -> Iterator[bytes]:
+        """Every address that stands for something, in no order."""
+        yield from self._services
+        yield from (address for address in self._members if address not in self._services)
+
     def is_ancestor(self, labels: list[bytes], *, v6: bool) -> bool:
         """Whether some address lies below these reverse labels (`1 10` of `1.10.in-addr.arpa.`), leftmost first."""
         read = _nibble if v6 else _octet

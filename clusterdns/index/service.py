@@ -79,6 +79,10 @@ class ServiceNode:
         found = self._by_label.get(label, ())
         return tuple(sorted(found, key=_rank)) if len(found) > 1 else found
 
+    def labels(self) -> Iterator[bytes]:
+        """The labels that name its endpoints, in no order."""
+        return iter(self._by_label)
+
     def members(self) -> Iterator[Member]:
         """Every member, in the order of slice names and, within a slice, of its object."""
         for slice_name in sorted(self._members):

@@ -69,7 +69,7 @@ class ClusterZone:
         self._pods = pods
         self._ignores_empty = ignores_empty
         self._local_addresses = local_addresses
-        self._is_reverse = name.is_under(zone, name.IN_ADDR_ARPA) or name.is_under(zone, name.IP6_ARPA)
+        self.is_reverse = name.is_reverse(zone)
         nameserver = self._below(*NAMESERVER_LABELS)
         self.soa = record.soa(
             zone,
@@ -80,11 +80,16 @@ class ClusterZone:
             minimum=ttl_seconds,
         )
 
+    @property
+    def ttl_seconds(self) -> int:
+        """Of every record but the SOA and the schema's version."""
+        return self._ttl
+
     def find(self, qname: bytes, qtype: int) -> Found:
         """Look a name of this zone up."""
         if qname == self.zone:
             return self._at_apex(qtype)
-        if self._is_reverse:
+        if self.is_reverse:
             return self._find_reverse(qname, qtype)
         labels = name.labels(qname[: len(qname) - len(self.zone)] + name.ROOT)
         place = locate(labels)

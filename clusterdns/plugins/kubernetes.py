@@ -26,7 +26,7 @@ from clusterdns.sources.manifests import ManifestSource
 from clusterdns.sources.settings import ClientTls
 from clusterdns.sources.settings import Settings as ApiSettings
 from clusterdns.telemetry.metrics import Registry
-from clusterdns.wire.name import IN_ADDR_ARPA, IP6_ARPA, from_text, is_under
+from clusterdns.wire.name import from_text, is_reverse
 
 MAX_TTL_SECONDS = 3600
 PROGRAMMING_BOUNDS = tuple(0.001 * 2**i for i in range(20))  # seconds
@@ -55,7 +55,7 @@ class Settings:
     @property
     def primary(self) -> bytes:
         """The zone that PTR records point into."""
-        return next(zone for zone in self.zones if not _is_reverse(zone))
+        return next(zone for zone in self.zones if not is_reverse(zone))
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
@@ -63,7 +63,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
     directive = directives[0]
     zones_text = values.zones(directive.args) or context.zones_text
     settings = Settings(tuple(map(from_text, zones_text)))
-    if all(map(_is_reverse, settings.zones)):
+    if all(map(is_reverse, settings.zones)):
         mend = "name the cluster's zone as well, such as cluster.local"
         raise directive.error("no zone but reverse zones, so that PTR records have nothing to point at", mend)
     for line in directive.options(*_OPTIONS, *NOT_IMPLEMENTED):
@@ -293,10 +293,6 @@ def _local_addresses(bound: Sequence[str]) -> tuple[bytes, ...]:
 
 def _api(settings: Settings, **changes: object) -> Settings:
     return replace(settings, api=replace(settings.api, **changes))  # type: ignore[arg-type]  # fields named above
-
-
-def _is_reverse(zone: bytes) -> bool:
-    return is_under(zone, IN_ADDR_ARPA) or is_under(zone, IP6_ARPA)
 
 
 PLUGIN = Plugin("kubernetes", parse, build, once=True)

@@ -109,6 +109,11 @@ def is_under(name: bytes, zone: bytes) -> bool:
     return start == stop
 
 
+def is_reverse(zone: bytes) -> bool:
+    """Whether the names of a zone stand for addresses."""
+    return is_under(zone, IN_ADDR_ARPA) or is_under(zone, IP6_ARPA)
+
+
 def longest_match(name: bytes, zones: frozenset[bytes] | dict[bytes, object]) -> bytes | None:
     """The longest of the zones that is the name or an ancestor of it."""
     start = 0

@@ -1,0 +1,93 @@
+"""The server's own command: CoreDNS's flags, which configuration is used, and the exit codes that deployments know.
+
+0: ended as asked. 1: it could not start. 2: the command line is wrong. All that stands between the Corefile and the
+listeners is `server.assembly`'s and `server.run`'s work.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from clusterdns.cli.flags import FlagError, Flags, HelpAsked, parse, usage
+from clusterdns.version import banner
+
+if TYPE_CHECKING:
+    from clusterdns.corefile.errors import ErrorList
+    from clusterdns.corefile.load import Corefile
+
+DEFAULT_FILE = "Corefile"
+BUILT_IN = ". {\n    whoami\n    log\n}\n"
+BUILT_IN_NAME = "(built-in Corefile)"
+
+EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+
+
+def serve(arguments: Sequence[str]) -> int:
+    """Do what the flags say; for most of them, run the server until it is told to end. Returns the exit code."""
+    program = os.path.basename(sys.argv[0]) or "clusterdns"
+    try:
+        flags = parse(arguments)
+    except HelpAsked:
+        print(usage(program), file=sys.stderr)
+        return EXIT_OK
+    except FlagError as error:
+        print(f"{error}\n{usage(program)}", file=sys.stderr)
+        return EXIT_USAGE
+    if flags.extra:
+        words = " ".join(flags.extra)
+        print(f"extra command line arguments: [{words}]; name the Corefile with -conf", file=sys.stderr)
+        return EXIT_FAILED
+    if flags.version:
+        print(banner())
+        return EXIT_OK
+    if flags.plugins:
+        return _list_plugins()
+    return _run(flags)
+
+
+def _list_plugins() -> int:
+    from clusterdns.plugins.order import ORDER
+
+    for name in sorted(plugin.name for plugin in ORDER):
+        print(name)
+    print()  # as CoreDNS ends its list
+    return EXIT_OK
+
+
+def _run(flags: Flags) -> int:
+    from clusterdns.corefile.errors import CorefileErrors, ErrorList
+    from clusterdns.server.assembly import assemble
+    from clusterdns.server.run import StartError, run
+    from clusterdns.telemetry import logs
+    from clusterdns.telemetry.metrics import Registry
+
+    logs.set_up()
+    errors = ErrorList()
+    try:
+        corefile = choose_corefile(flags.conf, errors)
+        configuration = assemble(corefile, Registry(), dns_port=flags.dns_port, errors=errors)
+        return run(configuration, quiet=flags.quiet, pidfile=flags.pidfile or None)
+    except (CorefileErrors, StartError) as error:
+        print(error, file=sys.stderr)
+        return EXIT_FAILED
+
+
+def choose_corefile(conf: str, errors: "ErrorList") -> "Corefile":
+    """The Corefile that `-conf` names, or else ./Corefile, or else the built-in one: whoami and log for all names.
+
+    What is wrong with it goes to the errors; raises CorefileErrors where there is nothing to read. Unlike in CoreDNS an
+    empty Corefile is an error, and so is a terminal where standard input is to be read: neither was meant to start the
+    built-in one.
+    """
+    from clusterdns.corefile.errors import CorefileError, CorefileErrors
+    from clusterdns.corefile.load import STDIN, load, parse
+
+    if conf == STDIN:
+        if sys.stdin is None or sys.stdin.isatty():
+            mend = "pipe the Corefile in, or name a file with -conf"
+            raise CorefileErrors((CorefileError(STDIN, 0, "standard input is a terminal", mend),))
+        return load(STDIN, stdin=sys.stdin, environ=os.environ, errors=errors)
+    if not conf and not os.path.lexists(DEFAULT_FILE):
+        return parse(BUILT_IN, BUILT_IN_NAME, os.environ)
+    return load(conf or DEFAULT_FILE, environ=os.environ, errors=errors)

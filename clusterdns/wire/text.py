@@ -1,0 +1,81 @@
+"""Records as text, in the presentation format of zone files, for people to read.
+
+The types that the server makes itself are written out; every other is written as bytes, which any reader of zone files
+understands (RFC 3597 §5).
+"""
+
+import struct
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address
+
+from clusterdns.wire import codes
+from clusterdns.wire.name import to_text
+from clusterdns.wire.record import Record
+
+_SRV = struct.Struct(">HHH")
+_SOA = struct.Struct(">IIIII")
+_PRINTABLE = frozenset(range(0x20, 0x7F)) - frozenset(b'"\\')
+
+
+def rdata_text(record: Record) -> str:
+    """The RDATA as text; names in it are absolute."""
+    write = _WRITERS.get(record.rtype, _unknown)
+    return write(record.rdata)
+
+
+def _names(rdata: bytes) -> str:
+    """One name after the other, as many as there are."""
+    texts = []
+    while rdata:
+        name, rdata = _split_name(rdata)
+        texts.append(to_text(name))
+    return " ".join(texts)
+
+
+def _srv(rdata: bytes) -> str:
+    priority, weight, port = _SRV.unpack_from(rdata)
+    return f"{priority} {weight} {port} {to_text(rdata[_SRV.size :])}"
+
+
+def _soa(rdata: bytes) -> str:
+    numbers = _SOA.unpack(rdata[-_SOA.size :])
+    return f"{_names(rdata[: -_SOA.size])} {' '.join(map(str, numbers))}"
+
+
+def _strings(rdata: bytes) -> str:
+    texts = []
+    while rdata:
+        size = rdata[0]
+        texts.append(_quoted(rdata[1 : 1 + size]))
+        rdata = rdata[1 + size :]
+    return " ".join(texts)
+
+
+def _quoted(raw: bytes) -> str:
+    return (
+        '"' + "".join(chr(b) if b in _PRINTABLE else f"\\{chr(b)}" if b in b'"\\' else f"\\{b:03}" for b in raw) + '"'
+    )
+
+
+def _unknown(rdata: bytes) -> str:
+    return f"\\# {len(rdata)} {rdata.hex()}".rstrip()
+
+
+def _split_name(rdata: bytes) -> tuple[bytes, bytes]:
+    end = 0
+    while size := rdata[end]:
+        end += 1 + size
+    return rdata[: end + 1], rdata[end + 1 :]
+
+
+_WRITERS: dict[int, Callable[[bytes], str]] = {
+    codes.A: lambda rdata: str(IPv4Address(rdata)),
+    codes.AAAA: lambda rdata: str(IPv6Address(rdata)),
+    codes.CNAME: _names,
+    codes.NS: _names,
+    codes.PTR: _names,
+    codes.SRV: _srv,
+    codes.SOA: _soa,
+    codes.TXT: _strings,
+    codes.HINFO: _strings,
+}
