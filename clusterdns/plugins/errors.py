@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
-from clusterdns.plugins.handler import BlockContext, Handler, Part, Plugin, Reuse
+from clusterdns.plugins.handler import BlockContext, Part, Plugin, Reuse
 from clusterdns.telemetry.logs import duration_text
 from clusterdns.wire import codes
 from clusterdns.wire.name import to_text
@@ -53,8 +53,11 @@ class ErrorLog:
         self._counts = dict.fromkeys(settings.consolidations, 0)
         self._after = after
 
-    def add(self, query: Query, reply: Reply) -> None:
-        """Log the reply's error, or count it."""
+    def observe(self, query: Query, reply: Reply, seconds: float) -> None:
+        """Log the reply's error if it has one, or count it."""
+        if not reply.error:
+            return
+        reply.reusable = False  # the next failure of this name is to be logged too
         matching = next((one for one in self._consolidations if one.pattern.search(reply.error)), None)
         if matching is None:
             self._tell(logging.ERROR, query, reply)
@@ -79,22 +82,6 @@ class ErrorLog:
 
     def _tell(self, level: int, query: Query, reply: Reply) -> None:
         _log.log(level, "%d %s %s: %s", reply.rcode, to_text(query.name), codes.type_text(query.qtype), reply.error)
-
-
-def wrap(errors: ErrorLog) -> Callable[[Handler], Handler]:
-    """What makes the handler."""
-
-    def wrapped(following: Handler) -> Handler:
-        async def watch(query: Query) -> Reply:
-            reply = await following(query)
-            if reply.error:
-                reply.reusable = False  # the next failure of this name is to be logged too
-                errors.add(query, reply)
-            return reply
-
-        return watch
-
-    return wrapped
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
@@ -133,9 +120,9 @@ def _consolidation(line: Line) -> Consolidation:
 
 
 def build(settings: Settings, context: BlockContext) -> Part:
-    """The handler; what is counted is told when the block ends."""
+    """The log; what is counted is told when the block ends."""
     errors = ErrorLog(settings)
-    return Part("errors", wrap=wrap(errors), reuse=Reuse.PER_REPLY, stop=errors.flush)
+    return Part("errors", observe=errors.observe, reuse=Reuse.PER_REPLY, stop=errors.flush)
 
 
 PLUGIN = Plugin("errors", parse, build, once=True)

@@ -10,7 +10,7 @@ wait without a task, so one that does not wait costs no more than a call.
 """
 
 import enum
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,7 +19,8 @@ from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire.query import Query
 from clusterdns.wire.reply import Reply
 
-Handler = Callable[[Query], Awaitable[Reply]]
+Handler = Callable[[Query], Coroutine[Any, Any, Reply]]
+Observer = Callable[[Query, Reply, float], None]  # the third: seconds since the query was read
 
 
 class Lookup(Protocol):
@@ -42,6 +43,7 @@ class Part:
 
     name: str
     wrap: Callable[[Handler], Handler] | None = None  # given the next handler, makes this plugin's handler
+    observe: Observer | None = None  # sees each finished reply of the block before it is encoded, and may mark it
     reuse: Reuse = Reuse.COMPILED
     start: Callable[[], Awaitable[None]] | None = None  # run before the DNS listeners open, in plugin order
     stop: Callable[[], Awaitable[None]] | None = None  # run after the DNS listeners closed

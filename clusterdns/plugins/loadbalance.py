@@ -6,7 +6,7 @@ It only marks the reply. The turning itself is part of a compiled answer, so tha
 from collections.abc import Sequence
 
 from clusterdns.corefile.directive import Directive
-from clusterdns.plugins.handler import BlockContext, Handler, Part, Plugin
+from clusterdns.plugins.handler import BlockContext, Part, Plugin
 from clusterdns.wire import codes
 from clusterdns.wire.query import Query
 from clusterdns.wire.reply import Reply
@@ -14,16 +14,10 @@ from clusterdns.wire.reply import Reply
 _ADDRESS_TYPES = (codes.A, codes.AAAA)
 
 
-def wrap(following: Handler) -> Handler:
+def mark(query: Query, reply: Reply, seconds: float) -> None:
     """Mark what may turn: replies of NOERROR with two addresses or more."""
-
-    async def mark(query: Query) -> Reply:
-        reply = await following(query)
-        if reply.rcode == codes.NOERROR and len(reply.answer) > 1:
-            reply.rotates = sum(one.rtype in _ADDRESS_TYPES for one in reply.answer) > 1
-        return reply
-
-    return mark
+    if reply.rcode == codes.NOERROR and len(reply.answer) > 1:
+        reply.rotates = sum(one.rtype in _ADDRESS_TYPES for one in reply.answer) > 1
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> None:
@@ -40,8 +34,8 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> None:
 
 
 def build(settings: None, context: BlockContext) -> Part:
-    """The handler."""
-    return Part("loadbalance", wrap=wrap)
+    """The mark."""
+    return Part("loadbalance", observe=mark)
 
 
 PLUGIN = Plugin("loadbalance", parse, build)

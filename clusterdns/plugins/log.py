@@ -5,14 +5,13 @@ too; one that no rule chooses is left alone and costs nothing further. The first
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from time import perf_counter_ns
 
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.lexer import Token
-from clusterdns.plugins.handler import BlockContext, Handler, Part, Plugin, Reuse
+from clusterdns.plugins.handler import BlockContext, Observer, Part, Plugin, Reuse
 from clusterdns.plugins.logline import COMMON_FORMAT, Entry, LineFormat
 from clusterdns.wire import codes
 from clusterdns.wire.name import ROOT, from_text, is_under
@@ -57,23 +56,16 @@ def reply_class(query: Query, reply: Reply) -> str:
     return DENIAL if has_soa and not reply.answer else SUCCESS
 
 
-def wrap(settings: Settings, clock: Callable[[], int] = perf_counter_ns) -> Callable[[Handler], Handler]:
-    """What makes the handler; `clock` tells nanoseconds."""
+def observer(settings: Settings) -> Observer:
+    """What writes a line for each reply that a rule wants."""
 
-    def wrapped(following: Handler) -> Handler:
-        async def watch(query: Query) -> Reply:
-            name = query.name
-            started = clock()
-            reply = await following(query)
-            rule = next((rule for rule in settings.rules if is_under(name, rule.name)), None)
-            if rule is not None and reply_class(query, reply) in rule.classes:
-                reply.reusable = False
-                _log.info("%s", rule.format(Entry(query, name, reply, clock() - started)))
-            return reply
+    def observe(query: Query, reply: Reply, seconds: float) -> None:
+        rule = next((rule for rule in settings.rules if is_under(query.name, rule.name)), None)
+        if rule is not None and reply_class(query, reply) in rule.classes:
+            reply.reusable = False
+            _log.info("%s", rule.format(Entry(query, query.name, reply, round(seconds * 1e9))))
 
-        return watch
-
-    return wrapped
+    return observe
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
@@ -111,8 +103,8 @@ def _scope(token: Token) -> bytes:
 
 
 def build(settings: Settings, context: BlockContext) -> Part:
-    """The handler."""
-    return Part("log", wrap=wrap(settings), reuse=Reuse.PER_REPLY)
+    """The observer."""
+    return Part("log", observe=observer(settings), reuse=Reuse.PER_REPLY)
 
 
 PLUGIN = Plugin("log", parse, build)

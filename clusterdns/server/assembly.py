@@ -184,6 +184,7 @@ def _route(block: _Block, key: ServerKey, chain: Handler | None) -> Route:
         key.zone,
         key.zone_text,
         chain,
+        tuple(part.observe for part in reversed(block.parts) if part.observe is not None),
         keeps_answers=all(part.reuse is not Reuse.EVERY_QUERY for part in block.parts),
         counts_queries=any(part.counts_queries for part in block.parts),
     )

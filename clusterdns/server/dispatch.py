@@ -64,11 +64,14 @@ class Dispatch:
         if refusal is not None:
             return self._finish(query, refusal, None, listener, started, may_keep=False)
         assert route is not None
-        handling = self._handle(query, route)
+        assert route.chain is not None
+        handling = route.chain(query)
         try:
             waiting = handling.send(None)
         except StopIteration as done:
             reply: Reply = done.value
+        except Exception:  # noqa: BLE001  # the net under all handlers
+            reply = self._failed(query)
         else:
             return self._finish_later(query, _resumed(handling, waiting), route, listener, started)
         return self._finish(query, reply, route, listener, started, may_keep=True)
@@ -95,23 +98,23 @@ class Dispatch:
         assert route.chain is not None
         return await route.chain(asked)
 
-    async def _handle(self, query: Query, route: Route) -> Reply:
-        try:
-            assert route.chain is not None
-            return await route.chain(query)
-        except Exception:  # noqa: BLE001  # the net under all handlers
-            return self._failed(query)
-
     async def _finish_later(
         self, query: Query, handling: Coroutine[Any, Any, Reply], route: Route, listener: Listener, started: float
     ) -> bytes:
+        try:
+            reply = await handling
+        except Exception:  # noqa: BLE001  # the same net, for handlers that waited
+            reply = self._failed(query)
         # what waited may be older than a change that came meanwhile, so it is not kept
-        return self._finish(query, await handling, route, listener, started, may_keep=False)
+        return self._finish(query, reply, route, listener, started, may_keep=False)
 
     def _finish(
         self, query: Query, reply: Reply, route: Route | None, listener: Listener, started: float, *, may_keep: bool
     ) -> bytes:
         try:
+            if route is not None:
+                for observe in route.observers:
+                    observe(query, reply, perf_counter() - started)
             layout = encode.lay_out(query, reply)
         except Exception:  # noqa: BLE001  # the same net: a reply that cannot be encoded
             reply, may_keep = self._failed(query), False

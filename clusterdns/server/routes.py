@@ -7,7 +7,7 @@ ones.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from clusterdns.plugins.handler import Handler
+from clusterdns.plugins.handler import Handler, Observer
 from clusterdns.wire import codes
 from clusterdns.wire.name import ROOT
 
@@ -19,6 +19,7 @@ class Route:
     zone: bytes
     zone_text: str  # the `zone` label of the metrics
     chain: Handler | None  # None: a block without handlers, which refuses
+    observers: tuple[Observer, ...]  # run on each finished reply, the innermost plugin's first
     keeps_answers: bool  # no handler of the chain must see every query
     counts_queries: bool
     any_class: bool = False  # a handler of the block answers other classes than IN

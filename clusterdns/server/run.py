@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import uvloop
 
 from clusterdns.admin.http import AdminHttp, ListenError
+from clusterdns.plugins.interfaces import interface_addresses
 from clusterdns.server import tcp, udp
 from clusterdns.server.assembly import Configuration, ListenPoint
 from clusterdns.server.dispatch import Dispatch, Listener
@@ -26,6 +27,8 @@ from clusterdns.telemetry.queries import QueryCounters, panics, plugin_enabled
 from clusterdns.version import banner
 
 GRACE_SECONDS = 5.0  # for queries that still wait for a handler when the listeners close
+_EVERY_ADDRESS = ("0.0.0.0", "::")
+_OPENERS: dict[str, Callable[[str, int], socket.socket]] = {"udp": udp.open_socket, "tcp": tcp.open_socket}
 _NO_IPV6 = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 # New containers per collection: the index is long-lived and large, so the default 700 would walk it all the time.
 _GC_THRESHOLDS = (50_000, 20, 50)
@@ -197,22 +200,43 @@ async def _all_of(steps: Iterable[Awaitable[None]]) -> None:
 def _open_sockets(points: tuple[ListenPoint, ...]) -> list[_Open]:
     """Bind every address of every point, or none. Raises StartError."""
     opened: list[_Open] = []
-    openers: dict[str, Callable[[str, int], socket.socket]] = {"udp": udp.open_socket, "tcp": tcp.open_socket}
     try:
         for point in points:
-            addresses = (point.address,) if point.address else ("0.0.0.0", "::")
-            for address in addresses:
-                for transport, open_socket in openers.items():
+            for address in (point.address,) if point.address else _EVERY_ADDRESS:
+                for transport, open_socket in _OPENERS.items():
                     try:
                         opened.append(_Open(point, transport, open_socket(address, point.port)))
                     except OSError as error:
                         if address == "::" and not point.address and error.errno in _NO_IPV6:
                             continue  # a host without IPv6: IPv4 is every address there is
                         raise _cannot_listen(point, transport, error) from error
+            if not point.address:
+                taken = {other.address for other in points if other.port == point.port}
+                opened += _open_own_addresses(point, taken)
     except StartError:
         for one in opened:
             one.sock.close()
         raise
+    return opened
+
+
+def _open_own_addresses(point: ListenPoint, taken: set[str]) -> list[_Open]:
+    """Beside the sockets for every address, a UDP socket for each address that this host has now.
+
+    The kernel prefers them, and they answer from the right address without being told, which saves a tenth of the CPU
+    per query. What cannot be opened, and addresses that come later, are served by the sockets for every address.
+    """
+    opened = []
+    try:
+        addresses = {address for several in interface_addresses().values() for address in several}
+    except OSError as problem:
+        log.debug("cannot list this host's addresses: %s", problem)
+        return []
+    for address in sorted(address for address in addresses - taken if "%" not in address):
+        try:
+            opened.append(_Open(point, "udp", udp.open_socket(address, point.port)))
+        except OSError as problem:
+            log.debug("no socket of its own for %s: %s", address, problem)
     return opened
 
 

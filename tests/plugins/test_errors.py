@@ -54,24 +54,17 @@ def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[tuple[int, str]
 TakeLines = Callable[[], list[tuple[int, str]]]
 
 
-async def through(log: errors.ErrorLog, query: Query, reply: Reply) -> Reply:
-    async def following(query: Query) -> Reply:
-        return reply
-
-    return await errors.wrap(log)(following)(query)
-
-
-async def test_one_line(make_query: MakeQuery, lines: TakeLines) -> None:
+def test_one_line(make_query: MakeQuery, lines: TakeLines) -> None:
     reply = failure(codes.SERVFAIL, TIMEOUT)
     reply.reusable = True
-    assert await through(errors.ErrorLog(errors.Settings()), make_query("Example.org.", "AAAA"), reply) is reply
+    errors.ErrorLog(errors.Settings()).observe(make_query("Example.org.", "AAAA"), reply, 0.1)
     assert lines() == [(logging.ERROR, f"2 example.org. AAAA: {TIMEOUT}")]
     assert not reply.reusable
 
 
-async def test_no_error_text_no_line(make_query: MakeQuery, lines: TakeLines) -> None:
+def test_no_error_text_no_line(make_query: MakeQuery, lines: TakeLines) -> None:
     reply = Reply(codes.SERVFAIL, reusable=True)
-    await through(errors.ErrorLog(errors.Settings()), make_query("example.org."), reply)
+    errors.ErrorLog(errors.Settings()).observe(make_query("example.org."), reply, 0.1)
     assert lines() == []
     assert reply.reusable
 
@@ -92,7 +85,7 @@ async def test_no_error_text_no_line(make_query: MakeQuery, lines: TakeLines) ->
         ("stacktrace\nconsolidate 30s other", 1, [(logging.ERROR, f"2 a. A: {TIMEOUT}")], []),
     ],
 )  # fmt: skip
-async def test_consolidate(
+def test_consolidate(
     make_query: MakeQuery, lines: TakeLines, timer: Timer, read_directives: ReadDirectives, context: BlockContext,
     text: str, count: int, first: list[tuple[int, str]], summary: list[tuple[int, str]],
 ) -> None:  # fmt: skip
@@ -100,19 +93,19 @@ async def test_consolidate(
     log = errors.ErrorLog(settings, timer.after)
     for _ in range(2):  # the second period is as the first
         for _ in range(count):
-            await through(log, make_query("a."), failure(codes.SERVFAIL, TIMEOUT))
+            log.observe(make_query("a."), failure(codes.SERVFAIL, TIMEOUT), 0.1)
         assert lines() == first
         timer.fire()
         assert lines() == summary
 
 
-async def test_period_begins_with_the_first_error(
+def test_period_begins_with_the_first_error(
     make_query: MakeQuery, timer: Timer, read_directives: ReadDirectives, context: BlockContext
 ) -> None:
     settings = errors.parse(read_directives("errors {\nconsolidate 30s .*\n}"), context)
     log = errors.ErrorLog(settings, timer.after)
     for _ in range(3):
-        await through(log, make_query("a."), failure(codes.SERVFAIL, TIMEOUT))
+        log.observe(make_query("a."), failure(codes.SERVFAIL, TIMEOUT), 0.1)
     assert [seconds for seconds, _ in timer.set] == [30]
 
 
@@ -120,14 +113,10 @@ async def test_end_tells_what_was_counted(
     make_query: MakeQuery, lines: TakeLines, read_directives: ReadDirectives, context: BlockContext
 ) -> None:
     part = errors.build(errors.parse(read_directives("errors {\nconsolidate 30s .*\n}"), context), context)
-    assert part.wrap is not None
+    assert part.observe is not None
     assert part.stop is not None
     assert part.reuse is Reuse.PER_REPLY
-
-    async def following(query: Query) -> Reply:
-        return failure(codes.SERVFAIL, TIMEOUT)
-
-    await part.wrap(following)(make_query("a."))
+    part.observe(make_query("a."), failure(codes.SERVFAIL, TIMEOUT), 0.1)
     await part.stop()
     assert lines() == [(logging.ERROR, "1 errors like '.*' occurred in last 30s")]
 

@@ -50,13 +50,8 @@ def test_reply_class(make_query: MakeQuery, made: Reply, qtype: str, expected: s
 
 async def logged(text: str, query: Query, made: Reply, read_directives: ReadDirectives, context: BlockContext) -> Reply:
     """Send a query through the directive written as `text`."""
-    ticks = iter((1_000, 114_502))
-    settings = log.parse(read_directives(text), context)
-
-    async def following(query: Query) -> Reply:
-        return made
-
-    return await log.wrap(settings, lambda: next(ticks))(following)(query)
+    log.observer(log.parse(read_directives(text), context))(query, made, 0.000113502)
+    return made
 
 
 @pytest.mark.parametrize(
