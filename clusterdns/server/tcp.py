@@ -81,6 +81,7 @@ class TcpListener:
         self.dispatch = dispatch
         self.listener = listener
         self.limits = limits or TcpLimits()
+        self.address = sock.getsockname()
         self.buffer = memoryview(bytearray(CHUNK_BYTES))  # every read ends here and is copied out before the next
         self.now = clock()
         self.held_bytes = 0
@@ -350,6 +351,8 @@ class Connection(asyncio.BufferedProtocol):
     async def _reply_later(self, reply: Coroutine[Any, Any, bytes]) -> None:
         """Replies may overtake each other (RFC 7766 §7), so none waits for another."""
         message = await reply
+        if self._transport.is_closing():
+            return
         self._transport.write(len(message).to_bytes(2, "big") + message)
         if self._transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
             self.abort()

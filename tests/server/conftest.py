@@ -7,7 +7,8 @@ whose handler misbehaves in every way that a handler can.
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable
+from typing import Any
 
 import dns.flags
 import dns.message
@@ -87,7 +88,7 @@ CLUSTER: list[Object] = [
 LARGE: list[Object] = [*_many("four", 4_000), *_many("ten", 10_000)]
 
 
-def _bed() -> Callable[[Query], Awaitable[Reply]]:
+def _bed() -> Callable[[Query], Coroutine[Any, Any, Reply]]:
     """The handler of `test.`: the first label says how it behaves."""
 
     async def handle(query: Query) -> Reply:
@@ -181,9 +182,9 @@ def make_dispatch(index: Index, panics: Series) -> Callable[..., Dispatch]:
             return failure(codes.REFUSED, is_unhandled=True)
 
         handler = ClusterHandler(zones, index, TTL_SECONDS, Fallthrough(fallthrough), next_plugin)
-        chain = loadbalance.wrap(handler)
-        routes = [Route(zone, text, chain, True, True) for zone, text in zip(names, ZONES, strict=True)]
-        routes.append(Route(name.from_text("test"), "test.", _bed(), True, True))
+        observers = (loadbalance.mark,)
+        routes = [Route(zone, text, handler, observers, True, True) for zone, text in zip(names, ZONES, strict=True)]
+        routes.append(Route(name.from_text("test"), "test.", _bed(), (), True, True))
         return Dispatch(Routes(routes), QueryCounters(Registry(), "dns://:53"), panics)
 
     return make
@@ -209,12 +210,12 @@ async def serve(
 
     async def start(dispatch: Dispatch, host: str = "127.0.0.1") -> tuple[str, int]:
         loop = asyncio.get_running_loop()
-        udp_socket = udp.open_socket(host, 0)
-        address: tuple[str, int] = udp_socket.getsockname()
-        datagrams = udp.UdpListener(udp_socket, dispatch, make_listener("udp"))
-        streams = tcp.TcpListener(tcp.open_socket(host, address[1]), dispatch, make_listener("tcp"))
-        datagrams.start(loop)
+        tcp_socket = tcp.open_socket(host, 0)  # first, because free TCP ports are the scarcer
+        address: tuple[str, int] = tcp_socket.getsockname()
+        streams = tcp.TcpListener(tcp_socket, dispatch, make_listener("tcp"))
         await streams.start(loop)
+        datagrams = udp.UdpListener(udp.open_socket(host, address[1]), dispatch, make_listener("udp"))
+        datagrams.start(loop)
         opened.extend((datagrams, streams))
         return address
 

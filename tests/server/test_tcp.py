@@ -1,0 +1,363 @@
+"""TCP connections: pipelining, limits and the end, with a clock that the test moves."""
+
+import asyncio
+import resource
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import dns.message
+import pytest
+
+from clusterdns.index.cluster import Index
+from clusterdns.server import tcp
+from clusterdns.server.dispatch import Dispatch, Listener
+from clusterdns.server.tcp import TcpLimits, TcpListener
+
+Start = Callable[..., Awaitable[TcpListener]]
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Connect = Callable[[TcpListener], Awaitable[Streams]]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def start(
+    clock: Clock, make_dispatch: Callable[..., Dispatch], make_listener: Callable[[str], Listener]
+) -> AsyncIterator[Start]:
+    """Start a listener with the given limits."""
+    started: list[TcpListener] = []
+
+    async def start(**limits: float) -> TcpListener:
+        sock = tcp.open_socket("127.0.0.1", 0)
+        listener = TcpListener(sock, make_dispatch(), make_listener("tcp"), TcpLimits(**limits), clock=clock)  # type: ignore[arg-type]
+        await listener.start(asyncio.get_running_loop())
+        started.append(listener)
+        return listener
+
+    yield start
+    for listener in started:
+        await listener.close(0)
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    """Connect a client, to be closed when the test ends."""
+    connected: list[Streams] = []
+
+    async def connect(listener: TcpListener) -> Streams:
+        connected.append(await asyncio.open_connection(*listener.address))
+        return connected[-1]
+
+    yield connect
+    for _, writer in connected:
+        writer.transport.abort()
+
+
+def framed(qname: str, number: int, **facts: int) -> bytes:
+    query = dns.message.make_query(qname, "A", id=number, **facts).to_wire()  # type: ignore[arg-type]
+    return struct.pack(">H", len(query)) + query
+
+
+async def receive(reader: asyncio.StreamReader) -> dns.message.Message:
+    size = int.from_bytes(await reader.readexactly(2), "big")
+    return dns.message.from_wire(await reader.readexactly(size))
+
+
+async def ended(reader: asyncio.StreamReader) -> bool:
+    """Whether the server has closed the connection, reset or not."""
+    try:
+        return await asyncio.wait_for(reader.read(), 2) == b""
+    except ConnectionResetError:
+        return True
+
+
+WEB = "web.prod.svc.cluster.local."
+NINE = "nine.prod.svc.cluster.local."
+FOUR = "four.prod.svc.cluster.local."
+
+
+@pytest.mark.parametrize("count", [2, 63, 64, 65, 500])
+async def test_pipelined_queries_are_all_answered(connect: Connect, count: int, start: Start) -> None:
+    """RFC 7766 §6.2.1.1."""
+    reader, writer = await connect(await start())
+    writer.write(b"".join(framed(NINE if n % 3 else f"none-{n}.svc.cluster.local.", n) for n in range(count)))
+    replies = [await receive(reader) for _ in range(count)]
+    assert [reply.id for reply in replies] == list(range(count))
+    assert all(bool(reply.answer) == bool(reply.id % 3) for reply in replies)
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 2, 3, 13, 100])
+async def test_queries_may_arrive_in_pieces(connect: Connect, piece_bytes: int, start: Start) -> None:
+    """RFC 7766 §8: the length and the message need not share a segment."""
+    reader, writer = await connect(await start())
+    stream = b"".join(framed(WEB, n) for n in range(4))
+    for offset in range(0, len(stream), piece_bytes):
+        writer.write(stream[offset : offset + piece_bytes])
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert [(await receive(reader)).id for _ in range(4)] == [0, 1, 2, 3]
+
+
+async def test_a_batch_is_answered_in_one_write(start: Start) -> None:
+    listener = await start()
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as sock:
+        await loop.sock_connect(sock, listener.address)
+        await loop.sock_sendall(sock, b"".join(framed(WEB, n) for n in range(50)))
+        received = await loop.sock_recv(sock, 65535)
+    assert len(received) == 50 * len(received[: 2 + int.from_bytes(received[:2], "big")])
+
+
+async def test_a_reply_that_waits_holds_up_no_other(connect: Connect, start: Start) -> None:
+    """RFC 7766 §7: replies may come in another order."""
+    reader, writer = await connect(await start())
+    writer.write(framed("slow.test.", 1) + framed(WEB, 2) + framed("done.test.", 3))
+    ids = [(await receive(reader)).id for _ in range(3)]
+    assert ids[0] == 2
+    assert ids[-1] == 1
+
+
+async def test_only_so_many_queries_of_one_connection_wait(connect: Connect, start: Start) -> None:
+    listener = await start()
+    reader, writer = await connect(listener)
+    count = 3 * tcp.MAX_WAITING
+    writer.write(b"".join(framed("slow.test.", n) for n in range(count)))
+    replies = {(await receive(reader)).id for _ in range(count)}
+    assert replies == set(range(count))
+
+
+async def test_a_client_that_has_finished_asking_still_gets_its_replies(connect: Connect, start: Start) -> None:
+    reader, writer = await connect(await start())
+    writer.write(framed("slow.test.", 1) + framed(WEB, 2) * 200)
+    writer.write_eof()
+    assert [(await receive(reader)).id for _ in range(201)][-1] == 1
+    assert await ended(reader)
+
+
+@pytest.mark.parametrize("length", [0, 1, 11])
+async def test_what_is_too_short_for_a_query_ends_the_connection(connect: Connect, length: int, start: Start) -> None:
+    reader, writer = await connect(await start())
+    writer.write(framed(WEB, 1) + struct.pack(">H", length) + bytes(length) + framed(WEB, 2))
+    assert (await receive(reader)).id == 1
+    assert await ended(reader)
+
+
+async def test_the_longest_message_is_read(connect: Connect, start: Start) -> None:
+    listener = await start()
+    reader, writer = await connect(listener)
+    query = dns.message.make_query(WEB, "A", id=7).to_wire()
+    writer.write(b"\xff\xff" + query + bytes(65535 - len(query)) + framed(WEB, 8))
+    assert (await receive(reader)).answer
+    assert (await receive(reader)).id == 8
+    assert listener.held_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("sent", "seconds", "is_closed"),
+    [
+        (b"", 9, False),
+        (b"", 10, True),
+        (framed(WEB, 1), 9, False),
+        (framed(WEB, 1), 10, True),
+        (framed(WEB, 1)[:1], 4, False),
+        (framed(WEB, 1)[:-1], 5, True),
+        (framed(WEB, 1) + framed(WEB, 2)[:9], 5, True),
+        (framed("never.test.", 1), 60, False),
+    ],
+    ids=["new", "new, long", "answered", "answered, long", "begun", "begun, long", "second begun, long", "waiting"],
+)
+async def test_a_quiet_connection_is_closed_in_time(
+    connect: Connect, sent: bytes, seconds: float, is_closed: bool, start: Start, clock: Clock
+) -> None:
+    """RFC 7766 §6.2.3."""
+    listener = await start()
+    reader, writer = await connect(listener)
+    writer.write(sent)
+    await settle()
+    clock.now += seconds
+    listener.sweep()
+    await settle()
+    assert bool(listener.connections) != is_closed
+    if is_closed and len(sent) >= len(framed(WEB, 1)):
+        await receive(reader)
+    if is_closed:
+        assert await ended(reader)
+
+
+async def test_a_dribbled_query_does_not_stay_for_ever(connect: Connect, start: Start, clock: Clock) -> None:
+    listener = await start()
+    reader, writer = await connect(listener)
+    for byte in framed(WEB, 1)[:5]:
+        writer.write(bytes((byte,)))
+        await settle()
+        clock.now += 1
+        listener.sweep()
+    assert await ended(reader)
+
+
+async def settle() -> None:
+    """Let what is on its way arrive."""
+    for _ in range(20):
+        await asyncio.sleep(0.001)
+
+
+async def stall(listener: TcpListener, qname: str) -> socket.socket:
+    """A client that asks until it is stopped, and reads nothing."""
+    loop = asyncio.get_running_loop()
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    await loop.sock_connect(sock, listener.address)
+    queries = framed(qname, 1) * 1_000
+    try:
+        while True:
+            await asyncio.wait_for(loop.sock_sendall(sock, queries), 0.005)
+    except (TimeoutError, ConnectionError):
+        return sock
+
+
+async def test_a_client_that_does_not_read_is_cut_off(start: Start, clock: Clock) -> None:
+    listener = await start()
+    sock = await stall(listener, NINE)
+    await settle()
+    assert len(listener.stalled) == 1
+    for _ in range(7):
+        clock.now += 1
+        listener.sweep()
+    await settle()
+    assert not listener.connections
+    assert not listener.stalled
+    sock.close()
+
+
+async def test_a_slow_client_gets_every_reply_whole(connect: Connect, start: Start, large_index: Index) -> None:
+    listener = await start()
+    reader, writer = await connect(listener)
+    writer.write(b"".join(framed(FOUR, n) for n in range(20)))
+    await settle()
+    assert listener.stalled
+    for number in range(20):
+        size = int.from_bytes(await reader.readexactly(2), "big")
+        reply = await reader.readexactly(size)
+        assert int.from_bytes(reply[:2], "big") == number
+        assert size == 12 + len(FOUR) + 1 + 4 + 4_000 * 16
+    await settle()
+    assert not listener.stalled
+    writer.write(framed(WEB, 99))
+    assert (await receive(reader)).id == 99
+
+
+@pytest.mark.parametrize("qname", [NINE, FOUR])
+async def test_two_hundred_clients_that_never_read_cost_little_and_others_nothing(
+    connect: Connect, qname: str, start: Start, large_index: Index
+) -> None:
+    listener = await start()
+    reader, writer = await connect(listener)
+    writer.write(framed(FOUR, 1))
+    size = int.from_bytes(await reader.readexactly(2), "big")
+    await reader.readexactly(size)
+    before = rss_bytes()
+    socks = []
+    for number in range(200):
+        socks.append(await stall(listener, qname))
+        if number % 20 == 0:
+            writer.write(framed(WEB, number))
+            assert (await asyncio.wait_for(receive(reader), 1)).id == number
+    unsent = sum(one._transport.get_write_buffer_size() for one in listener.connections)
+    assert rss_bytes() - before < 16 << 20
+    assert unsent + listener.held_bytes < 13 << 20
+    assert len(listener.stalled) <= listener.limits.max_stalled
+    for sock in socks:
+        sock.close()
+
+
+def rss_bytes() -> int:
+    with open("/proc/self/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[1]) * resource.getpagesize()
+
+
+async def test_one_client_may_have_only_so_many_connections(connect: Connect, start: Start) -> None:
+    listener = await start(max_per_client=3)
+    clients = [await connect(listener) for _ in range(3)]
+    await settle()
+    refused, _ = await connect(listener)
+    assert await ended(refused)
+    clients.pop()[1].close()
+    await settle()
+    clients.append(await connect(listener))
+    for reader, writer in clients:
+        writer.write(framed(WEB, 1))
+        assert (await receive(reader)).id == 1
+
+
+async def test_the_connection_idle_longest_makes_room(connect: Connect, start: Start) -> None:
+    listener = await start(max_connections=3)
+    busy = await connect(listener)
+    busy[1].write(framed("never.test.", 1))
+    quiet, recent = await connect(listener), await connect(listener)
+    await settle()
+    recent[1].write(framed(WEB, 1))
+    await receive(recent[0])
+    newest = await connect(listener)
+    assert await ended(quiet[0])
+    for reader, writer in (recent, newest):
+        writer.write(framed(WEB, 2))
+        assert (await receive(reader)).id == 2
+    assert len(listener.connections) == 3
+
+
+async def test_long_unfinished_queries_share_a_budget(
+    connect: Connect, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tcp, "MAX_HELD_BYTES", 100_000)
+    listener = await start()
+    clients = [await connect(listener) for _ in range(4)]
+    for _, writer in clients:
+        writer.write(b"\xff\xff" + bytes(40_000))
+        await settle()
+    assert len(listener.connections) < 4
+    assert listener.held_bytes <= 100_000
+
+
+async def test_close_answers_what_was_accepted(connect: Connect, start: Start) -> None:
+    listener = await start()
+    asking, quiet = await connect(listener), await connect(listener)
+    await settle()
+    asking[1].write(framed("slow.test.", 1) + framed(WEB, 2))
+    closing = asyncio.create_task(listener.close(5))
+    assert await ended(quiet[0])
+    assert [(await receive(asking[0])).id for _ in range(2)] == [2, 1]
+    assert await ended(asking[0])
+    await closing
+    with pytest.raises(OSError, match=r"[Cc]onnect"):
+        await connect(listener)
+
+
+async def test_close_does_not_wait_for_ever(connect: Connect, start: Start) -> None:
+    listener = await start()
+    reader, writer = await connect(listener)
+    writer.write(framed("never.test.", 1))
+    await settle()
+    await asyncio.wait_for(listener.close(0.05), 1)
+    assert await ended(reader)
+    assert not listener.connections
+
+
+async def test_a_port_in_use_is_reported() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(OSError, match="in use"):
+            tcp.open_socket("127.0.0.1", taken.getsockname()[1])
