@@ -84,7 +84,7 @@ class ManifestSource:
 
     def start(self) -> None:
         """Follow the files from now on, in a task of the running loop."""
-        self._task = asyncio.create_task(self._follow(), name="manifests")
+        self._task = asyncio.create_task(self._look_forever(), name="manifests")
 
     async def stop(self) -> None:
         """Follow them no longer."""
@@ -105,7 +105,7 @@ class ManifestSource:
                 turn_began = time.perf_counter()
         self._is_behind = False
 
-    async def _follow(self) -> None:
+    async def _look_forever(self) -> None:
         while True:
             await asyncio.sleep(self._poll_seconds)
             try:
