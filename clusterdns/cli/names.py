@@ -21,7 +21,7 @@ from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.values import zones as zones_of
 from clusterdns.index.cluster import Index
 from clusterdns.index.listing import Listed, records
-from clusterdns.index.zone import ClusterZone, Pods
+from clusterdns.index.zone import MAX_ZONE_BYTES, ClusterZone, Pods
 from clusterdns.plugins.kubernetes import MAX_TTL_SECONDS
 from clusterdns.sources.api import ApiSource
 from clusterdns.sources.manifests import ManifestError, ManifestSource
@@ -32,11 +32,17 @@ from clusterdns.wire.codes import type_text
 from clusterdns.wire.name import from_text, is_reverse, to_text
 from clusterdns.wire.text import rdata_text
 
+_PATIENCE_SECONDS = 15.0  # to list a cluster
 _MAX_PLAIN_COLUMNS = 4096  # names and data have 255 bytes at most, escaped fourfold
 
 
 @click.command()
-@click.option("--kubeconfig", metavar="FILE", default="", help="Read the cluster that this kubeconfig names.")
+@click.option(
+    "--kubeconfig",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Read the cluster that this kubeconfig names.",
+)
 @click.option("--context", metavar="NAME", default="", help="The context of the kubeconfig; else its current one.")
 @click.option("--manifests", metavar="PATH", multiple=True, help="Read a file or folder of manifests; may be repeated.")
 @click.option(
@@ -68,22 +74,25 @@ _MAX_PLAIN_COLUMNS = 4096  # names and data have 255 bytes at most, escaped four
 @click.option("--json", "as_json", is_flag=True, help="One JSON array instead of a table.")
 @click.argument("more_manifests", metavar="[PATH]...", nargs=-1)
 def names(
-    kubeconfig: str, context: str, manifests: tuple[str, ...], zone_texts: tuple[str, ...], namespaces: tuple[str, ...],
-    pods: str, ttl_seconds: int, as_json: bool, more_manifests: tuple[str, ...],
+    kubeconfig: str | None, context: str, manifests: tuple[str, ...], zone_texts: tuple[str, ...],
+    namespaces: tuple[str, ...], pods: str, ttl_seconds: int, as_json: bool, more_manifests: tuple[str, ...],
 ) -> None:  # fmt: skip
     """List what would be answered, from a cluster (--kubeconfig) or from manifests (--manifests PATH...)."""
     if more_manifests and not manifests:
         raise click.UsageError(f"unexpected {more_manifests[0]!r}; manifests are named with --manifests")
-    if bool(kubeconfig) == bool(manifests):
+    if (kubeconfig is not None) == bool(manifests):
         raise click.UsageError("name either --kubeconfig FILE or --manifests PATH")
     logs.set_up(sys.stderr)
     logging.getLogger("clusterdns").setLevel(logging.WARNING)
     mode = Pods(pods)
     index = Index(lambda owners: None, namespaces=frozenset(namespaces))
-    if manifests:
+    if kubeconfig is None:
         _read_manifests((*manifests, *more_manifests), index, namespaces, mode)
     else:
-        settings = Settings(kubeconfig=kubeconfig, context=context, namespaces=namespaces, pods=mode is Pods.VERIFIED)
+        settings = Settings(
+            kubeconfig=kubeconfig, context=context, namespaces=namespaces, pods=mode is Pods.VERIFIED,
+            startup_timeout_seconds=_PATIENCE_SECONDS,
+        )  # fmt: skip
         asyncio.run(_read_cluster(settings, index))
     zones = _zones(zone_texts, index, ttl_seconds, mode)
     listed = [one for zone in zones for one in records(zone, index)]
@@ -120,6 +129,8 @@ def _zones(texts: Sequence[str], index: Index, ttl_seconds: int, mode: Pods) -> 
         found = [from_text(text) for text in zones_of(Token(text, "--zone", 0) for text in texts)]
     except CorefileError as error:
         raise click.BadParameter(f"{error.text}; {error.mend}", param_hint="--zone") from error
+    if max(map(len, found)) > MAX_ZONE_BYTES:
+        raise click.BadParameter(f"more than {MAX_ZONE_BYTES} bytes leave no room for names", param_hint="--zone")
     primary = next((zone for zone in found if not is_reverse(zone)), None)
     if primary is None:
         raise click.BadParameter("reverse zones point into a cluster's zone: name that as well", param_hint="--zone")

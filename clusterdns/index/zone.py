@@ -22,6 +22,7 @@ from clusterdns.wire.record import Record
 SCHEMA_VERSION = "1.1.0"  # of the Kubernetes DNS specification
 VERSION_TTL_SECONDS = 28800
 MAX_SOA_TTL_SECONDS = 300
+MAX_ZONE_BYTES = name.MAX_NAME_BYTES - len(b"\x0ahostmaster")  # of the names that every zone has, the longest
 
 _ADDRESS_LABEL = re.compile(rb"[0-9a-f-]+")
 ADDRESS_BYTES = {codes.A: 4, codes.AAAA: 16}

@@ -16,7 +16,7 @@ from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.index.cluster import Index
 from clusterdns.index.service import label_of
-from clusterdns.index.zone import ClusterZone, Pods
+from clusterdns.index.zone import MAX_ZONE_BYTES, ClusterZone, Pods
 from clusterdns.objects import Change, EndpointSlice
 from clusterdns.plugins.cluster_handler import ClusterHandler, Fallthrough
 from clusterdns.plugins.handler import BlockContext, Part, Plugin
@@ -66,6 +66,9 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
     if all(map(is_reverse, settings.zones)):
         mend = "name the cluster's zone as well, such as cluster.local"
         raise directive.error("no zone but reverse zones, so that PTR records have nothing to point at", mend)
+    if any(len(zone) > MAX_ZONE_BYTES for zone in settings.zones):
+        mend = "use the cluster's own, such as cluster.local"
+        raise directive.error(f"a zone of more than {MAX_ZONE_BYTES} bytes leaves no room for names", mend)
     for line in directive.options(*_OPTIONS, *NOT_IMPLEMENTED):
         if line.name in NOT_IMPLEMENTED:
             raise line.error(f"{NOT_IMPLEMENTED[line.name]} (option '{line.name}')", "remove the option")

@@ -1,0 +1,94 @@
+"""`clusterdns check`: every mistake on standard error, one line that sums up what is well."""
+
+import io
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+from program import Program
+
+GOOD = """
+cluster.local 10.0.0.0/8 {
+    bind 127.0.0.1
+    kubernetes {
+        manifests here
+    }
+    prometheus 127.0.0.1:9153
+}
+.:5300 {
+    whoami
+}
+"""
+
+
+def test_a_good_corefile_is_summed_up_in_one_line(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "good").write_text(GOOD)
+    expected = "good: OK: 2 server blocks, 3 zones, 2 listeners (dns://127.0.0.1:53, dns://:5300)\n"
+    assert program("check", "good") == (0, expected, "")
+
+
+def test_the_default_port_can_be_chosen(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "good").write_text(". {\n whoami\n}\n")
+    expected = "good: OK: 1 server block, 1 zone, 1 listener (dns://:1053)\n"
+    assert program("check", "--dns-port", "1053", "good") == (0, expected, "")
+
+
+def test_every_mistake_is_told_with_file_line_and_mend(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "bad").write_text(". {\n kubernetes {\n  pods maybe\n }\n erors\n forward . 1.1.1.1\n}\n}\n")
+    code, out, err = program("check", "bad")
+    lines = err.splitlines()
+    assert (code, out) == (1, "")
+    assert sorted(line.split(" ")[0] for line in lines) == ["bad:3:", "bad:5:", "bad:6:", "bad:8:"]
+    assert all("; " in line for line in lines)
+    assert any("'errors'" in line for line in lines)
+
+
+def test_a_zone_that_leaves_no_room_for_names_is_a_mistake(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "bad").write_text(f"{'.'.join(['z' * 60] * 4)} {{\n kubernetes\n}}\n")
+    code, _, err = program("check", "bad")
+    assert (code, err.split(" ")[0]) == (1, "bad:2:")
+
+
+def test_warnings_are_told_and_are_no_failure(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "odd").write_text("10.1.2.3 {\n whoami\n}\n")
+    code, out, err = program("check", "odd")
+    assert (code, out.startswith("odd: OK: ")) == (0, True)
+    assert err.startswith("warning: odd:1: '10.1.2.3' is served as a name;")
+
+
+def test_warnings_are_told_beside_mistakes(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "odd").write_text("10.1.2.3 {\n nosuch\n}\n")
+    code, _, err = program("check", "odd")
+    assert code == 1
+    assert [line.split(" ")[:2] for line in err.splitlines()] == [["warning:", "odd:1:"], ["odd:2:", "Unknown"]]
+
+
+@pytest.mark.parametrize("path", ["-", "stdin"])
+def test_standard_input(program: Program, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(". {\n nosuch\n}\n"))
+    code, _, err = program("check", path)
+    assert (code, err.split(" ")[0]) == (1, "stdin:2:")
+
+
+def test_a_missing_file(program: Program) -> None:
+    code, out, err = program("check", "nowhere")
+    assert (code, out) == (1, "")
+    assert err.startswith("nowhere: cannot be read: no such file or directory; ")
+
+
+def test_a_folder(program: Program, tmp_path: Path) -> None:
+    assert program("check", str(tmp_path)).code == 1
+
+
+def test_nothing_is_bound(program: Program, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        (tmp_path / "good").write_text(f".:{port} {{\n bind 127.0.0.1\n health 127.0.0.1:{port}\n}}\n")
+        assert program("check", "good").code == 0
+
+
+def test_a_wrong_command_line_is_exit_code_2(program: Program) -> None:
+    code, out, err = program("check")
+    assert (code, out) == (2, "")
+    assert "Missing argument 'COREFILE'" in err

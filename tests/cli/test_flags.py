@@ -1,0 +1,86 @@
+"""The command line reads as Go's flag package reads it; the rows were checked against CoreDNS 1.15.0."""
+
+import pytest
+
+from clusterdns.cli.flags import FlagError, Flags, HelpAsked, parse, usage
+
+READ = {
+    "nothing": ([], Flags()),
+    "one dash, blank": (["-conf", "a"], Flags(conf="a")),
+    "one dash, equals sign": (["-conf=a"], Flags(conf="a")),
+    "two dashes, blank": (["--conf", "a"], Flags(conf="a")),
+    "two dashes, equals sign": (["--conf=a"], Flags(conf="a")),
+    "a value with an equals sign": (["-conf=a=b"], Flags(conf="a=b")),
+    "an empty value": (["-conf="], Flags()),
+    "a value that looks like a flag": (["-conf", "-quiet"], Flags(conf="-quiet")),
+    "a flag with a dot": (["-dns.port", "1053"], Flags(dns_port=1053)),
+    "its short form": (["-p=1053"], Flags(dns_port=1053)),
+    "the last port wins": (["-p", "1", "-dns.port", "2"], Flags(dns_port=2)),
+    "the last port wins, the other way": (["-dns.port", "2", "-p", "1"], Flags(dns_port=1)),
+    "the last Corefile wins": (["-conf", "a", "-conf", "b"], Flags(conf="b")),
+    "port 0": (["-p", "0"], Flags(dns_port=0)),
+    "a switch": (["-quiet"], Flags(quiet=True)),
+    "a switch takes no blank": (["-quiet", "false"], Flags(quiet=True, extra=("false",))),
+    "a switch turned off": (["-quiet=false"], Flags()),
+    "a switch turned off later": (["-quiet", "--quiet=F"], Flags()),
+    "a switch turned on by number": (["-quiet=1"], Flags(quiet=True)),
+    "what Kubernetes manifests carry": (["-conf", "/etc/coredns/Corefile"], Flags(conf="/etc/coredns/Corefile")),
+    "everything": (
+        ["-plugins", "-version", "-pidfile", "/p", "-quiet=t", "-p", "54"],
+        Flags(plugins=True, version=True, pidfile="/p", quiet=True, dns_port=54),
+    ),
+    "flags end at the first argument that is none": (["x", "-version"], Flags(extra=("x", "-version"))),
+    "a single dash is no flag": (["-", "-quiet"], Flags(extra=("-", "-quiet"))),
+    "two dashes end the flags": (["-quiet", "--", "-version"], Flags(quiet=True, extra=("-version",))),
+    "an empty argument is no flag": (["", "-quiet"], Flags(extra=("", "-quiet"))),
+}
+
+
+@pytest.mark.parametrize(("arguments", "expected"), READ.values(), ids=READ.keys())
+def test_flags_read_as_in_go(arguments: list[str], expected: Flags) -> None:
+    assert parse(arguments) == expected
+
+
+REFUSED = {
+    "unknown": (["-nosuch"], "flag provided but not defined: -nosuch"),
+    "unknown, two dashes and a value": (["--nosuch=1"], "flag provided but not defined: -nosuch"),
+    "flags that others have": (["-validate"], "flag provided but not defined: -validate"),
+    "several in one": (["-pquiet"], "flag provided but not defined: -pquiet"),
+    "in capitals": (["-Quiet"], "flag provided but not defined: -Quiet"),
+    "three dashes": (["---conf"], "bad flag syntax: ---conf"),
+    "no name": (["-=x"], "bad flag syntax: -=x"),
+    "no name after two dashes": (["--=x"], "bad flag syntax: --=x"),
+    "no value": (["-conf"], "flag needs an argument: -conf"),
+    "no value at the end": (["-quiet", "-pidfile"], "flag needs an argument: -pidfile"),
+    "a switch that is neither": (["-quiet=maybe"], 'invalid boolean value "maybe" for -quiet: parse error'),
+    "a switch that is empty": (["-version="], 'invalid boolean value "" for -version: parse error'),
+    "a port that is a word": (["-p", "dns"], 'invalid value "dns" for flag -p: not a port from 0 to 65535'),
+    "a port out of range": (["-p", "65536"], 'invalid value "65536" for flag -p: not a port from 0 to 65535'),
+    "a negative port": (["-p=-1"], 'invalid value "-1" for flag -p: not a port from 0 to 65535'),
+    "no port": (["-dns.port="], 'invalid value "" for flag -dns.port: not a port from 0 to 65535'),
+    "digits that are not ours": (["-p", "٥٣"], 'invalid value "٥٣" for flag -p: not a port from 0 to 65535'),
+}
+
+
+@pytest.mark.parametrize(("arguments", "text"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_go_refuses_is_refused_in_its_words(arguments: list[str], text: str) -> None:
+    with pytest.raises(FlagError) as error:
+        parse(arguments)
+    assert str(error.value) == text
+
+
+@pytest.mark.parametrize("arguments", [["-h"], ["-help"], ["--help"], ["-h=x"], ["-quiet", "-h", "-nosuch"]])
+def test_help_is_asked_for(arguments: list[str]) -> None:
+    with pytest.raises(HelpAsked):
+        parse(arguments)
+
+
+def test_an_earlier_mistake_is_told_before_help() -> None:
+    with pytest.raises(FlagError):
+        parse(["-nosuch", "-h"])
+
+
+@pytest.mark.parametrize("flag", ["conf", "dns.port", "p", "pidfile", "plugins", "quiet", "version"])
+def test_the_usage_names_every_flag(flag: str) -> None:
+    assert f"  -{flag}" in usage("coredns")
+    assert usage("coredns").startswith("Usage of coredns:\n")

@@ -1,0 +1,197 @@
+"""The server's own command up to the moment it would run: exit codes, streams, and which configuration is used."""
+
+import io
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from program import Program, run_script
+
+import clusterdns
+from clusterdns.server import run as server_run
+from clusterdns.server.assembly import Configuration
+from clusterdns.server.run import StartError
+from clusterdns.version import banner
+
+
+class Started:
+    """Stands in for the server: notes what it was to run."""
+
+    def __init__(self) -> None:
+        self.configuration: Configuration | None = None
+        self.quiet = False
+        self.pidfile: str | None = None
+        self.fails_with: StartError | None = None
+        self.code = 0
+
+    def run(self, configuration: Configuration, *, quiet: bool, pidfile: str | None) -> int:
+        if self.fails_with is not None:
+            raise self.fails_with
+        self.configuration, self.quiet, self.pidfile = configuration, quiet, pidfile
+        return self.code
+
+    @property
+    def listening(self) -> list[str]:
+        """What would be listened on, by which zones."""
+        assert self.configuration is not None
+        return [f"{point.server_text} {' '.join(point.zones_text)}" for point in self.configuration.points]
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> Started:
+    started = Started()
+    monkeypatch.setattr(server_run, "run", started.run)
+    return started
+
+
+def test_version(program: Program) -> None:
+    assert program("-version") == (0, f"{banner()}\n", "")
+    assert banner().splitlines()[0] == f"clusterdns-{clusterdns.__version__}"
+
+
+def test_plugins_are_listed_by_name_with_an_empty_line_after_them(program: Program) -> None:
+    code, out, err = program("-plugins")
+    names = out.split("\n")
+    assert (code, err, names[-2:]) == (0, "", ["", ""])
+    assert names[:-2] == sorted(names[:-2])
+    assert {"errors", "kubernetes", "prometheus"} <= set(names)
+
+
+def test_version_goes_before_plugins_and_both_before_the_corefile(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "Corefile").write_text("{{{")
+    assert program("-plugins", "-version").out == f"{banner()}\n"
+    assert program("-plugins", "-conf", "nowhere").code == 0
+
+
+def test_an_unknown_flag_shows_the_usage_on_standard_error(program: Program) -> None:
+    code, out, err = program("-nosuch")
+    assert (code, out) == (2, "")
+    assert err.startswith("flag provided but not defined: -nosuch\nUsage of clusterdns:\n")
+
+
+def test_help_goes_to_standard_error_and_is_no_failure(program: Program) -> None:
+    code, out, err = program("--help")
+    assert (code, out) == (0, "")
+    assert err.startswith("Usage of clusterdns:\n")
+
+
+def test_arguments_that_are_no_flags_are_refused_before_anything_else(program: Program) -> None:
+    code, out, err = program("-version", "stray", "-quiet")
+    assert (code, out) == (1, "")
+    assert err.startswith("extra command line arguments: [stray -quiet];")
+
+
+def test_a_file_named_but_missing(program: Program) -> None:
+    code, out, err = program("-conf", "nowhere")
+    assert (code, out) == (1, "")
+    assert err.startswith("nowhere: cannot be read: no such file or directory; ")
+
+
+def test_without_any_corefile_the_built_in_one_is_used(program: Program, started: Started) -> None:
+    assert program().code == 0
+    assert started.listening == ["dns://:53 ."]
+    assert started.configuration is not None
+    assert {part.name for part in started.configuration.parts} == {"whoami", "log"}
+
+
+def test_the_default_port_is_for_keys_without_one(program: Program, started: Started, tmp_path: Path) -> None:
+    (tmp_path / "Corefile").write_text("a. {\n whoami\n}\nb.:99 {\n whoami\n}\n")
+    program("-dns.port", "1053")
+    assert started.listening == ["dns://:1053 a.", "dns://:99 b."]
+
+
+def test_the_corefile_of_the_working_directory_is_used_where_none_is_named(
+    program: Program, started: Started, tmp_path: Path
+) -> None:
+    (tmp_path / "Corefile").write_text("here. {\n whoami\n}\n")
+    (tmp_path / "other").write_text("there. {\n whoami\n}\n")
+    program("-conf=")
+    assert started.listening == ["dns://:53 here."]
+    program("-conf", "other")
+    assert started.listening == ["dns://:53 there."]
+
+
+def test_quiet_and_pidfile_are_passed_on_and_the_exit_code_back(program: Program, started: Started) -> None:
+    started.code = 4
+    assert program("-quiet", "-pidfile", "p").code == 4
+    assert (started.quiet, started.pidfile) == (True, "p")
+    program()
+    assert (started.quiet, started.pidfile) == (False, None)
+
+
+def test_the_environment_fills_the_corefile(
+    program: Program, started: Started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZONE_OF_TEST", "from.env")
+    (tmp_path / "Corefile").write_text("{$ZONE_OF_TEST} {\n whoami\n}\n")
+    program()
+    assert started.listening == ["dns://:53 from.env."]
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "(snippet) {\n whoami\n}\n"])
+def test_a_corefile_without_a_block_does_not_mean_the_built_in_one(
+    program: Program, started: Started, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "Corefile").write_text(text)
+    code, _, err = program()
+    assert (code, started.configuration) == (1, None)
+    assert err.startswith("Corefile:1: this Corefile has no server block; ")
+
+
+def test_a_corefile_that_is_a_dangling_link_does_not_mean_the_built_in_one(
+    program: Program, started: Started, tmp_path: Path
+) -> None:
+    (tmp_path / "Corefile").symlink_to("gone")
+    assert program().code == 1
+    assert started.configuration is None
+
+
+def test_standard_input_is_read(program: Program, started: Started, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("piped. {\n whoami\n}\n"))
+    program("-conf", "stdin")
+    assert started.listening == ["dns://:53 piped."]
+
+
+def test_a_terminal_is_not_taken_for_a_corefile(
+    program: Program, started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    near, far = os.openpty()
+    with os.fdopen(far) as terminal, os.fdopen(near):
+        monkeypatch.setattr(sys, "stdin", terminal)
+        code, _, err = program("-conf", "stdin")
+    assert (code, started.configuration) == (1, None)
+    assert err.startswith("stdin: standard input is a terminal; ")
+
+
+def test_every_mistake_of_grammar_and_of_meaning_is_told_at_once(
+    program: Program, started: Started, tmp_path: Path
+) -> None:
+    (tmp_path / "Corefile").write_text(". {\n nosuch\n ready nowhere:at:all\n}\na:b:c:99999 {\n whoami\n}\n")
+    code, out, err = program()
+    assert (code, out, started.configuration) == (1, "", None)
+    assert {line.split(" ")[0] for line in err.splitlines()} == {"Corefile:2:", "Corefile:3:", "Corefile:5:"}
+
+
+def test_a_failed_start_is_told_on_standard_error(program: Program, started: Started) -> None:
+    started.fails_with = StartError("listen udp :53: permission denied; do this")
+    assert program() == (1, "", "listen udp :53: permission denied; do this\n")
+
+
+# Real processes: what the interpreter adds to all of this.
+
+
+def test_version_is_answered_without_loading_the_libraries(tmp_path: Path) -> None:
+    heavy = "aiohttp", "kubernetes_asyncio", "uvloop", "msgspec", "yaml", "click", "rich", "asyncio"
+    ended = run_script(["-version"], tmp_path, environ={"PYTHONPROFILEIMPORTTIME": "1"})
+    imported = {line.rpartition("|")[2].strip() for line in ended.err.splitlines()}
+    assert (ended.code, ended.out) == (0, f"{banner()}\n")
+    assert "clusterdns.cli.serve" in imported
+    assert not imported.intersection(heavy)
+
+
+def test_exit_codes_of_the_console_script(tmp_path: Path) -> None:
+    assert run_script(["-nosuch"], tmp_path).code == 2
+    ended = run_script(["-conf", "stdin"], tmp_path, stdin="{$EMPTY} {\n nosuch\n}\n. {\n also\n}\n")
+    assert (ended.code, ended.out) == (1, "")
+    assert [line.split(" ")[0] for line in ended.err.splitlines()] == ["stdin:5:"]

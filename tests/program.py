@@ -1,0 +1,39 @@
+"""The program under test: called inside the test's process, or as the real console script."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+PATIENCE_SECONDS = 30.0
+
+
+class Ended(NamedTuple):
+    """How a run ended, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+Program = Callable[..., Ended]  # called with the arguments as texts
+
+
+def console_script() -> str:
+    """The installed `clusterdns`."""
+    return str(Path(sysconfig.get_path("scripts")) / "clusterdns")
+
+
+def run_script(
+    arguments: Sequence[str], cwd: Path, *, environ: Mapping[str, str] | None = None, stdin: str | None = None
+) -> Ended:
+    """Run the console script to its end."""
+    done = subprocess.run(
+        [sys.executable, console_script(), *arguments], cwd=cwd, env={**os.environ, **(environ or {})}, input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None, capture_output=True, text=True, timeout=PATIENCE_SECONDS,
+        check=False,
+    )  # fmt: skip
+    return Ended(done.returncode, done.stdout, done.stderr)

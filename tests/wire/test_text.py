@@ -1,0 +1,47 @@
+"""Records as text, with dnspython as the judge of both directions."""
+
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
+import pytest
+
+from clusterdns.wire import codes, record
+from clusterdns.wire.name import from_labels, from_text
+from clusterdns.wire.record import Record
+from clusterdns.wire.text import rdata_text
+
+OWNER = from_text("web.prod.svc.cluster.local.")
+
+RECORDS = {
+    "A": (record.address(OWNER, 5, bytes([10, 96, 0, 10])), "10.96.0.10"),
+    "AAAA": (record.address(OWNER, 5, bytes.fromhex("fd00") + bytes(13) + b"\x11"), "fd00::11"),
+    "CNAME": (record.cname(OWNER, 5, from_text("example.com")), "example.com."),
+    "NS": (record.ns(OWNER, 5, from_text("ns.dns.cluster.local")), "ns.dns.cluster.local."),
+    "PTR": (record.ptr(OWNER, 5, OWNER), "web.prod.svc.cluster.local."),
+    "SRV": (record.srv(OWNER, 5, 33, 5432, OWNER), "0 33 5432 web.prod.svc.cluster.local."),
+    "TXT": (record.txt(OWNER, 5, "1.1.0"), '"1.1.0"'),
+    "TXT, empty": (record.txt(OWNER, 5, ""), '""'),
+    "TXT, special": (record.txt(OWNER, 5, 'a "b" \\ é;\n'), '"a \\"b\\" \\\\ \\195\\169;\\010"'),
+    "HINFO": (record.hinfo(OWNER, 5, "RFC8482", ""), '"RFC8482" ""'),
+    "SOA": (
+        record.soa(OWNER, 5, from_text("ns.dns.z"), from_text("hostmaster.z"), 4294967295, 30),
+        "ns.dns.z. hostmaster.z. 4294967295 7200 1800 86400 30",
+    ),
+    "to the root": (record.cname(OWNER, 5, b"\0"), "."),
+    "special bytes in a name": (record.cname(OWNER, 5, from_labels(b"a.b", b'\x00"c')), 'a\\.b.\\000\\"c.'),
+    "a type that the server does not make": (record.record(OWNER, 65280, 5, b"\x01\xff"), "\\# 2 01ff"),
+    "without content": (record.record(OWNER, 65280, 5, b""), "\\# 0"),
+}
+
+
+@pytest.mark.parametrize(("one", "text"), RECORDS.values(), ids=RECORDS.keys())
+def test_text_is_as_expected_and_read_back_to_the_same_bytes(one: Record, text: str) -> None:
+    assert rdata_text(one) == text
+    read = dns.rdata.from_text(dns.rdataclass.IN, dns.rdatatype.RdataType.make(one.rtype), text)
+    assert read.to_wire() == one.rdata
+
+
+def test_every_type_that_the_server_makes_has_a_text_of_its_own() -> None:
+    made = {codes.A, codes.AAAA, codes.CNAME, codes.NS, codes.PTR, codes.SRV, codes.TXT, codes.HINFO, codes.SOA}
+    written = {one.rtype for one, text in RECORDS.values() if not text.startswith("\\#")}
+    assert written == made
