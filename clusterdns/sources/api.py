@@ -97,8 +97,9 @@ class ApiSource:
         """End every watch and close the session. What was learnt stays with those it was told to."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._client.close()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # a connection broken off while it was being made is closed in the loop's next turn
 
     def _note_listed(self) -> None:
         if self.synced or not all(watch.listed for watch in self._watches):

@@ -92,6 +92,7 @@ class Client:
     def __init__(self, settings: Settings, registry: Registry) -> None:
         self._settings = settings
         self._credentials: Credentials | None = None
+        self._loaded: list[Credentials] = []  # with those retired, over which a watch may still run
         self._loading = asyncio.Lock()
         self._requests = registry.counter(
             "coredns_kubernetes_rest_client_requests_total",
@@ -136,10 +137,13 @@ class Client:
                 raise Interrupted(explain(error, self.server)) from error
 
     async def close(self) -> None:
-        """Close the session."""
-        if self._credentials is not None:
-            await self._credentials.retire()
-            self._credentials = None
+        """Close every session, and break off what is read over it.
+
+        Call this before the readers have run on after being cancelled: a session forgets connections that its readers
+        let go, and a TLS connection then ends in its own time, which the loop may not have any more.
+        """
+        for credentials in self._loaded:
+            await credentials.close()
 
     @contextlib.asynccontextmanager
     async def _get(self, path: str, params: Params, read_seconds: float) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -187,6 +191,7 @@ class Client:
                     self._credentials = await load(self._settings)
                 except CredentialsError as error:
                     raise ApiError(str(error)) from error
+                self._loaded = [one for one in self._loaded if not one.session.closed] + [self._credentials]
             return self._credentials
 
     async def _renew(self, outdated: Credentials) -> None:

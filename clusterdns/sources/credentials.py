@@ -78,9 +78,13 @@ class Credentials:
         self._is_retired = True
         await self._close_if_done()
 
+    async def close(self) -> None:
+        """Close the session at once, and break off what is read over it."""
+        await self._rest.close()
+
     async def _close_if_done(self) -> None:
         if self._is_retired and not self._readers:
-            await self._rest.close()
+            await self.close()
 
 
 async def load(settings: Settings) -> Credentials:
@@ -104,11 +108,8 @@ async def load(settings: Settings) -> Credentials:
 
 
 async def _from_kubeconfig(library: "_Library", settings: Settings, configuration: Any) -> None:
-    path = os.path.expanduser(settings.kubeconfig)
-    if not os.path.isfile(path):
-        raise FileNotFoundError("there is no such file")
     loader = await library.config.load_kube_config(
-        config_file=path,
+        config_file=_kubeconfig_path(settings),
         context=settings.context or None,
         client_configuration=configuration,
         persist_config=False,  # a name server writes to nobody's kubeconfig
@@ -124,6 +125,13 @@ async def _from_kubeconfig(library: "_Library", settings: Settings, configuratio
             loaded_at = time.monotonic()
 
     configuration.refresh_api_key_hook = refresh
+
+
+def _kubeconfig_path(settings: Settings) -> str:
+    path = os.path.expanduser(settings.kubeconfig)
+    if not os.path.isfile(path):
+        raise FileNotFoundError("there is no such file")
+    return path
 
 
 def _from_endpoint(settings: Settings, configuration: Any) -> None:

@@ -73,8 +73,11 @@ class Client:
         self._connection.close()
 
     def is_ready(self) -> bool:
-        """Whether the server says that all of it has started."""
-        return self._request("GET", "/readyz") == b"ok"
+        """Whether the server is there and says that all of it has started."""
+        try:
+            return self._request("GET", "/readyz") == b"ok"
+        except (OSError, http.client.HTTPException, ApiRefusal):
+            return False
 
     def apply(self, manifest: Object, *, dry_run: bool = False) -> Object:
         """Make the object as the manifest says (server-side apply); with `dry_run` only ask whether it would do."""

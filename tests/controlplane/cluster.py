@@ -83,6 +83,25 @@ class ControlPlane(Client):
         sign(self.folder, name, f"/CN={name}")
         return write_kubeconfig(self.folder, name, self.url)
 
+    @contextlib.contextmanager
+    def second_apiserver(self) -> Iterator[str]:
+        """The URL of another API server of this cluster, whose watch cache knows nothing of what was before."""
+        folder = binaries()
+        if folder is None:
+            raise RuntimeError(HOW_TO_ENABLE)
+        (port,) = _free_ports(1)
+        address = f"127.0.0.1:{port}"
+        arguments = _apiserver_arguments(self.folder, self.etcd_url, address)
+        with (self.folder / f"kube-apiserver-{port}.log").open("wb") as log:
+            process = subprocess.Popen([folder / "kube-apiserver", *arguments], stdout=log, stderr=log)
+        try:
+            with Client(f"https://{address}", self.ca, self.folder / "admin.crt", self.folder / "admin.key") as client:
+                wait_for(client.is_ready, f"{address} to be ready", START_SECONDS)
+            yield f"https://{address}"
+        finally:
+            process.kill()
+            process.wait()
+
     def run_pods(self, namespace: str) -> dict[str, str]:
         """What a kubelet would do now: addresses for new pods, an end for those being deleted. Name → IPv4 address."""
         running: dict[str, str] = {}
@@ -217,20 +236,10 @@ class Supervisor:
         )  # fmt: skip
 
     def _start_apiserver(self) -> None:
-        folder, (host, port) = self._folder, self._secure.split(":")
-        self._start(
-            "kube-apiserver", f"--etcd-servers=http://{self._etcd}", f"--bind-address={host}", f"--secure-port={port}",
-            f"--advertise-address={host}", f"--cert-dir={folder}", "--endpoint-reconciler-type=none",
-            f"--tls-cert-file={folder}/server.crt", f"--tls-private-key-file={folder}/server.key",
-            f"--client-ca-file={folder}/ca.crt", "--authorization-mode=RBAC",
-            "--service-account-issuer=https://kubernetes.default.svc",
-            f"--service-account-key-file={folder}/server.crt",
-            f"--service-account-signing-key-file={folder}/server.key",
-            "--service-cluster-ip-range=10.96.0.0/12,fd00:10:96::/112", "--allow-privileged",
-            "--disable-admission-plugins=ServiceAccount",  # pods need no token that a kubelet would mount
-        )  # fmt: skip
+        folder = self._folder
+        self._start("kube-apiserver", *_apiserver_arguments(folder, f"http://{self._etcd}", self._secure))
         with Client(f"https://{self._secure}", folder / "ca.crt", folder / "admin.crt", folder / "admin.key") as client:
-            self._wait_for(lambda: client.is_ready(), "kube-apiserver")
+            self._wait_for(client.is_ready, "kube-apiserver")
             node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}}
             self._wait_for(lambda: client.apply(node), "kube-apiserver")
 
@@ -257,7 +266,7 @@ class Supervisor:
             for started, process in self._started:
                 if process.poll() is not None:
                     raise RuntimeError(f"{started} exited with {process.returncode}:\n{self._log_tail(started)}")
-            with contextlib.suppress(OSError, RuntimeError):
+            with contextlib.suppress(RuntimeError):
                 return check()
 
         try:
@@ -278,6 +287,21 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _apiserver_arguments(folder: Path, etcd_url: str, address: str) -> list[str]:
+    host, port = address.split(":")
+    return [
+        f"--etcd-servers={etcd_url}", f"--bind-address={host}", f"--secure-port={port}",
+        f"--advertise-address={host}", f"--cert-dir={folder}", "--endpoint-reconciler-type=none",
+        f"--tls-cert-file={folder}/server.crt", f"--tls-private-key-file={folder}/server.key",
+        f"--client-ca-file={folder}/ca.crt", "--authorization-mode=RBAC",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-key-file={folder}/server.crt",
+        f"--service-account-signing-key-file={folder}/server.key",
+        "--service-cluster-ip-range=10.96.0.0/12,fd00:10:96::/112", "--allow-privileged",
+        "--disable-admission-plugins=ServiceAccount",  # pods need no token that a kubelet would mount
+    ]  # fmt: skip
 
 
 def _wait_until_alone(users: IO[str]) -> None:

@@ -1,0 +1,53 @@
+"""Fixtures for the API source: what it told, time that does not pass, and sources that are stopped at the end."""
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from fakes.api import FakeApi, serving
+from fakes.seen import Seen
+from fakes.time import FakeTime
+
+from clusterdns.sources.api import ApiSource
+from clusterdns.sources.settings import Settings
+from clusterdns.sources.watch import Timing
+from clusterdns.telemetry.metrics import Registry
+
+Start = Callable[..., ApiSource]
+
+
+@pytest.fixture
+def seen() -> Seen:
+    return Seen()
+
+
+@pytest.fixture
+def registry() -> Registry:
+    return Registry()
+
+
+@pytest.fixture
+def fake_time() -> FakeTime:
+    return FakeTime()
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[FakeApi]:
+    async with serving(FakeApi()) as api:
+        yield api
+
+
+@pytest.fixture
+async def start(seen: Seen, registry: Registry) -> AsyncIterator[Start]:
+    """Starts a source for settings, with real time or a fake one."""
+    started: list[ApiSource] = []
+
+    def start_one(settings: Settings, time: FakeTime | None = None) -> ApiSource:
+        timing = Timing(time.sleep, time.clock, time.uniform) if time else None
+        source = ApiSource(settings, seen.on_change, seen.on_synced, registry, timing)
+        source.start()
+        started.append(source)
+        return source
+
+    yield start_one
+    for source in started:
+        await source.stop()

@@ -1,0 +1,351 @@
+"""The API source against a real API server: what it lists, follows, selects, and how it comes back after trouble."""
+
+import base64
+import json
+import os
+import stat
+import sys
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from controlplane.client import wait_for
+from controlplane.cluster import ControlPlane
+from fakes.meddler import between
+from fakes.seen import Seen
+
+from clusterdns.objects import EndpointSlice, Namespace, Pod, Service
+from clusterdns.sources.api import ApiSource
+from clusterdns.sources.settings import Settings
+from clusterdns.telemetry.metrics import Registry
+
+pytestmark = [pytest.mark.peer("kube-apiserver")]
+
+Make = Any
+
+
+@pytest.fixture
+def namespace(control_plane: ControlPlane) -> Iterator[str]:
+    """A namespace of this test's own."""
+    name = f"t-{uuid.uuid4().hex[:8]}"
+    control_plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {"test": name}}})
+    yield name
+    control_plane.delete("Namespace", name)
+
+
+def service(namespace: str, name: str, port: int = 80, **labels: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": namespace, "labels": labels},
+        "spec": {"ports": [{"port": port, "name": "p"}]},
+    }
+
+
+def endpoint_slice(namespace: str, name: str, owner: str, *ips: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": name, "namespace": namespace, "labels": {"kubernetes.io/service-name": owner}},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [ip]} for ip in ips],
+        "ports": [{"name": "p", "port": 80}],
+    }
+
+
+def pod(namespace: str, name: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"containers": [{"name": "c", "image": "none"}]},
+    }
+
+
+def settings(control_plane: ControlPlane, **others: Any) -> Settings:
+    return Settings(kubeconfig=str(control_plane.kubeconfig), **others)
+
+
+async def test_follows_services_slices_and_namespaces(
+    control_plane: ControlPlane, namespace: str, seen: Seen, start: Make, registry: Registry
+) -> None:
+    control_plane.apply(service(namespace, "first"))
+    source: ApiSource = start(settings(control_plane))
+    await seen.until(lambda: source.synced)
+    assert seen.synced_count == 1
+    assert source.reason == ""
+    assert seen.names(Service, namespace) == {"first"}
+    assert namespace in seen.names(Namespace)
+
+    control_plane.apply(service(namespace, "second"))
+    control_plane.apply(endpoint_slice(namespace, "second-a", "second", "10.1.1.1", "10.1.1.2"))
+    await seen.until(lambda: "second" in seen.names(Service) and "second-a" in seen.names(EndpointSlice))
+    one = seen.objects[EndpointSlice, (namespace, "second-a")]
+    assert isinstance(one, EndpointSlice)
+    assert [endpoint.addresses for endpoint in one.endpoints] == [("10.1.1.1",), ("10.1.1.2",)]
+
+    control_plane.apply(service(namespace, "second", port=81))
+    control_plane.delete("Service", "first", namespace)
+    await seen.until(lambda: "first" not in seen.names(Service, namespace))
+    two = seen.objects[Service, (namespace, "second")]
+    assert isinstance(two, Service)
+    assert two.ports[0].number == 81
+    counted = registry.counter("coredns_kubernetes_rest_client_requests_total", "", "code", "method", "host")
+    assert counted.labels("200", "GET", control_plane.url.removeprefix("https://")).value >= 6
+
+
+async def test_what_no_answer_shows_is_no_change(
+    control_plane: ControlPlane, namespace: str, seen: Seen, start: Make
+) -> None:
+    control_plane.apply(service(namespace, "web"))
+    source = start(settings(control_plane, namespaces=(namespace,)))
+    await seen.until(lambda: source.synced)
+    count = len(seen.changes)
+    for number in range(5):
+        control_plane.apply(service(namespace, "web", release=str(number)))
+    control_plane.apply(service(namespace, "marker"))
+    await seen.until(lambda: "marker" in seen.names(Service))
+    assert len(seen.changes) == count + 1
+
+
+async def test_pages_make_one_list(control_plane: ControlPlane, namespace: str, seen: Seen, start: Make) -> None:
+    names = {f"s{number}" for number in range(7)}
+    for name in names:
+        control_plane.apply(service(namespace, name))
+    async with between(control_plane) as meddler:
+        source = start(Settings(endpoint=meddler.url, namespaces=(namespace,), page_limit=3))
+        await seen.until(lambda: source.synced)
+        assert seen.names(Service) == names
+        lists = [query for path, query in meddler.queries if path.endswith("/services") and "watch" not in query]
+        assert ["continue" in query for query in lists] == [False, True, True]
+
+
+async def test_only_the_namespaces_asked_for(
+    control_plane: ControlPlane, namespace: str, seen: Seen, start: Make
+) -> None:
+    other = f"{namespace}-b"
+    for one in (namespace, "default"):
+        control_plane.apply(service(one, f"in-{one}"))
+    source = start(settings(control_plane, namespaces=(namespace, other, namespace), endpoints=False))
+    await seen.until(lambda: source.synced)
+    assert seen.names(Namespace) == {namespace}
+    assert seen.names(Service) == {f"in-{namespace}"}
+    control_plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other}})
+    control_plane.apply(service(other, f"in-{other}"))
+    await seen.until_names(Service, f"in-{namespace}", f"in-{other}")
+    await seen.until_names(Namespace, namespace, other)
+    assert seen.names(EndpointSlice) == set()
+    for one in (other, "default"):
+        control_plane.delete("Service", f"in-{one}", one)
+    await seen.until_names(Service, f"in-{namespace}")
+    control_plane.delete("Namespace", other)
+
+
+async def test_labels_select_on_the_server(
+    control_plane: ControlPlane, namespace: str, seen: Seen, start: Make
+) -> None:
+    mark = f"x{namespace}"
+    control_plane.apply(service(namespace, "in", app=mark))
+    control_plane.apply(service(namespace, "out", app="other"))
+    source = start(settings(control_plane, labels=f"app in ({mark}, never)", namespace_labels=f"test={namespace}"))
+    await seen.until(lambda: source.synced)
+    assert seen.names(Service) == {"in"}
+    assert seen.names(Namespace) == {namespace}
+    control_plane.apply(service(namespace, "out", app=mark))
+    control_plane.apply(service(namespace, "in", app="other"))  # leaves the selection: to us it is gone
+    await seen.until_names(Service, "out")
+
+
+async def test_pods_until_they_have_ended(control_plane: ControlPlane, namespace: str, seen: Seen, start: Make) -> None:
+    for name in ("done", "lives", "leaves"):
+        control_plane.apply(pod(namespace, name))
+    control_plane.set_pod_status(namespace, "lives", "10.244.1.1", "fd00:10:244::1")
+    control_plane.set_pod_status(namespace, "leaves", "10.244.1.2")
+    control_plane.set_pod_status(namespace, "done", "10.244.1.3", phase="Succeeded")
+    source = start(settings(control_plane, namespaces=(namespace,), pods=True))
+    await seen.until(lambda: source.synced)
+    assert seen.names(Pod) == {"lives", "leaves"}
+    assert seen.objects[Pod, (namespace, "lives")] == Pod(namespace, "lives", ("10.244.1.1", "fd00:10:244::1"))
+    control_plane.delete(
+        "Pod", "leaves", namespace
+    )  # bound to a node: it stays, terminating, until its kubelet is done
+    control_plane.set_pod_status(namespace, "lives", "10.244.1.9", phase="Failed")
+    await seen.until_names(Pod, "leaves")
+    assert seen.objects[Pod, (namespace, "leaves")] == Pod(namespace, "leaves", ("10.244.1.2",))
+    control_plane.run_pods(namespace)
+    await seen.until_names(Pod)
+
+
+async def test_a_missing_right_stops_only_its_own_kind(
+    control_plane: ControlPlane, namespace: str, seen: Seen, start: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    user = f"user-{namespace}"
+    rights = [{"apiGroups": [""], "resources": ["services", "namespaces"], "verbs": ["list", "watch"]}]
+    allow(control_plane, user, rights)
+    control_plane.apply(service(namespace, "web"))
+    source = start(Settings(kubeconfig=str(control_plane.make_user(user))))
+    await seen.until(lambda: "web" in seen.names(Service) and "discovery.k8s.io is forbidden" in source.reason)
+    assert not source.synced
+    assert f'403 endpointslices.discovery.k8s.io is forbidden: User "{user}" cannot list' in source.reason
+    control_plane.apply(service(namespace, "later"))
+    await seen.until(lambda: "later" in seen.names(Service))
+    assert caplog.text.count("discovery.k8s.io is forbidden") == 1
+    allow(control_plane, user, [*rights, {**rights[0], "apiGroups": ["discovery.k8s.io"], "resources": ["*"]}])
+    await seen.until(lambda: source.synced)
+    assert source.reason == ""
+
+
+def allow(control_plane: ControlPlane, user: str, rules: list[dict[str, Any]]) -> None:
+    group, kind = "rbac.authorization.k8s.io", "ClusterRole"
+    control_plane.apply({"apiVersion": f"{group}/v1", "kind": kind, "metadata": {"name": user}, "rules": rules})
+    control_plane.apply({
+        "apiVersion": f"{group}/v1", "kind": "ClusterRoleBinding", "metadata": {"name": user},
+        "roleRef": {"apiGroup": group, "kind": kind, "name": user},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": user}],
+    })  # fmt: skip
+
+
+async def test_a_cut_watch_goes_on_where_it_was(
+    control_plane: ControlPlane, namespace: str, seen: Seen, start: Make, registry: Registry
+) -> None:
+    async with between(control_plane) as meddler:
+        source = start(Settings(endpoint=meddler.url, namespaces=(namespace,)))
+        await seen.until(lambda: source.synced)
+        lists = sum("watch" not in query for _, query in meddler.queries)
+        for number in range(3):
+            meddler.is_open = False
+            meddler.cut()
+            control_plane.apply(service(namespace, f"s{number}"))
+            control_plane.delete("Service", f"s{number - 1}", namespace)
+            meddler.is_open = True
+            await seen.until_names(Service, f"s{number}")
+        assert sum("watch" not in query for _, query in meddler.queries) == lists
+
+
+async def test_after_410_only_the_differences_are_told(
+    control_plane: ControlPlane, namespace: str, seen: Seen, start: Make, registry: Registry
+) -> None:
+    for name in ("stays", "goes"):
+        control_plane.apply(service(namespace, name))
+    async with between(control_plane) as meddler:
+        source = start(Settings(endpoint=meddler.url, namespaces=(namespace,)))
+        await seen.until(lambda: source.synced)
+        told = len(seen.changes)
+        meddler.is_open = False
+        meddler.cut()
+        control_plane.delete("Service", "goes", namespace)
+        control_plane.apply(service(namespace, "comes"))
+        with control_plane.second_apiserver() as meddler.target:  # which answers 410 to a version from before its time
+            meddler.is_open = True
+            await seen.until_names(Service, "stays", "comes")
+        relists = registry.counter("clusterdns_relists_total", "", "kind", "cause")
+        assert relists.labels("Service", "expired").value >= 1
+        assert len(seen.changes) == told + 2
+
+
+async def test_a_list_that_outlives_its_version_starts_again(
+    control_plane: ControlPlane, namespace: str, seen: Seen, start: Make
+) -> None:
+    names = {f"s{number}" for number in range(4)}
+    for name in names:
+        control_plane.apply(service(namespace, name))
+    has_compacted = False
+
+    def compact_before_second_page(path: str, query: dict[str, str]) -> dict[str, str]:
+        nonlocal has_compacted
+        if "continue" in query and path.endswith("/services") and not has_compacted:
+            has_compacted = True
+            control_plane.apply(service(namespace, "late"))
+            token = json.loads(base64.urlsafe_b64decode(query["continue"] + "=="))
+            token["rv"] = 2  # the page's own version is still in the server's cache, its second one is not
+            compact(control_plane)
+            return query | {"continue": base64.urlsafe_b64encode(json.dumps(token).encode()).decode().rstrip("=")}
+        return query
+
+    async with between(control_plane) as meddler:
+        meddler.rewrite = compact_before_second_page
+        source = start(Settings(endpoint=meddler.url, namespaces=(namespace,), page_limit=2))
+        await seen.until(lambda: source.synced)
+        assert has_compacted
+        assert seen.names(Service) == names | {"late"}
+
+
+def compact(control_plane: ControlPlane) -> None:
+    """Have etcd forget all but the present, as it does every five minutes."""
+    version = int(control_plane.apply(service("default", "compaction"))["metadata"]["resourceVersion"])
+    control_plane.delete("Service", "compaction", "default")
+    body = json.dumps({"revision": str(version), "physical": True}).encode()
+    urllib.request.urlopen(urllib.request.Request(f"{control_plane.etcd_url}/v3/kv/compaction", body)).close()
+
+
+def service_account_token(control_plane: ControlPlane, namespace: str) -> str:
+    """A token of the namespace's default ServiceAccount, which may read everything a DNS server needs."""
+    subject = f"system:serviceaccount:{namespace}:default"
+    allow(
+        control_plane,
+        subject,
+        [{"apiGroups": ["", "discovery.k8s.io"], "resources": ["*"], "verbs": ["list", "watch"]}],
+    )
+    wait_for(lambda: control_plane.find("ServiceAccount", "default", namespace), "the ServiceAccount")
+    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/default/token"
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    return str(control_plane.create(path, request)["status"]["token"])
+
+
+async def test_in_a_pod_the_service_account_is_used(
+    control_plane: ControlPlane,
+    namespace: str,
+    seen: Seen,
+    start: Make,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from kubernetes_asyncio.config import incluster_config
+
+    token = tmp_path / "token"
+    token.write_text("expired")
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(control_plane.ca))
+    host, port = control_plane.url.removeprefix("https://").split(":")
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)
+    source = start(Settings(namespaces=(namespace,)))
+    await seen.until(lambda: "401 Unauthorized" in source.reason)
+    token.write_text(service_account_token(control_plane, namespace) + "\n")  # the kubelet has put in a new one
+    await seen.until(lambda: source.synced)
+    assert source.reason == ""
+
+
+async def test_an_exec_plugin_gives_the_token(
+    control_plane: ControlPlane, namespace: str, seen: Seen, start: Make, tmp_path: Path
+) -> None:
+    credential = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "kind": "ExecCredential",
+        "status": {"token": service_account_token(control_plane, namespace)},
+    }
+    plugin = tmp_path / "plugin"
+    plugin.write_text(f"#!{sys.executable}\nprint({json.dumps(credential)!r})\n")
+    os.chmod(plugin, stat.S_IRWXU)
+    config = json.loads(control_plane.kubeconfig.read_text())
+    config["users"][0]["user"] = {"exec": {"apiVersion": credential["apiVersion"], "command": str(plugin)}}
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(json.dumps(config))
+    source = start(Settings(kubeconfig=str(kubeconfig), context="test", namespaces=(namespace,)))
+    await seen.until(lambda: source.synced)
+
+
+async def test_a_server_nobody_vouches_for_is_not_believed(
+    control_plane: ControlPlane, seen: Seen, start: Make, tmp_path: Path
+) -> None:
+    config = json.loads(control_plane.kubeconfig.read_text())
+    config["clusters"][0]["cluster"].pop("certificate-authority")
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(json.dumps(config))
+    source = start(Settings(kubeconfig=str(kubeconfig)))
+    await seen.until(lambda: "certificate verify failed" in source.reason)
+    assert not source.synced
+    assert seen.changes == []
