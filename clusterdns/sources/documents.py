@@ -98,7 +98,9 @@ def _trees(text: str, file: str) -> Iterator[tuple[Any, int]]:
             yield loader.construct_document(node), line
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise DocumentError(file, mark.line + 1 if mark else line, _problem(error)) from error
+        if mark:  # what is missing at the end is missing on the last line
+            line = min(mark.line, text.rstrip().count("\n")) + 1
+        raise DocumentError(file, line, _problem(error)) from error
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise DocumentError(file, line, f"the character {error.character!r} is not allowed") from error

@@ -205,16 +205,20 @@ def shape(kind: str, tree: Any) -> Shape:
         key = f"{found.metadata.namespace}/{found.metadata.name}"
         key.encode()  # half a surrogate pair, as JSON can hold it, is not text
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise ObjectError(kind, _key_text(tree), str(error) or type(error).__name__) from error
+        raise ObjectError(kind, _key_text(kind, tree), str(error) or type(error).__name__) from error
     if not found.metadata.name:
-        raise ObjectError(kind, _key_text(tree), "metadata.name is missing")
+        raise ObjectError(kind, _key_text(kind, tree), "metadata.name is missing")
     if len((found.metadata.namespace or "").encode()) > MAX_LABEL_BYTES:
-        raise ObjectError(kind, _key_text(tree), f"its namespace has more than {MAX_LABEL_BYTES} bytes")
+        raise ObjectError(kind, _key_text(kind, tree), f"its namespace has more than {MAX_LABEL_BYTES} bytes")
     return found
 
 
-def _key_text(tree: Any) -> str:
+def _key_text(kind: str, tree: Any) -> str:
     """`namespace/name` as far as a broken tree gives it."""
     meta = tree.get("metadata") if isinstance(tree, dict) else None
-    names = [meta.get(field) for field in ("namespace", "name")] if isinstance(meta, dict) else []
-    return "/".join(name for name in names if isinstance(name, str) and name)[:200] or "(unnamed)"
+    meta = meta if isinstance(meta, dict) else {}
+    name = meta.get("name")
+    if not name or not isinstance(name, str):
+        return "(unnamed)"
+    namespace = meta.get("namespace") or "default"
+    return name[:200] if kind == "Namespace" else f"{namespace}/{name}"[:200]

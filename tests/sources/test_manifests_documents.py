@@ -1,6 +1,7 @@
 """The text of manifest files: what is read, what is refused and on which line, and what must not cost more than it
 weighs."""
 
+import contextlib
 import json
 from typing import Any
 
@@ -60,7 +61,8 @@ def test_json_files() -> None:
 
 
 def test_scalars_are_read_as_kubectl_reads_them() -> None:
-    text = "{kind: Pod, a: 2024-01-01, b: 2001:10:20:30:40:50:10:1, c: yes, d: 0x10, e: 1.5, f: =, g: ~, h: '7', i: 010}"
+    values = "a: 2024-01-01, b: 2001:10:20:30:40:50:10:1, c: yes, d: 0x10, e: 1.5, f: =, g: ~, h: '7', i: 010"
+    text = f"{{kind: Pod, {values}}}"
     ((_, _, tree),) = read(text)
     del tree["kind"]
     assert list(tree.values()) == ["2024-01-01", "2001:10:20:30:40:50:10:1", True, 16, 1.5, "=", None, "7", 8]
@@ -114,7 +116,7 @@ def test_broken_json(text: str, said: str) -> None:
 
 
 def test_not_utf8() -> None:
-    with pytest.raises(DocumentError, match="f.yaml:2: not UTF-8 text"):
+    with pytest.raises(DocumentError, match=r"f\.yaml:2: not UTF-8 text"):
         read_documents(b"kind: Pod\na: \xff\n", "f.yaml")
 
 
@@ -142,9 +144,9 @@ def test_nesting_that_would_overflow_the_stack_of_the_c_parser() -> None:
 def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(documents, "MAX_DOCUMENTS", 2)
     monkeypatch.setattr(documents, "MAX_VALUES", 10)
-    with pytest.raises(DocumentError, match="f.yaml:5: more than 2 documents"):
+    with pytest.raises(DocumentError, match=r"f\.yaml:5: more than 2 documents"):
         read("kind: A\n---\nkind: B\n---\nkind: C\n")
-    with pytest.raises(DocumentError, match="f.yaml:2: more than 10 values"):
+    with pytest.raises(DocumentError, match=r"f\.yaml:2: more than 10 values"):
         read("kind: A\nb: [1, 2, 3, 4, 5, 6, 7, 8, 9]\n")
     assert len(read("kind: Pod\na: [1, 2, 3, 4]\n---\nkind: Pod\na: [1, 2, 3, 4]\n")) == 2  # counted anew
 
@@ -191,7 +193,5 @@ def test_any_tree_is_played_skipped_or_refused(trees: list[Any], as_json: bool) 
 @given(st.binary(max_size=60) | st.text(alphabet="{}[]&*!:-?|>'\"\n #%@,a1<=.~", max_size=40).map(str.encode))
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     for file in ("f.yaml", "f.json"):
-        try:
-            read_documents(raw, file)
-        except DocumentError as error:
-            assert str(error).startswith(file)
+        with contextlib.suppress(DocumentError):
+            assert all(one.place.startswith(file) for one in read_documents(raw, file))
