@@ -5,12 +5,15 @@ and an endpoint is gone only when no slice names it any more. An endpoint's name
 Service is put together when first asked for and kept until something changes.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Iterator
+from typing import NamedTuple, TypeVar
 
 from clusterdns.objects import MAX_LABEL_BYTES, Endpoint, EndpointSlice, Port, Service, packed
 
 NO_PORTS = (Port("", -1, ""),)  # an object without ports still has addresses, only no SRV
+MIN_MEMBERS_KEPT = 32  # from this many labels on, what is made of all of them is worth its memory
+
+T = TypeVar("T")
 
 
 class Member(NamedTuple):
@@ -37,7 +40,7 @@ class ServiceNode:
         self.service: Service | None = None
         self._members: dict[str, tuple[Member, ...]] = {}  # by slice name
         self._by_label: dict[bytes, tuple[Member, ...]] = {}
-        self._views: dict[object, object] = {}
+        self._views: dict[Hashable, object] = {}
 
     @property
     def is_empty(self) -> bool:
@@ -88,16 +91,31 @@ class ServiceNode:
         for slice_name in sorted(self._members):
             yield from self._members[slice_name]
 
-    def addresses(self, size: int, port: bytes = b"", protocol: bytes = b"") -> tuple[bytes, ...]:
-        """The distinct packed addresses of this size (4 or 16) behind the matching ports."""
-        key = (size, port, protocol)
+    def has_port(self, port: bytes, protocol: bytes) -> bool:
+        """Whether any ready endpoint has a port with these labels; empty ones match every port."""
+        return any(matches(one, port, protocol) for one in self._ports())
+
+    def has_named_port(self, protocol: bytes) -> bool:
+        """Whether any ready endpoint has a port with a name and this protocol."""
+        return any(one.name and matches(one, b"", protocol) for one in self._ports())
+
+    def view(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives, made once and kept until the Service or its endpoints change.
+
+        For what concerns the whole Service: asked about ten thousand endpoints it costs no more than about ten. Small
+        ones are not kept. The caller sees to it that clients cannot make up keys.
+        """
         found = self._views.get(key)
         if found is None:
-            members = self.members()
-            if port or protocol:
-                members = (one for one in members if any(matches(p, port, protocol) for p in one.ports))
-            found = self._views[key] = tuple(dict.fromkeys(m.address for m in members if len(m.address) == size))
-        return found  # type: ignore[return-value]  # views under these keys are tuples of bytes
+            found = make()
+            if len(self._by_label) >= MIN_MEMBERS_KEPT:
+                self._views[key] = found
+        return found  # type: ignore[return-value]  # what is under a key came from its own `make`
+
+    def _ports(self) -> frozenset[Port]:
+        return self.view(
+            "ports", lambda: frozenset(port for ports in {m.ports for m in self.members()} for port in ports)
+        )
 
 
 def _rank(member: Member) -> tuple[str, bytes, bool]:

@@ -8,7 +8,8 @@ is unknown, the next plugin's turn, or an alias to follow. Settings and the sour
 from dataclasses import dataclass
 
 from clusterdns.index.cluster import Index
-from clusterdns.index.zone import ClusterZone, Found
+from clusterdns.index.found import Found
+from clusterdns.index.zone import ClusterZone
 from clusterdns.plugins.handler import Handler
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import is_under
