@@ -1,0 +1,74 @@
+"""The demo server of zones/ on ports of its own, for tests that ask it what README and zones/questions.txt say."""
+
+import contextlib
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+PORTS = ("1053", "18080", "18181", "19153")  # of zones/Corefile: DNS, health, ready, metrics
+START_SECONDS = 20.0
+
+
+class Demo(NamedTuple):
+    """A copy of zones/ whose Corefile has free ports instead of its own."""
+
+    folder: Path
+    ports: dict[str, int]
+
+    def ours(self, command: str) -> str:
+        """A command line for the copy's DNS port."""
+        return command.replace("-p 1053", f"-p {self.ports['1053']}")
+
+    def wait_until_ready(self) -> None:
+        """Wait for /ready."""
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['18181']}/ready", timeout=1):
+                    return
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
+
+def copy_zones(into: Path) -> Demo:
+    """Copy zones/ there."""
+    folder = into / "zones"
+    shutil.copytree(ROOT / "zones", folder)
+    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+    corefile = folder / "Corefile"
+    text = corefile.read_text(encoding="utf-8")
+    for port, free in ports.items():
+        assert f":{port}" in text, f"zones/Corefile does not use port {port}"
+        text = text.replace(f":{port}", f":{free}")
+    corefile.write_text(text, encoding="utf-8")
+    return Demo(folder, ports)
+
+
+@contextlib.contextmanager
+def serving(demo: Demo) -> Iterator[Demo]:
+    """Run the server on the copy; it must end well."""
+    command = [sys.executable, "-m", "clusterdns", "-conf", str(demo.folder / "Corefile")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as server:
+        try:
+            demo.wait_until_ready()
+            yield demo
+        finally:
+            server.terminate()
+            server.wait(timeout=START_SECONDS)
+    assert server.returncode == 0
+
+
+def free_ports(count: int) -> list[int]:
+    """TCP ports that are free now, and very likely for UDP too."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [one.getsockname()[1] for one in sockets]

@@ -1,0 +1,130 @@
+"""docs/ tells the truth where a machine can tell: links, Corefiles, options, directives, metrics, constants."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from clusterdns.answers import table
+from clusterdns.corefile.load import parse
+from clusterdns.plugins import kubernetes
+from clusterdns.plugins.order import ORDER, REFUSED
+from clusterdns.server import dispatch, tcp, udp
+from clusterdns.server.assembly import assemble
+from clusterdns.telemetry.metrics import Registry
+from clusterdns.wire import query
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [page for where in ("*.md", "docs/**/*.md", "zones/*.md", "bench/*.md") for page in sorted(ROOT.glob(where))]
+COREFILE_PAGE = (ROOT / "docs" / "corefile.md").read_text(encoding="utf-8")
+BEHAVIOR_PAGE = (ROOT / "docs" / "behavior.md").read_text(encoding="utf-8")
+
+EXAMPLES = [
+    (f"{page.name}-{number}", text)
+    for page in PAGES
+    for number, text in enumerate(
+        re.findall(r"^```corefile\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    )
+]
+
+
+def short(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 _-]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=short)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), f"{short(page)} links to {target}"
+        assert not anchor or anchor in anchors(file), f"{short(page)} links to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=short)
+def test_source_that_is_named_exists(page: Path) -> None:
+    """Files of the package and of the tests, as `folder/module.py`."""
+    for path in re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.py)`", page.read_text(encoding="utf-8")):
+        assert (ROOT / path).exists() or (ROOT / "clusterdns" / path).exists(), f"{short(page)} names {path}"
+
+
+@pytest.mark.parametrize("text", [text for _, text in EXAMPLES], ids=[name for name, _ in EXAMPLES])
+def test_corefile_examples_assemble(text: str) -> None:
+    assert assemble(parse(text, "Corefile", {}), Registry(), dns_port=53).points
+
+
+def test_there_are_examples() -> None:
+    assert len(EXAMPLES) >= 5
+
+
+def test_every_directive_is_listed_with_what_becomes_of_it() -> None:
+    rows = dict(re.findall(r"^\| `([a-z0-9_]+)` \| (supported|refused)", COREFILE_PAGE, re.MULTILINE))
+    supported = {plugin.name for plugin in ORDER}
+    assert {name for name, state in rows.items() if state == "supported"} == supported | {"import"}
+    assert {name for name, state in rows.items() if state == "refused"} == set(REFUSED)
+
+
+def test_every_directive_has_a_section() -> None:
+    sections = {heading.split()[0] for heading in re.findall(r"^### (.+)$", COREFILE_PAGE, re.MULTILINE)}
+    assert sections == {plugin.name for plugin in ORDER}
+
+
+def test_every_option_is_described() -> None:
+    """The words that a plugin's parser takes as options stand in its section."""
+    for plugin in ORDER:
+        path = ROOT / "clusterdns" / "plugins" / f"{plugin.name}.py"
+        called = re.findall(r"\.options\(([^)]*)\)", path.read_text(encoding="utf-8"))
+        options = {option for words in called for option in re.findall(r'"([a-z_]+)"', words)}
+        if plugin.name == "kubernetes":
+            options = {*kubernetes._OPTIONS, *kubernetes.NOT_IMPLEMENTED}
+            assert len(options) > 10
+        section = COREFILE_PAGE.split(f"\n### {plugin.name}", 1)[1].split("\n### ", 1)[0]
+        for option in options:
+            assert re.search(rf"`{option}[ `]", section), f"{plugin.name}: {option}"
+
+
+def test_every_metric_is_listed() -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `((?:coredns|clusterdns)_[a-z_]+)` \|", page, re.MULTILINE))
+    made = {
+        name
+        for path in (ROOT / "clusterdns").rglob("*.py")
+        for name in re.findall(r'"((?:coredns|clusterdns)_[a-z_]+)"', path.read_text(encoding="utf-8"))
+    }
+    assert listed == made
+
+
+LIMITS = tcp.TcpLimits()
+
+
+@pytest.mark.parametrize(
+    ("row", "value"),
+    [
+        ("TCP connections in all", f"{LIMITS.max_connections:,}"),
+        ("TCP connections of one address", f"{LIMITS.max_per_client}"),
+        ("idle connection", f"{LIMITS.idle_seconds:g} s"),
+        ("query that does not become complete", f"{LIMITS.partial_seconds:g} s"),
+        (
+            "client that does not take its replies",
+            f"{LIMITS.stalled_seconds:g} s without progress; {LIMITS.max_stalled}",
+        ),
+        ("queries of one connection that wait", f"{tcp.MAX_WAITING}"),
+        ("queries of one UDP socket that wait", f"{udp.MAX_WAITING:,}"),
+        ("compiled answers", f"{table.MAX_ANSWER_BYTES >> 20} MiB"),
+        ("compiled denials", f"{table.MAX_DENIALS:,}"),
+        ("aliases in a row", f"{dispatch.MAX_LOOKUP_DEPTH}"),
+        ("reply over UDP, EDNS", f"{query.OWN_UDP_BYTES:,}"),
+        ("reply over UDP, no EDNS", f"{query.CLASSIC_UDP_BYTES}"),
+        ("query as received", f"{udp.MAX_QUERY_BYTES:,}"),
+    ],
+)
+def test_promised_limits_are_those_of_the_code(row: str, value: str) -> None:
+    (line,) = (line for line in BEHAVIOR_PAGE.splitlines() if line.startswith(f"| {row}"))
+    assert value in line

@@ -1,0 +1,160 @@
+"""The tables of hops in docs/architecture.md are what really runs: each path runs under the interpreter's profiler."""
+
+import asyncio
+import re
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any, cast
+
+import dns.message
+import pytest
+
+from clusterdns.corefile.load import parse
+from clusterdns.index.cluster import Index
+from clusterdns.objects import EndpointSlice
+from clusterdns.plugins import kubernetes
+from clusterdns.server import udp
+from clusterdns.server.assembly import Configuration, SharedState, assemble
+from clusterdns.server.dispatch import Dispatch, Listener
+from clusterdns.sources.client import Client
+from clusterdns.sources.settings import Intervals
+from clusterdns.sources.status import Status
+from clusterdns.sources.store import Store
+from clusterdns.sources.watch import Place, Timing, Watch
+from clusterdns.telemetry.metrics import Registry
+from clusterdns.telemetry.queries import QueryCounters, panics
+from clusterdns.wire.name import from_text
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+PACKAGE = str(ROOT / "clusterdns")
+COREFILE = """
+cluster.local {
+    errors
+    loadbalance
+    prometheus
+    kubernetes {
+        manifests zones/demo
+    }
+}
+"""
+MAX_HOPS = {"Hit": 4, "Miss": 9, "Change": 6}
+
+
+def hops(path: str) -> list[str]:
+    """The numbered functions of a path's table."""
+    section = PAGE.split(f"\n### {path}", 1)[1].split("\n#", 1)[0]
+    return [match[1] for match in re.finditer(r"^\| \d+ \| (.+?) \|", section, re.MULTILINE)]
+
+
+class Profile:
+    """The functions of ours that are called while it is on, in order, as `Class.function`."""
+
+    def __init__(self) -> None:
+        self.called: list[str] = []
+
+    def __enter__(self) -> "Profile":
+        sys.setprofile(self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(None)
+
+    def _note(self, frame: FrameType, event: str, _: object) -> None:
+        code = frame.f_code
+        if event == "call" and code.co_filename.startswith(PACKAGE) and not code.co_name.startswith("<"):
+            self.called.append(code.co_qualname)
+
+
+def expected(path: str) -> list[set[str]]:
+    """The hops in order, each a set of the functions of which one is to run."""
+    return [set(re.findall(r"`([A-Za-z_.]+)`", cell)) for cell in hops(path)]
+
+
+def assert_in_order(called: list[str], path: str) -> None:
+    rest = iter(called)
+    for functions in expected(path):
+        assert any(name in functions for name in rest), f"{functions} did not run, or not in this order: {called}"
+
+
+async def profile_of(configuration: Configuration, name: str, address: str, times: int = 1) -> list[str]:
+    """What runs for the last of some equal queries to a UDP socket that is bound to this address."""
+    point = configuration.points[0]
+    counters = QueryCounters(configuration.registry, point.server_text)
+    dispatch = Dispatch(point.routes, counters, panics(configuration.registry))
+    sock = udp.open_socket(address, 0)
+    listener = udp.UdpListener(sock, dispatch, Listener("udp", "1", configuration.shared.new_table(), counters.pace()))
+    listener.start(asyncio.get_running_loop())
+    query = dns.message.make_query(name, "A", use_edns=0).to_wire()
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(0)
+            for _ in range(times):
+                with Profile() as profile:
+                    client.sendto(query, ("127.0.0.1", sock.getsockname()[1]))
+                    await received(client)
+    finally:
+        await listener.close(0)
+    return profile.called
+
+
+async def received(client: socket.socket) -> bytes:
+    async with asyncio.timeout(5):
+        return await asyncio.get_running_loop().sock_recv(client, 4096)
+
+
+async def with_demo(use: Callable[[Configuration], Awaitable[list[str]]]) -> list[str]:
+    configuration = assemble(parse(COREFILE, str(ROOT / "Corefile"), {}), Registry(), dns_port=53)
+    parts = [part for part in configuration.parts if part.name == "kubernetes"]
+    for part in parts:
+        assert part.start is not None
+        await part.start()
+    try:
+        return await use(configuration)
+    finally:
+        for part in parts:
+            assert part.stop is not None
+            await part.stop()
+
+
+FIXED, TURNING, DENIED = "normal-nginx.default.svc", "headless-nginx.default.svc", "no-such.default.svc"
+
+
+@pytest.mark.parametrize("name", [FIXED, TURNING, DENIED])
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
+async def test_hit(name: str, address: str) -> None:
+    called = await with_demo(lambda made: profile_of(made, f"{name}.cluster.local", address, times=4))
+    assert len(called) <= MAX_HOPS["Hit"], called
+    documented = set().union(*expected("Hit"), {"UdpListener._drain_wildcard", "_from_asked"})
+    assert set(called) <= documented
+
+
+async def test_miss() -> None:
+    called = await with_demo(lambda made: profile_of(made, f"{FIXED}.cluster.local", "127.0.0.1"))
+    assert_in_order(called, "Miss")
+
+
+async def test_change() -> None:
+    shared, registry = SharedState(), Registry()
+    shared.new_table()
+    index = Index(shared.forget)
+    feed = kubernetes._Feed(kubernetes.Settings((from_text("cluster.local"),)), index, registry)
+    watch = Watch(
+        Place("endpointslices", "", {}), cast(Client, None), Store(EndpointSlice, feed._take, registry), Status(),
+        registry, lambda: None, page_limit=1, intervals=Intervals(), timing=Timing(),
+    )  # fmt: skip
+    event: Any = (
+        b'{"type":"ADDED","object":{"metadata":{"name":"web-1","namespace":"prod","resourceVersion":"7","labels":'
+        b'{"kubernetes.io/service-name":"web"}},"endpoints":[{"addresses":["10.244.0.1"]}],"ports":[]}}'
+    )
+    with Profile() as profile:
+        watch._apply_event(event)
+    assert_in_order(profile.called, "Change")
+
+
+@pytest.mark.parametrize("path", MAX_HOPS)
+def test_no_path_is_longer_than_promised(path: str) -> None:
+    assert 0 < len(hops(path)) <= MAX_HOPS[path]
