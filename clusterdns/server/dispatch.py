@@ -6,7 +6,6 @@ SERVFAIL. Sockets are the listeners' business; what an answer says is the handle
 """
 
 import logging
-import random
 from collections.abc import Coroutine, Generator
 from time import perf_counter
 from types import coroutine
@@ -111,22 +110,23 @@ class Dispatch:
     def _finish(
         self, query: Query, reply: Reply, route: Route | None, listener: Listener, started: float, *, may_keep: bool
     ) -> bytes:
+        is_kept = False
         try:
             if route is not None:
                 for observe in route.observers:
                     observe(query, reply, perf_counter() - started)
-            layout = encode.lay_out(query, reply)
+                is_kept = may_keep and reply.reusable and query.is_canonical and route.keeps_answers
+                is_kept = is_kept and listener.answers.admits(query.packet[2:], is_denial=reply.is_denial)
+            layout = encode.lay_out(query, reply, will_turn=is_kept)
         except Exception:  # noqa: BLE001  # the same net: a reply that cannot be encoded
-            reply, may_keep = self._failed(query), False
+            reply, is_kept = self._failed(query), False
             layout = encode.lay_out(query, reply)
         tally = self._count(query, reply, route, listener, started)
-        if may_keep and reply.reusable and query.is_canonical and route is not None and route.keeps_answers:
-            key = query.packet[2:]
-            if listener.answers.admits(key, is_denial=reply.is_denial):
-                answer = compile_answer(layout, reply.serial, tally, reply.owners, reply.is_denial)
-                listener.answers.put(key, answer)
-                return query.id + answer.message()
-        return query.id + layout.message(random.randrange(len(layout.turning)) if layout.turning else 0)
+        if not is_kept:
+            return query.id + layout.message()
+        answer = compile_answer(layout, reply.serial, tally, reply.owners, reply.is_denial)
+        listener.answers.put(query.packet[2:], answer)
+        return query.id + answer.message()
 
     def _count(self, query: Query, reply: Reply, route: Route | None, listener: Listener, started: float) -> Tally:
         if route is not None and not route.counts_queries:

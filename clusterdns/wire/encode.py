@@ -5,19 +5,33 @@ addresses in another order. Owner names are compressed against the question alon
 wherever it stands, and the client's letter case comes back by itself.
 """
 
+import random
 import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from clusterdns.wire import codes
 from clusterdns.wire.name import is_under
-from clusterdns.wire.query import AA, CD, HEADER_BYTES, OPCODE_MASK, OWN_UDP_BYTES, QR, RA, RD, TC, Query
+from clusterdns.wire.query import (
+    AA,
+    CD,
+    HEADER_BYTES,
+    MAX_STREAM_BYTES,
+    OPCODE_MASK,
+    OWN_UDP_BYTES,
+    QR,
+    RA,
+    RD,
+    TC,
+    Query,
+)
 from clusterdns.wire.query import DO as DO_FLAG
 from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
 from clusterdns.wire.reply import Reply
 
 QUESTION_POINTER = b"\xc0\x0c"
 OPT_BYTES = 11
+MIN_RECORD_BYTES = 12  # a pointer, type, class, TTL and length: no record is smaller
 
 _FLAGS_COUNTS = struct.Struct(">HHHHH")
 _OPT = struct.Struct(">BHHBBHH")
@@ -45,18 +59,18 @@ class Layout(NamedTuple):
     rest: bytes
     serial_at: int
 
-    def message(self, start: int = 0) -> bytes:
-        """Everything after the ID, the turning records beginning with number `start`."""
-        ring = self.turning
-        if ring:
-            shown = (ring[start:] + ring[:start])[: self.window]
-            return b"".join((self.head, self.fixed, *shown, self.rest))
-        return self.head + self.fixed + self.rest
+    def message(self) -> bytes:
+        """Everything after the ID, the turning records as they stand."""
+        return b"".join((self.head, self.fixed, *self.turning[: self.window], self.rest))
 
 
-def lay_out(query: Query, reply: Reply) -> Layout:
+def lay_out(query: Query, reply: Reply, *, will_turn: bool = False) -> Layout:
     """Fit a reply to its query: whole records from the front, and TC when any had to go (RFC 1035 §4.1.1, RFC 2181
-    §9)."""
+    §9).
+
+    A layout that is to be used often keeps all addresses of a rotating reply (`will_turn`); for a single use they are
+    turned here, and no more of them are encoded than can fit.
+    """
     flags = QR | query.flags & (OPCODE_MASK | RD | CD) | reply.rcode & 0xF
     if reply.is_authoritative:
         flags |= AA
@@ -65,17 +79,18 @@ def lay_out(query: Query, reply: Reply) -> Layout:
     if reply.is_truncated:
         flags |= TC
     opt = _OPTS[reply.rcode >> 4, query.do] if query.has_edns else b""
-    answer = _pieces(query, reply, reply.answer) if reply.answer else []
+    question = query.question
+    records, ring = _split(reply) if reply.rotates else (reply.answer, ())
+    if not will_turn:
+        records, ring = (*records, *_turned(ring, query.size_limit)) if ring else records, ()
+    answer = _pieces(query, reply, records[: query.size_limit // MIN_RECORD_BYTES + 1]) if records else []
+    turning = _pieces(query, reply, ring) if ring else []
     authority = _pieces(query, reply, reply.authority) if reply.authority else []
-    additional = _pieces(query, reply, reply.additional) if reply.additional else []
-    turning: list[bytes] = []
-    if reply.rotates:
-        split = _turning_from(reply.answer)
-        answer, turning = answer[:split], answer[split:]
+    is_larger = len(answer) < len(records)
+    additional = _pieces(query, reply, reply.additional) if reply.additional and not is_larger else []
     window = len(turning)
     fixed = b"".join(answer)
     rest = b"".join((*authority, *additional, opt))
-    question = query.question
     if HEADER_BYTES + len(question) + len(fixed) + _size(turning) + len(rest) > query.size_limit:
         flags |= TC
         space = query.size_limit - HEADER_BYTES - len(question) - len(opt)
@@ -92,11 +107,16 @@ def lay_out(query: Query, reply: Reply) -> Layout:
 
 
 def uncompressed_size(query: Query, reply: Reply) -> int:
-    """The bytes a reply would have without compression, truncation and OPT: what CoreDNS logs and counts."""
+    """The bytes a reply would have without compression, truncation and OPT: what CoreDNS logs and counts.
+
+    Counting ends where no message could be larger, so that a Service of ten thousand endpoints costs no more.
+    """
     size = HEADER_BYTES + len(query.question)
     for section in (reply.answer, reply.authority, reply.additional):
-        for record in section:
-            size += len(record.name) + len(record.body)
+        for name, _, body in section:
+            size += len(name) + len(body)
+            if size > MAX_STREAM_BYTES:
+                return size
     return size
 
 
@@ -140,15 +160,20 @@ def _compress(name: bytes, offsets: dict[bytes, int]) -> bytes:
     return name
 
 
-def _turning_from(records: Sequence[Record]) -> int:
-    """Where the RRset of addresses begins that ends the section (what stands before is a CNAME chain)."""
+def _split(reply: Reply) -> tuple[Sequence[Record], Sequence[Record]]:
+    """The answer in two: what stands, a chain of aliases or nothing, and the run of addresses that ends it."""
+    records = reply.answer
     start = len(records)
-    if not records or records[-1].rtype not in _ADDRESS_TYPES:
-        return start
-    owner, rtype, _ = records[-1]
-    while start and records[start - 1].rtype == rtype and records[start - 1].name == owner:
+    while start and records[start - 1].rtype in _ADDRESS_TYPES:
         start -= 1
-    return start
+    return records[:start], records[start:]
+
+
+def _turned(ring: Sequence[Record], size_limit: int) -> Sequence[Record]:
+    """As many neighbours of the ring as could fit, from a random one on."""
+    start = random.randrange(len(ring))
+    most = min(len(ring), size_limit // MIN_RECORD_BYTES + 1)
+    return (*ring[start : start + most], *ring[: max(0, start + most - len(ring))])
 
 
 def _size(pieces: list[bytes]) -> int:
