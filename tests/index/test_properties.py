@@ -149,7 +149,7 @@ QUESTIONS = [question(qname, qtype) for qname in all_names() for qtype in QTYPES
 # a part of them, enough to meet every owner and every shape, for the tests that ask after each change
 FEW_QUESTIONS = [one for number, one in enumerate(QUESTIONS) if number % 7 == 0]
 
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=40, deadline=None)
 
 
 def built_anew(state: Iterable[Object], pods: Pods, *, use_pod_names: bool) -> Server:
@@ -169,10 +169,9 @@ def test_only_the_state_counts_not_the_history(
     others = list(state.values())
     random.shuffle(others)  # type: ignore[attr-defined]
     fresh = built_anew(others, pods, use_pod_names=use_pod_names)
-    if state:
-        fresh.index.serial.wire = server.index.serial.wire
+    fresh.index.serial.wire = server.index.serial.wire  # the moment of the last change is history indeed
     for tail in QUESTIONS:
-        assert fresh.ask(tail)[10:] == server.ask(tail)[10:] or server.index.serial.wire == bytes(4)
+        assert fresh.ask(tail) == server.ask(tail), tail
 
 
 @few
