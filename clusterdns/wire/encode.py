@@ -163,9 +163,7 @@ def _compress(name: bytes, offsets: dict[bytes, int]) -> bytes:
 def _split(reply: Reply) -> tuple[Sequence[Record], Sequence[Record]]:
     """The answer in two: what stands, a chain of aliases or nothing, and the run of addresses that ends it."""
     records = reply.answer
-    start = len(records)
-    while start and records[start - 1].rtype in _ADDRESS_TYPES:
-        start -= 1
+    start = next((number for number, one in enumerate(records) if one.rtype in _ADDRESS_TYPES), len(records))
     return records[:start], records[start:]
 
 
