@@ -17,6 +17,7 @@ HOW_TO_GET = {
     "dig": "install the Debian package bind9-dnsutils",
     "nslookup": "install the Debian package bind9-dnsutils",
     "busybox": "install the Debian package busybox",
+    "ip": "install the Debian package iproute2",
 }
 
 

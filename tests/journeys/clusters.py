@@ -1,0 +1,221 @@
+"""The two clusters that every journey is made in: a real API server, and a folder of manifests that the server plays.
+
+Both begin with the objects of zones/demo. Tests change one and the other by the same few verbs.
+"""
+
+import contextlib
+import fcntl
+import itertools
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import yaml
+from controlplane.client import Object, wait_for
+from controlplane.cluster import ControlPlane
+
+DEMO = Path(__file__).resolve().parents[2] / "zones" / "demo"
+WORKLOADS = ("Deployment", "StatefulSet")
+POD_NETWORK = "10.244."
+
+
+class Cluster(Protocol):
+    """What a journey does to its cluster. `namespace` is everywhere the objects' own."""
+
+    label: str
+
+    def directive(self) -> str:
+        """The options of `kubernetes` in the Corefile."""
+
+    def apply(self, manifest: Object) -> None:
+        """Make the object as the manifest says."""
+
+    def delete(self, kind: str, name: str, namespace: str) -> None:
+        """Remove the object, its dependents too."""
+
+    def scale(self, kind: str, name: str, namespace: str, replicas: int) -> None:
+        """Set the number of pods of a workload, and let it come true."""
+
+    def replace_pod(self, kind: str, name: str, namespace: str) -> None:
+        """End a pod of the workload (a StatefulSet's first); another with another address takes its place."""
+
+    def pod_addresses(self, workload: str, namespace: str) -> set[str] | None:
+        """The addresses of the workload's pods, where somebody else than the product can say them."""
+
+
+def demo_objects() -> list[Object]:
+    """The objects of zones/demo, namespaces first, each with the namespace that it is in."""
+    found = [one for path in _manifest_files(DEMO) for one in _read(path)]
+    return sorted(found, key=lambda one: bool(one["kind"] != "Namespace"))
+
+
+class ApiCluster:
+    """The objects of zones/demo in the real API server; the kubelet is played by whoever changes something."""
+
+    label = "api"
+
+    def __init__(self, control_plane: ControlPlane) -> None:
+        self._api = control_plane
+        objects = demo_objects()
+        applied = control_plane.folder / "journeys.applied"
+        with self._alone():
+            if not applied.exists():
+                for one in objects:
+                    control_plane.apply(one)
+                applied.touch()
+        for namespace in {one["metadata"].get("namespace", "") for one in objects} - {""}:
+            self._settle(namespace)
+
+    def directive(self) -> str:
+        """The options of `kubernetes`."""
+        return f"kubeconfig {self._api.kubeconfig}"
+
+    def apply(self, manifest: Object) -> None:
+        """Server-side apply."""
+        self._api.apply(manifest)
+
+    def delete(self, kind: str, name: str, namespace: str) -> None:
+        """Delete."""
+        self._api.delete(kind, name, namespace)
+
+    def scale(self, kind: str, name: str, namespace: str, replicas: int) -> None:
+        """Apply the same workload with another number."""
+        self._api.apply(_scaled(_demo_object(kind, name, namespace), replicas))
+        self._settle(namespace)
+
+    def replace_pod(self, kind: str, name: str, namespace: str) -> None:
+        """Delete the first pod; its controller makes another."""
+        victim = min(self._pods(name, namespace), key=lambda pod: str(pod["metadata"]["name"]))
+        self._api.delete("Pod", victim["metadata"]["name"], namespace, grace_seconds=0)
+        self._settle(namespace)
+
+    def pod_addresses(self, workload: str, namespace: str) -> set[str] | None:
+        """As the pods' status says."""
+        return {pod["status"]["podIP"] for pod in self._pods(workload, namespace)}
+
+    def _pods(self, workload: str, namespace: str) -> list[Object]:
+        return [one for one in self._api.list("Pod", namespace) if one["metadata"]["name"].startswith(f"{workload}-")]
+
+    def _settle(self, namespace: str) -> None:
+        """Play the kubelet until every workload has the pods that it wants."""
+
+        def step() -> bool:
+            with self._alone():
+                running = self._api.run_pods(namespace)
+            workloads = [one for kind in WORKLOADS for one in self._api.list(kind, namespace)]
+            wanted = {one["metadata"]["name"]: one["spec"]["replicas"] for one in workloads}
+            ready = {one["metadata"]["name"]: one["status"].get("readyReplicas", 0) for one in workloads}
+            return wanted == ready and all(
+                sum(pod.startswith(f"{name}-") for pod in running) == count for name, count in wanted.items()
+            )
+
+        wait_for(step, f"the pods of namespace {namespace}")
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other workers of the run from doing the same now: there is one kubelet."""
+        with (self._api.folder / "journeys.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+class ManifestCluster:
+    """A copy of zones/demo, which the server under test reads and tests edit."""
+
+    label = "manifests"
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "demo"
+        shutil.copytree(DEMO, self._folder)
+        self._numbers = itertools.count(1)
+
+    def directive(self) -> str:
+        """The options of `kubernetes`."""
+        return f"manifests {self._folder}"
+
+    def apply(self, manifest: Object) -> None:
+        """Change the object where it is written, or write a file for it."""
+        path, objects = self._holding(*_key(manifest))
+        self._write(path, [*objects, manifest])
+
+    def delete(self, kind: str, name: str, namespace: str) -> None:
+        """Take the object out of its file, or the file away where it is the last."""
+        path, objects = self._holding(kind, name, namespace)
+        if objects:
+            self._write(path, objects)
+        else:
+            path.unlink()
+
+    def scale(self, kind: str, name: str, namespace: str, replicas: int) -> None:
+        """Apply the same workload with another number."""
+        self.apply(_scaled(_demo_object(kind, name, namespace), replicas))
+
+    def replace_pod(self, kind: str, name: str, namespace: str) -> None:
+        """Write one of the pods out, with an address of its own; the workload has the others."""
+        workload = _demo_object(kind, name, namespace)
+        template = workload["spec"]["template"]
+        is_named = kind == "StatefulSet"
+        ip = f"{POD_NETWORK}255.{next(self._numbers)}"
+        pod: Object = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "name": f"{name}-0" if is_named else f"{name}-new",
+                "namespace": namespace,
+                "labels": template["metadata"]["labels"],
+            },
+            "spec": dict(template["spec"]),
+            "status": {"phase": "Running", "podIP": ip, "podIPs": [{"ip": ip}]},
+        }
+        if is_named:
+            pod["spec"] |= {"hostname": f"{name}-0", "subdomain": workload["spec"]["serviceName"]}
+        else:
+            self.apply(_scaled(workload, workload["spec"]["replicas"] - 1))
+        self.apply(pod)
+
+    def pod_addresses(self, workload: str, namespace: str) -> set[str] | None:
+        """Only the product knows what it has made up."""
+        return None
+
+    def _holding(self, kind: str, name: str, namespace: str) -> tuple[Path, list[Object]]:
+        """The file that the object is in, and what else is; for a new object the file to be."""
+        for path in _manifest_files(self._folder):
+            objects = _read(path)
+            others = [one for one in objects if _key(one) != (kind, name, namespace)]
+            if len(others) < len(objects):
+                return path, others
+        return self._folder / f"{kind.lower()}-{namespace}-{name}.yaml", []
+
+    def _write(self, path: Path, objects: list[Object]) -> None:
+        """Replace the file in one step, as editors and kubelets do."""
+        fresh = path.with_name(f"{path.name}.new")
+        fresh.write_text(yaml.safe_dump_all(objects))
+        fresh.rename(path)
+
+
+def _manifest_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix in (".yaml", ".yml", ".json"))
+
+
+def _read(path: Path) -> list[Object]:
+    found: list[Object] = []
+    for document in yaml.safe_load_all(path.read_text()):
+        found += document["items"] if document and document["kind"].endswith("List") else [document] if document else []
+    for one in found:
+        if one["kind"] != "Namespace":
+            one["metadata"].setdefault("namespace", "default")
+    return found
+
+
+def _key(manifest: Object) -> tuple[str, str, str]:
+    meta: dict[str, Any] = manifest["metadata"]
+    return manifest["kind"], meta["name"], meta.get("namespace", "")
+
+
+def _demo_object(kind: str, name: str, namespace: str) -> Object:
+    return next(one for one in demo_objects() if _key(one) == (kind, name, namespace))
+
+
+def _scaled(workload: Object, replicas: int) -> Object:
+    return workload | {"spec": workload["spec"] | {"replicas": replicas}}

@@ -1,0 +1,116 @@
+"""The server under test in a pod's network, the way from there to the API server, and what tests see of both."""
+
+import contextlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from journeys import relay
+from journeys.clients import dig, until
+from journeys.clusters import POD_NETWORK, Cluster
+from journeys.pod import Pod
+
+COREFILE = """\
+.:53 {
+    errors
+    health 127.0.0.1:8080
+    ready 127.0.0.1:8181
+    kubernetes cluster.local in-addr.arpa ip6.arpa {
+        %s
+        pods insecure
+        ttl 30
+    }
+    prometheus 127.0.0.1:9153
+    loadbalance
+}
+"""
+READY_PORT = 8181
+READY = ("200", "OK")
+START_SECONDS = 20.0
+
+
+class Bridge:
+    """The way from the pod to the API server on the host's loopback, which can be taken away and given back."""
+
+    def __init__(self, pod: Pod, folder: Path, api_address: str) -> None:
+        self.api_address = api_address
+        program, socket_path = [sys.executable, relay.__file__], str(folder / "api.sock")
+        self._inside = pod.command(*program, api_address, socket_path)
+        self._outside = [*program, socket_path, api_address]
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    def up(self) -> None:
+        """Make the API server reachable."""
+        for command in (self._outside, self._inside):
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+            self._running.append(process)
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"relaying\n", f"{command} ended at once"
+
+    def down(self) -> None:
+        """Break every connection to it and refuse new ones."""
+        while self._running:
+            with self._running.pop() as process:
+                process.terminate()
+
+
+@dataclass(frozen=True)
+class Journey:
+    """A cluster, a pod to ask from, and what the server says meanwhile."""
+
+    cluster: Cluster
+    pod: Pod
+    log: Path
+    bridge: Bridge | None
+
+    def pods(self, name: str, count: int, workload: str = "", namespace: str = "default") -> set[str]:
+        """The addresses of a name once they are `count`, and those of the workload's pods. The name is the workload's
+        if that has none of its own."""
+
+        def is_right(found: set[str]) -> bool:
+            known = self.cluster.pod_addresses(workload or name, namespace)
+            return len(found) == count and (known is None or found == known)
+
+        found = until(lambda: set(dig(self.pod, "+search", name).data), is_right)
+        assert all(one.startswith(POD_NETWORK) for one in found), found
+        return found
+
+    def readiness(self) -> tuple[str, str]:
+        """Status and body of /ready."""
+        return self.pod.http(READY_PORT, "/ready")
+
+
+@contextlib.contextmanager
+def served(journey: Journey, *options: str) -> Iterator[None]:
+    """The server from the moment it is ready to its end, which must be in good order."""
+    with launched(journey, *options) as process:
+        ends_at = time.monotonic() + START_SECONDS
+        while (said := journey.readiness()) != READY:
+            is_late = time.monotonic() > ends_at
+            if is_late or process.poll() is not None:
+                pytest.fail(f"the server did not get ready, /ready: {said}, log:\n{journey.log.read_text()}")
+            time.sleep(0.05)
+        yield
+
+
+@contextlib.contextmanager
+def launched(journey: Journey, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """The server from the start of its process to its end, with more options for `kubernetes`."""
+    corefile = journey.log.with_name("Corefile")
+    corefile.write_text(COREFILE % "\n        ".join((journey.cluster.directive(), *options)))
+    command = journey.pod.command(sys.executable, "-m", "clusterdns", "-conf", str(corefile))
+    with journey.log.open("wb") as log:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        yield process
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(START_SECONDS) == 0, journey.log.read_text()
+        assert "Traceback" not in journey.log.read_text()
+    finally:
+        process.kill()
+        process.wait()
