@@ -1,0 +1,121 @@
+"""How it ends: not ready at once, answering to the last, in time, with the exit code that was asked for."""
+
+import signal
+import socket
+import time
+
+import pytest
+from process.running import PORT, WEB, Server, Start, wait_until
+
+LAMEDUCK_SECONDS = 3
+# Beyond the lameduck period. A busy machine needs some of it; to wait for a client that is idle would take 5 s or more.
+MAX_END_SECONDS = 4.5
+
+COREFILE = f"""
+.:{PORT} {{
+    bind HOST
+    health HOST:8080 {{
+        lameduck {LAMEDUCK_SECONDS}s
+    }}
+    ready HOST:8181
+    kubernetes cluster.local {{
+        manifests cluster
+    }}
+    prometheus HOST:9153
+}}
+"""
+AT_ONCE = f".:{PORT} {{\n bind HOST\n ready HOST:8181\n whoami\n}}\n"
+WAITING = f"""
+.:{PORT} {{
+    bind HOST
+    health HOST:8080
+    ready HOST:8181
+    kubernetes cluster.local {{
+        endpoint http://HOST:6443
+        startup_timeout 1h
+    }}
+}}
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_answers_through_the_lameduck_period_but_is_not_ready(start: Start, number: signal.Signals) -> None:
+    server = start(COREFILE).wait_serving()
+    assert server.get(8181, "/ready").status == 200
+    asked_at = time.monotonic()
+    server.process.send_signal(number)
+    wait_until(lambda: server.get(8181, "/ready").status != 200, "unreadiness")
+    unready_after_seconds = time.monotonic() - asked_at
+    assert server.get(8181, "/ready").status == 503
+    assert server.dig("+notcp", WEB, "A") == ["10.96.0.10"]
+    assert server.dig("+tcp", WEB, "A") == ["10.96.0.10"]
+    assert server.get(8080, "/health").status == 200
+    assert server.get(9153, "/metrics").status == 200
+    assert time.monotonic() - asked_at < LAMEDUCK_SECONDS, "too slow a machine: the period was over"
+    assert unready_after_seconds < LAMEDUCK_SECONDS / 2
+    assert server.wait_ended() == 0
+    assert LAMEDUCK_SECONDS <= time.monotonic() - asked_at < LAMEDUCK_SECONDS + MAX_END_SECONDS
+    assert f"[INFO] {number.name}: Shutting down servers then terminating" in server.out.splitlines()
+    assert "[INFO] plugin/health: Going into lameduck mode for 3s" in server.out.splitlines()
+    assert server.err == ""
+
+
+def ends_in_time(server: Server, number: signal.Signals = signal.SIGTERM) -> int:
+    asked_at = time.monotonic()
+    code = server.end(number)
+    assert time.monotonic() - asked_at < MAX_END_SECONDS
+    return code
+
+
+def test_without_lameduck_it_ends_at_once(start: Start) -> None:
+    server = start(AT_ONCE).wait_serving()
+    assert ends_in_time(server) == 0
+    assert server.err == ""
+
+
+def test_idle_connections_do_not_hold_it_up(start: Start) -> None:
+    server = start(AT_ONCE).wait_serving()
+    with socket.create_connection((server.host, PORT)) as silent, socket.create_connection((server.host, PORT)) as half:
+        half.sendall(b"\0\x40\0")
+        with socket.create_connection((server.host, 8181)):
+            assert ends_in_time(server) == 0
+        assert silent.recv(1) == b""
+
+
+def test_a_second_interrupt_does_not_wait(start: Start) -> None:
+    server = start(COREFILE.replace(f"{LAMEDUCK_SECONDS}s", "1h")).wait_serving()
+    server.process.send_signal(signal.SIGINT)
+    wait_until(lambda: "lameduck" in server.out, "the first to be taken")
+    assert ends_in_time(server, signal.SIGINT) == 2
+
+
+def test_quit_does_not_wait_either(start: Start) -> None:
+    server = start(COREFILE.replace(f"{LAMEDUCK_SECONDS}s", "1h")).wait_serving()
+    assert ends_in_time(server, signal.SIGQUIT) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_can_be_ended_while_it_still_waits_for_the_cluster(start: Start, number: signal.Signals) -> None:
+    server = start(WAITING)
+    wait_until(lambda: server.get(8080, "/health").status == 200, "the admin listener")
+    wait_until(lambda: "refused" in server.get(8181, "/ready").text, "the reason")
+    page = server.get(8181, "/ready")
+    assert (page.status, page.text.splitlines()[0]) == (503, "kubernetes")
+    assert ends_in_time(server, number) == 0
+    assert "clusterdns-" not in server.out
+    assert server.err == ""
+
+
+def test_the_pidfile_lives_as_long_as_the_server(start: Start) -> None:
+    server = start(AT_ONCE, "-pidfile", "pid")
+    path = server.folder / "pid"
+    wait_until(path.exists, "the pidfile")
+    assert path.read_text() == f"{server.process.pid}\n"
+    assert server.end() == 0
+    assert not path.exists()
+
+
+def test_a_pidfile_that_cannot_be_written_is_no_reason_not_to_serve(start: Start) -> None:
+    server = start(AT_ONCE, "-pidfile", "no/such/folder/pid").wait_serving()
+    wait_until(lambda: "[ERROR] cannot write the pidfile no/such/folder/pid:" in server.out, "a line about the pidfile")
+    assert server.end() == 0

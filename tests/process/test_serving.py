@@ -1,0 +1,100 @@
+"""A running server: it answers over both transports, says so over HTTP, and counts exactly."""
+
+import signal
+
+from process.running import MANIFEST, PORT, WEB, Start, wait_until
+
+from clusterdns.version import banner
+
+COREFILE = f"""
+.:{PORT} {{
+    bind HOST
+    errors
+    health HOST:8080
+    ready HOST:8181
+    kubernetes cluster.local in-addr.arpa ip6.arpa {{
+        manifests cluster
+    }}
+    prometheus HOST:9153
+    loadbalance
+}}
+"""
+
+QUESTIONS = {
+    "A over UDP": (["+notcp", WEB, "A"], ["10.96.0.10"]),
+    "A over TCP": (["+tcp", WEB, "A"], ["10.96.0.10"]),
+    "AAAA": ([WEB, "AAAA"], ["fd00::10"]),
+    "SRV": (["_http._tcp." + WEB, "SRV"], [f"0 100 80 {WEB}."]),
+    "PTR of IPv4": (["-x", "10.96.0.10"], [f"{WEB}."]),
+    "PTR of IPv6 over TCP": (["+tcp", "-x", "fd00::10"], [f"{WEB}."]),
+    "a name that does not exist": (["nosuch." + WEB, "A"], []),
+}
+
+
+def test_answers(start: Start) -> None:
+    server = start(COREFILE).wait_serving()
+    found = {what: server.dig(*words) for what, (words, _) in QUESTIONS.items()}
+    assert found == {what: expected for what, (_, expected) in QUESTIONS.items()}
+
+
+def test_admin_pages(start: Start) -> None:
+    server = start(COREFILE).wait_serving()
+    assert server.get(8080, "/health") == (200, "OK")
+    assert server.get(8181, "/ready") == (200, "OK")
+    assert "coredns_build_info" in server.get(9153, "/metrics").text
+    assert server.get(9153, "/nosuch").status == 404
+    assert server.out.splitlines()[1:] == [f".:{PORT} on {server.host}", *banner().splitlines()]
+
+
+def test_quiet_says_nothing_of_zones_and_version(start: Start) -> None:
+    server = start(COREFILE, "-quiet")
+    wait_until(lambda: server.get(8181, "/ready").status == 200, "readiness")
+    assert server.end() == 0
+    assert all(line.startswith("[INFO]") for line in server.out.splitlines())
+
+
+def test_counters_say_how_many_queries_there_were(start: Start) -> None:
+    server = start(COREFILE).wait_serving()
+    zone = {"server": f"dns://{server.host}:{PORT}", "zone": "."}
+    hits, absent, over_tcp = 50, 7, 20
+    server.dig("+notcp", *[WEB, "A"] * hits)
+    server.dig("+notcp", "+noedns", *[f"nosuch.{WEB}", "AAAA"] * absent)
+    server.dig("+tcp", *[WEB, "A"] * over_tcp)
+    total = hits + absent + over_tcp
+    udp, tcp = {**zone, "proto": "udp", "family": "1"}, {**zone, "proto": "tcp", "family": "1"}
+    assert server.metric("coredns_dns_requests_total", **udp, type="A") == hits
+    assert server.metric("coredns_dns_requests_total", **udp, type="AAAA") == absent
+    assert server.metric("coredns_dns_requests_total", **tcp, type="A") == over_tcp
+    assert server.metric("coredns_dns_requests_total") == total
+    assert server.metric("coredns_dns_responses_total", **zone, rcode="NOERROR") == hits + over_tcp
+    assert server.metric("coredns_dns_responses_total", **zone, rcode="NXDOMAIN") == absent
+    assert server.metric("coredns_dns_responses_total") == total
+    assert server.metric("coredns_dns_request_duration_seconds_count", **zone) == total
+    for what in ("request", "response"):
+        assert server.metric(f"coredns_dns_{what}_size_bytes_count", **zone, proto="udp") == hits + absent
+        assert server.metric(f"coredns_dns_{what}_size_bytes_count", **zone, proto="tcp") == over_tcp
+    assert server.metric("coredns_dns_request_duration_seconds_bucket", **zone, le="+Inf") == total
+    server.dig("+notcp", *[WEB, "A"] * 3)
+    assert server.metric("coredns_dns_requests_total") == total + 3
+
+
+def test_signals_that_ask_for_nothing_do_not_end_it(start: Start) -> None:
+    server = start(COREFILE).wait_serving()
+    server.process.send_signal(signal.SIGHUP)
+    server.process.send_signal(signal.SIGUSR1)
+    wait_until(lambda: "SIGHUP" in server.out and "SIGUSR1" in server.out, "both signals in the log")
+    assert server.dig(WEB, "A") == ["10.96.0.10"]
+
+
+def test_an_edited_manifest_is_answered_and_a_broken_one_changes_nothing(start: Start) -> None:
+    server = start(COREFILE).wait_serving()
+    manifest = server.folder / "cluster" / "web.yaml"
+    manifest.write_text(MANIFEST.replace("10.96.0.10", "10.96.0.77"))
+    wait_until(lambda: server.dig(WEB, "A") == ["10.96.0.77"], "the edit")
+    manifest.write_text("kind: Service\nspec: [\n")
+    wait_until(lambda: "web.yaml:" in server.out, "a line about the broken file")
+    assert server.dig(WEB, "A") == ["10.96.0.77"]
+    manifest.unlink()
+    wait_until(lambda: server.dig(WEB, "A") == [], "the removal")
+    manifest.write_text(MANIFEST)
+    wait_until(lambda: server.dig(WEB, "A") == ["10.96.0.10"], "the repair")
