@@ -54,6 +54,7 @@ def compile_answer(
     else:
         tail = layout.message()
         size_bytes = len(tail)
+    owners = tuple(dict.fromkeys(owners))  # the hops of an alias mostly share their namespace
     return Answer(tail, turn, tally, owners, is_denial, size_bytes)
 
 

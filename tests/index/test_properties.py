@@ -147,7 +147,9 @@ def all_names() -> list[str]:
 QTYPES = (codes.A, codes.AAAA, codes.SRV, codes.PTR, codes.CNAME, codes.NS, codes.SOA, codes.TXT)
 QUESTIONS = [question(qname, qtype) for qname in all_names() for qtype in QTYPES]
 # a part of them, enough to meet every owner and every shape, for the tests that ask after each change
-FEW_QUESTIONS = [one for number, one in enumerate(QUESTIONS) if number % 7 == 0]
+FEW_QUESTIONS = [
+    one for number, one in enumerate(QUESTIONS) if number % 11 == 0 or (b"\x03svc" in one and one[-3] == codes.A)
+]
 
 few = settings(max_examples=40, deadline=None)
 
@@ -231,3 +233,70 @@ def test_an_endpoint_that_moves_between_slices_does_not_disappear(leaves_first: 
         server.apply([leave])
     assert packed("10.0.0.1") in server.ask(forward)
     assert server.ask(reverse) == before[1]
+
+
+START: list[Object] = [
+    Namespace("prod"),
+    Service("prod", "web", cluster_ips=("10.96.0.1",), ports=PORTS[:1]),
+    Service("prod", "db", headless=True),
+    EndpointSlice("prod", "db-1", "db", PORTS[:1], (Endpoint(("10.0.0.1",), "pod-0"),)),
+    Service("prod", "alias", type="ExternalName", external_name="web.prod.svc.cluster.local"),
+    Service("prod", "far", type="ExternalName", external_name="alias.prod.svc.cluster.local"),
+    Service("prod", "dangling", type="ExternalName", external_name="new.prod.svc.cluster.local"),
+    Service("prod", "ring", type="ExternalName", external_name="gnir.prod.svc.cluster.local"),
+    Service("prod", "gnir", type="ExternalName", external_name="ring.prod.svc.cluster.local"),
+]
+WEB, ALIAS, GNIR, SLICE = START[1], START[4], START[8], START[3]
+NEW_WEB = Service("prod", "web", cluster_ips=("10.96.0.2",), ports=PORTS[:1])
+MORE = EndpointSlice("prod", "db-2", "db", PORTS[:1], (Endpoint(("10.0.0.2",), "pod-0"),))
+
+
+@pytest.mark.parametrize(
+    ("qname", "qtype", "change"),
+    [
+        ("new.prod", codes.A, Change(None, Service("prod", "new", cluster_ips=("10.96.0.3",)))),
+        ("_tcp.new.prod", codes.A, Change(None, Service("prod", "new", cluster_ips=("10.96.0.3",), ports=PORTS[:1]))),
+        ("web.prod", codes.A, Change(WEB, NEW_WEB)),
+        ("web.prod", codes.A, Change(WEB, None)),
+        ("web.prod", codes.A, Change(START[0], None)),
+        ("test", codes.A, Change(None, Namespace("test"))),
+        ("db.prod", codes.A, Change(None, MORE)),
+        ("db.prod", codes.A, Change(SLICE, None)),
+        ("pod-0.db.prod", codes.A, Change(None, MORE)),
+        ("_http._tcp.db.prod", codes.SRV, Change(None, MORE)),
+        ("alias.prod", codes.A, Change(WEB, NEW_WEB)),
+        ("far.prod", codes.A, Change(WEB, NEW_WEB)),
+        ("far.prod", codes.A, Change(ALIAS, None)),
+        ("dangling.prod", codes.A, Change(None, Service("prod", "new", cluster_ips=("10.96.0.3",)))),
+        ("ring.prod", codes.A, Change(GNIR, Service("prod", "gnir", cluster_ips=("10.96.0.4",), ports=PORTS[:1]))),
+        ("1.0.96.10", codes.PTR, Change(WEB, NEW_WEB)),
+        ("2.0.96.10", codes.PTR, Change(WEB, NEW_WEB)),
+        ("1.0.0.10", codes.PTR, Change(SLICE, None)),
+        ("1.0.0.10", codes.PTR, Change(None, Service("prod", "new", cluster_ips=("10.0.0.1",)))),
+        ("10-0-0-1.prod.pod", codes.A, Change(None, Pod("prod", "runner", ("10.0.0.1",)))),
+        ("apex", codes.NS, Change(SLICE, None)),
+        ("apex", codes.NS, Change(None, Service("prod", "twin", headless=True))),
+    ],
+)
+def test_a_change_is_seen_by_the_next_query(qname: str, qtype: int, change: Change) -> None:
+    endings = {codes.PTR: ".in-addr.arpa", codes.NS: ""}
+    ending = endings.get(qtype, ".cluster.local" if qname.endswith("pod") else ".svc.cluster.local")
+    tail = question("cluster.local" if qname == "apex" else qname + ending, qtype)
+    server = Server(Pods.VERIFIED)
+    server.apply(Change(None, obj) for obj in START)
+    before = [server.ask(tail) for _ in range(3)][-1]
+    server.apply([change])
+    assert server.ask(tail) == server.compile(tail)
+    if change.new != Service("prod", "twin", headless=True):
+        assert server.ask(tail) != before
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_the_order_of_arrival_does_not_show(order: tuple[int, ...]) -> None:
+    """Three slices name the same endpoint, each with another address."""
+    server = Server(Pods.DISABLED)
+    server.apply(Change(None, obj) for obj in (Namespace("prod"), Service("prod", "db", headless=True)))
+    endpoint = [Endpoint((f"10.0.0.{3 - n}",), "pod-0") for n in range(3)]
+    server.apply(Change(None, EndpointSlice("prod", f"s{n}", "db", PORTS[:1], (endpoint[n],))) for n in order)
+    for qname in ("pod-0.db.prod.svc.cluster.local", "db.prod.svc.cluster.local"):
+        assert server.ask(question(qname, codes.A))[-4:] == packed("10.0.0.1")

@@ -97,6 +97,8 @@ def _bed() -> Callable[[Query], Coroutine[Any, Any, Reply]]:
             raise RuntimeError("as asked")
         if manner == b"unencodable":
             return Reply(codes.NOERROR, [record.Record(b"", codes.A, None)])  # type: ignore[arg-type]
+        if manner not in (b"slow", b"slower", b"lost", b"rescued", b"done", b"never"):
+            return failure(codes.NXDOMAIN)
         loop = asyncio.get_running_loop()
         waiting: asyncio.Future[bytes] = loop.create_future()
         if manner in (b"slow", b"slower"):
@@ -105,8 +107,6 @@ def _bed() -> Callable[[Query], Coroutine[Any, Any, Reply]]:
             loop.call_soon(waiting.set_exception, OSError("upstream is gone"))
         elif manner == b"done":
             waiting.set_result(packed("192.0.2.3"))
-        elif manner != b"never":
-            return failure(codes.NXDOMAIN)
         try:
             address = await waiting
             address = await asyncio.sleep(0, address)
