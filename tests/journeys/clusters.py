@@ -8,11 +8,12 @@ import fcntl
 import itertools
 import shutil
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol
 
 import yaml
-from controlplane.client import Object, wait_for
+from controlplane.client import ApiRefusal, Object, wait_for
 from controlplane.cluster import ControlPlane
 
 DEMO = Path(__file__).resolve().parents[2] / "zones" / "demo"
@@ -101,8 +102,13 @@ class ApiCluster:
         """Play the kubelet until every workload has the pods that it wants."""
 
         def step() -> bool:
-            with self._alone():
-                running = self._api.run_pods(namespace)
+            try:
+                with self._alone():
+                    running = self._api.run_pods(namespace)
+            except ApiRefusal as refusal:
+                if refusal.status in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
+                    return False  # a pod went away or changed while we were at it
+                raise
             workloads = [one for kind in WORKLOADS for one in self._api.list(kind, namespace)]
             wanted = {one["metadata"]["name"]: one["spec"]["replicas"] for one in workloads}
             ready = {one["metadata"]["name"]: one["status"].get("readyReplicas", 0) for one in workloads}

@@ -3,11 +3,12 @@
 import contextlib
 from collections.abc import Iterator
 
+import controlplane.cluster
 import pytest
 from journeys.clusters import ApiCluster, Cluster, ManifestCluster
 from journeys.journey import Bridge, Journey, served
 from journeys.pod import network_namespace
-from peers import need
+from peers import missing, need
 
 
 @pytest.fixture(scope="session", params=["api", "manifests"])
@@ -21,6 +22,9 @@ def journey(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         cluster: Cluster
         bridge = None
         if request.param == "api":
+            binaries = controlplane.cluster.binaries()
+            if binaries is None or not (binaries / controlplane.cluster.CONTROLLER_MANAGER).is_file():
+                missing("the controllers of the control plane", "run `make control-plane` (needs Go)")
             control_plane = request.getfixturevalue("control_plane")
             cluster = ApiCluster(control_plane)
             bridge = Bridge(pod, folder, control_plane.url.removeprefix("https://"))

@@ -48,6 +48,12 @@ class Pod:
         )  # fmt: skip
         return done.stdout.decode()
 
+    def add_address(self, address: str) -> None:
+        """Give the loopback interface one more address."""
+        prefix = 128 if ":" in address else 32
+        words = ("addr", "replace", f"{address}/{prefix}", "dev", "lo")
+        subprocess.run([need("ip"), "-n", self.namespace, *words], check=True, capture_output=True)
+
     def http(self, port: int, path: str) -> tuple[str, str]:
         """Status and body of a page of the server's own; both empty where nobody listens."""
         printed = self.run(sys.executable, "-I", "-c", _GET, str(port), path)
@@ -67,13 +73,11 @@ def network_namespace(label: str) -> Iterator[Pod]:
     try:
         settings.mkdir(parents=True)
         (settings / "resolv.conf").write_text(RESOLV_CONF)
-        for words in (
-            ("link", "set", "lo", "up"),
-            ("addr", "add", f"{SERVER}/32", "dev", "lo"),
-            ("-6", "addr", "add", f"{SERVER6}/128", "dev", "lo"),
-        ):
-            subprocess.run([ip, "-n", name, *words], check=True, capture_output=True)
-        yield Pod(name)
+        subprocess.run([ip, "-n", name, "link", "set", "lo", "up"], check=True, capture_output=True)
+        pod = Pod(name)
+        pod.add_address(SERVER)
+        pod.add_address(SERVER6)
+        yield pod
     finally:
         subprocess.run([ip, "netns", "del", name], check=True)
         (settings / "resolv.conf").unlink(missing_ok=True)

@@ -24,17 +24,28 @@ def test_the_c_library_walks_the_search_list(journey: Journey) -> None:
     assert getent(journey.pod, "nosuch.infrastructure.svc.cluster.local") == set()
 
 
-@pytest.mark.parametrize("server", [SERVER, SERVER6])
+@pytest.mark.parametrize(("server", "client"), [(SERVER, "127.0.0.1"), (SERVER6, "::1")])
 @pytest.mark.parametrize("transport", ["+notcp", "+tcp"])
 @pytest.mark.parametrize("edns", ["+noedns", "+edns=0"])
-def test_every_way_of_asking_gives_the_same(journey: Journey, server: str, transport: str, edns: str) -> None:
-    """The reply leaves from the address that was asked (dig takes no other), over the transport that it came by, with
-    OPT where the question had one."""
-    reply = dig(journey.pod, f"@{server}", transport, edns, NORMAL)
+def test_every_way_of_asking_gives_the_same(
+    journey: Journey, server: str, client: str, transport: str, edns: str
+) -> None:
+    """The reply leaves from the address that was asked, though routing would choose the client's own (dig takes no
+    other); over the transport that the question came by, with OPT where it had one."""
+    reply = dig(journey.pod, f"@{server}", "-b", client, transport, edns, NORMAL)
     assert (reply.server, reply.transport) == (server, "TCP" if transport == "+tcp" else "UDP")
     assert reply.has_edns == (edns != "+noedns")
     assert (reply.status, reply.flags) == ("NOERROR", frozenset({"qr", "aa", "rd"}))
     assert reply.records == dig(journey.pod, NORMAL).records
+
+
+@pytest.mark.parametrize(("server", "client"), [("10.96.0.11", "127.0.0.1"), ("fd00:10:96::b", "::1")])
+def test_an_address_that_comes_later_is_answered_from(journey: Journey, server: str, client: str) -> None:
+    """The server has a socket for each address that it starts with; those that come later are not the poorer for it."""
+    journey.pod.add_address(server)
+    for transport in ("+notcp", "+tcp"):
+        reply = dig(journey.pod, f"@{server}", "-b", client, transport, NORMAL)
+        assert (reply.server, reply.status) == (server, "NOERROR")
 
 
 def test_the_letters_case_comes_back(journey: Journey) -> None:
