@@ -1,0 +1,107 @@
+"""The Corefile that both servers run: one server block per way of setting the kubernetes plugin up, each on a port of
+its own, which comes from the environment.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.server import LOOPBACK, Server, free_ports
+
+from differential import exchange
+from differential.questions import Asked, Shape
+
+
+@dataclass(frozen=True)
+class Block:
+    """A server block: what it is for, its zones, its options, and how many of the rarer questions it gets."""
+
+    name: str
+    zones: tuple[str, ...]
+    options: tuple[str, ...]
+    share: float
+
+    @property
+    def forward_zones(self) -> tuple[str, ...]:
+        """The zones that are not reverse ones."""
+        return tuple(zone for zone in self.zones if not zone.endswith(".arpa"))
+
+
+BLOCKS = (
+    Block(
+        "usual",
+        ("cluster.local", "in-addr.arpa", "ip6.arpa"),
+        ("pods insecure", "fallthrough in-addr.arpa ip6.arpa", "ttl 30"),
+        1.0,
+    ),
+    Block("plain", ("cluster.local", "77.10.in-addr.arpa", "ip6.arpa"), (), 0.3),
+    Block(
+        "verified",
+        ("cluster.local", "k8s.example.net", "10.in-addr.arpa", "ip6.arpa"),
+        ("pods verified", "endpoint_pod_names", "ttl 0"),
+        0.2,
+    ),
+    Block(
+        "narrow",
+        ("cluster.local", "in-addr.arpa", "ip6.arpa"),
+        ("namespaces diff-prod diff-bare", "ignore empty_service", "fallthrough", "ttl 3600"),
+        0.2,
+    ),
+    Block("without endpoints", ("cluster.local", "in-addr.arpa"), ("noendpoints", "pods insecure"), 0.2),
+)
+
+
+def corefile(kubeconfig: Path) -> str:
+    """The text of the Corefile."""
+    parts = []
+    for number, block in enumerate(BLOCKS):
+        options = "\n        ".join(block.options)
+        parts.append(f""".:{{$DIFFERENTIAL_PORT_{number}}} {{
+    bind {LOOPBACK}
+    errors
+    kubernetes {" ".join(block.zones)} {{
+        kubeconfig {kubeconfig}
+        {options}
+    }}
+    loadbalance
+}}
+""")
+    return "".join(parts)
+
+
+class Answerer:
+    """One of the two servers, serving all blocks."""
+
+    def __init__(self, name: str, program: Path | str, kubeconfig: Path, folder: Path) -> None:
+        path = folder / "Corefile"
+        path.write_text(corefile(kubeconfig))
+        self.ports = dict(zip(BLOCKS, free_ports(len(BLOCKS)), strict=True))
+        env = {f"DIFFERENTIAL_PORT_{number}": str(port) for number, port in enumerate(self.ports.values())}
+        self.server = Server(name, [program, "-conf", path], folder / f"{name}.log", env)
+
+    def wait(self) -> None:
+        """Until every block knows the objects. Raises bench.server.ServerFailed."""
+        for block, port in self.ports.items():
+            probe = Asked("dns-version.cluster.local.", "TXT")
+            self.server.wait_until(lambda port=port, probe=probe: _answers(port, probe), f"{block.name} answers")  # type: ignore[misc]
+
+    def ask(self, block: Block, questions: list[Asked]) -> dict[Asked, bytes | None]:
+        """Replies of one block."""
+        return exchange.ask_all(self.ports[block], questions)
+
+
+def _answers(port: int, probe: Asked) -> bool:
+    try:
+        reply = exchange.ask_all(port, [probe])[probe]
+    except ConnectionError:
+        return False
+    return reply is not None and not reply[1] & 0xF
+
+
+NXDOMAIN = 3
+
+
+def settled(answerer: Answerer, block: Block, absent: str) -> bool:
+    """Whether the block says NXDOMAIN, rather than SERVFAIL, to a name that is not there: it has heard everything."""
+    probe = Asked(absent, "A", Shape())
+    reply = answerer.ask(block, [probe])[probe]
+    return reply is not None and reply[1] & 0xF == NXDOMAIN
