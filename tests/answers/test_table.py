@@ -1,0 +1,90 @@
+"""The table: what is forgotten, what makes room, and answers that move."""
+
+import random
+from itertools import pairwise
+
+import pytest
+
+from clusterdns.answers.compiled import Answer, compile_answer
+from clusterdns.answers.table import ENTRY_BYTES, AnswerTable
+from clusterdns.wire.encode import Layout
+from clusterdns.wire.reply import Serial
+
+
+def answer(*owners: str, is_denial: bool = False, size_bytes: int = 100) -> Answer:
+    return compile_answer(Layout(b"", bytes(size_bytes), [], 0, b"", 0), None, None, owners, is_denial)
+
+
+def test_forgetting_drops_exactly_what_depends_on_an_owner() -> None:
+    table = AnswerTable()
+    table.put(b"1", answer("web"))
+    table.put(b"2", answer("web", "db", "web"))  # an alias from a namespace into itself names it twice
+    table.put(b"3", answer("db", is_denial=True))
+    table.put(b"4", answer())
+    table.forget(["web", "nobody"])
+    assert set(table.entries) == {b"3", b"4"}
+    table.forget(["db", "db"])
+    assert set(table.entries) == {b"4"}
+
+
+def test_a_new_answer_takes_the_place_of_the_old_one() -> None:
+    table = AnswerTable()
+    table.put(b"1", answer("web"))
+    table.put(b"1", answer("db"))
+    table.forget(["web"])
+    assert set(table.entries) == {b"1"}
+    table.forget(["db"])
+    assert not table.entries
+
+
+def test_denials_push_out_denials_only() -> None:
+    table = AnswerTable(max_denials=10)
+    table.put(b"web", answer("web"))
+    for number in range(100):
+        table.put(b"%d" % number, answer("web", is_denial=True))
+    assert set(table.entries) == {b"web", *(b"%d" % number for number in range(90, 100))}
+
+
+@pytest.mark.parametrize("size_bytes", [0, 100, 131_072])
+def test_answers_are_bounded_by_their_bytes(size_bytes: int) -> None:
+    table = AnswerTable(max_answer_bytes=10 * (ENTRY_BYTES + size_bytes))
+    table.put(b"no", answer("web", is_denial=True))
+    for number in range(100):
+        table.put(b"%d" % number, answer("web", size_bytes=size_bytes))
+    assert set(table.entries) == {b"no", *(b"%d" % number for number in range(90, 100))}
+    table.clear()
+    for number in range(11):
+        table.put(b"%d" % number, answer("web", size_bytes=size_bytes))
+    table.forget(["web"])
+    assert not table.entries
+
+
+def test_a_denial_is_worth_keeping_when_it_is_asked_again() -> None:
+    table = AnswerTable(max_denials=4)
+    assert table.admits(b"web", is_denial=False)
+    assert [table.admits(b"none", is_denial=True) for _ in range(2)] == [False, True]
+    for number in range(4):
+        table.admits(b"%d" % number, is_denial=True)
+    assert not table.admits(b"none", is_denial=True), "what was asked long ago is asked anew"
+
+
+@pytest.mark.parametrize("window", [1, 3, 7])
+def test_addresses_turn_by_one_and_come_round(window: int) -> None:
+    random.seed(3)
+    pieces = [bytes((48 + n,)) * 2 for n in range(7)]
+    turning = compile_answer(Layout(b"<", b"|", pieces, window, b">", 0), None, None, (), False)
+    messages = [turning.message() for _ in range(21)]
+    doubled = b"".join(pieces * 2)
+    assert all(one[2:-1] in doubled and len(one) == 2 * window + 3 for one in messages)
+    firsts = [one[2] - 48 for one in messages]
+    assert all((later - earlier) % 7 == 6 for earlier, later in pairwise(firsts))
+    assert all(one.startswith(b"<|") and one.endswith(b">") for one in messages)
+    assert turning.size_bytes >= len(doubled)
+
+
+def test_a_kept_denial_shows_the_serial_of_the_moment() -> None:
+    serial = Serial()
+    kept = compile_answer(Layout(b"<", b"", [], 0, b"soa????rest", 8), serial, None, (), True)
+    assert kept.message() == b"<soa\0\0\0\0rest"
+    serial.set(0x01020304)
+    assert kept.message() == b"<soa\1\2\3\4rest"
