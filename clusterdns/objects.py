@@ -206,6 +206,7 @@ class _RawPod(msgspec.Struct, gc=False):
 def _cut_service(raw: _RawService) -> Decoded:
     remarks: list[str] = []
     namespace, name = _names(raw.metadata)
+    _check_label(name, "name")
     spec = raw.spec or _ServiceSpec()
     texts = spec.cluster_ips or ([spec.cluster_ip] if spec.cluster_ip else [])
     headless = bool(texts) and texts[0] == "None"
@@ -235,7 +236,7 @@ def _cut_slice(raw: _RawSlice) -> Decoded:
     obj = EndpointSlice(
         namespace,
         name,
-        service=_label(raw.metadata.labels, SERVICE_LABEL),
+        service=_owning_service(raw.metadata, remarks),
         ports=_ports(raw.ports, remarks),
         endpoints=tuple(endpoints),
         triggered_at=_label(raw.metadata.annotations, LAST_CHANGE_ANNOTATION),
@@ -279,6 +280,14 @@ def _check_label(text: str, what: str) -> None:
 
 def _label(labels: dict[str, str | None] | None, key: str) -> str:
     return (labels.get(key) or "") if labels else ""
+
+
+def _owning_service(meta: _Meta, remarks: list[str]) -> str:
+    text = _label(meta.labels, SERVICE_LABEL)
+    if len(text.encode()) > MAX_LABEL_BYTES:
+        remarks.append(f"label {SERVICE_LABEL} of {len(text.encode())} bytes names no Service, left out")
+        return ""
+    return text
 
 
 def _hostname(text: str | None, remarks: list[str]) -> str:
