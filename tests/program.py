@@ -6,7 +6,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 PATIENCE_SECONDS = 30.0
 
@@ -28,12 +28,13 @@ def console_script() -> str:
 
 
 def run_script(
-    arguments: Sequence[str], cwd: Path, *, environ: Mapping[str, str] | None = None, stdin: str | None = None
-) -> Ended:
-    """Run the console script to its end."""
+    arguments: Sequence[str], cwd: Path, *, environ: Mapping[str, str] | None = None, stdin: str | None = None,
+    stdout: IO[str] | None = None,
+) -> Ended:  # fmt: skip
+    """Run the console script to its end; what it prints to `stdout`, where one is given, is not in the result."""
     done = subprocess.run(
         [sys.executable, console_script(), *arguments], cwd=cwd, env={**os.environ, **(environ or {})}, input=stdin,
-        stdin=subprocess.DEVNULL if stdin is None else None, capture_output=True, text=True, timeout=PATIENCE_SECONDS,
-        check=False,
+        stdin=subprocess.DEVNULL if stdin is None else None, stdout=stdout or subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip
-    return Ended(done.returncode, done.stdout, done.stderr)
+    return Ended(done.returncode, done.stdout or "", done.stderr)

@@ -4,10 +4,12 @@
 `names`). What each needs is imported when it runs, so that `-version` answers before the libraries would have loaded.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 
 COMMANDS = ("check", "names")
+INTERRUPTED = 130  # as shells say it: 128 and the number of SIGINT
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -20,4 +22,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     else:
         from clusterdns.cli.serve import serve
 
-        sys.exit(serve(given))
+        try:
+            code = serve(given)
+        except KeyboardInterrupt:  # before the server has taken over its signals
+            code = INTERRUPTED
+        _flush()
+        sys.exit(code)
+
+
+def _flush() -> None:
+    """Let go of what standard output does not take, so that the interpreter does not fail over it at the very end."""
+    if sys.stdout is None:  # closed before we began
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

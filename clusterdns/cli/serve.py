@@ -39,8 +39,7 @@ def serve(arguments: Sequence[str]) -> int:
         print(f"extra command line arguments: [{words}]; name the Corefile with -conf", file=sys.stderr)
         return EXIT_FAILED
     if flags.version:
-        print(banner())
-        return EXIT_OK
+        return _say(banner())
     if flags.plugins:
         return _list_plugins()
     return _run(flags)
@@ -49,9 +48,16 @@ def serve(arguments: Sequence[str]) -> int:
 def _list_plugins() -> int:
     from clusterdns.plugins.order import ORDER
 
-    for name in sorted(plugin.name for plugin in ORDER):
-        print(name)
-    print()  # as CoreDNS ends its list
+    names = sorted(plugin.name for plugin in ORDER)
+    return _say("\n".join([*names, ""]))  # CoreDNS, too, ends its list with an empty line
+
+
+def _say(text: str) -> int:
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        print(f"standard output: {os.strerror(error.errno or 0).lower()}", file=sys.stderr)
+        return EXIT_FAILED
     return EXIT_OK
 
 

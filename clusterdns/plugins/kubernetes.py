@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
@@ -21,8 +22,10 @@ from clusterdns.objects import Change, EndpointSlice
 from clusterdns.plugins.cluster_handler import ClusterHandler, Fallthrough
 from clusterdns.plugins.handler import BlockContext, Part, Plugin
 from clusterdns.plugins.interfaces import interface_addresses
+from clusterdns.sources import selectors
 from clusterdns.sources.api import ApiSource
 from clusterdns.sources.manifests import ManifestSource
+from clusterdns.sources.selectors import SelectorError
 from clusterdns.sources.settings import ClientTls
 from clusterdns.sources.settings import Settings as ApiSettings
 from clusterdns.telemetry.metrics import Registry
@@ -81,7 +84,32 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
         )
     if settings.api.tls and not settings.api.endpoint:
         raise directive.error("tls is used with endpoint only", "add endpoint, or remove tls")
-    return settings
+    return _with_scheme(settings, directive)
+
+
+def _with_scheme(settings: Settings, directive: Directive) -> Settings:
+    """The API server as a URL; `HOST:PORT` alone means HTTPS with `tls` and HTTP without, as in CoreDNS."""
+    endpoint = settings.api.endpoint
+    if endpoint and "://" not in endpoint:
+        endpoint = f"{'https' if settings.api.tls else 'http'}://{endpoint}"
+    try:
+        parts = urlsplit(endpoint)
+        is_url = not endpoint or (parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0)
+    except ValueError:  # an address or a port that is none
+        is_url = False
+    if not is_url:
+        line = next(line for line in directive.block if line.name == "endpoint")
+        raise line.error(f"{line.args[0]} is not the URL of a server", "write one such as https://10.0.0.1:6443")
+    return _api(settings, endpoint=endpoint)
+
+
+def _selector(line: Line) -> str:
+    text = " ".join(word.text for word in line.arguments_between(1, None, "SELECTOR"))
+    try:
+        selectors.parse(text)
+    except SelectorError as error:
+        raise line.error(str(error), "write it as for kubectl: 'app=web,tier in (a, b)'") from error
+    return text
 
 
 def _endpoint(settings: Settings, line: Line) -> Settings:
@@ -107,11 +135,11 @@ def _namespaces(settings: Settings, line: Line) -> Settings:
 
 
 def _labels(settings: Settings, line: Line) -> Settings:
-    return _api(settings, labels=" ".join(word.text for word in line.arguments_between(1, None, "SELECTOR")))
+    return _api(settings, labels=_selector(line))
 
 
 def _namespace_labels(settings: Settings, line: Line) -> Settings:
-    return _api(settings, namespace_labels=" ".join(w.text for w in line.arguments_between(1, None, "SELECTOR")))
+    return _api(settings, namespace_labels=_selector(line))
 
 
 def _pods(settings: Settings, line: Line) -> Settings:

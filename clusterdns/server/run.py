@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import uvloop
@@ -139,17 +140,20 @@ class _Server:
 
     def _announce(self) -> None:
         if not self._quiet:
-            for point in self._configuration.points:
-                where = f" on {point.address}" if point.address else ""
-                for zone_text in point.zones_text:
-                    print(f"{zone_text}:{point.port}{where}")
-            print(banner(), flush=True)
+            with suppress(OSError):  # nobody reads it: no reason not to serve
+                print("\n".join([*self._zone_lines(), banner()]), flush=True)
         if self._pidfile:
             try:
                 with open(self._pidfile, "w", encoding="ascii") as file:
                     file.write(f"{os.getpid()}\n")
             except OSError as error:
                 log.error("cannot write the pidfile %s: %s", self._pidfile, error.strerror)
+
+    def _zone_lines(self) -> Iterable[str]:
+        for point in self._configuration.points:
+            where = f" on {point.address}" if point.address else ""
+            for zone_text in point.zones_text:
+                yield f"{zone_text}:{point.port}{where}"
 
     # Ending
 

@@ -96,6 +96,7 @@ class TcpListener:
     async def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Accept from now on. Raises OSError where another process listens already."""
         self.loop = loop
+        self._socket.listen(BACKLOG)  # uvloop says nothing where this fails
         self._server = await loop.create_server(lambda: Connection(self), sock=self._socket, backlog=BACKLOG)
         self._timer = loop.call_later(SWEEP_SECONDS, self._tick)
 

@@ -30,6 +30,15 @@ class LineFormatter(logging.Formatter):
         return "\n".join([start + line for line in text.splitlines()])
 
 
+class LineHandler(logging.StreamHandler[TextIO]):
+    """Writes lines, as long as anyone takes them: a collector that is gone must cost nothing and end nobody."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Drop a line that cannot be written; tell of one that cannot be formatted."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+
 def _speaker(logger_name: str) -> str:
     if logger_name.startswith(PLUGIN_LOGGERS):
         return f"plugin/{logger_name[len(PLUGIN_LOGGERS) :]}: "
@@ -42,7 +51,7 @@ def set_up(stream: TextIO | None = None) -> None:
     """Send every log line of the process to `stream` (standard output): ours from INFO, libraries' from WARNING."""
     # nothing we print needs them, and each costs a system call or a look-up per line
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    handler = logging.StreamHandler(stream or sys.stdout)
+    handler = LineHandler(stream or sys.stdout)
     handler.setFormatter(LineFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -190,6 +190,14 @@ def test_version_is_answered_without_loading_the_libraries(tmp_path: Path) -> No
     assert not imported.intersection(heavy)
 
 
+@pytest.mark.parametrize("flag", ["-version", "-plugins"])
+@pytest.mark.parametrize("environ", [{}, {"PYTHONUNBUFFERED": "1"}])
+def test_what_cannot_be_printed_is_a_failure_in_one_line(tmp_path: Path, flag: str, environ: dict[str, str]) -> None:
+    with open("/dev/full", "w") as full:
+        ended = run_script([flag], tmp_path, environ=environ, stdout=full)
+    assert ended == (1, "", "standard output: no space left on device\n")
+
+
 def test_exit_codes_of_the_console_script(tmp_path: Path) -> None:
     assert run_script(["-nosuch"], tmp_path).code == 2
     ended = run_script(["-conf", "stdin"], tmp_path, stdin="{$EMPTY} {\n nosuch\n}\n. {\n also\n}\n")

@@ -106,6 +106,16 @@ def test_it_can_be_ended_while_it_still_waits_for_the_cluster(start: Start, numb
     assert server.err == ""
 
 
+def test_it_serves_and_ends_well_where_nobody_takes_its_output(start: Start) -> None:
+    server = start(
+        COREFILE.replace("prometheus", "log\n prometheus"), launcher=["sh", "-c", 'exec "$@" > /dev/full', "sh"]
+    )
+    wait_until(lambda: server.get(8181, "/ready").status == 200, "readiness")
+    assert server.dig(WEB, "A") == ["10.96.0.10"]
+    assert server.end() == 0
+    assert server.err == ""
+
+
 def test_the_pidfile_lives_as_long_as_the_server(start: Start) -> None:
     server = start(AT_ONCE, "-pidfile", "pid")
     path = server.folder / "pid"

@@ -61,6 +61,12 @@ def test_a_port_in_use(start: Start, kind: socket.SocketKind, port: int, text: s
     assert "; " in server.err
 
 
+def test_two_that_want_the_same_port(start: Start) -> None:
+    server = start(COREFILE.replace("HOST:8181", f"HOST:{PORT}"))
+    assert server.wait_ended() == 1
+    assert server.err.startswith(f"listen tcp {server.host}:{PORT}: address already in use (asked for by ")
+
+
 def test_an_address_that_is_not_ours(start: Start) -> None:
     server = start(COREFILE.replace("bind HOST", "bind 192.0.2.77"))
     assert server.wait_ended() == 1

@@ -1,5 +1,6 @@
 """The form of log lines."""
 
+import errno
 import io
 import logging
 import sys
@@ -22,6 +23,22 @@ def lines() -> Iterator[io.StringIO]:
     logging.logMultiprocessing = True
     root.setLevel(level)
     ours.setLevel(our_level)
+
+
+class Full(io.StringIO):
+    def write(self, text: str, /) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+
+def test_lines_that_nobody_takes_are_dropped_in_silence(lines: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up(Full())
+    logging.getLogger("clusterdns").info("x")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_line_that_cannot_be_formatted_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.LineHandler(io.StringIO()).handle(logging.LogRecord("clusterdns", logging.INFO, "", 0, "%d", ("x",), None))
+    assert "Logging error" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

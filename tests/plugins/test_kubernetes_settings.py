@@ -1,0 +1,60 @@
+"""What the `kubernetes` directive means by its options where that is more than a word copied."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from clusterdns.corefile.directive import Directive
+from clusterdns.corefile.errors import CorefileError
+from clusterdns.plugins.handler import BlockContext
+from clusterdns.plugins.kubernetes import parse
+
+Read = Callable[[str], Sequence[Directive]]
+
+ENDPOINTS = {
+    "a URL": ("endpoint https://10.0.0.1:6443", "https://10.0.0.1:6443"),
+    "with a path": ("endpoint https://k8s.example/cluster/a", "https://k8s.example/cluster/a"),
+    "an address alone": ("endpoint 10.0.0.1:8080", "http://10.0.0.1:8080"),
+    "a host alone": ("endpoint k8s.example", "http://k8s.example"),
+    "an IPv6 address alone": ("endpoint [fd00::1]:8080", "http://[fd00::1]:8080"),
+    "an address alone, with tls": ("endpoint 10.0.0.1:6443\n tls cert key ca", "https://10.0.0.1:6443"),
+    "tls first": ("tls cert key ca\n endpoint 10.0.0.1:6443", "https://10.0.0.1:6443"),
+    "none": ("ttl 30", ""),
+}
+
+
+@pytest.mark.parametrize(("options", "expected"), ENDPOINTS.values(), ids=ENDPOINTS.keys())
+def test_the_api_server(read_directives: Read, context: BlockContext, options: str, expected: str) -> None:
+    settings = parse(read_directives(f"kubernetes {{\n {options}\n}}"), context)
+    assert settings.api.endpoint == expected
+
+
+REFUSED = {
+    "no scheme of ours": ("endpoint ftp://10.0.0.1", "'ftp://10.0.0.1' is not the URL of a server"),
+    "no host": ("endpoint https://:6443", "is not the URL of a server"),
+    "a port out of range": ("endpoint https://a:70000", "is not the URL of a server"),
+    "an open bracket": ("endpoint http://[fd00::1", "is not the URL of a server"),
+    "a selector that ends early": ("labels a in (", "label selector 'a in (': "),
+    "a selector of namespaces that is none": ("namespace_labels =b", "label selector '=b': "),
+}
+
+
+@pytest.mark.parametrize(("option", "text"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_would_only_fail_later_is_a_mistake_in_the_corefile(
+    read_directives: Read, context: BlockContext, option: str, text: str
+) -> None:
+    with pytest.raises(CorefileError) as error:
+        parse(read_directives(f"kubernetes {{\n {option}\n}}"), context)
+    assert text in error.value.text
+    assert (error.value.file, error.value.line, bool(error.value.mend)) == ("Corefile", 3, True)
+
+
+@pytest.mark.parametrize("words", ["app=web", "environment in (production, qa),!legacy", "app==a,tier notin (b)"])
+def test_selectors_are_kept_as_written(read_directives: Read, context: BlockContext, words: str) -> None:
+    assert parse(read_directives(f"kubernetes {{\n labels {words}\n}}"), context).api.labels == words
+
+
+def test_a_zone_needs_room_for_names(read_directives: Read, context: BlockContext) -> None:
+    zone = ".".join(["z" * 60] * 4)
+    with pytest.raises(CorefileError, match="leaves no room for names"):
+        parse(read_directives(f"kubernetes {zone}"), context)
