@@ -6,7 +6,8 @@ decides what becomes of an object that cannot be decoded: the last good state st
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -15,6 +16,8 @@ from clusterdns.telemetry.metrics import Registry
 
 Key = tuple[str, str]
 OnChange = Callable[[Change], None]
+
+_MAX_TOLD_PER_OBJECT = 20
 
 log = logging.getLogger("clusterdns.plugin.kubernetes")
 
@@ -51,7 +54,7 @@ class Store:
         self.kind = kind
         self.objects: dict[Key, Object] = {}
         self._on_change = on_change
-        self._told: dict[Key, set[str]] = {}  # what was logged about objects that could not be used in full
+        self._told: dict[Key | None, set[str]] = {}  # what was logged about objects that could not be used in full
         self._skipped = registry.counter(
             "clusterdns_objects_skipped_total", "Counter of API objects that could not be decoded, by kind", "kind"
         )
@@ -79,23 +82,23 @@ class Store:
         if old is not None:
             self._on_change(Change(old, None))
 
-    def missing_from(self, seen: Iterable[Key]) -> list[Key]:
+    def missing_from(self, seen: AbstractSet[Key]) -> list[Key]:
         """Keys of the known objects that a complete list did not show."""
-        for key in self._told.keys() - seen:
-            if key not in self.objects:
-                del self._told[key]
-        return [*(self.objects.keys() - seen)]
+        for key in self._told.keys() - seen - self.objects.keys() - {None}:
+            del self._told[key]
+        return list(self.objects.keys() - seen)
 
     def _skip(self, raw: msgspec.Raw, error: ObjectError) -> Key | None:
         self._skipped.labels(self.kind.__name__).value += 1
         meta = read_meta(raw)
         key = (meta.namespace or "", meta.name) if meta.name else None
         outcome = "its last good state is kept" if key in self.objects else "skipped"
-        self._tell(key or ("", error.key), f"{error}; {outcome}")
+        self._tell(key, f"{error}; {outcome}")
         return key
 
-    def _tell(self, key: Key, text: str) -> None:
+    def _tell(self, key: Key | None, text: str) -> None:
+        """Log what is not known about this object yet; None stands for all that cannot be told apart."""
         told = self._told.setdefault(key, set())
-        if text not in told:
+        if text not in told and len(told) < _MAX_TOLD_PER_OBJECT:
             told.add(text)
             log.warning("%s", text)

@@ -1,0 +1,453 @@
+"""What the API source makes of an API server, or a network, that misbehaves in ways a real one will not on request."""
+
+import asyncio
+import json
+import socket
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from controlplane.cluster import sign
+from fakes import api as faked
+from fakes.api import NAMESPACES, SERVICES, SLICES, FakeApi, body, bookmark, error, event, page, service, serving
+from fakes.seen import Seen
+from fakes.time import FakeTime
+from peers import need
+
+from clusterdns.objects import Change, Service
+from clusterdns.sources import watch as watch_module
+from clusterdns.sources.api import ApiSource
+from clusterdns.sources.settings import Intervals, Settings
+from clusterdns.sources.watch import Timing
+from clusterdns.telemetry.metrics import Registry
+
+Start = Callable[..., ApiSource]
+
+OLD, NEW = "10.96.0.1", "10.96.0.2"
+
+
+def settings(fake: FakeApi, **intervals: Any) -> Settings:
+    return Settings(endpoint=fake.url, endpoints=False, intervals=Intervals(**intervals))
+
+
+def ip_of(seen: Seen, name: str) -> str:
+    one = seen.objects.get((Service, ("prod", name)))
+    return one.cluster_ips[0] if isinstance(one, Service) else ""
+
+
+def relists(registry: Registry, cause: str) -> float:
+    return registry.counter("clusterdns_relists_total", "", "kind", "cause").labels("Service", cause).value
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+
+
+# Lines and chunks
+
+
+async def test_half_a_line_at_the_end_is_dropped_and_resumed(
+    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake_time.step = 2.0
+    fake.lists[SERVICES] = [service("web", OLD)]
+    whole = event("MODIFIED", service("web", NEW, version=102))
+    fake.script(SERVICES, page(service("web", OLD)))
+    fake.script(SERVICES, fake.stream(bookmark(101), whole[: len(whole) // 2], then="end"), fake.stream(whole))
+    start(settings(fake), fake_time)
+    await seen.until(lambda: ip_of(seen, "web") == NEW)
+    assert [one.query["resourceVersion"] for one in fake.asked(SERVICES, watch=True)] == ["100", "101"]
+    assert len(fake.asked(SERVICES, watch=False)) == 1
+    assert warnings(caplog) == []
+
+
+async def test_lines_arrive_in_pieces_and_of_many_mebibytes(fake: FakeApi, seen: Seen, start: Start) -> None:
+    long = event("ADDED", service("long", NEW, annotations={"text": "x" * (8 << 20)}))
+    short = event("ADDED", service("short", NEW)) + event("ADDED", service("shorter", NEW))
+    pieces = [bytes([byte]) for byte in short[:40]] + [short[40:-5], short[-5:]]
+    fake.script(SERVICES, page(), fake.stream(*pieces, b"\r\n\n", long))
+    start(settings(fake))
+    await seen.until_names(Service, "short", "shorter", "long")
+
+
+async def test_a_line_without_end_is_not_held(
+    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clusterdns.sources.client.MAX_LINE_BYTES", 1000)
+    fake.script(SERVICES, page(), fake.stream(*[b"x" * 100] * 20), fake.stream(event("ADDED", service("web"))))
+    start(settings(fake), fake_time)
+    await seen.until_names(Service, "web")
+
+
+async def test_a_silent_watch_is_taken_for_dead(
+    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake_time.step = 2.0
+    fake.script(SERVICES, page(), fake.stream(bookmark(105)), fake.stream(event("ADDED", service("web", version=106))))
+    start(settings(fake, silence_seconds=0.05), fake_time)
+    await seen.until_names(Service, "web")
+    assert fake.asked(SERVICES, watch=True)[1].query["resourceVersion"] == "105"
+    assert len(fake.asked(SERVICES, watch=False)) == 1
+    assert warnings(caplog) == []
+
+
+async def test_watches_ask_for_bookmarks_and_an_end(
+    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime
+) -> None:
+    start(settings(fake, shortest_watch_seconds=300), fake_time)
+    await seen.until(lambda: fake.asked(SERVICES, watch=True))
+    asked = fake.asked(SERVICES, watch=True)[0].query
+    assert asked == {
+        "watch": "1", "allowWatchBookmarks": "true", "resourceVersion": "100", "timeoutSeconds": "600",
+    }  # fmt: skip
+
+
+# Lists
+
+
+async def test_a_list_that_breaks_off_is_read_again(
+    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = page(service("a"), rest="token")
+    fake.script(SERVICES, first, faked.reset_inside_body(), first, page(service("b")))
+    source = start(settings(fake), fake_time)
+    await seen.until(lambda: source.synced)
+    assert seen.names(Service) == {"a", "b"}
+    assert len(seen.changes) == 2
+    assert [one.query.get("continue") for one in fake.asked(SERVICES, watch=False)] == [None, "token", None, "token"]
+    assert len(warnings(caplog)) == 1
+    assert "connection closed by" in warnings(caplog)[0]
+
+
+async def test_410_between_pages_starts_the_list_again(
+    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
+) -> None:
+    expired = faked.status(410, "Expired", "The provided continue parameter is too old")
+    fake.script(SERVICES, page(service("a"), service("b"), rest="old"), expired, page(service("b"), service("c")))
+    source = start(settings(fake), fake_time)
+    await seen.until(lambda: source.synced)
+    assert seen.names(Service) == {"b", "c"}
+    assert warnings(caplog) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("{}", "no list of objects but something without a kind"),
+        ('{"kind": "Status", "status": "Success"}', "no list of objects but Status"),
+        ('{"kind": "ServiceList", "metadata": {}, "items": []}', "a list without a resourceVersion"),
+        ('{"kind": "ServiceList", "items": {"a": 1}}', "not JSON of a list"),
+        ('{"kind": "ServiceList", "items": [', "not JSON of a list"),
+        ("<!DOCTYPE html><p>Welcome", "HTML instead of JSON"),
+        ("", "not JSON of a list"),
+    ],
+)
+async def test_what_is_no_list_deletes_nothing(
+    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, content: str, reason: str
+) -> None:
+    source = start(settings(fake), fake_time)
+    reasons: list[str] = []
+
+    async def refuse(request: web.BaseRequest) -> web.StreamResponse:
+        reasons.append(source.reason)
+        return await body(content)(request)
+
+    fake.script(SERVICES, page(service("web")), fake.stream(error(410, "Expired")), refuse, refuse)
+    fake.script(SERVICES, page(service("web"), service("more")))
+    await seen.until_names(Service, "web", "more")
+    assert reason in reasons[1]
+    assert [change.old for change in seen.changes] == [None, None]
+    await seen.until(lambda: source.reason == "")
+
+
+async def test_null_lists_are_empty(fake: FakeApi, seen: Seen, start: Start) -> None:
+    fake.script(SERVICES, body('{"kind": "ServiceList", "metadata": {"resourceVersion": "1"}, "items": null}'))
+    source = start(settings(fake))
+    await seen.until(lambda: source.synced)
+    assert seen.objects == {}
+
+
+async def test_a_long_list_leaves_turns_to_others(
+    fake: FakeApi, seen: Seen, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_module, "MAX_TURN_SECONDS", 0.0)
+    fake.script(SERVICES, page(*[service(f"s{number}") for number in range(50)]))
+    counts: set[int] = set()
+    source = start(settings(fake))
+    while not source.synced:
+        counts.add(len(seen.changes))
+        await asyncio.sleep(0)
+    assert len(counts) >= 50, "somebody else ran between any two objects"
+
+
+# Errors inside a watch
+
+
+async def test_expired_watch_tells_only_differences(
+    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake.script(SERVICES, page(service("stays"), service("goes"), service("moves", OLD)))
+    fake.script(SERVICES, fake.stream(error(410, "Expired")))
+    fake.script(SERVICES, page(service("stays"), rest="t", version="200"), page(service("moves", NEW), version="200"))
+    start(settings(fake), fake_time)
+    await seen.until_names(Service, "stays", "moves")
+    assert [(change.old is not None, change.new is not None) for change in seen.changes[3:]] == [
+        (True, True), (True, False),
+    ]  # fmt: skip
+    assert relists(registry, "expired") == 1
+    await seen.until(lambda: len(fake.asked(SERVICES, watch=True)) == 2)
+    assert fake.asked(SERVICES, watch=True)[1].query["resourceVersion"] == "200"
+    assert warnings(caplog) == []
+
+
+async def test_refused_resumption_ends_in_a_list(
+    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, registry: Registry
+) -> None:
+    """As after etcd came back from an old backup: our version is in the server's future for ever (504)."""
+    future = error(504, "Timeout", "Too large resource version: 100, current: 7")
+    fake.script(SERVICES, page(service("old")), fake.stream(future), fake.stream(future), fake.stream(future))
+    fake.script(SERVICES, page(service("new"), version="7"))
+    start(settings(fake), fake_time)
+    await seen.until_names(Service, "new")
+    assert relists(registry, "refused") == 1
+
+
+async def test_a_line_that_is_no_json(
+    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake.script(
+        SERVICES, page(service("web")), fake.stream(b"upstream timed out\n"), page(service("web"), service("b"))
+    )
+    start(settings(fake), fake_time)
+    await seen.until_names(Service, "web", "b")
+    assert relists(registry, "garbled") == 1
+    assert len(warnings(caplog)) == 1
+    assert "a watch line is no event of JSON" in warnings(caplog)[0]
+
+
+async def test_unknown_events_are_passed_over(fake: FakeApi, seen: Seen, start: Start) -> None:
+    later = event("NEWS", {"metadata": {"resourceVersion": "7"}}) + event("ADDED", service("web"))
+    fake.script(SERVICES, page(), fake.stream(later + event("DELETED", {"metadata": {"namespace": "prod"}})))
+    start(settings(fake))
+    await seen.until_names(Service, "web")
+
+
+# Objects that cannot be used
+
+
+async def test_bad_objects_are_skipped_once_and_counted(
+    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad = [
+        service("x" * 300) | {"spec": {"ports": "many"}},
+        {"metadata": {"name": "y", "namespace": "n" * 99}},
+        7,
+        None,
+    ]
+    half = service("half", "not-an-ip")
+    good = service("good")
+    fake.script(SERVICES, page(*bad, half, good), fake.stream(error(410, "Expired")))
+    fake.script(SERVICES, page(*bad, half, good, service("more")))
+    start(settings(fake), fake_time)
+    await seen.until_names(Service, "half", "good", "more")
+    assert registry.counter("clusterdns_objects_skipped_total", "", "kind").labels("Service").value == 8
+    said = warnings(caplog)
+    assert len(said) == 5
+    assert any(f"Service prod/{'x' * 100}" in text and text.endswith("; skipped") for text in said)
+    assert "Service prod/half: clusterIP 'not-an-ip' is not an IP address, left out" in said
+
+
+async def test_an_undecodable_update_keeps_the_last_good_state(
+    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = service("web", version=101) | {"spec": {"clusterIPs": 5}}
+    fake.script(SERVICES, page(service("web", OLD)))
+    fake.script(SERVICES, fake.stream(event("MODIFIED", broken), event("MODIFIED", broken), error(410, "Expired")))
+    fake.script(SERVICES, page(broken, service("b")))
+    fake.script(SERVICES, fake.stream(event("DELETED", broken)))
+    start(settings(fake), fake_time)
+    await seen.until(lambda: "b" in seen.names(Service))
+    assert len(seen.changes) == 2, "neither the updates nor the list took it away"
+    await seen.until_names(Service, "b")
+    assert len(warnings(caplog)) == 1
+    assert "Service prod/web" in warnings(caplog)[0]
+    assert "its last good state is kept" in warnings(caplog)[0]
+
+
+async def test_a_fault_of_ours_does_not_end_the_stream(
+    fake: FakeApi, seen: Seen, fake_time: FakeTime, registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails_on_poison(change: Change) -> None:
+        if change.new and change.new.name == "poison":
+            raise ZeroDivisionError
+        seen.on_change(change)
+
+    fake.script(SERVICES, page(service("a"), service("poison"), service("z")))
+    fake.lists[SERVICES] = [service("a"), service("poison"), service("z")]
+    timing = Timing(fake_time.sleep, fake_time.clock, fake_time.uniform)
+    source = ApiSource(settings(fake), fails_on_poison, seen.on_synced, registry, timing)
+    source.start()
+    await seen.until_names(Service, "a", "z")
+    await seen.until(lambda: source.synced)
+    await source.stop()
+    assert "failed to apply" in caplog.text
+
+
+# Servers that refuse
+
+FORBIDDEN = 'services is forbidden: User "dns" cannot list resource "services" in API group "" at the cluster scope'
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (faked.status(401, "Unauthorized", "Unauthorized"), "401 Unauthorized: http://127.0.0.1:"),
+        (faked.status(403, "Forbidden", FORBIDDEN), f"403 {FORBIDDEN}"),
+        (faked.status(500, "InternalError", "etcdserver: no leader"), "500 etcdserver: no leader"),
+        (faked.status(429, "TooManyRequests", "slow down", **{"retry-after": "1"}), "429 slow down"),
+        (faked.status(503, "", ""), "503 Service Unavailable from http://127.0.0.1:"),
+        (body("<html>log in</html>", 200, "text/html"), "HTML instead of JSON"),
+        (body("<html>log in</html>", 502, "text/html"), "502 HTML instead of JSON"),
+        (body("", 302, location="https://login.example"), "302 Found"),
+        (body("x" * 100_000, 404, "text/plain"), "404 Not Found"),
+    ],
+)
+async def test_refusals_are_said_once_and_cost_nothing(
+    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture,
+    reply: faked.Reply, reason: str,
+) -> None:  # fmt: skip
+    """Served, then refused twenty times, then served again."""
+    caplog.set_level("INFO", "clusterdns")
+    source = start(settings(fake), fake_time)
+    shown: list[str] = []
+
+    async def refuse(request: web.BaseRequest) -> web.StreamResponse:
+        shown.append(source.reason)
+        return await reply(request)
+
+    fake.lists[SERVICES] = [service("web"), service("more")]
+    fake.script(SERVICES, page(service("web")), fake.stream(error(410, "Expired")), *[refuse] * 20)
+    await seen.until_names(Service, "web", "more")
+    assert reason in shown[-1]
+    assert [change.old for change in seen.changes] == [None, None]
+    said = [record.getMessage() for record in caplog.records if reason in record.getMessage()]
+    assert len(said) == 2
+    assert said[0].endswith("; names stay served as last known, trying again")
+    assert said[1].startswith("services: connected again, after: ")
+    assert source.reason == ""
+
+
+async def test_what_everybody_suffers_from_is_said_once(
+    seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "clusterdns")
+    async with serving(FakeApi()) as gone:
+        pass
+    source = start(Settings(endpoint=gone.url), fake_time)
+    await seen.until(lambda: len(fake_time.slept) > 30)
+    address = gone.url.removeprefix("http://")
+    assert source.reason == f"services, namespaces, endpointslices: connection refused: {address}"
+    assert not source.synced
+    assert len(warnings(caplog)) == 1
+    async with serving(FakeApi(), port=int(gone.url.rpartition(":")[2])):
+        await seen.until(lambda: source.synced)
+        assert source.reason == ""
+    assert sum("connected again" in record.getMessage() for record in caplog.records) == 1
+
+
+async def test_unknown_host(seen: Seen, start: Start, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolve(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    source = start(Settings(endpoint="https://api.example"), fake_time)
+    await seen.until(lambda: "unknown host api.example" in source.reason)
+
+
+async def test_tls_faults_are_named(seen: Seen, start: Start, fake_time: FakeTime, tmp_path: Path) -> None:
+    need("openssl")
+    sign(tmp_path, "ca", "/CN=nobody", "keyUsage=critical,keyCertSign")
+    sign(tmp_path, "server", "/CN=server", "subjectAltName=DNS:elsewhere")
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(tmp_path / "server.crt", tmp_path / "server.key")
+    async with serving(FakeApi(), tls) as fake:
+        source = start(Settings(endpoint=fake.url), fake_time)
+        await seen.until(lambda: "certificate verify failed" in source.reason)
+        await source.stop()
+    async with serving(FakeApi()) as plain:
+        source = start(Settings(endpoint=plain.url.replace("http", "https")), fake_time)
+        await seen.until(lambda: "TLS with" in source.reason)
+        assert "wrong version number" in source.reason or "record layer" in source.reason
+
+
+async def test_no_credentials(
+    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    source = start(Settings(kubeconfig=str(kubeconfig)), fake_time)
+    await seen.until(lambda: len(fake_time.slept) > 30)
+    assert source.reason.endswith(f"kubeconfig {kubeconfig}: there is no such file")
+    kubeconfig.write_text("clusters: {")
+    await seen.until(lambda: "not as expected" in source.reason)
+    kubeconfig.write_text(json.dumps({
+        "current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": fake.url}}],
+        "users": [{"name": "u", "user": {"token": "secret"}}],
+    }))  # fmt: skip
+    await seen.until(lambda: source.synced)
+    assert {one.headers["Authorization"] for one in fake.requests} == {"Bearer secret"}
+    assert sum("there is no such file" in text for text in warnings(caplog)) == 1
+
+
+# Waiting
+
+
+async def test_back_off_doubles_to_a_limit_and_starts_again_after_an_event(
+    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime
+) -> None:
+    down = faked.status(500)
+    fake.script(SERVICES, *[down] * 9, page(), fake.stream(event("ADDED", service("a")), then="reset"))
+    fake.script(SERVICES, down, down, fake.stream(event("ADDED", service("b"))))
+    start(settings(fake), fake_time)
+    await seen.until_names(Service, "a", "b")
+    doubling = [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+    assert fake_time.slept == pytest.approx([*doubling, 0.05, 0.1, 0.2])
+
+
+@pytest.mark.parametrize(("asked", "slept"), [("3", 3.0), ("3600", 5.0), ("soon", 0.05)])
+async def test_retry_after_is_heeded_within_reason(
+    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, asked: str, slept: float
+) -> None:
+    fake.script(SERVICES, faked.status(429, **{"retry-after": asked}))
+    source = start(settings(fake), fake_time)
+    await seen.until(lambda: source.synced)
+    assert fake_time.slept == pytest.approx([slept])
+
+
+async def test_a_watch_that_ends_at_once_is_not_hammered(
+    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime
+) -> None:
+    fake.script(SERVICES, page(), *[fake.stream(then="end")] * 4)
+    start(settings(fake), fake_time)
+    await seen.until(lambda: len(fake.asked(SERVICES, watch=True)) == 5)
+    assert fake_time.slept == pytest.approx([0.05, 0.1, 0.2, 0.4])
+
+
+async def test_start_up_waits_no_longer_than_it_may(
+    fake: FakeApi, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake.script(SERVICES, fake.stream())  # never a whole list
+    source = start(Settings(endpoint=fake.url, endpoints=False, startup_timeout_seconds=0.05))
+    assert await source.wait_synced() is False
+    assert "waiting for the first list of services" in warnings(caplog)[0]
+    assert not source.is_kind_synced(Service)
+
+
+async def test_three_kinds_and_pods_only_on_request(fake: FakeApi, seen: Seen, start: Start) -> None:
+    source = start(Settings(endpoint=fake.url))
+    assert await source.wait_synced()
+    await seen.until(lambda: len(fake.requests) == 6)
+    assert {one.path for one in fake.requests} == {SERVICES, NAMESPACES, SLICES}

@@ -1,0 +1,198 @@
+"""Who we are to the API server: the library's weight, tokens that change, and files that are not as expected."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from controlplane.cluster import sign
+from peers import need
+
+from clusterdns.sources import credentials
+from clusterdns.sources.credentials import Credentials, CredentialsError, load
+from clusterdns.sources.settings import ClientTls, Settings
+
+REPORT = """
+import asyncio, json, sys
+from clusterdns.sources.credentials import load
+from clusterdns.sources.settings import Settings
+{before}
+async def main():
+    credentials = await load(Settings(kubeconfig=sys.argv[1]))
+    print(json.dumps([credentials.url, await credentials.headers(), sorted(sys.modules)]))
+    await credentials.close()
+asyncio.run(main())
+{after}
+"""
+NO_STAND_INS = """
+import contextlib
+from clusterdns.sources import credentials
+@contextlib.contextmanager
+def laid_out_differently():
+    import kubernetes_asyncio.config.dateutil  # something was loaded before it failed
+    raise ImportError("no such module")
+    yield
+credentials._without_models = laid_out_differently
+"""
+REAL_ONE_AFTERWARDS = """
+import kubernetes_asyncio.client
+assert kubernetes_asyncio.client.CoreV1Api and kubernetes_asyncio.config.load_kube_config
+"""
+
+
+@pytest.fixture
+def kubeconfig(tmp_path: Path) -> Callable[..., Settings]:
+    """Writes a kubeconfig for a user and gives the settings that name it."""
+
+    def write(user: dict[str, Any], **cluster: Any) -> Settings:
+        path = tmp_path / "kubeconfig"
+        path.write_text(json.dumps({
+            "current-context": "c",
+            "contexts": [
+                {"name": "c", "context": {"cluster": "c", "user": "u"}},
+                {"name": "other", "context": {"cluster": "other", "user": "u"}},
+            ],
+            "clusters": [
+                {"name": "c", "cluster": {"server": "http://192.0.2.1:8001/", **cluster}},
+                {"name": "other", "cluster": {"server": "http://192.0.2.2"}},
+            ],
+            "users": [{"name": "u", "user": user}],
+        }))  # fmt: skip
+        return Settings(kubeconfig=str(path))
+
+    return write
+
+
+@asynccontextmanager
+async def loaded(settings: Settings) -> AsyncIterator[Credentials]:
+    found = await load(settings)
+    yield found
+    await found.close()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "has_models"),
+    [("", "", False), ("", REAL_ONE_AFTERWARDS, False), (NO_STAND_INS, "", True)],
+    ids=["without models", "the whole package can be imported later", "fallback to the plain import"],
+)
+def test_the_generated_models_stay_out(
+    kubeconfig: Callable[..., Settings], before: str, after: str, has_models: bool
+) -> None:
+    path = kubeconfig({"token": "secret"}).kubeconfig
+    program = REPORT.format(before=before, after=after)
+    out = subprocess.run([sys.executable, "-c", program, path], check=True, capture_output=True, text=True).stdout
+    url, headers, modules = json.loads(out)
+    assert url == "http://192.0.2.1:8001"
+    assert headers == {"authorization": "Bearer secret"}
+    models = [name for name in modules if name.startswith("kubernetes_asyncio.client.models.")]
+    assert bool(models) is has_models
+
+
+async def test_the_context_chooses(kubeconfig: Callable[..., Settings]) -> None:
+    path = kubeconfig({"username": "me", "password": "pass"}).kubeconfig
+    async with loaded(Settings(kubeconfig=path, context="other")) as found:
+        assert found.url == "http://192.0.2.2"
+        assert await found.headers() == {"authorization": "Basic bWU6cGFzcw=="}
+
+
+async def test_no_user_no_header(kubeconfig: Callable[..., Settings]) -> None:
+    async with loaded(kubeconfig({}, **{"tls-server-name": "kube", "proxy-url": "http://192.0.2.9"})) as found:
+        assert await found.headers() == {}
+        assert found.request_options() == {"proxy": "http://192.0.2.9", "server_hostname": "kube"}
+
+
+async def test_a_token_file_is_read_again(
+    kubeconfig: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credentials, "RELOAD_SECONDS", 0.0)
+    token = tmp_path / "token"
+    token.write_text("one\n")
+    async with loaded(kubeconfig({"tokenFile": str(token)})) as found:
+        assert await found.headers() == {"authorization": "Bearer one"}
+        token.write_text("two\n")
+        assert await found.headers() == {"authorization": "Bearer two"}
+        token.unlink()
+        with pytest.raises(CredentialsError, match="No such file"):
+            await found.headers()
+
+
+async def test_an_exec_plugin_runs_again_when_its_token_ends(
+    kubeconfig: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credentials, "RELOAD_SECONDS", 0.0)
+    runs = tmp_path / "runs"
+    plugin = tmp_path / "plugin"
+    status = '{"token": "t%s", "expirationTimestamp": "%s"}'
+    plugin.write_text(
+        "#!/bin/sh\n"
+        f"echo x >> {runs}\n"
+        f"n=$(wc -l < {runs} | tr -d ' ')\n"
+        'if [ "$n" = 1 ]; then until=2001-01-01T00:00:00Z; else until=2999-01-01T00:00:00Z; fi\n'
+        f'printf \'{{"apiVersion": "v1", "kind": "ExecCredential", "status": {status}}}\' $n $until\n'
+    )
+    plugin.chmod(0o700)
+    async with loaded(kubeconfig({"exec": {"apiVersion": "v1", "command": str(plugin)}})) as found:
+        tokens = [(await found.headers())["authorization"] for _ in range(3)]
+    assert tokens == ["Bearer t2", "Bearer t2", "Bearer t2"]
+    assert runs.read_text().count("x") == 2
+
+
+async def test_a_service_account_token_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need("openssl")
+    credentials._client_library()
+    incluster = sys.modules["kubernetes_asyncio.config.incluster_config"]
+    token = tmp_path / "token"
+    token.write_text("one")
+    sign(tmp_path, "ca", "/CN=ca")
+    monkeypatch.setattr(incluster, "SERVICE_TOKEN_FILENAME", str(token))
+    monkeypatch.setattr(incluster, "SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
+    monkeypatch.setattr(incluster, "TOKEN_REFRESH_PERIOD", incluster.datetime.timedelta(0))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "fd00::1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    async with loaded(Settings()) as found:
+        assert found.url == "https://[fd00::1]:443"
+        token.write_text("two")
+        assert await found.headers() == {"authorization": "Bearer two"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        (Settings(), "not in a pod of a cluster (Service host/port is not set); name a kubeconfig or an endpoint"),
+        (Settings(kubeconfig="/nowhere"), "kubeconfig /nowhere: there is no such file"),
+        (Settings(kubeconfig="{file}", context="none"), "kubeconfig {file} (context none): Invalid kube-config"),
+        (
+            Settings(endpoint="https://192.0.2.1", tls=ClientTls("/c", "/k", "/ca")),
+            "endpoint https://192.0.2.1 with tls /c /k /ca: [Errno 2] No such file or directory",
+        ),
+    ],
+)
+async def test_reasons(
+    kubeconfig: Callable[..., Settings], settings: Settings, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    file = kubeconfig({}).kubeconfig
+    one = Settings(settings.kubeconfig.replace("{file}", file), settings.context, settings.endpoint, settings.tls)
+    with pytest.raises(CredentialsError) as caught:
+        await load(one)
+    assert str(caught.value).startswith(reason.replace("{file}", file))
+
+
+@pytest.mark.parametrize("content", ["", "[]", "text", "{", "a: b", "contexts: 5\ncurrent-context: c", "\x00"])
+async def test_any_file_as_kubeconfig(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(content)
+    with pytest.raises(CredentialsError, match=f"^kubeconfig {path}: "):
+        await load(Settings(kubeconfig=str(path)))
+
+
+async def test_a_home_relative_path(kubeconfig: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, name = os.path.split(kubeconfig({}).kubeconfig)
+    monkeypatch.setenv("HOME", folder)
+    async with loaded(Settings(kubeconfig=f"~/{name}")) as found:
+        assert found.url == "http://192.0.2.1:8001"
