@@ -15,7 +15,10 @@ from clusterdns.telemetry import logs
 def lines() -> Iterator[io.StringIO]:
     root = logging.getLogger()
     ours = logging.getLogger("clusterdns")
+    client = logging.getLogger("kubernetes_asyncio")  # silenced once another test has loaded the library
     kept = (root.handlers[:], root.level, ours.level, logging.logThreads, logging.logProcesses)
+    client_level = client.level
+    client.setLevel(logging.NOTSET)
     stream = io.StringIO()
     logs.set_up(stream)
     yield stream
@@ -23,6 +26,7 @@ def lines() -> Iterator[io.StringIO]:
     logging.logMultiprocessing = True
     root.setLevel(level)
     ours.setLevel(our_level)
+    client.setLevel(client_level)
 
 
 class Full(io.StringIO):
