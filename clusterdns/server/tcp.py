@@ -28,7 +28,8 @@ HIGH_WATER_BYTES = 8_192  # unsent replies; above, the connection stops answerin
 MAX_UNSENT_BYTES = 262_144  # replies of handlers that waited come when they come; a client that leaves these is cut off
 MAX_SHORT_BYTES = 4_096  # an unfinished query up to here is nobody's concern …
 MAX_HELD_BYTES = 8 << 20  # … longer ones share this with everything else that is held
-MAX_WAITING = 64  # queries of one connection that wait for a handler
+MAX_WAITING = 64  # queries of one connection that wait for a handler; it is read no further until one is answered
+MAX_ALL_WAITING = 10_000  # of all connections; beyond them a query is dropped, as over UDP
 SOCKET_BUFFER_BYTES = 65_536  # the kernel's, each way; left alone they grow to megabytes for a client that stalls
 BACKLOG = 1024
 SWEEP_SECONDS = 1.0
@@ -85,13 +86,15 @@ class TcpListener:
         self.buffer = memoryview(bytearray(CHUNK_BYTES))  # every read ends here and is copied out before the next
         self.now = clock()
         self.held_bytes = 0
+        self.waiting = 0
         self.is_closing = False
         self.connections: OrderedDict[Connection, None] = OrderedDict()  # the one quiet for longest first
         self.stalled: OrderedDict[Connection, None] = OrderedDict()  # the one stalled for longest first
         self._per_client: Counter[str] = Counter()
         self._socket = sock
         self._clock = clock
-        self._emptied: asyncio.Event = asyncio.Event()
+        self._emptied = asyncio.Event()
+        self._server: asyncio.Server | None = None
 
     async def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Accept from now on. Raises OSError where another process listens already."""
@@ -102,6 +105,9 @@ class TcpListener:
 
     async def close(self, grace_seconds: float) -> None:
         """Stop accepting, answer what was received, and close every connection, the last ones by force."""
+        if self._server is None:
+            self._socket.close()
+            return
         self._server.close()
         self.is_closing = True
         for _ in range(2):  # what has arrived by now is read in the next turn of the loop
@@ -115,6 +121,7 @@ class TcpListener:
             except TimeoutError:
                 for connection in tuple(self.connections):
                     connection.abort()
+                await asyncio.sleep(0)  # for the loop to take them down
         self._timer.cancel()
 
     def admit(self, connection: "Connection") -> bool:
@@ -344,7 +351,11 @@ class Connection(asyncio.BufferedProtocol):
             return b""
         if isinstance(reply, bytes):
             return len(reply).to_bytes(2, "big") + reply
+        if self._tcp.waiting >= MAX_ALL_WAITING:
+            reply.close()
+            return b""
         task = self._tcp.loop.create_task(self._reply_later(reply))
+        self._tcp.waiting += 1
         self._waiting.add(task)
         task.add_done_callback(self._waited)
         return b""
@@ -360,6 +371,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _waited(self, task: asyncio.Task[None]) -> None:
         self._waiting.discard(task)
+        self._tcp.waiting -= 1
         if not self._waiting:
             self._since = self._tcp.now
         if not self._is_stalled:
@@ -377,4 +389,4 @@ def _message_end(held: bytes, start: int, size: int) -> int:
     if size - start < 2:
         return 0
     end = start + 2 + (held[start] << 8 | held[start + 1])
-    return end if end <= size else 0
+    return end if end <= size or end - start < 2 + HEADER_BYTES else 0

@@ -345,6 +345,34 @@ async def test_close_answers_what_was_accepted(connect: Connect, start: Start) -
         await connect(listener)
 
 
+async def test_a_length_too_short_is_not_waited_for(connect: Connect, start: Start) -> None:
+    reader, writer = await connect(await start())
+    writer.write(b"\0\x0b\0")
+    assert await ended(reader)
+
+
+async def test_only_so_many_queries_wait_in_all(
+    connect: Connect, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tcp, "MAX_ALL_WAITING", 3)
+    listener = await start()
+    reader, writer = await connect(listener)
+    writer.write(b"".join(framed("slow.test.", n) for n in range(5)))
+    assert {(await receive(reader)).id for _ in range(3)} == {0, 1, 2}
+    writer.write(framed("slow.test.", 9))
+    assert (await receive(reader)).id == 9
+    await settle()
+    assert listener.waiting == 0
+
+
+async def test_what_never_started_can_be_closed(
+    make_dispatch: Callable[..., Dispatch], make_listener: Callable[[str], Listener]
+) -> None:
+    sock = tcp.open_socket("127.0.0.1", 0)
+    await TcpListener(sock, make_dispatch(), make_listener("tcp")).close(1)
+    assert sock.fileno() == -1
+
+
 async def test_close_does_not_wait_for_ever(connect: Connect, start: Start) -> None:
     listener = await start()
     reader, writer = await connect(listener)
