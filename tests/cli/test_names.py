@@ -1,9 +1,11 @@
 """`clusterdns names`: the table and the JSON, from manifests and from a kubeconfig."""
 
 import json
+import uuid
 from pathlib import Path
 
 import pytest
+from controlplane.cluster import ControlPlane
 from program import Program
 
 MANIFEST = """
@@ -133,3 +135,41 @@ def test_a_cluster_that_cannot_be_read_is_a_failure(
     code, out, err = program("names", "--kubeconfig", "config")
     assert (code, out) == (1, "")
     assert "Error: the cluster could not be read: services, namespaces, endpointslices: kubeconfig config" in err
+
+
+@pytest.mark.peer("kube-apiserver")
+def test_a_real_cluster_is_listed(program: Program, control_plane: ControlPlane) -> None:
+    namespace = f"names-{uuid.uuid4().hex[:8]}"
+    control_plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    spec = {"clusterIP": "None", "ports": [{"name": "pg", "port": 5432}]}
+    metadata = {"name": "db", "namespace": namespace}
+    control_plane.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+    control_plane.apply({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": {**metadata, "labels": {"kubernetes.io/service-name": "db"}},
+        "ports": [{"name": "pg", "port": 5432, "protocol": "TCP"}],
+        "endpoints": [{"addresses": ["10.244.77.5"], "hostname": "db-0", "conditions": {"ready": True}}],
+    })  # fmt: skip
+    arguments = (
+        "--kubeconfig",
+        str(control_plane.kubeconfig),
+        "--zone",
+        "cluster.local",
+        "--zone",
+        "77.244.10.in-addr.arpa",
+    )
+    found = names_of(program, "--namespace", namespace, *arguments)
+    below = f"db.{namespace}.svc.cluster.local."
+    assert found == {
+        "cluster.local.", "dns-version.cluster.local.", below, f"db-0.{below}", f"_pg._tcp.{below}",
+        "77.244.10.in-addr.arpa.", "5.77.244.10.in-addr.arpa.",
+    }  # fmt: skip
+    assert below in names_of(program, *arguments)
+    control_plane.delete("Namespace", namespace)
+
+
+def test_the_demo_cluster_is_listed(program: Program) -> None:
+    demo = Path(__file__).resolve().parents[2] / "zones" / "demo"
+    found = names_of(program, "--manifests", str(demo), "--zone", "cluster.local", "--zone", "in-addr.arpa")
+    kube_dns = {"kube-dns.kube-system.svc.cluster.local.", "_dns._udp.kube-dns.kube-system.svc.cluster.local."}
+    assert kube_dns | {"10.0.96.10.in-addr.arpa."} <= found
