@@ -122,7 +122,7 @@ class ClusterZone:
     def _external(self, place: Place, external_name: str) -> Found:
         """A CNAME, at the Service's own name only; a target that is no name (an address) is as good as none."""
         owners = _owners(place)
-        if place.shape is Shape.SERVICE and not _is_address(external_name):
+        if place.shape is Shape.SERVICE and external_name and not _is_address(external_name):
             try:
                 return Found(owners, alias=name.from_text(external_name))
             except ValueError:

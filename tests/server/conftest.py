@@ -78,6 +78,8 @@ CLUSTER: list[Object] = [
     _service("near", type="ExternalName", external_name="slow.test"),
     _service("alias", type="ExternalName", external_name="web.prod.svc.cluster.local"),
     _service("loopx", type="ExternalName", external_name="nosuch.prod.svc.cluster.local"),
+    _service("empty", type="ExternalName", external_name=""),
+    _service("number", type="ExternalName", external_name="10.0.0.9"),
     _service("ring", type="ExternalName", external_name="ring.prod.svc.cluster.local"),
     _service("nine", ports="http/TCP/80"),
     _slice("web-1", "web", "http/TCP/80", Endpoint(("10.1.0.20",))),

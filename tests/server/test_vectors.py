@@ -60,6 +60,8 @@ SAME_AS_COREDNS: list[Row] = [
     ("ext~ A", "NOERROR", "ext~ CNAME example.com.", ""),
     ("alias~ A", "NOERROR", "alias~ CNAME web~; web~ A 10.96.0.10", ""),
     ("a.ext~ A", "NXDOMAIN", "", ""),
+    ("number~ A", "NXDOMAIN", "", ""),
+    ("empty~ A", "NXDOMAIN", "", ""),
     ("_x._tcp.ext~ SRV", "NXDOMAIN", "", ""),
     ("prod.svc.cluster.local. A", "NOERROR", "", ""),
     ("nons.svc.cluster.local. A", "NXDOMAIN", "", ""),
