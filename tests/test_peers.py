@@ -1,0 +1,51 @@
+"""What happens where a real program is missing: a skip that says how to get it, or in CI a failure."""
+
+from pathlib import Path
+
+import pytest
+from controlplane import cluster
+from peers import need
+
+
+@pytest.fixture(autouse=True)
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
+    monkeypatch.delenv("CLUSTERDNS_REQUIRE_PEERS", raising=False)
+    return tmp_path
+
+
+def program(path: Path) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("")
+    path.chmod(0o700)
+    return str(path)
+
+
+def test_a_missing_tool_skips_or_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(pytest.skip.Exception, match="coredns is missing: run `make peers`"):
+        need("coredns")
+    monkeypatch.setenv("CLUSTERDNS_REQUIRE_PEERS", "1")
+    with pytest.raises(pytest.fail.Exception, match="coredns is missing"):
+        need("coredns")
+
+
+def test_built_peers_come_before_path(empty: Path) -> None:
+    on_path = program(empty / "coredns")
+    assert need("coredns") == on_path
+    built = program(empty / "clusterdns" / "peers" / "bin" / "coredns")
+    assert need("coredns") == built
+
+
+def test_the_control_plane_is_built_or_given(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cluster.binaries() is None
+    program(empty / "openssl")
+    for name in cluster.SERVERS:
+        program(empty / "clusterdns/control-plane/kubernetes-v1.34.4-etcd-v3.6.4" / name)
+        given = program(empty / "assets" / name)
+    built = cluster.binaries()
+    assert built is not None
+    assert built.name == "kubernetes-v1.34.4-etcd-v3.6.4"
+    monkeypatch.setenv("KUBEBUILDER_ASSETS", str(empty / "assets"))
+    assert cluster.binaries() == Path(given).parent
