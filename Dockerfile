@@ -20,5 +20,6 @@ RUN python -m compileall -q -j 0 --invalidation-mode unchecked-hash -x '/(lib2to
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 WORKDIR /
 USER 65532:65532
+RUN ["/usr/local/bin/coredns", "-version"]
 EXPOSE 53/udp 53/tcp 8080 8181 9153
 ENTRYPOINT ["/usr/local/bin/coredns"]

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from peers import missing
 
 import clusterdns
 
@@ -44,7 +45,11 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT / "clusterdns", source / "clusterdns", ignore=shutil.ignore_patterns("__pycache__"))
     wheels, made = tmp_path_factory.mktemp("wheels"), tmp_path_factory.mktemp("prefix")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", str(wheels), str(source)], check=True)
+    building = [*pip, "wheel", "--no-deps", "--wheel-dir", str(wheels), str(source)]
+    done = subprocess.run(building, capture_output=True, text=True)
+    if "No matching distribution found for setuptools" in done.stderr:
+        missing("a package registry", "let pip reach one, for setuptools")
+    assert done.returncode == 0, done.stderr
     (wheel,) = wheels.glob("clusterdns-*.whl")
     # --ignore-installed: pip would otherwise take the program out of the environment that runs this test
     into = ["--no-deps", "--no-compile", "--ignore-installed", "--prefix", str(made)]
