@@ -1,8 +1,9 @@
 """Fixtures for tests of every folder."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import peers
 import pytest
 from controlplane import cluster
 from peers import missing
@@ -17,3 +18,14 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> I
     run_folder = base if worker_id == "master" else base.parent  # each worker has a folder inside the run's
     with cluster.shared(run_folder / "control-plane") as running:
         yield running
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Give all skips for want of one thing one place, so that the summary has one line for them, not one per test."""
+    report = yield
+    if report.skipped and isinstance(report.longrepr, tuple) and peers.IS_MISSING in report.longrepr[2]:
+        report.longrepr = (peers.__file__, 0, report.longrepr[2])
+    return report

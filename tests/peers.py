@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import pytest
 
+IS_MISSING = " is missing: "  # how the summary's lines about skipped tests are told from others
 HOW_TO_GET = {
     "coredns": "run `make peers` (needs Go)",
     "knotd": "install the Debian package knot",
@@ -31,7 +32,7 @@ def need(tool: str) -> str:
 
 def missing(what: str, how_to_get: str) -> NoReturn:
     """Skip the test, or fail it where peers are required."""
-    text = f"{what} is missing: {how_to_get}"
+    text = f"{what}{IS_MISSING}{how_to_get}"
     if os.environ.get("CLUSTERDNS_REQUIRE_PEERS") == "1":
         pytest.fail(text, pytrace=False)
     pytest.skip(text)

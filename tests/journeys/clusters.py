@@ -22,9 +22,7 @@ POD_NETWORK = "10.244."
 
 
 class Cluster(Protocol):
-    """What a journey does to its cluster. `namespace` is everywhere the objects' own."""
-
-    label: str
+    """What a journey does to its cluster."""
 
     def directive(self) -> str:
         """The options of `kubernetes` in the Corefile."""
@@ -53,8 +51,6 @@ def demo_objects() -> list[Object]:
 
 class ApiCluster:
     """The objects of zones/demo in the real API server; the kubelet is played by whoever changes something."""
-
-    label = "api"
 
     def __init__(self, control_plane: ControlPlane) -> None:
         self._api = control_plane
@@ -128,8 +124,6 @@ class ApiCluster:
 
 class ManifestCluster:
     """A copy of zones/demo, which the server under test reads and tests edit."""
-
-    label = "manifests"
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "demo"

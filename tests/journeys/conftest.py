@@ -22,10 +22,10 @@ def journey(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         cluster: Cluster
         bridge = None
         if request.param == "api":
+            control_plane = request.getfixturevalue("control_plane")
             binaries = controlplane.cluster.binaries()
             if binaries is None or not (binaries / controlplane.cluster.CONTROLLER_MANAGER).is_file():
-                missing("the controllers of the control plane", "run `make control-plane` (needs Go)")
-            control_plane = request.getfixturevalue("control_plane")
+                missing(controlplane.cluster.CONTROLLER_MANAGER, "run `make control-plane` (needs Go)")
             cluster = ApiCluster(control_plane)
             bridge = Bridge(pod, folder, control_plane.url.removeprefix("https://"))
             stack.callback(bridge.down)

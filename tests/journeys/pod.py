@@ -1,7 +1,7 @@
 """A pod as DNS sees it: a network namespace with a pod's resolv.conf, in which the server under test runs as well.
 
 The addresses of the `kube-dns` Service are on the namespace's loopback interface, where a cluster would have the node's
-NAT: replies must therefore leave from the address that was asked. Needs root; `ip netns` does the work.
+NAT. Needs root; `ip netns` does the work.
 """
 
 import contextlib
@@ -79,8 +79,8 @@ def network_namespace(label: str) -> Iterator[Pod]:
         pod.add_address(SERVER6)
         yield pod
     finally:
-        subprocess.run([ip, "netns", "del", name], check=True)
         (settings / "resolv.conf").unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # the second only where it was ours and is empty
             settings.rmdir()
             settings.parent.rmdir()
+        subprocess.run([ip, "netns", "del", name], check=True)

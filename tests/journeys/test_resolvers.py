@@ -26,7 +26,7 @@ def test_the_c_library_walks_the_search_list(journey: Journey) -> None:
 
 @pytest.mark.parametrize(("server", "client"), [(SERVER, "127.0.0.1"), (SERVER6, "::1")])
 @pytest.mark.parametrize("transport", ["+notcp", "+tcp"])
-@pytest.mark.parametrize("edns", ["+noedns", "+edns=0"])
+@pytest.mark.parametrize("edns", ["+noedns", "+edns=0", "+cookie"])
 def test_every_way_of_asking_gives_the_same(
     journey: Journey, server: str, client: str, transport: str, edns: str
 ) -> None:
