@@ -18,6 +18,8 @@ HOW_TO_GET = {
     "dig": "install the Debian package bind9-dnsutils",
     "nslookup": "install the Debian package bind9-dnsutils",
     "busybox": "install the Debian package busybox",
+    "bwrap": "install the Debian package bubblewrap",
+    "nsenter": "install the Debian package util-linux",
     "ip": "install the Debian package iproute2",
 }
 
