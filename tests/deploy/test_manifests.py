@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import dns.message
+import dns.query
 import pytest
 import yaml
 from controlplane.client import ApiRefusal, Client
 from controlplane.cluster import ControlPlane
+from house.demo import free_ports, running
 
 from clusterdns.corefile.load import parse
 from clusterdns.server.assembly import assemble
@@ -47,27 +50,55 @@ def test_the_api_server_takes_it(file: str, manifest: Object, control_plane: Con
     assert applied["metadata"]["name"] == manifest["metadata"]["name"], file
 
 
-def test_the_role_is_enough_and_no_more(control_plane: ControlPlane) -> None:
-    role, binding = the("ClusterRole"), the("ClusterRoleBinding")
-    user = "deploy-role-test"
+@pytest.fixture(scope="module")
+def role_user(control_plane: ControlPlane, worker_id: str) -> str:
+    """Somebody with the rights of the ClusterRole and no others; there is a kubeconfig of his in the folder."""
+    role, binding, user = the("ClusterRole"), the("ClusterRoleBinding"), f"deploy-role-{worker_id}"
     control_plane.apply({**role, "metadata": {"name": user}})
+    reference = {**binding["roleRef"], "name": user}
     subjects = [{"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}]
-    control_plane.apply(
-        {
-            **binding,
-            "metadata": {"name": user},
-            "roleRef": {**binding["roleRef"], "name": user},
-            "subjects": subjects,
-        }
-    )
-    folder = control_plane.make_user(user).parent
-    with Client(control_plane.url, control_plane.ca, folder / f"{user}.crt", folder / f"{user}.key") as client:
+    control_plane.apply({**binding, "metadata": {"name": user}, "roleRef": reference, "subjects": subjects})
+    control_plane.make_user(user)
+    return user
+
+
+def test_the_role_has_no_more_than_is_needed(control_plane: ControlPlane, role_user: str) -> None:
+    folder = control_plane.folder
+    with Client(
+        control_plane.url, control_plane.ca, folder / f"{role_user}.crt", folder / f"{role_user}.key"
+    ) as client:
         for kind in ("Service", "EndpointSlice", "Namespace", "Pod"):
             client.list(kind)
         for kind, name, namespace in (("Service", "kubernetes", "default"), ("ConfigMap", "coredns", "kube-system")):
             with pytest.raises(ApiRefusal) as refused:
                 client.get(kind, name, namespace)
             assert refused.value.status == 403
+
+
+def test_the_server_comes_up_with_this_role_and_this_corefile(
+    control_plane: ControlPlane, role_user: str, tmp_path: Path
+) -> None:
+    """The ConfigMap's Corefile, on free ports of loopback, its credentials those of the role, every kind watched."""
+    dns_port, health_port, ready_port, metrics_port = free_ports(4)
+    text = the("ConfigMap")["data"]["Corefile"]
+    kubeconfig = control_plane.folder / f"{role_user}.kubeconfig"
+    for old, new in (
+        (".:53 {", f".:{dns_port} {{\n    bind 127.0.0.1"),
+        ("health {", f"health 127.0.0.1:{health_port} {{"),
+        ("lameduck 5s", "lameduck 1ms"),
+        ("ready\n", f"ready 127.0.0.1:{ready_port}\n"),
+        ("pods insecure", f"pods verified\n        kubeconfig {kubeconfig}"),
+        ("prometheus :9153", f"prometheus 127.0.0.1:{metrics_port}"),
+    ):
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    corefile = tmp_path / "Corefile"
+    corefile.write_text(text, encoding="utf-8")
+    with running(corefile, ready_port):
+        query = dns.message.make_query("kubernetes.default.svc.cluster.local", "A")
+        reply = dns.query.udp(query, "127.0.0.1", port=dns_port, timeout=5)
+    service = control_plane.get("Service", "kubernetes", "default")
+    assert [record.to_text() for rrset in reply.answer for record in rrset] == [service["spec"]["clusterIP"]]
 
 
 def test_the_role_reads_what_is_followed_and_nothing_else() -> None:

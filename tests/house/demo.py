@@ -1,4 +1,5 @@
-"""The demo server of zones/ on ports of its own, for tests that ask it what README and zones/questions.txt say."""
+"""The server as a process on ports of its own: on a copy of zones/, for what README and zones/questions.txt say, or on
+any Corefile."""
 
 import contextlib
 import shutil
@@ -26,18 +27,6 @@ class Demo(NamedTuple):
         """A command line for the copy's DNS port."""
         return command.replace("-p 1053", f"-p {self.ports['1053']}")
 
-    def wait_until_ready(self) -> None:
-        """Wait for /ready."""
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['18181']}/ready", timeout=1):
-                    return
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
-
 
 def copy_zones(into: Path) -> Demo:
     """Copy zones/ there."""
@@ -55,16 +44,36 @@ def copy_zones(into: Path) -> Demo:
 
 @contextlib.contextmanager
 def serving(demo: Demo) -> Iterator[Demo]:
-    """Run the server on the copy; it must end well."""
-    command = [sys.executable, "-m", "clusterdns", "-conf", str(demo.folder / "Corefile")]
+    """Run the server on the copy."""
+    with running(demo.folder / "Corefile", demo.ports["18181"]):
+        yield demo
+
+
+@contextlib.contextmanager
+def running(corefile: Path, ready_port: int) -> Iterator[None]:
+    """Run the server on this Corefile; it must become ready, and end well."""
+    command = [sys.executable, "-m", "clusterdns", "-conf", str(corefile)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as server:
         try:
-            demo.wait_until_ready()
-            yield demo
+            wait_until_ready(ready_port)
+            yield
         finally:
             server.terminate()
             server.wait(timeout=START_SECONDS)
     assert server.returncode == 0
+
+
+def wait_until_ready(port: int) -> None:
+    """Wait for /ready."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=1):
+                return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def free_ports(count: int) -> list[int]:

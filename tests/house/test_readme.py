@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from house.demo import ROOT, START_SECONDS, Demo, copy_zones, serving
+from house.demo import ROOT, START_SECONDS, Demo, copy_zones, serving, wait_until_ready
 from peers import need
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -96,7 +96,7 @@ def test_make_run_ends_cleanly_on_ctrl_c(tmp_path: Path) -> None:
     command = ["script", "--quiet", "--return", "--command", "make -o .venv/.installed run", "/dev/null"]
     with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as terminal:
         try:
-            demo.wait_until_ready()
+            wait_until_ready(demo.ports["18181"])
             output, _ = terminal.communicate("\x03", timeout=START_SECONDS)
         finally:
             terminal.kill()
