@@ -30,7 +30,11 @@ class Facts:
             if _key(one) not in headless:
                 self.protocols[_key(one)] = _named_protocols(one["spec"].get("ports"))
         for one in slices:
-            if _service_of(one) in headless and any(map(_is_ready, one["endpoints"] or ())):
+            if (
+                one["addressType"] != "FQDN"
+                and _service_of(one) in headless
+                and any(map(_is_ready, one["endpoints"] or ()))
+            ):
                 self.protocols.setdefault(_service_of(one), set()).update(_named_protocols(one.get("ports")))
         self.pods = {
             (one["metadata"]["namespace"], ip["ip"])
@@ -38,9 +42,14 @@ class Facts:
             if one["kind"] == "Pod"
             for ip in one.get("status", {}).get("podIPs", ())
         }
-        self.service_ips = {ip for one in services for ip in one["spec"].get("clusterIPs", ()) if ip != "None"}
+        self.service_ips = {
+            (one["metadata"]["namespace"], ip)
+            for one in services
+            for ip in one["spec"].get("clusterIPs", ())
+            if ip != "None"
+        }
         self.endpoint_ips = {
-            address
+            (one["metadata"]["namespace"], address)
             for one in slices
             if one["addressType"] != "FQDN" and _service_of(one)[1]
             for endpoint in one["endpoints"] or ()
@@ -149,10 +158,16 @@ class Case:
                 return not zones or any(f".{self.asked.name}".endswith(f".{zone}.") for zone in zones)
         return False
 
+    def is_missing(self, seen: Seen) -> bool:
+        """Whether the reply says that there is no such name."""
+        return seen.rcode == NXDOMAIN or (self.falls_through and seen.rcode == SERVFAIL and not seen.authority)
+
     def addresses(self, seen: Seen, addresses: tuple[str, ...]) -> Seen:
         """A positive reply with these addresses, or NODATA for another type."""
         version = {"A": 4, "AAAA": 6}.get(self.asked.qtype)
-        lines = [Line("@", self.asked.qtype, self.block_ttl, ip) for ip in addresses if ip_address(ip).version == version]
+        lines = [
+            Line("@", self.asked.qtype, self.block_ttl, ip) for ip in addresses if ip_address(ip).version == version
+        ]
         denial = self.denied(seen, NODATA)
         return replace(denial, answer=tuple(sorted(lines)), authority=()) if lines else denial
 
@@ -174,7 +189,8 @@ class Case:
         if self.tree != "svc" or len(self.labels) != 4 or not self.labels[0].startswith("_"):
             return False
         protocols = self.facts.protocols.get((self.labels[2], self.labels[1]), set())
-        return bool(protocols) if self.labels[0] == "_" else self.labels[0][1:] in protocols
+        is_named = bool(protocols) if self.labels[0] == "_" else self.labels[0][1:] in protocols
+        return is_named and self.theirs("A", self.asked.name.partition(".")[2]).rcode == NODATA
 
     def is_full_address(self) -> bool:
         """Whether this is the reverse name of a whole address."""
@@ -189,10 +205,17 @@ class Case:
         if not self.is_reverse or self.is_full_address() or self.asked.name == f"{self.zone}.":
             return False
         below = f".{self.asked.name}"
-        known = self.facts.service_ips if "noendpoints" in self.block.options else (
-            self.facts.service_ips | self.facts.endpoint_ips
-        )  # fmt: skip
-        return any(f"{ip_address(ip).reverse_pointer}.".endswith(below) for ip in known)
+        known = self.facts.service_ips
+        if "noendpoints" not in self.block.options:
+            known = known | self.facts.endpoint_ips
+        return any(
+            self.exposes(namespace) and f"{ip_address(ip).reverse_pointer}.".endswith(below) for namespace, ip in known
+        )
+
+    def exposes(self, namespace: str) -> bool:
+        """Whether the block shows the namespace at all."""
+        listed = [option.split()[1:] for option in self.block.options if option.startswith("namespaces")]
+        return not listed or namespace in listed[0]
 
     def verified_pod(self) -> str | None:
         """The address that the name spells, where a pod of the namespace has it and pods are verified."""

@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 
 from differential.blocks import Block
 from differential.case import Case, Facts
-from differential.differences import OWN_UDP_BYTES, explain, is_cut_of
+from differential.differences import CUT_EARLIER, OWN_UDP_BYTES, RING, explain, is_cut_of, is_part_of_ring
 from differential.questions import Asked
 from differential.replies import Seen, read
-
-CUT_EARLIER = "udp-at-1232"
 
 Ask = Callable[[Block, list[Asked]], dict[Asked, bytes | None]]
 
@@ -67,6 +65,8 @@ def _names(case: Case, theirs: Seen, ours: Seen) -> tuple[str, ...] | None:
     explained = explain(case, theirs)
     if explained.reply.same_as(ours):
         return explained.names
+    if is_part_of_ring(case, ours):
+        return (RING,)
     if not ours.is_cut or not is_cut_of(case, ours):
         return None
     if theirs.is_cut:

@@ -12,6 +12,7 @@ Object = dict[str, Any]
 PROD, STAGE, ODD, BARE = "diff-prod", "diff-stage", "diff-odd", "diff-bare"
 NAMESPACES = (PROD, STAGE, ODD, BARE)
 ZONE = "cluster.local"
+LAST_NAME = f"web.{PROD}.svc"
 
 
 def namespaces() -> Iterator[Object]:

@@ -147,7 +147,14 @@ def _below_zone(objects: list[Object]) -> Iterator[str]:
 def _below_service(base: str, ports: list[Object]) -> Iterator[str]:
     yield base
     yield from (f"x.{base}", f"_tcp.{base}", f"_udp.{base}", f"_sctp.{base}", f"tcp.{base}", f"*.{base}", f"_.{base}")
-    yield from (f"_._.{base}", f"_._tcp.{base}", f"_._udp.{base}", f"_nosuch._tcp.{base}", f"x.y.{base}", f"x.y.z.{base}")
+    yield from (
+        f"_._.{base}",
+        f"_._tcp.{base}",
+        f"_._udp.{base}",
+        f"_nosuch._tcp.{base}",
+        f"x.y.{base}",
+        f"x.y.z.{base}",
+    )
     for port in ports:
         name, protocol = port.get("name", ""), port["protocol"].lower()
         other = "udp" if protocol == "tcp" else "tcp"

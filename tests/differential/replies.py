@@ -92,22 +92,22 @@ def read(reply: bytes | None) -> Seen:
         question=f"{question.name} {int(question.rdtype)} {int(question.rdclass)}" if question is not None else "",
         answer=_lines(message.answer, name),
         authority=_lines(message.authority, name),
-        additional=_lines(message.additional, name),
+        additional=_lines(message.additional, None),  # names from the objects, whatever their letter case
         edns=edns,
         size=len(reply) + 2,
     )
 
 
-def _lines(records: list[dns.rrset.RRset], qname: dns.name.Name) -> tuple[Line, ...]:
+def _lines(records: list[dns.rrset.RRset], qname: dns.name.Name | None) -> tuple[Line, ...]:
     return tuple(sorted(_line(record, qname) for record in records))
 
 
-def _line(record: dns.rrset.RRset, qname: dns.name.Name) -> Line:
+def _line(record: dns.rrset.RRset, qname: dns.name.Name | None) -> Line:
     rtype = dns.rdatatype.to_text(record.rdtype)
     words = record[0].to_text().split(" ") if len(record) else []
     if rtype == "SOA":
         words[SOA_SERIAL] = "SERIAL"
-    if record.name == qname:
+    if qname is not None and record.name == qname:
         owner = "@" if record.name.labels == qname.labels else f"{record.name} (not as asked)"
         if rtype == "SOA":
             owner = str(record.name).lower()
