@@ -1,4 +1,4 @@
-"""The answer table of one listening socket: a packet without its ID → the compiled answer to it.
+"""The answer table of one listen point, transport and family: a packet without its ID → the compiled answer to it.
 
 Two queries that are the same bytes but for the ID get the same bytes but for the ID, so a hit needs no parsing at all.
 The table knows neither records nor Kubernetes. It forgets what depends on an owner when told that the owner changed;
@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterable
 
 from clusterdns.answers.compiled import Answer
 
-MAX_ANSWER_BYTES = 32 << 20  # some 35,000 small answers
+MAX_ANSWER_BYTES = 24 << 20  # some 25,000 small answers
 MAX_DENIALS = 32_768
 ENTRY_BYTES = 800  # what a small answer takes beside its own bytes, measured: key, object, its four places here
 

@@ -13,19 +13,19 @@ VERSION_LABEL = b"dns-version"
 NAMESERVER_LABELS = [b"ns", b"dns"]
 
 
-class Shape(enum.Enum):
+class Shape(enum.IntEnum):  # an integer, because the hash of a plain Enum is a call of its own
     """The shapes of name below a cluster zone."""
 
-    FIXED = "the zone itself, svc, pod or dns: always there"
-    SERVICE_NAMESPACE = "NS.svc"
-    SERVICE = "SVC.NS.svc"
-    ENDPOINT = "ENDPOINT.SVC.NS.svc"
-    PORT = "_PORT._PROTOCOL.SVC.NS.svc"
-    POD_NAMESPACE = "NS.pod"
-    POD = "ADDRESS.NS.pod"
-    NAMESERVER = "ns.dns"
-    VERSION = "dns-version"
-    NOTHING = "no such shape"
+    FIXED = enum.auto()  # the zone itself, svc, pod or dns: always there
+    SERVICE_NAMESPACE = enum.auto()  # NS.svc
+    SERVICE = enum.auto()  # SVC.NS.svc
+    ENDPOINT = enum.auto()  # ENDPOINT.SVC.NS.svc
+    PORT = enum.auto()  # _PORT._PROTOCOL.SVC.NS.svc
+    POD_NAMESPACE = enum.auto()  # NS.pod
+    POD = enum.auto()  # ADDRESS.NS.pod
+    NAMESERVER = enum.auto()  # ns.dns
+    VERSION = enum.auto()  # dns-version
+    NOTHING = enum.auto()  # no such shape
 
 
 class Place(NamedTuple):

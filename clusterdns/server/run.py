@@ -10,6 +10,7 @@ import errno
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterable
@@ -72,6 +73,7 @@ class _Server:
         loop = asyncio.get_running_loop()
         self._ended_by = loop.create_future()
         self._catch_signals(loop)
+        _raise_file_limit()
         opened = _open_sockets(self._configuration.points)
         try:
             ended_by = await self._start(opened)
@@ -117,6 +119,7 @@ class _Server:
     async def _listen(self, opened: list[_Open]) -> None:
         loop = asyncio.get_running_loop()
         dispatches: dict[int, tuple[Dispatch, QueryCounters]] = {}
+        shared_facts: dict[tuple[int, str, int], Listener] = {}  # one answer table for all sockets alike but in address
         for one in opened:
             if id(one.point) not in dispatches:
                 counters = QueryCounters(self._configuration.registry, one.point.server_text)
@@ -124,8 +127,11 @@ class _Server:
                 dispatch = Dispatch(one.point.routes, counters, panics(self._configuration.registry))
                 dispatches[id(one.point)] = (dispatch, counters)
             dispatch, counters = dispatches[id(one.point)]
-            family = "2" if one.sock.family == socket.AF_INET6 else "1"
-            facts = Listener(one.transport, family, self._configuration.shared.new_table(), counters.pace())
+            facts = shared_facts.get((id(one.point), one.transport, one.sock.family))
+            if facts is None:
+                family = "2" if one.sock.family == socket.AF_INET6 else "1"
+                facts = Listener(one.transport, family, self._configuration.shared.new_table(), counters.pace())
+                shared_facts[id(one.point), one.transport, one.sock.family] = facts
             if one.transport == "udp":
                 datagrams = udp.UdpListener(one.sock, dispatch, facts)
                 datagrams.start(loop)
@@ -193,6 +199,13 @@ class _Server:
         await self._admin.close()
         for counters in self._counters:
             counters.close()
+
+
+def _raise_file_limit() -> None:
+    """Take all file descriptors that the host allows: thousands of TCP clients need more than the usual 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _all_of(steps: Iterable[Awaitable[None]]) -> None:

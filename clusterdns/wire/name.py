@@ -77,8 +77,9 @@ def labels(name: bytes) -> list[bytes]:
     found = []
     start = 0
     while size := name[start]:
-        found.append(name[start + 1 : start + 1 + size])
-        start += 1 + size
+        end = start + 1 + size
+        found.append(name[start + 1 : end])
+        start = end
     return found
 
 

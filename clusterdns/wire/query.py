@@ -24,6 +24,9 @@ ODD_FLAGS = AA | TC | RA | 0x0040 | 0x000F  # no client sets these; an answer ke
 DO = 0x8000
 MAX_LABELS = 127
 
+OPT_BYTES = 11  # without options
+_OPT_START = b"\0\0\x29"  # the root and the type
+
 _HEADER = struct.Struct(">HHHHHH")
 _OPT_FIXED = struct.Struct(">HHBBHH")  # type, UDP size, extended rcode, version, flags, length (RFC 6891 §6.1.2)
 _RECORD_FIXED = struct.Struct(">HHIH")
@@ -106,8 +109,18 @@ def read(packet: bytes) -> Query | bytes | None:
     query.udp_bytes = query.version = 0
     query.options = b""
     query.depth = 0
-    query.is_canonical = name == raw_name and end == size and not flags & ODD_FLAGS
-    if answers or authorities or additionals:
+    is_plain = name == raw_name and not flags & ODD_FLAGS
+    query.is_canonical = is_plain and end == size
+    has_plain_opt = size - end == OPT_BYTES and packet[end : end + 3] == _OPT_START
+    if has_plain_opt and additionals == 1 and not answers and not authorities:
+        # as nearly every query with EDNS has it: read in a third of the general way's time
+        query.has_edns = True
+        _, query.udp_bytes, _, query.version, edns_flags, options_bytes = _OPT_FIXED.unpack_from(packet, end + 1)
+        if options_bytes:
+            return _refusal(packet, flags, codes.FORMERR, question)
+        query.do = bool(edns_flags & DO)
+        query.is_canonical = is_plain
+    elif answers or authorities or additionals:
         try:
             _read_records(query, packet, end, answers + authorities, additionals)
         except (Malformed, struct.error):
