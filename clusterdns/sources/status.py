@@ -24,7 +24,7 @@ class Status:
         labels: dict[str, list[str]] = {}
         for label, reason in self._reasons.items():
             labels.setdefault(reason, []).append(label)
-        return "; ".join(f"{', '.join(who)}: {reason}" for reason, who in labels.items())
+        return "; ".join(f"{', '.join(sorted(who))}: {reason}" for reason, who in sorted(labels.items()))
 
     def broken(self, label: str, reason: str) -> None:
         """A watch does not work for this reason; it will be tried again."""

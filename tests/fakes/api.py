@@ -7,6 +7,7 @@ server; what can be had is tested against one.
 
 import asyncio
 import json
+import socket
 import ssl
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -86,13 +87,21 @@ class FakeApi:
         self._closing.set()
 
 
+def unused_port() -> socket.socket:
+    """A port of loopback that nobody listens on, and that nobody else can take."""
+    bound = socket.socket()
+    bound.bind(("127.0.0.1", 0))
+    return bound
+
+
 @asynccontextmanager
-async def serving(api: FakeApi, tls: ssl.SSLContext | None = None, port: int = 0) -> AsyncIterator[FakeApi]:
-    """The fake, listening."""
+async def serving(
+    api: FakeApi, tls: ssl.SSLContext | None = None, bound: socket.socket | None = None
+) -> AsyncIterator[FakeApi]:
+    """The fake, listening: on a socket that is bound already, or anywhere."""
     runner = web.ServerRunner(web.Server(api.answer), shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls)
-    await site.start()
+    await web.SockSite(runner, bound or unused_port(), ssl_context=tls).start()
     api.url = f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
     try:
         yield api

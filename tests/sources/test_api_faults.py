@@ -12,7 +12,20 @@ import pytest
 from aiohttp import web
 from controlplane.cluster import sign
 from fakes import api as faked
-from fakes.api import NAMESPACES, SERVICES, SLICES, FakeApi, body, bookmark, error, event, page, service, serving
+from fakes.api import (
+    NAMESPACES,
+    SERVICES,
+    SLICES,
+    FakeApi,
+    body,
+    bookmark,
+    error,
+    event,
+    page,
+    service,
+    serving,
+    unused_port,
+)
 from fakes.seen import Seen
 from fakes.time import FakeTime
 from peers import need
@@ -344,15 +357,14 @@ async def test_what_everybody_suffers_from_is_said_once(
     seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "clusterdns")
-    async with serving(FakeApi()) as gone:
-        pass
-    source = start(Settings(endpoint=gone.url), fake_time)
+    bound = unused_port()
+    address = f"127.0.0.1:{bound.getsockname()[1]}"
+    source = start(Settings(endpoint=f"http://{address}"), fake_time)
     await seen.until(lambda: len(fake_time.slept) > 30)
-    address = gone.url.removeprefix("http://")
-    assert source.reason == f"services, namespaces, endpointslices: connection refused: {address}"
+    assert source.reason == f"endpointslices, namespaces, services: connection refused: {address}"
     assert not source.synced
     assert len(warnings(caplog)) == 1
-    async with serving(FakeApi(), port=int(gone.url.rpartition(":")[2])):
+    async with serving(FakeApi(), bound=bound):
         await seen.until(lambda: source.synced)
         assert source.reason == ""
     assert sum("connected again" in record.getMessage() for record in caplog.records) == 1
