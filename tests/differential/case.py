@@ -9,7 +9,7 @@ from ipaddress import ip_address
 
 from differential.blocks import Block
 from differential.manifests import Object
-from differential.questions import TYPES, Asked
+from differential.questions import Asked
 from differential.replies import Line, Seen, read
 
 NODATA, SERVFAIL, NXDOMAIN = 0, 2, 3
@@ -114,10 +114,6 @@ class Case:
     def block_ttl(self) -> int:
         """The `ttl` option."""
         return next((int(option.split()[1]) for option in self.block.options if option.startswith("ttl")), 5)
-
-    def question_text(self) -> str:
-        """As `Seen.question` has it."""
-        return f"{self.asked.spelled()} {TYPES[self.asked.qtype]} {self.asked.shape.qclass}"
 
     # What CoreDNS says elsewhere
 

@@ -120,7 +120,7 @@ def _slice_without_service(case: Case, seen: Seen) -> Seen | None:
     if not (seen.silent or seen.broken):
         return None
     like = case.theirs_alike("A")
-    return replace(like, question=case.question_text())
+    return replace(like, question=case.asked.question())
 
 
 def _pod_other_addresses(case: Case, seen: Seen) -> Seen | None:

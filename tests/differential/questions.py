@@ -20,7 +20,7 @@ COMMON_TYPES = ("A", "AAAA", "SRV", "PTR", "TXT", "SOA")
 RD, AD, CD = 0x0100, 0x0020, 0x0010
 COOKIE = bytes.fromhex("000a00080123456789abcdef")
 NSID = bytes.fromhex("00030000")
-UNKNOWN_OPTION = bytes.fromhex("fde900036162 63".replace(" ", ""))
+UNKNOWN_OPTION = bytes.fromhex("fde90003616263")
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,8 @@ class Edns:
     def wire(self) -> bytes:
         """The record."""
         flags = self.version << 16 | (0x8000 if self.do else 0)
-        return b"\0\0\x29" + self.size.to_bytes(2, "big") + flags.to_bytes(4, "big") + len(self.options).to_bytes(
-            2, "big"
-        ) + self.options  # fmt: skip
+        head = b"\0\0\x29" + self.size.to_bytes(2, "big") + flags.to_bytes(4, "big")
+        return head + len(self.options).to_bytes(2, "big") + self.options
 
 
 @dataclass(frozen=True)
@@ -90,15 +89,17 @@ class Asked:
             return "".join(one.upper() if number % 3 == 1 else one for number, one in enumerate(self.name))
         return self.name
 
-    def wire(self) -> bytes:
-        """The message, with ID 0."""
-        shape = self.shape
+    def question(self) -> bytes:
+        """The question section."""
         labels = [label.encode() for label in self.spelled().rstrip(".").split(".") if label]
         name = b"".join(bytes((len(label),)) + label for label in labels) + b"\0"
-        opt = shape.edns.wire() if shape.edns else b""
-        head = shape.flags.to_bytes(2, "big") + bytes((0, 1, 0, 0, 0, 0, 0, 1 if opt else 0))
-        question = name + TYPES[self.qtype].to_bytes(2, "big") + shape.qclass.to_bytes(2, "big")
-        return b"\0\0" + head + question + opt
+        return name + TYPES[self.qtype].to_bytes(2, "big") + self.shape.qclass.to_bytes(2, "big")
+
+    def wire(self) -> bytes:
+        """The message, with ID 0."""
+        opt = self.shape.edns.wire() if self.shape.edns else b""
+        head = self.shape.flags.to_bytes(2, "big") + bytes((0, 1, 0, 0, 0, 0, 0, 1 if opt else 0))
+        return b"\0\0" + head + self.question() + opt
 
     def plain(self, qtype: str) -> "Asked":
         """The same name and another type, in the ordinary shape but over TCP, where nothing is cut."""

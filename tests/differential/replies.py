@@ -15,6 +15,7 @@ import dns.opcode
 import dns.rdatatype
 import dns.rrset
 
+HEADER_BYTES = 12
 SOA_SERIAL = 2  # place among an SOA's words of text
 
 
@@ -35,7 +36,7 @@ class Seen:
     broken: str = ""  # why the message cannot be read
     rcode: int = 0
     flags: frozenset[str] = frozenset()
-    question: str = ""
+    question: bytes = b""  # as it came back
     answer: tuple[Line, ...] = ()
     authority: tuple[Line, ...] = ()
     additional: tuple[Line, ...] = ()
@@ -71,30 +72,54 @@ class Seen:
 SILENCE = Seen(silent=True)
 
 
+_denials: dict[
+    tuple[bytes, bytes, bytes], Seen
+] = {}  # most replies are denials, and those differ in the question alone
+
+
 def read(reply: bytes | None) -> Seen:
     """A reply without its ID, made comparable."""
     if reply is None:
         return SILENCE
+    message = b"\0\0" + reply
+    has_question, has_answers = reply[3] == 1, reply[4:6] != b"\0\0"
+    if has_answers or not has_question:
+        return _read(message, b"")
+    question_end = message.index(b"\0", HEADER_BYTES) + 5
+    question, rest = message[HEADER_BYTES:question_end], message[question_end:]
+    owner = b""
+    if rest[:1] >= b"\xc0":  # the SOA's owner is a pointer into the question
+        owner = message[int.from_bytes(rest[:2], "big") & 0x3FFF : question_end - 4].lower()
+        rest = rest[2:]
+    key = (reply[:10], owner, rest)
+    if key not in _denials:
+        _denials[key] = _read(message, question)
+    return replace(_denials[key], question=question, size=len(message))
+
+
+def _read(message: bytes, question: bytes) -> Seen:
     try:
-        message = dns.message.from_wire(b"\0\0" + reply, one_rr_per_rrset=True)
+        parsed = dns.message.from_wire(message, one_rr_per_rrset=True)
     except dns.exception.DNSException as error:
         return Seen(broken=f"{type(error).__name__}: {error}")
-    question = message.question[0] if message.question else None
-    name = question.name if question is not None else dns.name.root
-    flags = {flag.name for flag in dns.flags.Flag if flag & message.flags and flag.name is not None}
+    name = None
+    if parsed.question:
+        name = parsed.question[0].name
+        question = message[HEADER_BYTES : HEADER_BYTES + len(name.to_wire() or b"") + 4]
+    flags = {flag.name for flag in dns.flags.Flag if flag & parsed.flags and flag.name is not None}
     edns = None
-    if message.edns >= 0:
-        options = tuple(sorted(option.to_text() for option in message.options))
-        edns = (message.edns, bool(message.ednsflags & dns.flags.DO), options)
+    if parsed.edns >= 0:
+        options = tuple(sorted(option.to_text() for option in parsed.options))
+        edns = (parsed.edns, bool(parsed.ednsflags & dns.flags.DO), options)
     return Seen(
-        rcode=int(message.rcode()),
-        flags=frozenset({*flags, f"opcode{int(message.opcode())}"}),
-        question=f"{question.name} {int(question.rdtype)} {int(question.rdclass)}" if question is not None else "",
-        answer=_lines(message.answer, name),
-        authority=_lines(message.authority, name),
-        additional=_lines(message.additional, None),  # names from the objects, whatever their letter case
+        rcode=int(parsed.rcode()),
+        flags=frozenset({*flags, f"opcode{int(parsed.opcode())}"}),
+        question=question,
+        answer=_lines(parsed.answer, name),
+        authority=_lines(parsed.authority, name),
+        additional=_lines(parsed.additional, None),  # names from the objects, whatever their letter case
         edns=edns,
-        size=len(reply) + 2,
+        size=len(message),
     )
 
 
