@@ -1,0 +1,189 @@
+"""What a query costs inside the process, stage by stage: `python -m bench.profile`.
+
+The benchmark's objects are put into the index without any API server. The hit path runs over a real socket of
+loopback, so that the kernel's share shows; the miss path runs in the order of `server.dispatch`. Times are the best of
+several repetitions, in µs per query. Stages are timed on their own, so their sum is a little off the whole.
+"""
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from bench import ask, objects
+from bench.api import Manifest
+from bench.server import LOOPBACK
+from clusterdns.answers.compiled import Answer, compile_answer
+from clusterdns.answers.table import AnswerTable
+from clusterdns.index.cluster import Index
+from clusterdns.index.zone import ClusterZone, Pods
+from clusterdns.objects import Change, EndpointSlice, Kind, Namespace, Service, from_json
+from clusterdns.plugins.cluster_handler import ClusterHandler, Fallthrough
+from clusterdns.server.dispatch import Dispatch, Listener
+from clusterdns.server.routes import Route, Routes
+from clusterdns.server.udp import UdpListener, open_socket
+from clusterdns.telemetry.metrics import Registry
+from clusterdns.telemetry.queries import QueryCounters, panics
+from clusterdns.wire import encode
+from clusterdns.wire.name import from_text
+from clusterdns.wire.query import Query, read
+from clusterdns.wire.reply import Reply, failure
+
+TTL_SECONDS = 30
+REPETITIONS = 7
+BATCH = 64
+ROUNDS_PER_REPETITION = 200
+CLIENT = (LOOPBACK, 4)
+_KINDS: dict[str, Kind] = {"Namespace": Namespace, "Service": Service, "EndpointSlice": EndpointSlice}
+
+large = f"{objects.LARGE}.svc.{objects.ZONE}."
+QUESTIONS = {
+    "Service, A": (next(objects.names())[0], "A"),
+    "Service, SRV": (next(objects.names())[0], "SRV"),
+    "pod among 10, A": (f"pod-3.{objects.large_name(10, headless=True)}.{large}", "A"),
+    "pod among 10,000, A": (f"pod-7777.{objects.large_name(10_000, headless=True)}.{large}", "A"),
+    "headless of 10, A": (f"{objects.large_name(10, headless=True)}.{large}", "A"),
+    "headless of 10,000, A": (f"{objects.large_name(10_000, headless=True)}.{large}", "A"),
+    "absent name": (f"x7f3a.{objects.NAMESPACES[0]}.svc.{objects.ZONE}.", "A"),
+}
+
+
+class Bench:
+    """The server's parts, put together as for a Corefile with `kubernetes`, `prometheus` and `loadbalance`."""
+
+    def __init__(self) -> None:
+        self.table = AnswerTable()
+        index = Index(self.table.forget)
+        for number, manifest in enumerate((*objects.namespaces(), *objects.objects())):
+            obj = from_json(_KINDS[manifest["kind"]], json.dumps(_allotted(manifest, number)).encode()).object
+            index.apply(Change(None, obj))
+        index.synced = True
+        zone = from_text(f"{objects.ZONE}.")
+        cluster = ClusterZone(zone, index, primary=zone, ttl_seconds=TTL_SECONDS, pods=Pods.INSECURE)
+        handler = ClusterHandler([cluster], index, TTL_SECONDS, Fallthrough(), _end_of_chain)
+        route = Route(zone, f"{objects.ZONE}.", handler, (), keeps_answers=True, counts_queries=True)
+        registry = Registry()
+        counters = QueryCounters(registry, "dns://:53")
+        self.dispatch = Dispatch(Routes([route]), counters, panics(registry))
+        self.listener = Listener("udp", "1", self.table, counters.pace())
+
+    def miss(self, packet: bytes) -> bytes:
+        """A query that the table does not know, from packet to packet."""
+        self.table.clear()
+        message = self.dispatch.miss(packet, CLIENT, self.listener)
+        assert isinstance(message, bytes)
+        return message
+
+    def _put(self, packet: bytes, answer: Answer) -> None:
+        self.table.put(packet[2:], answer)
+        self.table.clear()
+
+    def stages(self, packet: bytes) -> Iterable[tuple[str, Callable[[], Any]]]:
+        """The stages of a miss, in order."""
+        query = read(packet)
+        assert isinstance(query, Query)
+        query.transport, query.client, query.lookup = "udp", CLIENT, self.dispatch.lookup
+        route = self.dispatch.routes.find(query.name, query.qtype)
+        assert route is not None
+        assert route.chain is not None
+        reply = _finished(route.chain(query))
+        layout = encode.lay_out(query, reply, will_turn=True)
+        answer = compile_answer(layout, reply.serial, None, reply.owners, reply.is_denial)
+        chain = route.chain
+        yield "read the packet", lambda: read(packet)
+        yield "find the route", lambda: self.dispatch.routes.find(query.name, query.qtype)
+        yield "handler and index", lambda: _finished(chain(query))
+        yield "lay out", lambda: encode.lay_out(query, reply, will_turn=True)
+        yield "compile", lambda: compile_answer(layout, reply.serial, None, reply.owners, reply.is_denial)
+        yield "put and forget", lambda: self._put(packet, answer)
+        yield "the whole miss", lambda: self.miss(packet)
+
+
+def _allotted(manifest: Manifest, number: int) -> Manifest:
+    """The manifest as the API server would give it back: with a clusterIP."""
+    if manifest["kind"] == "Service" and "clusterIP" not in manifest["spec"]:
+        address = f"10.96.{number >> 8}.{number & 0xFF}"
+        return {**manifest, "spec": {**manifest["spec"], "clusterIP": address, "clusterIPs": [address]}}
+    return manifest
+
+
+async def _end_of_chain(_: Query) -> Reply:
+    return failure(2)
+
+
+def _finished(handling: Any) -> Reply:
+    try:
+        handling.send(None)
+    except StopIteration as done:
+        reply: Reply = done.value
+        return reply
+    raise AssertionError("a handler of the cluster's zones never waits")
+
+
+def best_us(run: Callable[[], Any], count: int = ROUNDS_PER_REPETITION) -> float:
+    """The shortest time of one run, over several repetitions of many."""
+    times = []
+    for _ in range(REPETITIONS):
+        started = time.perf_counter()
+        for _ in range(count):
+            run()
+        times.append((time.perf_counter() - started) / count)
+    return min(times) * 1e6
+
+
+def hit_us(bench: Bench, packet: bytes) -> dict[str, float]:
+    """The hit path over a real socket, and the parts of it that can be run alone."""
+    served = open_socket(LOOPBACK, 0)
+    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        client.connect(served.getsockname())
+        listener = UdpListener(served, bench.dispatch, bench.listener)
+        bench.miss(packet)
+        entries = bench.table.entries
+
+        def burst(answer: Callable[[], object]) -> float:
+            spent = 0.0
+            for _ in range(ROUNDS_PER_REPETITION):
+                for _ in range(BATCH):
+                    client.send(packet)
+                started = time.perf_counter()
+                answer()
+                spent += time.perf_counter() - started
+                for _ in range(BATCH):
+                    client.recv(65535)
+            return spent / ROUNDS_PER_REPETITION / BATCH * 1e6
+
+        def echo() -> None:
+            for _ in range(BATCH):
+                received, sender = served.recvfrom(4096)
+                served.sendto(received, sender)
+
+        def stamp() -> bytes:
+            answer = entries[packet[2:]]
+            return packet[:2] + (answer.tail or answer.message())
+
+        return {
+            "receive and send, nothing else": min(burst(echo) for _ in range(3)),
+            "look up and stamp": best_us(stamp, 5000),
+            "the whole hit": min(burst(listener._drain) for _ in range(3)),
+        }
+    finally:
+        served.close()
+        client.close()
+
+
+def main() -> None:
+    """Print the table."""
+    bench = Bench()
+    for title, (name, qtype) in QUESTIONS.items():
+        packet = ask.question(name, qtype)
+        print(f"{title}: {len(bench.miss(packet))} bytes")
+        for stage, microseconds in hit_us(bench, packet).items():
+            print(f"  hit   {stage:32} {microseconds:9.2f} µs")
+        for stage, run in bench.stages(packet):
+            print(f"  miss  {stage:32} {best_us(run):9.2f} µs")
+
+
+if __name__ == "__main__":
+    main()
