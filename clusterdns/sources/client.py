@@ -153,6 +153,7 @@ class Client:
         timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=self._settings.intervals.connect_seconds, sock_read=read_seconds
         )
+        is_answered = False
         try:
             async with (
                 credentials.in_use(),
@@ -165,6 +166,7 @@ class Client:
                     **credentials.request_options(),
                 ) as response,
             ):
+                is_answered = True
                 self._count(str(response.status), url)
                 if response.status != HTTPStatus.OK:
                     raise await _refusal(response)
@@ -177,7 +179,8 @@ class Client:
             await self._renew(credentials)
             raise ApiError(str(error)) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            self._count("<error>", url)
+            if not is_answered:
+                self._count("<error>", url)
             if isinstance(error, ssl.SSLError | ssl.CertificateError | aiohttp.ClientSSLError):
                 await self._renew(credentials)
             elif time.monotonic() - credentials.loaded_at > _RELOAD_AFTER_SECONDS:
@@ -269,7 +272,7 @@ def explain(error: Exception, server: str) -> str:
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError() | ConnectionResetError():
             return f"connection closed by {host}"
         case aiohttp.ClientResponseError():
-            return f"{host} does not speak HTTP: {error.message}"
+            return f"no usable HTTP from {host}: {error.message}"
     return f"{host}: {type(error).__name__}: {error}"
 
 

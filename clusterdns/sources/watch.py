@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from enum import IntEnum
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ MAX_TURN_SECONDS = 0.001  # of decoding before other tasks get their turn: the l
 _REFUSALS_BEFORE_LIST = 3
 _FAILURES_BEFORE_NEWS = 3
 _SHORTEST_GOOD_WATCH_SECONDS = 1.0
+_SETTLED_WATCH_SECONDS = 30.0
 _NOT_CURED_BY_A_LIST = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
 
 log = logging.getLogger("clusterdns.plugin.kubernetes")
@@ -51,6 +53,14 @@ class Timing:
 
 class Garbled(ApiError):
     """A watch whose lines are no events."""
+
+
+class _Stage(IntEnum):
+    """How far a round has come. A failure at one stage is cured by getting past it, not by what comes before it."""
+
+    LIST = 0
+    WATCH = 1
+    LINE = 2
 
 
 class _ListMeta(msgspec.Struct, gc=False, rename={"resource_version": "resourceVersion", "rest": "continue"}):
@@ -101,7 +111,8 @@ class Watch:
         self._version = ""  # where to resume; empty: list first
         self._failures = 0  # in a row, of any sort
         self._refusals = 0  # in a row, said by the server itself
-        self._is_flapping = False  # the last watch was accepted and broke: acceptance alone is no good news
+        self._stage = _Stage.LIST
+        self._failed_at = _Stage.LIST
         self._turn_began = 0.0
         self._relists = registry.counter(
             "clusterdns_relists_total", "Counter of lists read again because a watch could not go on", "kind", "cause"
@@ -122,6 +133,7 @@ class Watch:
                 await self._recover(ApiError(f"internal error: {error!r}"))
 
     async def _list(self) -> None:
+        self._stage = _Stage.LIST
         seen: set[Key] = set()
         rest: str | None = ""
         version = ""
@@ -135,8 +147,7 @@ class Watch:
             await self._give_turn()
         self._version = version
         self._refusals = 0
-        if not self._is_flapping:
-            self._status.works(self.place.label)
+        self._passed(_Stage.LIST)
         if not self.listed:
             self.listed = True
             self._on_listed()
@@ -167,16 +178,24 @@ class Watch:
             "resourceVersion": self._version,
             "timeoutSeconds": str(round(timing.uniform(shortest, 2 * shortest))),
         }
+        self._stage = _Stage.WATCH
         began = timing.clock()
         try:
             async with aclosing(self._client.lines(self.place.path, params)) as batches:
                 async for lines in batches:
+                    self._passed(_Stage.WATCH)
+                    self._stage = _Stage.LINE
                     await self._apply(lines)
         except Silent:
             log.debug("%s: nothing for %g s, watching again", self.place.label, intervals.silence_seconds)
+        except Interrupted:
+            if timing.clock() - began > _SETTLED_WATCH_SECONDS:
+                self._failures = 0  # a fault of its own, not the next in a row
+            raise
         if timing.clock() - began < _SHORTEST_GOOD_WATCH_SECONDS:
             raise Interrupted("the watch ended as soon as it began")
         self._failures = self._refusals = 0
+        self._passed(_Stage.LINE)
 
     async def _apply(self, lines: list[bytes]) -> None:
         self._turn_began = time.perf_counter()
@@ -184,10 +203,8 @@ class Watch:
             if line.strip():
                 self._apply_event(line)
                 self._failures = self._refusals = 0
-                self._is_flapping = False
+                self._passed(_Stage.LINE)
             await self._give_turn()
-        if not self._is_flapping:
-            self._status.works(self.place.label)
 
     def _apply_event(self, line: bytes) -> None:
         try:
@@ -203,6 +220,10 @@ class Watch:
             self.store.remove((meta.namespace or "", meta.name))
         self._version = meta.resource_version or self._version  # a BOOKMARK is nothing but this
 
+    def _passed(self, stage: _Stage) -> None:
+        if stage >= self._failed_at:
+            self._status.works(self.place.label)
+
     async def _recover(self, error: ApiError) -> None:
         """Say what is wrong where that is news, decide whether to resume or to list, and wait."""
         self._failures += 1
@@ -212,7 +233,7 @@ class Watch:
         if self._version and cause:
             self._version = ""
             self._relists.labels(self.store.kind.__name__, cause).value += 1
-        self._is_flapping = isinstance(error, Interrupted | Garbled)
+        self._failed_at = self._stage
         # A watch that breaks and can be resumed is daily life, and so is 410.
         is_news = not isinstance(error, Interrupted | Expired) or self._failures >= _FAILURES_BEFORE_NEWS
         if is_news:

@@ -463,3 +463,36 @@ async def test_three_kinds_and_pods_only_on_request(fake: FakeApi, seen: Seen, s
     assert await source.wait_synced()
     await seen.until(lambda: len(fake.requests) == 6)
     assert {one.path for one in fake.requests} == {SERVICES, NAMESPACES, SLICES}
+
+
+async def test_a_watch_that_never_works_is_said_once(
+    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Lists succeed in between; that is no reason to say that all is well again."""
+    caplog.set_level("INFO", "clusterdns")
+    fake.lists[SERVICES] = [service("web")]
+    reply = faked.status(500, "InternalError", "no watches today")
+
+    async def lists_only(request: web.BaseRequest) -> web.StreamResponse:
+        return await (reply if "watch" in request.query else page(service("web")))(request)
+
+    fake.script(SERVICES, *[lists_only] * 40)
+    source = start(settings(fake), fake_time)
+    await seen.until(lambda: len(fake.asked(SERVICES, watch=False)) > 5)
+    assert "500 no watches today" in source.reason
+    await seen.until(lambda: source.reason == "")
+    said = [record.getMessage() for record in caplog.records if "no watches today" in record.getMessage()]
+    assert [text.partition(":")[2].split(",")[0] for text in said] == [
+        " 500 no watches today; names stay served as last known", " connected again",
+    ]  # fmt: skip
+
+
+async def test_rare_interruptions_are_no_news(
+    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake_time.step = 40.0
+    fake.script(SERVICES, page(), *[fake.stream(then="reset")] * 6, fake.stream(event("ADDED", service("web"))))
+    start(settings(fake), fake_time)
+    await seen.until_names(Service, "web")
+    assert fake_time.slept == pytest.approx([0.05] * 6)
+    assert warnings(caplog) == []
