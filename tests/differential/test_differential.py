@@ -19,7 +19,7 @@ from differential.case import Facts
 from differential.compare import Comparison, compare
 from differential.differences import NAMES
 from differential.manifests import Object
-from differential.questions import generate
+from differential.questions import Asked, Shape, generate
 from peers import need
 
 from bench.peers import clusterdns
@@ -113,6 +113,19 @@ def test_no_difference_without_a_name(comparisons: dict[str, Comparison], block:
 def test_every_named_difference_is_seen(comparisons: dict[str, Comparison]) -> None:
     seen: Counter[str] = sum((comparison.named for comparison in comparisons.values()), Counter())
     assert set(NAMES) - set(seen) == set()
+
+
+@pytest.mark.peer("coredns")
+@pytest.mark.xdist_group("differential")
+def test_a_wrong_answer_has_no_name(differential_field: Field) -> None:
+    field = differential_field
+    wanted = [Asked(f"web.diff-prod.svc.{manifests.ZONE}.", qtype, Shape(edns=None)) for qtype in ("A", "AAAA", "TXT")]
+
+    def wrong(block: Block, questions: list[Asked]) -> dict[Asked, bytes | None]:
+        replies = field.ours.ask(block, questions)
+        return {one: reply[:-1] + bytes((reply[-1] ^ 1,)) if reply else None for one, reply in replies.items()}
+
+    assert len(compare(BLOCKS[0], wanted, field.theirs.ask, wrong, field.facts).unnamed) == len(wanted)
 
 
 def test_the_list_and_the_predicates_have_the_same_names() -> None:
