@@ -113,8 +113,9 @@ class Dispatch:
         is_kept = False
         try:
             if route is not None:
+                seconds = perf_counter() - started
                 for observe in route.observers:
-                    observe(query, reply, perf_counter() - started)
+                    observe(query, reply, seconds)
                 is_kept = may_keep and reply.reusable and query.is_canonical and route.keeps_answers
                 is_kept = is_kept and listener.answers.admits(query.packet[2:], is_denial=reply.is_denial)
             layout = encode.lay_out(query, reply, will_turn=is_kept)

@@ -80,14 +80,19 @@ def lay_out(query: Query, reply: Reply, *, will_turn: bool = False) -> Layout:
         flags |= TC
     opt = _OPTS[reply.rcode >> 4, query.do] if query.has_edns else b""
     question = query.question
-    records, ring = _split(reply) if reply.rotates else (reply.answer, ())
-    if not will_turn:
-        records, ring = (*records, *_turned(ring, query.size_limit)) if ring else records, ()
-    answer = _pieces(query, reply, records[: query.size_limit // MIN_RECORD_BYTES + 1]) if records else []
-    turning = _pieces(query, reply, ring) if ring else []
-    authority = _pieces(query, reply, reply.authority) if reply.authority else []
-    is_larger = len(answer) < len(records)
-    additional = _pieces(query, reply, reply.additional) if reply.additional and not is_larger else []
+    answer: Sequence[bytes] = ()
+    turning: list[bytes] = []
+    is_larger = False  # than could ever fit, so that what comes after the answer need not be looked at
+    if reply.answer:
+        records, ring = _split(reply) if reply.rotates else (reply.answer, ())
+        if will_turn:
+            turning = _pieces(query, reply, ring)
+        elif ring:
+            records = (*records, *_turned(ring, query.size_limit))
+        answer = _pieces(query, reply, records[: query.size_limit // MIN_RECORD_BYTES + 1])
+        is_larger = len(answer) < len(records)
+    authority: Sequence[bytes] = _pieces(query, reply, reply.authority) if reply.authority else ()
+    additional: Sequence[bytes] = _pieces(query, reply, reply.additional) if reply.additional and not is_larger else ()
     window = len(turning)
     fixed = b"".join(answer)
     rest = b"".join((*authority, *additional, opt))
@@ -174,27 +179,31 @@ def _turned(ring: Sequence[Record], size_limit: int) -> Sequence[Record]:
     return (*ring[start : start + most], *ring[: max(0, start + most - len(ring))])
 
 
-def _size(pieces: list[bytes]) -> int:
+def _size(pieces: Sequence[bytes]) -> int:
     return sum(map(len, pieces))
 
 
 def _cut(
-    space: int, answer: list[bytes], turning: list[bytes], authority: list[bytes], additional: list[bytes]
-) -> tuple[list[bytes], int, list[bytes], list[bytes]]:
+    space: int,
+    answer: Sequence[bytes],
+    turning: list[bytes],
+    authority: Sequence[bytes],
+    additional: Sequence[bytes],
+) -> tuple[Sequence[bytes], int, Sequence[bytes], Sequence[bytes]]:
     """What fits of each section, whole records from the front; a section is begun only when all before it fitted."""
     fixed, space = _take(answer, space)
     if len(fixed) < len(answer):
-        return fixed, 0, [], []
+        return fixed, 0, (), ()
     if _size(turning) > space:
         # as many as fit wherever the ring begins, so that every rotation shows the same number
-        return fixed, space // max(map(len, turning)), [], []
+        return fixed, space // max(map(len, turning)), (), ()
     kept_authority, space = _take(authority, space - _size(turning))
     if len(kept_authority) < len(authority):
-        return fixed, len(turning), kept_authority, []
+        return fixed, len(turning), kept_authority, ()
     return fixed, len(turning), authority, _take(additional, space)[0]
 
 
-def _take(pieces: list[bytes], space: int) -> tuple[list[bytes], int]:
+def _take(pieces: Sequence[bytes], space: int) -> tuple[Sequence[bytes], int]:
     """As many pieces from the front as fit, and the space that is left."""
     for number, piece in enumerate(pieces):
         if len(piece) > space:
