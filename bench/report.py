@@ -19,6 +19,7 @@ ROWS = {
     "p50_us": ("  latency p50, µs", 0),
     "p99_us": ("  latency p99, µs", 0),
     "p999_us": ("  latency p99.9, µs", 0),
+    "p99_answered_us": ("  latency p99 of what was answered, µs", 0),
     "random_per_cpu_second": ("NXDOMAIN per CPU-second, random names", 0),
     "pod_10_us": ("CPU µs per answer: pod among 10", 2),
     "pod_10000_us": ("  pod among 10,000", 2),

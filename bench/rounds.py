@@ -8,7 +8,7 @@ import itertools
 import random
 import string
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench import load, objects
@@ -48,6 +48,8 @@ def tail(runners: list[Runner], folder: Path, effort: Effort, figures: Figures) 
         figures.add("offered_per_second", runner.name, per_second)
         figures.add("reached_per_second", runner.name, found.answers_per_second)
         figures.add("lost", runner.name, found.lost)
+        answered = replace(found, latencies_seconds=found.latencies_seconds[: found.completed])
+        figures.add("p99_answered_us", runner.name, answered.percentile_seconds(99) * 1e6)
         for percent in (50, 99, 99.9):
             figures.add(f"p{str(percent).replace('.', '')}_us", runner.name, found.percentile_seconds(percent) * 1e6)
 
