@@ -140,6 +140,7 @@ def hit_us(bench: Bench, packet: bytes) -> dict[str, float]:
         client.connect(served.getsockname())
         listener = UdpListener(served, bench.dispatch, bench.listener)
         bench.miss(packet)
+        bench.dispatch.miss(packet, CLIENT, bench.listener)  # a denial is kept when it is asked again
         entries = bench.table.entries
 
         def burst(answer: Callable[[], object]) -> float:
