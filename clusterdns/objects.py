@@ -41,7 +41,7 @@ class Service(msgspec.Struct, frozen=True, gc=False):
 
 
 class Endpoint(msgspec.Struct, frozen=True, gc=False):
-    """A ready endpoint: one that is not ready is dropped where the object is read (behaviour of CoreDNS)."""
+    """A ready endpoint: of one that is not ready only the addresses are kept, in `EndpointSlice.unready`."""
 
     addresses: tuple[str, ...]
     hostname: str = ""
@@ -56,6 +56,7 @@ class EndpointSlice(msgspec.Struct, frozen=True, gc=False):
     service: str = ""
     ports: tuple[Port, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
+    unready: tuple[str, ...] = ()  # addresses listed as not ready: gone on purpose, not on their way elsewhere
     triggered_at: str = ""  # RFC 3339 moment of the pod change behind this slice, for the programming-latency metric
 
 
@@ -226,11 +227,12 @@ def _cut_slice(raw: _RawSlice) -> Decoded:
     remarks: list[str] = []
     namespace, name = _names(raw.metadata)
     endpoints = []
+    unready: list[str] = []
     for endpoint in raw.endpoints or ():
-        if endpoint.conditions is not None and endpoint.conditions.ready is False:
-            continue
         addresses = _addresses(endpoint.addresses or (), "endpoint address", remarks)
-        if addresses:
+        if endpoint.conditions is not None and endpoint.conditions.ready is False:
+            unready += addresses
+        elif addresses:
             target = endpoint.target_ref.name if endpoint.target_ref else None
             endpoints.append(Endpoint(addresses, _hostname(endpoint.hostname, remarks), target or ""))
     obj = EndpointSlice(
@@ -239,6 +241,7 @@ def _cut_slice(raw: _RawSlice) -> Decoded:
         service=_owning_service(raw.metadata, remarks),
         ports=_ports(raw.ports, remarks),
         endpoints=tuple(endpoints),
+        unready=tuple(unready),
         triggered_at=_label(raw.metadata.annotations, LAST_CHANGE_ANNOTATION),
     )
     return Decoded(obj, tuple(remarks))

@@ -7,9 +7,10 @@ know them. An owner is `(namespace,)`, `(namespace, service)` or a packed addres
 
 import time
 from collections.abc import Callable, Hashable, Iterator
+from functools import partial
 
 from clusterdns.index.reverse import ReverseMap
-from clusterdns.index.service import Member, ServiceNode, label_of, members_of
+from clusterdns.index.service import MOVING, Member, ServiceNode, label_of, members_of
 from clusterdns.objects import Change, EndpointSlice, Namespace, Pod, Service, packed
 from clusterdns.wire.reply import Serial
 
@@ -26,7 +27,9 @@ class Index:
         namespaces: frozenset[str] = frozenset(),
         use_pod_names: bool = False,
         clock: Callable[[], float] = time.time,
+        later: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
+        """`later` calls back after the time that an endpoint may take from slice to slice; None: it takes none."""
         self.serial = Serial()
         self.synced = False
         self.reverse = ReverseMap()
@@ -34,6 +37,7 @@ class Index:
         self._only = frozenset(map(label_of, namespaces))
         self._use_pod_names = use_pod_names
         self._clock = clock
+        self._later = later
         self._namespaces: set[bytes] = set()
         self._services: dict[tuple[bytes, bytes], ServiceNode] = {}
         self._pods: dict[tuple[bytes, bytes], frozenset[str]] = {}  # (namespace, address) → names of pods with it
@@ -114,7 +118,43 @@ class Index:
 
     def _set_slice(self, obj: EndpointSlice, members: tuple[Member, ...] | None, touched: Owners) -> None:
         node = self._node((label_of(obj.namespace), label_of(obj.service)))
-        gone, come = node.set_slice(obj.name, members)
+        gone = self._join(node, obj.name, members, touched)
+        if gone or node.in_slice(MOVING):
+            listed = {member.address for member in members or ()} | set(map(packed, obj.unready))
+            self._keep_moving(node, obj.name, [one for one in gone if one.address not in listed], listed, touched)
+        self._tidy(node)
+
+    def _keep_moving(
+        self, node: ServiceNode, left: str, gone: list[Member], listed: set[bytes], touched: Owners
+    ) -> None:
+        """An endpoint that vanished from one of several slices is mostly on its way to another, in an event still to
+        come: until then, or for a moment, it is answered as before, so that moving leaves no hole.
+
+        One that is listed as not ready, there or in the slice it went to, is gone on purpose.
+        """
+        moving = [one for one in node.in_slice(MOVING) if one.address not in listed]
+        if self._later is not None and node.has_other_slices(left):
+            elsewhere = {one.address for member in gone for one in node.endpoint(member.label)}
+            new = [one._replace(slice_name=MOVING) for one in gone if one.address not in elsewhere]
+            moving += new
+            if new:
+                self._later(partial(self._stop_moving, node, new))
+        self._join(node, MOVING, tuple(moving) or None, touched)
+
+    def _stop_moving(self, node: ServiceNode, members: list[Member]) -> None:
+        """Nobody has listed these again: they are gone. One that has left anew since then is not one of them."""
+        touched: Owners = set()
+        left = tuple(one for one in node.in_slice(MOVING) if not any(one is each for each in members))
+        if self._join(node, MOVING, left or None, touched):
+            self._tidy(node)
+            self._bump()
+            self._forget(touched)
+
+    def _join(
+        self, node: ServiceNode, slice_name: str, members: tuple[Member, ...] | None, touched: Owners
+    ) -> set[Member]:
+        """Take a slice's members into the Service and the reverse map; gives those that are gone."""
+        gone, come = node.set_slice(slice_name, members)
         for member in gone:
             self.reverse.remove_member(member)
             touched.add(member.address)
@@ -122,7 +162,7 @@ class Index:
             self.reverse.add_member(member)
             touched.add(member.address)
         touched.add((node.namespace, node.name))
-        self._tidy(node)
+        return gone
 
     def _apply_pod(self, old: Pod | None, new: Pod | None, touched: Owners) -> None:
         """What a Pod had is remembered here, because `old` may be a terminating state that was never taken."""

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 
 from clusterdns.objects import MAX_LABEL_BYTES, Endpoint, EndpointSlice, Port, Service, packed
 
+MOVING = ""  # stands for a slice: the endpoints that have left one and may turn up in another
 NO_PORTS = (Port("", -1, ""),)  # an object without ports still has addresses, only no SRV
 MIN_MEMBERS_KEPT = 32  # from this many labels on, what is made of all of them is worth its memory
 
@@ -46,6 +47,14 @@ class ServiceNode:
     def is_empty(self) -> bool:
         """Whether nothing is known of this name any more."""
         return self.service is None and not self._members
+
+    def in_slice(self, slice_name: str) -> tuple[Member, ...]:
+        """What a slice contributes."""
+        return self._members.get(slice_name, ())
+
+    def has_other_slices(self, slice_name: str) -> bool:
+        """Whether the Service has a slice beside this one, to which an endpoint could move."""
+        return any(name not in (slice_name, MOVING) for name in self._members)
 
     @property
     def has_members(self) -> bool:

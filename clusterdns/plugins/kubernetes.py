@@ -4,6 +4,7 @@
 files and folders that needs no cluster.
 """
 
+import asyncio
 import logging
 import os
 import time
@@ -32,6 +33,7 @@ from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire.name import from_text, is_reverse
 
 MAX_TTL_SECONDS = 3600
+MOVE_SECONDS = 0.05  # between the two writes by which a controller moves an endpoint to another slice of its Service
 PROGRAMMING_BOUNDS = tuple(0.001 * 2**i for i in range(20))  # seconds
 # options of CoreDNS that are known, and refused rather than ignored
 NOT_IMPLEMENTED = {
@@ -214,6 +216,7 @@ def build(settings: Settings, context: BlockContext) -> Part:
         context.shared.forget,
         namespaces=frozenset(settings.api.namespaces),
         use_pod_names=settings.endpoint_pod_names,
+        later=lambda call: asyncio.get_running_loop().call_later(MOVE_SECONDS, call),
     )
     local = _local_addresses(context.bind_addresses)
     zones = [

@@ -1,0 +1,150 @@
+"""An endpoint that moves between two slices of its Service never disappears, in whatever order the two events come.
+
+Asked after every event: the Service's name, the endpoint's own name, and the reverse name. What is really gone is gone
+at once, or after the time that a move may take.
+"""
+
+from collections.abc import Callable
+
+import pytest
+
+from clusterdns.index.cluster import Index
+from clusterdns.index.zone import ClusterZone, Pods
+from clusterdns.objects import Change, Endpoint, EndpointSlice, Namespace, Port, Service, packed
+from clusterdns.wire import codes
+from clusterdns.wire.name import from_address, from_text
+
+PORTS = (Port("pg", 5432, "TCP"),)
+STAYS, MOVES = "10.1.0.1", "10.1.0.2"
+
+
+def slice_of(name: str, *addresses: str, unready: tuple[str, ...] = ()) -> EndpointSlice:
+    return EndpointSlice(
+        "prod", name, "db", PORTS, tuple(Endpoint((one,), f"db-{one[-1]}") for one in addresses), unready
+    )
+
+
+class Cluster:
+    """An index with one headless Service of two slices, asked through its zones; time is passed by hand."""
+
+    def __init__(self) -> None:
+        self.timers: list[Callable[[], None]] = []
+        self.forgotten: set[object] = set()
+        self.index = Index(self.forgotten.update, later=self.timers.append)
+        names = [from_text("cluster.local."), from_text("in-addr.arpa.")]
+        self.zones = [
+            ClusterZone(zone, self.index, primary=names[0], ttl_seconds=5, pods=Pods.DISABLED) for zone in names
+        ]
+        self.slices: dict[str, EndpointSlice] = {}
+        self.index.apply(Change(None, Namespace("prod")))
+        self.index.apply(Change(None, Service("prod", "db", headless=True, ports=PORTS)))
+
+    def put(self, new: EndpointSlice) -> None:
+        self.forgotten.clear()
+        self.index.apply(Change(self.slices.get(new.name), new))
+        self.slices[new.name] = new
+
+    def remove(self, name: str) -> None:
+        self.index.apply(Change(self.slices.pop(name), None))
+
+    def pass_time(self) -> None:
+        timers, self.timers[:] = list(self.timers), []
+        for timer in timers:
+            timer()
+
+    def has(self, address: str) -> bool:
+        """Whether the endpoint is answered, by all its names or by none."""
+        forward, reverse = self.zones
+        service = forward.find(from_text("db.prod.svc.cluster.local."), codes.A).records
+        own = forward.find(from_text(f"db-{address[-1]}.db.prod.svc.cluster.local."), codes.A).records
+        pointer = reverse.find(from_address(packed(address)), codes.PTR).records
+        answers = {any(one.rdata == packed(address) for one in service), bool(own), bool(pointer)}
+        assert len(answers) == 1
+        return answers.pop()
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    made = Cluster()
+    made.put(slice_of("one", STAYS, MOVES))
+    made.put(slice_of("two", "10.1.0.9"))
+    return made
+
+
+LEAVE, ARRIVE = slice_of("one", STAYS), slice_of("two", "10.1.0.9", MOVES)
+
+
+@pytest.mark.parametrize("events", [(LEAVE, ARRIVE), (ARRIVE, LEAVE)], ids=["leaves first", "arrives first"])
+def test_a_move_leaves_no_hole(cluster: Cluster, events: tuple[EndpointSlice, ...]) -> None:
+    for event in events:
+        cluster.put(event)
+        assert cluster.has(MOVES)
+        assert cluster.has(STAYS)
+    cluster.pass_time()
+    assert cluster.has(MOVES)
+    cluster.put(slice_of("two", "10.1.0.9", unready=(MOVES,)))
+    assert not cluster.has(MOVES)
+
+
+def test_a_slice_may_go_before_its_endpoints_arrive(cluster: Cluster) -> None:
+    cluster.remove("one")
+    assert cluster.has(MOVES)
+    cluster.put(slice_of("three", STAYS, MOVES))
+    cluster.pass_time()
+    assert cluster.has(MOVES)
+    assert cluster.has(STAYS)
+
+
+def test_what_turns_up_nowhere_is_gone_after_a_while_and_forgotten(cluster: Cluster) -> None:
+    cluster.put(LEAVE)
+    assert cluster.has(MOVES)
+    cluster.forgotten.clear()
+    cluster.pass_time()
+    assert not cluster.has(MOVES)
+    assert cluster.has(STAYS)
+    assert {(b"prod", b"db"), packed(MOVES)} <= cluster.forgotten
+
+
+def test_what_leaves_and_turns_up_not_ready_is_gone_at_once(cluster: Cluster) -> None:
+    cluster.put(LEAVE)
+    cluster.put(slice_of("two", "10.1.0.9", unready=(MOVES,)))
+    assert not cluster.has(MOVES)
+
+
+def test_what_is_no_longer_ready_is_gone_at_once(cluster: Cluster) -> None:
+    cluster.put(slice_of("one", STAYS, unready=(MOVES,)))
+    assert not cluster.has(MOVES)
+    assert not cluster.timers
+
+
+def test_with_one_slice_there_is_nowhere_to_move_to() -> None:
+    cluster = Cluster()
+    cluster.put(slice_of("one", STAYS, MOVES))
+    cluster.put(LEAVE)
+    assert not cluster.has(MOVES)
+    assert not cluster.timers
+
+
+def test_leaving_twice_waits_from_the_second_time(cluster: Cluster) -> None:
+    cluster.put(LEAVE)
+    cluster.put(ARRIVE)
+    first = list(cluster.timers)
+    cluster.put(slice_of("two", "10.1.0.9"))
+    assert cluster.has(MOVES)
+    for timer in first:
+        timer()
+    assert cluster.has(MOVES)
+    cluster.put(slice_of("one", STAYS, MOVES))
+    cluster.pass_time()
+    assert cluster.has(MOVES)
+
+
+def test_nothing_is_left_behind(cluster: Cluster) -> None:
+    cluster.remove("one")
+    cluster.remove("two")
+    cluster.index.apply(Change(Service("prod", "db", headless=True, ports=PORTS), None))
+    cluster.pass_time()
+    assert not cluster.has(MOVES)
+    assert not cluster.has(STAYS)
+    assert list(cluster.index.services()) == []
+    assert list(cluster.index.reverse.addresses()) == []
