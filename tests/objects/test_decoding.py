@@ -1,0 +1,180 @@
+"""API objects cut to what answers need: what is read, what is left out with a remark, what cannot be used at all."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clusterdns import objects
+from clusterdns.objects import (
+    Decoded,
+    Endpoint,
+    EndpointSlice,
+    Kind,
+    Namespace,
+    ObjectError,
+    Pod,
+    Port,
+    Service,
+    from_data,
+    from_json,
+)
+
+KINDS: tuple[Kind, ...] = (Service, EndpointSlice, Namespace, Pod)
+META = {"name": "web", "namespace": "prod"}
+SLICE_META = {"name": "web-1", "namespace": "prod", "labels": {"kubernetes.io/service-name": "web"}}
+
+
+def service(**spec: Any) -> dict[str, Any]:
+    return {"metadata": META, "spec": spec}
+
+
+def slice_of(*endpoints: Any, ports: Any = None) -> dict[str, Any]:
+    return {"metadata": SLICE_META, "ports": ports, "endpoints": list(endpoints)}
+
+
+def decode(kind: Kind, data: Any) -> Decoded:
+    """Decode as JSON and as a tree, which must agree."""
+    decoded = from_json(kind, json.dumps(data).encode())
+    assert from_data(kind, data) == decoded
+    return decoded
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "expected"),
+    [
+        (Service, service(clusterIP="10.0.0.1"), Service("prod", "web", cluster_ips=("10.0.0.1",))),
+        (Service, service(clusterIP="10.0.0.1", clusterIPs=["10.0.0.1", "FD00::0:1"]),
+         Service("prod", "web", cluster_ips=("10.0.0.1", "fd00::1"))),
+        (Service, service(clusterIP="None"), Service("prod", "web", headless=True)),
+        (Service, service(clusterIPs=["None"], clusterIP="None"), Service("prod", "web", headless=True)),
+        (Service, service(clusterIP="", clusterIPs=None, ports=None), Service("prod", "web")),
+        (Service, service(type="ExternalName", externalName="example.com"),
+         Service("prod", "web", type="ExternalName", external_name="example.com")),
+        (Service, service(type="Later", clusterIP="10.0.0.1", trafficDistribution={"new": 1}),
+         Service("prod", "web", type="Later", cluster_ips=("10.0.0.1",))),
+        (Service, service(ports=[{"port": 80}, {"name": "dns", "port": 53, "protocol": "UDP", "nodePort": 30053}]),
+         Service("prod", "web", ports=(Port("", 80, "TCP"), Port("dns", 53, "UDP")))),
+        (Service, {"metadata": META}, Service("prod", "web")),
+        (EndpointSlice, {"metadata": SLICE_META, "ports": None, "endpoints": None},
+         EndpointSlice("prod", "web-1", "web")),
+        (EndpointSlice, {"metadata": {**SLICE_META, "labels": None}}, EndpointSlice("prod", "web-1")),
+        (EndpointSlice, slice_of({"addresses": ["10.1.0.1"]}, {"addresses": ["10.1.0.2"], "conditions": {}}),
+         EndpointSlice("prod", "web-1", "web", (), (Endpoint(("10.1.0.1",)), Endpoint(("10.1.0.2",))))),
+        (EndpointSlice, slice_of({"addresses": ["10.1.0.1"], "conditions": {"ready": None, "serving": False}}),
+         EndpointSlice("prod", "web-1", "web", (), (Endpoint(("10.1.0.1",)),))),
+        (EndpointSlice, slice_of({"addresses": ["10.1.0.1"], "conditions": {"ready": False, "serving": True}}),
+         EndpointSlice("prod", "web-1", "web", unready=("10.1.0.1",))),
+        (EndpointSlice,
+         slice_of({"addresses": ["10.1.0.1"], "hostname": "db-0", "targetRef": {"kind": "Pod", "name": "db-0-x"}}),
+         EndpointSlice("prod", "web-1", "web", (), (Endpoint(("10.1.0.1",), "db-0", "db-0-x"),))),
+        (EndpointSlice, slice_of(ports=[{"name": None, "port": None, "protocol": None}]),
+         EndpointSlice("prod", "web-1", "web", (Port("", -1, "TCP"),))),
+        (EndpointSlice,
+         {"metadata": {**SLICE_META, "annotations": {objects.LAST_CHANGE_ANNOTATION: "2026-01-01T00:00:00Z"}}},
+         EndpointSlice("prod", "web-1", "web", triggered_at="2026-01-01T00:00:00Z")),
+        (Namespace, {"metadata": {"name": "prod"}}, Namespace("prod")),
+        (Pod, {"metadata": META, "status": {"podIP": "10.1.0.1"}}, Pod("prod", "web", ("10.1.0.1",))),
+        (Pod, {"metadata": META, "status": {"podIP": "10.1.0.1", "podIPs": [{"ip": "10.1.0.1"}, {"ip": "fd00::1"}]}},
+         Pod("prod", "web", ("10.1.0.1", "fd00::1"))),
+        (Pod, {"metadata": {**META, "deletionTimestamp": "2026-01-01T00:00:00Z"}, "status": None},
+         Pod("prod", "web", terminating=True)),
+        (Pod, {"metadata": {**META, "name": "a" * 200}}, Pod("prod", "a" * 200)),
+    ],
+)  # fmt: skip
+def test_what_is_read(kind: Kind, data: Any, expected: Any) -> None:
+    assert decode(kind, data) == Decoded(expected, ())
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "expected", "remark"),
+    [
+        (Service, service(clusterIPs=["10.0.0.1", "10.0.0.300"]), Service("prod", "web", cluster_ips=("10.0.0.1",)),
+         "clusterIP '10.0.0.300' is not an IP address"),
+        (Service, service(clusterIPs=["fe80::1%eth0"]), Service("prod", "web"), "'fe80::1%eth0' is not an IP address"),
+        (Service, service(ports=[{"port": 0}, {"port": 70000}, {"port": 80}]),
+         Service("prod", "web", ports=(Port("", 80, "TCP"),)), "port 0 is not between 1 and 65535"),
+        (EndpointSlice, slice_of({"addresses": ["db.example.com"]}, {"addresses": ["10.1.0.1"]}),
+         EndpointSlice("prod", "web-1", "web", (), (Endpoint(("10.1.0.1",)),)), "'db.example.com' is not an IP"),
+        (EndpointSlice, slice_of({"addresses": ["10.1.0.1"], "hostname": "h" * 64}),
+         EndpointSlice("prod", "web-1", "web", (), (Endpoint(("10.1.0.1",)),)), "hostname of 64 bytes"),
+        (Pod, {"metadata": META, "status": {"podIP": "soon"}}, Pod("prod", "web"), "podIP 'soon' is not an IP"),
+    ],
+)  # fmt: skip
+def test_what_is_left_out_with_a_remark(kind: Kind, data: Any, expected: Any, remark: str) -> None:
+    decoded = decode(kind, data)
+    assert decoded.object == expected
+    assert any(remark in one for one in decoded.remarks)
+
+
+def test_ports_are_bounded() -> None:
+    decoded = decode(Service, service(ports=[{"port": number + 1} for number in range(10_000)]))
+    assert isinstance(decoded.object, Service)
+    assert len(decoded.object.ports) == objects.MAX_PORTS
+    assert "10000 ports" in decoded.remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw", "key", "reason"),
+    [
+        (Service, b'{"metadata":{"name":"web","namespace":"prod"},"spec":7}', "prod/web", "spec"),
+        (Service, b'{"metadata":{"name":"web","namespace":"prod"},"spec":{"ports":[{"port":"http"}]}}', "prod/web",
+         "port"),
+        (Service, b'{"metadata":{"name":"' + b"a" * 300 + b'","namespace":"prod"}}', "prod/" + "a" * 195, "300 bytes"),
+        (Service, b'{"metadata":{"name":"web"}}', "web", "namespace of 0 bytes"),
+        (EndpointSlice, b'{"metadata":{"namespace":"prod"}}', "prod/", "metadata.name is empty"),
+        (Namespace, b'{"metadata":{"name":""}}', "(unnamed)", "name of 0 bytes"),
+        (Pod, b'{"metadata":{"name":"web"}}', "web", "must be set"),
+        (Service, b"{}", "(unnamed)", "metadata"),
+        (Service, b"<html>", "(unnamed)", "malformed"),
+        (Service, b"", "(unnamed)", "truncated"),
+        (EndpointSlice, b'{"metadata":{"name":"a","namespace":"b"},"endpoints":[{"addresses":"10.0.0.1"}]}', "b/a",
+         "addresses"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_used_names_the_object(kind: Kind, raw: bytes, key: str, reason: str) -> None:
+    with pytest.raises(ObjectError) as caught:
+        from_json(kind, raw)
+    assert caught.value.key == key
+    assert reason in caught.value.reason
+    assert str(caught.value).startswith(f"{kind.__name__} {key}: ")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4)
+    | st.dictionaries(
+        st.sampled_from(
+            ["metadata", "name", "namespace", "labels", "spec", "clusterIPs", "ports", "port", "endpoints", "addresses"]
+        ) | st.text(max_size=4),
+        inner,
+        max_size=5,
+    ),
+    max_leaves=30,
+)  # fmt: skip
+
+
+def outcome(make: Callable[[Kind, Any], Decoded], kind: Kind, data: Any) -> Decoded | ObjectError:
+    try:
+        return make(kind, data)
+    except ObjectError as error:
+        return error
+
+
+@given(st.sampled_from(KINDS), JSON)
+def test_any_tree_is_an_object_or_an_error_that_names_it(kind: Kind, data: Any) -> None:
+    for made in (outcome(from_data, kind, data), outcome(from_json, kind, msgspec.json.encode(data))):
+        if isinstance(made, ObjectError):
+            assert made.reason
+        else:
+            assert isinstance(made.object, kind)
+
+
+@given(st.sampled_from(KINDS), st.binary(max_size=200))
+def test_any_bytes_are_an_error(kind: Kind, raw: bytes) -> None:
+    with pytest.raises(ObjectError):
+        from_json(kind, b"\xff" + raw)
