@@ -21,6 +21,8 @@ HOW_TO_GET = {
     "bwrap": "install the Debian package bubblewrap",
     "nsenter": "install the Debian package util-linux",
     "ip": "install the Debian package iproute2",
+    "openssl": "install the Debian package openssl",
+    "script": "install the Debian package bsdutils",
 }
 
 

@@ -134,7 +134,7 @@ def test_a_cluster_that_cannot_be_read_is_a_failure(
     (tmp_path / "config").write_text("apiVersion: v1\nkind: Config\n")
     code, out, err = program("names", "--kubeconfig", "config")
     assert (code, out) == (1, "")
-    assert "Error: the cluster could not be read: services, namespaces, endpointslices: kubeconfig config" in err
+    assert "Error: the cluster could not be read: endpointslices, namespaces, services: kubeconfig config" in err
 
 
 @pytest.mark.peer("kube-apiserver")

@@ -119,8 +119,8 @@ def test_it_serves_and_ends_well_where_nobody_takes_its_output(start: Start) -> 
 def test_the_pidfile_lives_as_long_as_the_server(start: Start) -> None:
     server = start(AT_ONCE, "-pidfile", "pid")
     path = server.folder / "pid"
-    wait_until(path.exists, "the pidfile")
-    assert path.read_text() == f"{server.process.pid}\n"
+    number = f"{server.process.pid}\n"
+    wait_until(lambda: path.exists() and path.read_text() == number, "the process id in the pidfile")
     assert server.end() == 0
     assert not path.exists()
 
