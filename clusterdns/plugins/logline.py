@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from clusterdns.telemetry.logs import seconds_text
 from clusterdns.wire import codes
-from clusterdns.wire.encode import OPT_BYTES, uncompressed_size
+from clusterdns.wire.encode import uncompressed_size
 from clusterdns.wire.name import to_text
-from clusterdns.wire.query import CD, CLASSIC_UDP_BYTES, HEADER_BYTES, MAX_STREAM_BYTES, RD, Query
+from clusterdns.wire.query import CD, CLASSIC_UDP_BYTES, HEADER_BYTES, MAX_STREAM_BYTES, OPT_BYTES, RD, Query
 from clusterdns.wire.reply import Reply
 
 COMMON_FORMAT = (

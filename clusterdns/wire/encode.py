@@ -30,7 +30,6 @@ from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
 from clusterdns.wire.reply import Reply
 
 QUESTION_POINTER = b"\xc0\x0c"
-OPT_BYTES = 11
 MIN_RECORD_BYTES = 12  # a pointer, type, class, TTL and length: no record is smaller
 
 _FLAGS_COUNTS = struct.Struct(">HHHHH")
@@ -49,7 +48,7 @@ _OPTS = {
 class Layout(NamedTuple):
     """A message in pieces: `head + fixed + any `window` neighbours of the ring `turning` + rest`, the ID left out.
 
-    `serial_at` is the offset of the SOA serial counted from the end of `rest`, or 0 where no moving serial is inside.
+    `serial_at` is the offset of the SOA serial counted from the end of the message; 0 where no moving serial is inside.
     """
 
     head: bytes
@@ -65,8 +64,7 @@ class Layout(NamedTuple):
 
 
 def lay_out(query: Query, reply: Reply, *, will_turn: bool = False) -> Layout:
-    """Fit a reply to its query: whole records from the front, and TC when any had to go (RFC 1035 §4.1.1, RFC 2181
-    §9).
+    """Fit a reply to its query: whole records from the front, and TC when any had to go (RFC 2181 §9).
 
     A layout that is to be used often keeps all addresses of a rotating reply (`will_turn`); for a single use they are
     turned here, and no more of them are encoded than can fit.
@@ -105,9 +103,7 @@ def lay_out(query: Query, reply: Reply, *, will_turn: bool = False) -> Layout:
     head = _FLAGS_COUNTS.pack(
         flags, 1, len(answer) + window, len(authority), len(additional) + 1 if opt else len(additional)
     )
-    serial_at = 0
-    if reply.serial is not None:
-        fixed, rest, serial_at = _find_serial(reply, fixed, rest, opt, bool(authority))
+    serial_at = _serial_at(reply, answer, authority, opt) if reply.serial is not None else 0
     return Layout(head + question, fixed, turning if window else [], window, rest, serial_at)
 
 
@@ -212,11 +208,9 @@ def _take(pieces: Sequence[bytes], space: int) -> tuple[Sequence[bytes], int]:
     return pieces, space
 
 
-def _find_serial(reply: Reply, fixed: bytes, rest: bytes, opt: bytes, has_authority: bool) -> tuple[bytes, bytes, int]:
-    """Bring the SOA into `rest` and tell how far its serial is from the end; the SOA is the last record before the
-    OPT."""
-    if has_authority and reply.authority[-1].rtype == codes.SOA and not reply.additional:
-        return fixed, rest, SOA_SERIAL_FROM_END + len(opt)
-    if fixed and reply.answer[-1].rtype == codes.SOA and not reply.authority and not reply.additional:
-        return b"", fixed + rest, SOA_SERIAL_FROM_END + len(opt)
-    return fixed, rest, 0
+def _serial_at(reply: Reply, answer: Sequence[bytes], authority: Sequence[bytes], opt: bytes) -> int:
+    """How far from the end the serial is, where the SOA is the last record but the OPT and has not been cut off."""
+    records, pieces = (reply.authority, authority) if reply.authority else (reply.answer, answer)
+    if reply.additional or len(pieces) < len(records) or not records or records[-1].rtype != codes.SOA:
+        return 0
+    return SOA_SERIAL_FROM_END + len(opt)

@@ -128,6 +128,20 @@ def test_the_serial_is_where_the_layout_says(is_answer: bool, edns: dict[str, An
     assert (found.answer or found.authority)[0][0].serial == 7
 
 
+def test_an_soa_that_was_cut_off_has_no_serial() -> None:
+    serial = Serial()
+    zone = "z" * 63
+    apex, server = name.from_text(zone), name.from_text(f"{'x' * 63}.{'w' * 63}.{zone}")
+    query = make_query(f"{'a' * 63}.{zone}.", transport="udp")
+    alias, soa = record.cname(query.name, 5, apex), record.soa(apex, 5, server, server, 0, 5)
+    for reply in (Reply(0, [alias, soa], serial=serial), Reply(0, [alias], [soa], serial=serial)):
+        layout = encode.lay_out(query, reply)
+        found = read_back(query, layout)
+        assert found.flags & dns.flags.TC
+        assert [rrset.rdtype for rrset in found.answer] == [dns.rdatatype.CNAME]
+        assert layout.serial_at == 0
+
+
 def test_an_overlong_string_is_refused() -> None:
     with pytest.raises(ValueError, match="255"):
         record.txt(QNAME, 5, "x" * 256)
