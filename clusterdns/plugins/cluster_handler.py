@@ -83,8 +83,7 @@ class ClusterHandler:
         )  # fmt: skip
 
     async def _follow(self, query: Query, found: Found) -> Reply:
-        """The alias of an ExternalName, then what its target says: its records, its denial and its code (RFC 6604
-        §2)."""
+        """The alias of an ExternalName, then what its target says: records, denial and code (RFC 6604 §2)."""
         alias = record.cname(query.name, self._ttl, found.alias)
         reply = Reply(codes.NOERROR, (alias,), owners=found.owners, reusable=self._index.synced)
         if query.qtype in (codes.CNAME, codes.ANY):
@@ -101,4 +100,5 @@ class ClusterHandler:
         reply.authority = target.authority
         reply.is_truncated = target.is_truncated
         reply.serial = target.serial
+        reply.error = target.error
         return reply

@@ -313,16 +313,18 @@ class _Feed:
 
 
 def _local_addresses(bound: Sequence[str]) -> tuple[bytes, ...]:
-    """The addresses under which clients reach this server: those bound, else all but loopback ones."""
-    if bound:
-        return tuple(ip_address(text.partition("%")[0]).packed for text in bound)
+    """The addresses under which clients reach this server: those bound, and all but loopback ones for a wildcard."""
+    asked = [ip_address(text.partition("%")[0]) for text in bound or ("0.0.0.0", "::")]
+    families = {one.version for one in asked if one.is_unspecified}
+    found = [one for one in asked if not one.is_unspecified]
     try:
-        texts = [text for several in interface_addresses().values() for text in several]
+        texts = [text for several in interface_addresses().values() for text in several] if families else []
     except OSError as problem:
         log.warning("cannot list this host's addresses, the zone's NS record will be missing: %s", problem)
-        return ()
-    found = [ip_address(text.partition("%")[0]) for text in texts]
-    return tuple(dict.fromkeys(one.packed for one in found if not one.is_loopback and not one.is_unspecified))
+        texts = []
+    own = [ip_address(text.partition("%")[0]) for text in texts]
+    found += [one for one in own if one.version in families and not one.is_loopback and not one.is_unspecified]
+    return tuple(dict.fromkeys(one.packed for one in found))
 
 
 def _api(settings: Settings, **changes: object) -> Settings:

@@ -1,0 +1,73 @@
+"""What the handler of the cluster's zones makes of what others say; what names hold is tested through the server."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from clusterdns.index.cluster import Index
+from clusterdns.index.zone import ClusterZone, Pods
+from clusterdns.objects import Change, Namespace, Service, packed
+from clusterdns.plugins import kubernetes
+from clusterdns.plugins.cluster_handler import ClusterHandler, Fallthrough
+from clusterdns.plugins.handler import BlockContext
+from clusterdns.wire import codes
+from clusterdns.wire.name import from_text
+from clusterdns.wire.query import Query
+from clusterdns.wire.reply import Reply, failure
+
+ZONE = from_text("cluster.local")
+
+
+async def test_why_the_end_of_an_alias_failed_is_told(make_query: Callable[..., Query]) -> None:
+    index = Index(lambda owners: None)
+    for obj in (Namespace("prod"), Service("prod", "far", "ExternalName", external_name="far.example")):
+        index.apply(Change(None, obj))
+    index.synced = True
+
+    async def next_plugin(query: Query) -> Reply:
+        return failure(codes.REFUSED, is_unhandled=True)
+
+    async def lookup(query: Query, name: bytes, qtype: int) -> Reply:
+        assert (name, qtype) == (from_text("far.example"), codes.A)
+        return failure(codes.SERVFAIL, "the upstream is on fire")
+
+    zone = ClusterZone(ZONE, index, primary=ZONE, ttl_seconds=5, pods=Pods.DISABLED)
+    query = make_query("far.prod.svc.cluster.local")
+    query.lookup = lookup
+    reply = await ClusterHandler([zone], index, 5, Fallthrough(), next_plugin)(query)
+    assert (reply.rcode, reply.error, reply.reusable) == (codes.SERVFAIL, "the upstream is on fire", False)
+    assert [one.rtype for one in reply.answer] == [codes.CNAME]
+
+
+OWN = {"lo": ["127.0.0.1", "::1"], "eth0": ["10.0.0.5", "fd00::5", "fe80::5%eth0"]}
+EVERY_OWN = ("10.0.0.5", "fd00::5", "fe80::5")
+
+
+@pytest.mark.parametrize(
+    ("bound", "expected"),
+    [
+        ((), EVERY_OWN),
+        (("127.0.0.1", "fe80::7%eth0"), ("127.0.0.1", "fe80::7")),
+        (("0.0.0.0",), ("10.0.0.5",)),
+        (("10.0.0.9", "::"), ("10.0.0.9", "fd00::5", "fe80::5")),
+        (("0.0.0.0", "::"), EVERY_OWN),
+    ],
+)
+async def test_the_zones_servers_are_the_addresses_that_clients_reach(
+    context: BlockContext,
+    monkeypatch: pytest.MonkeyPatch,
+    make_query: Callable[..., Query],
+    bound: tuple[str, ...],
+    expected: tuple[str, ...],
+) -> None:
+    monkeypatch.setattr(kubernetes, "interface_addresses", lambda: OWN)
+    settings = kubernetes.Settings((ZONE,))
+    part = kubernetes.build(settings, replace(context, bind_addresses=bound))
+
+    async def next_plugin(query: Query) -> Reply:
+        raise AssertionError
+
+    assert part.wrap is not None
+    reply = await part.wrap(next_plugin)(make_query("cluster.local", "NS"))
+    assert [one.rdata for one in reply.additional] == [packed(text) for text in expected]
