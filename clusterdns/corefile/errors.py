@@ -117,6 +117,8 @@ class ErrorList:
             self.left_out += several.left_out
 
     def raise_if_any(self) -> None:
-        """Raise everything kept as one CorefileErrors, in the order found."""
+        """Raise everything kept as one CorefileErrors, file by file, from the first line to the last."""
         if self.errors:
-            raise CorefileErrors(tuple(self.errors), self.left_out)
+            files = {file: number for number, file in enumerate(dict.fromkeys(error.file for error in self.errors))}
+            ordered = sorted(self.errors, key=lambda error: (files[error.file], error.line))
+            raise CorefileErrors(tuple(ordered), self.left_out)

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
+from clusterdns.corefile.errors import ErrorList
 from clusterdns.index.cluster import Index
 from clusterdns.index.service import label_of
 from clusterdns.index.zone import MAX_ZONE_BYTES, ClusterZone, Pods
@@ -74,10 +75,13 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
     if any(len(zone) > MAX_ZONE_BYTES for zone in settings.zones):
         mend = "use the cluster's own, such as cluster.local"
         raise directive.error(f"a zone of more than {MAX_ZONE_BYTES} bytes leaves no room for names", mend)
-    for line in directive.options(*_OPTIONS, *NOT_IMPLEMENTED):
-        if line.name in NOT_IMPLEMENTED:
-            raise line.error(f"{NOT_IMPLEMENTED[line.name]} (option '{line.name}')", "remove the option")
-        settings = _OPTIONS[line.name](settings, line)
+    errors = ErrorList()
+    with errors.collect():
+        directive.options(*_OPTIONS, *NOT_IMPLEMENTED)
+    for line in directive.block:
+        with errors.collect():
+            settings = _with_option(settings, line)
+    errors.raise_if_any()
     if settings.api.namespaces and settings.api.namespace_labels:
         raise directive.error("namespaces and namespace_labels exclude each other", "keep one of them")
     if settings.ignore_empty_service and not settings.api.endpoints:
@@ -87,6 +91,13 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
     if settings.api.tls and not settings.api.endpoint:
         raise directive.error("tls is used with endpoint only", "add endpoint, or remove tls")
     return _with_scheme(settings, directive)
+
+
+def _with_option(settings: Settings, line: Line) -> Settings:
+    if line.name in NOT_IMPLEMENTED:
+        raise line.error(f"{NOT_IMPLEMENTED[line.name]} (option '{line.name}')", "remove the option")
+    read = _OPTIONS.get(line.name)
+    return settings if read is None else read(settings, line)  # an unknown one was told with all others
 
 
 def _with_scheme(settings: Settings, directive: Directive) -> Settings:

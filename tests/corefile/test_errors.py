@@ -275,6 +275,15 @@ def test_collect_goes_on_after_an_error() -> None:
     assert str(raised.value).splitlines() == ["f:3: wrong", "f:4: wrong", "f:5: wrong; mend it", "… and 2 more errors"]
 
 
+def test_errors_are_told_file_by_file_and_line_by_line() -> None:
+    errors = ErrorList()
+    for file, line in (("f", 9), ("f", 2), ("imported", 4), ("f", 5), ("imported", 1)):
+        errors.add(CorefileError(file, line, "wrong"))
+    with pytest.raises(CorefileErrors) as raised:
+        errors.raise_if_any()
+    assert [error.place for error in raised.value.errors] == ["f:2", "f:5", "f:9", "imported:1", "imported:4"]
+
+
 def test_collect_keeps_nothing_else() -> None:
     errors = ErrorList()
     with pytest.raises(KeyError), errors.collect():

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from clusterdns.corefile.directive import Directive
-from clusterdns.corefile.errors import CorefileError
+from clusterdns.corefile.errors import CorefileError, CorefileErrors, ErrorList
 from clusterdns.plugins.handler import BlockContext
 from clusterdns.plugins.kubernetes import parse
 
@@ -43,10 +43,19 @@ REFUSED = {
 def test_what_would_only_fail_later_is_a_mistake_in_the_corefile(
     read_directives: Read, context: BlockContext, option: str, text: str
 ) -> None:
-    with pytest.raises(CorefileError) as error:
+    errors = ErrorList()
+    with errors.collect():
         parse(read_directives(f"kubernetes {{\n {option}\n}}"), context)
-    assert text in error.value.text
-    assert (error.value.file, error.value.line, bool(error.value.mend)) == ("Corefile", 3, True)
+    (error,) = errors.errors
+    assert text in error.text
+    assert (error.file, error.line, bool(error.mend)) == ("Corefile", 3, True)
+
+
+def test_every_wrong_option_is_told_at_once(read_directives: Read, context: BlockContext) -> None:
+    options = "pod insecure\n ttl 99999\n zonal\n pods sometimes\n labels a in ("
+    with pytest.raises(CorefileErrors) as raised:
+        parse(read_directives(f"kubernetes {{\n {options}\n}}"), context)
+    assert [error.line for error in raised.value.errors] == [3, 4, 5, 6, 7]
 
 
 @pytest.mark.parametrize("words", ["app=web", "environment in (production, qa),!legacy", "app==a,tier notin (b)"])
