@@ -16,6 +16,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import uvloop
 
@@ -79,6 +80,7 @@ class _Server:
             ended_by = await self._start(opened)
             if ended_by is None:
                 self._announce()
+                self._write_pidfile()
                 ended_by = await self._ended_by
             await self._end(ended_by)
         finally:
@@ -148,6 +150,8 @@ class _Server:
         if not self._quiet:
             with suppress(OSError):  # nobody reads it: no reason not to serve
                 print("\n".join([*self._zone_lines(), banner()]), flush=True)
+
+    def _write_pidfile(self) -> None:
         if self._pidfile:
             try:
                 with open(self._pidfile, "w", encoding="ascii") as file:
@@ -183,7 +187,7 @@ class _Server:
         log.info("%s: Shutting down servers then terminating", ended_by.name)
         if self._pidfile:
             try:
-                os.unlink(self._pidfile)
+                Path(self._pidfile).unlink(missing_ok=True)  # it may never have been written
             except OSError as error:
                 log.warning("cannot remove the pidfile %s: %s", self._pidfile, error.strerror)
         for part in self._configuration.parts:

@@ -129,3 +129,4 @@ def test_a_pidfile_that_cannot_be_written_is_no_reason_not_to_serve(start: Start
     server = start(AT_ONCE, "-pidfile", "no/such/folder/pid").wait_serving()
     wait_until(lambda: "[ERROR] cannot write the pidfile no/such/folder/pid:" in server.out, "a line about the pidfile")
     assert server.end() == 0
+    assert "cannot remove" not in server.out
