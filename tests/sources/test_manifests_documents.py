@@ -103,7 +103,7 @@ def test_broken_files(text: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"kind":\n "Pod",\n}', "f.json:3: "),
+        ('{"kind":\n "Pod"\n "x"}', "f.json:3: "),
         ('{"kind": "Pod"}\n]', "f.json:2: "),
         ("[1]", "f.json:1: a list where"),
         ("[" * 100_000, "f.json:1: "),
