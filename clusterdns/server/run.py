@@ -185,14 +185,17 @@ class _Server:
 
     async def _end(self, ended_by: signal.Signals) -> None:
         log.info("%s: Shutting down servers then terminating", ended_by.name)
+        self._remove_pidfile()
+        for part in self._configuration.parts:
+            if part.drain is not None:
+                await part.drain()
+
+    def _remove_pidfile(self) -> None:
         if self._pidfile:
             try:
                 Path(self._pidfile).unlink(missing_ok=True)  # it may never have been written
             except OSError as error:
                 log.warning("cannot remove the pidfile %s: %s", self._pidfile, error.strerror)
-        for part in self._configuration.parts:
-            if part.drain is not None:
-                await part.drain()
 
     async def _stop(self) -> None:
         """Close and stop everything that was started; one failure does not keep the rest from it."""
