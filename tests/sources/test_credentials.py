@@ -71,8 +71,10 @@ def kubeconfig(tmp_path: Path) -> Callable[..., Settings]:
 @asynccontextmanager
 async def loaded(settings: Settings) -> AsyncIterator[Credentials]:
     found = await load(settings)
-    yield found
-    await found.close()
+    try:
+        yield found
+    finally:
+        await found.close()
 
 
 @pytest.mark.parametrize(
