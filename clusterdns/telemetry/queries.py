@@ -57,7 +57,7 @@ class Tally:
         self.folded = 0  # of `count`, what the families have
         self.timed = 0  # of the rest, those whose duration `observe` has counted
         self.outcome = outcome
-        self.requests = families.requests.labels(*zone, outcome.proto, outcome.family, _type_label(outcome.qtype_text))
+        self.requests = families.requests.labels(*zone, outcome.proto, outcome.family, outcome.qtype_text)
         self.responses = families.responses.labels(*zone, outcome.rcode_text, outcome.plugin)
         self.do = families.do_requests.labels(*zone) if outcome.do else None
         self.durations = families.durations.labels(*zone)
@@ -123,8 +123,9 @@ class QueryCounters:
 
         Sizes are exact for the first `max_tallies` outcomes. Beyond them they are rounded up to a bucket's bound, so
         that the number of tallies cannot grow with the variety of queries: bucket counts stay right, sums become
-        upper estimates.
+        upper estimates. Types without a label of their own are one: there are 65,536 to choose from.
         """
+        outcome = outcome._replace(qtype_text=_type_label(outcome.qtype_text))
         found = self._tallies.get(outcome)
         if found is None:
             if len(self._tallies) >= self._max_tallies:

@@ -89,6 +89,12 @@ def test_type_label(registry: Registry, qtype_text: str, label: str) -> None:
     assert value(registry, "coredns_dns_requests_total", type=label) == 1
 
 
+def test_types_that_clients_make_up_grow_nothing(registry: Registry) -> None:
+    counters = QueryCounters(registry, SERVER)
+    made = {id(counters.tally(OUTCOME._replace(qtype_text=f"TYPE{number}"))) for number in range(256, 65536)}
+    assert len(made) == 1
+
+
 def test_every_query_counts_once_in_every_family(registry: Registry) -> None:
     counters = QueryCounters(registry, SERVER)
     pace = counters.pace()
