@@ -115,11 +115,11 @@ def read(packet: bytes) -> Query | bytes | None:
     if has_plain_opt and additionals == 1 and not answers and not authorities:
         # as nearly every query with EDNS has it: read in a third of the general way's time
         query.has_edns = True
-        _, query.udp_bytes, _, query.version, edns_flags, options_bytes = _OPT_FIXED.unpack_from(packet, end + 1)
+        _, query.udp_bytes, extended, query.version, edns_flags, options_bytes = _OPT_FIXED.unpack_from(packet, end + 1)
         if options_bytes:
             return _refusal(packet, flags, codes.FORMERR, question)
         query.do = bool(edns_flags & DO)
-        query.is_canonical = is_plain
+        query.is_canonical = is_plain and not extended and not edns_flags & ~DO
     elif answers or authorities or additionals:
         try:
             _read_records(query, packet, end, answers + authorities, additionals)
@@ -142,10 +142,10 @@ def _read_records(query: Query, packet: bytes, start: int, others: int, addition
         if rtype == codes.OPT:
             if number < others or query.has_edns or owner_end != start + 1:
                 raise Malformed("an OPT stands once, in the additional section, at the root")  # RFC 6891 §6.1.1
-            _, query.udp_bytes, _, query.version, flags, _ = _OPT_FIXED.unpack_from(packet, owner_end)
+            _, query.udp_bytes, extended, query.version, flags, _ = _OPT_FIXED.unpack_from(packet, owner_end)
             query.has_edns = True
             query.do = bool(flags & DO)
-            has_odd_flags |= bool(flags & ~DO)
+            has_odd_flags |= bool(extended or flags & ~DO)
             query.options = packet[rdata:end]
             _check_options(query.options)
         start = end

@@ -77,3 +77,23 @@ def test_trailing_bytes_are_ignored_but_nothing_is_kept_for_them(tail: bytes, is
     query = read(b"id\1\0\0\1\0\0\0\0\0\0\1a\0\0\1\0\1" + tail)
     assert isinstance(query, Query)
     assert query.is_canonical == is_canonical
+
+
+@pytest.mark.parametrize(
+    ("fixed", "is_canonical"),
+    [
+        ("04d0 00 00 0000", True),
+        ("04d0 00 00 8000", True),
+        ("04d0 00 00 0001", False),
+        ("04d0 00 00 c000", False),
+        ("04d0 01 00 0000", False),
+    ],
+)
+@pytest.mark.parametrize("others", [0, 1])
+def test_nothing_is_kept_for_odd_bits_of_an_opt(fixed: str, is_canonical: bool, others: int) -> None:
+    opt = bytes.fromhex(f"00 0029 {fixed} 0000")
+    other = b"\0\0\1\0\1\0\0\0\0\0\0" * others
+    query = read(b"id\1\0\0\1\0\0\0\0\0" + bytes((1 + others,)) + b"\1a\0\0\1\0\1" + other + opt)
+    assert isinstance(query, Query)
+    assert query.has_edns
+    assert query.is_canonical == (is_canonical and not others)
