@@ -2,8 +2,8 @@
 
 Two queries that are the same bytes but for the ID get the same bytes but for the ID, so a hit needs no parsing at all.
 The table knows neither records nor Kubernetes. It forgets what depends on an owner when told that the owner changed;
-nothing leaves by age. Answers are bounded by their bytes and denials by their number, each for itself, so that random
-names can only push out denials, and a large RRset asked in ten thousand ways pushes out others, not the process.
+nothing leaves by age. All tables of a configuration share one `Room`, so that neither the number of sockets nor what
+clients make up decides what the process takes.
 """
 
 from collections import OrderedDict
@@ -12,51 +12,80 @@ from collections.abc import Hashable, Iterable
 from clusterdns.answers.compiled import Answer
 
 MAX_ANSWER_BYTES = 24 << 20  # some 25,000 small answers
-MAX_DENIALS = 32_768
-ENTRY_BYTES = 800  # what a small answer takes beside its own bytes, measured: key, object, its four places here
+MAX_DENIAL_BYTES = 24 << 20  # some 20,000 denials
+MAX_ASKED_ONCE = 32_768
+ENTRY_BYTES = 800  # what a small answer takes beside key and message, measured: objects and its four places here
+
+
+class _Share:
+    """One sort of entry, of all tables, the oldest first, within a number of bytes."""
+
+    __slots__ = ("_entries", "_max_bytes", "_used_bytes")
+
+    def __init__(self, max_bytes: int) -> None:
+        self._entries: OrderedDict[tuple[AnswerTable, bytes], None] = OrderedDict()
+        self._max_bytes = max_bytes
+        self._used_bytes = 0
+
+    def take(self, table: "AnswerTable", key: bytes, answer: Answer) -> None:
+        self._used_bytes += ENTRY_BYTES + len(key) + answer.size_bytes
+        while self._used_bytes > self._max_bytes and self._entries:
+            oldest_table, oldest_key = next(iter(self._entries))
+            oldest_table.drop(oldest_key)
+        self._entries[table, key] = None
+
+    def give_back(self, table: "AnswerTable", key: bytes, answer: Answer) -> None:
+        self._used_bytes -= ENTRY_BYTES + len(key) + answer.size_bytes
+        del self._entries[table, key]
+
+
+class Room:
+    """What several tables may take together.
+
+    Answers and denials are bounded each for themselves, so that random names can only push out denials, and a large
+    RRset asked in ten thousand ways pushes out other answers, not the process.
+    """
+
+    def __init__(self, max_answer_bytes: int = MAX_ANSWER_BYTES, max_denial_bytes: int = MAX_DENIAL_BYTES) -> None:
+        self._answers = _Share(max_answer_bytes)
+        self._denials = _Share(max_denial_bytes)
+        self._asked_once: set[int] = set()  # hashes of keys
+
+    def share(self, answer: Answer) -> _Share:
+        """Where an answer belongs."""
+        return self._denials if answer.is_denial else self._answers
+
+    def asks_again(self, key: bytes) -> bool:
+        """Whether this key was here before, not too long ago; from now on it was."""
+        mark = hash(key)
+        if mark in self._asked_once:
+            return True
+        if len(self._asked_once) >= MAX_ASKED_ONCE:
+            self._asked_once.clear()
+        self._asked_once.add(mark)
+        return False
 
 
 class AnswerTable:
     """Written by dispatch (`put`) and by the index's changes (`forget`); listeners read `entries` directly."""
 
-    def __init__(self, max_answer_bytes: int = MAX_ANSWER_BYTES, max_denials: int = MAX_DENIALS) -> None:
+    def __init__(self, room: Room | None = None) -> None:
         self.entries: dict[bytes, Answer] = {}
         self._by_owner: dict[Hashable, set[bytes]] = {}
-        self._answers: OrderedDict[bytes, None] = OrderedDict()
-        self._denials: OrderedDict[bytes, None] = OrderedDict()
-        self._asked_once: set[int] = set()  # hashes of the keys of recent denials
-        self._answer_bytes = 0
-        self._max_answer_bytes = max_answer_bytes
-        self._max_denials = max_denials
+        self._room = room or Room()
 
-    def admits(self, key: bytes, *, is_denial: bool) -> bool:
-        """Whether an answer is worth keeping: a denial only when it is asked a second time.
+    def admits(self, key: bytes, *, is_at_once: bool) -> bool:
+        """Whether an answer is worth keeping: at once, or only when it is asked a second time.
 
         Random names are asked once, so they cost neither a compiled answer nor another denial its place.
         """
-        if not is_denial:
-            return True
-        mark = hash(key)
-        if mark in self._asked_once:
-            return True
-        if len(self._asked_once) >= self._max_denials:
-            self._asked_once.clear()
-        self._asked_once.add(mark)
-        return False
+        return is_at_once or self._room.asks_again(key)
 
     def put(self, key: bytes, answer: Answer) -> None:
         """Keep an answer; the oldest of its sort makes room where needed."""
         if key in self.entries:
-            self._drop(key)
-        if answer.is_denial:
-            if len(self._denials) >= self._max_denials:
-                self._drop(next(iter(self._denials)))
-            self._denials[key] = None
-        else:
-            self._answer_bytes += ENTRY_BYTES + answer.size_bytes
-            while self._answer_bytes > self._max_answer_bytes and self._answers:
-                self._drop(next(iter(self._answers)))
-            self._answers[key] = None
+            self.drop(key)
+        self._room.share(answer).take(self, key, answer)
         self.entries[key] = answer
         for owner in answer.owners:
             keys = self._by_owner.get(owner)
@@ -69,24 +98,12 @@ class AnswerTable:
         """Drop every answer that depends on one of these owners."""
         for owner in owners:
             for key in tuple(self._by_owner.get(owner, ())):
-                self._drop(key)
+                self.drop(key)
 
-    def clear(self) -> None:
-        """Drop everything."""
-        self.entries.clear()
-        self._by_owner.clear()
-        self._answers.clear()
-        self._denials.clear()
-        self._asked_once.clear()
-        self._answer_bytes = 0
-
-    def _drop(self, key: bytes) -> None:
+    def drop(self, key: bytes) -> None:
+        """Take one answer out. Raises KeyError where it is not here."""
         answer = self.entries.pop(key)
-        if answer.is_denial:
-            del self._denials[key]
-        else:
-            del self._answers[key]
-            self._answer_bytes -= ENTRY_BYTES + answer.size_bytes
+        self._room.share(answer).give_back(self, key, answer)
         for owner in answer.owners:
             keys = self._by_owner[owner]
             keys.discard(key)

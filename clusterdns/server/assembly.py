@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from clusterdns.admin.http import Route as AdminRoute
-from clusterdns.answers.table import AnswerTable
+from clusterdns.answers.table import AnswerTable, Room
 from clusterdns.corefile.checks import Served, check_directives, check_overlaps, check_repetition
 from clusterdns.corefile.directive import ServerBlock
 from clusterdns.corefile.errors import CorefileWarning, ErrorList
@@ -50,10 +50,11 @@ class SharedState:
         self.admin_routes: list[AdminRoute] = []
         self.parts: list[Part] = []
         self._tables: list[AnswerTable] = []
+        self._room = Room()
 
     def new_table(self) -> AnswerTable:
         """The answer table of one more listener."""
-        table = AnswerTable()
+        table = AnswerTable(self._room)
         self._tables.append(table)
         return table
 

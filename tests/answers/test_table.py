@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from clusterdns.answers.compiled import Answer, compile_answer
-from clusterdns.answers.table import ENTRY_BYTES, AnswerTable
+from clusterdns.answers.table import ENTRY_BYTES, AnswerTable, Room
 from clusterdns.wire.encode import Layout
 from clusterdns.wire.reply import Serial
 
@@ -38,34 +38,57 @@ def test_a_new_answer_takes_the_place_of_the_old_one() -> None:
 
 
 def test_denials_push_out_denials_only() -> None:
-    table = AnswerTable(max_denials=10)
+    table = AnswerTable(Room(max_denial_bytes=10 * (ENTRY_BYTES + 2 + 100)))
     table.put(b"web", answer("web"))
-    for number in range(100):
+    for number in range(10, 100):
         table.put(b"%d" % number, answer("web", is_denial=True))
     assert set(table.entries) == {b"web", *(b"%d" % number for number in range(90, 100))}
 
 
 @pytest.mark.parametrize("size_bytes", [0, 100, 131_072])
 def test_answers_are_bounded_by_their_bytes(size_bytes: int) -> None:
-    table = AnswerTable(max_answer_bytes=10 * (ENTRY_BYTES + size_bytes))
+    table = AnswerTable(Room(max_answer_bytes=10 * (ENTRY_BYTES + 2 + size_bytes)))
     table.put(b"no", answer("web", is_denial=True))
-    for number in range(100):
+    for number in range(10, 100):
         table.put(b"%d" % number, answer("web", size_bytes=size_bytes))
     assert set(table.entries) == {b"no", *(b"%d" % number for number in range(90, 100))}
-    table.clear()
-    for number in range(11):
-        table.put(b"%d" % number, answer("web", size_bytes=size_bytes))
     table.forget(["web"])
     assert not table.entries
+    for number in range(10, 20):
+        table.put(b"%d" % number, answer("web", size_bytes=size_bytes))
+    assert len(table.entries) == 10, "what was forgotten has given its room back"
 
 
-def test_a_denial_is_worth_keeping_when_it_is_asked_again() -> None:
-    table = AnswerTable(max_denials=4)
-    assert table.admits(b"web", is_denial=False)
-    assert [table.admits(b"none", is_denial=True) for _ in range(2)] == [False, True]
+@pytest.mark.parametrize("is_denial", [False, True])
+def test_all_tables_share_one_room(is_denial: bool) -> None:
+    room = Room(10 * (ENTRY_BYTES + 2 + 100), 10 * (ENTRY_BYTES + 2 + 100))
+    udp, tcp = AnswerTable(room), AnswerTable(room)
+    for number in range(10, 20):
+        udp.put(b"%d" % number, answer("web", is_denial=is_denial))
+    for number in range(10, 14):
+        tcp.put(b"%d" % number, answer("db", is_denial=is_denial))
+    assert set(udp.entries) == {b"%d" % number for number in range(14, 20)}
+    assert set(tcp.entries) == {b"%d" % number for number in range(10, 14)}
+    for table in (udp, tcp):
+        table.forget(["web", "db"])
+        assert not table.entries
+
+
+def test_long_keys_take_room_too() -> None:
+    table = AnswerTable(Room(max_answer_bytes=10 * (ENTRY_BYTES + 250)))
+    for number in range(100):
+        table.put(b"%0250d" % number, answer("web", size_bytes=0))
+    assert len(table.entries) == 10
+
+
+def test_an_answer_may_be_worth_keeping_when_it_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clusterdns.answers.table.MAX_ASKED_ONCE", 4)
+    table = AnswerTable()
+    assert table.admits(b"web", is_at_once=True)
+    assert [table.admits(b"none", is_at_once=False) for _ in range(2)] == [False, True]
     for number in range(4):
-        table.admits(b"%d" % number, is_denial=True)
-    assert not table.admits(b"none", is_denial=True), "what was asked long ago is asked anew"
+        table.admits(b"%d" % number, is_at_once=False)
+    assert not table.admits(b"none", is_at_once=False), "what was asked long ago is asked anew"
 
 
 @pytest.mark.parametrize("window", [1, 3, 7])

@@ -260,14 +260,14 @@ async def test_a_reply_over_udp_fits_and_is_cut_on_whole_records(
 
 async def test_a_cut_reply_is_complete_over_tcp(large_index: Index, ask: Ask) -> None:
     """RFC 7766 §5."""
-    for _ in range(2):  # anew, then from the answer table
+    for _ in range(3):  # anew, compiled, from the answer table
         reply = await ask(query("four.prod.svc.cluster.local.", use_edns=0), "tcp")
         assert not reply.flags & dns.flags.TC
         assert len({rrset[0].address for rrset in reply.answer}) == len(reply.answer) == 4_000
 
 
 async def test_what_no_message_can_hold_is_cut_over_tcp_too(large_index: Index, ask: Ask) -> None:
-    for _ in range(2):
+    for _ in range(3):
         reply = await ask(query("ten.prod.svc.cluster.local."), "tcp")
         assert reply.flags & dns.flags.TC
         assert len(reply.answer) == (65535 - 12 - 33) // 16
@@ -279,6 +279,20 @@ async def test_a_cut_reply_shows_other_records_each_time(large_index: Index, ask
         reply = await ask(query("four.prod.svc.cluster.local."), "udp")
         shown.update(rrset[0].address for rrset in reply.answer)
     assert len(shown) > 30
+
+
+@pytest.mark.parametrize(("qname", "asked"), [("nine", 1), ("ten", 2), ("none", 2)])
+def test_what_is_large_or_denied_is_compiled_when_asked_again(
+    qname: str, asked: int, large_index: Index, make_dispatch: Callable[..., Dispatch],
+    make_listener: Callable[[str], Listener],
+) -> None:  # fmt: skip
+    dispatch, listener = make_dispatch(), make_listener("udp")
+    sent = query(f"{qname}.prod.svc.cluster.local.")
+    kept = []
+    for _ in range(3):
+        dispatch.miss(sent, ("127.0.0.1", 4), listener)
+        kept.append(sent[2:] in listener.answers.entries)
+    assert kept.index(True) == asked - 1
 
 
 @pytest.mark.parametrize("sent", [query("nine.prod.svc.cluster.local."), with_options(COOKIE)], ids=["kept", "cookie"])
