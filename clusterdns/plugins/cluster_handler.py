@@ -6,6 +6,7 @@ is unknown, the next plugin's turn, or an alias to follow. Settings and the sour
 """
 
 from dataclasses import dataclass
+from itertools import takewhile
 
 from clusterdns.index.cluster import Index
 from clusterdns.index.found import Found
@@ -93,7 +94,8 @@ class ClusterHandler:
             return reply  # out of our zones and nobody to ask: as far as we can tell (RFC 1034 §4.3.2)
         reply.owners = (*found.owners, *target.owners)
         reply.reusable = reply.reusable and target.reusable
-        if any(one.name == query.name for one in target.answer):
+        aliases = takewhile(lambda one: one.rtype == codes.CNAME, target.answer)
+        if any(one.name == query.name for one in aliases):
             return reply  # the chain has come back to this name
         reply.rcode = target.rcode
         reply.answer = (alias, *target.answer)

@@ -122,21 +122,25 @@ def uncompressed_size(query: Query, reply: Reply) -> int:
 
 
 def _pieces(query: Query, reply: Reply, records: Sequence[Record]) -> list[bytes]:
-    name = query.name
+    name, last = query.name, query.name
+    prefix = QUESTION_POINTER
     serial = reply.serial
     pieces = []
     offsets: dict[bytes, int] | None = None
     for owner, rtype, body in records:
         if rtype == codes.SOA and serial is not None:
             body = body[:-SOA_SERIAL_FROM_END] + serial.wire + body[4 - SOA_SERIAL_FROM_END :]
-        if owner == name:
-            pieces.append(QUESTION_POINTER + body)
-        elif len(records) == 1 and is_under(name, owner):  # the SOA of a denial: spare it the offsets of all ancestors
-            pieces.append((0xC000 | HEADER_BYTES + len(name) - len(owner)).to_bytes(2, "big") + body)
-        else:
-            if offsets is None:
-                offsets = _question_offsets(name)
-            pieces.append(_compress(owner, offsets) + body)
+        if owner != last:  # the records of an RRset share their owner
+            last = owner
+            if owner == name:
+                prefix = QUESTION_POINTER
+            elif len(records) == 1 and is_under(name, owner):  # the SOA of a denial: spare it all ancestors' offsets
+                prefix = (0xC000 | HEADER_BYTES + len(name) - len(owner)).to_bytes(2, "big")
+            else:
+                if offsets is None:
+                    offsets = _question_offsets(name)
+                prefix = _compress(owner, offsets)
+        pieces.append(prefix + body)
     return pieces
 
 
