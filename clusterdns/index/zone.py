@@ -55,7 +55,7 @@ class ClusterZone:
     ) -> None:
         self.zone = zone
         self.ttl_seconds = ttl_seconds
-        self.is_reverse = name.is_under(zone, name.IN_ADDR_ARPA) or name.is_under(zone, name.IP6_ARPA)
+        self.is_reverse = name.is_reverse(zone)
         self._index = index
         self._pods = pods
         self._ignores_empty = ignores_empty

@@ -1,11 +1,9 @@
 """Numbers and names of DNS types, classes, opcodes and response codes (IANA DNS parameters)."""
 
-A, NS, CNAME, SOA, PTR, HINFO, MX, TXT, AAAA, SRV, OPT = 1, 2, 5, 6, 12, 13, 15, 16, 28, 33, 41
+A, NS, CNAME, SOA, PTR, HINFO, TXT, AAAA, SRV, OPT = 1, 2, 5, 6, 12, 13, 16, 28, 33, 41
 DS, IXFR, AXFR, ANY = 43, 251, 252, 255
 
-IN, CH, HS, NONE, ANY_CLASS = 1, 3, 4, 254, 255
-
-OPCODE_QUERY = 0
+IN = 1
 
 NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED = 0, 1, 2, 3, 4, 5
 BADVERS = 16

@@ -6,7 +6,6 @@ malformed.
 """
 
 import ipaddress
-from collections.abc import Iterator
 
 ROOT = b"\0"
 MAX_NAME_BYTES = 255  # RFC 1035 §2.3.4
@@ -83,22 +82,6 @@ def labels(name: bytes) -> list[bytes]:
     return found
 
 
-def suffixes(name: bytes) -> Iterator[bytes]:
-    """The name itself, then each of its ancestors up to and with the root."""
-    start = 0
-    while size := name[start]:
-        yield name[start:]
-        start += 1 + size
-    yield ROOT
-
-
-def parent(name: bytes) -> bytes:
-    """The name without its leftmost label; the root has no parent and raises ValueError."""
-    if name == ROOT:
-        raise ValueError("the root has no parent")
-    return name[1 + name[0] :]
-
-
 def is_under(name: bytes, zone: bytes) -> bool:
     """Whether the name is the zone or below it, label by label."""
     if not name.endswith(zone):
@@ -113,19 +96,6 @@ def is_under(name: bytes, zone: bytes) -> bool:
 def is_reverse(zone: bytes) -> bool:
     """Whether the names of a zone stand for addresses."""
     return is_under(zone, IN_ADDR_ARPA) or is_under(zone, IP6_ARPA)
-
-
-def longest_match(name: bytes, zones: frozenset[bytes] | dict[bytes, object]) -> bytes | None:
-    """The longest of the zones that is the name or an ancestor of it."""
-    start = 0
-    while True:
-        suffix = name[start:]
-        if suffix in zones:
-            return suffix
-        size = name[start]
-        if not size:
-            return None
-        start += 1 + size
 
 
 def from_address(address: bytes) -> bytes:

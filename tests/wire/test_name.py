@@ -69,7 +69,7 @@ def test_addresses_and_their_reverse_names(packed: bytes) -> None:
     assert wire == dns.reversename.from_address(str(ipaddress.ip_address(packed))).to_wire()
     assert name.to_address(wire) == packed
     assert name.to_address(b"\1x" + wire) is None
-    assert name.to_address(name.parent(wire)) is None
+    assert name.to_address(wire[1 + wire[0] :]) is None
 
 
 @pytest.mark.parametrize(
@@ -92,27 +92,12 @@ def test_what_is_no_reverse_name(text: str) -> None:
 
 
 @given(labels, labels)
-def test_under_and_parents_as_dnspython_sees_them(left: list[bytes], right: list[bytes]) -> None:
+def test_under_as_dnspython_sees_it(left: list[bytes], right: list[bytes]) -> None:
     one, other = name.from_labels(*left), name.from_labels(*right)
     theirs, other_theirs = (dns.name.Name([*map(bytes.lower, parts), b""]) for parts in (left, right))
     assert name.is_under(one, other) == theirs.is_subdomain(other_theirs)
-    assert list(name.suffixes(one))[-1] == name.ROOT
-    if left:
-        assert name.parent(one) == theirs.parent().to_wire()
-        assert list(name.suffixes(one))[:2] == [one, name.parent(one)]
-    else:
-        with pytest.raises(ValueError, match="root"):
-            name.parent(one)
 
 
 def test_a_zone_ends_at_a_label() -> None:
     assert not name.is_under(name.from_text("xa.b"), name.from_text("a.b"))
     assert not name.is_under(b"\x04\x01a\x01b\0", b"\x01a\x01b\0"), "a label that looks like a name"
-
-
-@pytest.mark.parametrize(
-    ("text", "found"), [("a.b.c", "b.c"), ("b.c", "b.c"), ("x.c", "c"), ("d", None), ("a.d.b.c", "b.c")]
-)
-def test_the_longest_zone_wins(text: str, found: str | None) -> None:
-    zones = frozenset((name.from_text("c"), name.from_text("b.c")))
-    assert name.longest_match(name.from_text(text), zones) == (found and name.from_text(found))
