@@ -83,8 +83,8 @@ class TcpListener:
         self.listener = listener
         self.limits = limits or TcpLimits()
         self.address = sock.getsockname()
+        self.now = clock
         self.buffer = memoryview(bytearray(CHUNK_BYTES))  # every read ends here and is copied out before the next
-        self.now = clock()
         self.held_bytes = 0
         self.waiting = 0
         self.is_closing = False
@@ -92,7 +92,6 @@ class TcpListener:
         self.stalled: OrderedDict[Connection, None] = OrderedDict()  # the one stalled for longest first
         self._per_client: Counter[str] = Counter()
         self._socket = sock
-        self._clock = clock
         self._emptied = asyncio.Event()
         self._server: asyncio.Server | None = None
 
@@ -162,9 +161,9 @@ class TcpListener:
 
     def sweep(self) -> None:
         """Close what has been idle, unfinished or stalled for too long."""
-        self.now = self._clock()
+        now = self.now()
         for connection in tuple(self.connections):
-            connection.check_time(self.now, self.limits)
+            connection.check_time(now, self.limits)
 
     def _tick(self) -> None:
         self.sweep()
@@ -185,7 +184,7 @@ class Connection(asyncio.BufferedProtocol):
         self._client: Any = ("", 0)
         self._held = b""  # received and not yet answered: at most a chunk and an unfinished query
         self._waiting: set[asyncio.Task[None]] = set()
-        self._since = tcp.now  # when the connection became idle, the query began or the client last took something
+        self._since = tcp.now()  # when the connection became idle, the query began or the client last took something
         self._unsent_bytes = 0  # at the last sweep
         self._is_stalled = False
         self._is_scheduled = False  # more of what is held is to be answered in the next turn
@@ -220,7 +219,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         self._tcp.connections.move_to_end(self)
         if not self._held:
-            self._since = self._tcp.now
+            self._since = self._tcp.now()
         self._hold(self._held + self._tcp.buffer[:nbytes].tobytes())
         if not (self._is_scheduled or self._is_stalled):
             self._go_on()
@@ -233,13 +232,13 @@ class Connection(asyncio.BufferedProtocol):
     def pause_writing(self) -> None:
         """The client does not read: answer and read no more."""
         self._is_stalled = True
-        self._since = self._tcp.now
+        self._since = self._tcp.now()
         self._tcp.stall(self)
 
     def resume_writing(self) -> None:
         """The client has taken everything."""
         self._is_stalled = False
-        self._since = self._tcp.now
+        self._since = self._tcp.now()
         self._tcp.stalled.pop(self, None)
         self._schedule()
 
@@ -336,7 +335,7 @@ class Connection(asyncio.BufferedProtocol):
         if reply_bytes:
             self._transport.write(b"".join(replies))
         if start:
-            self._since = self._tcp.now
+            self._since = self._tcp.now()
             self._hold(held[start:])
         if hits:
             pace = self._tcp.listener.pace
@@ -373,7 +372,7 @@ class Connection(asyncio.BufferedProtocol):
         self._waiting.discard(task)
         self._tcp.waiting -= 1
         if not self._waiting:
-            self._since = self._tcp.now
+            self._since = self._tcp.now()
         if not self._is_stalled:
             self._schedule()
 

@@ -196,6 +196,23 @@ async def test_a_quiet_connection_is_closed_in_time(
         assert await ended(reader)
 
 
+async def test_idle_time_runs_from_the_reply_not_from_the_sweep_before_it(
+    connect: Connect, start: Start, clock: Clock
+) -> None:
+    listener = await start()
+    reader, writer = await connect(listener)
+    clock.now += 0.9
+    writer.write(framed(WEB, 1))
+    await receive(reader)
+    clock.now += 9.5
+    listener.sweep()
+    await settle()
+    assert listener.connections
+    clock.now += 0.5
+    listener.sweep()
+    assert await ended(reader)
+
+
 async def test_a_dribbled_query_does_not_stay_for_ever(connect: Connect, start: Start, clock: Clock) -> None:
     listener = await start()
     reader, writer = await connect(listener)
