@@ -29,8 +29,10 @@ class Listed(NamedTuple):
 
 
 def records(zone: ClusterZone, index: Index) -> Iterator[Listed]:
-    """Every record of the zone: its own names first, then namespace by namespace with names in canonical order (RFC
-    4034 §6.1); a reverse zone by address."""
+    """Every record of the zone: its own names, then namespace by namespace; a reverse zone by address.
+
+    Names are in canonical order (RFC 4034 §6.1).
+    """
     names = _reverse_names(zone, index) if zone.is_reverse else _forward_names(zone, index)
     for namespace, qname in names:
         for qtype in TYPES:

@@ -88,8 +88,7 @@ def _rank(member: Member) -> tuple[bool, bytes, bytes, bytes, str]:
 
 
 def _prefixes(address: bytes) -> Iterator[bytes | str]:
-    """The address's own ancestors: whole octets of IPv4 as bytes, nibbles of IPv6 as text, so that the two never
-    meet."""
+    """The address's own ancestors: octets of IPv4 as bytes, nibbles of IPv6 as text, so that the two never meet."""
     if len(address) == 4:
         for size in range(1, 4):
             yield address[:size]

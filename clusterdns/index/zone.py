@@ -1,5 +1,4 @@
-"""One zone's view of the index: a name and a type → what DNS-based service discovery holds there, or that there is no
-such name.
+"""One zone's view of the index: a name and a type → what is there by DNS-based service discovery, or no such name.
 
 The grammar comes from `schema`, the state from `cluster`; records are made here, when an answer is compiled, with
 `apex` for the zone's own name and `pointers` for reverse zones. What a missing name means (NXDOMAIN, SERVFAIL while
@@ -195,8 +194,7 @@ class ClusterZone:
                 yield target, port.number, (member.address,)
 
     def _srv(self, owners: Owners, qname: bytes, targets: Targets) -> Found:
-        """SRV records, equal in weight, and the addresses of their targets; weights are shared out after
-        de-duplication."""
+        """SRV records, each once and all of one weight, and the addresses of their targets."""
         ports: dict[tuple[bytes, int], None] = {}
         addresses: dict[bytes, dict[bytes, None]] = {}
         for target, number, several in targets:
@@ -220,9 +218,9 @@ class ClusterZone:
 
     def _at_pod(self, place: Place, qname: bytes, qtype: int) -> Found:
         address = _undashed(place.endpoint)
-        owners = (*_owners(place), address)
         if self._pods is Pods.DISABLED or address is None or not self._index.exposes(place.namespace):
-            return Found(owners, False)
+            return Found(_owners(place), False)
+        owners = (*_owners(place), address)
         if self._pods is Pods.VERIFIED and not self._index.has_pod(place.namespace, address):
             return Found(owners, False)
         return Found(owners, records=found.addresses(qname, self.ttl_seconds, qtype, (address,)))
