@@ -31,10 +31,10 @@ def test_every_error_is_told_and_nothing_is_bound(start: Start) -> None:
         assert server.wait_ended() == 1
     lines = server.err.splitlines()
     assert len(lines) == 2
-    assert lines[0].startswith(f"{server.folder}/Corefile:9: Unknown directive 'promethus'; ")
-    assert lines[1].startswith(f"{server.folder}/Corefile:7: ")
-    assert "'prometheus'" in lines[0]
-    assert "'manifests'" in lines[1]
+    assert lines[0].startswith(f"{server.folder}/Corefile:7: ")
+    assert lines[1].startswith(f"{server.folder}/Corefile:9: Unknown directive 'promethus'; ")
+    assert "'manifests'" in lines[0]
+    assert "'prometheus'" in lines[1]
     assert server.out == ""
 
 
