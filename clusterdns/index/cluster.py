@@ -6,7 +6,7 @@ know them. An owner is `(namespace,)`, `(namespace, service)` or a packed addres
 """
 
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from functools import partial
 
 from clusterdns.index.reverse import ReverseMap
@@ -118,43 +118,44 @@ class Index:
 
     def _set_slice(self, obj: EndpointSlice, members: tuple[Member, ...] | None, touched: Owners) -> None:
         node = self._node((label_of(obj.namespace), label_of(obj.service)))
-        gone = self._join(node, obj.name, members, touched)
-        if gone or node.in_slice(MOVING):
+        gone, come = node.set_slice(obj.name, members)
+        self._join(node, gone, come, touched)
+        if gone or node.has_moving:
             listed = {member.address for member in members or ()} | set(map(packed, obj.unready))
-            self._keep_moving(node, obj.name, [one for one in gone if one.address not in listed], listed, touched)
+            arrived = [one for address in listed for one in node.moving(address)]
+            leaving = self._leaving(node, obj.name, [one for one in gone if one.address not in listed])
+            node.set_moving(arrived, leaving)
+            self._join(node, arrived, leaving, touched)
         self._tidy(node)
 
-    def _keep_moving(
-        self, node: ServiceNode, left: str, gone: list[Member], listed: set[bytes], touched: Owners
-    ) -> None:
-        """An endpoint that vanished from one of several slices is mostly on its way to another, in an event still to
-        come: until then, or for a moment, it is answered as before, so that moving leaves no hole.
+    def _leaving(self, node: ServiceNode, left: str, gone: list[Member]) -> list[Member]:
+        """Of the members that vanished from a slice, those to be answered for a moment more.
 
+        An endpoint that vanishes from one of several slices is mostly on its way to another, in an event still to come.
         One that is listed as not ready, there or in the slice it went to, is gone on purpose.
         """
-        moving = [one for one in node.in_slice(MOVING) if one.address not in listed]
-        if self._later is not None and node.has_other_slices(left):
-            elsewhere = {one.address for member in gone for one in node.endpoint(member.label)}
-            new = [one._replace(slice_name=MOVING) for one in gone if one.address not in elsewhere]
-            moving += new
-            if new:
-                self._later(partial(self._stop_moving, node, new))
-        self._join(node, MOVING, tuple(moving) or None, touched)
+        if self._later is None or not node.has_other_slices(left):
+            return []
+        elsewhere = {one.address for member in gone for one in node.endpoint(member.label)}
+        leaving = [one._replace(slice_name=MOVING) for one in gone if one.address not in elsewhere]
+        if leaving:
+            self._later(partial(self._stop_moving, node, leaving))
+        return leaving
 
     def _stop_moving(self, node: ServiceNode, members: list[Member]) -> None:
         """Nobody has listed these again: they are gone. One that has left anew since then is not one of them."""
+        gone = [member for member in members if any(member is one for one in node.moving(member.address))]
+        if not gone:
+            return
         touched: Owners = set()
-        left = tuple(one for one in node.in_slice(MOVING) if not any(one is each for each in members))
-        if self._join(node, MOVING, left or None, touched):
-            self._tidy(node)
-            self._bump()
-            self._forget(touched)
+        node.set_moving(gone, ())
+        self._join(node, gone, (), touched)
+        self._tidy(node)
+        self._bump()
+        self._forget(touched)
 
-    def _join(
-        self, node: ServiceNode, slice_name: str, members: tuple[Member, ...] | None, touched: Owners
-    ) -> set[Member]:
-        """Take a slice's members into the Service and the reverse map; gives those that are gone."""
-        gone, come = node.set_slice(slice_name, members)
+    def _join(self, node: ServiceNode, gone: Iterable[Member], come: Iterable[Member], touched: Owners) -> None:
+        """Bring what went and what came of a Service into the reverse map."""
         for member in gone:
             self.reverse.remove_member(member)
             touched.add(member.address)
@@ -162,7 +163,6 @@ class Index:
             self.reverse.add_member(member)
             touched.add(member.address)
         touched.add((node.namespace, node.name))
-        return gone
 
     def _apply_pod(self, old: Pod | None, new: Pod | None, touched: Owners) -> None:
         """What a Pod had is remembered here, because `old` may be a terminating state that was never taken."""

@@ -5,12 +5,12 @@ and an endpoint is gone only when no slice names it any more. An endpoint's name
 Service is put together when first asked for and kept until something changes.
 """
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import NamedTuple, TypeVar
 
 from clusterdns.objects import MAX_LABEL_BYTES, Endpoint, EndpointSlice, Port, Service, packed
 
-MOVING = ""  # stands for a slice: the endpoints that have left one and may turn up in another
+MOVING = ""  # the slice name of an endpoint that has left one slice and may turn up in another
 NO_PORTS = (Port("", -1, ""),)  # an object without ports still has addresses, only no SRV
 MIN_MEMBERS_KEPT = 32  # from this many labels on, what is made of all of them is worth its memory
 
@@ -30,36 +30,41 @@ class Member(NamedTuple):
 
 
 class ServiceNode:
-    """The state of one (namespace, service) name. Written by the index, which is told of the members that come and
-    go."""
+    """The state of one (namespace, service) name. Written by the index, which is told who comes and who goes."""
 
-    __slots__ = ("_by_label", "_members", "_views", "name", "namespace", "service")
+    __slots__ = ("_by_label", "_members", "_moving", "_views", "name", "namespace", "service")
 
     def __init__(self, namespace: bytes, name: bytes) -> None:
         self.namespace = namespace
         self.name = name
         self.service: Service | None = None
         self._members: dict[str, tuple[Member, ...]] = {}  # by slice name
+        self._moving: dict[bytes, tuple[Member, ...]] = {}  # by address; in no slice
         self._by_label: dict[bytes, tuple[Member, ...]] = {}
         self._views: dict[Hashable, object] = {}
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is known of this name any more."""
-        return self.service is None and not self._members
+        return self.service is None and not self._members and not self._moving
 
-    def in_slice(self, slice_name: str) -> tuple[Member, ...]:
-        """What a slice contributes."""
-        return self._members.get(slice_name, ())
+    @property
+    def has_moving(self) -> bool:
+        """Whether any endpoint is on its way from slice to slice."""
+        return bool(self._moving)
+
+    def moving(self, address: bytes) -> tuple[Member, ...]:
+        """The members with this address that are on their way."""
+        return self._moving.get(address, ())
 
     def has_other_slices(self, slice_name: str) -> bool:
         """Whether the Service has a slice beside this one, to which an endpoint could move."""
-        return any(name not in (slice_name, MOVING) for name in self._members)
+        return any(name != slice_name for name in self._members)
 
     @property
     def has_members(self) -> bool:
         """Whether any endpoint is ready."""
-        return any(self._members.values())
+        return bool(self._moving) or any(self._members.values())
 
     def set_service(self, service: Service | None) -> None:
         """Take the Service object, or its removal."""
@@ -75,6 +80,22 @@ class ServiceNode:
         else:
             self._members[slice_name] = members
         gone, come = before - after, after - before
+        self._join(gone, come)
+        return gone, come
+
+    def set_moving(self, gone: Iterable[Member], come: Iterable[Member]) -> None:
+        """Take members off their way, and put others on it."""
+        for member in gone:
+            left = tuple(one for one in self._moving[member.address] if one is not member)
+            if left:
+                self._moving[member.address] = left
+            else:
+                del self._moving[member.address]
+        for member in come:
+            self._moving[member.address] = (*self.moving(member.address), member)
+        self._join(gone, come)
+
+    def _join(self, gone: Iterable[Member], come: Iterable[Member]) -> None:
         for member in gone:
             left = tuple(one for one in self._by_label[member.label] if one != member)
             if left:
@@ -84,7 +105,6 @@ class ServiceNode:
         for member in come:
             self._by_label[member.label] = (*self._by_label.get(member.label, ()), member)
         self._views.clear()
-        return gone, come
 
     def endpoint(self, label: bytes) -> tuple[Member, ...]:
         """The members under this label, in an order that does not tell how they came; empty when there are none."""
@@ -96,7 +116,9 @@ class ServiceNode:
         return iter(self._by_label)
 
     def members(self) -> Iterator[Member]:
-        """Every member, in the order of slice names and, within a slice, of its object."""
+        """Every member: those on their way, then in the order of slice names and, within a slice, of its object."""
+        for several in self._moving.values():
+            yield from several
         for slice_name in sorted(self._members):
             yield from self._members[slice_name]
 
