@@ -81,7 +81,11 @@ class Index:
                 self._apply_namespace(label_of(name), new is not None, touched)
             case Pod():
                 self._apply_pod(old, new, touched)  # type: ignore[arg-type]
+        self._tell(touched)
+
+    def _tell(self, touched: Owners) -> None:
         if touched:
+            self.serial.set(int(self._clock()))
             self._forget(touched)
 
     def _apply_namespace(self, label: bytes, exists: bool, touched: Owners) -> None:
@@ -106,7 +110,6 @@ class Index:
                 touched.add(packed(text))
             touched.add(key)
             self._tidy(node)
-        self._bump()
 
     def _apply_slice(self, old: EndpointSlice | None, new: EndpointSlice | None, touched: Owners) -> None:
         """An update may move a slice to another Service; a slice without a Service's name belongs to nobody."""
@@ -114,18 +117,20 @@ class Index:
             self._set_slice(old, None, touched)
         if new is not None and new.service:
             self._set_slice(new, members_of(new, use_pod_names=self._use_pod_names), touched)
-        self._bump()
 
     def _set_slice(self, obj: EndpointSlice, members: tuple[Member, ...] | None, touched: Owners) -> None:
         node = self._node((label_of(obj.namespace), label_of(obj.service)))
-        gone, come = node.set_slice(obj.name, members)
-        self._join(node, gone, come, touched)
+        gone: set[Member] = set()
+        if members != node.slice_members(obj.name):  # else only endpoints that are not ready differ
+            gone, come = node.set_slice(obj.name, members)
+            self._join(node, gone, come, touched)
         if gone or node.has_moving:
             listed = {member.address for member in members or ()} | set(map(packed, obj.unready))
             arrived = [one for address in listed for one in node.moving(address)]
             leaving = self._leaving(node, obj.name, [one for one in gone if one.address not in listed])
-            node.set_moving(arrived, leaving)
-            self._join(node, arrived, leaving, touched)
+            if arrived or leaving:
+                node.set_moving(arrived, leaving)
+                self._join(node, arrived, leaving, touched)
         self._tidy(node)
 
     def _leaving(self, node: ServiceNode, left: str, gone: list[Member]) -> list[Member]:
@@ -151,8 +156,7 @@ class Index:
         node.set_moving(gone, ())
         self._join(node, gone, (), touched)
         self._tidy(node)
-        self._bump()
-        self._forget(touched)
+        self._tell(touched)
 
     def _join(self, node: ServiceNode, gone: Iterable[Member], come: Iterable[Member], touched: Owners) -> None:
         """Bring what went and what came of a Service into the reverse map."""
@@ -184,7 +188,6 @@ class Index:
             touched.add(address)
         if addresses:
             self._pod_addresses[namespace, pod.name] = addresses
-        self._bump()
 
     def _node(self, key: tuple[bytes, bytes]) -> ServiceNode:
         node = self._services.get(key)
@@ -195,6 +198,3 @@ class Index:
     def _tidy(self, node: ServiceNode) -> None:
         if node.is_empty:
             self._services.pop((node.namespace, node.name), None)
-
-    def _bump(self) -> None:
-        self.serial.set(int(self._clock()))

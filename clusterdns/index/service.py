@@ -48,6 +48,10 @@ class ServiceNode:
         """Whether nothing is known of this name any more."""
         return self.service is None and not self._members and not self._moving
 
+    def slice_members(self, slice_name: str) -> tuple[Member, ...] | None:
+        """What a slice contributes; None where there is no such slice."""
+        return self._members.get(slice_name)
+
     @property
     def has_moving(self) -> bool:
         """Whether any endpoint is on its way from slice to slice."""

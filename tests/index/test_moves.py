@@ -118,6 +118,17 @@ def test_what_is_no_longer_ready_is_gone_at_once(cluster: Cluster) -> None:
     assert not cluster.timers
 
 
+def test_an_endpoint_that_is_not_ready_touches_no_answer(cluster: Cluster) -> None:
+    serial = cluster.index.serial.wire
+    cluster.index.serial.set(0)
+    cluster.put(slice_of("one", STAYS, MOVES, unready=("10.1.0.7",)))
+    assert not cluster.forgotten
+    assert cluster.index.serial.wire == bytes(4)
+    cluster.put(slice_of("one", MOVES, STAYS))
+    assert (b"prod", b"db") in cluster.forgotten, "without loadbalance the order shows"
+    assert cluster.index.serial.wire >= serial
+
+
 def test_with_one_slice_there_is_nowhere_to_move_to() -> None:
     cluster = Cluster()
     cluster.put(slice_of("one", STAYS, MOVES))
