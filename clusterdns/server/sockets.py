@@ -3,7 +3,10 @@
 Opening is apart from listening, so that a start which fails on one address has served nothing on the others.
 """
 
+import fcntl
 import socket
+import sys
+import termios
 
 
 def open_bound(kind: socket.SocketKind, address: str, port: int, *options: tuple[int, int]) -> socket.socket:
@@ -25,3 +28,8 @@ def open_bound(kind: socket.SocketKind, address: str, port: int, *options: tuple
         sock.close()
         raise
     return sock
+
+
+def unread_bytes(sock: socket.socket) -> int:
+    """How much has arrived that nobody has read yet."""
+    return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.FIONREAD, bytes(4)), sys.byteorder)

@@ -19,7 +19,7 @@ from time import perf_counter
 from typing import Any
 
 from clusterdns.server.dispatch import Dispatch, Listener
-from clusterdns.server.sockets import open_bound
+from clusterdns.server.sockets import open_bound, unread_bytes
 from clusterdns.wire.query import HEADER_BYTES
 
 BATCH = 64  # queries of one connection per turn of the loop
@@ -107,12 +107,12 @@ class TcpListener:
         if self._server is None:
             self._socket.close()
             return
+        for _ in range(2):  # who has connected by now is accepted in the next turn of the loop
+            await asyncio.sleep(0)
         self._server.close()
         self.is_closing = True
-        for _ in range(2):  # what has arrived by now is read in the next turn of the loop
-            await asyncio.sleep(0)
         for connection in tuple(self.connections):
-            connection.close_if_done()
+            connection.finish()
         if self.connections:
             self._emptied.clear()
             try:
@@ -175,7 +175,7 @@ class Connection(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_client", "_held", "_is_ended", "_is_scheduled", "_is_stalled", "_since", "_tcp", "_transport",
-        "_unsent_bytes", "_waiting", "host",
+        "_unread_bytes", "_unsent_bytes", "_waiting", "host",
     )  # fmt: skip
 
     def __init__(self, tcp: TcpListener) -> None:
@@ -186,6 +186,7 @@ class Connection(asyncio.BufferedProtocol):
         self._waiting: set[asyncio.Task[None]] = set()
         self._since = tcp.now()  # when the connection became idle, the query began or the client last took something
         self._unsent_bytes = 0  # at the last sweep
+        self._unread_bytes = 0  # of what had arrived when the listener closed; of no meaning before
         self._is_stalled = False
         self._is_scheduled = False  # more of what is held is to be answered in the next turn
         self._is_ended = False  # the client has sent all it will
@@ -220,6 +221,7 @@ class Connection(asyncio.BufferedProtocol):
         self._tcp.connections.move_to_end(self)
         if not self._held:
             self._since = self._tcp.now()
+        self._unread_bytes -= nbytes
         self._hold(self._held + self._tcp.buffer[:nbytes].tobytes())
         if not (self._is_scheduled or self._is_stalled):
             self._go_on()
@@ -253,9 +255,16 @@ class Connection(asyncio.BufferedProtocol):
         """Close at once, leaving what is unsent."""
         self._transport.abort()
 
+    def finish(self) -> None:
+        """Answer what has arrived by now, then close."""
+        if not self._transport.is_closing():
+            self._unread_bytes = unread_bytes(self._transport.get_extra_info("socket"))
+            self.close_if_done()
+
     def close_if_done(self) -> None:
         """Close a connection that will ask nothing more, or is to be asked nothing more, once all is answered."""
-        if (self._is_ended or self._tcp.is_closing) and not (self._waiting or self._is_scheduled or self._is_stalled):
+        is_last = self._is_ended or (self._tcp.is_closing and self._unread_bytes <= 0)
+        if is_last and not (self._waiting or self._is_scheduled or self._is_stalled):
             self._transport.close()
 
     def check_time(self, now: float, limits: TcpLimits) -> None:

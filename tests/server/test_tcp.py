@@ -362,6 +362,20 @@ async def test_close_answers_what_was_accepted(connect: Connect, start: Start) -
         await connect(listener)
 
 
+async def test_close_answers_what_the_kernel_has_received(connect: Connect, start: Start) -> None:
+    """More than is read at once: a connection closed over unread queries is reset, and loses replies too."""
+    listener = await start()
+    reader, writer = await connect(listener)
+    await settle()
+    count = 1_000
+    writer.write(b"".join(framed(WEB, number) for number in range(count)))
+    assert not writer.transport.get_write_buffer_size(), "all is with the kernel"
+    closing = asyncio.create_task(listener.close(5))
+    assert [(await receive(reader)).id for _ in range(count)] == list(range(count))
+    assert await reader.read() == b"", "closed, not reset"
+    await closing
+
+
 async def test_a_length_too_short_is_not_waited_for(connect: Connect, start: Start) -> None:
     reader, writer = await connect(await start())
     writer.write(b"\0\x0b\0")
