@@ -24,8 +24,6 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_QUOTABLE = re.compile(r'(?:[^\\]|\\[^"])*+', re.DOTALL)
-_NEEDS_QUOTES = re.compile(rf"[\n\r#{_BLANK}]")
 
 
 class Token(NamedTuple):
@@ -113,15 +111,3 @@ def lex(text: str, file: str) -> Lexed:
 def _unescape(match: re.Match[str]) -> str:
     """Only `\\"` is an escape; every other backslash stays, with what follows it."""
     return '"' if match[1] == '"' else match[0]
-
-
-def quote(text: str) -> str:
-    """The text as a quoted string. Raises ValueError for the few that no string can hold."""
-    if _QUOTABLE.fullmatch(text) is None:
-        raise ValueError(f"{shown(text)} cannot be written: it has a backslash before a quote, or at its end")
-    return '"' + text.replace('"', '\\"') + '"'
-
-
-def needs_quotes(text: str) -> bool:
-    """Whether the text, written bare, would not be read back as this one word."""
-    return text in ("", "{", "}") or text[0] == '"' or _NEEDS_QUOTES.search(text) is not None

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from corefile.printing import print_corefile
 
 from clusterdns.corefile.directive import ServerBlock
 from clusterdns.corefile.load import load, parse
-from clusterdns.corefile.printer import print_corefile
 
 ARPA = "in-addr.arpa ip6.arpa"
 FALLTHROUGH = f"fallthrough {ARPA}"

@@ -3,9 +3,10 @@
 import time
 
 import pytest
+from corefile.printing import quote
 
 from clusterdns.corefile.errors import CorefileError
-from clusterdns.corefile.lexer import Token, glued_brace, lex, quote
+from clusterdns.corefile.lexer import Token, glued_brace, lex
 
 LINES: list[tuple[str, str, list[list[str]]]] = [
     ("blanks separate, newlines end a line", "a  b\tc\nd", [["a", "b", "c"], ["d"]]),

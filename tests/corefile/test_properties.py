@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from corefile.printing import print_corefile
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +14,6 @@ from clusterdns.corefile.environment import has_reference
 from clusterdns.corefile.errors import CorefileError, ErrorList
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.load import parse
-from clusterdns.corefile.printer import print_corefile
 
 PIECES = [
     *("{", "}", "{}", " ", "  ", "\n", "\n", "\n", "\t", "\r\n", "\xa0", "#", '"', '\\"', "\\", ",", ":53", "://", "/"),

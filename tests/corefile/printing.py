@@ -1,13 +1,18 @@
-"""Server blocks back to text, one way of writing each: what is printed parses to the same blocks again."""
+"""Server blocks back to text, one way of writing each: what is printed parses to the same blocks again.
 
+The grammar's own test: whoever can write everything down and read it back has understood it.
+"""
+
+import re
 from collections.abc import Iterable
 
 from clusterdns.corefile.directive import Directive, Line, ServerBlock
 from clusterdns.corefile.environment import has_reference
 from clusterdns.corefile.errors import shown
-from clusterdns.corefile.lexer import BYTE_ORDER_MARK, Token, glued_brace, needs_quotes, quote
+from clusterdns.corefile.lexer import BYTE_ORDER_MARK, Token, glued_brace, lex
 
 _INDENT = "    "
+_QUOTABLE = re.compile(r'(?:[^\\]|\\[^"])*+', re.DOTALL)
 
 
 def print_corefile(blocks: Iterable[ServerBlock]) -> str:
@@ -61,4 +66,16 @@ def _misread_as_name(text: str) -> bool:
 def _word(word: Token, ambiguous: bool = False) -> str:
     if has_reference(word.text):
         raise ValueError(f"{shown(word.text)} cannot be written: it would be read as a variable")
-    return quote(word.text) if word.quoted or ambiguous or needs_quotes(word.text) else word.text
+    return quote(word.text) if word.quoted or ambiguous or _needs_quotes(word.text) else word.text
+
+
+def quote(text: str) -> str:
+    """The text as a quoted string. Raises ValueError for the few that no string can hold."""
+    if _QUOTABLE.fullmatch(text) is None:
+        raise ValueError(f"{shown(text)} cannot be written: it has a backslash before a quote, or at its end")
+    return '"' + text.replace('"', '\\"') + '"'
+
+
+def _needs_quotes(text: str) -> bool:
+    """Whether the text, written bare inside a line, would not be read back as this one word."""
+    return text in ("{", "}") or lex(f". {text}", "").lines != [[Token(".", "", 1), Token(text, "", 1)]]
