@@ -18,7 +18,7 @@ run: $(INSTALLED) ## serve the demo cluster of zones/ on 127.0.0.1:1053 until Ct
 	@if [ -t 0 ]; then set -m; $(BIN)/clusterdns -conf zones/Corefile; else exec $(BIN)/clusterdns -conf zones/Corefile; fi
 
 test: $(INSTALLED) ## every test; what needs a missing tool is skipped, and the last lines say how to get it
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 
 lint: $(INSTALLED) ## ruff, mypy --strict, the layers, and the tests of what README and docs say
 	$(BIN)/ruff check .

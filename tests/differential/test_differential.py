@@ -99,7 +99,6 @@ def comparisons(differential_field: Field) -> dict[str, Comparison]:
 
 
 @pytest.mark.peer("coredns")
-@pytest.mark.xdist_group("differential")
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.name)
 def test_no_difference_without_a_name(comparisons: dict[str, Comparison], block: Block) -> None:
     comparison = comparisons[block.name]
@@ -109,14 +108,12 @@ def test_no_difference_without_a_name(comparisons: dict[str, Comparison], block:
 
 
 @pytest.mark.peer("coredns")
-@pytest.mark.xdist_group("differential")
 def test_every_named_difference_is_seen(comparisons: dict[str, Comparison]) -> None:
     seen: Counter[str] = sum((comparison.named for comparison in comparisons.values()), Counter())
     assert set(NAMES) - set(seen) == set()
 
 
 @pytest.mark.peer("coredns")
-@pytest.mark.xdist_group("differential")
 def test_a_wrong_answer_has_no_name(differential_field: Field) -> None:
     field = differential_field
     wanted = [Asked(f"web.diff-prod.svc.{manifests.ZONE}.", qtype, Shape(edns=None)) for qtype in ("A", "AAAA", "TXT")]
