@@ -26,6 +26,7 @@ Params = Mapping[str, str]
 MAX_LINE_BYTES = 64 << 20  # an object is 1.5 MiB at most in etcd by default, JSON some times that
 MAX_REASON_CHARS = 300
 _MAX_ERROR_BODY_BYTES = 1 << 16
+_MAX_PLAIN_CHARS = 200
 _RELOAD_AFTER_SECONDS = 60.0
 _DURATION_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 # Compressed lists cost the server and us more CPU than the bytes saved inside a cluster's network are worth.
@@ -169,7 +170,7 @@ class Client:
                 is_answered = True
                 self._count(str(response.status), url)
                 if response.status != HTTPStatus.OK:
-                    raise await _refusal(response)
+                    raise await _refusal(response, credentials.url)
                 yield response
         except ApiError as error:
             if error.status == HTTPStatus.UNAUTHORIZED:
@@ -207,30 +208,36 @@ class Client:
         self._requests.labels(code, "GET", urlsplit(url).netloc).value += 1
 
 
-async def _refusal(response: aiohttp.ClientResponse) -> ApiError:
-    """What a status other than 200 says."""
+async def _refusal(response: aiohttp.ClientResponse, server: str) -> ApiError:
+    """What a status other than 200 says. Names the server, not the path: all watches then say the same, once."""
     try:
         body = await response.content.readexactly(_MAX_ERROR_BODY_BYTES)
     except asyncio.IncompleteReadError as error:
         body = error.partial
     status = response.status
-    url = response.url.with_query(None)
     if status == HTTPStatus.GONE:
         return Expired("410 Gone: older than the API server remembers", status)
     if status == HTTPStatus.UNAUTHORIZED:
-        return ApiError(f"401 Unauthorized: {url.origin()} does not accept our credentials", status)
+        return ApiError(f"401 Unauthorized: {server} does not accept our credentials", status)
     if is_html(body):
-        return ApiError(f"{status} HTML instead of JSON from {url}: is this an API server?", status)
+        return ApiError(f"{status} HTML instead of JSON from {server}: is this an API server?", status)
     try:
         message = _status_decoder.decode(body).message or ""
     except msgspec.MsgspecError:
         message = ""
-    text = message.strip() or f"{response.reason} from {url}"
+    text = message.strip() or f"{_said_in_text(response, body) or response.reason} from {server}"
     try:
         retry_after_seconds = float(response.headers.get("retry-after", "0"))
     except ValueError:  # a date, which no API server sends
         retry_after_seconds = 0.0
     return ApiError(f"{status} {text}", status, retry_after_seconds)
+
+
+def _said_in_text(response: aiohttp.ClientResponse, body: bytes) -> str:
+    """What a refusal in plain text says where that is one line: 'Client sent an HTTP request to an HTTPS server.'"""
+    lines = body.decode(errors="replace").strip().splitlines()
+    is_plain = response.content_type == "text/plain" and len(lines) == 1 and len(lines[0]) <= _MAX_PLAIN_CHARS
+    return lines[0].rstrip(".") if is_plain and lines[0].isprintable() else ""
 
 
 def refusal_event(raw: msgspec.Raw) -> ApiError:

@@ -325,7 +325,11 @@ FORBIDDEN = 'services is forbidden: User "dns" cannot list resource "services" i
         (body("<html>log in</html>", 200, "text/html"), "HTML instead of JSON"),
         (body("<html>log in</html>", 502, "text/html"), "502 HTML instead of JSON"),
         (body("", 302, location="https://login.example"), "302 Found"),
-        (body("x" * 100_000, 404, "text/plain"), "404 Not Found"),
+        (body("x" * 100_000, 404, "text/plain"), "404 Not Found from http://127.0.0.1:"),
+        (
+            body("Client sent an HTTP request to an HTTPS server.\n", 400, "text/plain"),
+            "400 Client sent an HTTP request to an HTTPS server from http://127.0.0.1:",
+        ),
     ],
 )
 async def test_refusals_are_said_once_and_cost_nothing(
@@ -368,6 +372,17 @@ async def test_what_everybody_suffers_from_is_said_once(
         await seen.until(lambda: source.synced)
         assert source.reason == ""
     assert sum("connected again" in record.getMessage() for record in caplog.records) == 1
+
+
+async def test_a_server_that_refuses_everything_is_said_once(
+    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
+) -> None:
+    for path in (SERVICES, NAMESPACES, SLICES):
+        fake.script(path, *[body("<html>maintenance</html>", 503, "text/html")] * 100)
+    source = start(settings(fake), fake_time)
+    await seen.until(lambda: len(fake_time.slept) > 30)
+    assert source.reason.startswith("endpointslices, namespaces, services: 503 HTML instead of JSON from http://")
+    assert len(warnings(caplog)) == 1
 
 
 async def test_unknown_host(seen: Seen, start: Start, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch) -> None:
