@@ -70,14 +70,15 @@ class Bench:
 
     def miss(self, packet: bytes) -> bytes:
         """A query that the table does not know, from packet to packet."""
-        self.table.clear()
+        if packet[2:] in self.table.entries:
+            self.table.drop(packet[2:])
         message = self.dispatch.miss(packet, CLIENT, self.listener)
         assert isinstance(message, bytes)
         return message
 
     def _put(self, packet: bytes, answer: Answer) -> None:
         self.table.put(packet[2:], answer)
-        self.table.clear()
+        self.table.drop(packet[2:])
 
     def stages(self, packet: bytes) -> Iterable[tuple[str, Callable[[], Any]]]:
         """The stages of a miss, in order."""
