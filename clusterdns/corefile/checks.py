@@ -23,7 +23,6 @@ class Served(NamedTuple):
     port: int
     addresses: tuple[str, ...]  # empty: every address of the host
     token: Token  # the key
-    has_view: bool = False
 
     def on(self, address: str) -> str:
         """As CoreDNS writes it, with the address where one is bound."""
@@ -65,7 +64,7 @@ def check_repetition(blocks: Iterable[ServerBlock], once: Collection[str], error
 
 
 def check_overlaps(served: Iterable[Served], errors: ErrorList) -> None:
-    """No zone is served twice on one address, nor both on every address and on a bound one. Views may repeat a zone."""
+    """No zone is served twice on one address, nor both on every address and on a bound one."""
     seen: dict[tuple[str, str, int], dict[str, Served]] = {}
     for entry in served:
         places = seen.setdefault((entry.transport, entry.zone_text, entry.port), {})
@@ -76,9 +75,9 @@ def check_overlaps(served: Iterable[Served], errors: ErrorList) -> None:
 def _check_address(entry: Served, address: str, places: dict[str, Served], errors: ErrorList) -> None:
     other = next((bound for bound in places if bool(bound) != bool(address)), None)
     earlier = places.get(address)
-    if earlier is None or earlier.has_view:
+    if earlier is None:
         places[address] = entry
-    elif not entry.has_view:
+    else:
         told = f"cannot serve {entry.on(address)} - it is already defined at {earlier.token.place}"
         errors.add(entry.token.error(told, "remove one of the two, or 'bind' each to addresses of its own"))
     if other is not None:

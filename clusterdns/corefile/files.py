@@ -1,10 +1,9 @@
-"""The files a Corefile is read from: each read and lexed once, remembered by name, and hashed for `reload`.
+"""The files a Corefile is read from: each read and lexed once, and remembered by name.
 
 Knows nothing of statements; `imports` decides which file is wanted where.
 """
 
 import glob
-import hashlib
 import os
 from typing import NamedTuple
 
@@ -36,28 +35,14 @@ class Pattern(NamedTuple):
 
 
 class Files:
-    """Every file read for one configuration. Written by the import reader, read by whoever wants names and hash."""
+    """Every file read for one configuration."""
 
     def __init__(self, warnings: list[CorefileWarning]) -> None:
-        self._names: list[str] = []
         self._imported: dict[str, Lexed] = {}
-        self._hash = hashlib.sha512()
         self._warnings = warnings
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The files read, in the order first wanted."""
-        return tuple(dict.fromkeys(self._names))
-
-    @property
-    def content_hash(self) -> str:
-        """SHA-512 over names and contents, in hexadecimal; the same as long as a reload would read the same."""
-        return self._hash.hexdigest()
-
     def take(self, content: bytes, file: str) -> Lexed:
-        """Remember this file's content, and lex it. Raises CorefileError."""
-        self._names.append(file)
-        self._hash.update(f"{len(file)} {len(content)} {file}\0".encode("utf-8", "surrogatepass") + content)
+        """Lex this file's content. Raises CorefileError."""
         if len(content) > MAX_FILE_BYTES:
             raise CorefileError(
                 file, 1, f"larger than {MAX_FILE_BYTES >> 20} MiB", "this is no Corefile, or split it up"

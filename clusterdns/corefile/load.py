@@ -21,12 +21,10 @@ STDIN = "stdin"  # the path that means standard input, as in CoreDNS
 
 @dataclass(frozen=True, slots=True)
 class Corefile:
-    """A configuration as read, and what it was read from."""
+    """A configuration as read."""
 
     blocks: tuple[ServerBlock, ...]
     warnings: tuple[CorefileWarning, ...]
-    files: tuple[str, ...]
-    content_hash: str
 
 
 def load(
@@ -88,4 +86,4 @@ def _finish(
             errors.add(CorefileError(file, 1, "this Corefile has no server block", mend))
     if must_raise:
         errors.raise_if_any()
-    return Corefile(blocks, tuple(dict.fromkeys(warnings)), files.names, files.content_hash)
+    return Corefile(blocks, tuple(dict.fromkeys(warnings)))

@@ -88,15 +88,6 @@ def decimal(token: Token, minimum: float | None = None, maximum: float | None = 
     return value
 
 
-def percentage(token: Token, minimum: int = 0, maximum: int = 100) -> int:
-    """`N%`, within bounds. Raises CorefileError."""
-    if not token.text.endswith("%"):
-        raise token.error(
-            f"{token} is not a percentage", f"write it with a percent sign, from {minimum}% to {maximum}%"
-        )
-    return integer(token._replace(text=token.text[:-1]), minimum, maximum)
-
-
 def choice(token: Token, words: Sequence[str]) -> str:
     """One of these words. Raises CorefileError naming the nearest."""
     if token.text not in words:
@@ -124,19 +115,6 @@ def ip(token: Token) -> IPAddress:
         return ipaddress.ip_address(token.text)
     except ValueError as error:
         raise token.error(f"{token} is not an IP address", "write one such as 10.96.0.10 or fd00::a") from error
-
-
-def network(token: Token) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    """An address or a network in CIDR notation, host bits ignored. Raises CorefileError."""
-    try:
-        return ipaddress.ip_network(token.text, strict=False)
-    except ValueError as error:
-        raise token.error(f"{token} is not a network", "write one such as 10.0.0.0/8 or fd00::/64") from error
-
-
-def zone(token: Token) -> str:
-    """A zone in absolute text form, taken literally: a network stays a name. Raises CorefileError."""
-    return keys.zone_of(token, token.text)
 
 
 def zones(tokens: Iterable[Token]) -> tuple[str, ...]:

@@ -25,8 +25,8 @@ def print_corefile(blocks: Iterable[ServerBlock]) -> str:
 
 
 def _block(block: ServerBlock) -> str:
-    alone = len(block.words) == 1
-    keys = " ".join(_word(word, ambiguous=_misread_as_key(word.text, alone)) for word in block.words)
+    *others, last = block.words
+    keys = " ".join([*(_key(word, is_last=False) for word in others), _key(last, alone=not others)])
     lines = [f"{keys} {{"]
     for directive in block.directives:
         lines += _directive(directive)
@@ -34,17 +34,11 @@ def _block(block: ServerBlock) -> str:
 
 
 def _directive(directive: Directive) -> list[str]:
-    first, last = directive.words[0], directive.words[-1]
-    words = [
-        _word(
-            word,
-            ambiguous=(word is first and _misread_as_name(word.text))
-            or (word is last and not directive.block and glued_brace(word.text) is not None),
-        )
-        for word in directive.words
-    ]
+    first, *rest = directive.words
+    words = [_word(first, ambiguous=_misread_as_name(first.text)), *map(_word, rest)]
     head = _INDENT + " ".join(words)
-    if not directive.block:
+    # a word that ends in a brace must not end the line; an empty block is like none
+    if not directive.block and glued_brace(words[-1]) is None:
         return [head]
     return [f"{head} {{", *(_INDENT * 2 + _line(line) for line in directive.block), _INDENT + "}"]
 
@@ -54,9 +48,13 @@ def _line(line: Line) -> str:
     return " ".join([_word(first, ambiguous=first.text == "import"), *(_word(word) for word in rest)])
 
 
-def _misread_as_key(text: str, alone: bool) -> bool:
+def _key(word: Token, *, is_last: bool = True, alone: bool = False) -> str:
+    text = word.text
+    is_glued = glued_brace(text) is not None
+    if is_glued and not is_last and not word.quoted and "," not in text and not _needs_quotes(text):
+        return text + ","  # another key follows, so the brace does not end the word
     is_snippet = alone and text[:1] == "(" and text[-1:] == ")"
-    return is_snippet or "," in text or _misread_as_name(text)
+    return _word(word, ambiguous=is_snippet or is_glued or "," in text or text == "import")
 
 
 def _misread_as_name(text: str) -> bool:

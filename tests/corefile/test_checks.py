@@ -59,8 +59,8 @@ def test_repetition() -> None:
     assert [str(error) for error in errors.errors] == [f"f:5: {told}", f"f:6: {told}"]
 
 
-def served(line: int, zone: str, *addresses: str, port: int = 53, transport: str = "dns", view: bool = False) -> Served:
-    return Served(transport, zone, port, addresses, Token(zone, "f", line), has_view=view)
+def served(line: int, zone: str, *addresses: str, port: int = 53, transport: str = "dns") -> Served:
+    return Served(transport, zone, port, addresses, Token(zone, "f", line))
 
 
 TWICE = "it is already defined at f:1; remove one of the two, or 'bind' each to addresses of its own"
@@ -70,14 +70,7 @@ OVERLAPS: list[tuple[str, list[Served], list[str]]] = [
     ("different transports", [served(1, "a."), served(2, "a.", transport="tls")], []),
     ("different addresses", [served(1, "a.", "127.0.0.1"), served(2, "a.", "127.0.0.2")], []),
     ("an address given twice", [served(1, "a.", "127.0.0.1", "127.0.0.1")], []),
-    ("views", [served(1, "a.", view=True), served(2, "a.", view=True), served(3, "a.")], []),
-    ("a view after the block without one", [served(1, "a."), served(2, "a.", view=True)], []),
     ("the same twice", [served(1, "a."), served(2, "a.")], [f"f:2: cannot serve dns://a.:53 - {TWICE}"]),
-    (
-        "the same twice, a view between",
-        [served(1, "a."), served(2, "a.", view=True), served(3, "a.")],
-        [f"f:3: cannot serve dns://a.:53 - {TWICE}"],
-    ),
     (
         "the same twice on one of two addresses",
         [served(1, "a.", "127.0.0.1", "127.0.0.2"), served(2, "a.", "127.0.0.2")],
@@ -92,8 +85,8 @@ OVERLAPS: list[tuple[str, list[Served], list[str]]] = [
         ],
     ),
     (
-        "unbound after bound, views or not",
-        [served(1, "a.", "127.0.0.1", view=True), served(2, "a.", view=True)],
+        "unbound after bound",
+        [served(1, "a.", "127.0.0.1"), served(2, "a.")],
         [
             "f:2: cannot serve dns://a.:53 - zone overlap listener capacity with dns://a.:53 on 127.0.0.1 at f:1; "
             "'bind' both to addresses, or neither"

@@ -177,15 +177,3 @@ def test_expansion_is_bounded(text: str, expected: str, tmp_path: Path) -> None:
     _, errors = read(tmp_path, {"Corefile": text})
     assert [error.split(": ", 1)[1] for error in errors] == [expected]
     assert time.process_time() - started < 5.0
-
-
-def test_files_and_their_hash(tmp_path: Path) -> None:
-    files: dict[str, str | bytes] = {"Corefile": ". {\n import c/*\n import c/*\n}\n", "c/b": "log", "c/a": "errors"}
-    first, _ = read(tmp_path, files)
-    assert [Path(file).name for file in first.files] == ["Corefile", "b", "a"]
-    again, _ = read(tmp_path, files)
-    assert again.content_hash == first.content_hash
-    changed, _ = read(tmp_path, {"c/a": "errors "})
-    assert changed.content_hash != first.content_hash
-    more, _ = read(tmp_path, {"c/a": "errors", "c/c": ""})
-    assert more.content_hash != first.content_hash

@@ -14,7 +14,6 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     path.write_text(". {\n whoami\n}\n")
     corefile = load(str(path), environ={})
     assert corefile.blocks[0].directive_names == {"whoami"}
-    assert corefile.files == (str(path),)
 
 
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
@@ -48,12 +47,3 @@ def test_stdin_without_a_stream_is_a_file_name(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     (tmp_path / "stdin").write_text(".\nlog\n")
     assert load("stdin", environ={}).blocks[0].directive_names == {"log"}
-
-
-def test_a_broken_file_has_a_hash_too(tmp_path: Path) -> None:
-    path = tmp_path / "Corefile"
-    hashes = set()
-    for content in (b"}\n", b"}\n}\n", b"\xff", b"}\n"):
-        path.write_bytes(content)
-        hashes.add(load(str(path), environ={}, errors=ErrorList()).content_hash)
-    assert len(hashes) == 3
