@@ -20,6 +20,7 @@ from clusterdns.index.schema import SERVICE_TREE, Place, Shape, locate, without_
 from clusterdns.index.service import NO_PORTS, Member, ServiceNode, matches
 from clusterdns.objects import Port, Service, packed
 from clusterdns.wire import codes, name, record
+from clusterdns.wire.query import MAX_STREAM_BYTES
 
 SCHEMA_VERSION = "1.1.0"  # of the Kubernetes DNS specification
 VERSION_TTL_SECONDS = 28800
@@ -194,7 +195,10 @@ class ClusterZone:
                 yield target, port.number, (member.address,)
 
     def _srv(self, owners: Owners, qname: bytes, targets: Targets) -> Found:
-        """SRV records, each once and all of one weight, and the addresses of their targets."""
+        """SRV records, each once and all of one weight, and the addresses of their targets.
+
+        Of more than any message can hold there are just enough to fill one, and no addresses.
+        """
         ports: dict[tuple[bytes, int], None] = {}
         addresses: dict[bytes, dict[bytes, None]] = {}
         for target, number, several in targets:
@@ -202,11 +206,14 @@ class ClusterZone:
                 ports[target, number] = None
                 addresses.setdefault(target, {}).update(dict.fromkeys(several))
         weight = max(1, 100 // len(ports)) if ports else 0
-        return Found(
-            owners,
-            records=tuple([record.srv(qname, self.ttl_seconds, weight, number, target) for target, number in ports]),
-            additional=found.glue(self.ttl_seconds, addresses.items()),
-        )
+        records: list[record.Record] = []
+        spare_bytes = MAX_STREAM_BYTES
+        for target, number in ports:
+            records.append(record.srv(qname, self.ttl_seconds, weight, number, target))
+            spare_bytes -= len(records[-1].body)
+            if spare_bytes < 0:  # ten thousand would take 5 MiB, in each spelling of a port's name
+                return Found(owners, records=tuple(records))
+        return Found(owners, records=tuple(records), additional=found.glue(self.ttl_seconds, addresses.items()))
 
     def _service_name(self, node: ServiceNode) -> bytes:
         return below(self.zone, node.name, node.namespace, SERVICE_TREE)

@@ -22,8 +22,10 @@ import dns.rdatatype
 import pytest
 
 from clusterdns.index.cluster import Index
+from clusterdns.index.zone import ClusterZone, Pods
 from clusterdns.server.dispatch import Dispatch, Listener
 from clusterdns.telemetry.metrics import Series
+from clusterdns.wire import name
 
 Send = Callable[..., Awaitable[bytes | None]]
 Ask = Callable[[bytes, str], Awaitable[dns.message.Message]]
@@ -271,6 +273,23 @@ async def test_what_no_message_can_hold_is_cut_over_tcp_too(large_index: Index, 
         reply = await ask(query("ten.prod.svc.cluster.local."), "tcp")
         assert reply.flags & dns.flags.TC
         assert len(reply.answer) == (65535 - 12 - 33) // 16
+
+
+async def test_targets_fill_a_message_and_no_more_are_made(large_index: Index, ask: Ask) -> None:
+    qname = "ten.prod.svc.cluster.local."
+    sent = query(qname, "SRV")
+    reply = await ask(sent, "tcp")
+    target_bytes = len(b"\x0a10-200-0-0") + 1 + len(qname)
+    record_bytes = 12 + 6 + target_bytes
+    assert reply.flags & dns.flags.TC
+    assert not reply.additional
+    assert len(reply.answer) > 65_000 // (record_bytes + 4), "as many as fit"
+    zone = name.from_text("cluster.local.")
+    found = ClusterZone(zone, large_index, primary=zone, ttl_seconds=5, pods=Pods.DISABLED).find(
+        name.from_text(qname), dns.rdatatype.SRV
+    )
+    assert len(reply.answer) < len(found.records) < 1.1 * len(reply.answer)
+    assert {one.rdata[:4] for one in found.records} == {b"\0\0\0\1"}, "the weight is that of one of all"
 
 
 async def test_a_cut_reply_shows_other_records_each_time(large_index: Index, ask: Ask) -> None:
