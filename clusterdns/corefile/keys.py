@@ -18,9 +18,8 @@ MAX_PORT = 65_535
 
 _MAX_ZONE_CHARACTERS = 255
 _CIDR = re.compile(r"([0-9.]+|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)/([0-9]+)")
-_HOST_LABEL = re.compile(
-    r"[A-Za-z0-9_/-]+"
-)  # RFC 1035 §2.3.1, with the underscore of RFC 2782 and the slash of RFC 2317
+# RFC 1035 §2.3.1, with the underscore of RFC 2782 and the slash of RFC 2317
+_HOST_LABEL = re.compile(r"[A-Za-z0-9_/-]+")
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,8 +72,8 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
 
 
 def build(settings: Settings, context: BlockContext) -> Part:
-    """The addresses for the listeners."""
-    return Part("bind", bind_addresses=lambda: settings.addresses)
+    """Nothing in the chain: assembly puts the addresses into the block's context before all else is parsed."""
+    return Part("bind")
 
 
 PLUGIN = Plugin("bind", parse, build)

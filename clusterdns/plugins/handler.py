@@ -10,10 +10,11 @@ wait without a task, so one that does not wait costs no more than a call.
 """
 
 import enum
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from clusterdns.admin.http import Respond
 from clusterdns.corefile.directive import Directive
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire.query import Query
@@ -21,12 +22,6 @@ from clusterdns.wire.reply import Reply
 
 Handler = Callable[[Query], Coroutine[Any, Any, Reply]]
 Observer = Callable[[Query, Reply, float], None]  # the third: seconds since the query was read
-
-
-class Lookup(Protocol):
-    """Ask another name of the same class through the same listener, from zone selection on, as the same client."""
-
-    def __call__(self, query: Query, name: bytes, qtype: int) -> Awaitable[Reply]: ...
 
 
 class Reuse(enum.Enum):
@@ -49,7 +44,6 @@ class Part:
     stop: Callable[[], Awaitable[None]] | None = None  # run after the DNS listeners closed
     drain: Callable[[], Awaitable[None]] | None = None  # run first at shutdown, while DNS is still answered (lameduck)
     unready: Callable[[], str] | None = None  # why this plugin is not ready yet, empty when it is
-    bind_addresses: Callable[[], Sequence[str]] | None = None  # what the block listens on, instead of every address
     counts_queries: bool = False  # the block's queries are counted in coredns_dns_* (prometheus)
 
 
@@ -68,11 +62,11 @@ class BlockContext:
 class Shared(Protocol):
     """What all blocks of one configuration share; made by server.assembly."""
 
-    def forget(self, owners: Iterable[Any]) -> None:
+    def forget(self, owners: Iterable[Hashable]) -> None:
         """Drop every compiled answer that depends on one of these owners."""
 
-    def http(self, address: str, path: str, respond: Any, asked_by: str) -> None:
-        """Serve `path` on the admin listener at `host:port`; `respond` is an aiohttp handler."""
+    def http(self, address: str, path: str, respond: Respond, asked_by: str) -> None:
+        """Serve `path` on the admin listener at `host:port`."""
 
     def unready_reasons(self) -> Mapping[str, str]:
         """Plugins that are not ready, with the reason; empty when all are."""

@@ -63,7 +63,7 @@ def observer(settings: Settings) -> Observer:
         rule = next((rule for rule in settings.rules if is_under(query.name, rule.name)), None)
         if rule is not None and reply_class(query, reply) in rule.classes:
             reply.reusable = False
-            _log.info("%s", rule.format(Entry(query, query.name, reply, round(seconds * 1e9))))
+            _log.info("%s", rule.format(Entry(query, reply, round(seconds * 1e9))))
 
     return observe
 

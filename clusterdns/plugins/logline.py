@@ -26,10 +26,9 @@ _PLACEHOLDER = re.compile(r"(\{[^{}]*\})")
 
 
 class Entry(NamedTuple):
-    """One answered query. The name is apart because a handler may have asked another one in the client's stead."""
+    """One answered query."""
 
     query: Query
-    name: bytes
     reply: Reply
     nanoseconds: int
 
@@ -38,8 +37,7 @@ class LineFormat:
     """A compiled format: call it with an entry for the line."""
 
     def __init__(self, text: str) -> None:
-        """Take a format; `{common}` and `{combined}` stand for the two well-known ones, unknown words for
-        themselves."""
+        """`{common}` and `{combined}` stand for the two well-known formats, unknown words for themselves."""
         text = text.replace("{common}", COMMON_FORMAT).replace("{combined}", COMBINED_FORMAT)
         self._pieces: list[str | Callable[[Entry], str]] = [_piece(word) for word in _PLACEHOLDER.split(text) if word]
 
@@ -93,7 +91,7 @@ def _reply_flags(entry: Entry) -> str:
 _FIELDS: dict[str, Callable[[Entry], str]] = {
     "{type}": lambda entry: codes.type_text(entry.query.qtype),
     "{class}": lambda entry: codes.class_text(entry.query.qclass),
-    "{name}": lambda entry: to_text(entry.name),
+    "{name}": lambda entry: to_text(entry.query.name),
     "{proto}": lambda entry: entry.query.transport,
     "{remote}": lambda entry: client_text(entry.query.client),
     "{port}": lambda entry: str(entry.query.client[1]),

@@ -9,6 +9,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from clusterdns.admin.http import Respond
 from clusterdns.admin.http import Route as AdminRoute
 from clusterdns.answers.table import AnswerTable, Room
 from clusterdns.corefile.checks import Served, check_directives, check_overlaps, check_repetition
@@ -63,7 +64,7 @@ class SharedState:
         for table in self._tables:
             table.forget(owners)
 
-    def http(self, address: str, path: str, respond: Any, asked_by: str) -> None:
+    def http(self, address: str, path: str, respond: Respond, asked_by: str) -> None:
         """Have `path` served on the admin listener at `address`."""
         self.admin_routes.append(AdminRoute(address, path, respond, asked_by))
 
@@ -114,9 +115,9 @@ def assemble(
             _parse(plugin, block, errors)
     check_overlaps([one for block in blocks for one in _served(block, dns_port, errors)], errors)
     errors.raise_if_any()
-    for number in range(len(ORDER)):
+    for plugin in ORDER:
         for block in blocks:
-            _build(ORDER[number], block, shared)
+            _build(plugin, block, shared)
     return Configuration(_points(blocks, dns_port), shared, registry, corefile.warnings)
 
 

@@ -7,6 +7,7 @@ SERVFAIL. Sockets are the listeners' business; what an answer says is the handle
 
 import logging
 from collections.abc import Coroutine, Generator
+from copy import copy
 from time import perf_counter
 from types import coroutine
 from typing import Any
@@ -77,16 +78,12 @@ class Dispatch:
         return self._finish(query, reply, route, listener, started, may_keep=True)
 
     async def lookup(self, query: Query, name: bytes, qtype: int) -> Reply:
-        """Ask another name for a handler, from zone selection on (see plugins.handler.Lookup)."""
+        """Ask another name for a handler, from zone selection on (see wire.query.Lookup)."""
         if query.depth >= MAX_LOOKUP_DEPTH:
             return failure(codes.SERVFAIL, f"more than {MAX_LOOKUP_DEPTH} aliases lead to {to_text(name)}")
-        asked = Query()
-        for fact in ("client", "do", "flags", "has_edns", "id", "lookup", "options", "packet", "transport", "version"):
-            setattr(asked, fact, getattr(query, fact))
-        asked.udp_bytes = query.udp_bytes
+        asked = copy(query)
         asked.name = name
         asked.qtype = qtype
-        asked.qclass = query.qclass
         asked.question = name + qtype.to_bytes(2, "big") + query.qclass.to_bytes(2, "big")
         asked.is_canonical = False
         asked.depth = query.depth + 1
@@ -160,7 +157,7 @@ class Dispatch:
 
 def _refusal(query: Query, route: Route | None) -> Reply | None:
     """What the core itself answers, before any handler."""
-    if query.qclass != codes.IN and not (route is not None and route.any_class):
+    if query.qclass != codes.IN:
         return failure(codes.REFUSED, is_unhandled=True)
     if query.version:
         return failure(codes.BADVERS)  # RFC 6891 §6.1.3

@@ -22,7 +22,6 @@ class Route:
     observers: tuple[Observer, ...]  # run on each finished reply, the innermost plugin's first
     keeps_answers: bool  # no handler of the chain must see every query
     counts_queries: bool
-    any_class: bool = False  # a handler of the block answers other classes than IN
 
 
 class Routes:

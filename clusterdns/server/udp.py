@@ -162,8 +162,7 @@ class UdpListener:
         return reply
 
     def _unsent(self, client: Any, error: OSError) -> None:
-        """A full send buffer, or a client address that nothing can be sent to: for UDP, a lost packet like any
-        other."""
+        """A full send buffer, or an address that nothing can be sent to: a lost packet like any other."""
         log.debug("udp reply to %s not sent: %s", client, error)
 
 

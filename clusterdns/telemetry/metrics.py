@@ -76,9 +76,7 @@ class Registry(Collector):
 
     def __init__(self) -> None:
         self._families: dict[str, Family[Series] | Family[Histogram]] = {}
-        self.before_scrape: list[
-            Callable[[], None]
-        ] = []  # called before each scrape, to fold in what is counted elsewhere
+        self.before_scrape: list[Callable[[], None]] = []  # to fold in what is counted elsewhere
 
     def counter(self, name: str, text: str, *labels: str) -> Family[Series]:
         """A family of counters; `name` ends in `_total`."""

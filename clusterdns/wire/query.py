@@ -6,16 +6,16 @@ down.
 """
 
 import struct
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, Protocol
 
 from clusterdns.wire import codes
 from clusterdns.wire.name import MAX_NAME_BYTES
+from clusterdns.wire.reply import Reply
 
 HEADER_BYTES = 12
 OWN_UDP_BYTES = 1232  # what we advertise and the most we send over UDP: no fragments on any path (DNS flag day 2020)
-CLASSIC_UDP_BYTES = (
-    512  # RFC 1035 §2.3.4: the limit of a client without EDNS, and the least of one with it (RFC 6891 §6.2.3)
-)
+CLASSIC_UDP_BYTES = 512  # without EDNS (RFC 1035 §2.3.4), and the least with it (RFC 6891 §6.2.3)
 MAX_STREAM_BYTES = 65535
 
 QR, AA, TC, RD, RA, AD, CD = 0x8000, 0x0400, 0x0200, 0x0100, 0x0080, 0x0020, 0x0010
@@ -58,8 +58,8 @@ class Query:
     options: bytes
     is_canonical: bool  # lower-case, no odd flags or options, nothing after the end: worth keeping an answer for
     transport: str  # "udp" or "tcp"
-    client: Any  # the socket address of the client: (host, port, …)
-    lookup: Any  # see plugins.handler.Lookup: asks another name through the same listener
+    client: Any  # the client's socket address: (host, port, …)
+    lookup: "Lookup"
     depth: int  # how many lookups led to this one; 0 for what a client asked
 
     @property
@@ -72,13 +72,18 @@ class Query:
         return max(self.udp_bytes, CLASSIC_UDP_BYTES)
 
 
+class Lookup(Protocol):
+    """Ask another name of the same class through the same listener, from zone selection on, as the same client."""
+
+    def __call__(self, query: Query, name: bytes, qtype: int) -> Awaitable[Reply]: ...
+
+
 class Malformed(ValueError):
     """The body of a message breaks the format."""
 
 
 def read(packet: bytes) -> Query | bytes | None:
-    """A packet's query; or the whole refusal to send back; or None: say nothing (RFC 1035 §4.1, RFC 8906 §3, RFC
-    9619)."""
+    """A packet's query; or the whole refusal to send back; or None: say nothing (RFC 8906 §3, RFC 9619)."""
     size = len(packet)
     if size < HEADER_BYTES:
         return None

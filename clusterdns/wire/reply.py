@@ -6,8 +6,7 @@ from clusterdns.wire.record import Record
 
 
 class Serial:
-    """The SOA serial of an index, shared by all its zones: Unix seconds of the last change, as the four bytes on the
-    wire.
+    """The SOA serial of an index, for all its zones: Unix seconds of the last change, as four bytes of wire.
 
     Written by the index alone. A compiled answer that carries an SOA reads it at each use, so that one number moving
     does not make every negative answer stale.

@@ -7,7 +7,6 @@ import pytest
 
 from clusterdns.plugins.logline import COMBINED_FORMAT, COMMON_FORMAT, Entry, LineFormat
 from clusterdns.wire import codes, record
-from clusterdns.wire.name import from_text
 from clusterdns.wire.query import Query
 from clusterdns.wire.reply import Reply
 
@@ -18,7 +17,7 @@ MakeQuery = Callable[..., Query]
 def entry(query: Query, reply: Reply | None = None, nanoseconds: int = 113_502) -> Entry:
     if reply is None:
         reply = Reply(codes.NOERROR, (record.address(query.name, 5, bytes((10, 96, 0, 1))),))
-    return Entry(query, query.name, reply, nanoseconds)
+    return Entry(query, reply, nanoseconds)
 
 
 def test_common(make_query: MakeQuery) -> None:
@@ -88,9 +87,3 @@ def test_reply_flags(make_query: MakeQuery) -> None:
     reply = Reply(codes.NOERROR, is_authoritative=False)
     reply.is_truncated = reply.recursion_available = True
     assert LineFormat("{>rflags} {rsize}")(entry(make_query(WEB), reply)) == "qr,tc,rd,ra 44"
-
-
-def test_name_is_what_the_client_asked(make_query: MakeQuery) -> None:
-    query = make_query(WEB)
-    asked = Entry(query, from_text("before.rewrite."), Reply(codes.NOERROR), 1)
-    assert LineFormat("{name}")(asked) == "before.rewrite."
