@@ -377,10 +377,10 @@ async def test_what_everybody_suffers_from_is_said_once(
 async def test_a_server_that_refuses_everything_is_said_once(
     fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for path in (SERVICES, NAMESPACES, SLICES):
+    for path in (SERVICES, NAMESPACES):
         fake.script(path, *[body("<html>maintenance</html>", 503, "text/html")] * 1000)
     source = start(settings(fake), fake_time)
-    await seen.until(lambda: source.reason.startswith("endpointslices, namespaces, services: 503 HTML instead of JSON"))
+    await seen.until(lambda: source.reason.startswith("namespaces, services: 503 HTML instead of JSON"))
     assert len(warnings(caplog)) == 1
 
 
@@ -469,7 +469,7 @@ async def test_start_up_waits_no_longer_than_it_may(
     source = start(Settings(endpoint=fake.url, endpoints=False, startup_timeout_seconds=0.05))
     assert await source.wait_synced() is False
     assert "waiting for the first list of services" in warnings(caplog)[0]
-    assert not source.is_kind_synced(Service)
+    assert not source.synced
 
 
 async def test_three_kinds_and_pods_only_on_request(fake: FakeApi, seen: Seen, start: Start) -> None:
