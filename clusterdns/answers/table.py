@@ -11,10 +11,10 @@ from collections.abc import Hashable, Iterable
 
 from clusterdns.answers.compiled import Answer
 
-MAX_ANSWER_BYTES = 24 << 20  # some 25,000 small answers
-MAX_DENIAL_BYTES = 24 << 20  # some 20,000 denials
+MAX_ANSWER_BYTES = 24 << 20  # some 16,000 small answers
+MAX_DENIAL_BYTES = 24 << 20  # some 15,000 denials
 MAX_ASKED_ONCE = 32_768
-ENTRY_BYTES = 800  # what a small answer takes beside key and message, measured: objects and its four places here
+ENTRY_BYTES = 1400  # what an answer with an owner of its own takes beside key and message, as RSS grows with it
 
 
 class _Share:
