@@ -76,10 +76,6 @@ class ApiSource:
         waiting = [watch.place.label for watch in self._watches if not watch.listed]
         return f"waiting for the first list of {', '.join(waiting)}"
 
-    def is_kind_synced(self, kind: Kind) -> bool:
-        """Whether the objects of this kind were listed in full once."""
-        return all(watch.listed for watch in self._watches if watch.store.kind is kind)
-
     def start(self) -> None:
         """Begin to follow the cluster."""
         self._tasks = [asyncio.create_task(watch.run(), name=watch.place.label) for watch in self._watches]

@@ -54,15 +54,15 @@ class Silent(Interrupted):
     """A watch over which nothing came for so long that the connection must be dead."""
 
 
-class Status(msgspec.Struct, gc=False):
-    """The API's object for failures, as a body or in an ERROR event."""
+class _Failure(msgspec.Struct, gc=False):
+    """The API's `Status` object, as a body or in an ERROR event."""
 
     code: int | None = None
     reason: str | None = None
     message: str | None = None
 
 
-_status_decoder = msgspec.json.Decoder(Status)
+_failure_decoder = msgspec.json.Decoder(_Failure)
 
 
 class Lines:
@@ -97,12 +97,12 @@ class Client:
         self._loading = asyncio.Lock()
         self._requests = registry.counter(
             "coredns_kubernetes_rest_client_requests_total",
-            "Counter of requests to the API server, by code, method and host",
+            "Requests to the API server.",
             "code", "method", "host",
         )  # fmt: skip
         self._durations = registry.histogram(
             "coredns_kubernetes_rest_client_request_duration_seconds",
-            "Histogram of the time a request to the API server took, by verb and host",
+            "Time taken by a list request to the API server.",
             _DURATION_BOUNDS,
             "verb", "host",
         )  # fmt: skip
@@ -222,7 +222,7 @@ async def _refusal(response: aiohttp.ClientResponse, server: str) -> ApiError:
     if is_html(body):
         return ApiError(f"{status} HTML instead of JSON from {server}: is this an API server?", status)
     try:
-        message = _status_decoder.decode(body).message or ""
+        message = _failure_decoder.decode(body).message or ""
     except msgspec.MsgspecError:
         message = ""
     text = message.strip() or f"{_said_in_text(response, body) or response.reason} from {server}"
@@ -243,13 +243,13 @@ def _said_in_text(response: aiohttp.ClientResponse, body: bytes) -> str:
 def refusal_event(raw: msgspec.Raw) -> ApiError:
     """What an ERROR event of a watch says."""
     try:
-        status = _status_decoder.decode(raw)
+        failure = _failure_decoder.decode(raw)
     except msgspec.MsgspecError:
         return Interrupted("the watch ended with an error that cannot be read")
-    code = status.code or 0
-    if code == HTTPStatus.GONE or status.reason in ("Expired", "Gone"):
+    code = failure.code or 0
+    if code == HTTPStatus.GONE or failure.reason in ("Expired", "Gone"):
         return Expired("410 Gone: older than the API server remembers", code)
-    return Interrupted(f"{code} {status.message or status.reason or 'error without a reason'}", code)
+    return Interrupted(f"{code} {failure.message or failure.reason or 'error without a reason'}", code)
 
 
 def is_html(body: bytes) -> bool:

@@ -143,10 +143,12 @@ def _from_endpoint(settings: Settings, configuration: Any) -> None:
 
 
 def _explain(settings: Settings, error: Exception) -> str:
-    library_said = isinstance(error, (_client_library().config.ConfigException, OSError)) and str(error)
     if isinstance(error, TimeoutError):
-        library_said = f"its credentials plugin gave no answer within {PLUGIN_SECONDS:g} s"
-    text = library_said or f"not as expected ({type(error).__name__}: {error})"
+        text = f"its credentials plugin gave no answer within {PLUGIN_SECONDS:g} s"
+    elif isinstance(error, (_client_library().config.ConfigException, OSError)) and str(error):
+        text = str(error)
+    else:
+        text = f"not as expected ({type(error).__name__}: {error})"
     if settings.kubeconfig:
         context = f" (context {settings.context})" if settings.context else ""
         return f"kubeconfig {settings.kubeconfig}{context}: {text}"

@@ -74,8 +74,10 @@ class ManifestFiles:
         return [document for _, file in sorted(self._files.items()) for document in file.documents]
 
     def read(self) -> bool:
-        """Bring everything up to date; whether any document differs. Raises ManifestError at the first reading, when
-        a path does not exist."""
+        """Bring everything up to date; whether any document differs.
+
+        Raises ManifestError at the first reading, when a path does not exist.
+        """
         found, self._unlisted = _listed(self._roots)
         if not self._is_loaded and self._unlisted:
             raise ManifestError("; ".join(self._unlisted.values()))
@@ -146,8 +148,10 @@ def _listed(roots: Sequence[str]) -> tuple[dict[str, _Status], dict[str, str]]:
 
 
 def _walk(folder: str, seen: set[tuple[int, int]], unlisted: dict[str, str]) -> Iterator[tuple[str, _Status]]:
-    """The manifests below a folder. Links are followed, but no folder twice; hidden entries are left out, among them
-    the `..data` of a mounted ConfigMap, whose files are linked from beside it."""
+    """The manifests below a folder. Links are followed, but no folder twice.
+
+    Hidden entries are left out, among them the `..data` of a mounted ConfigMap, whose files are linked from beside it.
+    """
     try:
         with os.scandir(folder) as listing:
             entries = sorted(listing, key=lambda entry: entry.name)

@@ -15,6 +15,7 @@ from clusterdns.objects import Change, EndpointSlice, Namespace, Object, Pod, Se
 from clusterdns.sources import selectors
 from clusterdns.sources.controllers import Desires, Remark, Selection, desired_objects
 from clusterdns.sources.files import ManifestError, ManifestFiles
+from clusterdns.sources.store import skipped_objects
 from clusterdns.telemetry.metrics import Registry
 
 __all__ = ["ManifestError", "ManifestSource"]
@@ -62,9 +63,7 @@ class ManifestSource:
         self._told_problems: set[str] = set()
         self._told_remarks: set[str] = set()
         self._task: asyncio.Task[None] | None = None
-        self._skipped = registry.counter(
-            "clusterdns_objects_skipped_total", "Counter of API objects that could not be decoded, by kind", "kind"
-        )
+        self._skipped = skipped_objects(registry)
 
     @property
     def reason(self) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 import msgspec
 
 from clusterdns.objects import Change, Kind, Object, ObjectError, Pod, from_json, key_of
-from clusterdns.telemetry.metrics import Registry
+from clusterdns.telemetry.metrics import Family, Registry, Series
 
 Key = tuple[str, str]
 OnChange = Callable[[Change], None]
@@ -47,6 +47,11 @@ def read_meta(raw: msgspec.Raw) -> Meta:
         return Meta()
 
 
+def skipped_objects(registry: Registry) -> Family[Series]:
+    """`clusterdns_objects_skipped_total`, by kind."""
+    return registry.counter("clusterdns_objects_skipped_total", "API objects that could not be decoded.", "kind")
+
+
 class Store:
     """The objects of one watch, by key. The same objects are in the index: they are shared, not copied."""
 
@@ -55,9 +60,7 @@ class Store:
         self.objects: dict[Key, Object] = {}
         self._on_change = on_change
         self._told: dict[Key | None, set[str]] = {}  # what was logged about objects that could not be used in full
-        self._skipped = registry.counter(
-            "clusterdns_objects_skipped_total", "Counter of API objects that could not be decoded, by kind", "kind"
-        )
+        self._skipped = skipped_objects(registry)
 
     def put(self, raw: msgspec.Raw) -> Key | None:
         """Take an object as it is now. Returns its key, or None where not even that can be read."""

@@ -14,7 +14,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from enum import IntEnum
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -115,7 +115,7 @@ class Watch:
         self._failed_at = _Stage.LIST
         self._turn_began = 0.0
         self._relists = registry.counter(
-            "clusterdns_relists_total", "Counter of lists read again because a watch could not go on", "kind", "cause"
+            "clusterdns_relists_total", "Lists read again because a watch could not go on.", "kind", "cause"
         )
 
     async def run(self) -> None:
@@ -259,7 +259,7 @@ class Watch:
             self._turn_began = time.perf_counter()
 
 
-def _read_page(body: bytes) -> Any:
+def _read_page(body: bytes) -> _Page:
     if is_html(body):
         raise ApiError("HTML instead of JSON: is this an API server?")
     try:

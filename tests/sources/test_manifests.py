@@ -327,9 +327,7 @@ async def test_an_unusable_object_is_told_and_counted_once(
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1
     assert warnings[0].startswith(f"{file}:1: Service default/bad: ")
-    skipped = registry.counter(
-        "clusterdns_objects_skipped_total", "Counter of API objects that could not be decoded, by kind", "kind"
-    )
+    skipped = registry.counter("clusterdns_objects_skipped_total", "API objects that could not be decoded.", "kind")
     assert {values: series.value for values, series in skipped.series.items()} == {("Service",): 1}
 
 
