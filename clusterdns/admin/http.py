@@ -27,7 +27,7 @@ _REMEDIES = {
 }
 _NO_IPV6 = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
-_log = logging.getLogger("clusterdns")
+log = logging.getLogger("clusterdns")
 
 
 class Route(NamedTuple):
@@ -64,7 +64,7 @@ class AdminHttp:
             try:
                 await self._move_to(before)
             except ListenError as again:
-                _log.error("%s", again)
+                log.error("%s", again)
             raise
 
     async def close(self) -> None:

@@ -24,7 +24,7 @@ MAX_PATTERN_CHARACTERS = 10_000
 
 After = Callable[[float, Callable[[], None]], object]
 
-_log = logging.getLogger("clusterdns.plugin.errors")
+log = logging.getLogger("clusterdns.plugin.errors")
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,10 @@ class ErrorLog:
         count, self._counts[one] = self._counts[one], 0
         if count > (1 if one.show_first else 0):
             period = duration_text(one.period_seconds)
-            _log.log(one.level, "%d errors like '%s' occurred in last %s", count, one.pattern.pattern, period)
+            log.log(one.level, "%d errors like '%s' occurred in last %s", count, one.pattern.pattern, period)
 
     def _tell(self, level: int, query: Query, reply: Reply) -> None:
-        _log.log(level, "%d %s %s: %s", reply.rcode, to_text(query.name), codes.type_text(query.qtype), reply.error)
+        log.log(level, "%d %s %s: %s", reply.rcode, to_text(query.name), codes.type_text(query.qtype), reply.error)
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:

@@ -28,7 +28,7 @@ DURATION_BOUNDS = (0.00025, 0.0025, 0.025, 0.25, 2.5)  # seconds
 
 Sleep = Callable[[float], Awaitable[object]]
 
-_log = logging.getLogger("clusterdns.plugin.health")
+log = logging.getLogger("clusterdns.plugin.health")
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ class Poller:
                 while True:
                     await self._sleep(POLL_SECONDS)
                     await self.poll(session)
-        except Exception:  # noqa: BLE001  # the task's edge: the process lives on without its self-check
-            _log.exception("Own health check of %s ended", self._url)
+        except Exception:  # the task's edge: the process lives on without its self-check
+            log.exception("Own health check of %s ended", self._url)
 
     async def poll(self, session: aiohttp.ClientSession) -> None:
         """Ask once."""
@@ -89,12 +89,12 @@ class Poller:
                 await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as problem:
             self._failures.value += 1
-            _log.warning("Own health check of %s failed: %s", self._url, str(problem) or "no answer in time")
+            log.warning("Own health check of %s failed: %s", self._url, str(problem) or "no answer in time")
             return
         seconds = perf_counter() - started
         self._durations.observe(seconds)
         if seconds > SLOW_SECONDS:
-            _log.warning("Own health check of %s took %s, more than 1s", self._url, duration_text(round(seconds, 3)))
+            log.warning("Own health check of %s took %s, more than 1s", self._url, duration_text(round(seconds, 3)))
 
 
 def own_url(address: str) -> str:
@@ -111,7 +111,7 @@ def drain(lameduck_seconds: float, sleep: Sleep = asyncio.sleep) -> Callable[[],
     """What lets clients move on before the end: DNS is answered meanwhile, and /health says OK."""
 
     async def wait() -> None:
-        _log.info("Going into lameduck mode for %s", duration_text(lameduck_seconds))
+        log.info("Going into lameduck mode for %s", duration_text(lameduck_seconds))
         await sleep(lameduck_seconds)
 
     return wait

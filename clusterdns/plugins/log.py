@@ -25,7 +25,7 @@ CLASSES = {SUCCESS: {SUCCESS}, DENIAL: {DENIAL}, ERROR: {ERROR}, "all": ALL}  # 
 _TRANSFERS = (codes.AXFR, codes.IXFR)
 
 # no plugin name: the lines are the process's main product when this directive is on
-_log = logging.getLogger("clusterdns.queries")
+log = logging.getLogger("clusterdns.queries")
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def observer(settings: Settings) -> Observer:
         rule = next((rule for rule in settings.rules if is_under(query.name, rule.name)), None)
         if rule is not None and reply_class(query, reply) in rule.classes:
             reply.reusable = False
-            _log.info("%s", rule.format(Entry(query, reply, round(seconds * 1e9))))
+            log.info("%s", rule.format(Entry(query, reply, round(seconds * 1e9))))
 
     return observe
 

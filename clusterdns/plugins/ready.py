@@ -18,7 +18,7 @@ DEFAULT_ADDRESS = ":8181"
 PATH = "/ready"
 UNTIL_READY, CONTINUOUSLY = "until-ready", "continuously"
 
-_log = logging.getLogger("clusterdns.plugin.ready")
+log = logging.getLogger("clusterdns.plugin.ready")
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class Readiness:
         if names != self._told:
             self._told = names
             if names:
-                _log.info("Not ready: %s", "; ".join(f"{name} ({reasons[name]})" for name in names))
+                log.info("Not ready: %s", "; ".join(f"{name} ({reasons[name]})" for name in names))
             else:
-                _log.info("Ready")
+                log.info("Ready")
         if not names:
             return web.Response(text="OK")
         lines = [",".join(names), *(f"{name}: {reasons[name]}" for name in names)]

@@ -56,17 +56,7 @@ def set_up(stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    set_debug(False)
-
-
-def set_debug(enabled: bool) -> None:
-    """Show or hide DEBUG lines, for the whole process."""
-    logging.getLogger("clusterdns").setLevel(logging.DEBUG if enabled else logging.INFO)
-
-
-def is_debug() -> bool:
-    """Whether DEBUG lines are shown."""
-    return logging.getLogger("clusterdns").isEnabledFor(logging.DEBUG)
+    logging.getLogger("clusterdns").setLevel(logging.INFO)
 
 
 def duration_text(seconds: float) -> str:

@@ -76,14 +76,10 @@ def test_traceback_lines_carry_the_level(lines: io.StringIO) -> None:
     assert all(line.startswith("[ERROR] plugin/file: ") for line in shown)
 
 
-def test_debug_is_process_wide(lines: io.StringIO) -> None:
-    assert not logs.is_debug()
-    logs.set_debug(True)
-    assert logs.is_debug()
-    logging.getLogger("clusterdns.plugin.cache").debug("seen")
-    logs.set_debug(False)
+def test_debug_lines_are_not_shown(lines: io.StringIO) -> None:
     logging.getLogger("clusterdns.plugin.cache").debug("unseen")
-    assert lines.getvalue() == "[DEBUG] plugin/cache: seen\n"
+    logging.getLogger("clusterdns.plugin.cache").info("seen")
+    assert lines.getvalue() == "[INFO] plugin/cache: seen\n"
 
 
 def test_default_stream_is_standard_output(lines: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
