@@ -17,8 +17,6 @@ from clusterdns.wire.name import is_under
 from clusterdns.wire.query import Query
 from clusterdns.wire.reply import Reply, failure
 
-_TRANSFERS = (codes.AXFR, codes.IXFR)
-
 
 @dataclass(frozen=True)
 class Fallthrough:
@@ -53,7 +51,7 @@ class ClusterHandler:
             if not size:
                 return await self._next(query)
             start += 1 + size
-        if query.qtype in _TRANSFERS:
+        if query.qtype in codes.TRANSFER_TYPES:
             return failure(codes.REFUSED)
         found = zone.find(qname, query.qtype)
         if not found.exists:

@@ -11,13 +11,11 @@ from clusterdns.wire import codes
 from clusterdns.wire.query import Query
 from clusterdns.wire.reply import Reply
 
-_ADDRESS_TYPES = (codes.A, codes.AAAA)
-
 
 def mark(query: Query, reply: Reply, seconds: float) -> None:
     """Mark what may turn: replies of NOERROR that end in two addresses or more."""
     if reply.rcode == codes.NOERROR and len(reply.answer) > 1:
-        reply.rotates = all(one.rtype in _ADDRESS_TYPES for one in reply.answer[-2:])
+        reply.rotates = all(one.rtype in codes.ADDRESS_TYPES for one in reply.answer[-2:])
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> None:

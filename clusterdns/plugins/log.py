@@ -22,7 +22,6 @@ SUCCESS, DENIAL, ERROR = "success", "denial", "error"
 ALL = frozenset({SUCCESS, DENIAL, ERROR})
 CLASSES = {SUCCESS: {SUCCESS}, DENIAL: {DENIAL}, ERROR: {ERROR}, "all": ALL}  # by the words of `class`
 
-_TRANSFERS = (codes.AXFR, codes.IXFR)
 
 # no plugin name: the lines are the process's main product when this directive is on
 log = logging.getLogger("clusterdns.queries")
@@ -46,7 +45,7 @@ class Settings:
 
 def reply_class(query: Query, reply: Reply) -> str:
     """`success` (with referrals), `denial` (NXDOMAIN, NODATA) or `error` (all else, zone transfers too)."""
-    if query.qtype in _TRANSFERS:
+    if query.qtype in codes.TRANSFER_TYPES:
         return ERROR
     if reply.rcode == codes.NXDOMAIN:
         return DENIAL

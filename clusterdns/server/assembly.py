@@ -39,9 +39,14 @@ class ListenPoint:
     zones_text: tuple[str, ...]
 
     @property
+    def host_port(self) -> str:
+        """`host:port`, IPv6 in brackets."""
+        return f"{_bracketed(self.address)}:{self.port}"
+
+    @property
     def server_text(self) -> str:
         """As in the `server` label of the metrics."""
-        return f"dns://{_bracketed(self.address)}:{self.port}"
+        return f"dns://{self.host_port}"
 
 
 class SharedState:

@@ -270,9 +270,8 @@ def _cannot_listen(point: ListenPoint, transport: str, error: OSError) -> StartE
         errno.EACCES: "ports below 1024 need the capability NET_BIND_SERVICE",
         errno.EADDRNOTAVAIL: "no interface of this host has that address; see 'bind' in the server block",
     }
-    address = f"[{point.address}]" if ":" in point.address else point.address
     mend = mends.get(error.errno or 0, "see the address and port of the server block")
     return StartError(
-        f"listen {transport} {address}:{point.port}: {os.strerror(error.errno or 0).lower()}"
+        f"listen {transport} {point.host_port}: {os.strerror(error.errno or 0).lower()}"
         f" (asked for by {point.asked_by}); {mend}"
     )

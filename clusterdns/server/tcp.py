@@ -1,5 +1,4 @@
-"""The TCP listeners: pipelined queries in, whole replies out, and no client that can cost another one anything (RFC
-7766).
+"""The TCP listeners: pipelined queries in, whole replies out (RFC 7766), and no client that can cost another anything.
 
 A connection answers its queries in batches, hits and waits exactly as UDP does, with one write per batch. It reads no
 further while the client does not take its replies or too many of its queries wait, so what one connection can pin is

@@ -34,7 +34,6 @@ MIN_RECORD_BYTES = 12  # a pointer, type, class, TTL and length: no record is sm
 
 _FLAGS_COUNTS = struct.Struct(">HHHHH")
 _OPT = struct.Struct(">BHHBBHH")
-_ADDRESS_TYPES = (codes.A, codes.AAAA)
 
 # Our OPT, by the upper bits of the response code and DO: our own size, the client's DO and nothing else of the
 # client's (RFC 6891 §6.1.1, RFC 3225 §3).
@@ -168,7 +167,7 @@ def _compress(name: bytes, offsets: dict[bytes, int]) -> bytes:
 def _split(reply: Reply) -> tuple[Sequence[Record], Sequence[Record]]:
     """The answer in two: what stands, a chain of aliases or nothing, and the run of addresses that ends it."""
     records = reply.answer
-    start = next((number for number, one in enumerate(records) if one.rtype in _ADDRESS_TYPES), len(records))
+    start = next((number for number, one in enumerate(records) if one.rtype in codes.ADDRESS_TYPES), len(records))
     return records[:start], records[start:]
 
 
