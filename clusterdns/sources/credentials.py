@@ -170,6 +170,7 @@ def _client_library() -> _Library:
     """The parts of kubernetes_asyncio in use, without its models where this release allows that."""
     # It logs on every attempt what its exceptions say too, and those are told once, by `status`.
     logging.getLogger(PACKAGE).setLevel(logging.CRITICAL)
+    _have_a_home()
     try:
         with _without_models():
             return _import_parts()
@@ -177,6 +178,15 @@ def _client_library() -> _Library:
         for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
             del sys.modules[name]
         return _import_parts()
+
+
+def _have_a_home() -> None:
+    """The library asks for the home folder while it is imported, and a pod's uid may have none, neither in $HOME nor in
+    /etc/passwd: it is `/` then, as container runtimes have it."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = "/"
 
 
 def _import_parts() -> _Library:

@@ -111,6 +111,7 @@ class Watch:
         self._version = ""  # where to resume; empty: list first
         self._failures = 0  # in a row, of any sort
         self._refusals = 0  # in a row, said by the server itself
+        self._fault = ""  # of ours, the last one
         self._stage = _Stage.LIST
         self._failed_at = _Stage.LIST
         self._turn_began = 0.0
@@ -128,9 +129,12 @@ class Watch:
             except ApiError as error:
                 await self._recover(error)
             except Exception as error:  # a fault of ours must not end the stream of changes
-                log.exception("%s: failed to apply what the API server sent", self.place.label)
+                fault = f"internal error: {error!r}"
+                if fault != self._fault:  # its trace is told once, not at every retry
+                    log.exception("%s: failed to apply what the API server sent", self.place.label)
+                self._fault = fault
                 self._version = ""
-                await self._recover(ApiError(f"internal error: {error!r}"))
+                await self._recover(ApiError(fault))
 
     async def _list(self) -> None:
         self._stage = _Stage.LIST

@@ -39,6 +39,13 @@ def laid_out_differently():
     yield
 credentials._without_models = laid_out_differently
 """
+NO_HOME = """
+import os, pwd
+def unknown(uid):
+    raise KeyError(uid)
+pwd.getpwuid = unknown
+os.environ.pop("HOME", None)
+"""
 REAL_ONE_AFTERWARDS = """
 import kubernetes_asyncio.client
 assert kubernetes_asyncio.client.CoreV1Api and kubernetes_asyncio.config.load_kube_config
@@ -79,8 +86,8 @@ async def loaded(settings: Settings) -> AsyncIterator[Credentials]:
 
 @pytest.mark.parametrize(
     ("before", "after", "has_models"),
-    [("", "", False), ("", REAL_ONE_AFTERWARDS, False), (NO_STAND_INS, "", True)],
-    ids=["without models", "the whole package can be imported later", "fallback to the plain import"],
+    [("", "", False), ("", REAL_ONE_AFTERWARDS, False), (NO_STAND_INS, "", True), (NO_HOME, "", False)],
+    ids=["without models", "the whole package can be imported later", "fallback to the plain import", "no home"],
 )
 def test_the_generated_models_stay_out(
     kubeconfig: Callable[..., Settings], before: str, after: str, has_models: bool
