@@ -4,7 +4,7 @@ The servers are the Services that this host's own addresses are behind, as clien
 fixed name `ns.dns` with those addresses.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 
 from clusterdns.index import found
 from clusterdns.index.cluster import Index
@@ -45,7 +45,7 @@ class Apex:
         return Found(())
 
     def _nameservers(self) -> Found:
-        owners: list[object] = []
+        owners: list[Hashable] = []
         names: dict[bytes, tuple[bytes, ...]] = {}
         local_addresses = tuple(self._local_addresses())
         for local in local_addresses:

@@ -14,15 +14,13 @@ from clusterdns.index.service import MOVING, Member, ServiceNode, label_of, memb
 from clusterdns.objects import Change, EndpointSlice, Namespace, Pod, Service, packed
 from clusterdns.wire.reply import Serial
 
-Owners = set[Hashable]
-
 
 class Index:
     """Joined state of Services, EndpointSlices, Namespaces and Pods. One writer: the source of one kubernetes block."""
 
     def __init__(
         self,
-        forget: Callable[[Owners], None],
+        forget: Callable[[set[Hashable]], None],
         *,
         namespaces: frozenset[str] = frozenset(),
         use_pod_names: bool = False,
@@ -71,7 +69,7 @@ class Index:
     def apply(self, change: Change) -> None:
         """Take one change and tell who depends on what it touched."""
         old, new = change
-        touched: Owners = set()
+        touched: set[Hashable] = set()
         match new if new is not None else old:
             case Service():
                 self._apply_service(old, new, touched)  # type: ignore[arg-type]  # both sides are of one kind
@@ -83,19 +81,19 @@ class Index:
                 self._apply_pod(old, new, touched)  # type: ignore[arg-type]
         self._tell(touched)
 
-    def _tell(self, touched: Owners) -> None:
+    def _tell(self, touched: set[Hashable]) -> None:
         if touched:
             self.serial.set(int(self._clock()))
             self._forget(touched)
 
-    def _apply_namespace(self, label: bytes, exists: bool, touched: Owners) -> None:
+    def _apply_namespace(self, label: bytes, exists: bool, touched: set[Hashable]) -> None:
         if exists:
             self._namespaces.add(label)
         else:
             self._namespaces.discard(label)
         touched.add((label,))
 
-    def _apply_service(self, old: Service | None, new: Service | None, touched: Owners) -> None:
+    def _apply_service(self, old: Service | None, new: Service | None, touched: set[Hashable]) -> None:
         for service in (old, new):
             if service is None:
                 continue
@@ -111,14 +109,14 @@ class Index:
             touched.add(key)
             self._tidy(node)
 
-    def _apply_slice(self, old: EndpointSlice | None, new: EndpointSlice | None, touched: Owners) -> None:
+    def _apply_slice(self, old: EndpointSlice | None, new: EndpointSlice | None, touched: set[Hashable]) -> None:
         """An update may move a slice to another Service; a slice without a Service's name belongs to nobody."""
         if old is not None and old.service and (new is None or new.service != old.service):
             self._set_slice(old, None, touched)
         if new is not None and new.service:
             self._set_slice(new, members_of(new, use_pod_names=self._use_pod_names), touched)
 
-    def _set_slice(self, obj: EndpointSlice, members: tuple[Member, ...] | None, touched: Owners) -> None:
+    def _set_slice(self, obj: EndpointSlice, members: tuple[Member, ...] | None, touched: set[Hashable]) -> None:
         node = self._node((label_of(obj.namespace), label_of(obj.service)))
         gone: set[Member] = set()
         if members != node.slice_members(obj.name):  # else only endpoints that are not ready differ
@@ -152,13 +150,13 @@ class Index:
         gone = [member for member in members if any(member is one for one in node.moving(member.address))]
         if not gone:
             return
-        touched: Owners = set()
+        touched: set[Hashable] = set()
         node.set_moving(gone, ())
         self._join(node, gone, (), touched)
         self._tidy(node)
         self._tell(touched)
 
-    def _join(self, node: ServiceNode, gone: Iterable[Member], come: Iterable[Member], touched: Owners) -> None:
+    def _join(self, node: ServiceNode, gone: Iterable[Member], come: Iterable[Member], touched: set[Hashable]) -> None:
         """Bring what went and what came of a Service into the reverse map."""
         for member in gone:
             self.reverse.remove_member(member)
@@ -168,7 +166,7 @@ class Index:
             touched.add(member.address)
         touched.add((node.namespace, node.name))
 
-    def _apply_pod(self, old: Pod | None, new: Pod | None, touched: Owners) -> None:
+    def _apply_pod(self, old: Pod | None, new: Pod | None, touched: set[Hashable]) -> None:
         """What a Pod had is remembered here, because `old` may be a terminating state that was never taken."""
         if new is not None and new.terminating and old is not None:
             return  # the state before termination stays until the Pod is deleted

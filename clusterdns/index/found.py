@@ -1,6 +1,6 @@
 """What a zone says about a name, and the small makers of names and records that its parts share."""
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import NamedTuple
 
 from clusterdns.wire import codes, record
@@ -9,7 +9,7 @@ from clusterdns.wire.record import Record
 
 ADDRESS_BYTES = {codes.A: 4, codes.AAAA: 16}
 
-Owners = tuple[object, ...]
+Owners = tuple[Hashable, ...]
 
 
 class Found(NamedTuple):

@@ -5,6 +5,8 @@ pod's own hostname first, always in the same order. Names above an address that 
 (RFC 8020 §2).
 """
 
+from collections.abc import Hashable
+
 from clusterdns.index.cluster import Index
 from clusterdns.index.found import Found, Owners, below
 from clusterdns.index.schema import SERVICE_TREE
@@ -36,7 +38,7 @@ class Pointers:
 
     def _targets(self, address: bytes) -> tuple[tuple[bytes, ...], Owners]:
         index = self._index
-        owners: dict[object, None] = {address: None}
+        owners: dict[Hashable, None] = {address: None}
         for namespace, service in sorted(index.reverse.services(address)):
             owners[namespace,] = None
             target = below(self._primary, service, namespace, SERVICE_TREE)
