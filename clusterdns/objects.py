@@ -316,7 +316,9 @@ def canonical(address_text: str) -> str:
     if ":" not in address_text:
         inet_pton(AF_INET, address_text)
         return address_text
-    return inet_ntop(AF_INET6, inet_pton(AF_INET6, address_text))
+    text = inet_ntop(AF_INET6, inet_pton(AF_INET6, address_text))
+    # an IPv4 address in IPv6 spelling is an A record, never an AAAA (RFC 4038 §4.2)
+    return text.removeprefix("::ffff:") if "." in text else text
 
 
 def packed(address_text: str) -> bytes:

@@ -65,6 +65,8 @@ def decode(kind: Kind, data: Any) -> Decoded:
         (EndpointSlice, {"metadata": {**SLICE_META, "labels": None}}, EndpointSlice("prod", "web-1")),
         (EndpointSlice, slice_of({"addresses": ["10.1.0.1"]}, {"addresses": ["10.1.0.2"], "conditions": {}}),
          EndpointSlice("prod", "web-1", "web", (), (Endpoint(("10.1.0.1",)), Endpoint(("10.1.0.2",))))),
+        (EndpointSlice, slice_of({"addresses": ["::ffff:10.1.0.1", "FD00::0:1", "::10.1.0.1"]}),
+         EndpointSlice("prod", "web-1", "web", (), (Endpoint(("10.1.0.1", "fd00::1", "::10.1.0.1")),))),
         (EndpointSlice, slice_of({"addresses": ["10.1.0.1"], "conditions": {"ready": None, "serving": False}}),
          EndpointSlice("prod", "web-1", "web", (), (Endpoint(("10.1.0.1",)),))),
         (EndpointSlice, slice_of({"addresses": ["10.1.0.1"], "conditions": {"ready": False, "serving": True}}),
