@@ -81,6 +81,11 @@ CLUSTER: list[Object] = [
     _service("empty", type="ExternalName", external_name=""),
     _service("number", type="ExternalName", external_name="10.0.0.9"),
     _service("ring", type="ExternalName", external_name="ring.prod.svc.cluster.local"),
+    *(
+        _service(f"link-{n}", type="ExternalName", external_name=f"link-{n - 1}.prod.svc.cluster.local")
+        for n in range(1, 12)
+    ),
+    _service("link-0", "10.96.0.13"),
     _service("nine", ports="http/TCP/80"),
     _slice("web-1", "web", "http/TCP/80", Endpoint(("10.1.0.20",))),
     _slice("db-1", "db", "pg/TCP/5432", Endpoint(("10.1.0.5",), "db-0"), Endpoint(("10.1.0.6",))),
