@@ -28,7 +28,7 @@ MAX_ZONE_BYTES = name.MAX_NAME_BYTES - len(b"\x0ahostmaster")  # of the names th
 
 Targets = Iterable[tuple[bytes, int, tuple[bytes, ...]]]  # target name, port number, addresses
 
-_ADDRESS_LABEL = re.compile(rb"[0-9a-f-]+")
+_ADDRESS_LABEL = re.compile(rb"[0-9a-f:-]+")
 
 
 class Pods(Enum):

@@ -144,6 +144,7 @@ INSECURE: list[Row] = [
     ("10-9-8-777.prod.pod.cluster.local. A", "NXDOMAIN", "", ""),
     ("10-9-8-7.nons.pod.cluster.local. A", "NXDOMAIN", "", ""),
     ("x.10-9-8-7.prod.pod.cluster.local. A", "NXDOMAIN", "", ""),  # CoreDNS ignores the extra label
+    ("1:2::3.prod.pod.cluster.local. AAAA", "NOERROR", "1:2::3.prod.pod.cluster.local. AAAA 1:2::3", ""),
     ("10-9-8-7.prod.pod.cluster.local. SRV", "NOERROR", "", ""),  # CoreDNS invents a port 0
 ]
 
@@ -195,6 +196,18 @@ def test_what_a_name_answers(
     is_negative = rcode == "NXDOMAIN" or not answer or answer.endswith("CNAME web~")
     soas = [rrset for rrset in reply.authority if rrset.rdtype == dns.rdatatype.SOA]
     assert len(soas) == len(reply.authority) == (1 if is_negative and not (answer and is_pending) else 0)
+
+
+def test_as_many_aliases_as_coredns_follows(
+    make_dispatch: Callable[..., Dispatch],
+    make_listener: Callable[[str], Listener],
+    verify: Callable[[bytes, bytes, str], dns.message.Message],
+) -> None:
+    packet = make_packet("link-11~ A")
+    raw = make_dispatch().miss(packet, ("127.0.0.1", 4), make_listener("tcp"))
+    assert isinstance(raw, bytes)
+    aliases = [full(f"link-{n}~ CNAME link-{n - 1}~") for n in range(1, 12)]
+    assert records(verify(packet, raw, "tcp").answer) == sorted([*aliases, full("link-0~ A 10.96.0.13")])
 
 
 def test_letter_case_does_not_matter_and_comes_back(
