@@ -18,15 +18,16 @@ _QUOTABLE = re.compile(r'(?:[^\\]|\\[^"])*+', re.DOTALL)
 def print_corefile(blocks: Iterable[ServerBlock]) -> str:
     """The blocks as a Corefile, imports and variables replaced.
 
-    Raises ValueError for a word that the grammar cannot write; only the environment can have put one there.
+    Raises ValueError for a word that the grammar cannot write: the environment has put it there, or it is a key that
+    ends in a brace and has an escaped quote, which can stand only behind another key and a comma.
     """
     text = "\n".join(map(_block, blocks))
     return "\n" + text if text.startswith(BYTE_ORDER_MARK) else text
 
 
 def _block(block: ServerBlock) -> str:
-    *others, last = block.words
-    keys = " ".join([*(_key(word, is_last=False) for word in others), _key(last, alone=not others)])
+    alone = len(block.words) == 1
+    keys = " ".join(_word(word, ambiguous=_misread_as_key(word.text, alone)) for word in block.words)
     lines = [f"{keys} {{"]
     for directive in block.directives:
         lines += _directive(directive)
@@ -48,13 +49,9 @@ def _line(line: Line) -> str:
     return " ".join([_word(first, ambiguous=first.text == "import"), *(_word(word) for word in rest)])
 
 
-def _key(word: Token, *, is_last: bool = True, alone: bool = False) -> str:
-    text = word.text
-    is_glued = glued_brace(text) is not None
-    if is_glued and not is_last and not word.quoted and "," not in text and not _needs_quotes(text):
-        return text + ","  # another key follows, so the brace does not end the word
+def _misread_as_key(text: str, alone: bool) -> bool:
     is_snippet = alone and text[:1] == "(" and text[-1:] == ")"
-    return _word(word, ambiguous=is_snippet or is_glued or "," in text or text == "import")
+    return is_snippet or "," in text or _misread_as_name(text)
 
 
 def _misread_as_name(text: str) -> bool:
