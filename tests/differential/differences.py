@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from differential.case import NODATA, Case
+from differential.questions import NOTIFY, RD
 from differential.replies import Line, Seen
 
 from bench.server import LOOPBACK
@@ -18,6 +19,9 @@ from bench.server import LOOPBACK
 Mend = Callable[[Case, Seen], Seen | None]
 
 OWN_UDP_BYTES = 1232
+NOTIMP, BADVERS = 4, 16
+DO = 0x8000
+NOT_LOOKED_UP = (NOTIMP, BADVERS)  # whatever the name
 CUT_EARLIER, RING = "udp-at-1232", "externalname-ring"  # decided in `compare`, which sees both replies
 
 
@@ -45,6 +49,8 @@ def explain(case: Case, theirs: Seen) -> Explained:
         if mended is not None and not mended.same_as(reply):
             reply = mended
             names.append(difference.name)
+        if reply.rcode in NOT_LOOKED_UP:
+            break
     return Explained(reply, tuple(names))
 
 
@@ -66,6 +72,25 @@ def is_part_of_ring(case: Case, ours: Seen) -> bool:
     is_ring = step.asked.name in met
     own = [line._replace(owner=case.asked.name) for line in chain[:1]]  # a stretch may come by the name once more
     return is_ring and ours.rcode == NODATA and set(chain[:1]) <= set(ours.answer) <= {*chain, *own}
+
+
+# How a question is put
+
+
+def _notify(case: Case, seen: Seen) -> Seen | None:
+    if not case.asked.shape.flags & NOTIFY:
+        return None
+    flags = {"QR", f"opcode{NOTIFY >> 11}"} | ({"RD"} if case.asked.shape.flags & RD else set())
+    return Seen(rcode=NOTIMP, flags=frozenset(flags))
+
+
+def _reserved_edns_flags(case: Case, seen: Seen) -> Seen | None:
+    return replace(seen, edns=(seen.edns[0], seen.edns[1] & DO, seen.edns[2])) if seen.edns else None
+
+
+def _badvers_do(case: Case, seen: Seen) -> Seen | None:
+    is_asked = seen.rcode == BADVERS and case.asked.shape.edns is not None and case.asked.shape.edns.do
+    return replace(seen, edns=(seen.edns[0], DO, seen.edns[2])) if is_asked and seen.edns else None
 
 
 # Names that exist, or do not
@@ -215,6 +240,9 @@ def _weighted(line: Line, weight: str) -> Line:
 
 
 DIFFERENCES = (
+    Difference("badvers-do", _badvers_do),
+    Difference("notify", _notify),
+    Difference("reserved-edns-flags", _reserved_edns_flags),
     Difference("pod-extra-labels", _pod_extra_labels),
     Difference("externalname-empty-labels", _alias_without_labels),
     Difference("fqdn-endpoints", _endpoints_by_name),

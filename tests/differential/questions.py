@@ -18,6 +18,8 @@ TYPES = {
 }  # fmt: skip
 COMMON_TYPES = ("A", "AAAA", "SRV", "PTR", "TXT", "SOA")
 RD, AD, CD = 0x0100, 0x0020, 0x0010
+NOTIFY = 4 << 11
+RESERVED_EDNS_FLAGS = 0x7F00
 COOKIE = bytes.fromhex("000a00080123456789abcdef")
 NSID = bytes.fromhex("00030000")
 UNKNOWN_OPTION = bytes.fromhex("fde90003616263")
@@ -31,10 +33,11 @@ class Edns:
     version: int = 0
     do: bool = False
     options: bytes = b""
+    reserved: int = 0  # flags without a meaning
 
     def wire(self) -> bytes:
         """The record."""
-        flags = self.version << 16 | (0x8000 if self.do else 0)
+        flags = self.version << 16 | (0x8000 if self.do else 0) | self.reserved
         head = b"\0\0\x29" + self.size.to_bytes(2, "big") + flags.to_bytes(4, "big")
         return head + len(self.options).to_bytes(2, "big") + self.options
 
@@ -58,6 +61,10 @@ SHAPES = (
     Shape(edns=Edns(options=COOKIE)),
     Shape(edns=Edns(options=NSID + UNKNOWN_OPTION)),
     Shape(edns=Edns(version=1)),
+    Shape(edns=Edns(version=1, do=True)),
+    Shape(edns=Edns(reserved=RESERVED_EDNS_FLAGS)),
+    Shape(flags=RD | NOTIFY),
+    Shape(edns=None, flags=NOTIFY),
     Shape(edns=None, flags=RD | CD | AD),
     Shape(flags=0),
     Shape(case="upper"),

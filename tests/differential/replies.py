@@ -40,7 +40,7 @@ class Seen:
     answer: tuple[Line, ...] = ()
     authority: tuple[Line, ...] = ()
     additional: tuple[Line, ...] = ()
-    edns: tuple[int, bool, tuple[str, ...]] | None = None  # version, DO, options
+    edns: tuple[int, int, tuple[str, ...]] | None = None  # version, flags, options
     size: int = 0  # bytes; not compared
 
     @property
@@ -110,7 +110,7 @@ def _read(message: bytes, question: bytes) -> Seen:
     edns = None
     if parsed.edns >= 0:
         options = tuple(sorted(option.to_text() for option in parsed.options))
-        edns = (parsed.edns, bool(parsed.ednsflags & dns.flags.DO), options)
+        edns = (parsed.edns, parsed.ednsflags & 0xFFFF, options)
     return Seen(
         rcode=int(parsed.rcode()),
         flags=frozenset({*flags, f"opcode{int(parsed.opcode())}"}),

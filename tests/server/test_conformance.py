@@ -200,6 +200,7 @@ RULES: dict[str, tuple[bytes, Check]] = {
     "RFC 6891 §6.1.3: version 255": (query(use_edns=255), has("BADVERS")),
     "RFC 6891 §6.1.4: unknown flags": (query(use_edns=0, ednsflags=0x7FFF), has("NOERROR", 1)),
     "RFC 3225 §3: DO is copied": (query(use_edns=0, ednsflags=0x8000), has("NOERROR", 1)),
+    "RFC 3225 §3: DO is copied with BADVERS too": (query(use_edns=1, ednsflags=0x8000), has("BADVERS")),
     "RFC 6891 §6.1.2: an unknown option": (with_options(option(65001, b"x")), has("NOERROR", 1)),
     "RFC 7873 §5.2.1: a cookie, which we do not do": (with_options(COOKIE), has("NOERROR", 1)),
     "RFC 5001 §2.1: NSID, which we do not do": (with_options(option(3, b"")), has("NOERROR", 1)),
