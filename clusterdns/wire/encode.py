@@ -2,7 +2,8 @@
 
 `lay_out` decides what fits; a `Layout` can then be joined to a message, once or (in `answers`) many times with the
 addresses in another order. Owner names are compressed against the question alone, so each piece of a layout is valid
-wherever it stands, and the client's letter case comes back by itself.
+wherever it stands, and the client's letter case comes back by itself; only where a message would not fit otherwise do
+the addresses beside an SRV answer point at its targets.
 """
 
 import random
@@ -30,6 +31,8 @@ from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
 from clusterdns.wire.reply import Reply
 
 QUESTION_POINTER = b"\xc0\x0c"
+_SRV_TARGET_AT = 16  # in a record's body: after type, class, TTL, length, priority, weight and port
+_MAX_POINTER = 0x3FFF
 MIN_RECORD_BYTES = 12  # a pointer, type, class, TTL and length: no record is smaller
 
 _FLAGS_COUNTS = struct.Struct(">HHHHH")
@@ -93,11 +96,14 @@ def lay_out(query: Query, reply: Reply, *, will_turn: bool = False) -> Layout:
     window = len(turning)
     fixed = b"".join(answer)
     rest = b"".join((*authority, *additional, opt))
-    if HEADER_BYTES + len(question) + len(fixed) + _size(turning) + len(rest) > query.size_limit:
-        flags |= TC
-        space = query.size_limit - HEADER_BYTES - len(question) - len(opt)
-        answer, window, authority, additional = _cut(space, answer, turning, authority, additional)
-        fixed = b"".join(answer)
+    space = query.size_limit - HEADER_BYTES - len(question) - len(opt)
+    if len(fixed) + _size(turning) + len(rest) - len(opt) > space:
+        if additional and not reply.rotates:
+            additional = _pointed(query, reply, answer)
+        if len(fixed) + _size((*turning, *authority, *additional)) > space:
+            flags |= TC
+            answer, window, authority, additional = _cut(space, answer, turning, authority, additional)
+            fixed = b"".join(answer)
         rest = b"".join((*authority, *additional, opt))
     head = _FLAGS_COUNTS.pack(
         flags, 1, len(answer) + window, len(authority), len(additional) + 1 if opt else len(additional)
@@ -141,6 +147,21 @@ def _pieces(query: Query, reply: Reply, records: Sequence[Record]) -> list[bytes
                 prefix = _compress(owner, offsets)
         pieces.append(prefix + body)
     return pieces
+
+
+def _pointed(query: Query, reply: Reply, answer: Sequence[bytes]) -> list[bytes]:
+    """The additional records, their owners compressed against the targets of the answer's SRV records too.
+
+    Such pieces hold in their place alone, so this is for messages that would be too large without it.
+    """
+    offsets = _question_offsets(query.name)
+    end = HEADER_BYTES + len(query.question)
+    for piece, (_, rtype, body) in zip(answer, reply.answer, strict=True):
+        end += len(piece)
+        target = body[_SRV_TARGET_AT:]
+        if rtype == codes.SRV and end <= _MAX_POINTER:
+            offsets.setdefault(target, end - len(target))
+    return [_compress(owner, offsets) + body for owner, _, body in reply.additional]
 
 
 def _question_offsets(name: bytes) -> dict[bytes, int]:

@@ -151,3 +151,15 @@ def test_rcode_and_opt_of_badvers() -> None:
     query = make_query(use_edns=1)
     reply = read_back(query, encode.lay_out(query, Reply(codes.BADVERS)))
     assert (reply.rcode(), reply.edns, reply.payload) == (codes.BADVERS, 0, 1232)
+
+
+def test_addresses_beside_an_srv_answer_point_at_its_targets_where_they_must() -> None:
+    targets = [name.from_text(f"10-77-0-{n}.db.prod.svc.cluster.local") for n in range(6)]
+    answer = [record.srv(QNAME, 5, 16, 5432, target) for target in targets]
+    glue = [record.address(target, 5, bytes((10, 77, 0, n))) for n, target in enumerate(targets)]
+    query = make_query(transport="udp")
+    message = query.id + encode.lay_out(query, Reply(0, answer, (), glue)).message()
+    reply = dns.message.from_wire(message, one_rr_per_rrset=True)
+    assert len(message) <= 512 < sum(len(one.name) + len(one.body) for one in (*answer, *glue)) - 5 * len(QNAME)
+    assert not reply.flags & dns.flags.TC
+    assert shapes(reply.additional) == [shape(one) for one in glue]
