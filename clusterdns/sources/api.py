@@ -28,7 +28,6 @@ _COLLECTIONS: dict[Kind, tuple[str, str]] = {
     Namespace: ("/api/v1", "namespaces"),
     Pod: ("/api/v1", "pods"),
 }
-_CLOSING_TURNS = 5  # of the loop, in which a TLS connection that was broken off while being made closes its socket
 _LIVING_PODS = "status.phase!=Succeeded,status.phase!=Failed,status.phase!=Unknown"
 
 
@@ -96,8 +95,7 @@ class ApiSource:
             task.cancel()
         await self._client.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for _ in range(_CLOSING_TURNS):
-            await asyncio.sleep(0)
+        await asyncio.sleep(0)  # a connection broken off while it was being made is closed in the loop's next turn
 
     def _note_listed(self) -> None:
         if self.synced or not all(watch.listed for watch in self._watches):

@@ -1,5 +1,6 @@
 """Fixtures for the API source: what it told, time that does not pass, and sources that are stopped at the end."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -40,8 +41,11 @@ async def fake() -> AsyncIterator[FakeApi]:
 async def start(seen: Seen, registry: Registry) -> AsyncIterator[Start]:
     """Starts a source for settings, with real time or a fake one."""
     started: list[ApiSource] = []
+    has_tls = False
 
     def start_one(settings: Settings, time: FakeTime | None = None) -> ApiSource:
+        nonlocal has_tls
+        has_tls |= not settings.endpoint.startswith("http://")
         timing = Timing(time.sleep, time.clock, time.uniform) if time else None
         source = ApiSource(settings, seen.on_change, seen.on_synced, registry, timing)
         source.start()
@@ -51,3 +55,5 @@ async def start(seen: Seen, registry: Registry) -> AsyncIterator[Start]:
     yield start_one
     for source in started:
         await source.stop()
+    if has_tls:  # a TLS connection that is closed right after its handshake says goodbye and waits for the answer
+        await asyncio.sleep(0.25)
