@@ -1,8 +1,7 @@
 """One resource record, and a constructor for each type that the server makes itself.
 
 A record's `body` is already wire: type, class, TTL, RDLENGTH and RDATA with no compression pointer in it, so that the
-same record fits under every question. Names inside RDATA stay whole: RFC 2782 and RFC 3597 §4 forbid compressing most
-of them.
+same record fits under every question. Names inside RDATA stay whole; for SRV that is the rule (RFC 2782, RFC 3597 §4).
 """
 
 import struct
