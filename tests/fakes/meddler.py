@@ -16,6 +16,9 @@ from controlplane.cluster import ControlPlane
 
 Query = dict[str, str]
 
+# A TLS connection that is closed says goodbye and waits for the answer; a loop that ends before leaves its socket open.
+TLS_GOODBYE_SECONDS = 0.25
+
 
 class Meddler:
     """The proxy. `url` is where it listens."""
@@ -74,3 +77,4 @@ async def between(control_plane: ControlPlane) -> AsyncIterator[Meddler]:
             yield meddler
         finally:
             await runner.cleanup()
+    await asyncio.sleep(TLS_GOODBYE_SECONDS)

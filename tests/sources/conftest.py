@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from fakes.api import FakeApi, serving
+from fakes.meddler import TLS_GOODBYE_SECONDS
 from fakes.seen import Seen
 from fakes.time import FakeTime
 
@@ -55,5 +56,5 @@ async def start(seen: Seen, registry: Registry) -> AsyncIterator[Start]:
     yield start_one
     for source in started:
         await source.stop()
-    if has_tls:  # a TLS connection that is closed right after its handshake says goodbye and waits for the answer
-        await asyncio.sleep(0.25)
+    if has_tls:
+        await asyncio.sleep(TLS_GOODBYE_SECONDS)
