@@ -119,32 +119,34 @@ class _Server:
                 await part.start()
 
     async def _listen(self, opened: list[_Open]) -> None:
+        for point in self._configuration.points:
+            counters = QueryCounters(self._configuration.registry, point.server_text)
+            self._counters.append(counters)
+            dispatch = Dispatch(point.routes, counters, panics(self._configuration.registry))
+            facts: dict[tuple[str, int], Listener] = {}  # one answer table for all sockets alike but in address
+            for one in opened:
+                if one.point is not point:
+                    continue
+                kind = (one.transport, one.sock.family)
+                if kind not in facts:
+                    family = "2" if one.sock.family == socket.AF_INET6 else "1"
+                    table = self._configuration.shared.new_table()
+                    facts[kind] = Listener(one.transport, family, table, counters.pace())
+                await self._listen_on(one, dispatch, facts[kind])
+
+    async def _listen_on(self, one: _Open, dispatch: Dispatch, facts: Listener) -> None:
         loop = asyncio.get_running_loop()
-        dispatches: dict[int, tuple[Dispatch, QueryCounters]] = {}
-        shared_facts: dict[tuple[int, str, int], Listener] = {}  # one answer table for all sockets alike but in address
-        for one in opened:
-            if id(one.point) not in dispatches:
-                counters = QueryCounters(self._configuration.registry, one.point.server_text)
-                self._counters.append(counters)
-                dispatch = Dispatch(one.point.routes, counters, panics(self._configuration.registry))
-                dispatches[id(one.point)] = (dispatch, counters)
-            dispatch, counters = dispatches[id(one.point)]
-            facts = shared_facts.get((id(one.point), one.transport, one.sock.family))
-            if facts is None:
-                family = "2" if one.sock.family == socket.AF_INET6 else "1"
-                facts = Listener(one.transport, family, self._configuration.shared.new_table(), counters.pace())
-                shared_facts[id(one.point), one.transport, one.sock.family] = facts
-            if one.transport == "udp":
-                datagrams = udp.UdpListener(one.sock, dispatch, facts)
-                datagrams.start(loop)
-                self._listeners.append(datagrams)
-            else:
-                stream = tcp.TcpListener(one.sock, dispatch, facts)
-                try:
-                    await stream.start(loop)
-                except OSError as error:
-                    raise _cannot_listen(one.point, one.transport, error) from error
-                self._listeners.append(stream)
+        if one.transport == "udp":
+            datagrams = udp.UdpListener(one.sock, dispatch, facts)
+            datagrams.start(loop)
+            self._listeners.append(datagrams)
+            return
+        stream = tcp.TcpListener(one.sock, dispatch, facts)
+        try:
+            await stream.start(loop)
+        except OSError as error:
+            raise _cannot_listen(one.point, one.transport, error) from error
+        self._listeners.append(stream)
 
     def _announce(self) -> None:
         if not self._quiet:
