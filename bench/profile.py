@@ -62,7 +62,7 @@ class Bench:
         zone = from_text(f"{objects.ZONE}.")
         cluster = ClusterZone(zone, index, primary=zone, ttl_seconds=TTL_SECONDS, pods=Pods.INSECURE)
         handler = ClusterHandler([cluster], index, TTL_SECONDS, Fallthrough(), _end_of_chain)
-        route = Route(zone, f"{objects.ZONE}.", handler, (), keeps_answers=True, counts_queries=True)
+        route = Route(zone, f"{objects.ZONE}.", handler)
         registry = Registry()
         counters = QueryCounters(registry, "dns://:53")
         self.dispatch = Dispatch(Routes([route]), counters, panics(registry))

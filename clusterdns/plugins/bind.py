@@ -6,7 +6,7 @@ takes away from its own line only.
 
 import ipaddress
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.lexer import Token
@@ -71,9 +71,17 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
     return Settings(resolve(directives, interfaces))
 
 
+def shape(settings: Settings, context: BlockContext) -> BlockContext:
+    """The block listens on these addresses; the first is the one that metrics name."""
+    host = settings.addresses[0]
+    server_text = f"dns://[{host}]:{context.port}" if ":" in host else f"dns://{host}:{context.port}"
+    listening = replace(context.listening, addresses=settings.addresses)
+    return replace(context, listening=listening, server_text=server_text)
+
+
 def build(settings: Settings, context: BlockContext) -> Part:
-    """Nothing in the chain: assembly puts the addresses into the block's context before all else is parsed."""
+    """Nothing in the chain."""
     return Part("bind")
 
 
-PLUGIN = Plugin("bind", parse, build)
+PLUGIN = Plugin("bind", parse, build, shape=shape)

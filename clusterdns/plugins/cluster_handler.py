@@ -100,5 +100,6 @@ class ClusterHandler:
         reply.authority = target.authority
         reply.is_truncated = target.is_truncated
         reply.serial = target.serial
+        reply.counted = target.counted
         reply.error = target.error
         return reply

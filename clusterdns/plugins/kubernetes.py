@@ -229,7 +229,7 @@ def build(settings: Settings, context: BlockContext) -> Part:
         use_pod_names=settings.endpoint_pod_names,
         later=lambda call: asyncio.get_running_loop().call_later(MOVE_SECONDS, call),
     )
-    local = _local_addresses(context.bind_addresses)
+    local = _local_addresses(context.listening.addresses)
     zones = [
         ClusterZone(
             zone,
@@ -247,6 +247,7 @@ def build(settings: Settings, context: BlockContext) -> Part:
     return Part(
         "kubernetes",
         wrap=lambda following: ClusterHandler(zones, index, settings.ttl_seconds, fallthrough, following),
+        is_for_in_only=True,
         start=feed.start,
         stop=feed.stop,
         unready=feed.unready,

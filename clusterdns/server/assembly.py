@@ -5,9 +5,9 @@ zones are grouped by the address that they listen on. Nothing is bound or starte
 found before the first is told.
 """
 
-from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from clusterdns.admin.http import Respond
 from clusterdns.admin.http import Route as AdminRoute
@@ -17,7 +17,7 @@ from clusterdns.corefile.directive import ServerBlock
 from clusterdns.corefile.errors import CorefileWarning, ErrorList
 from clusterdns.corefile.keys import ServerKey
 from clusterdns.corefile.load import Corefile
-from clusterdns.plugins.handler import BlockContext, Handler, Part, Plugin, Reuse
+from clusterdns.plugins.handler import BlockContext, Handler, Listening, Part, Plugin, Reuse
 from clusterdns.plugins.order import ORDER, REFUSED
 from clusterdns.server.routes import Route, Routes
 from clusterdns.telemetry.metrics import Registry
@@ -26,6 +26,9 @@ from clusterdns.wire.query import Query
 from clusterdns.wire.reply import Reply, failure
 
 EVERY_ADDRESS = ""
+_ANY_CLASS = frozenset({"chaos", "forward"})  # a listener with one of these takes queries of every class
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class ListenPoint:
     asked_by: str
     routes: Routes
     zones_text: tuple[str, ...]
+    transport: str = "dns"  # or tls
+    listening: Listening = field(default_factory=Listening)
 
     @property
     def host_port(self) -> str:
@@ -46,17 +51,20 @@ class ListenPoint:
     @property
     def server_text(self) -> str:
         """As in the `server` label of the metrics."""
-        return f"dns://{self.host_port}"
+        return f"{self.transport}://{self.host_port}"
 
 
 class SharedState:
     """What the blocks of one configuration share (see plugins.handler.Shared)."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: "SharedState | None" = None) -> None:
+        """`before` is the state of the configuration that this one is to replace."""
         self.admin_routes: list[AdminRoute] = []
         self.parts: list[Part] = []
         self._tables: list[AnswerTable] = []
         self._room = Room()
+        self._kept: dict[Hashable, Any] = {}
+        self._kept_before = before._kept if before is not None else {}
 
     def new_table(self) -> AnswerTable:
         """The answer table of one more listener."""
@@ -73,14 +81,33 @@ class SharedState:
         """Have `path` served on the admin listener at `address`."""
         self.admin_routes.append(AdminRoute(address, path, respond, asked_by))
 
+    def keep(self, key: Hashable, make: Callable[[], T]) -> T:
+        """See plugins.handler.Shared."""
+        if key not in self._kept:
+            self._kept[key] = self._kept_before[key] if key in self._kept_before else make()
+        found: T = self._kept[key]
+        return found
+
+    def forget_before(self) -> None:
+        """Let go of what the configuration before kept; once this one has taken over."""
+        self._kept_before = {}
+
     def unready_reasons(self) -> dict[str, str]:
         """Plugins that are not ready, with the reason of each part that is not."""
-        reasons: dict[str, str] = {}
-        for part in self.parts:
-            reason = part.unready() if part.unready is not None else ""
-            if reason:
-                reasons[part.name] = f"{reasons[part.name]}; {reason}" if part.name in reasons else reason
-        return reasons
+        return _told((part.name, part.unready) for part in self.parts)
+
+    def remarks(self) -> dict[str, str]:
+        """What is wrong though the server is ready, by plugin."""
+        return _told((part.name, part.remark) for part in self.parts)
+
+
+def _told(askable: Iterable[tuple[str, Callable[[], str] | None]]) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for name, ask in askable:
+        text = ask() if ask is not None else ""
+        if text:
+            texts[name] = f"{texts[name]}; {text}" if name in texts else text
+    return texts
 
 
 @dataclass
@@ -103,17 +130,28 @@ class _Block:
     source: ServerBlock
     context: BlockContext
     settings: list[tuple[Plugin, Any]] = field(default_factory=list)
-    parts: list[Part] = field(default_factory=list)
+
+    @property
+    def parts(self) -> list[Part]:
+        return self.context.parts
 
 
 def assemble(
-    corefile: Corefile, registry: Registry, *, dns_port: int, errors: ErrorList | None = None
+    corefile: Corefile,
+    registry: Registry,
+    *,
+    dns_port: int,
+    errors: ErrorList | None = None,
+    before: Configuration | None = None,
 ) -> Configuration:
-    """Build the configuration; `errors` may hold what reading the file found. Raises CorefileErrors with all."""
+    """Build the configuration; `errors` may hold what reading the file found. Raises CorefileErrors with all.
+
+    `before` is the running configuration that this one is to replace: what both keep is carried over.
+    """
     errors = ErrorList() if errors is None else errors
     check_directives(corefile.blocks, {plugin.name for plugin in ORDER}, REFUSED, errors)
     check_repetition(corefile.blocks, {plugin.name for plugin in ORDER if plugin.once}, errors)
-    shared = SharedState()
+    shared = SharedState(before.shared if before is not None else None)
     blocks = [_Block(source, _context(source, shared, registry, dns_port)) for source in corefile.blocks]
     for plugin in ORDER:
         for block in blocks:
@@ -128,7 +166,8 @@ def assemble(
 
 def _context(block: ServerBlock, shared: SharedState, registry: Registry, dns_port: int) -> BlockContext:
     port = block.keys[0].port_or_default(dns_port) if block.keys else dns_port
-    return BlockContext(block.zones_text, f"dns://:{port}", registry, shared, block.directive_names)
+    transport = block.keys[0].transport if block.keys else "dns"
+    return BlockContext(block.zones_text, f"{transport}://:{port}", registry, shared, block.directive_names, port=port)
 
 
 def _parse(plugin: Plugin, block: _Block, errors: ErrorList) -> None:
@@ -138,17 +177,15 @@ def _parse(plugin: Plugin, block: _Block, errors: ErrorList) -> None:
     with errors.collect():
         settings = plugin.parse(directives, block.context)
         block.settings.append((plugin, settings))
-        if plugin.name == "bind":
-            port = block.context.server_text.rpartition(":")[2]
-            server_text = f"dns://{_bracketed(settings.addresses[0])}:{port}"
-            block.context = replace(block.context, bind_addresses=settings.addresses, server_text=server_text)
+        if plugin.shape is not None:
+            block.context = plugin.shape(settings, block.context)
 
 
 def _build(plugin: Plugin, block: _Block, shared: SharedState) -> None:
     for candidate, settings in block.settings:
         if candidate is plugin:
             part = plugin.build(settings, block.context)
-            block.parts.append(part)
+            block.context.parts.append(part)
             shared.parts.append(part)
 
 
@@ -162,39 +199,74 @@ def _served(block: _Block, dns_port: int, errors: ErrorList) -> Iterable[Served]
                 )
             )
         yield Served(
-            key.transport, key.zone_text, key.port_or_default(dns_port), block.context.bind_addresses, key.token
+            key.transport, key.zone_text, key.port_or_default(dns_port), block.context.listening.addresses, key.token
         )
 
 
 def _points(blocks: list[_Block], dns_port: int) -> tuple[ListenPoint, ...]:
     """Group the zones of all blocks by the address that they listen on, in the order of the file."""
-    grouped: dict[tuple[str, int], list[tuple[_Block, ServerKey]]] = {}
+    grouped: dict[tuple[str, str, int], list[tuple[_Block, ServerKey]]] = {}
     for block in blocks:
         for key in block.source.keys:
-            for address in block.context.bind_addresses or (EVERY_ADDRESS,):
-                grouped.setdefault((address, key.port_or_default(dns_port)), []).append((block, key))
-    chains = {id(block): _fold(block.parts) for block in blocks}
-    return tuple(
-        ListenPoint(
-            address,
-            port,
-            f"{served[0][1].token.place}: server block {served[0][1].token.text}",
-            Routes(_route(block, key, chains[id(block)]) for block, key in served),
-            tuple(sorted({key.zone_text for _, key in served})),
-        )
-        for (address, port), served in grouped.items()
+            for address in block.context.listening.addresses or (EVERY_ADDRESS,):
+                where = (key.transport, address, key.port_or_default(dns_port))
+                grouped.setdefault(where, []).append((block, key))
+    chains = {id(block): _chains(block.parts) for block in blocks}
+    return tuple(_point(where, served, chains) for where, served in grouped.items())
+
+
+def _point(
+    where: tuple[str, str, int],
+    served: list[tuple[_Block, ServerKey]],
+    chains: dict[int, tuple[Handler | None, Handler | None]],
+) -> ListenPoint:
+    transport, address, port = where
+    takes_any_class = any(_ANY_CLASS & block.context.directive_names for block, _ in served)
+    routes = []
+    for block, key in served:
+        routes.append(_route(block, key, *chains[id(block)]))
+    first_key = served[0][1]
+    return ListenPoint(
+        address,
+        port,
+        f"{first_key.token.place}: server block {first_key.token.text}",
+        Routes(routes, takes_any_class=takes_any_class),
+        tuple(sorted({key.zone_text for _, key in served})),
+        transport,
+        _listening([block.context.listening for block, _ in served]),
     )
 
 
-def _route(block: _Block, key: ServerKey, chain: Handler | None) -> Route:
+def _listening(wishes: list[Listening]) -> Listening:
+    """Of several blocks on one listener the first that says something is heard, as in CoreDNS."""
+    return next((one for one in wishes if one != Listening(addresses=one.addresses)), wishes[0])
+
+
+def _route(block: _Block, key: ServerKey, chain: Handler | None, other_chain: Handler | None) -> Route:
+    labellers = tuple(part.labels for part in block.parts if part.labels is not None)
     return Route(
         key.zone,
         key.zone_text,
         chain,
+        other_chain,
         tuple(part.observe for part in reversed(block.parts) if part.observe is not None),
+        labellers if "metadata" in block.context.directive_names else (),
         keeps_answers=all(part.reuse is not Reuse.EVERY_QUERY for part in block.parts),
         counts_queries=any(part.counts_queries for part in block.parts),
+        writer=_below_metrics(block.parts),
     )
+
+
+def _below_metrics(parts: list[Part]) -> str:
+    """The plugin that stands next below `prometheus` in the chain: what CoreDNS shows as a reply's writer."""
+    names = [part.name for part in parts if part.wrap is not None or part.observe is not None or part.counts_queries]
+    position = names.index("prometheus") + 1 if "prometheus" in names else len(names)
+    return names[position] if position < len(names) else ""
+
+
+def _chains(parts: list[Part]) -> tuple[Handler | None, Handler | None]:
+    """A block's handler for class IN, and the one for all other classes."""
+    return _fold(parts), _fold([part for part in parts if not part.is_for_in_only])
 
 
 def _fold(parts: list[Part]) -> Handler | None:

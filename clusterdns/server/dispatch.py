@@ -7,7 +7,6 @@ SERVFAIL. Sockets are the listeners' business; what an answer says is the handle
 
 import logging
 from collections.abc import Coroutine, Generator
-from copy import copy
 from time import perf_counter
 from types import coroutine
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from clusterdns.answers.compiled import compile_answer
 from clusterdns.answers.table import AnswerTable
 from clusterdns.server.routes import Route, Routes
-from clusterdns.telemetry.metrics import Registry, Series
+from clusterdns.telemetry.metrics import Series
 from clusterdns.telemetry.queries import DROPPED, MAX_TALLIES, Outcome, Pace, QueryCounters, Tally
 from clusterdns.wire import codes, encode
 from clusterdns.wire.name import to_text
@@ -48,10 +47,10 @@ class Dispatch:
         self._counters = counters
         self._panics = panics
         self._tallies: dict[tuple[object, ...], Tally] = {}  # the texts of an outcome are looked up once
-        # for blocks without `prometheus`: counted like all others, in a registry that nobody scrapes
-        self._uncounted = QueryCounters(Registry(), "").tally(Outcome("", "", "", "", "", False, 0, 0))
+        # for blocks without `prometheus`: counted like all others, in families that nobody scrapes
+        self._uncounted = counters.tally(Outcome("", "", "", "", "", False, 0, 0, is_shown=False))
 
-    def miss(self, packet: bytes, client: Any, listener: Listener) -> bytes | Coroutine[Any, Any, bytes] | None:
+    def miss(self, packet: bytes, client: Any, listener: Listener) -> bytes | Coroutine[Any, Any, bytes | None] | None:
         """The message to send back; or, where a handler has to wait, a coroutine that gives it; None: say nothing."""
         query = read(packet)
         if query is None or isinstance(query, bytes):
@@ -61,13 +60,12 @@ class Dispatch:
         query.client = client
         query.lookup = self.lookup
         route = self.routes.find(query.name, query.qtype)
-        refusal = _refusal(query, route)
+        refusal = self._refusal(query, route)
         if refusal is not None:
             return self._finish(query, refusal, None, listener, started, may_keep=False)
         assert route is not None
-        assert route.chain is not None
-        handling = route.chain(query)
         try:
+            handling = _handle(query, route)
             waiting = handling.send(None)
         except StopIteration as done:
             reply: Reply = done.value
@@ -81,23 +79,20 @@ class Dispatch:
         """Ask another name for a handler, from zone selection on (see wire.query.Lookup)."""
         if query.depth >= MAX_LOOKUP_DEPTH:
             return failure(codes.SERVFAIL, f"more than {MAX_LOOKUP_DEPTH} aliases lead to {to_text(name)}")
-        asked = copy(query)
-        asked.name = name
-        asked.qtype = qtype
-        asked.question = name + qtype.to_bytes(2, "big") + query.qclass.to_bytes(2, "big")
+        asked = query.asking(name, qtype, query.qclass)
         asked.is_canonical = False
+        asked.passed_on = asked.labels = None
         asked.depth = query.depth + 1
         route = self.routes.find(name, qtype)
-        refusal = _refusal(asked, route)
+        refusal = self._refusal(asked, route)
         if refusal is not None:
             return refusal
         assert route is not None
-        assert route.chain is not None
-        return await route.chain(asked)
+        return await _handle(asked, route)
 
     async def _finish_later(
         self, query: Query, handling: Coroutine[Any, Any, Reply], route: Route, listener: Listener, started: float
-    ) -> bytes:
+    ) -> bytes | None:
         try:
             reply = await handling
         except Exception:  # noqa: BLE001  # the same net, for handlers that waited
@@ -107,7 +102,7 @@ class Dispatch:
 
     def _finish(
         self, query: Query, reply: Reply, route: Route | None, listener: Listener, started: float, *, may_keep: bool
-    ) -> bytes:
+    ) -> bytes | None:
         is_kept = False
         try:
             if route is not None:
@@ -123,6 +118,8 @@ class Dispatch:
             reply, is_kept = self._failed(query), False
             layout = encode.lay_out(query, reply)
         tally = self._count(query, reply, route, listener, started)
+        if reply.is_dropped:
+            return None
         if not is_kept:
             return query.id + layout.message()
         answer = compile_answer(layout, reply.serial, tally, reply.owners, reply.is_denial)
@@ -130,24 +127,37 @@ class Dispatch:
         return query.id + answer.message()
 
     def _count(self, query: Query, reply: Reply, route: Route | None, listener: Listener, started: float) -> Tally:
-        if route is not None and not route.counts_queries:
+        is_shown = route is None or route.counts_queries
+        if not is_shown and not reply.counted:
             return self._uncounted
         zone_text = DROPPED if route is None else route.zone_text
+        qtype = (query.passed_on or query).qtype
         reply_bytes = encode.uncompressed_size(query, reply)
-        facts = (zone_text, listener, query.qtype, reply.rcode, query.do, len(query.packet), reply_bytes)
+        facts = (zone_text, listener, qtype, reply.rcode, query.do, len(query.packet), reply_bytes, reply.counted)
         tally = self._tallies.get(facts)
         if tally is None:
             tally = self._counters.tally(
                 Outcome(
-                    zone_text, listener.transport, listener.family, codes.type_text(query.qtype),
+                    zone_text, listener.transport, listener.family, codes.type_text(qtype),
                     codes.rcode_text(reply.rcode), query.do, len(query.packet), reply_bytes,
+                    plugin="" if route is None else route.writer, counted=reply.counted, is_shown=is_shown,
                 )
             )  # fmt: skip
             if len(self._tallies) >= MAX_TALLIES:
                 self._tallies.clear()
             self._tallies[facts] = tally
-        self._counters.observe(tally, perf_counter() - started)
+        tally.observe(perf_counter() - started)
         return tally
+
+    def _refusal(self, query: Query, route: Route | None) -> Reply | None:
+        """What the core itself answers, before any handler."""
+        if query.qclass != codes.IN and not self.routes.takes_any_class:
+            return failure(codes.REFUSED, is_unhandled=True)
+        if query.version:
+            return failure(codes.BADVERS)  # RFC 6891 §6.1.3
+        if route is None or (route.chain if query.qclass == codes.IN else route.other_chain) is None:
+            return failure(codes.REFUSED, is_unhandled=True)
+        return None
 
     def _failed(self, query: Query) -> Reply:
         self._panics.value += 1
@@ -155,15 +165,13 @@ class Dispatch:
         return failure(codes.SERVFAIL)
 
 
-def _refusal(query: Query, route: Route | None) -> Reply | None:
-    """What the core itself answers, before any handler."""
-    if query.qclass != codes.IN:
-        return failure(codes.REFUSED, is_unhandled=True)
-    if query.version:
-        return failure(codes.BADVERS)  # RFC 6891 §6.1.3
-    if route is None or route.chain is None:
-        return failure(codes.REFUSED, is_unhandled=True)
-    return None
+def _handle(query: Query, route: Route) -> Coroutine[Any, Any, Reply]:
+    """The chain for the query's class, set going once what is known of the query has been noted."""
+    if route.labellers:
+        query.labels = {label: text for ask in route.labellers for label, text in ask(query).items()}
+    chain = route.chain if query.qclass == codes.IN else route.other_chain
+    assert chain is not None
+    return chain(query)
 
 
 @coroutine

@@ -4,12 +4,15 @@ A `Route` is a zone with its folded chain. Routes are made by `assembly` and nev
 ones.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from clusterdns.plugins.handler import Handler, Observer
 from clusterdns.wire import codes
 from clusterdns.wire.name import ROOT
+from clusterdns.wire.query import Query
+
+Labeller = Callable[[Query], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +21,20 @@ class Route:
 
     zone: bytes
     zone_text: str  # the `zone` label of the metrics
-    chain: Handler | None  # None: a block without handlers, which refuses
-    observers: tuple[Observer, ...]  # run on each finished reply, the innermost plugin's first
-    keeps_answers: bool  # no handler of the chain must see every query
-    counts_queries: bool
+    chain: Handler | None  # for class IN; None: a block without handlers, which refuses
+    other_chain: Handler | None = None  # for all other classes
+    observers: tuple[Observer, ...] = ()  # run on each finished reply, the innermost plugin's first
+    labellers: tuple[Labeller, ...] = ()  # run before the chain: what is known of a query without answering it
+    keeps_answers: bool = True  # no handler of the chain must see every query
+    counts_queries: bool = True
+    writer: str = ""  # the `plugin` label of the metrics
 
 
 class Routes:
     """The zones of one listener."""
 
-    def __init__(self, routes: Iterable[Route]) -> None:
+    def __init__(self, routes: Iterable[Route], *, takes_any_class: bool = False) -> None:
+        self.takes_any_class = takes_any_class  # and not IN alone
         self._by_zone = {route.zone: route for route in routes}
         root = self._by_zone.get(ROOT)
         # most listeners have one block, for all names: nothing to search

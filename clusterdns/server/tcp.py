@@ -367,10 +367,10 @@ class Connection(asyncio.BufferedProtocol):
         task.add_done_callback(self._waited)
         return b""
 
-    async def _reply_later(self, reply: Coroutine[Any, Any, bytes]) -> None:
+    async def _reply_later(self, reply: Coroutine[Any, Any, bytes | None]) -> None:
         """Replies may overtake each other (RFC 7766 §7), so none waits for another."""
         message = await reply
-        if self._transport.is_closing():
+        if message is None or self._transport.is_closing():
             return
         self._transport.write(len(message).to_bytes(2, "big") + message)
         if self._transport.get_write_buffer_size() > MAX_UNSENT_BYTES:

@@ -142,9 +142,11 @@ class UdpListener:
             message.close()
 
     async def _reply_later(
-        self, message: Coroutine[Any, Any, bytes], client: Any, reply: Callable[[bytes, Any], None]
+        self, waiting: Coroutine[Any, Any, bytes | None], client: Any, reply: Callable[[bytes, Any], None]
     ) -> None:
-        reply(await message, client)
+        message = await waiting
+        if message is not None:
+            reply(message, client)
 
     def _reply(self, message: bytes, client: Any) -> None:
         try:

@@ -40,7 +40,9 @@ class Outcome(NamedTuple):
     request_bytes: int
     response_bytes: int  # before compression, truncation and OPT
     view: str = ""
-    plugin: str = ""  # who wrote the reply, where that is known
+    plugin: str = ""  # the plugin below `prometheus`, as in CoreDNS; empty when the core replied
+    counted: tuple[Series, ...] = ()  # plugins' own series, to add one to for each hit
+    is_shown: bool = True  # counted for a scraper; False for blocks without `prometheus`
 
 
 class Tally:
@@ -63,6 +65,12 @@ class Tally:
         self.durations = families.durations.labels(*zone)
         self.request_sizes = families.request_sizes.labels(*zone, outcome.proto)
         self.response_sizes = families.response_sizes.labels(*zone, outcome.proto)
+
+    def observe(self, seconds: float) -> None:
+        """Count one query that took this long."""
+        self.count += 1
+        self.timed += 1
+        self.durations.observe(seconds)
 
 
 class Pace:
@@ -107,6 +115,7 @@ class QueryCounters:
         self.server_text = server_text
         self._registry = registry
         self._families = _Families(registry)
+        self._hidden = _Families(Registry())
         self._max_tallies = max_tallies
         self._tallies: dict[Outcome, Tally] = {}
         self._paces: list[Pace] = []
@@ -134,14 +143,9 @@ class QueryCounters:
                 )
                 found = self._tallies.get(outcome)
             if found is None:
-                found = self._tallies[outcome] = Tally(outcome, self._families, self.server_text)
+                families = self._families if outcome.is_shown else self._hidden
+                found = self._tallies[outcome] = Tally(outcome, families, self.server_text)
         return found
-
-    def observe(self, tally: Tally, seconds: float) -> None:
-        """Count one query that took this long."""
-        tally.count += 1
-        tally.timed += 1
-        tally.durations.observe(seconds)
 
     def pace(self) -> Pace:
         """A new listener's pace."""
@@ -169,6 +173,8 @@ class QueryCounters:
 def _fold(tally: Tally, fresh: int, mean_seconds: float) -> None:
     if hits := fresh - tally.timed:
         tally.durations.observe(mean_seconds, hits)
+        for series in tally.outcome.counted:
+            series.value += hits
     tally.requests.value += fresh
     tally.responses.value += fresh
     tally.request_sizes.observe(tally.outcome.request_bytes, fresh)

@@ -1,15 +1,39 @@
-"""Numbers and names of DNS types, classes, opcodes and response codes (IANA DNS parameters)."""
+"""Numbers and names of DNS types, classes, opcodes, response codes and EDNS (IANA DNS parameters)."""
 
-A, NS, CNAME, SOA, PTR, HINFO, TXT, AAAA, SRV, OPT = 1, 2, 5, 6, 12, 13, 16, 28, 33, 41
-DS, IXFR, AXFR, ANY = 43, 251, 252, 255
+A, NS, MD, MF, CNAME, SOA, MB, MG, MR, NULL, PTR, HINFO, MINFO, MX, TXT = (
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    7,
+    8,
+    9,
+    10,
+    12,
+    13,
+    14,
+    15,
+    16,
+)
+RP, AFSDB, RT, SIG, PX, AAAA, NXT, SRV, NAPTR, KX, DNAME, OPT = 17, 18, 21, 24, 26, 28, 30, 33, 35, 36, 39, 41
+DS, RRSIG, NSEC, DNSKEY, NSEC3, NSEC3PARAM, SVCB, HTTPS, SPF = 43, 46, 47, 48, 50, 51, 64, 65, 99
+TSIG, IXFR, AXFR, ANY, CAA = 250, 251, 252, 255, 257
 
 ADDRESS_TYPES = (A, AAAA)
 TRANSFER_TYPES = (IXFR, AXFR)
 
-IN = 1
+IN, CH, HS, ANY_CLASS = 1, 3, 4, 255
 
-NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED = 0, 1, 2, 3, 4, 5
-BADVERS = 16
+NSID, ECS, COOKIE, KEEPALIVE, PADDING, EDE = 3, 8, 10, 11, 12, 15  # EDNS options
+
+NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, NOTAUTH = 0, 1, 2, 3, 4, 5, 9
+BADVERS, BADCOOKIE = 16, 23
+
+# the reasons of an extended error that this server gives or looks for (RFC 8914 §4); all names are below
+EDE_OTHER, EDE_STALE, EDE_BLOCKED, EDE_FILTERED, EDE_PROHIBITED, EDE_STALE_NXDOMAIN = 0, 3, 15, 17, 18, 19
+EDE_NOT_READY, EDE_NO_AUTHORITY, EDE_NETWORK_ERROR, EDE_INVALID_DATA = 14, 22, 23, 24
 
 TYPE_NAMES = {
     0: "None", 1: "A", 2: "NS", 3: "MD", 4: "MF", 5: "CNAME", 6: "SOA", 7: "MB", 8: "MG", 9: "MR", 10: "NULL",
@@ -32,6 +56,15 @@ RCODE_NAMES = {
     21: "BADALG", 22: "BADTRUNC", 23: "BADCOOKIE",
 }  # fmt: skip
 
+EDE_NAMES = {
+    0: "Other Error", 1: "Unsupported DNSKEY Algorithm", 2: "Unsupported DS Digest Type", 3: "Stale Answer",
+    4: "Forged Answer", 5: "DNSSEC Indeterminate", 6: "DNSSEC Bogus", 7: "Signature Expired",
+    8: "Signature Not Yet Valid", 9: "DNSKEY Missing", 10: "RRSIGs Missing", 11: "No Zone Key Bit Set",
+    12: "NSEC Missing", 13: "Cached Error", 14: "Not Ready", 15: "Blocked", 16: "Censored", 17: "Filtered",
+    18: "Prohibited", 19: "Stale NXDomain Answer", 20: "Not Authoritative", 21: "Not Supported",
+    22: "No Reachable Authority", 23: "Network Error", 24: "Invalid Data",
+}  # fmt: skip
+
 
 def type_text(rtype: int) -> str:
     """The mnemonic of a type, or `TYPE<n>` (RFC 3597 §5)."""
@@ -46,3 +79,43 @@ def class_text(rclass: int) -> str:
 def rcode_text(rcode: int) -> str:
     """The mnemonic of a response code, or `RCODE<n>`."""
     return RCODE_NAMES.get(rcode) or f"RCODE{rcode}"
+
+
+def ede_text(info_code: int) -> str:
+    """What an extended error's code stands for, or `EDE<n>`."""
+    return EDE_NAMES.get(info_code) or f"EDE{info_code}"
+
+
+def type_from_text(text: str) -> int:
+    """A type from its mnemonic in any letter case, `TYPE<n>` or a number. Raises ValueError for any other word."""
+    return _from_text(text, "type", _TYPE_NUMBERS, 0xFFFF)
+
+
+def class_from_text(text: str) -> int:
+    """A class from its mnemonic in any letter case, `CLASS<n>` or a number. Raises ValueError for any other word."""
+    return _from_text(text, "class", _CLASS_NUMBERS, 0xFFFF)
+
+
+def rcode_from_text(text: str) -> int:
+    """A response code from its mnemonic in any letter case, `RCODE<n>` or a number. Raises ValueError otherwise."""
+    return _from_text(text, "rcode", _RCODE_NUMBERS, 0xFFF)
+
+
+def _numbers(names: dict[int, str]) -> dict[str, int]:
+    return {name.upper(): number for number, name in names.items()}
+
+
+_TYPE_NUMBERS = {**_numbers(TYPE_NAMES), "*": ANY}
+_CLASS_NUMBERS = {**_numbers(CLASS_NAMES), "*": ANY_CLASS}
+_RCODE_NUMBERS = {**_numbers(RCODE_NAMES), "BADSIG": 16}  # shares its number with BADVERS (RFC 8945 §3)
+
+
+def _from_text(text: str, kind: str, numbers: dict[str, int], most: int) -> int:
+    upper = text.upper()
+    number = numbers.get(upper)
+    if number is not None:
+        return number
+    digits = upper.removeprefix(kind.upper())
+    if digits.isascii() and digits.isdigit() and len(digits) <= 5 and int(digits) <= most:
+        return int(digits)
+    raise ValueError(f"{text!r} is no {kind}: a mnemonic, {kind.upper()}<n> or a number up to {most} is")

@@ -40,8 +40,8 @@ class Query:
     """
 
     __slots__ = (
-        "client", "depth", "do", "flags", "has_edns", "id", "is_canonical", "lookup", "name", "options", "packet",
-        "qclass", "qtype", "question", "transport", "udp_bytes", "version",
+        "client", "deadline", "depth", "do", "flags", "has_edns", "id", "is_canonical", "labels", "lookup", "name",
+        "options", "packet", "passed_on", "qclass", "qtype", "question", "transport", "udp_bytes", "version",
     )  # fmt: skip
 
     packet: bytes
@@ -61,6 +61,20 @@ class Query:
     client: Any  # the client's socket address: (host, port, …)
     lookup: "Lookup"
     depth: int  # how many lookups led to this one; 0 for what a client asked
+    deadline: float | None  # of the event loop's clock; `cancel` sets it, whoever waits for others keeps it
+    labels: dict[str, str] | None  # metadata by label, where `metadata` is loaded
+    passed_on: "Query | None"  # what a plugin that changed the question passed on; those who count and log show it
+
+    def asking(self, name: bytes, qtype: int, qclass: int) -> "Query":
+        """The same client's query with another question, to be passed on instead of this one."""
+        changed = Query()
+        for slot in Query.__slots__:
+            setattr(changed, slot, getattr(self, slot))
+        changed.name = name
+        changed.qtype = qtype
+        changed.qclass = qclass
+        changed.question = name + qtype.to_bytes(2, "big") + qclass.to_bytes(2, "big")
+        return changed
 
     @property
     def size_limit(self) -> int:
@@ -114,6 +128,7 @@ def read(packet: bytes) -> Query | bytes | None:
     query.udp_bytes = query.version = 0
     query.options = b""
     query.depth = 0
+    query.deadline = query.labels = query.passed_on = None
     is_plain = name == raw_name and not flags & ODD_FLAGS
     query.is_canonical = is_plain and end == size
     has_plain_opt = size - end == OPT_BYTES and packet[end : end + 3] == _OPT_START

@@ -18,11 +18,16 @@ _SOA = struct.Struct(">IIIII")
 
 
 class Record(NamedTuple):
-    """A resource record of class IN: owner name, type, and everything that follows the owner on the wire."""
+    """A resource record: owner name, type, and everything that follows the owner on the wire."""
 
     name: bytes
     rtype: int
     body: bytes
+
+    @property
+    def rclass(self) -> int:
+        """The class; all but IN is rare."""
+        return int.from_bytes(self.body[2:4], "big")
 
     @property
     def ttl(self) -> int:
@@ -34,10 +39,18 @@ class Record(NamedTuple):
         """The RDATA."""
         return self.body[10:]
 
+    def with_name(self, name: bytes) -> "Record":
+        """The same record under another name."""
+        return Record(name, self.rtype, self.body)
 
-def record(name: bytes, rtype: int, ttl: int, rdata: bytes) -> Record:
+    def with_ttl(self, ttl: int) -> "Record":
+        """The same record with another TTL, in seconds."""
+        return Record(self.name, self.rtype, self.body[:4] + ttl.to_bytes(4, "big") + self.body[8:])
+
+
+def record(name: bytes, rtype: int, ttl: int, rdata: bytes, rclass: int = codes.IN) -> Record:
     """A record of any type from its RDATA; TTL in seconds."""
-    return Record(name, rtype, _FIXED.pack(rtype, codes.IN, ttl, len(rdata)) + rdata)
+    return Record(name, rtype, _FIXED.pack(rtype, rclass, ttl, len(rdata)) + rdata)
 
 
 def address(name: bytes, ttl: int, packed: bytes) -> Record:
@@ -65,9 +78,9 @@ def ns(name: bytes, ttl: int, target: bytes) -> Record:
     return record(name, codes.NS, ttl, target)
 
 
-def txt(name: bytes, ttl: int, text: str) -> Record:
+def txt(name: bytes, ttl: int, text: str, rclass: int = codes.IN) -> Record:
     """A TXT record of one string of at most 255 bytes (RFC 1035 §3.3.14)."""
-    return record(name, codes.TXT, ttl, _string(text))
+    return record(name, codes.TXT, ttl, _string(text), rclass)
 
 
 def hinfo(name: bytes, ttl: int, cpu: str, system: str) -> Record:

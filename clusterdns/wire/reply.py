@@ -1,8 +1,14 @@
 """What a handler decided about a query: response code and sections, and how long the decision holds."""
 
+import struct
 from collections.abc import Hashable, Sequence
+from copy import copy
+from typing import Any
 
+from clusterdns.wire import codes
 from clusterdns.wire.record import Record
+
+_OPTION = struct.Struct(">HHH")
 
 
 class Serial:
@@ -25,13 +31,15 @@ class Serial:
 class Reply:
     """A response code with its sections. Handlers may change a reply on its way up, before it is compiled.
 
-    `owners` names what in the cluster the reply depends on; when one of them changes, the compiled answer is forgotten.
+    `owners` names what the reply depends on; when one of them changes, the compiled answer is forgotten.
     A reply that is not `reusable` is made anew for each query. `error` is the text that the `errors` plugin logs.
+    Whoever changes a reply that it did not make changes a `duplicate`, because others may hold the same one.
     """
 
     __slots__ = (
-        "additional", "answer", "authority", "error", "is_authoritative", "is_truncated", "is_unhandled", "owners",
-        "rcode", "recursion_available", "reusable", "rotates", "serial",
+        "additional", "answer", "authority", "counted", "error", "is_authentic", "is_authoritative", "is_dropped",
+        "is_transfer", "is_truncated", "is_unhandled", "is_upstream", "is_written", "options", "owners", "rcode",
+        "recursion_available", "reusable", "rotates", "serial",
     )  # fmt: skip
 
     def __init__(
@@ -54,21 +62,38 @@ class Reply:
         self.is_authoritative = is_authoritative
         self.recursion_available = False
         self.is_truncated = False
+        self.is_authentic = False  # the AD flag (RFC 4035 §3.2.3)
+        self.options = b""  # EDNS options, whole; sent to clients that use EDNS
         self.owners = owners
         self.reusable = reusable
         self.rotates = False  # set by loadbalance: successive queries see the addresses in rotated order
         self.serial = serial  # of the SOA in this reply, when that is the index's own
         self.error = error
         self.is_unhandled = False  # nobody here is responsible for the name: no zone, or the end of a chain
+        self.is_upstream = False  # another server's word, which ages; what we hold ourselves is never cached
+        self.is_written = True  # a plugin's or an upstream's message; False where only a code was given
+        self.is_dropped = False  # the client hears nothing
+        self.is_transfer = False  # a zone transfer: may be several messages on a stream (RFC 5936 §2.2)
+        self.counted: tuple[Any, ...] = ()  # series to add one to each time the compiled answer is used again
 
     @property
     def is_denial(self) -> bool:
         """NXDOMAIN or NODATA: there are far more of these than of names that exist."""
         return not self.answer
 
+    def duplicate(self) -> "Reply":
+        """Another reply that says the same and may be changed; the sections are shared until they are replaced."""
+        return copy(self)
+
+    def explain(self, info_code: int, text: str = "") -> None:
+        """Add an extended error: why it is so, for people who debug (RFC 8914)."""
+        raw = text.encode()
+        self.options += _OPTION.pack(codes.EDE, 2 + len(raw), info_code) + raw
+
 
 def failure(rcode: int, error: str = "", *, is_unhandled: bool = False) -> Reply:
-    """An empty, unauthoritative reply: what the server says of itself (REFUSED, SERVFAIL, …)."""
+    """An empty, unauthoritative reply: a code without a message (REFUSED, SERVFAIL, …)."""
     reply = Reply(rcode, is_authoritative=False, error=error)
+    reply.is_written = False
     reply.is_unhandled = is_unhandled
     return reply

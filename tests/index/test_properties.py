@@ -99,7 +99,7 @@ class Server:
             for zone in names
         ]
         chain = ClusterHandler(zones, self.index, 5, Fallthrough(), self._nobody)
-        routes = Routes(Route(zone, "", chain, (), keeps_answers=True, counts_queries=False) for zone in names)
+        routes = Routes(Route(zone, "", chain, counts_queries=False) for zone in names)
         self._dispatch = Dispatch(routes, QueryCounters(Registry(), ""), Series())
 
     def _forget(self, owners: set[Hashable]) -> None:

@@ -1,8 +1,8 @@
 """What tests of plugins share: queries as dispatch makes them, and a block context whose shared part only records."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import dns.message
 import pytest
@@ -14,6 +14,8 @@ from clusterdns.plugins.handler import BlockContext
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire.query import Query, read
 
+T = TypeVar("T")
+
 
 @dataclass
 class RecordingShared:
@@ -21,16 +23,23 @@ class RecordingShared:
 
     routes: list[Route] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)
+    noted: dict[str, str] = field(default_factory=dict)
     forgotten: list[Any] = field(default_factory=list)
 
     def forget(self, owners: Iterable[Any]) -> None:
         self.forgotten += owners
+
+    def keep(self, key: Hashable, make: Callable[[], T]) -> T:
+        return make()
 
     def http(self, address: str, path: str, respond: Respond, asked_by: str) -> None:
         self.routes.append(Route(address, path, respond, asked_by))
 
     def unready_reasons(self) -> Mapping[str, str]:
         return self.reasons
+
+    def remarks(self) -> Mapping[str, str]:
+        return self.noted
 
 
 @pytest.fixture

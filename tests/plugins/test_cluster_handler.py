@@ -10,7 +10,7 @@ from clusterdns.index.zone import ClusterZone, Pods
 from clusterdns.objects import Change, Namespace, Service, packed
 from clusterdns.plugins import kubernetes
 from clusterdns.plugins.cluster_handler import ClusterHandler, Fallthrough
-from clusterdns.plugins.handler import BlockContext
+from clusterdns.plugins.handler import BlockContext, Listening
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text
 from clusterdns.wire.query import Query
@@ -63,7 +63,7 @@ async def test_the_zones_servers_are_the_addresses_that_clients_reach(
 ) -> None:
     monkeypatch.setattr(kubernetes, "interface_addresses", lambda: OWN)
     settings = kubernetes.Settings((ZONE,))
-    part = kubernetes.build(settings, replace(context, bind_addresses=bound))
+    part = kubernetes.build(settings, replace(context, listening=Listening(addresses=bound)))
 
     async def next_plugin(query: Query) -> Reply:
         raise AssertionError

@@ -190,8 +190,8 @@ def make_dispatch(index: Index, panics: Series) -> Callable[..., Dispatch]:
 
         handler = ClusterHandler(zones, index, TTL_SECONDS, Fallthrough(fallthrough), next_plugin)
         observers = (loadbalance.mark,)
-        routes = [Route(zone, text, handler, observers, True, True) for zone, text in zip(names, ZONES, strict=True)]
-        routes.append(Route(name.from_text("test"), "test.", _bed(), (), True, True))
+        routes = [Route(zone, text, handler, observers=observers) for zone, text in zip(names, ZONES, strict=True)]
+        routes.append(Route(name.from_text("test"), "test.", _bed()))
         return Dispatch(Routes(routes), QueryCounters(Registry(), "dns://:53"), panics)
 
     return make

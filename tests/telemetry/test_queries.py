@@ -106,7 +106,7 @@ def test_every_query_counts_once_in_every_family(registry: Registry) -> None:
             two.count += 1
         pace.hits += 111
         pace.seconds += 111 * 0.000004
-        counters.observe(two, 0.003)
+        two.observe(0.003)
         assert value(registry, "coredns_dns_requests_total") == value(registry, "coredns_dns_responses_total")
     for name in (
         "requests_total", "responses_total", "request_duration_seconds_count", "request_size_bytes_count",
@@ -174,7 +174,7 @@ def test_counts_survive_the_counters(registry: Registry) -> None:
 
 def test_queries_that_no_block_took(registry: Registry) -> None:
     counters = QueryCounters(registry, SERVER)
-    counters.observe(counters.tally(OUTCOME._replace(zone_text=queries.DROPPED, rcode_text="REFUSED")), 0.0)
+    counters.tally(OUTCOME._replace(zone_text=queries.DROPPED, rcode_text="REFUSED")).observe(0.0)
     labels = {"server": SERVER, "zone": "dropped", "view": "", "plugin": "", "rcode": "REFUSED"}
     assert value(registry, "coredns_dns_responses_total", **labels) == 1
     assert value(registry, "coredns_dns_request_duration_seconds_bucket", le="0.00025") == 1
