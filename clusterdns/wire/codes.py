@@ -1,22 +1,7 @@
 """Numbers and names of DNS types, classes, opcodes, response codes and EDNS (IANA DNS parameters)."""
 
-A, NS, MD, MF, CNAME, SOA, MB, MG, MR, NULL, PTR, HINFO, MINFO, MX, TXT = (
-    1,
-    2,
-    3,
-    4,
-    5,
-    6,
-    7,
-    8,
-    9,
-    10,
-    12,
-    13,
-    14,
-    15,
-    16,
-)
+A, NS, MD, MF, CNAME, SOA, MB, MG, MR, NULL = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+PTR, HINFO, MINFO, MX, TXT = 12, 13, 14, 15, 16
 RP, AFSDB, RT, SIG, PX, AAAA, NXT, SRV, NAPTR, KX, DNAME, OPT = 17, 18, 21, 24, 26, 28, 30, 33, 35, 36, 39, 41
 DS, RRSIG, NSEC, DNSKEY, NSEC3, NSEC3PARAM, SVCB, HTTPS, SPF = 43, 46, 47, 48, 50, 51, 64, 65, 99
 TSIG, IXFR, AXFR, ANY, CAA = 250, 251, 252, 255, 257

@@ -1,0 +1,211 @@
+"""A whole message taken apart: what an upstream says, as records that fit into any reply.
+
+Names are expanded wherever RFC 3597 §4 allows them to be compressed, so that nothing in a `Record` depends on the
+message it came in. `wire.query` reads what clients ask; whether a message answers what was asked is for `forward` to
+judge. Bytes after the last record are ignored, as by CoreDNS.
+
+Every pointer must point further back than the last, a name ends at 255 bytes, and counts are believed only as far as
+there are bytes: 64 KiB of anything cost a few milliseconds. Why no library does this: docs/decisions/0007.
+"""
+
+import struct
+from typing import NamedTuple
+
+from clusterdns.wire import codes, rdata
+from clusterdns.wire.name import MAX_NAME_BYTES
+from clusterdns.wire.query import DO, HEADER_BYTES, MAX_LABELS, MAX_STREAM_BYTES, Malformed
+from clusterdns.wire.record import Record
+
+_HEADER = struct.Struct(">HHHHHH")
+_FIXED = struct.Struct(">HHIH")
+_MAX_TTL = 0x7FFFFFFF
+
+
+class Edns(NamedTuple):
+    """The OPT record of a message (RFC 6891 §6.1)."""
+
+    udp_bytes: int
+    version: int
+    do: bool
+    options: bytes
+
+
+class Message(NamedTuple):
+    """A message; the OPT is not among `additional`, and its upper response code bits are part of `rcode`."""
+
+    id: bytes
+    flags: int
+    question: bytes  # name, type and class as on the wire, letter case kept; empty where nothing is asked
+    rcode: int
+    answer: tuple[Record, ...]
+    authority: tuple[Record, ...]
+    additional: tuple[Record, ...]
+    edns: Edns | None
+
+
+def decode(message: bytes | memoryview) -> Message:
+    """A message from its bytes. Raises Malformed, and nothing else, whatever the bytes are.
+
+    Of a truncated message (TC) all records must be whole too; look at the flag before, if a stream is to be tried.
+    """
+    packet = bytes(message)
+    try:
+        return _decode(packet)
+    except (IndexError, struct.error):  # every read of a length or number beyond the end, checked by the read itself
+        raise Malformed("message cut short") from None
+
+
+def _decode(packet: bytes) -> Message:
+    _, flags, questions, answers, authorities, additionals = _HEADER.unpack_from(packet)
+    if len(packet) > MAX_STREAM_BYTES:
+        raise Malformed("message longer than 65535 bytes")
+    if questions > 1:
+        raise Malformed("more than one question")  # RFC 9619
+    position = HEADER_BYTES
+    question = b""
+    if questions:
+        name, position = _name(packet, position)
+        position += 4
+        question = packet[HEADER_BYTES:position]
+        if len(question) != len(name) + 4:
+            raise Malformed("question cut short")
+    owners = {HEADER_BYTES: question[:-4].lower()} if questions else {}
+    answer, position = _records(packet, position, answers, owners)
+    authority, position = _records(packet, position, authorities, owners)
+    additional, position = _records(packet, position, additionals, owners)
+    rcode = flags & 0xF
+    edns = None
+    for section in (answer, authority):
+        for one in section:
+            if one.rtype == codes.OPT:
+                raise Malformed("OPT outside of the additional section")  # RFC 6891 §6.1.1
+    for index, one in enumerate(additional):
+        if one.rtype == codes.OPT:
+            if edns is not None:
+                raise Malformed("more than one OPT")
+            edns = _edns(one)
+            rcode |= one.body[4] << 4
+            position = index
+    if edns is not None:
+        del additional[position]
+    return Message(packet[:2], flags, question, rcode, tuple(answer), tuple(authority), tuple(additional), edns)
+
+
+def _records(packet: bytes, position: int, count: int, owners: dict[int, bytes]) -> tuple[list[Record], int]:
+    """The records that begin here, and where the last one ends; `owners` keeps names by the offset pointed at."""
+    records: list[Record] = []
+    if not count:
+        return records, position
+    layouts = rdata.LAYOUTS
+    unpack = _FIXED.unpack_from
+    size = len(packet)
+    for _ in range(count):
+        first = packet[position]
+        if first >= 0xC0:  # the owner is a pointer, as in nearly every record
+            target = (first & 0x3F) << 8 | packet[position + 1]
+            owner = owners.get(target)
+            if owner is None:
+                owner, fixed = _name(packet, position)
+                owner = owners[target] = owner.lower()
+            else:
+                fixed = position + 2
+        else:
+            owner, fixed = _name(packet, position)
+            # a length byte is at most 63, below every capital letter, so lowering the whole name leaves it as it is
+            owner = owner.lower()
+        rtype, rclass, ttl, length = unpack(packet, fixed)
+        start = fixed + 10
+        position = start + length
+        if position > size:
+            raise Malformed("record cut short")
+        if rtype == codes.A:
+            if length != 4 and rclass == codes.IN:
+                raise Malformed("address of wrong length")
+            body = packet[fixed:position]
+        elif rtype in layouts:
+            content = _expand(packet, start, position, layouts[rtype])
+            body = packet[fixed : fixed + 8] + len(content).to_bytes(2, "big") + content
+        else:
+            body = packet[fixed:position]
+        if ttl > _MAX_TTL and rtype != codes.OPT:
+            body = body[:4] + b"\0\0\0\0" + body[8:]  # RFC 2181 §8
+        records.append(Record(owner, rtype, body))
+    return records, position
+
+
+def _expand(packet: bytes, start: int, end: int, layout: tuple[int, ...]) -> bytes:
+    """The RDATA from `start` to `end` with its names whole; it must have this layout, to the byte."""
+    parts = []
+    position = start
+    for part in layout:
+        if part == rdata.NAME:
+            name, position = _name(packet, position)
+            parts.append(name)
+            continue
+        begin = position
+        if part > 0:
+            position += part
+        elif part == rdata.STRING:
+            position += 1 + packet[position]
+        elif part == rdata.STRINGS:
+            position += 1 + packet[position]  # at least one
+            while position < end:
+                position += 1 + packet[position]
+        else:
+            position = max(position, end)
+        parts.append(packet[begin:position])
+    if position != end:
+        raise Malformed("RDATA longer or shorter than its content")
+    content = b"".join(parts)
+    if len(content) > MAX_STREAM_BYTES:
+        raise Malformed("RDATA longer than 65535 bytes once its names are whole")
+    return content
+
+
+def _name(packet: bytes, start: int) -> tuple[bytes, int]:
+    """The name that starts here, letter case kept, and where what follows it starts. Raises IndexError at the end."""
+    position = fence = start
+    parts = []
+    end = jumps = name_bytes = 0
+    while True:
+        length = packet[position]
+        if not length:
+            break
+        if length <= 63:
+            position += 1 + length
+        elif length >= 0xC0:
+            end = end or position + 2
+            if start < position:
+                parts.append(packet[start:position])
+                name_bytes += position - start
+            position = start = (length & 0x3F) << 8 | packet[position + 1]
+            if not HEADER_BYTES <= position < fence:
+                raise Malformed("compression pointer that does not point back")
+            fence = position
+            jumps += 1
+            if jumps > MAX_LABELS:
+                raise Malformed("more compression pointers than a name has labels")
+        else:
+            raise Malformed("no label starts with this byte")
+        if name_bytes + position - start >= MAX_NAME_BYTES:
+            raise Malformed("name longer than 255 bytes")
+    position += 1
+    if not parts:
+        return packet[start:position], end or position
+    parts.append(packet[start:position])
+    return b"".join(parts), end or position
+
+
+def _edns(opt: Record) -> Edns:
+    if opt.name != b"\0":
+        raise Malformed("OPT that is not at the root")
+    body = opt.body
+    options = opt.rdata
+    position = 0
+    while position < len(options):
+        if position + 4 > len(options):
+            raise Malformed("EDNS option cut short")
+        position += 4 + int.from_bytes(options[position + 2 : position + 4], "big")
+    if position != len(options):
+        raise Malformed("EDNS option cut short")
+    return Edns(int.from_bytes(body[2:4], "big"), body[5], bool(int.from_bytes(body[6:8], "big") & DO), options)

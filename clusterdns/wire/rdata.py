@@ -1,0 +1,101 @@
+"""How RDATA is laid out, for every type that has names in it: the one table that reading and writing go by.
+
+RFC 3597 §4 closes the list: only the types here may ever come with compressed names, all others are plain bytes.
+`names_in` and `with_names` look into records that are whole already; taking bytes of a message apart is `decode`'s
+business, compressing them `compress`'s.
+"""
+
+from collections.abc import Callable, Iterator
+
+from clusterdns.wire import codes
+from clusterdns.wire.record import Record
+
+# The parts of a layout: a positive number of fixed bytes, or one of these.
+NAME = 0
+STRING = -1  # RFC 1035 §3.3
+STRINGS = -2  # one or more, up to the end
+REST = -3  # anything, up to the end
+
+LAYOUTS: dict[int, tuple[int, ...]] = {
+    codes.NS: (NAME,),
+    codes.MD: (NAME,),
+    codes.MF: (NAME,),
+    codes.CNAME: (NAME,),
+    codes.SOA: (NAME, NAME, 20),
+    codes.MB: (NAME,),
+    codes.MG: (NAME,),
+    codes.MR: (NAME,),
+    codes.PTR: (NAME,),
+    codes.HINFO: (STRING, STRING),
+    codes.MINFO: (NAME, NAME),
+    codes.MX: (2, NAME),
+    codes.TXT: (STRINGS,),
+    codes.RP: (NAME, NAME),
+    codes.AFSDB: (2, NAME),
+    codes.RT: (2, NAME),
+    codes.SIG: (18, NAME, REST),
+    codes.PX: (2, NAME, NAME),
+    codes.AAAA: (16,),
+    codes.NXT: (NAME, REST),
+    codes.SRV: (6, NAME),
+    codes.NAPTR: (4, STRING, STRING, STRING, NAME),
+    codes.KX: (2, NAME),
+    codes.DNAME: (NAME,),
+    codes.RRSIG: (18, NAME, REST),
+    codes.NSEC: (NAME, REST),
+}
+
+# RFC 3597 §4: what a sender may compress. MD and MF are obsolete and left alone.
+COMPRESSED_TYPES = frozenset(
+    (codes.NS, codes.CNAME, codes.SOA, codes.MB, codes.MG, codes.MR, codes.PTR, codes.MINFO, codes.MX)
+)
+
+_REWRITTEN_TYPES = frozenset(
+    (codes.CNAME, codes.DNAME, codes.NS, codes.PTR, codes.MX, codes.SRV, codes.SOA, codes.NAPTR)
+)
+_BODY_FIXED_BYTES = 10  # type, class, TTL and RDLENGTH
+
+
+def names_in(record: Record) -> tuple[bytes, ...]:
+    """The names in the RDATA of a CNAME, DNAME, NS, PTR, MX, SRV, SOA (both) or NAPTR, letter case kept; else none."""
+    if record.rtype not in _REWRITTEN_TYPES:
+        return ()
+    return tuple(record.body[start:end] for start, end in name_spans(record))
+
+
+def with_names(record: Record, change: Callable[[bytes], bytes]) -> Record:
+    """The record with `change` applied to the names in its RDATA; of an SOA to the first alone, the server's.
+
+    The change is given each name with its letter case, and may return another of any length.
+    """
+    if record.rtype not in _REWRITTEN_TYPES:
+        return record
+    body = record.body
+    parts: list[bytes] = []
+    done = _BODY_FIXED_BYTES
+    for start, end in name_spans(record):
+        parts += (body[done:start], change(body[start:end]))
+        done = end
+        if record.rtype == codes.SOA:
+            break
+    rdata = b"".join((*parts, body[done:]))
+    return Record(record.name, record.rtype, body[:8] + len(rdata).to_bytes(2, "big") + rdata)
+
+
+def name_spans(record: Record) -> Iterator[tuple[int, int]]:
+    """Where in the body of a record with a layout each name of its RDATA begins and ends."""
+    body = record.body
+    position = _BODY_FIXED_BYTES
+    for part in LAYOUTS[record.rtype]:
+        if part == NAME:
+            start = position
+            while size := body[position]:
+                position += 1 + size
+            position += 1
+            yield start, position
+        elif part == STRING:
+            position += 1 + body[position]
+        elif part > 0:
+            position += part
+        else:
+            return
