@@ -2,8 +2,8 @@
 
 `lay_out` decides what fits; a `Layout` can then be joined to a message, once or (in `answers`) many times with the
 addresses in another order. Owner names are compressed against the question alone, so each piece of a layout is valid
-wherever it stands, and the client's letter case comes back by itself; only where a message would not fit otherwise do
-the addresses beside an SRV answer point at its targets.
+wherever it stands, and the client's letter case comes back by itself; only a message that would not fit otherwise is
+laid out again with `compress`, and what does not fit even then is cut off.
 """
 
 import random
@@ -12,13 +12,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from clusterdns.wire import codes
+from clusterdns.wire.compress import Compressor
 from clusterdns.wire.name import is_under
 from clusterdns.wire.query import (
     AA,
+    AD,
     CD,
     HEADER_BYTES,
     MAX_STREAM_BYTES,
     OPCODE_MASK,
+    OPT_BYTES,
     OWN_UDP_BYTES,
     QR,
     RA,
@@ -31,20 +34,30 @@ from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
 from clusterdns.wire.reply import Reply
 
 QUESTION_POINTER = b"\xc0\x0c"
-_SRV_TARGET_AT = 16  # in a record's body: after type, class, TTL, length, priority, weight and port
-_MAX_POINTER = 0x3FFF
-MIN_RECORD_BYTES = 12  # a pointer, type, class, TTL and length: no record is smaller
+MIN_RECORD_BYTES = 11  # the root, type, class, TTL and length: no record is smaller
 
 _FLAGS_COUNTS = struct.Struct(">HHHHH")
 _OPT = struct.Struct(">BHHBBHH")
 
-# Our OPT, by the upper bits of the response code and DO: our own size, the client's DO and nothing else of the
-# client's (RFC 6891 §6.1.1, RFC 3225 §3).
+# our OPT without options, by the upper bits of the response code and DO
 _OPTS = {
     (extended, do): _OPT.pack(0, codes.OPT, OWN_UDP_BYTES, extended, 0, DO_FLAG if do else 0, 0)
     for extended in (0, 1)
     for do in (False, True)
 }
+
+
+class _Pieces(NamedTuple):
+    """The sections of a message, encoded; `turning` is the end of the answer, of which `window` pieces are shown."""
+
+    answer: Sequence[bytes]
+    turning: Sequence[bytes]
+    window: int
+    authority: Sequence[bytes]
+    additional: Sequence[bytes]
+
+    def size(self) -> int:
+        return sum(map(len, (*self.answer, *self.turning, *self.authority, *self.additional)))
 
 
 class Layout(NamedTuple):
@@ -55,7 +68,7 @@ class Layout(NamedTuple):
 
     head: bytes
     fixed: bytes
-    turning: list[bytes]
+    turning: Sequence[bytes]
     window: int
     rest: bytes
     serial_at: int
@@ -71,24 +84,29 @@ def lay_out(query: Query, reply: Reply, *, will_turn: bool = False) -> Layout:
     A layout that is to be used often keeps all addresses of a rotating reply (`will_turn`); for a single use they are
     turned here, and no more of them are encoded than can fit.
     """
-    flags = QR | query.flags & (OPCODE_MASK | RD | CD) | reply.rcode & 0xF
+    rcode = reply.rcode if reply.rcode < 16 or query.has_edns else codes.SERVFAIL  # the OPT has the upper bits
+    flags = QR | query.flags & (OPCODE_MASK | RD | CD) | rcode & 0xF
     if reply.is_authoritative:
         flags |= AA
     if reply.recursion_available:
         flags |= RA
     if reply.is_truncated:
         flags |= TC
-    opt = _OPTS[reply.rcode >> 4, query.do] if query.has_edns else b""
+    if reply.is_authentic:
+        flags |= AD
+    opt = _opt(query, rcode, reply.options) if query.has_edns else b""
     question = query.question
+    records: Sequence[Record] = ()
+    ring: Sequence[Record] = ()
     answer: Sequence[bytes] = ()
-    turning: list[bytes] = []
+    turning: Sequence[bytes] = ()
     is_larger = False  # than could ever fit, so that what comes after the answer need not be looked at
     if reply.answer:
         records, ring = _split(reply) if reply.rotates else (reply.answer, ())
         if will_turn:
             turning = _pieces(query, reply, ring)
         elif ring:
-            records = (*records, *_turned(ring, query.size_limit))
+            records, ring = (*records, *_turned(ring, query.size_limit)), ()
         answer = _pieces(query, reply, records[: query.size_limit // MIN_RECORD_BYTES + 1])
         is_larger = len(answer) < len(records)
     authority: Sequence[bytes] = _pieces(query, reply, reply.authority) if reply.authority else ()
@@ -96,20 +114,17 @@ def lay_out(query: Query, reply: Reply, *, will_turn: bool = False) -> Layout:
     window = len(turning)
     fixed = b"".join(answer)
     rest = b"".join((*authority, *additional, opt))
-    space = query.size_limit - HEADER_BYTES - len(question) - len(opt)
-    if len(fixed) + _size(turning) + len(rest) - len(opt) > space:
-        if additional and not reply.rotates:
-            additional = _pointed(query, reply, answer)
-        if len(fixed) + _size((*turning, *authority, *additional)) > space:
+    if HEADER_BYTES + len(question) + len(fixed) + sum(map(len, turning)) + len(rest) > query.size_limit:
+        (answer, turning, window, authority, additional), opt, is_cut = _squeezed(query, reply, records, ring, opt)
+        if is_cut:
             flags |= TC
-            answer, window, authority, additional = _cut(space, answer, turning, authority, additional)
-            fixed = b"".join(answer)
+        fixed = b"".join(answer)
         rest = b"".join((*authority, *additional, opt))
     head = _FLAGS_COUNTS.pack(
         flags, 1, len(answer) + window, len(authority), len(additional) + 1 if opt else len(additional)
     )
     serial_at = _serial_at(reply, answer, authority, opt) if reply.serial is not None else 0
-    return Layout(head + question, fixed, turning if window else [], window, rest, serial_at)
+    return Layout(head + question, fixed, turning if window else (), window, rest, serial_at)
 
 
 def uncompressed_size(query: Query, reply: Reply) -> int:
@@ -149,19 +164,49 @@ def _pieces(query: Query, reply: Reply, records: Sequence[Record]) -> list[bytes
     return pieces
 
 
-def _pointed(query: Query, reply: Reply, answer: Sequence[bytes]) -> list[bytes]:
-    """The additional records, their owners compressed against the targets of the answer's SRV records too.
+def _squeezed(
+    query: Query, reply: Reply, records: Sequence[Record], ring: Sequence[Record], opt: bytes
+) -> tuple[_Pieces, bytes, bool]:
+    """A message that is too large with all names compressed, and if need be cut: its sections, its OPT, and if so.
 
-    Such pieces hold in their place alone, so this is for messages that would be too large without it.
+    Explanations go before records do, and going is told by TC as well (RFC 8914 §3).
     """
-    offsets = _question_offsets(query.name)
-    end = HEADER_BYTES + len(query.question)
-    for piece, (_, rtype, body) in zip(answer, reply.answer, strict=True):
-        end += len(piece)
-        target = body[_SRV_TARGET_AT:]
-        if rtype == codes.SRV and end <= _MAX_POINTER:
-            offsets.setdefault(target, end - len(target))
-    return [_compress(owner, offsets) + body for owner, _, body in reply.additional]
+    limit = query.size_limit
+    compressor = Compressor(query.question, limit, reply.serial)
+    answer = compressor.pieces(records)
+    turning = compressor.turning(ring)
+    whole = _Pieces(answer, turning, len(ring), compressor.pieces(reply.authority), compressor.pieces(reply.additional))
+    is_whole = compressor.position <= limit  # beyond it the compressor takes nothing more
+    space = limit - HEADER_BYTES - len(query.question)
+    if is_whole and whole.size() + len(opt) <= space:
+        return whole, opt, False
+    if len(opt) > OPT_BYTES:
+        opt = _opt(query, reply.rcode, _unexplained(reply.options))
+        if len(opt) > space:
+            opt = _opt(query, reply.rcode, b"")
+        if is_whole and whole.size() + len(opt) <= space:
+            return whole, opt, True
+    return _cut(space - len(opt), whole, len(records)), opt, True
+
+
+def _opt(query: Query, rcode: int, options: bytes) -> bytes:
+    """Our OPT: our own size, the client's DO and nothing else of the client's (RFC 6891 §6.1.1, RFC 3225 §3)."""
+    if not options and rcode < 32:
+        return _OPTS[rcode >> 4, query.do]
+    flags = DO_FLAG if query.do else 0
+    return _OPT.pack(0, codes.OPT, OWN_UDP_BYTES, rcode >> 4, 0, flags, len(options)) + options
+
+
+def _unexplained(options: bytes) -> bytes:
+    """The EDNS options without extended errors."""
+    kept = b""
+    start = 0
+    while start < len(options):
+        end = start + 4 + int.from_bytes(options[start + 2 : start + 4], "big")
+        if int.from_bytes(options[start : start + 2], "big") != codes.EDE:
+            kept += options[start:end]
+        start = end
+    return kept
 
 
 def _question_offsets(name: bytes) -> dict[bytes, int]:
@@ -186,9 +231,20 @@ def _compress(name: bytes, offsets: dict[bytes, int]) -> bytes:
 
 
 def _split(reply: Reply) -> tuple[Sequence[Record], Sequence[Record]]:
-    """The answer in two: what stands, a chain of aliases or nothing, and the run of addresses that ends it."""
+    """The answer in two: what stands, a chain of aliases or nothing, and the run of addresses that ends it.
+
+    Our own addresses of one answer are all of one name and type; an upstream's need not be, and only a run that is
+    can turn as pieces of one size.
+    """
     records = reply.answer
-    start = next((number for number, one in enumerate(records) if one.rtype in codes.ADDRESS_TYPES), len(records))
+    if reply.is_upstream:
+        start = len(records)
+        last = records[-1]
+        if last.rtype in codes.ADDRESS_TYPES:
+            while start and records[start - 1].rtype == last.rtype and records[start - 1].name == last.name:
+                start -= 1
+    else:
+        start = next((number for number, one in enumerate(records) if one.rtype in codes.ADDRESS_TYPES), len(records))
     return records[:start], records[start:]
 
 
@@ -199,28 +255,20 @@ def _turned(ring: Sequence[Record], size_limit: int) -> Sequence[Record]:
     return (*ring[start : start + most], *ring[: max(0, start + most - len(ring))])
 
 
-def _size(pieces: Sequence[bytes]) -> int:
-    return sum(map(len, pieces))
-
-
-def _cut(
-    space: int,
-    answer: Sequence[bytes],
-    turning: list[bytes],
-    authority: Sequence[bytes],
-    additional: Sequence[bytes],
-) -> tuple[Sequence[bytes], int, Sequence[bytes], Sequence[bytes]]:
+def _cut(space: int, whole: _Pieces, answer_count: int) -> _Pieces:
     """What fits of each section, whole records from the front; a section is begun only when all before it fitted."""
-    fixed, space = _take(answer, space)
-    if len(fixed) < len(answer):
-        return fixed, 0, (), ()
-    if _size(turning) > space:
+    answer, turning, window, authority, additional = whole
+    kept, space = _take(answer, space)
+    if len(kept) < answer_count:
+        return _Pieces(kept, (), 0, (), ())
+    turning_bytes = sum(map(len, turning))
+    if turning_bytes > space:
         # as many as fit wherever the ring begins, so that every rotation shows the same number
-        return fixed, space // max(map(len, turning)), (), ()
-    kept_authority, space = _take(authority, space - _size(turning))
+        return _Pieces(kept, turning, space // max(map(len, turning)), (), ())
+    kept_authority, space = _take(authority, space - turning_bytes)
     if len(kept_authority) < len(authority):
-        return fixed, len(turning), kept_authority, ()
-    return fixed, len(turning), authority, _take(additional, space)[0]
+        return _Pieces(kept, turning, window, kept_authority, ())
+    return _Pieces(kept, turning, window, authority, _take(additional, space)[0])
 
 
 def _take(pieces: Sequence[bytes], space: int) -> tuple[Sequence[bytes], int]:

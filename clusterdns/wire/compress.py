@@ -1,0 +1,92 @@
+"""Full name compression, for messages that would not fit without (RFC 1035 §4.1.4).
+
+`encode` lays most messages out with pointers to the question alone; this is its second try. Names are compared without
+letter case, so a name may come out in the spelling of an earlier one (RFC 4343 §4.1).
+"""
+
+from collections.abc import Sequence
+
+from clusterdns.wire import codes
+from clusterdns.wire.query import HEADER_BYTES
+from clusterdns.wire.rdata import COMPRESSED_TYPES, name_spans
+from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
+from clusterdns.wire.reply import Serial
+
+_MAX_POINTER = 0x3FFF
+_FIXED_BYTES = 10  # of a record's body: type, class, TTL and RDLENGTH
+
+
+class Compressor:
+    """One message in the making: what stands in it already, and where the next record goes."""
+
+    __slots__ = ("limit", "offsets", "position", "serial")
+
+    def __init__(self, question: bytes, limit: int, serial: Serial | None) -> None:
+        self.offsets: dict[bytes, int] = {}  # of each name and each of its parents
+        self.position = HEADER_BYTES + len(question)
+        self.limit = limit
+        self.serial = serial
+        self._place(question[:-4], HEADER_BYTES)
+
+    def pieces(self, records: Sequence[Record]) -> list[bytes]:
+        """The records one after the other, as many as fit and one that does not."""
+        pieces = []
+        for record in records:
+            if self.position > self.limit:
+                break
+            owner = self._place(record.name, self.position)
+            piece = owner + self._body(record, self.position + len(owner))
+            self.position += len(piece)
+            pieces.append(piece)
+        return pieces
+
+    def turning(self, records: Sequence[Record]) -> list[bytes]:
+        """Addresses that change places among themselves: they may point back, but nothing may point at them."""
+        prefixes = {name: self._find(name) for name in {record.name for record in records}}
+        pieces = [prefixes[record.name] + record.body for record in records]
+        self.position += sum(map(len, pieces))
+        return pieces
+
+    def _body(self, record: Record, position: int) -> bytes:
+        body = record.body
+        if record.rtype == codes.SRV:  # its target stays whole (RFC 2782), but others may point at it
+            for start, end in name_spans(record):
+                self._learn(body[start:end], position + start)
+        if record.rtype not in COMPRESSED_TYPES:
+            return body
+        if record.rtype == codes.SOA and self.serial is not None:
+            body = body[:-SOA_SERIAL_FROM_END] + self.serial.wire + body[4 - SOA_SERIAL_FROM_END :]
+        rdata = b""
+        done = _FIXED_BYTES
+        for start, end in name_spans(record):
+            rdata += body[done:start]
+            rdata += self._place(body[start:end], position + _FIXED_BYTES + len(rdata))
+            done = end
+        rdata += body[done:]
+        return body[:8] + len(rdata).to_bytes(2, "big") + rdata
+
+    def _place(self, name: bytes, position: int) -> bytes:
+        """The name as it is written at this position, known from then on."""
+        written = self._find(name)
+        self._learn(name, position)
+        return written
+
+    def _find(self, name: bytes) -> bytes:
+        """The name with its longest known end as a pointer."""
+        lower = name.lower()
+        start = 0
+        while size := lower[start]:
+            offset = self.offsets.get(lower[start:])
+            if offset is not None:
+                return name[:start] + (0xC000 | offset).to_bytes(2, "big")
+            start += 1 + size
+        return name
+
+    def _learn(self, name: bytes, position: int) -> None:
+        lower = name.lower()
+        start = 0
+        while (size := lower[start]) and position + start <= _MAX_POINTER:
+            if lower[start:] in self.offsets:
+                return  # and so are all its parents
+            self.offsets[lower[start:]] = position + start
+            start += 1 + size
