@@ -8,9 +8,10 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from clusterdns.corefile.directive import Directive
+from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.lexer import Token
-from clusterdns.plugins.handler import BlockContext, Part, Plugin
+from clusterdns.corefile.options import Option, read_block
+from clusterdns.plugins.handler import BlockContext, Doc, Part, Plugin
 from clusterdns.plugins.interfaces import interface_addresses
 
 Interfaces = Mapping[str, Sequence[str]]
@@ -28,9 +29,9 @@ def resolve(directives: Sequence[Directive], interfaces: Interfaces) -> tuple[st
     found: dict[str, None] = {}
     for directive in directives:
         wanted = _addresses(directive.arguments_between(1, None, "ADDRESS|INTERFACE…"), interfaces)
-        for line in directive.options("except"):
-            unwanted = _addresses(line.arguments_between(1, None, "ADDRESS|INTERFACE…"), interfaces)
-            wanted = [address for address in wanted if address not in unwanted]
+        exceptions: tuple[Token, ...] = ()
+        unwanted = _addresses(read_block(exceptions, [directive], _OPTIONS), interfaces)
+        wanted = [address for address in wanted if address not in unwanted]
         if not wanted:
             raise directive.error("no address is left to listen on", "name one, or take away an exception")
         found |= dict.fromkeys(wanted)
@@ -84,4 +85,19 @@ def build(settings: Settings, context: BlockContext) -> Part:
     return Part("bind")
 
 
-PLUGIN = Plugin("bind", parse, build, shape=shape)
+def _except(words: tuple[Token, ...], line: Line) -> tuple[Token, ...]:
+    return (*words, *line.arguments_between(1, None, "ADDRESS|INTERFACE…"))
+
+
+_OPTIONS = (Option("except ADDRESS|INTERFACE…", "none", "Not these, of those that this line names.", _except),)
+
+DOC = Doc(
+    usage=("bind ADDRESS|INTERFACE…",),
+    about="Listen on these addresses instead of all. Repeatable: several lines add up. An interface stands for its "
+    "addresses when the configuration is loaded. A socket per address is also the faster way to listen "
+    "([decision 0004](decisions/0004-socket-per-address.md)).",
+    options=_OPTIONS,
+    example="bind 127.0.0.1\nwhoami",
+    better="apex NS records name the bound addresses, where CoreDNS has none.",
+)
+PLUGIN = Plugin("bind", parse, build, doc=DOC, shape=shape)

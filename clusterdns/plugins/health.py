@@ -7,15 +7,16 @@ ready for queries is `ready`'s to tell.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import aiohttp
 from aiohttp import web
 
 from clusterdns.corefile import values
-from clusterdns.corefile.directive import Directive
-from clusterdns.plugins.handler import BlockContext, Part, Plugin
+from clusterdns.corefile.directive import Directive, Line
+from clusterdns.corefile.options import Option, read_block
+from clusterdns.plugins.handler import BlockContext, Doc, Part, Plugin
 from clusterdns.telemetry.logs import duration_text
 from clusterdns.telemetry.metrics import Registry
 
@@ -119,13 +120,18 @@ def drain(lameduck_seconds: float, sleep: Sleep = asyncio.sleep) -> Callable[[],
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
     """`health [HOST:PORT] { lameduck DURATION }`; of several the last counts. Raises CorefileError."""
-    address, lameduck_seconds = DEFAULT_ADDRESS, 0.0
+    settings = Settings(asked_by=f"{directives[-1].place}: health")
     for directive in directives:
         for word in directive.arguments_between(0, 1, "[HOST:PORT]"):
-            address = str(values.listen_address(word))
-        for line in directive.options("lameduck"):
-            lameduck_seconds = values.duration_seconds(line.one_argument("DURATION"))
-    return Settings(address, lameduck_seconds, f"{directives[-1].place}: health")
+            settings = replace(settings, address=str(values.listen_address(word)))
+    return read_block(settings, directives, _OPTIONS)
+
+
+def _lameduck(settings: Settings, line: Line) -> Settings:
+    return replace(settings, lameduck_seconds=values.duration_seconds(line.one_argument("DURATION")))
+
+
+_OPTIONS = (Option("lameduck DURATION", "0s", "How long everything is still answered after SIGTERM.", _lameduck),)
 
 
 def build(settings: Settings, context: BlockContext) -> Part:
@@ -136,4 +142,12 @@ def build(settings: Settings, context: BlockContext) -> Part:
     return Part("health", start=poller.start, stop=poller.stop, drain=waits)
 
 
-PLUGIN = Plugin("health", parse, build)
+DOC = Doc(
+    usage=("health [HOST:PORT]",),
+    about="`/health` on `:8080`: 200 and `OK` while the process runs. The process asks itself once a second and shows "
+    "how long that took in two metrics.",
+    options=_OPTIONS,
+    example="health :18080 {\n    lameduck 5s\n}\nwhoami",
+    better="the cluster is still followed during the lameduck period.",
+)
+PLUGIN = Plugin("health", parse, build, doc=DOC)

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clusterdns.corefile import values
-from clusterdns.corefile.directive import Directive
+from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.lexer import Token
-from clusterdns.plugins.handler import BlockContext, Observer, Part, Plugin, Reuse
+from clusterdns.corefile.options import Option, read_block
+from clusterdns.plugins.handler import BlockContext, Doc, Observer, Part, Plugin, Reuse
 from clusterdns.plugins.logline import COMMON_FORMAT, Entry, LineFormat
 from clusterdns.wire import codes
 from clusterdns.wire.name import ROOT, from_text, is_under
@@ -79,18 +80,21 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
         if len(names) > 1 and "{" in names[-1].text:
             text = names.pop().text
         line_format = LineFormat(text)
-        classes = _classes(directive)
+        classes = read_block(frozenset(), [directive], _OPTIONS) or ALL
         scopes = [_scope(token) for token in names] or [ROOT]
         rules += [Rule(scope, line_format, classes) for scope in scopes]
     return Settings(tuple(rules))
 
 
-def _classes(directive: Directive) -> frozenset[str]:
-    chosen: set[str] = set()
-    for line in directive.options("class"):
-        for word in line.arguments_between(1, None, "success|denial|error|all"):
-            chosen |= CLASSES[values.choice(word, tuple(CLASSES))]
-    return frozenset(chosen) or ALL
+def _class(chosen: frozenset[str], line: Line) -> frozenset[str]:
+    for word in line.arguments_between(1, None, "success|denial|error|all"):
+        chosen |= CLASSES[values.choice(word, tuple(CLASSES))]
+    return chosen
+
+
+_OPTIONS = (
+    Option("class success|denial|error|all …", "all", "Which replies are logged; several lines add up.", _class),
+)
 
 
 def _scope(token: Token) -> bytes:
@@ -106,4 +110,12 @@ def build(settings: Settings, context: BlockContext) -> Part:
     return Part("log", observe=observer(settings), reuse=Reuse.PER_REPLY)
 
 
-PLUGIN = Plugin("log", parse, build)
+DOC = Doc(
+    usage=("log [NAMES… [FORMAT]]",),
+    about="A line per query on standard output, in CoreDNS's formats and placeholders. A single argument is a name; a "
+    "format comes after at least one name. A query that is logged runs the whole chain, so `log` on busy names costs "
+    "what compiled answers save.",
+    options=_OPTIONS,
+    example="log cluster.local {\n    class denial error\n}\nwhoami",
+)
+PLUGIN = Plugin("log", parse, build, doc=DOC)

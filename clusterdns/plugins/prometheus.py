@@ -6,13 +6,14 @@ happens at the edge, not in the chain.
 
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import clusterdns
 from clusterdns.admin.exposition import MetricsPage
 from clusterdns.corefile import values
-from clusterdns.corefile.directive import Directive
-from clusterdns.plugins.handler import BlockContext, Part, Plugin
+from clusterdns.corefile.directive import Directive, Line
+from clusterdns.corefile.options import Option, read_block
+from clusterdns.plugins.handler import BlockContext, Doc, Part, Plugin
 from clusterdns.telemetry import queries
 
 DEFAULT_ADDRESS = "localhost:9153"
@@ -44,19 +45,27 @@ def announce(context: BlockContext) -> None:
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
-    """`prometheus [HOST:PORT] { runtime_metrics }`. Raises CorefileError.
-
-    `runtime_metrics` changes nothing: the interpreter's own metrics are always shown.
-    """
-    address = DEFAULT_ADDRESS
+    """`prometheus [HOST:PORT] { runtime_metrics }`. Raises CorefileError."""
+    settings = Settings(asked_by=f"{directives[-1].place}: prometheus")
     for directive in directives:
         for word in directive.arguments_between(0, 1, "[HOST:PORT]"):
-            address = str(values.listen_address(word))
-        for line in directive.options("runtime_metrics", "tls"):
-            if line.name == "tls":
-                raise line.error("option 'tls' is not supported yet", "put a TLS proxy before the port, or remove it")
-            line.no_arguments()
-    return Settings(address, f"{directives[-1].place}: prometheus")
+            settings = replace(settings, address=str(values.listen_address(word)))
+    return read_block(settings, directives, _OPTIONS)
+
+
+def _runtime_metrics(settings: Settings, line: Line) -> Settings:
+    line.no_arguments()
+    return settings
+
+
+def _tls(settings: Settings, line: Line) -> Settings:
+    raise line.error("option 'tls' is not supported", "put a TLS proxy before the port, or remove it")
+
+
+_OPTIONS = (
+    Option("runtime_metrics", "", "Changes nothing: the interpreter's own metrics are always shown.", _runtime_metrics),
+    Option("tls WEBCONFIG", "plain HTTP", "Refused.", _tls),
+)
 
 
 def build(settings: Settings, context: BlockContext) -> Part:
@@ -69,4 +78,10 @@ def build(settings: Settings, context: BlockContext) -> Part:
     return Part("prometheus", start=start, counts_queries=True)
 
 
-PLUGIN = Plugin("prometheus", parse, build, once=True)
+DOC = Doc(
+    usage=("prometheus [HOST:PORT]",),
+    about="`/metrics` on `localhost:9153`, and the queries of this block counted: see [metrics.md](metrics.md).",
+    options=_OPTIONS,
+    example="prometheus :9153\nwhoami",
+)
+PLUGIN = Plugin("prometheus", parse, build, once=True, doc=DOC)

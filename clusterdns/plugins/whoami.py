@@ -7,7 +7,7 @@ import ipaddress
 from collections.abc import Sequence
 
 from clusterdns.corefile.directive import Directive
-from clusterdns.plugins.handler import BlockContext, Part, Plugin
+from clusterdns.plugins.handler import BlockContext, Doc, Part, Plugin
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import MAX_NAME_BYTES, ROOT
 from clusterdns.wire.query import Query
@@ -39,4 +39,9 @@ def build(settings: None, context: BlockContext) -> Part:
     return Part("whoami", wrap=lambda following: answer)
 
 
-PLUGIN = Plugin("whoami", parse, build)
+DOC = Doc(
+    usage=("whoami",),
+    about="Tells the client its own address, port and transport, in the additional section. Ends the chain.",
+    example="whoami",
+)
+PLUGIN = Plugin("whoami", parse, build, doc=DOC)

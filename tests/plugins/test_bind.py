@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from clusterdns.corefile.directive import Directive
-from clusterdns.corefile.errors import CorefileError
+from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import bind
 from clusterdns.plugins.handler import BlockContext
 
@@ -52,7 +52,7 @@ def test_addresses(read_directives: ReadDirectives, text: str, addresses: tuple[
     ],
 )
 def test_mistakes(read_directives: ReadDirectives, text: str, place: str, problem: str) -> None:
-    with pytest.raises(CorefileError) as error:
+    with pytest.raises((CorefileError, CorefileErrors)) as error:
         bind.resolve(read_directives(text), INTERFACES)
     assert str(error.value).startswith(f"{place}: {problem}")
 

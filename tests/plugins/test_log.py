@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from clusterdns.corefile.directive import Directive
-from clusterdns.corefile.errors import CorefileError
+from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import log
 from clusterdns.plugins.handler import BlockContext, Reuse
 from clusterdns.wire import codes, record
@@ -95,7 +95,7 @@ async def test_what_is_logged(
     ],
 )
 def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: str, place: str, problem: str) -> None:
-    with pytest.raises(CorefileError) as error:
+    with pytest.raises((CorefileError, CorefileErrors)) as error:
         log.parse(read_directives(text), context)
     assert str(error.value).startswith(f"{place}: {problem}")
 

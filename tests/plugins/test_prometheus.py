@@ -10,7 +10,7 @@ import pytest
 import clusterdns
 from clusterdns.admin.http import AdminHttp, Route
 from clusterdns.corefile.directive import Directive
-from clusterdns.corefile.errors import CorefileError
+from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import prometheus
 from clusterdns.plugins.handler import BlockContext
 
@@ -46,7 +46,7 @@ def test_parse(read_directives: ReadDirectives, context: BlockContext, text: str
     ],
 )
 def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: str, problem: str) -> None:
-    with pytest.raises(CorefileError) as error:
+    with pytest.raises((CorefileError, CorefileErrors)) as error:
         prometheus.parse(read_directives(text), context)
     assert str(error.value).startswith(problem)
 
