@@ -53,8 +53,8 @@ def _all() -> Iterator[str]:
     rows = [(plugin.name, _state(plugin)) for plugin in ORDER] + [(name, 2) for name in REFUSED] + [("import", 0)]
     yield "".join(f"| `{name}` | {' | '.join(_marks(state))} |\n" for name, state in sorted(rows))
     yield (
-        "A Corefile with a refused directive does not start: the error names the file, the line and the word. `import` is"
-        "\npart of the grammar."
+        "A Corefile with a refused directive does not start: the error names the file, the line and the word. `import`\n"
+        "is part of the grammar."
     )
     yield ""
 

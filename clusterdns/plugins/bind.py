@@ -16,6 +16,8 @@ from clusterdns.plugins.interfaces import interface_addresses
 
 Interfaces = Mapping[str, Sequence[str]]
 
+_NO_WORDS: tuple[Token, ...] = ()
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -29,8 +31,8 @@ def resolve(directives: Sequence[Directive], interfaces: Interfaces) -> tuple[st
     found: dict[str, None] = {}
     for directive in directives:
         wanted = _addresses(directive.arguments_between(1, None, "ADDRESS|INTERFACE…"), interfaces)
-        exceptions: tuple[Token, ...] = ()
-        unwanted = _addresses(read_block(exceptions, [directive], _OPTIONS), interfaces)
+        exceptions = read_block(_NO_WORDS, [directive], _OPTIONS)
+        unwanted = _addresses(exceptions, interfaces)
         wanted = [address for address in wanted if address not in unwanted]
         if not wanted:
             raise directive.error("no address is left to listen on", "name one, or take away an exception")

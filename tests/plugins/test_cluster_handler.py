@@ -11,6 +11,7 @@ from clusterdns.objects import Change, Namespace, Service, packed
 from clusterdns.plugins import kubernetes
 from clusterdns.plugins.cluster_handler import ClusterHandler, Fallthrough
 from clusterdns.plugins.handler import BlockContext, Listening
+from clusterdns.plugins.kubernetes_settings import Settings
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text
 from clusterdns.wire.query import Query
@@ -62,7 +63,7 @@ async def test_the_zones_servers_are_the_addresses_that_clients_reach(
     expected: tuple[str, ...],
 ) -> None:
     monkeypatch.setattr(kubernetes, "interface_addresses", lambda: OWN)
-    settings = kubernetes.Settings((ZONE,))
+    settings = Settings((ZONE,))
     part = kubernetes.build(settings, replace(context, listening=Listening(addresses=bound)))
 
     async def next_plugin(query: Query) -> Reply:

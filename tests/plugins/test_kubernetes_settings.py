@@ -7,7 +7,7 @@ import pytest
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors, ErrorList
 from clusterdns.plugins.handler import BlockContext
-from clusterdns.plugins.kubernetes import parse
+from clusterdns.plugins.kubernetes_settings import parse
 
 Read = Callable[[str], Sequence[Directive]]
 
