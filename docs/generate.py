@@ -53,7 +53,7 @@ def _all() -> Iterator[str]:
     rows = [(plugin.name, _state(plugin)) for plugin in ORDER] + [(name, 2) for name in REFUSED] + [("import", 0)]
     yield "".join(f"| `{name}` | {' | '.join(_marks(state))} |\n" for name, state in sorted(rows))
     yield (
-        "A Corefile with a refused directive does not start: the error names the file, the line and the word. `import`\n"
+        "A Corefile with a refused directive does not start: the error names file, line and word. `import`\n"
         "is part of the grammar."
     )
     yield ""

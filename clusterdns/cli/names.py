@@ -22,7 +22,7 @@ from clusterdns.corefile.values import zones as zones_of
 from clusterdns.index.cluster import Index
 from clusterdns.index.listing import Listed, records
 from clusterdns.index.zone import MAX_ZONE_BYTES, ClusterZone, Pods
-from clusterdns.plugins.kubernetes import MAX_TTL_SECONDS
+from clusterdns.plugins.kubernetes_settings import MAX_TTL_SECONDS
 from clusterdns.sources.api import ApiSource
 from clusterdns.sources.manifests import ManifestError, ManifestSource
 from clusterdns.sources.settings import Settings
