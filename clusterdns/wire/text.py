@@ -1,7 +1,7 @@
 """Records as text, in the presentation format of zone files, for people to read.
 
-The types that the server makes itself are written out; every other is written as bytes, which any reader of zone files
-understands (RFC 3597 §5).
+The types that the server makes itself or that people meet in upstream replies are written out; every other is written
+as bytes, which any reader of zone files understands (RFC 3597 §5).
 """
 
 import struct
@@ -14,13 +14,17 @@ from clusterdns.wire.record import Record
 
 _SRV = struct.Struct(">HHH")
 _SOA = struct.Struct(">IIIII")
+_NAPTR = struct.Struct(">HH")
 _PRINTABLE = frozenset(range(0x20, 0x7F)) - frozenset(b'"\\')
 
 
 def rdata_text(record: Record) -> str:
-    """The RDATA as text; names in it are absolute."""
+    """The RDATA as text; names in it are absolute. What does not have its type's form is written as bytes."""
     write = _WRITERS.get(record.rtype, _unknown)
-    return write(record.rdata)
+    try:
+        return write(record.rdata)
+    except (ValueError, IndexError, struct.error):
+        return _unknown(record.rdata)
 
 
 def _names(rdata: bytes) -> str:
@@ -35,6 +39,29 @@ def _names(rdata: bytes) -> str:
 def _srv(rdata: bytes) -> str:
     priority, weight, port = _SRV.unpack_from(rdata)
     return f"{priority} {weight} {port} {to_text(rdata[_SRV.size :])}"
+
+
+def _mx(rdata: bytes) -> str:
+    return f"{int.from_bytes(rdata[:2], 'big')} {_names(rdata[2:])}"
+
+
+def _naptr(rdata: bytes) -> str:
+    order, preference = _NAPTR.unpack_from(rdata)
+    texts = []
+    rdata = rdata[_NAPTR.size :]
+    for _ in range(3):  # flags, services and regular expression
+        end = 1 + rdata[0]
+        texts.append(_quoted(rdata[1:end]))
+        rdata = rdata[end:]
+    return f"{order} {preference} {' '.join(texts)} {_names(rdata)}"
+
+
+def _caa(rdata: bytes) -> str:
+    end = 2 + rdata[1]
+    tag = rdata[2:end].decode("ascii")
+    if not tag.isalnum():
+        raise ValueError("a tag has letters and digits (RFC 8659 §4.1)")
+    return f"{rdata[0]} {tag} {_quoted(rdata[end:])}"
 
 
 def _soa(rdata: bytes) -> str:
@@ -74,7 +101,11 @@ _WRITERS: dict[int, Callable[[bytes], str]] = {
     codes.CNAME: _names,
     codes.NS: _names,
     codes.PTR: _names,
+    codes.DNAME: _names,
+    codes.MX: _mx,
     codes.SRV: _srv,
+    codes.NAPTR: _naptr,
+    codes.CAA: _caa,
     codes.SOA: _soa,
     codes.TXT: _strings,
     codes.HINFO: _strings,
