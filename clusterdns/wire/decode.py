@@ -18,6 +18,7 @@ from clusterdns.wire.record import Record
 
 _HEADER = struct.Struct(">HHHHHH")
 _FIXED = struct.Struct(">HHIH")
+_ADDRESS_BYTES = {codes.A: 4, codes.AAAA: 16}
 _MAX_TTL = 0x7FFFFFFF
 
 
@@ -96,7 +97,7 @@ def _records(packet: bytes, position: int, count: int, owners: dict[int, bytes])
     records: list[Record] = []
     if not count:
         return records, position
-    layouts = rdata.LAYOUTS
+    address_bytes, layouts = _ADDRESS_BYTES, rdata.LAYOUTS
     unpack = _FIXED.unpack_from
     size = len(packet)
     for _ in range(count):
@@ -118,8 +119,8 @@ def _records(packet: bytes, position: int, count: int, owners: dict[int, bytes])
         position = start + length
         if position > size:
             raise Malformed("record cut short")
-        if rtype == codes.A:
-            if length != 4 and rclass == codes.IN:
+        if rtype in address_bytes:
+            if length != address_bytes[rtype] and rclass == codes.IN:
                 raise Malformed("address of wrong length")
             body = packet[fixed:position]
         elif rtype in layouts:

@@ -1,4 +1,4 @@
-"""How RDATA is laid out, for every type that has names in it: the one table that reading and writing go by.
+"""How RDATA is laid out, for every type that has names or strings in it: the table that reading and writing go by.
 
 RFC 3597 §4 closes the list: only the types here may ever come with compressed names, all others are plain bytes.
 `names_in` and `with_names` look into records that are whole already; taking bytes of a message apart is `decode`'s
@@ -35,7 +35,6 @@ LAYOUTS: dict[int, tuple[int, ...]] = {
     codes.RT: (2, NAME),
     codes.SIG: (18, NAME, REST),
     codes.PX: (2, NAME, NAME),
-    codes.AAAA: (16,),
     codes.NXT: (NAME, REST),
     codes.SRV: (6, NAME),
     codes.NAPTR: (4, STRING, STRING, STRING, NAME),

@@ -1,0 +1,278 @@
+"""Messages from upstream: dnspython writes them and reads them too; whatever it is, it is a Message or Malformed."""
+
+import struct
+from time import perf_counter
+from typing import Any
+
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
+import dns.rrset
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clusterdns.wire import codes, name, rdata, record
+from clusterdns.wire.decode import Edns, Message, decode
+from clusterdns.wire.query import Malformed
+from clusterdns.wire.record import Record
+
+QUESTION = b"\3wWw\4Shop\7eXample\0\0\1\0\1"
+QNAME = QUESTION[:-4].lower()
+LATER = struct.pack(">HHI", 1, 1, 60)  # type A, class IN, TTL
+
+labels = st.binary(min_size=1, max_size=10)
+kept_names = st.one_of(  # letter case kept, as in RDATA
+    st.lists(labels, max_size=4),
+    st.lists(labels, max_size=3).map(lambda parts: [*parts, b"eXample"]),
+    st.lists(labels, max_size=2).map(lambda parts: [*parts, b"Shop", b"eXample"]),
+).map(lambda parts: b"".join(bytes((len(part),)) + part for part in parts) + b"\0")
+names = kept_names.map(bytes.lower)
+strings = st.binary(max_size=40).map(lambda raw: bytes((len(raw),)) + raw)
+ttls = st.integers(0, 2**31 - 1)
+
+
+def content(layout: tuple[int, ...], any_name: st.SearchStrategy[bytes] = kept_names) -> st.SearchStrategy[list[bytes]]:
+    """RDATA of this layout, part by part."""
+    parts = {
+        rdata.NAME: any_name,
+        rdata.STRING: strings,
+        rdata.STRINGS: st.lists(strings, min_size=1, max_size=4).map(b"".join),
+        rdata.REST: st.binary(max_size=40),
+    }
+    return st.tuples(*(parts[part] if part <= 0 else st.binary(min_size=part, max_size=part) for part in layout)).map(
+        list
+    )
+
+
+class Packet:
+    """A message in which every name that RFC 3597 lets be compressed is, each pointer to the nearest earlier name."""
+
+    def __init__(self) -> None:
+        self.wire = bytearray(b"\xab\xcd" + struct.pack(">HHHHH", 0x8180, 1, 0, 0, 0) + QUESTION)
+        self.offsets: dict[bytes, int] = {}
+        self.learn(QUESTION[:-4], 12)
+
+    def learn(self, full: bytes, at: int) -> None:
+        start = 0
+        while (size := full[start]) and at + start < 0x4000:
+            self.offsets[full[start:]] = at + start  # the latest one, so that pointers lead to pointers
+            start += 1 + size
+
+    def name(self, full: bytes) -> None:
+        at, start = len(self.wire), 0
+        while size := full[start]:
+            if (offset := self.offsets.get(full[start:])) is not None:
+                self.wire += full[:start] + (0xC000 | offset).to_bytes(2, "big")
+                break
+            start += 1 + size
+        else:
+            self.wire += full
+        written = full[:start]
+        position = 0
+        while position < len(written) and at + position < 0x4000:
+            self.offsets[full[position:]] = at + position
+            position += 1 + written[position]
+        if start < len(full) - 1 and at + start < 0x4000 and full[start:] in self.offsets:
+            self.offsets[full[start:]] = at + start  # the pointer itself may be pointed at
+
+    def add(self, owner: bytes, rtype: int, ttl: int, parts: list[bytes], layout: tuple[int, ...]) -> None:
+        self.name(owner)
+        self.wire += struct.pack(">HHIH", rtype, codes.IN, ttl, 0)
+        start = len(self.wire)
+        for part, kind in zip(parts, layout, strict=True):
+            if kind == rdata.NAME:
+                self.name(part)
+            else:
+                self.wire += part
+        self.wire[start - 2 : start] = (len(self.wire) - start).to_bytes(2, "big")
+        self.wire[7] += 1
+
+
+@given(st.data())
+def test_names_are_whole_wherever_they_may_be_compressed(data: st.DataObject) -> None:
+    packet = Packet()
+    expected = []
+    for rtype in data.draw(st.lists(st.sampled_from(sorted(rdata.LAYOUTS)), min_size=1, max_size=12)):
+        layout = rdata.LAYOUTS[rtype]
+        owner, ttl, parts = data.draw(kept_names), data.draw(ttls), data.draw(content(layout))
+        packet.add(owner, rtype, ttl, parts, layout)
+        expected.append(record.record(owner.lower(), rtype, ttl, b"".join(parts)))
+    found = decode(bytes(packet.wire))
+    assert found == Message(b"\xab\xcd", 0x8180, QUESTION, 0, tuple(expected), (), (), None)
+    assert decode(memoryview(packet.wire)) == found
+
+
+@given(st.data())
+def test_what_dnspython_writes_is_what_is_read(data: st.DataObject) -> None:
+    message = dns.message.make_response(dns.message.make_query(dns.name.from_wire(QNAME, 0)[0], "A"))
+    sections: list[list[Record]] = [[], [], []]
+    for number in data.draw(st.lists(st.integers(0, 2), max_size=10)):
+        rtype = data.draw(st.sampled_from([codes.A, codes.AAAA, 65280, 65281, *sorted(rdata.LAYOUTS)]))
+        layout = rdata.LAYOUTS.get(rtype, ({codes.A: 4, codes.AAAA: 16}.get(rtype, rdata.REST),))
+        raw = b"".join(data.draw(content(layout, names)))
+        owner, ttl = data.draw(names), data.draw(ttls)
+        try:
+            parsed = dns.rdata.from_wire(dns.rdataclass.IN, dns.rdatatype.RdataType.make(rtype), raw, 0, len(raw))
+        except dns.exception.DNSException:
+            continue  # it looks into bit maps and times, which are plain bytes to us
+        if parsed.to_wire() != raw:
+            continue
+        rrset = dns.rrset.from_rdata(dns.name.from_wire(owner, 0)[0], ttl, parsed)
+        message.section_from_number(number + 1).append(rrset)
+        sections[number].append(record.record(owner, rtype, ttl, raw))
+    found = decode(message.to_wire(max_size=65535))
+    assert [list(found.answer), list(found.authority), list(found.additional)] == sections
+    assert found.question == QUESTION.lower()
+
+
+@pytest.mark.parametrize(
+    ("options", "rcode"),
+    [((), 0), ((), 16), ((dns.edns.GenericOption(dns.edns.OptionType.COOKIE, b"12345678"),), 23), ((), 4095)],
+)
+def test_the_opt_is_taken_out_and_extends_the_rcode(options: tuple[dns.edns.Option, ...], rcode: int) -> None:
+    query = dns.message.make_query("a.example", "A", use_edns=0, want_dnssec=True, payload=1400, options=list(options))
+    message = dns.message.make_response(query, our_payload=1400)
+    message.use_edns(0, dns.flags.DO, 1400, options=list(options))
+    message.set_rcode(dns.rcode.Rcode.make(rcode))
+    found = decode(message.to_wire())
+    raw = b"".join(struct.pack(">HH", 10, 8) + b"12345678" for _ in options)
+    assert (found.rcode, found.edns) == (rcode, Edns(1400, 0, True, raw))
+    assert found.additional == ()
+
+
+def test_a_ttl_with_the_top_bit_counts_as_none() -> None:
+    owner = b"\xc0\x0c"
+    wire = header(answers=2) + QUESTION
+    wire += owner + struct.pack(">HHIH", 1, 1, 2**31, 4) + bytes(4)
+    wire += owner + struct.pack(">HHIH", 1, 1, 2**31 - 1, 4) + bytes(4)
+    assert [one.ttl for one in decode(wire).answer] == [0, 2**31 - 1]  # RFC 2181 §8
+
+
+def header(questions: int = 1, answers: int = 0, authorities: int = 0, additionals: int = 0) -> bytes:
+    return b"\xab\xcd" + struct.pack(">HHHHH", 0x8180, questions, answers, authorities, additionals)
+
+
+def one(owner: bytes, rtype: int, raw: bytes, length: int | None = None, rclass: int = 1) -> bytes:
+    return owner + struct.pack(">HHIH", rtype, rclass, 60, len(raw) if length is None else length) + raw
+
+
+POINTER = b"\xc0\x0c"
+OPT = one(b"\0", codes.OPT, b"", rclass=1232)
+AFTER = 12 + len(QUESTION)  # where the first record begins
+# three labels of 63 bytes within 70, where a message without a question has the content of its first record
+OVERLAPPING = (b"\x3f?" * 3).ljust(64, b"x") + b"\0x" + b"\xc0\x17" + b"\xc0\x19"
+BROKEN = {
+    "nothing": b"",
+    "half a header": header()[:11],
+    "two questions": header(2) + QUESTION * 2,
+    "question cut short": header() + QUESTION[:-1],
+    "question without an end": header() + QUESTION[:5],
+    "question that is a pointer to itself": header() + b"\xc0\x0c\0\1\0\1",
+    "question that points at the header": header() + b"\xc0\x00\0\1\0\1",
+    "a record too few": header(answers=2) + QUESTION + one(POINTER, 1, bytes(4)),
+    "record without a length": header(answers=1) + QUESTION + POINTER + LATER,
+    "half a pointer": header(answers=1) + QUESTION + b"\xc0",
+    "content cut short": header(answers=1) + QUESTION + one(POINTER, 1, bytes(3), 4),
+    "address of three bytes": header(answers=1) + QUESTION + one(POINTER, 1, bytes(3)),
+    "address of five bytes": header(answers=1) + QUESTION + one(POINTER, codes.AAAA, bytes(5)),
+    "owner that points at itself": header(answers=1) + QUESTION + one(struct.pack(">H", 0xC000 | AFTER), 1, bytes(4)),
+    "owner that points ahead": header(answers=1) + QUESTION + one(struct.pack(">H", 0xC002 | AFTER), 1, bytes(4)),
+    "owner of a reserved kind": header(answers=1) + QUESTION + one(b"\x80\x0c", 1, bytes(4)),
+    "owner of 256 bytes": header(answers=1) + QUESTION + one(b"\x3f" + b"x" * 63 + (b"\x3f" + b"x" * 63) * 3, 1, b""),
+    "owner of 256 bytes through a pointer": (
+        header(answers=1) + QUESTION + one((b"\x2f" + b"x" * 47) * 5 + POINTER, 1, bytes(4))
+    ),
+    "name longer than its record": header(answers=1) + QUESTION + one(POINTER, 5, b"\1a\0", 2) + b"\0",
+    "name shorter than its record": header(answers=1) + QUESTION + one(POINTER, 5, b"\1a\0\0"),
+    "alias without a name": header(answers=1) + QUESTION + one(POINTER, 5, b""),
+    "SOA with a number too few": header(answers=1) + QUESTION + one(POINTER, 6, POINTER + POINTER + bytes(16)),
+    "string longer than its record": header(answers=1) + QUESTION + one(POINTER, 16, b"\5abc"),
+    "no string": header(answers=1) + QUESTION + one(POINTER, 16, b"") + OPT,
+    "OPT in the answer": header(answers=1) + QUESTION + OPT,
+    "OPT in the authority": header(authorities=1) + QUESTION + OPT,
+    "two OPTs": header(additionals=2) + QUESTION + OPT + OPT,
+    "OPT that is not at the root": header(additionals=1) + QUESTION + one(POINTER, codes.OPT, b""),
+    "half an option": header(additionals=1) + QUESTION + one(b"\0", codes.OPT, b"\0\12\0"),
+    "option longer than the OPT": header(additionals=1) + QUESTION + one(b"\0", codes.OPT, b"\0\12\0\5abc"),
+    "content too large once whole": (
+        header(0, 2) + one(b"\0", 65280, OVERLAPPING) + one(b"\0", codes.NSEC, b"\xc0\x1b" + bytes(65429))
+    ),
+    "message too large": header(answers=1) + QUESTION + one(POINTER, 16, bytes(65535 - AFTER)),
+}
+
+
+@pytest.mark.parametrize("wire", BROKEN.values(), ids=BROKEN.keys())
+def test_what_is_broken_is_malformed(wire: bytes) -> None:
+    with pytest.raises(Malformed):
+        decode(wire)
+
+
+def test_a_message_without_a_question_and_one_with_bytes_after_its_end() -> None:
+    assert decode(header(0)).question == b""
+    assert decode(header() + QUESTION + b"junk") == decode(header() + QUESTION)
+
+
+@given(st.data())
+def test_whatever_the_bytes_are_it_is_a_message_or_malformed(data: st.DataObject) -> None:
+    packet = Packet()
+    for rtype in data.draw(st.lists(st.sampled_from(sorted(rdata.LAYOUTS)), max_size=6)):
+        layout = rdata.LAYOUTS[rtype]
+        packet.add(data.draw(kept_names), rtype, 60, data.draw(content(layout)), layout)
+    wire = packet.wire + data.draw(st.binary(max_size=60))
+    for at, value in data.draw(st.lists(st.tuples(st.integers(2, len(wire) - 1), st.integers(0, 255)), max_size=6)):
+        wire[at] = value
+    agrees_with_dnspython(bytes(wire[: data.draw(st.integers(0, len(wire)))]))
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes(wire: bytes) -> None:
+    agrees_with_dnspython(wire)
+    agrees_with_dnspython(header(answers=3, additionals=1) + QUESTION + wire)
+
+
+def agrees_with_dnspython(wire: bytes) -> None:
+    try:
+        found = decode(wire)
+    except Malformed:
+        return
+    try:
+        other = dns.message.from_wire(wire, ignore_trailing=True, one_rr_per_rrset=True, question_only=False)
+    except Exception:  # noqa: BLE001  # it refuses more than we do, in many ways: only where both read, they agree
+        return
+    for ours, theirs in ((found.answer, other.answer), (found.authority, other.authority)):
+        assert shapes(ours) == [(rrset.name.canonicalize().to_wire(), rrset.rdtype) for rrset in theirs]
+
+
+def shapes(records: tuple[Record, ...]) -> list[tuple[Any, int]]:
+    return [(one.name, one.rtype) for one in records]
+
+
+def test_the_worst_of_64_kib_takes_bounded_time() -> None:
+    # a chain of pointers as long as a name may have labels, and every record of the largest kind walks all of it twice
+    chain = b"\1a\0"
+    start = AFTER + 11
+    offsets = [start]
+    for _ in range(120):
+        offsets.append(start + len(chain))
+        chain += b"\1a" + (0xC000 | offsets[-2]).to_bytes(2, "big")
+    worst = (0xC000 | offsets[-1]).to_bytes(2, "big")
+    wire = QUESTION + one(b"\0", 65280, chain)
+    walk = one(worst, codes.SOA, worst * 2 + bytes(20))
+    count = (65535 - 12 - len(wire)) // len(walk)
+    began = perf_counter()
+    found = decode(header(answers=1 + count) + wire + walk * count)
+    assert perf_counter() - began < 1  # 60 ms measured
+    assert len(found.answer) == 1 + count
+    assert len(found.answer[-1].name) == 243
+
+
+def test_a_record_keeps_the_letter_case_of_its_content_and_not_of_its_owner() -> None:
+    wire = header(answers=1) + QUESTION + one(POINTER, codes.CNAME, b"\2Lb\xc0\x10")
+    (alias,) = decode(wire).answer
+    assert alias == record.cname(QNAME, 60, b"\2Lb\4Shop\7eXample\0")
+    assert name.to_text(alias.name) == "www.shop.example."
