@@ -1,0 +1,23 @@
+"""Go's text/template language, for the `template` directive: parsed when the server starts, executed per query.
+
+`parse` is the way in; `values` has the types that data is given in. A template sees nothing but its data and the
+functions it was parsed with: no attribute of a Python object is ever read.
+"""
+
+from clusterdns.gotemplate.errors import TemplateError, TemplateFailed
+from clusterdns.gotemplate.literals import parse_uint
+from clusterdns.gotemplate.template import Template, parse
+from clusterdns.gotemplate.values import Fields, Function, StringList, StringMap, Unsigned
+
+__all__ = [
+    "Fields",
+    "Function",
+    "StringList",
+    "StringMap",
+    "Template",
+    "TemplateError",
+    "TemplateFailed",
+    "Unsigned",
+    "parse",
+    "parse_uint",
+]

@@ -1,0 +1,24 @@
+"""What can be wrong with a template: its text when the server starts, or one execution of it."""
+
+
+class TemplateError(Exception):
+    """The text is no template. Line and column count from 1, in characters of the template's own text."""
+
+    def __init__(self, line: int, column: int, text: str) -> None:
+        super().__init__(line, column, text)
+        self.line = line
+        self.column = column
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"{self.line}:{self.column}: {self.text}"
+
+
+class TemplateFailed(Exception):
+    """An execution came to nothing: a field that is not there, an index out of range, a limit passed."""
+
+
+def error_at(text: str, position: int, what: str) -> TemplateError:
+    """The error at an offset into the text."""
+    line_start = text.rfind("\n", 0, position) + 1
+    return TemplateError(text.count("\n", 0, position) + 1, position - line_start + 1, what)
