@@ -16,6 +16,7 @@ TYPES = {
     "A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "HINFO": 13, "MX": 15, "TXT": 16, "AAAA": 28, "SRV": 33, "DS": 43,
     "HTTPS": 65, "ANY": 255, "CAA": 257, "TYPE65280": 65280,
 }  # fmt: skip
+OTHER_TYPES = {"DNAME": 39}  # not asked of the cluster's names
 COMMON_TYPES = ("A", "AAAA", "SRV", "PTR", "TXT", "SOA")
 RD, AD, CD = 0x0100, 0x0020, 0x0010
 NOTIFY = 4 << 11
@@ -100,7 +101,7 @@ class Asked:
         """The question section."""
         labels = [label.encode() for label in self.spelled().rstrip(".").split(".") if label]
         name = b"".join(bytes((len(label),)) + label for label in labels) + b"\0"
-        return name + TYPES[self.qtype].to_bytes(2, "big") + self.shape.qclass.to_bytes(2, "big")
+        return name + (TYPES | OTHER_TYPES)[self.qtype].to_bytes(2, "big") + self.shape.qclass.to_bytes(2, "big")
 
     def wire(self) -> bytes:
         """The message, with ID 0."""

@@ -1,0 +1,296 @@
+"""Cases of what resolves names that are not the cluster's: one server block each, and the questions put to it in turn.
+
+All cases run in one process of CoreDNS and one of ours, each case on a port of its own, all at once. Each side has its
+own scripted upstreams (`fakes.upstream`), so that counted words hold for each alike and what was asked can be compared.
+
+The tables are the files of `cases/`, in this form:
+
+    @common
+    ? www A; www A bare              questions that several cases put, as `? @common`
+
+    == plain uncounted keys=zone.test
+    forward . UPSTREAM               the block; what stands for upstreams is in `ROLES`, FOLDER is that of `cases/files`
+    ? @common; +2.1 www AAAA tcp do
+
+A question is `[+SECONDS] NAME TYPE [how...]`. SECONDS pass before it is put. A name without a final dot is in the
+case's own zone (`www` of case `plain` is `www.plain.test.`). `how` is any of the words of `HOW`, or `v6`: over ::1. A
+case that is `uncounted` may ask its upstreams more or less often than CoreDNS does.
+"""
+
+import asyncio
+import contextlib
+import re
+import socket
+import subprocess
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from differential.questions import AD, CD, COOKIE, RD, Asked, Edns, Shape
+from differential.replies import Seen, read
+from fakes.upstream import Upstream
+
+from bench.server import Server, ServerFailed, free_ports
+
+CASES = Path(__file__).parent / "cases"
+WAIT_SECONDS = 9.0  # CoreDNS gives up on dead upstreams after 5 s and a time-out
+ZONE = "test"
+ECS = bytes.fromhex("0008000700011800c00002")  # 192.0.2.0/24
+PLAIN = Shape(edns=Edns())
+HOW = {
+    "bare": lambda shape: replace(shape, edns=None),
+    "tcp": lambda shape: replace(shape, transport="tcp"),
+    "do": lambda shape: replace(shape, edns=replace(shape.edns or Edns(), do=True)),
+    "small": lambda shape: replace(shape, edns=Edns(size=512)),
+    "large": lambda shape: replace(shape, edns=Edns(size=4096)),
+    "cookie": lambda shape: replace(shape, edns=Edns(options=COOKIE)),
+    "ecs": lambda shape: replace(shape, edns=Edns(options=ECS)),
+    "cd": lambda shape: replace(shape, flags=shape.flags | CD),
+    "ad": lambda shape: replace(shape, flags=shape.flags | AD),
+    "norec": lambda shape: replace(shape, flags=shape.flags & ~RD),
+    "mixed": lambda shape: replace(shape, case="mixed"),
+    "upper": lambda shape: replace(shape, case="upper"),
+    "ch": lambda shape: replace(shape, qclass=3),
+}
+ROLES = {  # what stands in a block for an upstream's address → what that one always says, and its mark
+    "UPSTREAM": ((), None),
+    "SECOND": ((), 2),
+    "REFUSING": (("refused",), 3),
+    "FAILING": (("servfail",), 4),
+    "DENYING": (("nxdomain",), 5),
+    "EMPTY": (("nodata",), 6),
+    "DEAD": (("dead",), 7),
+}  # fmt: skip
+LOCATED = re.compile(r"Corefile:(\d+)")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A question, and how long to wait before it."""
+
+    asked: Asked
+    pause_seconds: float = 0.0
+    over: str = "127.0.0.1"
+
+    def __str__(self) -> str:
+        return f"{self.asked.name} {self.asked.qtype}{'' if self.asked.shape == PLAIN else f' {self.asked.shape}'}"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A server block's directives, and what is asked of it. `counted` compares what the upstreams were asked, too."""
+
+    name: str
+    block: str
+    questions: tuple[str, ...]
+    counted: bool
+    keys: str
+
+    @property
+    def directives(self) -> set[str]:
+        """The directives of the block."""
+        depth, found = 0, set()
+        for line in self.block.splitlines():
+            words = line.split()
+            if words and not depth and words[0] != "}":
+                found.add(words[0])
+            depth += (words[-1:] == ["{"]) - (words[:1] == ["}"])
+        return found
+
+    def steps(self) -> list[Step]:
+        """The questions, read."""
+        return [self._step(text.split()) for text in self.questions]
+
+    def _step(self, words: list[str]) -> Step:
+        pause_seconds = float(words.pop(0)) if words[0].startswith("+") else 0.0
+        name = words[0] if words[0].endswith(".") else f"{words[0]}.{self.name}.{ZONE}."
+        shape, over = PLAIN, "127.0.0.1"
+        for word in words[2:]:
+            if word == "v6":
+                over = "::1"
+            else:
+                shape = HOW[word](shape)
+        return Step(Asked(name, words[1], shape), pause_seconds, over)
+
+
+def read_cases(path: Path) -> list[Case]:
+    """The cases of a file of `cases/`."""
+    shared: dict[str, tuple[str, ...]] = {}
+    found = []
+    for part in re.split(r"\n\n+", path.read_text().strip()):
+        head, *lines = [line for line in part.splitlines() if not line.startswith("# ")] or [""]
+        questions: list[str] = []
+        for text in ";".join(line[2:] for line in lines if line.startswith("? ")).split(";"):
+            word = text.strip()
+            questions += shared[word[1:]] if word.startswith("@") else [word]
+        if head.startswith("@"):
+            shared[head[1:]] = tuple(questions)
+        elif head.startswith("== "):
+            name, *how = head[3:].split()
+            keys = next((word[5:] for word in how if word.startswith("keys=")), ".")
+            block = "\n".join(line for line in lines if not line.startswith("? "))
+            assert all(questions), f"{path.name}: {name} has no questions"
+            found.append(Case(name, block, tuple(questions), "uncounted" not in how, keys))
+    return found
+
+
+@dataclass
+class Run:
+    """What came back from one side for one case."""
+
+    refused: str = ""  # why the server does not take the block
+    replies: list[Seen] = field(default_factory=list)
+    upstream: Counter[str] = field(default_factory=Counter)  # "ROLE name TYPE" → how often
+
+
+class Side:
+    """One of the two servers with its upstreams."""
+
+    def __init__(self, name: str, program: Path | str, folder: Path, cases: Sequence[Case]) -> None:
+        self.name, self._program, self._folder = name, program, folder
+        self._cases = list(cases)
+        self.runs = {case.name: Run() for case in cases}
+        self._ports: dict[str, int] = {}
+        self._upstreams: dict[str, Upstream] = {}
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """The server, with those cases that it takes; why it refuses the others is in their runs."""
+        with contextlib.ExitStack() as stack:
+            for role, (always, mark) in ROLES.items():
+                self._upstreams[role] = stack.enter_context(Upstream(mark=mark, always=always))
+            while True:
+                path, lines = self._write()
+                path.with_suffix(".log").unlink(missing_ok=True)
+                server = Server(self.name, [self._program, "-conf", path], path.with_suffix(".log"))
+                try:
+                    server.wait_until(self._listens, "answers")
+                except ServerFailed as failure:
+                    server.stop()
+                    self._drop_refused(str(failure), lines, path.with_suffix(".log").read_text())
+                    continue
+                stack.callback(_stop, server)
+                break
+            yield
+
+    def _write(self) -> tuple[Path, dict[int, Case]]:
+        """The Corefile of all cases, and which line belongs to which."""
+        self._ports = dict(zip([case.name for case in self._cases], free_ports(len(self._cases)), strict=True))
+        self._folder.mkdir(parents=True, exist_ok=True)
+        text, lines = [], {}
+        for case in self._cases:
+            block = case.block.replace("FOLDER", str(CASES / "files"))
+            for role, upstream in self._upstreams.items():
+                block = re.sub(rf"\b{role}\b", upstream.address, block)
+            keys = " ".join(f"{key}:{self._ports[case.name]}" for key in case.keys.split())
+            for line in (f"{keys} {{", *block.strip().splitlines(), "}"):
+                text.append(line)
+                lines[len(text)] = case
+        path = self._folder / "Corefile"
+        path.write_text("\n".join(text) + "\n")
+        return path, lines
+
+    def _drop_refused(self, why: str, lines: dict[int, Case], log: str) -> None:
+        named = {int(number) for number in LOCATED.findall(log)}
+        refused = {lines[number].name for number in named if number in lines}
+        assert refused, f"{self.name} does not start, and says not where: {why}"
+        for name in refused:
+            self.runs[name].refused = "; ".join(
+                line for line in log.splitlines() for number in LOCATED.findall(line) if lines[int(number)].name == name
+            )
+        self._cases = [case for case in self._cases if case.name not in refused]
+
+    def _listens(self) -> bool:
+        for port in self._ports.values():
+            with socket.socket() as sock:
+                if sock.connect_ex(("127.0.0.1", port)):
+                    return False
+        return True
+
+    async def ask_all(self) -> None:
+        """Put all questions of all cases."""
+        await asyncio.gather(*(self._ask(case) for case in self._cases))
+        for role, upstream in self._upstreams.items():
+            for one in upstream.questions():
+                self._count(role, one.name_text.lower(), one.qtype, one.transport)
+
+    def _count(self, role: str, name: str, qtype: str, transport: str) -> None:
+        labels = name.rstrip(".").split(".")
+        if labels[-1:] == [ZONE] and labels[-2] in self.runs:
+            self.runs[labels[-2]].upstream[f"{role} {name} {qtype} {transport}"] += 1
+
+    async def _ask(self, case: Case) -> None:
+        port, run = self._ports[case.name], self.runs[case.name]
+        for step in case.steps():
+            await asyncio.sleep(step.pause_seconds)
+            ask = _over_tcp if step.asked.shape.transport == "tcp" else _over_udp
+            try:
+                reply = await asyncio.wait_for(ask(step.over, port, step.asked.wire()), WAIT_SECONDS)
+            except (TimeoutError, ConnectionError, asyncio.IncompleteReadError):
+                reply = None
+            run.replies.append(read(reply[2:] if reply else None))
+
+
+def _stop(server: Server) -> None:
+    assert server.is_running, f"{server.name} ended by itself{server.tail()}"
+    server.stop()
+
+
+async def _over_udp(host: str, port: int, wire: bytes) -> bytes:
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setblocking(False)
+        sock.connect((host, port))
+        await loop.sock_sendall(sock, wire)
+        while True:
+            reply = await loop.sock_recv(sock, 65535)
+            if reply[:2] == wire[:2]:
+                return reply
+
+
+async def _over_tcp(host: str, port: int, wire: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        writer.write(len(wire).to_bytes(2, "big") + wire)
+        return await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
+    finally:
+        writer.close()
+
+
+def our_directives(program: Path | str) -> set[str]:
+    """What our server knows."""
+    listed = subprocess.run([str(program), "-plugins"], capture_output=True, text=True, timeout=30, check=True)
+    return set(listed.stdout.split())
+
+
+def run_both(theirs: Side, ours: Side) -> None:
+    """Both sides, all cases, at the same time."""
+
+    async def both() -> None:
+        await asyncio.gather(theirs.ask_all(), ours.ask_all())
+
+    with theirs.running(), ours.running():
+        asyncio.run(both())
+
+
+def alike(theirs: Seen, ours: Seen) -> bool:
+    """Whether a client could not tell the two apart, but for a second more or less of TTL."""
+    return _without_ttls(theirs) == _without_ttls(ours) and all(
+        abs(a - b) <= 1 for a, b in zip(_ttls(theirs), _ttls(ours), strict=True)
+    )
+
+
+def _without_ttls(seen: Seen) -> Seen:
+    answer, authority, additional = (
+        tuple(line._replace(ttl=0) for line in section) for section in (seen.answer, seen.authority, seen.additional)
+    )
+    return replace(seen, size=0, answer=answer, authority=authority, additional=additional)
+
+
+def _ttls(seen: Seen) -> list[int]:
+    return [
+        line.ttl
+        for section in (seen.answer, seen.authority, seen.additional)
+        for line in sorted(section, key=lambda line: line._replace(ttl=0))
+    ]

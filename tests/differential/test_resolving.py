@@ -1,0 +1,56 @@
+"""What is not the cluster's own, asked of us and of CoreDNS with the same upstreams: no difference without a name.
+
+The tables are in `cases/`; named differences are in `resolving_differences`.
+"""
+
+import pytest
+from differential.resolving import CASES as FOLDER
+from differential.resolving import Case, Run, Side, our_directives, read_cases, run_both
+from differential.resolving_differences import compare, compare_upstream
+from peers import need
+
+from bench.peers import clusterdns
+
+CASES = [case for path in sorted(FOLDER.glob("*.cases")) for case in read_cases(path)]
+Runs = tuple[dict[str, Run], dict[str, Run]]
+
+
+@pytest.fixture(scope="module")
+def known() -> set[str]:
+    """Our directives."""
+    return our_directives(clusterdns())
+
+
+@pytest.fixture(scope="module")
+def runs(known: set[str], tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """All cases, asked of both."""
+    coredns = need("coredns")
+    folder = tmp_path_factory.mktemp("resolving")
+    cases = [case for case in CASES if case.directives <= known]
+    theirs = Side("coredns", coredns, folder / "theirs", cases)
+    ours = Side("clusterdns", clusterdns(), folder / "ours", cases)
+    run_both(theirs, ours)
+    return theirs.runs, ours.runs
+
+
+def test_cases_have_names_of_their_own() -> None:
+    names = [case.name for case in CASES]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.peer("coredns")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_no_difference_without_a_name(runs: Runs, known: set[str], case: Case) -> None:
+    if not case.directives <= known:
+        pytest.skip(f"no directive yet: {', '.join(sorted(case.directives - known))}")
+    theirs, ours = runs[0][case.name], runs[1][case.name]
+    assert (theirs.refused, ours.refused) == ("", "")
+    found = [
+        text
+        for step, one, other in zip(case.steps(), theirs.replies, ours.replies, strict=True)
+        for text in compare(case, step, one, other)
+    ]
+    if case.counted:
+        found += compare_upstream(case, theirs.upstream, ours.upstream)
+    shown = "\n".join(found)
+    assert not found, f"{len(found)} differences:\n{shown}"
