@@ -1,0 +1,203 @@
+"""Exchanges over UDP: a socket for each, connected, so that the kernel drops whatever comes from elsewhere.
+
+The kernel chooses a random port per exchange. A reply counts if it has the ID and the question as asked, letter case
+included; all else is dropped at the price of reading it, a bounded number per wake-up, and waiting goes on: a forger
+who sends 100,000 replies neither gets one accepted nor keeps the true one away.
+
+All sockets hang on one epoll object, and that on the event loop, which then needs no reader of its own per exchange.
+"""
+
+import asyncio
+import select
+import socket
+from os import urandom
+from typing import Any
+
+from clusterdns.upstream.failure import ExchangeFailed, broken, timed_out
+from clusterdns.upstream.question import Question, in_random_case
+
+SOCKETS_PER_WAKE = 64
+DATAGRAMS_PER_SOCKET = 256  # then the next socket, or the next thing the loop has to do
+RECEIVE_BUFFER_BYTES = 4 << 20  # as much of a flood as the kernel allows, so that the true reply still finds room
+_MAX_DATAGRAM_BYTES = 65535
+_NONBLOCK = socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+
+
+class Datagrams:
+    """The UDP exchanges under way. Used inside one event loop; `close` ends them all."""
+
+    def __init__(self) -> None:
+        self._epoll: select.epoll | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._open: dict[int, Exchange] = {}
+        self._buffer = memoryview(bytearray(_MAX_DATAGRAM_BYTES))
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    async def ask(
+        self, question: Question, to: Any, seconds: float, source: Any = None, *, is_cased: bool = True
+    ) -> "Exchange":
+        """The finished exchange, its `reply` in it. `to` and `source` are socket addresses. Raises ExchangeFailed.
+
+        With `is_cased` the name is asked in random letter case; an exchange whose reply `lost_case` was asked twice.
+        """
+        epoll, loop = self._epoll, self._loop
+        if epoll is None or loop is None:
+            epoll, loop = self._begin()
+        sock = _connected(to, source)
+        try:
+            exchange = Exchange(sock, question, loop.create_future())
+            exchange.begin(is_cased=is_cased)
+            fd = sock.fileno()
+            self._open[fd] = exchange
+            epoll.register(fd, select.EPOLLIN)
+            timer = loop.call_later(seconds, exchange.expire)
+            try:
+                await exchange.done
+            finally:
+                timer.cancel()
+                del self._open[fd]
+            return exchange
+        finally:
+            sock.close()
+
+    def close(self) -> None:
+        """End every exchange."""
+        for exchange in self._open.values():
+            exchange.fail(ExchangeFailed("forward is shutting down"))
+        if self._epoll is not None and self._loop is not None:
+            self._loop.remove_reader(self._epoll.fileno())
+            self._epoll.close()
+            self._epoll = self._loop = None
+
+    def _begin(self) -> tuple[select.epoll, asyncio.AbstractEventLoop]:
+        self._loop = asyncio.get_running_loop()
+        self._epoll = select.epoll()
+        self._loop.add_reader(self._epoll.fileno(), self._wake)
+        return self._epoll, self._loop
+
+    def _wake(self) -> None:
+        if self._epoll is None:
+            return
+        for fd, _ in self._epoll.poll(0, SOCKETS_PER_WAKE):
+            exchange = self._open.get(fd)
+            if exchange is not None:
+                exchange.drain(self._buffer)
+
+
+class Exchange:
+    """One question on one socket, until a true reply, an error or the time-out."""
+
+    __slots__ = ("done", "ignored", "lost_case", "message_id", "name", "plain_id", "question", "reply", "socket")
+
+    def __init__(self, sock: socket.socket, question: Question, done: "asyncio.Future[None]") -> None:
+        self.socket = sock
+        self.question = question
+        self.done = done
+        self.reply = b""
+        self.ignored = 0  # datagrams that were no reply to what was asked
+        self.lost_case = False  # the upstream does not send the letters back as it got them
+        self.message_id = self.plain_id = b""  # of the question as first asked, and of the one in lower case
+        self.name = question.name
+
+    def begin(self, *, is_cased: bool) -> None:
+        """Send the question. Raises ExchangeFailed."""
+        random_bytes = urandom(2 + len(self.name))
+        self.message_id = random_bytes[:2]
+        if is_cased:
+            self.name = in_random_case(self.name, random_bytes[2:])
+        else:
+            self.plain_id = self.message_id
+        self._send(self.message_id, self.name)
+
+    def _send(self, message_id: bytes, name: bytes) -> None:
+        try:
+            self.socket.send(self.question.message(message_id, name))
+        except OSError as error:
+            raise broken(f"write udp {self._ends()}", "write", error) from None
+
+    def drain(self, buffer: memoryview) -> None:
+        """Read what has arrived, up to the true reply or a bound."""
+        receive = self.socket.recv_into
+        for _ in range(DATAGRAMS_PER_SOCKET):
+            if self.done.done():
+                return
+            try:
+                size = receive(buffer)
+            except BlockingIOError:
+                return
+            except OSError as error:  # the host, or one on the way, says that nobody is there
+                self.fail(broken(f"read udp {self._ends()}", "read", error))
+                return
+            message_id = buffer[:2]
+            if message_id == self.message_id or message_id == self.plain_id:
+                self._judge(bytes(buffer[:size]))
+            else:
+                self.ignored += 1
+
+    def _judge(self, packet: bytes) -> None:
+        """A datagram with an ID of ours."""
+        question = self.question
+        if not question.is_answered_by(packet):
+            self.ignored += 1
+        elif packet[:2] == self.message_id and packet[12 : 12 + len(self.name)] == self.name:
+            self._finish(packet)
+        elif packet[:2] == self.plain_id:
+            self.lost_case = self.name != question.name
+            self._finish(packet)
+        elif not self.plain_id:
+            # either a forger guessed port and ID but not the letters, or this upstream does not keep them: it is asked
+            # again in plain letters under a new ID, and whichever true reply comes first is taken
+            plain_id = urandom(2)
+            while plain_id == self.message_id:
+                plain_id = urandom(2)
+            self.plain_id = plain_id
+            try:
+                self._send(plain_id, question.name)
+            except ExchangeFailed as failed:
+                self.fail(failed)
+        else:
+            self.ignored += 1
+
+    def _finish(self, packet: bytes) -> None:
+        self.reply = packet
+        if not self.done.done():
+            self.done.set_result(None)
+
+    def fail(self, failed: ExchangeFailed) -> None:
+        """End without a reply."""
+        if not self.done.done():
+            self.done.set_exception(failed)
+
+    def expire(self) -> None:
+        """The time is over."""
+        self.fail(timed_out(f"read udp {self._ends()}"))
+
+    def _ends(self) -> str:
+        try:
+            return f"{_text(self.socket.getsockname())}->{_text(self.socket.getpeername())}"
+        except OSError:
+            return "closed socket"
+
+
+def _connected(to: Any, source: Any) -> socket.socket:
+    """A socket that hears `to` alone. Raises ExchangeFailed."""
+    try:
+        sock = socket.socket(socket.AF_INET if len(to) == 2 else socket.AF_INET6, socket.SOCK_DGRAM | _NONBLOCK)
+    except OSError as error:
+        raise broken(f"dial udp {_text(to)}", "socket", error) from None
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        if source is not None:
+            sock.bind(source)
+        sock.connect(to)
+    except OSError as error:
+        sock.close()
+        raise broken(f"dial udp {_text(to)}", "connect", error) from None
+    return sock
+
+
+def _text(address: Any) -> str:
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
