@@ -250,7 +250,7 @@ def _content(question: dns.rrset.RRset, name: dns.name.Name, words: Words, mark:
         return [f"198.51.{100 + place}.{number}" for place in range(count)]
     if rtype == "AAAA" and "only4" not in words:
         return [f"2001:db8::{place:x}:{number:x}" for place in range(count)]
-    zone = _zone(name).to_text()
+    zone = "" if name == dns.name.root else _zone(name).to_text()
     return {
         "TXT": ['"scripted"', f'"{number}"'],
         "MX": [f"10 mail.{zone}", f"20 mail2.{zone}"],
@@ -273,7 +273,7 @@ def _without_hop(name: dns.name.Name) -> dns.name.Name:
 
 
 def _soa(name: dns.name.Name, words: Words) -> str:
-    zone = _zone(name).to_text()
+    zone = "" if name == dns.name.root else _zone(name).to_text()
     return f"ns1.{zone} admin.{zone} 2024010101 7200 3600 86400 {words.number('soamin', SOA_MINIMUM_SECONDS)}"
 
 
@@ -283,7 +283,7 @@ def _add_soa(reply: dns.message.Message, name: dns.name.Name, words: Words) -> N
 
 
 def _add_servers(reply: dns.message.Message, zone: dns.name.Name, ttl: int) -> None:
-    _add(reply.authority, zone, ttl, "NS", f"ns1.{zone}")
+    _add(reply.authority, zone, ttl, "NS", dns.name.from_text("ns1", zone).to_text())
     _add(reply.additional, dns.name.from_text("ns1", zone), ttl, "A", "203.0.113.53")
 
 
