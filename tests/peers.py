@@ -22,6 +22,7 @@ HOW_TO_GET = {
     "nsenter": "install the Debian package util-linux",
     "ip": "install the Debian package iproute2",
     "openssl": "install the Debian package openssl",
+    "go": "install Go 1.24 or later",
     "script": "install the Debian package bsdutils",
 }
 

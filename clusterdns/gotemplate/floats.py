@@ -14,19 +14,20 @@ def digits(value: float, verb: str, precision: int | None) -> str:
             text = _shortest(value) if precision is None else f"{value:.{precision or 1}g}"
             return text.upper() if verb == "G" else text
         case "b":
-            fraction, exponent = math.frexp(value)
-            mantissa = int(fraction * 2**53)
-            return f"{mantissa}p{exponent - 53:+d}" if mantissa else "0p-1074"
+            scale = max(math.frexp(value)[1] - 53, -1074) if value else -1074  # the smallest exponent there is
+            numerator, denominator = value.as_integer_ratio()
+            mantissa = (numerator << max(-scale, 0)) // (denominator << max(scale, 0))
+            return f"{mantissa}p{scale:+d}"
     text = _hexadecimal(value, precision)
     return text.upper() if verb == "X" else text
 
 
 def _shortest(value: float) -> str:
-    """The fewest digits that read back as the value; with an exponent from 1e-05 down and 1e+21 up."""
+    """The fewest digits that read back as the value; with an exponent from 1e-05 down and from 1e+06 up."""
     _, mantissa, scale = Decimal(repr(value)).normalize().as_tuple()
     assert isinstance(scale, int)
     exponent = len(mantissa) + scale - 1
-    if value and not -4 <= exponent < 21:
+    if value and not -4 <= exponent < 6:
         return f"{value:.{len(mantissa) - 1}e}"
     return f"{value:.{max(-scale, 0)}f}"
 

@@ -48,6 +48,18 @@ class _Printf:
         return self.template[self.at : self.at + 1]
 
     def verb(self) -> None:
+        verb = self.peek()
+        if verb == "%":
+            self.pieces.append("%")
+            self.at += 1
+        elif verb.isalpha() and self.next < len(self.operands):  # nearly always: no flags, no width, no index
+            self.pieces.append(render(self.operands[self.next], verb, PLAIN))
+            self.at += 1
+            self.next += 1
+        else:
+            self.full_verb()
+
+    def full_verb(self) -> None:
         self.good_index = True
         flags = self.flags()
         indexed = self.index()

@@ -46,7 +46,7 @@ def converted(value: Any, wanted: type) -> Any:
     fits = type(value) is int if wanted is int else isinstance(value, wanted)
     if not fits:
         name = {str: "string", int: "int", float: "float64", bool: "bool"}.get(wanted, wanted.__name__)
-        raise TemplateFailed(f"a {type_name(value)} where a {name} is wanted")
+        raise TemplateFailed(f"{type_name(value)} where {name} is wanted")
     return value
 
 
@@ -66,7 +66,7 @@ def _not(value: Any) -> bool:
 
 def _call(function: Any, *arguments: Any) -> Any:
     if not isinstance(function, Function):
-        raise TemplateFailed(f"call of a {type_name(function)}")
+        raise TemplateFailed(f"call of {type_name(function)}")
     fault = function.arity_fault("the function", len(arguments))
     if fault is not None:
         raise TemplateFailed(fault)
@@ -77,7 +77,7 @@ def _length(value: Any) -> int:
     if isinstance(value, str):
         return len(value) if value.isascii() else len(to_bytes(value))
     if isinstance(value, Fields) or not isinstance(value, list | tuple | Mapping):
-        raise TemplateFailed(f"len of a {type_name(value)}")
+        raise TemplateFailed(f"len of {type_name(value)}")
     return len(value)
 
 
@@ -92,16 +92,16 @@ def _index(value: Any, *keys: Any) -> Any:
             value = value[_position(key, len(value) - 1)]
         elif isinstance(value, Mapping) and not isinstance(value, Fields):
             if not isinstance(key, str):
-                raise TemplateFailed(f"a map's key is a string, not a {type_name(key)}")
+                raise TemplateFailed(f"a map's key is a string, not {type_name(key)}")
             value = value.get(key, "" if isinstance(value, StringMap) else None)
         else:
-            raise TemplateFailed(f"cannot index a {type_name(value)}")
+            raise TemplateFailed(f"cannot index {type_name(value)}")
     return value
 
 
 def _position(key: Any, last: int) -> int:
     if not isinstance(key, int) or isinstance(key, bool):
-        raise TemplateFailed(f"cannot index with a {type_name(key)}")
+        raise TemplateFailed(f"cannot index with {type_name(key)}")
     if not 0 <= key <= last:
         raise TemplateFailed(f"index out of range: {int(key)}")
     return int(key)
@@ -109,7 +109,7 @@ def _position(key: Any, last: int) -> int:
 
 def _slice(value: Any, *bounds: Any) -> Any:
     if not isinstance(value, str | list | tuple):
-        raise TemplateFailed(f"cannot slice a {type_name(value)}")
+        raise TemplateFailed(f"cannot slice {type_name(value)}")
     if len(bounds) > (2 if isinstance(value, str) else 3):
         raise TemplateFailed(f"too many slice indexes: {len(bounds)}")
     held = to_bytes(value) if isinstance(value, str) else value
@@ -147,12 +147,12 @@ def _same(first: Any, other: Any) -> bool:
     if "nil" in kinds:
         return len(kinds) == 1
     if len(kinds) > 1:
-        raise TemplateFailed(f"cannot compare a {type_name(first)} with a {type_name(other)}")
+        raise TemplateFailed(f"cannot compare {type_name(first)} with {type_name(other)}")
     if kinds != {"other"}:
         return bool(first == other)
     if isinstance(first, Fields) and isinstance(other, Fields):
         return first is other
-    raise TemplateFailed(f"cannot compare a {type_name(first)} with a {type_name(other)}")
+    raise TemplateFailed(f"cannot compare {type_name(first)} with {type_name(other)}")
 
 
 def _not_equal(first: Any, other: Any) -> bool:
@@ -162,7 +162,7 @@ def _not_equal(first: Any, other: Any) -> bool:
 def _less(first: Any, other: Any) -> bool:
     kind = _kind(first)
     if kind != _kind(other) or kind not in ("int", "float", "string"):
-        raise TemplateFailed(f"no order between a {type_name(first)} and a {type_name(other)}")
+        raise TemplateFailed(f"no order between {type_name(first)} and {type_name(other)}")
     if kind == "string":
         return to_bytes(first) < to_bytes(other)
     return bool(first < other)

@@ -15,6 +15,7 @@ from clusterdns.gotemplate.values import Function
 
 Path = tuple[str | int, ...]
 _Known = Path | None
+_MAX_DOTS = 16
 
 
 class Inspection(NamedTuple):
@@ -74,12 +75,12 @@ class _Inspector:
 
     def invoke(self, statement: tree.Invoke, dot: _Known) -> None:
         inner = None if statement.pipeline is None else self.pipeline(statement.pipeline, dot)
-        if statement.name in self.definitions:
-            # A path that grows with each turn of a recursion would never come to an end.
-            known = inner if inner is not None and len(inner) < 8 else None
-            self.invoked.add((statement.name, known))
-        else:
+        if statement.name not in self.definitions:
             self.faults[statement.position] = f"template {statement.name!r} is not defined"
+            return
+        # A recursion may lengthen its path with every turn, so after a few the dot counts as unknown.
+        is_new = sum(name == statement.name for name, _ in self.invoked) < _MAX_DOTS
+        self.invoked.add((statement.name, inner if is_new else None))
 
     def pipeline(self, pipeline: tree.Pipeline, dot: _Known) -> _Known:
         value: _Known = None

@@ -132,23 +132,23 @@ class _Parser:
             return tree.Leave(again=first.kind == "continue")
         if first.kind in ("if", "with", "range", "block", "template"):
             self.take()
-            readers: dict[str, Callable[[], tree.Statement]] = {
-                "range": self.range,
-                "block": self.block,
-                "template": self.invoke,
-            }
-            read_block = readers.get(first.kind)
             with self.nested():
-                return read_block() if read_block else self.branches(first.kind)
+                return self.block_statement(first.kind)
         return tree.Action(self.pipeline("an action", "close"))
+
+    def block_statement(self, kind: str) -> tree.Statement:
+        if kind == "range":
+            return self.range()
+        if kind == "block":
+            return self.block()
+        return self.invoke(kind) if kind == "template" else self.branches(kind)
 
     def branches(self, kind: str) -> tree.Branches:
         scope = len(self.variables)
         branches: list[tuple[tree.Pipeline, tree.Body]] = []
         otherwise: tree.Body = ()
         while True:
-            condition = self.pipeline(kind, "close")
-            branches.append((condition, self.body()))
+            branches.append((self.pipeline(kind, "close"), self.body()))
             if not self.take_if("else"):
                 break
             if not self.take_if(kind):
@@ -192,16 +192,14 @@ class _Parser:
             raise self.fault(f"a second definition of template {name!r}", start)
 
     def block(self) -> tree.Invoke:
-        position = self.token.position
-        name = self.template_name("block")
-        pipeline = self.pipeline("block", "close")
-        self.define(name)
-        return tree.Invoke(name, pipeline, position)
+        invoked = self.invoke("block")
+        self.define(invoked.name)
+        return invoked
 
-    def invoke(self) -> tree.Invoke:
+    def invoke(self, kind: str) -> tree.Invoke:
         position = self.token.position
-        name = self.template_name("template")
-        pipeline = None if self.take_if("close") else self.pipeline("template", "close")
+        name = self.template_name(kind)
+        pipeline = None if kind == "template" and self.take_if("close") else self.pipeline(kind, "close")
         return tree.Invoke(name, pipeline, position)
 
     # Pipelines, commands, operands
@@ -228,7 +226,7 @@ class _Parser:
                 break
             name = self.take().text
             targets.append(name)
-            self.variables.append(name)
+            self.variables.append(name)  # known in its own pipeline already, as in Go
             if self.take().kind != ",":
                 return tuple(targets), following == "="
             if context != "range" or len(targets) > 1:

@@ -11,7 +11,7 @@ from typing import Any
 from clusterdns.gotemplate import floats
 from clusterdns.gotemplate.errors import TemplateFailed
 from clusterdns.gotemplate.quoting import quote, quote_character, raw_quote
-from clusterdns.gotemplate.values import MAX_TEXT_BYTES, Fields, Unsigned, to_bytes, type_name, whole
+from clusterdns.gotemplate.values import MAX_TEXT_BYTES, Fields, Function, Unsigned, to_bytes, type_name, whole
 
 _BASES = {"d": "d", "v": "d", "b": "b", "o": "o", "O": "o", "x": "x", "X": "X"}
 
@@ -80,7 +80,8 @@ def render(value: Any, verb: str, flags: Flags) -> str:
         return flags.pad("<nil>") if verb in ("T", "v") else f"%!{verb}(<nil>)"
     if verb == "T":
         return flags.pad(flags.cut(type_name(value)))
-    return _render(value, verb, flags)
+    # %w is for errors; %p would show an address of the server's memory, which is nobody's business.
+    return _misfit(value, verb, flags) if verb in ("w", "p") else _render(value, verb, flags)
 
 
 def _render(value: Any, verb: str, flags: Flags) -> str:
@@ -97,7 +98,8 @@ def _render(value: Any, verb: str, flags: Flags) -> str:
             return _string(text, verb, flags)
         case Fields():
             named = flags.names or flags.go_syntax
-            inner = [(f"{name}:" if named else "") + _nested(one, verb, flags) for name, one in value.items()]
+            fields = [(name, one) for name, one in value.items() if not isinstance(one, Function)]
+            inner = [(f"{name}:" if named else "") + _nested(one, verb, flags) for name, one in fields]
             return _enclosed(value, inner, ("{", "}"), flags)
         case Mapping():
             pairs = [f"{_nested(key, verb, flags)}:{_nested(value[key], verb, flags)}" for key in sorted_keys(value)]

@@ -128,7 +128,7 @@ class Run(Evaluator):
                 return iter(enumerate(collection))
             case Mapping():
                 return ((key, collection[key]) for key in sorted_keys(collection))
-        raise TemplateFailed(f"cannot range over a {type_name(collection)}")
+        raise TemplateFailed(f"cannot range over {type_name(collection)}")
 
     def include(self, statement: tree.Invoke, dot: Any) -> None:
         body = self.definitions.get(statement.name)

@@ -71,11 +71,10 @@ class Function(NamedTuple):
 
     def arity_fault(self, name: str, count: int) -> str | None:
         """What is wrong with calling it with so many arguments, or None."""
-        if self.rest:
-            least = len(self.parameters) - 1
-            return None if count >= least else f"{name} wants at least {least} arguments, not {count}"
-        wanted = len(self.parameters)
-        return None if count == wanted else f"{name} wants {wanted} arguments, not {count}"
+        wanted = len(self.parameters) - self.rest
+        if count == wanted or (self.rest and count > wanted):
+            return None
+        return f"{name} wants {'at least ' * self.rest}{wanted} argument{'s' * (wanted != 1)}, not {count}"
 
     def parameter(self, position: int) -> type:
         """The type wanted of the argument at this position, counted from 0."""
