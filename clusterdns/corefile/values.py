@@ -6,7 +6,9 @@ Each takes the `Token` itself, so that the error points at the word. What a valu
 import ipaddress
 import re
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
+
+import re2
 
 from clusterdns.corefile import keys
 from clusterdns.corefile.errors import shown
@@ -14,6 +16,7 @@ from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.suggest import mend_for
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
@@ -23,6 +26,35 @@ _HOST = re.compile(r"[A-Za-z0-9_.-]*")
 _MAX_DIGITS = 18  # of an integer; more than any setting means
 _MAX_DURATION_CHARACTERS = 64
 _MAX_DURATION_SECONDS = (2**63 - 1) / 1e9  # what 64 bits of nanoseconds hold
+MAX_PATTERN_BYTES = 10_000  # as in CoreDNS
+
+
+class Match(Protocol):
+    """Where a pattern was found."""
+
+    def group(self, which: int | str = 0, /) -> str | None:
+        """The text of a group; None where it took no part in the match. Group 0 is the whole match."""
+
+    def groups(self) -> tuple[str | None, ...]:
+        """The texts of all groups but 0."""
+
+    def groupdict(self) -> dict[str, str | None]:
+        """The texts of the groups that have a name."""
+
+
+class Pattern(Protocol):
+    """A compiled RE2 expression: linear time, whatever it is and whatever it reads."""
+
+    @property
+    def pattern(self) -> str:
+        """The expression as written."""
+
+    @property
+    def groups(self) -> int:
+        """How many groups it has, group 0 left out."""
+
+    def search(self, text: str, /) -> Match | None:
+        """The leftmost match anywhere in the text."""
 
 
 class ListenAddress(NamedTuple):
@@ -95,6 +127,29 @@ def choice(token: Token, words: Sequence[str]) -> str:
     return token.text
 
 
+def regex(token: Token) -> Pattern:
+    """An RE2 expression, as in Go: no look-around, no back-references, not anchored. Raises CorefileError."""
+    text = token.text
+    try:
+        if len(text.encode()) > MAX_PATTERN_BYTES:
+            mend = f"at most {MAX_PATTERN_BYTES} bytes are possible"
+            raise token.error(f"pattern {token} is too long", mend)
+        pattern: Pattern = re2.compile(text, _quiet_options())
+    except re2.error as problem:
+        reason = problem.args[0].decode(errors="replace")
+        mend = "write it in RE2 syntax, which has neither look-around nor back-references"
+        raise token.error(f"pattern {token} is no regular expression: {shown(reason)}", mend) from problem
+    except UnicodeEncodeError as problem:
+        raise token.error(f"pattern {token} is not UTF-8", "write it in UTF-8") from problem
+    return pattern
+
+
+def _quiet_options() -> re2.Options:
+    options = re2.Options()
+    options.log_errors = False  # RE2 would write to standard error by itself, past the log
+    return options
+
+
 def listen_address(token: Token) -> ListenAddress:
     """`host:port`, `:port` or `[v6]:port`. Raises CorefileError."""
     host, colon, port = token.text.rpartition(":")
@@ -115,6 +170,14 @@ def ip(token: Token) -> IPAddress:
         return ipaddress.ip_address(token.text)
     except ValueError as error:
         raise token.error(f"{token} is not an IP address", "write one such as 10.96.0.10 or fd00::a") from error
+
+
+def network(token: Token) -> IPNetwork:
+    """A network in CIDR notation, host bits ignored; a bare address is a network of one. Raises CorefileError."""
+    try:
+        return ipaddress.ip_network(token.text, strict=False)
+    except ValueError as error:
+        raise token.error(f"{token} is not a network", "write one such as 10.96.0.0/12 or fd00::/8") from error
 
 
 def zones(tokens: Iterable[Token]) -> tuple[str, ...]:

@@ -6,13 +6,13 @@ to log and answer, whether or not this directive is there.
 
 import asyncio
 import logging
-import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
-from clusterdns.plugins.handler import BlockContext, Part, Plugin, Reuse
+from clusterdns.corefile.options import Option, read_block
+from clusterdns.plugins.handler import BlockContext, Doc, Part, Plugin, Reuse
 from clusterdns.telemetry.logs import duration_text
 from clusterdns.wire import codes
 from clusterdns.wire.name import to_text
@@ -20,7 +20,7 @@ from clusterdns.wire.query import Query
 from clusterdns.wire.reply import Reply
 
 LEVELS = {"warning": logging.WARNING, "error": logging.ERROR, "info": logging.INFO, "debug": logging.DEBUG}
-MAX_PATTERN_CHARACTERS = 10_000
+SHOW_FIRST = "show_first"
 
 After = Callable[[float, Callable[[], None]], object]
 
@@ -31,7 +31,7 @@ log = logging.getLogger("clusterdns.plugin.errors")
 class Consolidation:
     """Errors whose text has a match of `pattern` are counted and told once per period."""
 
-    pattern: re.Pattern[str]
+    pattern: values.Pattern
     period_seconds: float
     level: int = logging.ERROR
     show_first: bool = False
@@ -81,42 +81,53 @@ class ErrorLog:
             log.log(one.level, "%d errors like '%s' occurred in last %s", count, one.pattern.pattern, period)
 
     def _tell(self, level: int, query: Query, reply: Reply) -> None:
+        while query.passed_on is not None:  # a rewritten question failed as what it was rewritten to
+            query = query.passed_on
         log.log(level, "%d %s %s: %s", reply.rcode, to_text(query.name), codes.type_text(query.qtype), reply.error)
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
-    """`errors [stdout] { stacktrace; consolidate DURATION REGEX [LEVEL] [show_first] }`. Raises CorefileError.
-
-    `stacktrace` changes nothing: dispatch always logs where an unexpected exception came from.
-    """
-    found: list[Consolidation] = []
+    """`errors [stdout] { options }`. Raises CorefileError."""
     for directive in directives:
         for word in directive.arguments_between(0, 1, "[stdout]"):
             if word.text != "stdout":
                 raise word.error(f"cannot log to {word}", "errors go to standard output: write 'errors' alone")
-        for line in directive.options("stacktrace", "consolidate"):
-            if line.name == "stacktrace":
-                line.no_arguments()
-            else:
-                found.append(_consolidation(line))
-    return Settings(tuple(found))
+    return read_block(Settings(), directives, OPTIONS)
 
 
-def _consolidation(line: Line) -> Consolidation:
+def _stacktrace(settings: Settings, line: Line) -> Settings:
+    line.no_arguments()
+    return settings
+
+
+def _consolidate(settings: Settings, line: Line) -> Settings:
     period, regex, *more = line.arguments_between(2, 4, "DURATION REGEX [warning|error|info|debug] [show_first]")
-    if len(regex.text) > MAX_PATTERN_CHARACTERS:
-        raise regex.error(f"pattern {regex} is too long", f"at most {MAX_PATTERN_CHARACTERS} characters are possible")
-    try:
-        pattern = re.compile(regex.text)
-    except re.error as problem:
-        raise regex.error(f"pattern {regex} is no regular expression: {problem}", "mend it") from problem
-    show_first = bool(more) and more[-1].text == "show_first"
+    show_first = bool(more) and more[-1].text == SHOW_FIRST
     if show_first:
         more.pop()
-    level = logging.ERROR
-    for word in more:
-        level = LEVELS[values.choice(word, tuple(LEVELS))]
-    return Consolidation(pattern, values.duration_seconds(period), level, show_first)
+    if len(more) > 1:
+        mend = "write one level, then show_first or nothing"
+        raise more[1].error(f"{more[1]} has no place after {more[0]}", mend)
+    level = LEVELS[values.choice(more[0], tuple(LEVELS))] if more else logging.ERROR
+    one = Consolidation(values.regex(regex), values.duration_seconds(period), level, show_first)
+    return replace(settings, consolidations=(*settings.consolidations, one))
+
+
+OPTIONS: tuple[Option[Settings], ...] = (
+    Option(
+        "stacktrace",
+        "",
+        "Accepted; an unexpected failure of a handler is always logged with the place in the source that it came from.",
+        _stacktrace,
+    ),
+    Option(
+        "consolidate DURATION REGEX [warning|error|info|debug] [show_first]",
+        "every error is logged",
+        "Errors that REGEX matches are counted and told in one line each DURATION, at the level given (error); with "
+        "show_first the first one is logged at once as well. Of several lines the first that matches counts.",
+        _consolidate,
+    ),
+)
 
 
 def build(settings: Settings, context: BlockContext) -> Part:
@@ -125,4 +136,18 @@ def build(settings: Settings, context: BlockContext) -> Part:
     return Part("errors", observe=errors.observe, reuse=Reuse.PER_REPLY, stop=errors.flush)
 
 
-PLUGIN = Plugin("errors", parse, build, once=True)
+PLUGIN = Plugin(
+    "errors",
+    parse,
+    build,
+    once=True,
+    doc=Doc(
+        usage=("errors [stdout]",),
+        about="Logs why queries failed: response code, name, type and reason, one line for each or one for many alike. "
+        "A response code alone, such as NXDOMAIN, is no error.",
+        options=OPTIONS,
+        example='errors {\n    consolidate 5m ".* i/o timeout$" warning show_first\n}',
+        better="What was counted is told at shutdown and at a reload; a failure that rewrite passed up shows its own "
+        "code instead of 0.",
+    ),
+)

@@ -45,6 +45,8 @@ READ: list[tuple[Reader, str, object]] = [
     (values.decimal, "100", 100.0),
     (values.decimal, "1e3", 1000.0),
     (mode, "insecure", "insecure"),
+    (lambda t: values.regex(t).groups, r"^(?:[^.]+\.){4,}(?P<zone>internal)\.net\.$", 1),
+    (lambda t: values.regex(t).search("xaab") is not None, "a+b", True),
     (values.listen_address, ":8080", ListenAddress("", 8080)),
     (values.listen_address, "0.0.0.0:9153", ListenAddress("0.0.0.0", 9153)),
     (values.listen_address, "[::1]:9153", ListenAddress("::1", 9153)),
@@ -65,6 +67,7 @@ def test_read(reader: Reader, text: str, expected: object) -> None:
 
 
 A_DURATION = "write one such as 30s, 1m30s or 500ms"
+RE2_SYNTAX = "write it in RE2 syntax, which has neither look-around nor back-references"
 REFUSED: list[tuple[Reader, str, str]] = [
     (values.duration_seconds, "3600", "'3600' is not a duration, its unit is missing; for seconds write '3600s'"),
     (values.duration_seconds, "", f"'' is not a duration; {A_DURATION}"),
@@ -94,6 +97,10 @@ REFUSED: list[tuple[Reader, str, str]] = [
     (values.listen_address, ":dns", "'dns' is not an integer; write 0 to 65535"),
     (values.listen_address, "a b:1", "'a b' is not a host; write an address, or nothing for every address"),
     (values.listen_address, "[x]:1", "'x' is not an IP address; write one such as 10.96.0.10 or fd00::a"),
+    (values.regex, "(", f"pattern '(' is no regular expression: 'missing ): ('; {RE2_SYNTAX}"),
+    (values.regex, r"(a)\1", rf"pattern '(a)\1' is no regular expression: 'invalid escape sequence: \1'; {RE2_SYNTAX}"),
+    (values.regex, "ä" * 5001, f"pattern '{'ä' * 59}…' is too long; at most 10000 bytes are possible"),
+    (values.regex, "a\udcff", "pattern 'a\\udcff' is not UTF-8; write it in UTF-8"),
     (values.ip, "192.168.xxx.xxx", "'192.168.xxx.xxx' is not an IP address; write one such as 10.96.0.10 or fd00::a"),
     (lambda t: values.zones([t]), "", "no zone in ''; for all names write '.'"),
     (lambda t: values.zones([t]), "a:", "no port after the colon of 'a:'; write the port, or drop the colon"),
@@ -105,6 +112,13 @@ def test_refused(reader: Reader, text: str, message: str) -> None:
     with pytest.raises(CorefileError) as raised:
         reader(token(text))
     assert str(raised.value) == f"f:7: {message}"
+
+
+@pytest.mark.parametrize("text", [r"(?:\pL{500}){2}(?:\pN{500}){2}\pZ{1000}", "((((a{100}){100}){100}){100}", "(?=a)b"])
+def test_a_pattern_that_would_explode_is_refused_in_silence(text: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(CorefileError, match="is no regular expression"):
+        values.regex(token(text))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_zones_are_told_once_each() -> None:

@@ -13,6 +13,7 @@ from clusterdns.corefile.load import parse
 from clusterdns.plugins.handler import BlockContext
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire.query import Query, read
+from clusterdns.wire.reply import Reply
 
 T = TypeVar("T")
 
@@ -42,6 +43,11 @@ class RecordingShared:
         return self.noted
 
 
+async def no_lookup(query: Query, name: bytes, qtype: int) -> Reply:
+    """What tests replace whose handler asks further names."""
+    raise AssertionError(f"asked for {name!r}")
+
+
 @pytest.fixture
 def shared() -> RecordingShared:
     return RecordingShared()
@@ -67,6 +73,7 @@ def make_query() -> Callable[..., Query]:
         assert isinstance(query, Query)
         query.transport = transport
         query.client = client
+        query.lookup = no_lookup
         return query
 
     return make

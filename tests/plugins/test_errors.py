@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from clusterdns.corefile.directive import Directive
-from clusterdns.corefile.errors import CorefileError
+from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import errors
 from clusterdns.plugins.handler import BlockContext, Reuse
 from clusterdns.wire import codes
+from clusterdns.wire.name import from_text
 from clusterdns.wire.query import Query
 from clusterdns.wire.reply import Reply, failure
 
@@ -60,6 +61,14 @@ def test_one_line(make_query: MakeQuery, lines: TakeLines) -> None:
     errors.ErrorLog(errors.Settings()).observe(make_query("Example.org.", "AAAA"), reply, 0.1)
     assert lines() == [(logging.ERROR, f"2 example.org. AAAA: {TIMEOUT}")]
     assert not reply.reusable
+
+
+def test_a_rewritten_question_shows_what_it_was_rewritten_to(make_query: MakeQuery, lines: TakeLines) -> None:
+    query = make_query("example.org.")
+    query.passed_on = query.asking(from_text("example.net."), codes.AAAA, codes.IN)
+    query.passed_on.passed_on = query.asking(from_text("example.com."), codes.TXT, codes.IN)
+    errors.ErrorLog(errors.Settings()).observe(query, failure(codes.SERVFAIL, TIMEOUT), 0.1)
+    assert lines() == [(logging.ERROR, f"2 example.com. TXT: {TIMEOUT}")]
 
 
 def test_no_error_text_no_line(make_query: MakeQuery, lines: TakeLines) -> None:
@@ -130,11 +139,15 @@ async def test_end_tells_what_was_counted(
         ("errors {\nconsolidate 30s (\n}", "Corefile:3", "pattern '(' is no regular expression"),
         ("errors {\nconsolidate soon .*\n}", "Corefile:3", "'soon' is not a duration"),
         ("errors {\nconsolidate 30s .* loud\n}", "Corefile:3", "'loud' is not one of"),
-        ("errors {\nconsolidate 30s .* show_first error\n}", "Corefile:3", "'show_first' is not one of"),
+        ("errors {\nconsolidate 30s .* show_first error\n}", "Corefile:3", "'error' has no place after 'show_first'"),
+        ("errors {\nconsolidate 30s .* info error\n}", "Corefile:3", "'error' has no place after 'info'"),
+        ("errors {\nconsolidate 30s (?=a)\n}", "Corefile:3", "pattern '(?=a)' is no regular expression"),
+        ("errors {\nconsolidate 30s " + "a" * 10_001 + "\n}", "Corefile:3", "pattern 'aaa"),
+        ("errors {\nloud\n}", "Corefile:3", "unknown property 'loud'"),
         ("errors {\nstacktrace on\n}", "Corefile:3", "Wrong argument count"),
     ],
 )
 def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: str, place: str, problem: str) -> None:
-    with pytest.raises(CorefileError) as error:
+    with pytest.raises((CorefileError, CorefileErrors)) as error:
         errors.parse(read_directives(text), context)
     assert str(error.value).startswith(f"{place}: {problem}")
