@@ -53,9 +53,8 @@ class _Parser:
         return self.tokens[self.index]
 
     def take(self) -> Token:
-        token = self.tokens[self.index]
-        if token.kind != "eof":
-            self.index += 1
+        token = self.token
+        self.index += token.kind != "eof"
         return token
 
     def take_if(self, kind: str) -> bool:
