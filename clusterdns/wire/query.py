@@ -70,6 +70,7 @@ class Query:
         changed = Query()
         for slot in Query.__slots__:
             setattr(changed, slot, getattr(self, slot))
+        changed.passed_on = None
         changed.name = name
         changed.qtype = qtype
         changed.qclass = qclass
