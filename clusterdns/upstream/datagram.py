@@ -2,7 +2,8 @@
 
 The kernel chooses a random port per exchange. A reply counts if it has the ID and the question as asked, letter case
 included; all else is dropped at the price of reading it, a bounded number per wake-up, and waiting goes on: a forger
-who sends 100,000 replies neither gets one accepted nor keeps the true one away.
+who sends 100,000 replies neither gets one accepted nor keeps the true one away. After the first thousand the question
+is asked by the safer way as well (`rescue`: TCP), and there is more time, because the true reply may stand in a queue.
 
 All sockets hang on one epoll object, and that on the event loop, which then needs no reader of its own per exchange.
 """
@@ -10,6 +11,7 @@ All sockets hang on one epoll object, and that on the event loop, which then nee
 import asyncio
 import select
 import socket
+from collections.abc import Callable, Coroutine
 from os import urandom
 from typing import Any
 
@@ -17,9 +19,14 @@ from clusterdns.upstream.failure import ExchangeFailed, broken, timed_out
 from clusterdns.upstream.question import Question, in_random_case
 
 SOCKETS_PER_WAKE = 64
-DATAGRAMS_PER_SOCKET = 256  # then the next socket, or the next thing the loop has to do
+DATAGRAMS_PER_SOCKET = 64  # then the next socket
+DATAGRAMS_PER_WAKE = 256  # then the next thing the loop has to do
+FLOOD_DATAGRAMS = 1000  # that were no reply to what was asked: somebody is guessing
+FLOOD_SECONDS = 5.0  # for an exchange in which somebody does
 RECEIVE_BUFFER_BYTES = 4 << 20  # as much of a flood as the kernel allows, so that the true reply still finds room
 _MAX_DATAGRAM_BYTES = 65535
+Rescue = Callable[[], Coroutine[Any, Any, bytes]]
+
 _NONBLOCK = socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 
 
@@ -36,27 +43,35 @@ class Datagrams:
         return len(self._open)
 
     async def ask(
-        self, question: Question, to: Any, seconds: float, source: Any = None, *, is_cased: bool = True
+        self,
+        question: Question,
+        to: Any,
+        seconds: float,
+        source: Any = None,
+        *,
+        is_cased: bool = True,
+        rescue: Rescue | None = None,
     ) -> "Exchange":
         """The finished exchange, its `reply` in it. `to` and `source` are socket addresses. Raises ExchangeFailed.
 
         With `is_cased` the name is asked in random letter case; an exchange whose reply `lost_case` was asked twice.
+        `rescue` is another way to a reply, tried beside when forged ones pour in.
         """
         epoll, loop = self._epoll, self._loop
         if epoll is None or loop is None:
             epoll, loop = self._begin()
         sock = _connected(to, source)
         try:
-            exchange = Exchange(sock, question, loop.create_future())
+            exchange = Exchange(sock, question, loop.create_future(), rescue)
             exchange.begin(is_cased=is_cased)
             fd = sock.fileno()
             self._open[fd] = exchange
             epoll.register(fd, select.EPOLLIN)
-            timer = loop.call_later(seconds, exchange.expire)
+            exchange.expire_in(seconds)
             try:
                 await exchange.done
             finally:
-                timer.cancel()
+                exchange.end()
                 del self._open[fd]
             return exchange
         finally:
@@ -80,18 +95,26 @@ class Datagrams:
     def _wake(self) -> None:
         if self._epoll is None:
             return
+        left = DATAGRAMS_PER_WAKE
         for fd, _ in self._epoll.poll(0, SOCKETS_PER_WAKE):
             exchange = self._open.get(fd)
             if exchange is not None:
-                exchange.drain(self._buffer)
+                left -= exchange.drain(self._buffer)
+                if left <= 0:
+                    return
 
 
 class Exchange:
     """One question on one socket, until a true reply, an error or the time-out."""
 
-    __slots__ = ("done", "ignored", "lost_case", "message_id", "name", "plain_id", "question", "reply", "socket")
+    __slots__ = (
+        "_loop", "_rescue", "_rescuing", "_timer", "done", "ignored", "lost_case", "message_id", "name", "plain_id",
+        "question", "reply", "socket",
+    )  # fmt: skip
 
-    def __init__(self, sock: socket.socket, question: Question, done: "asyncio.Future[None]") -> None:
+    def __init__(
+        self, sock: socket.socket, question: Question, done: "asyncio.Future[None]", rescue: Rescue | None
+    ) -> None:
         self.socket = sock
         self.question = question
         self.done = done
@@ -100,6 +123,10 @@ class Exchange:
         self.lost_case = False  # the upstream does not send the letters back as it got them
         self.message_id = self.plain_id = b""  # of the question as first asked, and of the one in lower case
         self.name = question.name
+        self._loop = done.get_loop()
+        self._rescue = rescue
+        self._rescuing: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def begin(self, *, is_cased: bool) -> None:
         """Send the question. Raises ExchangeFailed."""
@@ -117,24 +144,27 @@ class Exchange:
         except OSError as error:
             raise broken(f"write udp {self._ends()}", "write", error) from None
 
-    def drain(self, buffer: memoryview) -> None:
-        """Read what has arrived, up to the true reply or a bound."""
+    def drain(self, buffer: memoryview) -> int:
+        """Read what has arrived, up to the true reply or a bound; how many datagrams that was."""
         receive = self.socket.recv_into
-        for _ in range(DATAGRAMS_PER_SOCKET):
+        for count in range(DATAGRAMS_PER_SOCKET):
             if self.done.done():
-                return
+                return count
             try:
                 size = receive(buffer)
             except BlockingIOError:
-                return
+                return count
             except OSError as error:  # the host, or one on the way, says that nobody is there
                 self.fail(broken(f"read udp {self._ends()}", "read", error))
-                return
+                return count
             message_id = buffer[:2]
             if message_id == self.message_id or message_id == self.plain_id:
                 self._judge(bytes(buffer[:size]))
             else:
                 self.ignored += 1
+        if self.ignored >= FLOOD_DATAGRAMS and self._rescue is not None and self._rescuing is None:
+            self._rescuing = self._loop.create_task(self._ask_otherwise(self._rescue))
+        return DATAGRAMS_PER_SOCKET
 
     def _judge(self, packet: bytes) -> None:
         """A datagram with an ID of ours."""
@@ -170,9 +200,29 @@ class Exchange:
         if not self.done.done():
             self.done.set_exception(failed)
 
-    def expire(self) -> None:
-        """The time is over."""
-        self.fail(timed_out(f"read udp {self._ends()}"))
+    def expire_in(self, seconds: float) -> None:
+        """Fail after this time, or later in a flood."""
+        self._timer = self._loop.call_later(seconds, self._expire, FLOOD_SECONDS - seconds)
+
+    def _expire(self, more_seconds: float) -> None:
+        if self.ignored >= FLOOD_DATAGRAMS and more_seconds > 0:
+            self._timer = self._loop.call_later(more_seconds, self._expire, 0.0)
+        else:
+            self.fail(timed_out(f"read udp {self._ends()}"))
+
+    def end(self) -> None:
+        """Nothing is waited for any longer."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._rescuing is not None:
+            self._rescuing.cancel()
+
+    async def _ask_otherwise(self, rescue: Rescue) -> None:
+        try:
+            packet = await rescue()
+        except ExchangeFailed:
+            return  # the true reply may still come over UDP
+        self._finish(packet)
 
     def _ends(self) -> str:
         try:

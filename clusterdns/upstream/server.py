@@ -7,6 +7,7 @@ upstream is asked, and how often, is `pool`'s.
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -139,7 +140,9 @@ class Server:
         assert self._udp_opened is not None
         self._udp_opened.value += 1
         keeps_case = monotonic() >= self._forgets_case_until
-        exchange = await self._datagrams.ask(question, to, seconds, source, is_cased=keeps_case)
+        exchange = await self._datagrams.ask(
+            question, to, seconds, source, is_cased=keeps_case, rescue=partial(self._over_stream, question, seconds)
+        )
         if exchange.lost_case:
             self._forgets_case_until = monotonic() + CASE_MEMORY_SECONDS
         return exchange.reply
