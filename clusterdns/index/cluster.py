@@ -1,8 +1,8 @@
 """The index: what exists in the cluster, as of the last change, and what each change touched.
 
 A source hands changes to `apply`, in any order of kinds; handlers read through `index.zone`. After each change the
-owners it touched go to the callback given at construction (which makes the answer tables forget); the index does not
-know them. An owner is `(namespace,)`, `(namespace, service)` or a packed address.
+owners it touched go to whoever asked to be told (which makes the answer tables forget); the index does not know them.
+An owner is `(namespace,)`, `(namespace, service)` or a packed address.
 """
 
 import time
@@ -14,13 +14,15 @@ from clusterdns.index.service import MOVING, Member, ServiceNode, label_of, memb
 from clusterdns.objects import Change, EndpointSlice, Namespace, Pod, Service, packed
 from clusterdns.wire.reply import Serial
 
+Forget = Callable[[set[Hashable]], object]  # told the owners that a change touched
+
 
 class Index:
     """Joined state of Services, EndpointSlices, Namespaces and Pods. One writer: the source of one kubernetes block."""
 
     def __init__(
         self,
-        forget: Callable[[set[Hashable]], None],
+        forget: Forget | None = None,
         *,
         namespaces: frozenset[str] = frozenset(),
         use_pod_names: bool = False,
@@ -31,7 +33,7 @@ class Index:
         self.serial = Serial()
         self.synced = False
         self.reverse = ReverseMap()
-        self._forget = forget
+        self._forgets: list[Forget] = [] if forget is None else [forget]
         self._only = frozenset(map(label_of, namespaces))
         self._use_pod_names = use_pod_names
         self._clock = clock
@@ -64,6 +66,16 @@ class Index:
         """The (namespace, packed address) pairs of known Pods that are answered for, in no order."""
         return (pair for pair in self._pods if self.exposes(pair[0]))
 
+    # Who depends on it
+
+    def tell(self, forget: Forget) -> None:
+        """Tell this one too, from now on; while one configuration takes over from another there are two."""
+        self._forgets.append(forget)
+
+    def tell_no_more(self, forget: Forget) -> None:
+        """Take back one `tell`."""
+        self._forgets.remove(forget)
+
     # Writing
 
     def apply(self, change: Change) -> None:
@@ -84,7 +96,8 @@ class Index:
     def _tell(self, touched: set[Hashable]) -> None:
         if touched:
             self.serial.set(int(self._clock()))
-            self._forget(touched)
+            for forget in self._forgets:
+                forget(touched)
 
     def _apply_namespace(self, label: bytes, exists: bool, touched: set[Hashable]) -> None:
         if exists:

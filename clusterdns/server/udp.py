@@ -51,18 +51,28 @@ class UdpListener:
         self._loop = loop
         loop.add_reader(self._socket, self._drain_wildcard if self.is_wildcard else self._drain)
 
+    def serve(self, dispatch: Dispatch, listener: Listener) -> set[asyncio.Task[None]]:
+        """Answer from another configuration from now on; gives the queries that still wait in the one before."""
+        self._dispatch, self._listener = dispatch, listener
+        return set(self._waiting)
+
     async def close(self, grace_seconds: float) -> None:
-        """Answer what has arrived, wait for handlers that still wait, and close the socket."""
+        """Wait for handlers that still wait, answering meanwhile; answer all that has arrived, and close the socket."""
+        try:
+            if self._waiting:
+                await asyncio.wait(set(self._waiting), timeout=grace_seconds)
+        finally:
+            self._answer_last()
+            self._loop.remove_reader(self._socket)
+            self._socket.close()  # in the same turn, so that as little as possible arrives in between
+            for task in self._waiting:
+                task.cancel()
+
+    def _answer_last(self) -> None:
         drain = self._drain_wildcard if self.is_wildcard else self._drain
         for _ in range(MAX_LAST_BATCHES):
             if not drain():
                 break
-        self._loop.remove_reader(self._socket)
-        if self._waiting:
-            _, late = await asyncio.wait(self._waiting, timeout=grace_seconds)
-            for task in late:
-                task.cancel()
-        self._socket.close()
 
     def _drain(self) -> bool:
         """Answer a batch; whether there may be more."""

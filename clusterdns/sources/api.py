@@ -80,10 +80,12 @@ class ApiSource:
         """Begin to follow the cluster."""
         self._tasks = [asyncio.create_task(watch.run(), name=watch.place.label) for watch in self._watches]
 
-    async def wait_synced(self) -> bool:
-        """Wait for the first full lists, no longer than the settings' start-up timeout. Returns `synced`."""
+    async def wait_synced(self, patience_seconds: float | None = None) -> bool:
+        """Wait for the first full lists, no longer than this or the settings' start-up timeout. Returns `synced`."""
         try:
-            async with asyncio.timeout(self._settings.startup_timeout_seconds):
+            async with asyncio.timeout(
+                self._settings.startup_timeout_seconds if patience_seconds is None else patience_seconds
+            ):
                 await self._synced.wait()
         except TimeoutError:
             log.warning("not in step with the API server yet: %s", self.reason)

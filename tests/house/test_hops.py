@@ -13,9 +13,9 @@ import dns.message
 import pytest
 
 from clusterdns.corefile.load import parse
-from clusterdns.index.cluster import Index
 from clusterdns.objects import EndpointSlice
-from clusterdns.plugins import kubernetes
+from clusterdns.plugins.kubernetes_feed import Feed
+from clusterdns.plugins.kubernetes_settings import Settings
 from clusterdns.server import udp
 from clusterdns.server.assembly import Configuration, SharedState, assemble
 from clusterdns.server.dispatch import Dispatch, Listener
@@ -140,8 +140,8 @@ async def test_miss() -> None:
 async def test_change() -> None:
     shared, registry = SharedState(), Registry()
     shared.new_table()
-    index = Index(shared.forget)
-    feed = kubernetes._Feed(kubernetes.Settings((from_text("cluster.local"),)), index, registry)
+    feed = Feed(Settings((from_text("cluster.local"),)), registry)
+    feed.index.tell(shared.forget)
     watch = Watch(
         Place("endpointslices", "", {}), cast(Client, None), Store(EndpointSlice, feed._take, registry), Status(),
         registry, lambda: None, page_limit=1, intervals=Intervals(), timing=Timing(),

@@ -10,7 +10,7 @@ import dns.message
 import pytest
 
 from clusterdns.index.cluster import Index
-from clusterdns.server import tcp
+from clusterdns.server import connection, tcp
 from clusterdns.server.dispatch import Dispatch, Listener
 from clusterdns.server.tcp import TcpLimits, TcpListener
 
@@ -132,7 +132,7 @@ async def test_a_reply_that_waits_holds_up_no_other(connect: Connect, start: Sta
 async def test_only_so_many_queries_of_one_connection_wait(connect: Connect, start: Start) -> None:
     listener = await start()
     reader, writer = await connect(listener)
-    count = 3 * tcp.MAX_WAITING
+    count = 3 * connection.MAX_WAITING
     writer.write(b"".join(framed("slow.test.", n) for n in range(count)))
     replies = {(await receive(reader)).id for _ in range(count)}
     assert replies == set(range(count))
@@ -338,7 +338,7 @@ async def test_the_connection_idle_longest_makes_room(connect: Connect, start: S
 async def test_long_unfinished_queries_share_a_budget(
     connect: Connect, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tcp, "MAX_HELD_BYTES", 100_000)
+    monkeypatch.setattr(connection, "MAX_HELD_BYTES", 100_000)
     listener = await start()
     clients = [await connect(listener) for _ in range(4)]
     for _, writer in clients:
@@ -385,7 +385,7 @@ async def test_a_length_too_short_is_not_waited_for(connect: Connect, start: Sta
 async def test_only_so_many_queries_wait_in_all(
     connect: Connect, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tcp, "MAX_ALL_WAITING", 3)
+    monkeypatch.setattr(connection, "MAX_ALL_WAITING", 3)
     listener = await start()
     reader, writer = await connect(listener)
     writer.write(b"".join(framed("slow.test.", n) for n in range(5)))

@@ -1,0 +1,140 @@
+"""What a cluster's objects flow through: a source, the index that it fills, and who uses them.
+
+A feed lives as long as any configuration uses it: a reload that changes nothing of what is read keeps the index, and
+two blocks that read the same share one. What is done with the index is `kubernetes`'s and `cluster_handler`'s concern.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Hashable
+from dataclasses import replace
+from datetime import datetime
+
+from clusterdns.index.cluster import Forget, Index
+from clusterdns.index.service import label_of
+from clusterdns.objects import Change, EndpointSlice
+from clusterdns.plugins.kubernetes_settings import Settings
+from clusterdns.sources.api import ApiSource
+from clusterdns.sources.manifests import ManifestSource
+from clusterdns.telemetry.metrics import Registry
+
+MOVE_SECONDS = 0.05  # between the two writes by which a controller moves an endpoint to another slice of its Service
+PROGRAMMING_BOUNDS = tuple(0.001 * 2**i for i in range(20))  # seconds
+
+log = logging.getLogger("clusterdns.plugin.kubernetes")
+
+
+def feed_key(settings: Settings) -> tuple[Hashable, ...]:
+    """What two settings must have in common for one feed to serve both: all that decides what is read and indexed."""
+    api = replace(settings.api, startup_timeout_seconds=0.0)
+    return (api, settings.manifests, settings.endpoint_pod_names)
+
+
+class Feed:
+    """One source and its index. Started by its first user and stopped with its last."""
+
+    def __init__(self, settings: Settings, registry: Registry) -> None:
+        self.index = Index(
+            namespaces=frozenset(settings.api.namespaces),
+            use_pod_names=settings.endpoint_pod_names,
+            later=lambda call: asyncio.get_running_loop().call_later(MOVE_SECONDS, call),
+        )
+        self._settings = settings
+        self._registry = registry
+        self._source: ApiSource | ManifestSource | None = None
+        self._users = 0
+        self._latency = registry.histogram(
+            "coredns_kubernetes_dns_programming_duration_seconds",
+            "Time from a pod's change to its being answered.",
+            PROGRAMMING_BOUNDS,
+            "service_kind",
+        )
+
+    async def start(self, patience_seconds: float) -> None:
+        """Begin to follow the source, or join those who do, and wait for the first full state for this long.
+
+        Raises ManifestError.
+        """
+        self._users += 1
+        if self._source is None:
+            self._source = self._follow()
+        if isinstance(self._source, ApiSource):
+            await self._source.wait_synced(patience_seconds)
+
+    async def stop(self) -> None:
+        """One user less; without any nothing is followed, and what is known stays."""
+        self._users -= 1
+        if not self._users and self._source is not None:
+            source, self._source = self._source, None
+            await source.stop()
+
+    def unready(self) -> str:
+        """Why the index does not hold the whole cluster yet."""
+        if self.index.synced:
+            return ""
+        return self._source.reason if self._source is not None else "not started yet"
+
+    def _follow(self) -> ApiSource | ManifestSource:
+        api = self._settings.api
+        if not self._settings.manifests:
+            source = ApiSource(api, self._take, self._note_synced, self._registry)
+            source.start()
+            return source
+        manifests = ManifestSource(
+            self._settings.manifests,
+            self.index.apply,
+            self._note_synced,
+            self._registry,
+            pods=api.pods,
+            noendpoints=not api.endpoints,
+            namespaces=frozenset(api.namespaces) or None,
+            labels=api.labels,
+            namespace_labels=api.namespace_labels,
+        )
+        manifests.load()
+        manifests.start()
+        return manifests
+
+    def _note_synced(self) -> None:
+        self.index.synced = True
+
+    def _take(self, change: Change) -> None:
+        self.index.apply(change)
+        if self.index.synced and isinstance(change.new, EndpointSlice) and change.new.triggered_at:
+            self._measure(change.new)
+
+    def _measure(self, obj: EndpointSlice) -> None:
+        node = self.index.service(label_of(obj.namespace), label_of(obj.service))
+        if node is None or node.service is None:
+            return
+        try:
+            triggered = datetime.fromisoformat(obj.triggered_at).timestamp()
+        except ValueError:
+            log.debug("slice %s/%s: no moment: %r", obj.namespace, obj.name, obj.triggered_at)
+            return
+        kind = "headless_with_selector" if node.service.headless else "cluster_ip"
+        self._latency.labels(kind).observe(max(0.0, time.time() - triggered))
+
+
+class FeedUse:
+    """One block's use of a feed: its answer tables are told of changes from `start` to `stop`."""
+
+    def __init__(self, feed: Feed, forget: Forget, patience_seconds: float) -> None:
+        self._feed = feed
+        self._forget = forget
+        self._patience_seconds = patience_seconds
+        self._is_started = False
+
+    async def start(self) -> None:
+        """See `Feed.start`. A start that failed or was cancelled is to be stopped like any other."""
+        self._is_started = True
+        self._feed.index.tell(self._forget)
+        await self._feed.start(self._patience_seconds)
+
+    async def stop(self) -> None:
+        """End it, if it was begun."""
+        if self._is_started:
+            self._is_started = False
+            self._feed.index.tell_no_more(self._forget)
+            await self._feed.stop()
