@@ -30,8 +30,9 @@ from pathlib import Path
 from differential.questions import AD, CD, COOKIE, RD, Asked, Edns, Shape
 from differential.replies import Seen, read
 from fakes.upstream import Upstream
+from ports import take
 
-from bench.server import Server, ServerFailed, free_ports
+from bench.server import Server, ServerFailed
 
 CASES = Path(__file__).parent / "cases"
 WAIT_SECONDS = 9.0  # CoreDNS gives up on dead upstreams after 5 s and a time-out
@@ -100,18 +101,21 @@ class Case:
 
     def steps(self) -> list[Step]:
         """The questions, read."""
-        return [self._step(text.split()) for text in self.questions]
+        return [read_step(text, f"{self.name}.{ZONE}.") for text in self.questions]
 
-    def _step(self, words: list[str]) -> Step:
-        pause_seconds = float(words.pop(0)) if words[0].startswith("+") else 0.0
-        name = words[0] if words[0].endswith(".") else f"{words[0]}.{self.name}.{ZONE}."
-        shape, over = PLAIN, "127.0.0.1"
-        for word in words[2:]:
-            if word == "v6":
-                over = "::1"
-            else:
-                shape = HOW[word](shape)
-        return Step(Asked(name, words[1], shape), pause_seconds, over)
+
+def read_step(text: str, origin: str) -> Step:
+    """A question; `origin` ends names that have no final dot."""
+    words = text.split()
+    pause_seconds = float(words.pop(0)) if words[0].startswith("+") else 0.0
+    name = words[0] if words[0].endswith(".") else f"{words[0]}.{origin}"
+    shape, over = PLAIN, "127.0.0.1"
+    for word in words[2:]:
+        if word == "v6":
+            over = "::1"
+        else:
+            shape = HOW[word](shape)
+    return Step(Asked(name, words[1], shape), pause_seconds, over)
 
 
 def read_cases(path: Path) -> list[Case]:
@@ -176,7 +180,7 @@ class Side:
 
     def _write(self) -> tuple[Path, dict[int, Case]]:
         """The Corefile of all cases, and which line belongs to which."""
-        self._ports = dict(zip([case.name for case in self._cases], free_ports(len(self._cases)), strict=True))
+        self._ports = dict(zip([case.name for case in self._cases], take(len(self._cases)), strict=True))
         self._folder.mkdir(parents=True, exist_ok=True)
         text, lines = [], {}
         for case in self._cases:
@@ -223,13 +227,18 @@ class Side:
     async def _ask(self, case: Case) -> None:
         port, run = self._ports[case.name], self.runs[case.name]
         for step in case.steps():
-            await asyncio.sleep(step.pause_seconds)
-            ask = _over_tcp if step.asked.shape.transport == "tcp" else _over_udp
-            try:
-                reply = await asyncio.wait_for(ask(step.over, port, step.asked.wire()), WAIT_SECONDS)
-            except (TimeoutError, ConnectionError, asyncio.IncompleteReadError):
-                reply = None
-            run.replies.append(read(reply[2:] if reply else None))
+            run.replies.append(await ask(step, step.over, port))
+
+
+async def ask(step: Step, host: str, port: int) -> Seen:
+    """Put one question, once, after its pause."""
+    await asyncio.sleep(step.pause_seconds)
+    exchange = _over_tcp if step.asked.shape.transport == "tcp" else _over_udp
+    try:
+        reply = await asyncio.wait_for(exchange(host, port, step.asked.wire()), WAIT_SECONDS)
+    except (TimeoutError, ConnectionError, asyncio.IncompleteReadError):
+        reply = None
+    return read(reply[2:] if reply else None)
 
 
 def _stop(server: Server) -> None:

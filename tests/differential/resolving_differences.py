@@ -9,14 +9,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from differential.replies import Seen
-from differential.resolving import Case, Step, alike
+from differential.resolving import Step, alike
 
 
 class Difference(NamedTuple):
     """A name, and what becomes of CoreDNS's reply."""
 
     name: str
-    apply: Callable[[Case, Step, Seen, Seen], Seen | None]
+    apply: Callable[[str, Step, Seen, Seen], Seen | None]
 
 
 DIFFERENCES: tuple[Difference, ...] = ()
@@ -24,13 +24,13 @@ NAMES = tuple(difference.name for difference in DIFFERENCES)
 seen_names: Counter[str] = Counter()
 
 
-def compare(case: Case, step: Step, theirs: Seen, ours: Seen) -> list[str]:
-    """What differs without a name, as text for a message; nothing where all is explained."""
+def compare(text: str, step: Step, theirs: Seen, ours: Seen) -> list[str]:
+    """What differs under this configuration without a name, for a message; nothing where all is explained."""
     expected, used = theirs, []
     for difference in DIFFERENCES:
         if alike(expected, ours):
             break
-        changed = difference.apply(case, step, expected, ours)
+        changed = difference.apply(text, step, expected, ours)
         if changed is not None:
             expected = changed
             used.append(difference.name)
@@ -40,7 +40,7 @@ def compare(case: Case, step: Step, theirs: Seen, ours: Seen) -> list[str]:
     return [f"{step}\n  CoreDNS:\n      {theirs.text()}\n  clusterdns:\n      {ours.text()}"]
 
 
-def compare_upstream(case: Case, theirs: Counter[str], ours: Counter[str]) -> list[str]:
+def compare_upstream(theirs: Counter[str], ours: Counter[str]) -> list[str]:
     """Questions that the upstreams were asked more or less often."""
     return [
         f"{question}: asked {theirs[question]} times by CoreDNS, {ours[question]} times by us"

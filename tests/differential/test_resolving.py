@@ -48,9 +48,9 @@ def test_no_difference_without_a_name(runs: Runs, known: set[str], case: Case) -
     found = [
         text
         for step, one, other in zip(case.steps(), theirs.replies, ours.replies, strict=True)
-        for text in compare(case, step, one, other)
+        for text in compare(case.block, step, one, other)
     ]
     if case.counted:
-        found += compare_upstream(case, theirs.upstream, ours.upstream)
+        found += compare_upstream(theirs.upstream, ours.upstream)
     shown = "\n".join(found)
     assert not found, f"{len(found)} differences:\n{shown}"

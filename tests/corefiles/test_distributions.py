@@ -1,0 +1,72 @@
+"""The Corefiles of distributions and of users, served by us and by CoreDNS: no difference without a name.
+
+`questions` and those of each folder are asked twice over. What is replaced to run on loopback is in `distribution`.
+"""
+
+import asyncio
+import contextlib
+import ssl
+from pathlib import Path
+
+import pytest
+from controlplane.cluster import ControlPlane, sign
+from corefiles.both import Outcome, create_objects, run_all
+from corefiles.distribution import SERVER_NAME, Around, Distribution, names
+from differential.resolving import our_directives
+from differential.resolving_differences import compare
+from fakes.upstream import Upstream
+from peers import need
+
+from bench.peers import clusterdns
+
+DISTRIBUTIONS = [Distribution(name) for name in names()]
+LEAST_COREFILES = 55
+
+
+@pytest.fixture(scope="module")
+def missing() -> set[str]:
+    """Directives of CoreDNS that we lack."""
+    return our_directives(need("coredns")) - our_directives(clusterdns())
+
+
+@pytest.fixture(scope="module")
+def outcomes(
+    control_plane: ControlPlane, missing: set[str], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Outcome]:
+    """All of them, run and asked."""
+    folder = tmp_path_factory.mktemp("corefiles")
+    need("openssl")
+    sign(folder, "ca", "/CN=test-ca", "keyUsage=critical,keyCertSign,cRLSign")
+    sign(folder, "dns", f"/CN={SERVER_NAME}", f"subjectAltName=DNS:{SERVER_NAME}")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(folder / "dns.crt", folder / "dns.key")
+    create_objects(control_plane)
+    programs = Path(need("coredns")), clusterdns()
+    wanted = [one for one in DISTRIBUTIONS if not one.words & missing]
+    with contextlib.ExitStack() as stack:
+        theirs, ours = (
+            Around(control_plane.kubeconfig, stack.enter_context(Upstream(tls=tls)), folder) for _ in programs
+        )
+        return asyncio.run(run_all(wanted, programs, (theirs, ours), folder))
+
+
+@pytest.mark.peer("coredns")
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS, ids=lambda one: one.name)
+def test_no_difference_without_a_name(
+    outcomes: dict[str, Outcome], missing: set[str], distribution: Distribution
+) -> None:
+    if lacking := distribution.words & missing:
+        pytest.skip(f"no directive yet: {', '.join(sorted(lacking))}")
+    outcome = outcomes[distribution.name]
+    assert not outcome.failure
+    found = [
+        text
+        for step, theirs, ours in zip(outcome.steps, outcome.theirs, outcome.ours, strict=True)
+        for text in compare(distribution.text, step, theirs, ours)
+    ]
+    shown = "\n".join(found)
+    assert not found, f"{len(found)} differences:\n{shown}"
+
+
+def test_there_is_one_for_every_distribution() -> None:
+    assert len(DISTRIBUTIONS) >= LEAST_COREFILES
