@@ -56,7 +56,7 @@ class ClusterHandler:
         found = zone.find(qname, query.qtype)
         if not found.exists:
             if self._index.synced and self._fallthrough.includes(qname):
-                return await self._next(query)
+                return _while_absent(await self._next(query), found)
             return self._denied(zone, found, codes.NXDOMAIN if self._index.synced else codes.SERVFAIL)
         if found.alias:
             return await self._follow(query, found)
@@ -103,3 +103,13 @@ class ClusterHandler:
         reply.counted = target.counted
         reply.error = target.error
         return reply
+
+
+def _while_absent(reply: Reply, found: Found) -> Reply:
+    """What others say of a name that is not here; if compiled, to be forgotten when the name comes."""
+    if not reply.reusable:
+        return reply
+    reply = reply.duplicate()
+    reply.owners = (*reply.owners, *found.owners)
+    reply.reusable = found.reusable
+    return reply

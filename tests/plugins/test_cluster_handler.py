@@ -1,6 +1,6 @@
 """What the handler of the cluster's zones makes of what others say; what names hold is tested through the server."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 
 import pytest
@@ -39,6 +39,29 @@ async def test_why_the_end_of_an_alias_failed_is_told(make_query: Callable[..., 
     reply = await ClusterHandler([zone], index, 5, Fallthrough(), next_plugin)(query)
     assert (reply.rcode, reply.error, reply.reusable) == (codes.SERVFAIL, "the upstream is on fire", False)
     assert [one.rtype for one in reply.answer] == [codes.CNAME]
+
+
+async def test_what_others_say_of_a_missing_name_is_forgotten_when_it_comes(make_query: Callable[..., Query]) -> None:
+    forgotten: set[Hashable] = set()
+    index = Index(forgotten.update)
+    index.apply(Change(None, Namespace("prod")))
+    index.synced = True
+    forwarded = Reply(codes.NXDOMAIN, owners=("phase",), reusable=True)
+
+    async def next_plugin(query: Query) -> Reply:
+        return forwarded
+
+    zone = ClusterZone(ZONE, index, primary=ZONE, ttl_seconds=5, pods=Pods.DISABLED)
+    handler = ClusterHandler([zone], index, 5, Fallthrough((ZONE,)), next_plugin)
+    reply = await handler(make_query("new.prod.svc.cluster.local"))
+    assert reply.reusable
+    assert forwarded.owners == ("phase",), "others may hold the same reply"
+    forgotten.clear()
+    index.apply(Change(None, Service("prod", "new", cluster_ips=("10.96.0.9",))))
+    assert forgotten & set(reply.owners)
+    assert (await handler(make_query("new.prod.svc.cluster.local"))).rcode == codes.NOERROR
+    elsewhere = await handler(make_query("example.org"))
+    assert elsewhere is forwarded
 
 
 OWN = {"lo": ["127.0.0.1", "::1"], "eth0": ["10.0.0.5", "fd00::5", "fe80::5%eth0"]}

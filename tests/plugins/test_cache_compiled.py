@@ -1,0 +1,198 @@
+"""`cache` and the answer table: what was forwarded is answered from compiled bytes, exactly as long as they hold."""
+
+import asyncio
+import inspect
+from collections.abc import Callable
+
+import dns.message
+import pytest
+from fakes.aging import Bed, FakeUpstream, said
+
+from clusterdns.answers.table import AnswerTable
+from clusterdns.plugins import loadbalance
+from clusterdns.plugins.handler import BlockContext
+from clusterdns.server.dispatch import Dispatch, Listener
+from clusterdns.server.routes import Route, Routes
+from clusterdns.telemetry.metrics import Series
+from clusterdns.telemetry.queries import Pace, QueryCounters
+from clusterdns.wire import record
+from clusterdns.wire.name import ROOT
+from clusterdns.wire.query import Query
+from clusterdns.wire.reply import Reply
+
+SOA = "org 300 SOA 300"
+
+
+class Table(AnswerTable):
+    """Knows how many questions it answered, as a listener asks it."""
+
+    def forget_all(self, owners: object) -> None:
+        self.forget(owners)  # type: ignore[arg-type]
+
+
+class Server:
+    """A cache behind dispatch, asked as a listener asks."""
+
+    def __init__(self, bed: Bed, table: Table) -> None:
+        self.bed = bed
+        self.table = table
+        self.misses = 0
+        counters = QueryCounters(bed.registry, "dns://:53")
+        route = Route(ROOT, ".", bed.handler, observers=(loadbalance.mark,))
+        self.dispatch = Dispatch(Routes([route]), counters, Series())
+        self.listener = Listener("udp", "1", table, Pace())
+
+    async def ask(self, name: str, qtype: str = "A") -> dns.message.Message:
+        packet = dns.message.make_query(name, qtype).to_wire()
+        answer = self.table.entries.get(packet[2:])
+        if answer is not None:
+            answer.tally.count += 1
+            return dns.message.from_wire(packet[:2] + answer.message())
+        self.misses += 1
+        said = self.dispatch.miss(packet, ("10.1.0.9", 1), self.listener)
+        raw = await said if inspect.isawaitable(said) else said
+        assert isinstance(raw, bytes)
+        return dns.message.from_wire(raw)
+
+    async def ttl(self, name: str) -> int:
+        reply = await self.ask(name)
+        return [*reply.answer, *reply.authority][0].ttl
+
+
+@pytest.fixture
+async def make_server(context: BlockContext) -> Callable[..., Server]:
+    def make(text: str, *says: Reply | None) -> Server:
+        table = Table()
+        context.shared.forget = table.forget_all  # type: ignore[method-assign]
+        bed = Bed(text, context, FakeUpstream(*says))
+        bed.cache.success.open()
+        bed.cache.denial.open()
+        return Server(bed, table)
+
+    return make
+
+
+@pytest.mark.parametrize("reply", [said(0, "a.org 4 A"), said(3, "", "org 300 SOA 5"), said(0, "", "org 5 SOA 300")])
+async def test_one_slow_pass_a_second(make_server: Callable[..., Server], reply: Reply) -> None:
+    ttl = 5  # the least, or the SOA's MINIMUM, or its TTL
+    server = make_server("cache .", reply)
+    await server.ask("a.org")  # the miss
+    if not reply.answer:
+        await server.ask("a.org")  # denials are compiled when they are asked again
+    passed = server.misses
+    for second in range(ttl):
+        for _ in range(10):
+            assert await server.ttl("a.org") == ttl - second
+            server.bed.clock.pass_seconds(0.09375)
+        server.bed.clock.pass_seconds(0.0625)
+    assert server.misses - passed == ttl
+    assert len(server.bed.upstream.asked) == 1
+    await server.ask("a.org")
+    assert len(server.bed.upstream.asked) == 2, "what has expired is asked again"
+
+
+async def test_hits_are_counted_exactly(make_server: Callable[..., Server]) -> None:
+    server = make_server("cache .", said(0, "a.org 300 A"), said(3, "", SOA))
+    for number in range(100):
+        await server.ask("a.org")
+        await server.ask("b.org")
+        if number % 10 == 9:
+            server.bed.clock.pass_seconds(0.55)
+    assert server.misses < 30
+    found = server.bed.counts()
+    assert (found["requests"], found["misses"]) == (200, 2)
+    assert found["hits.success"] + found["hits.denial"] == 198
+    assert found["hits.success"] == 99
+
+
+async def test_a_cache_that_nobody_asks_has_no_timer(make_server: Callable[..., Server]) -> None:
+    server = make_server("cache .", said(0, "", SOA))
+    clock = server.bed.clock
+    for number in range(100):
+        await server.ask(f"n{number}.org")
+    assert not clock.waiting(), "a reply that went by is not compiled"
+    for number in range(100):
+        await server.ask(f"n{number}.org")
+        await server.ask(f"n{number}.org")
+        clock.pass_seconds(0.001)
+    assert len(clock.waiting()) == 1, "all were stored within one sixteenth of a second"
+    assert len(server.table.entries) == 100
+    clock.pass_seconds(1)
+    assert not clock.waiting()
+    assert not server.table.entries
+
+
+async def test_entries_of_other_phases_stay(make_server: Callable[..., Server]) -> None:
+    server = make_server("cache .", said(0, "a.org 300 A"), said(0, "b.org 300 A"))
+    await server.ask("a.org")
+    server.bed.clock.pass_seconds(0.5)
+    await server.ask("b.org")
+    await server.ask("a.org")
+    await server.ask("b.org")
+    server.bed.clock.pass_seconds(0.5)
+    assert len(server.table.entries) == 1
+
+
+async def test_keepttl_is_forgotten_when_it_expires(make_server: Callable[..., Server]) -> None:
+    server = make_server("cache . {\nkeepttl\n}", said(0, "a.org 5 A"), said(0, "a.org 50 A"))
+    await server.ask("a.org")
+    for _ in range(10):
+        assert await server.ttl("a.org") == 5
+        server.bed.clock.pass_seconds(0.49)
+    server.bed.clock.pass_seconds(0.1)
+    assert await server.ttl("a.org") == 50
+
+
+async def test_prefetch_through_compiled_answers(make_server: Callable[..., Server]) -> None:
+    server = make_server("cache . {\nprefetch 3 1m 10%\n}", said(0, "a.org 20 A"), said(0, "a.org 40 A"))
+    ttls = []
+    for _ in range(250):
+        ttls.append(await server.ttl("a.org"))
+        server.bed.clock.pass_seconds(0.1)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert len(server.bed.upstream.asked) == 2
+    assert server.misses <= 3 + 26
+    change = ttls.index(40)
+    assert min(ttls[:change]) == 2, "asked anew in the first second with a tenth left"
+    assert ttls[:change].count(2) <= 10, "and the old answer goes within that second"
+
+
+async def test_stale_answers_are_not_compiled(make_server: Callable[..., Server]) -> None:
+    server = make_server("cache . {\nserve_stale\n}", said(0, "a.org 5 A"), None)
+    await server.ask("a.org")
+    server.bed.clock.pass_seconds(5)
+    for _ in range(3):
+        assert await server.ttl("a.org") == 0
+    assert not server.table.entries
+    assert server.bed.counts()["served_stale"] == 3
+    await server.bed.cache.stop()
+
+
+async def test_verifying_waits_outside_of_a_task_at_first(make_server: Callable[..., Server]) -> None:
+    server = make_server("cache . {\nserve_stale 1h verify 1s\n}", said(0, "a.org 5 A"), said(0, "a.org 50 A"))
+    await server.ask("a.org")
+    server.bed.clock.pass_seconds(5)
+    assert await server.ttl("a.org") == 50
+    assert not server.table.entries, "what waited is not compiled"
+
+
+async def test_addresses_turn(make_server: Callable[..., Server]) -> None:
+    reply = said(0, "a.org 300 A")
+    one = reply.answer[0]
+    reply.answer = [record.address(one.name, 300, bytes((192, 0, 2, number))) for number in range(3)]
+    server = make_server("cache .", reply)
+    await server.ask("a.org")
+    firsts = {str((await server.ask("a.org")).answer[0][0]) for _ in range(3)}
+    assert firsts == {"192.0.2.0", "192.0.2.1", "192.0.2.2"}
+
+
+async def test_both_handlers_of_a_block_share_one_cache(
+    context: BlockContext, make_query: Callable[..., Query]
+) -> None:
+    bed = Bed("cache .", context, FakeUpstream(said(0, "a.org 300 A")))
+    await bed.cache.start()
+    other = bed.cache.wrap(bed.upstream)
+    await bed.handler(make_query("a.org"))
+    await other(make_query("a.org"))
+    assert len(bed.upstream.asked) == 1
