@@ -48,6 +48,9 @@ EDE_NAMES = {
     12: "NSEC Missing", 13: "Cached Error", 14: "Not Ready", 15: "Blocked", 16: "Censored", 17: "Filtered",
     18: "Prohibited", 19: "Stale NXDomain Answer", 20: "Not Authoritative", 21: "Not Supported",
     22: "No Reachable Authority", 23: "Network Error", 24: "Invalid Data",
+    25: "Signature Expired before Valid", 26: "Too Early", 27: "Unsupported NSEC3 Iterations Value",
+    28: "Unable to conform to policy", 29: "Synthesized", 30: "Invalid Query Type",
+    31: "Rate Limited", 32: "Over Quota",
 }  # fmt: skip
 
 

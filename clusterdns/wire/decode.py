@@ -4,8 +4,8 @@ Names are expanded wherever RFC 3597 §4 allows them to be compressed, so that n
 message it came in. `wire.query` reads what clients ask; whether a message answers what was asked is for `forward` to
 judge. Bytes after the last record are ignored, as by CoreDNS.
 
-Every pointer must point further back than the last, a name ends at 255 bytes, and counts are believed only as far as
-there are bytes: 64 KiB of anything cost a few milliseconds. Why no library does this: docs/decisions/0007.
+Every pointer must point further back than the last, a name ends at 255 bytes, none is followed twice, and counts are
+believed only as far as there are bytes: the work grows with the bytes. Why no library does this: docs/decisions/0007.
 """
 
 import struct
@@ -65,15 +65,16 @@ def _decode(packet: bytes) -> Message:
     position = HEADER_BYTES
     question = b""
     if questions:
-        name, position = _name(packet, position)
+        name, position = _name(packet, position, {})
         position += 4
         question = packet[HEADER_BYTES:position]
         if len(question) != len(name) + 4:
             raise Malformed("question cut short")
-    owners = {HEADER_BYTES: question[:-4].lower()} if questions else {}
-    answer, position = _records(packet, position, answers, owners)
-    authority, position = _records(packet, position, authorities, owners)
-    additional, position = _records(packet, position, additionals, owners)
+    names = {HEADER_BYTES: question[:-4]} if questions else {}  # whole, by the offset pointed at
+    owners = {target: name.lower() for target, name in names.items()}
+    answer, position = _records(packet, position, answers, names, owners)
+    authority, position = _records(packet, position, authorities, names, owners)
+    additional, position = _records(packet, position, additionals, names, owners)
     rcode = flags & 0xF
     edns = None
     for section in (answer, authority):
@@ -92,8 +93,10 @@ def _decode(packet: bytes) -> Message:
     return Message(packet[:2], flags, question, rcode, tuple(answer), tuple(authority), tuple(additional), edns)
 
 
-def _records(packet: bytes, position: int, count: int, owners: dict[int, bytes]) -> tuple[list[Record], int]:
-    """The records that begin here, and where the last one ends; `owners` keeps names by the offset pointed at."""
+def _records(
+    packet: bytes, position: int, count: int, names: dict[int, bytes], owners: dict[int, bytes]
+) -> tuple[list[Record], int]:
+    """The records that begin here, and where the last one ends; `owners` has in lower case what `names` has."""
     records: list[Record] = []
     if not count:
         return records, position
@@ -106,12 +109,12 @@ def _records(packet: bytes, position: int, count: int, owners: dict[int, bytes])
             target = (first & 0x3F) << 8 | packet[position + 1]
             owner = owners.get(target)
             if owner is None:
-                owner, fixed = _name(packet, position)
+                owner, fixed = _name(packet, position, names)
                 owner = owners[target] = owner.lower()
             else:
                 fixed = position + 2
         else:
-            owner, fixed = _name(packet, position)
+            owner, fixed = _name(packet, position, names)
             # a length byte is at most 63, below every capital letter, so lowering the whole name leaves it as it is
             owner = owner.lower()
         rtype, rclass, ttl, length = unpack(packet, fixed)
@@ -124,7 +127,7 @@ def _records(packet: bytes, position: int, count: int, owners: dict[int, bytes])
                 raise Malformed("address of wrong length")
             body = packet[fixed:position]
         elif rtype in layouts:
-            content = _expand(packet, start, position, layouts[rtype])
+            content = _expand(packet, start, position, layouts[rtype], names)
             body = packet[fixed : fixed + 8] + len(content).to_bytes(2, "big") + content
         else:
             body = packet[fixed:position]
@@ -134,13 +137,13 @@ def _records(packet: bytes, position: int, count: int, owners: dict[int, bytes])
     return records, position
 
 
-def _expand(packet: bytes, start: int, end: int, layout: tuple[int, ...]) -> bytes:
+def _expand(packet: bytes, start: int, end: int, layout: tuple[int, ...], names: dict[int, bytes]) -> bytes:
     """The RDATA from `start` to `end` with its names whole; it must have this layout, to the byte."""
     parts = []
     position = start
     for part in layout:
         if part == rdata.NAME:
-            name, position = _name(packet, position)
+            name, position = _name(packet, position, names)
             parts.append(name)
             continue
         begin = position
@@ -163,38 +166,48 @@ def _expand(packet: bytes, start: int, end: int, layout: tuple[int, ...]) -> byt
     return content
 
 
-def _name(packet: bytes, start: int) -> tuple[bytes, int]:
-    """The name that starts here, letter case kept, and where what follows it starts. Raises IndexError at the end."""
+def _name(packet: bytes, start: int, names: dict[int, bytes]) -> tuple[bytes, int]:
+    """The name that starts here, letter case kept, and where what follows it starts. Raises IndexError at the end.
+
+    `names` keeps what each offset that was pointed at stands for, so that no chain of pointers is followed twice.
+    """
     position = fence = start
-    parts = []
-    end = jumps = name_bytes = 0
-    while True:
-        length = packet[position]
-        if not length:
-            break
+    parts: list[bytes] = []
+    passed: list[tuple[int, int]] = []  # offsets pointed at, each with the number of parts before it
+    end = name_bytes = 0
+    while length := packet[position]:
         if length <= 63:
             position += 1 + length
+            if name_bytes + position - start >= MAX_NAME_BYTES:
+                raise Malformed("name longer than 255 bytes")
         elif length >= 0xC0:
+            target = (length & 0x3F) << 8 | packet[position + 1]
             end = end or position + 2
-            if start < position:
-                parts.append(packet[start:position])
-                name_bytes += position - start
-            position = start = (length & 0x3F) << 8 | packet[position + 1]
-            if not HEADER_BYTES <= position < fence:
+            parts.append(packet[start:position])
+            name_bytes += position - start
+            if not HEADER_BYTES <= target < fence:
                 raise Malformed("compression pointer that does not point back")
-            fence = position
-            jumps += 1
-            if jumps > MAX_LABELS:
+            known = names.get(target)
+            if known is not None:
+                parts.append(known)
+                break
+            if len(passed) == MAX_LABELS:
                 raise Malformed("more compression pointers than a name has labels")
+            passed.append((target, len(parts)))
+            position = start = fence = target
         else:
             raise Malformed("no label starts with this byte")
-        if name_bytes + position - start >= MAX_NAME_BYTES:
-            raise Malformed("name longer than 255 bytes")
-    position += 1
-    if not parts:
-        return packet[start:position], end or position
-    parts.append(packet[start:position])
-    return b"".join(parts), end or position
+    else:
+        position += 1
+        if not parts:
+            return packet[start:position], position
+        parts.append(packet[start:position])
+    name = b"".join(parts)
+    if len(name) > MAX_NAME_BYTES:
+        raise Malformed("name longer than 255 bytes")
+    for target, before in passed:
+        names[target] = b"".join(parts[before:])
+    return name, end
 
 
 def _edns(opt: Record) -> Edns:

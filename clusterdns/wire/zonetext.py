@@ -18,7 +18,7 @@ from clusterdns.wire.record import Record, record
 
 MAX_ZONE_BYTES = 100 * 2**20  # with all that is included
 MAX_INCLUDE_DEPTH = 7  # as CoreDNS
-MAX_GENERATED = 1_000_000  # records from all $GENERATE lines of a zone
+MAX_GENERATED = 2**18  # records from all $GENERATE lines of a zone: every host of a /14
 
 _MAX_TTL = 0x7FFFFFFF
 _MAX_RDATA_BYTES = 0xFFFF
@@ -49,6 +49,8 @@ def record_from_text(text: str, origin: bytes = ROOT, default_ttl: int = 3600) -
     reader = _Reader(origin, default_ttl)
     records = []
     for line, content in _logical_lines(text.strip(), ""):
+        if content[0] == "$":
+            raise ZoneTextError("a directive where a record is expected; only zone files have them", line)
         try:
             records.append(reader.record(content))
         except ValueError as error:

@@ -253,7 +253,7 @@ def shapes(records: tuple[Record, ...]) -> list[tuple[Any, int]]:
 
 
 def test_the_worst_of_64_kib_takes_bounded_time() -> None:
-    # a chain of pointers as long as a name may have labels, and every record of the largest kind walks all of it twice
+    # a chain of pointers nearly as long as a name may have labels, at the end of three names in each record
     chain = b"\1a\0"
     start = AFTER + 11
     offsets = [start]
@@ -266,7 +266,7 @@ def test_the_worst_of_64_kib_takes_bounded_time() -> None:
     count = (65535 - 12 - len(wire)) // len(walk)
     began = perf_counter()
     found = decode(header(answers=1 + count) + wire + walk * count)
-    assert perf_counter() - began < 1  # 60 ms measured
+    assert perf_counter() - began < 0.5  # 5 ms measured; 200 where each chain is followed each time
     assert len(found.answer) == 1 + count
     assert len(found.answer[-1].name) == 243
 

@@ -1,5 +1,7 @@
 """Records and replies on the wire: dnspython must read what was meant."""
 
+import struct
+from itertools import pairwise
 from typing import Any
 
 import dns.flags
@@ -9,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterdns.wire import codes, encode, name, record
-from clusterdns.wire.query import Query, read
+from clusterdns.answers.compiled import compile_answer
+from clusterdns.wire import codes, encode, name, rdata, record
+from clusterdns.wire.decode import Edns, decode
+from clusterdns.wire.query import AD, TC, Query, read
 from clusterdns.wire.record import Record
 from clusterdns.wire.reply import Reply, Serial
 
@@ -35,6 +39,13 @@ records = st.one_of(
     st.builds(record.hinfo, names, ttls, texts, texts),
     st.builds(record.soa, names, ttls, names, names, st.integers(0, 2**32 - 1), ttls),
     st.builds(record.record, names, st.just(65280), ttls, st.binary(max_size=300)),
+    st.builds(record.record, names, st.just(codes.MX), ttls, names.map(lambda target: b"\0\7" + target)),
+    st.builds(record.record, names, st.just(codes.MINFO), ttls, st.tuples(names, names).map(b"".join)),
+    st.builds(record.record, names, st.sampled_from([codes.MB, codes.DNAME]), ttls, names),
+    st.builds(record.record, names, st.just(codes.NAPTR), ttls, names.map(lambda target: b"\0\1\0\2\1S\0\0" + target)),
+    st.builds(lambda target, end: record.ptr(QNAME, 5, target[:-1] + end), names, st.just(b"\7eXAMPLE\0")).filter(
+        lambda one: len(one.rdata) <= 255
+    ),
 )
 sections = st.lists(records, max_size=6)
 
@@ -141,6 +152,132 @@ def test_an_soa_that_was_cut_off_has_no_serial() -> None:
         assert found.flags & dns.flags.TC
         assert [rrset.rdtype for rrset in found.answer] == [dns.rdatatype.CNAME]
         assert layout.serial_at == 0
+
+
+@given(sections, sections, sections, st.integers(512, 1232), st.booleans(), st.booleans())
+def test_every_message_reads_back_as_the_reply_unless_it_says_that_it_was_cut(
+    answer: list[Record], authority: list[Record], extra: list[Record], payload: int, turns: bool, is_kept: bool
+) -> None:
+    query = make_query("www.shop.example.", transport="udp", use_edns=0, payload=payload)
+    reply = Reply(0, answer * 3, authority, extra)
+    reply.rotates, reply.is_upstream = turns, True
+    message = query.id + encode.lay_out(query, reply, will_turn=turns and is_kept).message()
+    assert len(message) <= payload
+    dns.message.from_wire(message)
+    found = decode(message)
+    sent = [*found.answer, *found.authority, *found.additional]
+    everything = [*reply.answer, *authority, *extra]
+    if found.flags & TC:
+        assert len(sent) < len(everything)
+    if turns:
+        sent, everything = sorted(map(lowered, sent)), sorted(map(lowered, everything))
+        assert set(sent) <= set(everything)
+    if found.flags & TC:
+        everything = everything[: len(sent)] if not turns else sent
+    assert list(map(lowered, sent)) == list(map(lowered, everything))
+
+
+def lowered(one: Record) -> Record:
+    """Without letter case where there are names: a compressed name takes on the spelling of an earlier one."""
+    return Record(one.name, one.rtype, one.body.lower() if one.rtype in rdata.COMPRESSED_TYPES else one.body)
+
+
+def test_names_in_rdata_are_compressed_where_it_is_needed_and_allowed_only() -> None:
+    zone = name.from_text("a-rather-long-zone-name.cluster.local")
+    hosts = [name.from_text("host-" + str(n) + ".a-rather-long-zone-name.cluster.local") for n in range(8)]
+    query = make_query("x.other.", transport="udp")
+    servers = [record.ns(zone, 5, host) for host in hosts]
+    message = query.id + encode.lay_out(query, Reply(0, servers[:2])).message()
+    assert message.count(hosts[0]) == message.count(hosts[1]) == 1  # there is space
+    message = query.id + encode.lay_out(query, Reply(0, servers, (), [record.address(hosts[0], 5, bytes(4))])).message()
+    assert message.count(zone) == 1
+    assert message.count(b"\6host-0") == 1
+    assert not decode(message).flags & TC
+    for rtype, fixed in ((codes.SRV, bytes(6)), (codes.DNAME, b""), (codes.NAPTR, bytes(7)), (codes.KX, bytes(2))):
+        others = [record.record(zone, rtype, 5, fixed + host) for host in hosts]
+        message = query.id + encode.lay_out(query, Reply(0, others)).message()
+        assert decode(message).flags & TC
+        assert message.count(zone) == len(decode(message).answer) + 1  # an owner, and each target whole (RFC 3597 §4)
+
+
+def test_no_pointer_leads_beyond_what_one_can_express() -> None:
+    query = make_query(transport="tcp")
+    hosts = [name.from_text(f"h{n}.{n % 4000}.elsewhere.test") for n in range(4000)]
+    reply = Reply(0, [record.ns(host, 5, host) for host in hosts])
+    message = query.id + encode.lay_out(query, reply).message()
+    found = decode(message)
+    assert len(message) > 0x8000
+    assert found.answer == tuple(reply.answer)[: len(found.answer)]
+    assert bool(found.flags & TC) == (len(found.answer) < len(hosts))
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_addresses_of_an_upstream_turn_only_as_far_as_they_are_of_one_size(is_kept: bool) -> None:
+    other = name.from_text("a.much.longer.name.test")
+    answer = [record.address(other, 5, bytes(4)), *(record.address(QNAME, 5, bytes((10, 0, 0, n))) for n in range(3))]
+    reply = Reply(0, answer)
+    reply.rotates = reply.is_upstream = True
+    layout = encode.lay_out(make_query(), reply, will_turn=is_kept)
+    assert [len(piece) for piece in layout.turning] == ([16, 16, 16] if is_kept else [])
+    assert decode(b"\0\0" + layout.message()).answer[0] == answer[0]
+
+
+@pytest.mark.parametrize("payload", [512, 1232])
+def test_turning_addresses_stay_whole_behind_a_compressed_chain(payload: int) -> None:
+    """Each rotation of a message that had to be compressed reads back; nothing points at what turns."""
+    chain = [name.from_text(f"hop-{n}.a-rather-long-zone-name.cluster.local") for n in range(12)]
+    aliases = [record.cname(owner, 5, target) for owner, target in pairwise((QNAME, *chain))]
+    addresses = [record.address(chain[-1], 5, bytes((10, 0, 0, n))) for n in range(4)]
+    authority, extra = [record.ns(chain[-1], 5, chain[-1])], [record.address(chain[-1], 5, bytes(4))]
+    reply = Reply(0, [*aliases, *addresses], authority, extra)
+    reply.rotates = True
+    query = make_query(transport="udp", use_edns=0, payload=payload)
+    answer = compile_answer(encode.lay_out(query, reply, will_turn=True), None, None, (), False)
+    for _ in range(8):
+        found = decode(query.id + answer.message())
+        assert len(query.id + answer.message()) <= payload
+        shown = found.answer[len(aliases) :]
+        assert set(shown) <= set(addresses)
+        assert found.answer[: len(aliases)] == tuple(aliases)
+        assert bool(found.flags & TC) == (len(shown) < 4 or len(found.additional) < 1)
+        if not found.flags & TC:
+            assert (found.authority, found.additional) == (tuple(authority), tuple(extra))
+
+
+@pytest.mark.parametrize("rcode", [0, 23, 31, 32, 4095])
+def test_rcodes_and_options_are_in_our_opt(rcode: int) -> None:
+    reply = Reply(rcode)
+    reply.explain(codes.EDE_NOT_READY, "not synced")
+    reply.is_authentic = True
+    found = decode(b"\0\0" + encode.lay_out(make_query(use_edns=0, want_dnssec=True), reply).message())
+    assert (found.rcode, found.flags & AD) == (rcode, AD)
+    assert found.edns == Edns(1232, 0, True, b"\0\x0f\0\x0c\0\x0enot synced")
+    found = decode(b"\0\0" + encode.lay_out(make_query(), reply).message())
+    assert (found.rcode, found.edns) == (rcode if rcode < 16 else codes.SERVFAIL, None)
+
+
+@pytest.mark.parametrize(("count", "kept"), [(25, "all"), (28, "no explanation"), (40, "fewer records")])
+def test_explanations_go_before_records_do(count: int, kept: str) -> None:
+    reply = Reply(0, [record.address(QNAME, 5, bytes((10, 0, 0, n))) for n in range(count)])
+    reply.options = struct.pack(">HH", codes.NSID, 2) + b"ns"
+    plain = reply.options
+    reply.explain(codes.EDE_STALE, "the upstream is away")
+    query = make_query(transport="udp", use_edns=0, payload=512)
+    message = query.id + encode.lay_out(query, reply).message()
+    found = decode(message)
+    assert len(message) <= 512
+    assert found.edns is not None
+    assert found.edns.options == (reply.options if kept == "all" else plain)
+    assert (len(found.answer) == count) == (kept != "fewer records")
+    assert bool(found.flags & TC) == (kept != "all")  # RFC 8914 §3
+
+
+def test_options_that_no_message_could_hold_are_left_out() -> None:
+    reply = Reply(0)
+    reply.options = struct.pack(">HH", codes.NSID, 600) + bytes(600)
+    found = decode(b"\0\0" + encode.lay_out(make_query(transport="udp", use_edns=0, payload=512), reply).message())
+    assert found.edns == Edns(1232, 0, False, b"")
+    assert found.flags & TC
 
 
 def test_an_overlong_string_is_refused() -> None:
