@@ -14,12 +14,11 @@ from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.plugins.handler import BlockContext, Doc, Observer, Part, Plugin, Reuse
 from clusterdns.plugins.logline import COMMON_FORMAT, Entry, LineFormat
-from clusterdns.wire import codes
+from clusterdns.plugins.reply_type import DENIAL, ERROR, SUCCESS, reply_class
 from clusterdns.wire.name import ROOT, from_text, is_under
 from clusterdns.wire.query import Query
 from clusterdns.wire.reply import Reply
 
-SUCCESS, DENIAL, ERROR = "success", "denial", "error"
 ALL = frozenset({SUCCESS, DENIAL, ERROR})
 CLASSES = {SUCCESS: {SUCCESS}, DENIAL: {DENIAL}, ERROR: {ERROR}, "all": ALL}  # by the words of `class`
 
@@ -42,18 +41,6 @@ class Settings:
     """The rules, in the order of the file."""
 
     rules: tuple[Rule, ...]
-
-
-def reply_class(query: Query, reply: Reply) -> str:
-    """`success` (with referrals), `denial` (NXDOMAIN, NODATA) or `error` (all else, zone transfers too)."""
-    if query.qtype in codes.TRANSFER_TYPES:
-        return ERROR
-    if reply.rcode == codes.NXDOMAIN:
-        return DENIAL
-    if reply.rcode != codes.NOERROR:
-        return ERROR
-    has_soa = any(one.rtype == codes.SOA for one in reply.authority)
-    return DENIAL if has_soa and not reply.answer else SUCCESS
 
 
 def observer(settings: Settings) -> Observer:

@@ -1,13 +1,15 @@
 """The lines of the query log: a format with placeholders, compiled once into text and field readers.
 
 Used by `log`; what can be written in a format, and what each placeholder shows, is the interface that log pipelines
-parse. Metadata placeholders (`{/label}`) show `-`, as they do without the metadata plugin; so does `{local}`.
+parse. Metadata placeholders (`{/label}`) show `-` where the label is not set, as all are without `metadata`; `{local}`
+always does.
 """
 
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from clusterdns.plugins.reply_type import reply_class, reply_type
 from clusterdns.telemetry.logs import seconds_text
 from clusterdns.wire import codes
 from clusterdns.wire.encode import uncompressed_size
@@ -47,9 +49,24 @@ class LineFormat:
 
 
 def _piece(word: str) -> str | Callable[[Entry], str]:
-    if word.startswith("{/") or word == "{local}":  # listeners do not note the address that was asked
+    if word == "{local}":  # listeners do not note the address that was asked
         return _UNSET
+    if word.startswith("{/"):
+        label = word[2:-1]
+        return lambda entry: label_value(entry, label)
     return _FIELDS.get(word, word)
+
+
+def label_value(entry: Entry, label: str) -> str:
+    """A label of the query's metadata; those of `log` itself are known once there is a reply."""
+    known = entry.query.labels
+    if known is None:
+        return _UNSET
+    if label == "log/type":
+        return reply_type(entry.query, entry.reply).value
+    if label == "log/class":
+        return reply_class(entry.query, entry.reply)
+    return known.get(label, _UNSET)
 
 
 def client_text(client: Any) -> str:

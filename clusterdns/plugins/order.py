@@ -2,29 +2,77 @@
 
 It is CoreDNS's order, so that a Corefile means the same. Those who watch stand outside (`prometheus`, `errors`, `log`:
 they must see what everything else did), those who change a reply above those who make one, and the makers last, local
-data before what would be asked elsewhere.
+data before what would be asked elsewhere. One place differs: `cache`, which CoreDNS has above all data, stands right
+above `forward` here, so that nothing that was once forwarded hides a Service or a host that has come since.
 """
 
-from clusterdns.plugins import bind, errors, health, kubernetes, loadbalance, log, prometheus, ready, whoami
+from clusterdns.plugins import (
+    acl,
+    bind,
+    bufsize,
+    cache,
+    cancel,
+    chaos,
+    debug,
+    errors,
+    forward,
+    header,
+    health,
+    hosts,
+    kubernetes,
+    loadbalance,
+    local,
+    log,
+    loop,
+    metadata,
+    minimal,
+    nsid,
+    pprof,
+    prometheus,
+    ready,
+    rewrite,
+    root,
+    whoami,
+)
+from clusterdns.plugins import (
+    any as any_type,
+)
 from clusterdns.plugins.handler import Plugin
 
 ORDER: tuple[Plugin, ...] = (
+    root.PLUGIN,
+    metadata.PLUGIN,
+    cancel.PLUGIN,
+    nsid.PLUGIN,
+    bufsize.PLUGIN,
     bind.PLUGIN,
+    debug.PLUGIN,
     ready.PLUGIN,
     health.PLUGIN,
+    pprof.PLUGIN,
     prometheus.PLUGIN,
     errors.PLUGIN,
     log.PLUGIN,
+    local.PLUGIN,
+    any_type.PLUGIN,
+    chaos.PLUGIN,
     loadbalance.PLUGIN,
+    rewrite.PLUGIN,
+    acl.PLUGIN,
+    header.PLUGIN,
+    minimal.PLUGIN,
+    hosts.PLUGIN,
     kubernetes.PLUGIN,
+    loop.PLUGIN,
+    cache.PLUGIN,
+    forward.PLUGIN,
     whoami.PLUGIN,
 )
 
 # Directives of CoreDNS that are refused by name, so that nobody loses an effect in silence.
 REFUSED = frozenset({
-    "acl", "any", "auto", "autopath", "azure", "bufsize", "cache", "cancel", "chaos", "clouddns", "debug", "dns64",
-    "dnssec", "dnstap", "dynupdate", "erratic", "etcd", "file", "forward", "geoip", "grpc", "grpc_server", "header",
-    "hosts", "https", "https3", "k8s_external", "local", "loop", "metadata", "minimal", "multisocket", "nomad", "nsid",
-    "on", "pprof", "proxyproto", "quic", "reload", "rewrite", "root", "route53", "secondary", "shed", "sign", "siit",
+    "auto", "autopath", "azure", "clouddns", "dns64", "dnssec", "dnstap", "dynupdate", "erratic", "etcd",
+    "file", "geoip", "grpc", "grpc_server", "https", "https3", "k8s_external", "multisocket",
+    "nomad", "on", "proxyproto", "quic", "reload", "route53", "secondary", "shed", "sign", "siit",
     "template", "timeouts", "tls", "trace", "transfer", "tsig", "view",
 })  # fmt: skip

@@ -59,6 +59,27 @@ def set_up(stream: TextIO | None = None) -> None:
     logging.getLogger("clusterdns").setLevel(logging.INFO)
 
 
+class DebugLines:
+    """Whether debug lines are written: as long as anybody wants them. One of these for the process."""
+
+    def __init__(self) -> None:
+        self._wanting = 0
+
+    def want(self) -> None:
+        """Write them until `release`."""
+        self._wanting += 1
+        logging.getLogger("clusterdns").setLevel(logging.DEBUG)
+
+    def release(self) -> None:
+        """One who wanted them does not any more."""
+        self._wanting -= 1
+        if not self._wanting:
+            logging.getLogger("clusterdns").setLevel(logging.INFO)
+
+
+debug_lines = DebugLines()
+
+
 def duration_text(seconds: float) -> str:
     """A duration as Corefiles and CoreDNS's lines spell it: `30s`, `1m0s`, `1h0m0.5s`, `250ms`."""
     nanoseconds = round(seconds * 1e9)

@@ -29,25 +29,6 @@ def reply(rcode: int, answer: tuple[Any, ...] = (), authority: tuple[Any, ...] =
     return Reply(rcode, answer, authority, reusable=True)
 
 
-@pytest.mark.parametrize(
-    ("made", "qtype", "expected"),
-    [
-        (reply(codes.NOERROR, (ADDRESS,)), "A", "success"),
-        (reply(codes.NOERROR, (ADDRESS,), (SOA,)), "A", "success"),
-        (reply(codes.NOERROR, (), (NS,)), "A", "success"),
-        (reply(codes.NOERROR), "A", "success"),
-        (reply(codes.NOERROR, (), (SOA,)), "A", "denial"),
-        (reply(codes.NXDOMAIN, (), (SOA,)), "A", "denial"),
-        (reply(codes.NXDOMAIN), "A", "denial"),
-        (reply(codes.SERVFAIL), "A", "error"),
-        (reply(codes.REFUSED), "A", "error"),
-        (reply(codes.NOERROR, (SOA,)), "AXFR", "error"),
-    ],
-)
-def test_reply_class(make_query: MakeQuery, made: Reply, qtype: str, expected: str) -> None:
-    assert log.reply_class(make_query(WEB, qtype), made) == expected
-
-
 async def logged(text: str, query: Query, made: Reply, read_directives: ReadDirectives, context: BlockContext) -> Reply:
     """Send a query through the directive written as `text`."""
     log.observer(log.parse(read_directives(text), context))(query, made, 0.000113502)

@@ -1,0 +1,39 @@
+"""The `debug` directive: debug lines in the log, process-wide, as long as any block has it.
+
+A handler that fails unexpectedly is answered SERVFAIL with it, too: a server that ends over one query helps nobody find
+out why, and the log has the whole traceback either way.
+"""
+
+from collections.abc import Sequence
+
+from clusterdns.corefile.directive import Directive
+from clusterdns.plugins.handler import BlockContext, Doc, Part, Plugin
+from clusterdns.telemetry.logs import debug_lines
+
+
+def parse(directives: Sequence[Directive], context: BlockContext) -> None:
+    """`debug`, repeatable. Raises CorefileError."""
+    for directive in directives:
+        directive.no_arguments()
+        directive.no_block()
+
+
+def build(settings: None, context: BlockContext) -> Part:
+    """What turns the lines on, and at the block's end off."""
+
+    async def start() -> None:
+        debug_lines.want()
+
+    async def stop() -> None:
+        debug_lines.release()
+
+    return Part("debug", start=start, stop=stop)
+
+
+DOC = Doc(
+    usage=("debug",),
+    about="Writes `[DEBUG]` lines. One block with it is enough for the whole process.",
+    example="debug\nwhoami",
+    better="does not depend on the order of blocks, and never lets the process end over a query.",
+)
+PLUGIN = Plugin("debug", parse, build, doc=DOC)

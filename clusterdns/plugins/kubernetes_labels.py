@@ -1,0 +1,45 @@
+"""What the name asked for says of a Service or pod: the labels that `kubernetes` gives to `metadata`.
+
+The words are CoreDNS's. They are read off the name alone, whether or not such a thing exists.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from clusterdns.index.schema import POD_TREE, SERVICE_TREE, without_underscore
+from clusterdns.wire.name import is_under, label_text, labels
+from clusterdns.wire.query import Query
+
+PARSE_ERROR = "invalid query name"
+_KEYS = ("endpoint", "kind", "namespace", "port-name", "protocol", "service")
+
+
+class NameLabels:
+    """The labeller of one kubernetes block."""
+
+    def __init__(self, zones: Sequence[bytes]) -> None:
+        self._zones = tuple(sorted(zones, key=len, reverse=True))
+
+    def __call__(self, query: Query) -> Mapping[str, str]:
+        """The labels of a query; none for names outside the block's zones."""
+        zone = next((zone for zone in self._zones if is_under(query.name, zone)), None)
+        if zone is None:
+            return {}
+        parts = labels(query.name)
+        return _described(parts[: len(parts) - len(labels(zone))])
+
+
+def _described(parts: list[bytes]) -> dict[str, str]:
+    """By the labels left of the zone: [[PORT.PROTOCOL.|ENDPOINT.]SERVICE.]NAMESPACE.KIND."""
+    found = dict.fromkeys(_KEYS, b"")
+    if len(parts) > 1 or (parts and parts[0] not in (SERVICE_TREE, POD_TREE)):
+        *left, found["kind"] = parts
+        if found["kind"] not in (SERVICE_TREE, POD_TREE) or len(left) > 4:
+            return {"kubernetes/parse-error": PARSE_ERROR}
+        for key in ("namespace", "service"):
+            if left:
+                found[key] = left.pop()
+        if len(left) == 2:
+            found["port-name"], found["protocol"] = map(without_underscore, left)
+        elif left:
+            found["endpoint"] = left[0]
+    return {f"kubernetes/{key}": label_text(label) for key, label in found.items()}

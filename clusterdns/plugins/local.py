@@ -1,0 +1,123 @@
+"""The `local` directive: names of the local host and its zones, answered here and asked nowhere (RFC 6761 §6.3).
+
+Clients with a search list ask for `localhost.` followed by each of its domains as well; those are answered, too, unless
+told otherwise.
+"""
+
+from collections.abc import Sequence
+
+from clusterdns.corefile import values
+from clusterdns.corefile.directive import Directive, Line
+from clusterdns.corefile.options import Option, read_block
+from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
+from clusterdns.telemetry.metrics import Series
+from clusterdns.wire import codes, record
+from clusterdns.wire.name import from_text, is_under
+from clusterdns.wire.query import Query
+from clusterdns.wire.record import Record
+from clusterdns.wire.reply import Reply
+
+TTL_SECONDS = 604_800
+LOCALHOST = from_text("localhost.")
+ZONES = (LOCALHOST, *map(from_text, ("0.in-addr.arpa.", "127.in-addr.arpa.", "255.in-addr.arpa.")))
+POINTER = from_text("1.0.0.127.in-addr.arpa.")
+
+_FIRST_LABEL = b"\x09localhost"
+_LOOPBACK = {codes.A: bytes((127, 0, 0, 1)), codes.AAAA: bytes(15) + b"\x01"}
+_SOA_NUMBERS = (1, 0, 0, 0, TTL_SECONDS)  # serial, refresh, retry, expire, minimum: nobody transfers these zones
+_SOA_RDATA = LOCALHOST + from_text("root.localhost.") + b"".join(n.to_bytes(4, "big") for n in _SOA_NUMBERS)
+
+
+def answer(name: bytes, qtype: int) -> Reply | None:
+    """What the zones of the local host hold; None for names outside them."""
+    zone = next((zone for zone in ZONES if is_under(name, zone)), None)
+    if zone is None:
+        return None
+    exists = name == zone or is_under(POINTER, name)
+    return _reply(zone, _records(name, qtype, zone), codes.NOERROR if exists else codes.NXDOMAIN)
+
+
+def loopback(name: bytes, qtype: int) -> Reply:
+    """The loopback addresses under any name."""
+    packed = _LOOPBACK.get(qtype)
+    return _reply(name, (record.address(name, TTL_SECONDS, packed),) if packed else (), codes.NOERROR)
+
+
+def _records(name: bytes, qtype: int, zone: bytes) -> tuple[Record, ...]:
+    if name == zone and qtype == codes.SOA:
+        return (_soa(zone),)
+    if name == zone and qtype == codes.NS:
+        return (record.ns(name, TTL_SECONDS, LOCALHOST),)
+    if name == LOCALHOST and qtype in _LOOPBACK:
+        return (record.address(name, TTL_SECONDS, _LOOPBACK[qtype]),)
+    if name == POINTER and qtype == codes.PTR:
+        return (record.ptr(name, TTL_SECONDS, LOCALHOST),)
+    return ()
+
+
+def _soa(owner: bytes) -> Record:
+    return record.record(owner, codes.SOA, TTL_SECONDS, _SOA_RDATA)
+
+
+def _reply(zone: bytes, records: tuple[Record, ...], rcode: int) -> Reply:
+    return Reply(rcode, records, () if records else (_soa(zone),), is_authoritative=False, reusable=True)
+
+
+def answering(intercepted: Series, prefix_is_on: bool, following: Handler) -> Handler:
+    """Answers local names; `intercepted` counts those below `localhost.` and, if that is on, those that begin so."""
+
+    async def handle(query: Query) -> Reply:
+        name = query.name
+        begins_so = prefix_is_on and name.startswith(_FIRST_LABEL)
+        if name != LOCALHOST and (begins_so or is_under(name, LOCALHOST)):
+            intercepted.value += 1
+            reply = loopback(name, query.qtype)
+            reply.counted = (intercepted,)
+            return reply
+        return answer(name, query.qtype) or await following(query)
+
+    return handle
+
+
+def _localhost_prefix(on: bool, line: Line) -> bool:
+    return values.choice(line.one_argument("on|off"), ("on", "off")) == "on"
+
+
+OPTIONS = (
+    Option(
+        "localhost_prefix on|off",
+        "on",
+        "Names that begin with `localhost.`, such as `localhost.cluster.local`, are the loopback address.",
+        _localhost_prefix,
+    ),
+)
+
+
+def parse(directives: Sequence[Directive], context: BlockContext) -> bool:
+    """`local { localhost_prefix on|off }`; whether the prefix is on. Raises CorefileError."""
+    for directive in directives:
+        directive.no_arguments()
+    return read_block(True, directives, OPTIONS)
+
+
+def build(prefix_is_on: bool, context: BlockContext) -> Part:
+    """The handler."""
+    counter = context.registry.counter(
+        "coredns_local_localhost_requests_total", "Queries for names below localhost, or that begin with it."
+    ).labels()
+    return Part(
+        "local",
+        wrap=lambda following: answering(counter, prefix_is_on, following),
+        is_for_in_only=True,
+    )
+
+
+DOC = Doc(
+    usage=("local",),
+    about="Answers `localhost`, all names below it, the zones `0.in-addr.arpa`, `127.in-addr.arpa` and "
+    "`255.in-addr.arpa`, and names that begin with `localhost.`.",
+    options=OPTIONS,
+    example="local\nwhoami",
+    better="a name above one that exists is NODATA (RFC 8020).",
+)
+PLUGIN = Plugin("local", parse, build, doc=DOC)

@@ -1,0 +1,57 @@
+"""What kind of reply a reply is: a positive answer, a denial, a referral, a failure.
+
+The words are CoreDNS's, which `metadata` shows as `log/type` and `log/class`; `log` chooses by the class, and `minimal`
+goes by the type.
+"""
+
+import enum
+
+from clusterdns.wire import codes
+from clusterdns.wire.query import Query
+from clusterdns.wire.reply import Reply
+
+SUCCESS, DENIAL, ERROR = "success", "denial", "error"
+
+
+class ReplyType(enum.Enum):
+    """The kinds, each with its word."""
+
+    NOERROR = "NOERROR"
+    NODATA = "NODATA"  # the name exists, the type does not, and an SOA says so
+    NXDOMAIN = "NXDOMAIN"
+    REFERRAL = "DELEGATION"
+    TRANSFER = "META"
+    SERVER_ERROR = "SERVERERROR"
+    OTHER_ERROR = "OTHERERROR"
+
+
+def reply_type(query: Query, reply: Reply) -> ReplyType:
+    """The kind of a reply to this query."""
+    if query.qtype in codes.TRANSFER_TYPES:
+        return ReplyType.TRANSFER
+    if reply.is_dropped:
+        return ReplyType.OTHER_ERROR
+    if reply.rcode == codes.NOERROR and reply.answer:
+        return ReplyType.NOERROR
+    types = {one.rtype for one in reply.authority}
+    if reply.rcode == codes.NOERROR:
+        if codes.SOA in types:
+            return ReplyType.NODATA
+        return ReplyType.REFERRAL if codes.NS in types else ReplyType.NOERROR
+    if reply.rcode == codes.NXDOMAIN:
+        return ReplyType.NXDOMAIN
+    is_server_error = reply.rcode in (codes.SERVFAIL, codes.NOTIMP)
+    return ReplyType.SERVER_ERROR if is_server_error else ReplyType.OTHER_ERROR
+
+
+_CLASSES = {
+    ReplyType.NOERROR: SUCCESS,
+    ReplyType.REFERRAL: SUCCESS,
+    ReplyType.NODATA: DENIAL,
+    ReplyType.NXDOMAIN: DENIAL,
+}
+
+
+def reply_class(query: Query, reply: Reply) -> str:
+    """`success` (with referrals), `denial` (NXDOMAIN, NODATA) or `error` (all else, zone transfers too)."""
+    return _CLASSES.get(reply_type(query, reply), ERROR)
