@@ -4,12 +4,19 @@ The names are those of docs/differences.md. A predicate sees both replies, and g
 difference, or None where it does not apply.
 """
 
+import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
-from differential.replies import Seen
+from differential.replies import Line, Seen
 from differential.resolving import Step, alike
+
+FORMERR, SERVFAIL = 1, 2
+SOA_MINIMUM = 6  # place among an SOA's words of text
+CUT = frozenset({"tc", "tcpart", "many", "many-20", "many-60"})  # the upstream's words that make for TC
+SPOILED = frozenset({"wrongname", "wrongtype", "wrongclass", "noquestion", "qr0", "forgedname-2"})
 
 
 class Difference(NamedTuple):
@@ -19,8 +26,83 @@ class Difference(NamedTuple):
     apply: Callable[[str, Step, Seen, Seen], Seen | None]
 
 
-DIFFERENCES: tuple[Difference, ...] = ()
+def _words(step: Step) -> set[str]:
+    return set(step.asked.name.split("."))
+
+
+def _negative_ttl(text: str, __: Step, theirs: Seen, ___: Seen) -> Seen | None:
+    minimum = [int(line.rdata.split(" ")[SOA_MINIMUM]) for line in theirs.authority if line.rtype == "SOA"]
+    if not minimum:
+        return None
+    floor = re.search(r"denial \d+ \d+ (\d+)", text)
+    cap = max(minimum[0], int(floor.group(1)) if floor else 0)
+
+    def capped(lines: Iterable[Line]) -> tuple[Line, ...]:
+        return tuple(line._replace(ttl=min(line.ttl, cap)) for line in lines)
+
+    return replace(
+        theirs,
+        answer=capped(theirs.answer),
+        authority=capped(theirs.authority),
+        additional=capped(theirs.additional),
+    )
+
+
+def _letter_case(_: str, step: Step, theirs: Seen, ours: Seen) -> Seen | None:
+    if theirs.silent or theirs.question.lower() != ours.question.lower() or step.asked.wire()[12:].find(ours.question):
+        return None
+    mark = " (not as asked)"
+
+    def as_asked(lines: Iterable[Line]) -> tuple[Line, ...]:
+        return tuple(sorted(line._replace(owner="@") if line.owner.endswith(mark) else line for line in lines))
+
+    return replace(theirs, question=ours.question, answer=as_asked(theirs.answer), authority=as_asked(theirs.authority))
+
+
+def _wrong_question(_: str, step: Step, theirs: Seen, ours: Seen) -> Seen | None:
+    if theirs.rcode != FORMERR or not _words(step) & SPOILED:
+        return None
+    is_true_reply = "forgedname-2" in _words(step) and bool(ours.answer)
+    return ours if is_true_reply or (ours.rcode == SERVFAIL and not ours.answer) else None
+
+
+def _truncated(_: str, step: Step, theirs: Seen, ours: Seen) -> Seen | None:
+    if not _words(step) & CUT or theirs.rcode != ours.rcode or not (theirs.is_cut or ours.is_cut):
+        return None
+    ttl = {line.ttl for line in ours.answer}
+    is_whole_or_more = len(theirs.answer) <= len(ours.answer) or ours.is_cut
+    if not is_whole_or_more or len(ttl) > 1:
+        return None
+    return replace(ours, edns=theirs.edns)
+
+
+def _told_why(_: str, __: Step, theirs: Seen, ours: Seen) -> Seen | None:
+    if theirs.edns is None or ours.edns is None or not any(one.startswith("EDE ") for one in ours.edns[2]):
+        return None
+    return replace(theirs, edns=(*theirs.edns[:2], ours.edns[2]))
+
+
+def _opt_unasked(_: str, step: Step, theirs: Seen, __: Seen) -> Seen | None:
+    return replace(theirs, edns=None) if step.asked.shape.edns is None and theirs.edns is not None else None
+
+
+def _opt_flags(text: str, __: Step, theirs: Seen, ours: Seen) -> Seen | None:
+    if "rewrite ttl" not in text.replace("continue ", "") or theirs.edns is None or ours.edns is None:
+        return None
+    return replace(theirs, edns=(theirs.edns[0], ours.edns[1] & 0x8000, theirs.edns[2]))
+
+
+DIFFERENCES = (
+    Difference("wrong-question", _wrong_question),
+    Difference("truncated-upstream", _truncated),
+    Difference("opt-unasked", _opt_unasked),
+    Difference("letter-case-as-asked", _letter_case),
+    Difference("negative-ttl", _negative_ttl),
+    Difference("told-why", _told_why),
+    Difference("ttl-of-opt", _opt_flags),
+)
 NAMES = tuple(difference.name for difference in DIFFERENCES)
+UNCOUNTED = CUT | SPOILED  # words of names for which we ask the upstream more often: over TCP, or again
 seen_names: Counter[str] = Counter()
 
 
@@ -31,7 +113,7 @@ def compare(text: str, step: Step, theirs: Seen, ours: Seen) -> list[str]:
         if alike(expected, ours):
             break
         changed = difference.apply(text, step, expected, ours)
-        if changed is not None:
+        if changed is not None and changed != expected:
             expected = changed
             used.append(difference.name)
     if alike(expected, ours):
@@ -41,9 +123,26 @@ def compare(text: str, step: Step, theirs: Seen, ours: Seen) -> list[str]:
 
 
 def compare_upstream(theirs: Counter[str], ours: Counter[str]) -> list[str]:
-    """Questions that the upstreams were asked more or less often."""
-    return [
-        f"{question}: asked {theirs[question]} times by CoreDNS, {ours[question]} times by us"
-        for question in sorted({*theirs, *ours})
-        if theirs[question] != ours[question]
-    ]
+    """Questions that the upstreams were asked more or less often, or never over the transport that CoreDNS used."""
+    found = []
+    often, ours_often = _over_all(theirs), _over_all(ours)
+    for question in sorted({*often, *ours_often}):
+        if set(question.split(" ")[1].split(".")) & UNCOUNTED:
+            continue
+        used, ours_used = _transports(theirs, question), _transports(ours, question)
+        if often[question] != ours_often[question]:
+            found.append(f"{question}: asked {often[question]} times by CoreDNS, {ours_often[question]} times by us")
+        elif not used & ours_used:
+            found.append(f"{question}: asked over {used} by CoreDNS, over {ours_used} by us")
+    return found
+
+
+def _over_all(counts: Counter[str]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for key, count in counts.items():
+        total[key.rpartition(" ")[0]] += count
+    return total
+
+
+def _transports(counts: Counter[str], question: str) -> set[str]:
+    return {key.rpartition(" ")[2] for key in counts if key.rpartition(" ")[0] == question}

@@ -161,6 +161,7 @@ class Records:
 def compose(query: dns.message.Message, words: Words, records: Records, *, is_udp: bool) -> dns.message.Message:
     """The reply that the words ask for, faults of the transport aside."""
     reply = dns.message.make_response(query, recursion_available="nora" not in words)
+    reply.flags |= query.flags & dns.flags.CD  # RFC 4035 §3.2.2
     if query.edns >= 0 and "formerropt" in words:
         reply.use_edns(False)
         reply.set_rcode(dns.rcode.FORMERR)
