@@ -148,7 +148,6 @@ class CacheHandler:
     def _fresh(self, query: Query, key: bytes, entry: Entry, left_seconds: int, now: float) -> Reply:
         """A reply whose TTL is not over. It may be compiled, until it has to show another TTL."""
         reply = entry.reply(entry.ttl_seconds if self._settings.keeps_ttl else left_seconds)
-        reply.is_authentic = entry.is_authentic
         reply.owners = (entry.phase,)
         reply.reusable = True
         prefetch = self._settings.prefetch
@@ -173,11 +172,11 @@ class CacheHandler:
                 reply = await self.refreshes.wait(key, query, entry, stale.patience_seconds)
                 if reply is not None:
                     return reply
+                entry.retry_at = self._clock() + stale.recheck_seconds  # not in time is a failure too
             else:
                 self._refresh_in_background(query, key, entry)
         self._metrics.served_stale.value += 1
         reply = entry.reply(stale.ttl_seconds)
-        reply.is_authentic = entry.is_authentic
         reply.explain(codes.EDE_STALE_NXDOMAIN if entry.rcode == codes.NXDOMAIN else codes.EDE_STALE)
         return reply
 

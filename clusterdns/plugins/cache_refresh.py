@@ -33,6 +33,7 @@ class Refreshes:
         self._refresh = refresh
         self._limit = limit
         self._tasks: dict[bytes, asyncio.Task[Reply | None]] = {}
+        self._started: dict[bytes, float] = {}  # of the event loop's clock
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -44,19 +45,29 @@ class Refreshes:
         asked = asking_for_all(query)
         asked.transport = "udp"
         asked.options = b""
-        asked.deadline = None
-        task = asyncio.get_running_loop().create_task(self._refresh(asked, key, entry))
-        self._tasks[key] = task
-        task.add_done_callback(lambda _: self._tasks.pop(key, None))
+        asked.deadline = asked.labels = None
+        loop = asyncio.get_running_loop()
+        self._started[key] = loop.time()
+        task = self._tasks[key] = loop.create_task(self._refresh(asked, key, entry))
+        task.add_done_callback(lambda _: self._end(key))
         return True
 
     async def wait(self, key: bytes, query: Query, entry: Entry, patience_seconds: float) -> Reply | None:
-        """What a refresh brings, for this client to change; None where it brings nothing, or not in time."""
+        """What a refresh brings, for this client to change; None where it brings nothing, or not in time.
+
+        Patience counts from its beginning, so that an upstream that is dead delays the first clients, not all. 0 is
+        as long as it takes.
+        """
         self.begin(key, query, entry)
         task = self._tasks.get(key)
         if task is None:
             return None
-        await asyncio.wait((task,), timeout=patience_seconds or None)
+        timeout = None
+        if patience_seconds:
+            timeout = self._started[key] + patience_seconds - asyncio.get_running_loop().time()
+            if timeout <= 0:
+                return None
+        await asyncio.wait((task,), timeout=timeout)
         reply = task.result() if task.done() and not task.cancelled() else None
         return None if reply is None else reply.duplicate()
 
@@ -66,3 +77,7 @@ class Refreshes:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _end(self, key: bytes) -> None:
+        del self._tasks[key]
+        del self._started[key]

@@ -83,8 +83,8 @@ class Entry:
     """A reply as it was stored, how it was asked for since, and when a refresh that failed may be tried again."""
 
     __slots__ = (
-        "additional", "answer", "authority", "hits", "is_authentic", "kind", "last_hit", "options", "phase", "rcode",
-        "recursion_available", "retry_at", "shown_ttl", "size_bytes", "stored", "ttl_seconds",
+        "additional", "answer", "authority", "hits", "is_authentic", "is_authoritative", "kind", "last_hit", "options",
+        "phase", "rcode", "recursion_available", "retry_at", "shown_ttl", "size_bytes", "stored", "ttl_seconds",
     )  # fmt: skip
 
     def __init__(self, reply: Reply, kind: Kind, ttl_seconds: int, stored: float, phase: Phase) -> None:
@@ -95,6 +95,7 @@ class Entry:
         self.authority: tuple[Record, ...] = tuple(reply.authority)
         self.additional: tuple[Record, ...] = tuple(reply.additional)
         self.options = kept_options(reply.options)
+        self.is_authoritative = reply.is_authoritative
         self.recursion_available = reply.recursion_available
         self.is_authentic = reply.is_authentic
         self.ttl_seconds = ttl_seconds
@@ -121,8 +122,9 @@ class Entry:
             if self.additional:
                 self.additional = with_ttl(self.additional, ttl)
             self.shown_ttl = ttl
-        reply = Reply(self.rcode, self.answer, self.authority, self.additional)
+        reply = Reply(self.rcode, self.answer, self.authority, self.additional, is_authoritative=self.is_authoritative)
         reply.recursion_available = self.recursion_available
+        reply.is_authentic = self.is_authentic
         reply.options = self.options
         reply.is_upstream = True
         return reply

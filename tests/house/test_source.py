@@ -17,6 +17,8 @@ NEVER_WAITING = ("wire", "objects", "corefile", "index", "answers")
 # Everywhere else an exception is caught by its name. Function → why it must take whatever comes.
 CATCHES_ALL = {
     "plugins/health.py:Poller._poll_forever": "a task's edge: the process lives on without its self-check",
+    "plugins/cache_handler.py:CacheHandler._refresh": "a task's edge: what is kept stays as it is",
+    "plugins/hosts_file.py:HostsFile.look_forever": "a task's edge: a fault of ours must not end the looking",
     "server/dispatch.py:Dispatch._finish": "the net under all handlers: a reply that cannot be encoded",
     "server/dispatch.py:Dispatch._finish_later": "the net under all handlers: one that waited",
     "server/dispatch.py:Dispatch.miss": "the net under all handlers",

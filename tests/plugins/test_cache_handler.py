@@ -105,7 +105,7 @@ async def test_what_is_kept(
     second = await bed.handler(make_query("a.org"))
     assert (second.rcode, ttls(second)) == (reply.rcode, first_ttls)
     assert len(bed.upstream.asked) == (1 if is_kept else 2)
-    assert second.is_authoritative is is_kept
+    assert (second.is_authoritative, second.recursion_available) == (False, True)
     assert second.reusable is is_kept
     assert [one.rdata for one in second.answer] == [one.rdata for one in reply.answer]
 
@@ -146,6 +146,16 @@ async def test_records_are_made_once_per_second(context: BlockContext, make_quer
     one, other = [await bed.handler(make_query("a.org")) for _ in range(2)]
     assert one is not other
     assert one.answer is other.answer
+
+
+@pytest.mark.parametrize("aa", [False, True])
+@pytest.mark.parametrize("ra", [False, True])
+async def test_flags_are_as_upstream_set_them(context: BlockContext, make_query: MakeQuery, aa: bool, ra: bool) -> None:
+    bed = await bed_of("cache .", context, said(0, A, is_authoritative=aa, recursion_available=ra))
+    for _ in range(2):
+        reply = await bed.handler(make_query("a.org"))
+        assert (reply.is_authoritative, reply.recursion_available) == (aa, ra)
+    assert len(bed.upstream.asked) == 1
 
 
 async def test_keepttl(context: BlockContext, make_query: MakeQuery) -> None:

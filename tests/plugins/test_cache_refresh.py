@@ -44,7 +44,7 @@ async def test_immediate(context: BlockContext, make_query: MakeQuery) -> None:
     query.deadline = 1.0
     query.options = option(codes.COOKIE, bytes(8))
     stale = await bed.handler(query)
-    assert (stale.rcode, ttls(stale), stale.is_authoritative, stale.reusable) == (0, [0], True, False)
+    assert (stale.rcode, ttls(stale), stale.is_authoritative, stale.reusable) == (0, [0], False, False)
     assert stale.options == option(codes.EDE, codes.EDE_STALE.to_bytes(2, "big"))
     assert len(bed.upstream.asked) == 1
     await turns()
@@ -175,10 +175,29 @@ async def test_verify_waits_no_longer_than_told(context: BlockContext, make_quer
     replies = await asyncio.gather(*(bed.handler(make_query("a.org")) for _ in range(50)))
     assert [ttls(reply) for reply in replies] == [[0]] * 50
     assert len(bed.upstream.asked) == 2, "all wait for the same refresh"
+    late = bed.handler(make_query("a.org"))
+    with pytest.raises(StopIteration) as at_once:
+        late.send(None)
+    assert ttls(at_once.value.value) == [0], "and nobody once it has taken too long"
     assert bed.upstream.gate is not None
     bed.upstream.gate.set_result(said(0, "a.org 20 A"))
     await turns()
     assert ttls(await bed.handler(make_query("a.org"))) == [20], "what came too late is kept"
+
+
+async def test_not_in_time_is_a_failure(context: BlockContext, make_query: MakeQuery) -> None:
+    bed = await bed_of(STALE % "verify 1ms 0s 30s", context, A, None)
+    await bed.handler(make_query("a.org"))
+    bed.clock.pass_seconds(10)
+    await bed.handler(make_query("a.org"))
+    assert bed.upstream.gate is not None
+    bed.upstream.gate.set_result(SERVFAIL)
+    await turns()
+    for _ in range(3):
+        assert ttls(await bed.handler(make_query("a.org"))) == [0]
+        bed.clock.pass_seconds(9.9)
+    assert len(bed.upstream.asked) == 2
+    await bed.cache.stop()
 
 
 async def test_those_who_wait_get_replies_of_their_own(context: BlockContext, make_query: MakeQuery) -> None:

@@ -13,7 +13,6 @@ from clusterdns.plugins.cache_rules import Kind
 from clusterdns.plugins.cache_store import PHASES, Entry, Phases, Room, Store
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text
-from clusterdns.wire.reply import Reply
 
 KIB = 1024
 
@@ -162,37 +161,3 @@ def test_a_phase_ends_when_the_next_whole_second_does(start: float, later_second
     left_seconds = entry.left_seconds(clock.now)
     assert entry.left_seconds(end - 1e-5) == left_seconds or end - clock.now < 1e-5
     assert entry.left_seconds(end + 1e-5) == left_seconds - 1
-
-
-# What no client may ever see
-
-NAMES = ("a.org", "b.org")
-STEPS = st.lists(
-    st.tuples(
-        st.sampled_from(NAMES),
-        st.sampled_from(["", "network", "other network"]),
-        st.floats(0, 8),  # seconds that pass before
-        st.integers(0, 12),  # the TTL that the upstream would give now
-        st.sampled_from(["answer", "denial", "nodata", "alias", "failure"]),
-    ),
-    max_size=40,
-)
-OPTIONS = st.sampled_from(["", "success 5000 3600 0\ndenial 5000 1800 0", "prefetch 1 1m 50%", "success 5000 4 2"])
-ECS = {"": b"", "network": b"\0\x08\0\x07\0\1\x18\0\x0a\1\0", "other network": b"\0\x08\0\x07\0\1\x18\0\x0a\2\0"}
-SCOPED = {network: option[:7] + b"\x18" + option[8:] if option else b"" for network, option in ECS.items()}
-MINIMUMS = {"": 5, "success 5000 3600 0\ndenial 5000 1800 0": 0, "prefetch 1 1m 50%": 5, "success 5000 4 2": 5}
-
-
-def reply_of(name: str, network: str, ttl: int, kind: str, stamp: int) -> Reply:
-    """An upstream's reply with a record that tells which it was."""
-    soa = f"org {ttl} SOA {ttl + 3}"
-    reply = {
-        "answer": said(0, f"{name} {ttl} A"),
-        "denial": said(3, "", soa),
-        "nodata": said(0, "", soa),
-        "alias": said(0, f"{name} {ttl + 2} CNAME c.org,c.org {ttl} A"),
-        "failure": said(2),
-    }[kind]
-    reply.additional = [record.record(b"\0", codes.TXT, ttl + 1, stamp.to_bytes(2, "big"))]
-    reply.options = SCOPED[network]
-    return reply
