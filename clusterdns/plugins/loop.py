@@ -28,11 +28,11 @@ RETRIES = 30  # as many as CoreDNS makes; after that they are rare
 RECHECK_SECONDS = 30.0  # of a loop: whether it is gone
 MAX_RANDOM = 2**63 - 1
 EXPLANATION = "forwarding is stopped: it leads back to this server"
+STOPPED = "Nothing is forwarded for zone %s until that ends; names held here are answered"
 MEND = (
-    "Nothing is forwarded for zone %s until that ends; names held here are answered. Mostly the node's "
-    "/etc/resolv.conf names a resolver that asks this server again (127.0.0.53, or the cluster's own DNS): give the "
-    "kubelet --resolv-conf=/run/systemd/resolve/resolv.conf (resolvConf in its configuration), or name the upstreams "
-    "in 'forward'"
+    "Mostly the node's /etc/resolv.conf names a resolver that asks this server again (127.0.0.53, or the cluster's own "
+    "DNS): give the kubelet --resolv-conf=/run/systemd/resolve/resolv.conf (resolvConf in its configuration), or name "
+    "the upstreams in 'forward'"
 )
 
 Sleep = Callable[[float], Awaitable[object]]
@@ -94,9 +94,11 @@ class Watch:
             'Query: "HINFO %s"',
             client_text(asked.client), asked.client[1], self._listening_at, to_text(self._zone), to_text(asked.name),
         )  # fmt: skip
-        log.log(level, MEND, to_text(self._zone))
+        log.log(level, MEND)
         if self._is_fatal:
             self._end(1)
+        else:
+            log.error(STOPPED, to_text(self._zone))
 
     def _forgive(self) -> None:
         if self.is_looping:

@@ -26,12 +26,17 @@ from clusterdns.plugins import (
     loop,
     metadata,
     minimal,
+    multisocket,
     nsid,
     pprof,
     prometheus,
     ready,
+    reload,
     rewrite,
     root,
+    template,
+    timeouts,
+    tls,
     whoami,
 )
 from clusterdns.plugins import (
@@ -43,6 +48,9 @@ ORDER: tuple[Plugin, ...] = (
     root.PLUGIN,
     metadata.PLUGIN,
     cancel.PLUGIN,
+    timeouts.PLUGIN,
+    multisocket.PLUGIN,
+    reload.PLUGIN,
     nsid.PLUGIN,
     bufsize.PLUGIN,
     bind.PLUGIN,
@@ -60,11 +68,13 @@ ORDER: tuple[Plugin, ...] = (
     rewrite.PLUGIN,
     acl.PLUGIN,
     header.PLUGIN,
+    tls.PLUGIN,
     minimal.PLUGIN,
+    template.PLUGIN,
     hosts.PLUGIN,
     kubernetes.PLUGIN,
-    loop.PLUGIN,
     cache.PLUGIN,
+    loop.PLUGIN,
     forward.PLUGIN,
     whoami.PLUGIN,
 )
@@ -72,7 +82,7 @@ ORDER: tuple[Plugin, ...] = (
 # Directives of CoreDNS that are refused by name, so that nobody loses an effect in silence.
 REFUSED = frozenset({
     "auto", "autopath", "azure", "clouddns", "dns64", "dnssec", "dnstap", "dynupdate", "erratic", "etcd",
-    "file", "geoip", "grpc", "grpc_server", "https", "https3", "k8s_external", "multisocket",
-    "nomad", "on", "proxyproto", "quic", "reload", "route53", "secondary", "shed", "sign", "siit",
-    "template", "timeouts", "tls", "trace", "transfer", "tsig", "view",
+    "file", "geoip", "grpc", "grpc_server", "https", "https3", "k8s_external", 
+    "nomad", "on", "proxyproto", "quic", "route53", "secondary", "shed", "sign", "siit",
+    "trace", "transfer", "tsig", "view",
 })  # fmt: skip
