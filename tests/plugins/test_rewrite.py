@@ -1,0 +1,284 @@
+"""`rewrite`: what it refuses, what may be kept, what others see of it, and what becomes of names that are too long."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clusterdns.corefile.directive import Directive
+from clusterdns.corefile.errors import CorefileError, CorefileErrors
+from clusterdns.corefile.load import parse
+from clusterdns.plugins import rewrite
+from clusterdns.plugins.handler import BlockContext, Handler
+from clusterdns.plugins.rewrite_edns import read_options
+from clusterdns.plugins.rewrite_parse import Step
+from clusterdns.telemetry.metrics import Registry
+from clusterdns.wire import codes, record
+from clusterdns.wire.name import from_text, to_text
+from clusterdns.wire.query import Query
+from clusterdns.wire.reply import Reply, failure
+
+MakeQuery = Callable[..., Query]
+ReadDirectives = Callable[[str], Sequence[Directive]]
+OWNER = "an owner"
+
+
+class Below:
+    """The next plugin: answers every question with one address, and notes what it was asked."""
+
+    def __init__(self, reply: Reply | None = None) -> None:
+        self.asked: list[Query] = []
+        self._reply = reply
+
+    async def __call__(self, query: Query) -> Reply:
+        self.asked.append(query)
+        if self._reply is not None:
+            return self._reply
+        answer = record.address(query.name, 30, bytes(4))
+        return Reply(codes.NOERROR, (answer,), owners=(OWNER,), reusable=True)
+
+
+@pytest.fixture
+def chain(read_directives: ReadDirectives, context: BlockContext) -> Callable[[str, Handler], Handler]:
+    """The handler of some rules above another."""
+
+    def make(text: str, below: Handler) -> Handler:
+        part = rewrite.build(rewrite.parse(read_directives(text), context), context)
+        assert part.wrap is not None
+        return part.wrap(below)
+
+    return make
+
+
+Chain = Callable[[str, Handler], Handler]
+
+
+@pytest.mark.parametrize(
+    ("rule", "is_kept"),
+    [
+        ("name a.test b.test", True),
+        ("name regex (.*) x.{1}b.test answer auto", True),
+        ("type A AAAA", True),
+        ("ttl regex .* 5", True),
+        ("cname x.test b.test", True),
+        ("name other.test b.test", True),
+        ("edns0 local set 0xffee abc", True),
+        ("edns0 local set 0xffee {qname}", True),
+        ("edns0 local set 0xffee {server_port}", True),
+        ("edns0 local set 0xffee {client_ip}", False),
+        ("edns0 local set 0xffee {client_port}", False),
+        ("edns0 local set 0xffee {kubernetes/namespace}", False),
+        ("edns0 subnet set 24 56", False),
+        ("name regex .* {kubernetes/namespace}.test metadata", False),
+    ],
+)
+async def test_what_depends_on_the_question_alone_is_kept(
+    chain: Chain, make_query: MakeQuery, rule: str, is_kept: bool
+) -> None:
+    reply = await chain(f"rewrite {rule}", Below())(make_query("a.test"))
+    assert reply.reusable is is_kept
+    assert reply.owners == (OWNER,)
+
+
+async def test_what_stands_behind_a_rule_that_stops_does_not_matter(chain: Chain, make_query: MakeQuery) -> None:
+    rules = "rewrite name a.test b.test\nrewrite edns0 subnet set 24 56"
+    assert (await chain(rules, Below())(make_query("a.test"))).reusable
+    assert not (await chain(rules, Below())(make_query("c.test"))).reusable
+
+
+async def test_those_above_see_what_was_passed_on(chain: Chain, make_query: MakeQuery) -> None:
+    query, below = make_query("A.test"), Below()
+    reply = await chain("rewrite continue name a.test b.test\nrewrite type A AAAA", below)(query)
+    assert query.passed_on is below.asked[0]
+    assert (to_text(query.passed_on.name), query.passed_on.qtype) == ("b.test.", codes.AAAA)
+    assert (to_text(query.name), query.qtype) == ("a.test.", codes.A)
+    assert [to_text(one.name) for one in reply.answer] == ["a.test."]
+
+
+async def test_a_question_that_no_rule_is_for_is_left_alone(chain: Chain, make_query: MakeQuery) -> None:
+    query, below = make_query("c.test"), Below()
+    await chain("rewrite name a.test b.test", below)(query)
+    assert below.asked == [query]
+    assert query.passed_on is None
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "name regex (.*) {1}{1}{1}{1}{1}.test",
+        "name a.test a..test",
+        "name prefix a. " + "b" * 64,
+        "name suffix a.test \\",
+    ],
+)
+async def test_a_name_that_is_none_is_servfail(chain: Chain, make_query: MakeQuery, rule: str) -> None:
+    query, below = make_query("a.test" if "regex" not in rule else "a" * 60 + ".test"), Below()
+    reply = await chain(f"rewrite {rule}", below)(query)
+    assert (reply.rcode, reply.is_written, reply.reusable) == (codes.SERVFAIL, False, False)
+    assert reply.error.startswith("invalid name after rewrite: ")
+    assert below.asked == []
+
+
+async def test_an_answer_that_would_be_too_long_is_servfail(chain: Chain, make_query: MakeQuery) -> None:
+    rule = "rewrite name suffix test example answer name (.*) " + "{1}." * 3 + "x answer value (.*) y"
+    reply = await chain(rule.replace("(.*)", "(.*)\\."), Below())(make_query("a" * 63 + "." + "b" * 63 + ".test"))
+    assert reply.rcode == codes.SERVFAIL
+    assert reply.error.startswith("invalid name in a rewritten reply: ")
+
+
+async def test_bare_codes_are_rewritten_and_written(chain: Chain, make_query: MakeQuery) -> None:
+    below = Below(failure(codes.SERVFAIL, "lost"))
+    reply = await chain("rewrite rcode a.test SERVFAIL NXDOMAIN", below)(make_query("a.test"))
+    assert (reply.rcode, reply.is_written, reply.error) == (codes.NXDOMAIN, True, "lost")
+    other = await chain("rewrite rcode b.test SERVFAIL NXDOMAIN", below)(make_query("a.test"))
+    assert (other.rcode, other.is_written) == (codes.SERVFAIL, False)
+
+
+async def test_replies_of_others_stay_as_they_are(chain: Chain, make_query: MakeQuery) -> None:
+    theirs = Reply(codes.NOERROR, (record.address(from_text("b.test"), 30, bytes(4)),), reusable=True)
+    ours = await chain("rewrite continue name a.test b.test\nrewrite ttl b.test 5", Below(theirs))(make_query("a.test"))
+    assert (theirs.answer[0].ttl, to_text(theirs.answer[0].name)) == (30, "b.test.")
+    assert (ours.answer[0].ttl, to_text(ours.answer[0].name)) == (5, "a.test.")
+
+
+async def test_a_silence_stays_one(chain: Chain, make_query: MakeQuery) -> None:
+    silence = failure(codes.REFUSED)
+    silence.is_dropped = True
+    assert await chain("rewrite name a.test b.test", Below(silence))(make_query("a.test")) is silence
+
+
+async def test_classes_lead_to_their_chain(
+    read_directives: ReadDirectives, context: BlockContext, make_query: MakeQuery
+) -> None:
+    part = rewrite.build(rewrite.parse(read_directives("rewrite class CH IN"), context), context)
+    internet, other = Below(), Below()
+    assert part.wrap is not None
+    part.wrap(internet)
+    handler = part.wrap(other)
+    query = make_query("a.test")
+    query.qclass = codes.CH
+    await handler(query)
+    assert [one.qclass for one in internet.asked] == [codes.IN]
+    query.qclass = codes.HS
+    await handler(query)
+    assert [one.qclass for one in other.asked] == [codes.HS]
+
+
+@pytest.mark.parametrize(
+    ("rule", "has_edns", "sent", "passed_on", "back"),
+    [
+        ("local set 0xffee abc", False, "", {0xFFEE: b"abc"}, {}),
+        ("local set 0xffee abc", True, "", {0xFFEE: b"abc"}, {0xFFEE: b"abc"}),
+        ("local set 0xffee abc revert", True, "", {0xFFEE: b"abc"}, {}),
+        ("local set 0xffee abc revert", True, "ffee00027878", {0xFFEE: b"abc"}, {0xFFEE: b"xx"}),
+        ("local replace 0xffee abc", True, "ffee00027878", {0xFFEE: b"abc"}, {0xFFEE: b"abc"}),
+        ("local replace 0xffee abc", True, "", {}, {}),
+        ("local unset 0xffee", True, "ffee00027878000a000161", {10: b"a"}, {}),
+        ("local set 0xffee 0x00FF", True, "", {0xFFEE: b"\0\xff"}, {0xFFEE: b"\0\xff"}),
+        ("local set 0xffee {client_ip}", True, "", {0xFFEE: bytes((10, 1, 0, 9))}, {0xFFEE: bytes((10, 1, 0, 9))}),
+        ("local set 0xffee {a/b}", True, "", {}, {}),
+        ("nsid set", True, "", {3: b""}, {}),
+        ("nsid unset", True, "00030000", {}, {}),
+        ("subnet set 24 56", True, "", {8: b"\0\1\x18\0\x0a\1\0"}, {}),
+        ("subnet set 0 56", True, "", {8: b"\0\1\0\0"}, {}),
+        ("subnet append 24 56", True, "0008000400010000", {8: b"\0\1\0\0"}, {}),
+        ("subnet unset", True, "0008000400010000", {}, {}),
+    ],
+)
+async def test_edns_options(
+    chain: Chain, make_query: MakeQuery, rule: str, has_edns: bool, sent: str, passed_on: dict[int, bytes],
+    back: dict[int, bytes],
+) -> None:  # fmt: skip
+    query, below = make_query("a.test", edns_bytes=1232 if has_edns else None), Below()
+    query.options = bytes.fromhex(sent)
+    reply = await chain(f"rewrite edns0 {rule}", below)(query)
+    assert dict(read_options(below.asked[0].options)) == passed_on
+    assert dict(read_options(reply.options)) == back
+    assert below.asked[0].has_edns
+    assert query.options == bytes.fromhex(sent)
+    assert query.has_edns is has_edns
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "problem"),
+    [
+        ("rewrite", 2, "'rewrite' has no rule"),
+        ("rewrite stop", 2, "'rewrite' has no rule"),
+        ("rewrite stop {\n}", 2, "'rewrite' has no rule"),
+        ("rewrite nam a b", 2, "rewrite cannot change 'nam'; did you mean 'name'?"),
+        ("rewrite answer auto x", 2, "answers are rewritten for names"),
+        ("rewrite name a", 2, "Wrong argument count"),
+        ("rewrite name a b c", 2, "'a' is no way to match a name"),
+        ("rewrite name exact a b c", 2, "'c' has no place here"),
+        ("rewrite name exact a b answer", 2, "the kind of answer is missing"),
+        ("rewrite name exact a b answer nam", 2, "'nam' is not one of"),
+        ("rewrite name exact a b answer name x", 2, "answer name takes FROM and TO"),
+        ("rewrite name suffix a b answer auto answer name x y", 2, "'answer auto' and 'answer name' exclude"),
+        ("rewrite name regex ( b", 2, "pattern '(' is no regular expression"),
+        ("rewrite name regex (a) {1}{2}", 2, "'{1}{2}' uses {1}, {2}, and '(a)' has 1 groups"),
+        ("rewrite name regex a {1} answer auto", 2, "'{1}' uses {1}, and 'a' has no groups"),
+        ("rewrite name exact a b answer value a {1}", 2, "'{1}' uses {1}, and 'a' has no groups"),
+        ("rewrite name exact a b metadata", 2, "metadata is for regex name rules"),
+        ("rewrite name regex a {b} metadata", 2, "'b' is no metadata label"),
+        ("rewrite name regex a {1} metadata", 2, "'{1}' uses {1}, and the pattern has no groups"),
+        ("rewrite name regex a {1 metadata", 2, "'{1' has a brace that nothing closes"),
+        ("rewrite type A", 2, "Wrong argument count"),
+        ("rewrite type A B", 2, "'B' is no type"),
+        ("rewrite class IN XX", 2, "'XX' is no class"),
+        ("rewrite ttl a x", 2, "'x' is no TTL in seconds"),
+        ("rewrite ttl a -", 2, "'-' is no range of TTLs"),
+        ("rewrite ttl a 9-3", 2, "'9-3' is no range of TTLs"),
+        ("rewrite ttl a 4294967296", 2, "'4294967296' is no TTL in seconds"),
+        ("rewrite ttl near a 3", 2, "'near' is no way to match a name"),
+        ("rewrite rcode a NXDOMAIN 24", 2, "'24' is no response code"),
+        ("rewrite rcode a NXDOMAIN GONE", 2, "'GONE' is no rcode"),
+        ("rewrite cname a", 2, "Wrong argument count"),
+        ("rewrite cname regex ( b", 2, "pattern '(' is no regular expression"),
+        ("rewrite edns0 local", 2, "Wrong argument count"),
+        ("rewrite edns0 local put 1 2", 2, "'put' is not one of set"),
+        ("rewrite edns0 cookie set", 2, "'cookie' is not one of local"),
+        ("rewrite edns0 local set 0xffee", 2, "Wrong argument count; write edns0 local set CODE DATA"),
+        ("rewrite edns0 local set 65536 a", 2, "'65536' is no EDNS option code"),
+        ("rewrite edns0 local set 1 0x1", 2, "'0x1' is not hexadecimal"),
+        ("rewrite edns0 local set 1 {client}", 2, "there is no variable '{client}'"),
+        ("rewrite edns0 local unset 1 2", 2, "Wrong argument count"),
+        ("rewrite edns0 subnet set 33 56", 2, "'33' is out of range"),
+        ("rewrite {\nname regex\n( b\n}", 4, "pattern '(' is no regular expression"),
+        ("rewrite name a b {\nanswer auto\n}", 3, "the rule stands on the line of 'rewrite' already"),
+    ],
+)
+def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: str, line: int, problem: str) -> None:
+    with pytest.raises(CorefileErrors) as error:
+        rewrite.parse(read_directives(text), context)
+    assert str(error.value).startswith(f"Corefile:{line}: {problem}")
+
+
+def test_every_mistake_is_told_at_once(read_directives: ReadDirectives, context: BlockContext) -> None:
+    with pytest.raises(CorefileErrors) as error:
+        rewrite.parse(read_directives("rewrite type A B\nrewrite name a b\nrewrite name regex ( b"), context)
+    assert [one.line for one in error.value.errors] == [2, 4]
+
+
+WORDS = st.sampled_from((
+    "stop", "continue", "name", "type", "class", "ttl", "rcode", "cname", "edns0", "exact", "prefix", "suffix",
+    "substring", "regex", "answer", "auto", "value", "a.test", "(.*)\\.test", "{1}.b", "{2}", "(", ".", "..", "A", "AAAA",
+    "IN", "CH", "5", "-5", "5-", "9-3", "NXDOMAIN", "local", "nsid", "subnet", "set", "replace", "append", "unset",
+    "0xffee", "0x00", "{qname}", "{a/b}", "metadata", "revert", "24", "\\", "*",
+))  # fmt: skip
+
+
+@given(st.lists(WORDS | st.text("abc.\\{}()[]*0x-", min_size=1, max_size=12), max_size=9), st.booleans())
+def test_any_words_are_rules_or_an_error(words: list[str], in_braces: bool) -> None:
+    quoted = " ".join('"' + word.replace('"', "") + ' "' if word in "{}" else word for word in words)
+    text = f"rewrite {{\n{quoted}\n}}" if in_braces else f"rewrite {quoted}"
+    wrong: tuple[CorefileError, ...] = ()
+    steps: tuple[Step, ...] = ()
+    try:
+        directives = parse(f". {{\n{text}\n}}\n", "Corefile", {}).blocks[0].directives
+        context = BlockContext((".",), "dns://:53", Registry(), None)  # type: ignore[arg-type]  # rules share nothing
+        steps = rewrite.parse([one for one in directives if one.name == "rewrite"], context).steps
+    except CorefileErrors as errors:
+        wrong = errors.errors
+    assert bool(wrong) is not bool(steps)
+    assert all(one.line and one.mend for one in wrong)
