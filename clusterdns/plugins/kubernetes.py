@@ -13,6 +13,7 @@ from clusterdns.plugins.cluster_handler import ClusterHandler, Fallthrough
 from clusterdns.plugins.handler import BlockContext, Doc, Part, Plugin
 from clusterdns.plugins.interfaces import interface_addresses
 from clusterdns.plugins.kubernetes_feed import Feed, FeedUse, feed_key
+from clusterdns.plugins.kubernetes_labels import NameLabels
 from clusterdns.plugins.kubernetes_settings import OPTIONS, Settings, parse
 
 log = logging.getLogger("clusterdns.plugin.kubernetes")
@@ -45,6 +46,7 @@ def build(settings: Settings, context: BlockContext) -> Part:
         start=use.start,
         stop=use.stop,
         unready=feed.unready,
+        labels=NameLabels(settings.zones),
     )
 
 

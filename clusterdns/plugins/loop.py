@@ -53,7 +53,7 @@ class Watch:
         sleep: Sleep = asyncio.sleep,
         end: Callable[[int], object] = os._exit,
     ) -> None:
-        """`listening_at` is host:port for the log; `detected` is above 0 while there is a loop; `end` ends the process."""
+        """`listening_at` is host:port for the log, `detected` above 0 while there is a loop, `end` ends the process."""
         self.is_looping = False
         self._zone = zone
         self._listening_at = listening_at
