@@ -5,7 +5,7 @@ Each takes the `Token` itself, so that the error points at the word. What a valu
 
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import re2
@@ -52,6 +52,10 @@ class Pattern(Protocol):
     @property
     def groups(self) -> int:
         """How many groups it has, group 0 left out."""
+
+    @property
+    def groupindex(self) -> Mapping[str, int]:
+        """The numbers of the groups that have a name."""
 
     def search(self, text: str, /) -> Match | None:
         """The leftmost match anywhere in the text."""

@@ -3,7 +3,7 @@
 It is CoreDNS's order, so that a Corefile means the same. Those who watch stand outside (`prometheus`, `errors`, `log`:
 they must see what everything else did), those who change a reply above those who make one, and the makers last, local
 data before what would be asked elsewhere. One place differs: `cache`, which CoreDNS has above all data, stands right
-above `forward` here, so that nothing that was once forwarded hides a Service or a host that has come since.
+above `loop` and `forward` here, so that nothing once forwarded hides a Service or a host that has come since.
 """
 
 from clusterdns.plugins import (
@@ -82,7 +82,7 @@ ORDER: tuple[Plugin, ...] = (
 # Directives of CoreDNS that are refused by name, so that nobody loses an effect in silence.
 REFUSED = frozenset({
     "auto", "autopath", "azure", "clouddns", "dns64", "dnssec", "dnstap", "dynupdate", "erratic", "etcd",
-    "file", "geoip", "grpc", "grpc_server", "https", "https3", "k8s_external", 
+    "file", "geoip", "grpc", "grpc_server", "https", "https3", "k8s_external",
     "nomad", "on", "proxyproto", "quic", "route53", "secondary", "shed", "sign", "siit",
     "trace", "transfer", "tsig", "view",
 })  # fmt: skip

@@ -45,19 +45,19 @@ class ZoneTextError(ValueError):
 
 
 def record_from_text(text: str, origin: bytes = ROOT, default_ttl: int = 3600) -> Record:
-    """The one record in the text; a TTL and a class may be missing, directives are refused. Raises ZoneTextError."""
+    """The first record in the text, after which CoreDNS reads no further either. Raises ZoneTextError.
+
+    A TTL and a class may be missing; directives are refused.
+    """
     reader = _Reader(origin, default_ttl)
-    records = []
     for line, content in _logical_lines(text.strip(), ""):
         if content[0] == "$":
             raise ZoneTextError("a directive where a record is expected; only zone files have them", line)
         try:
-            records.append(reader.record(content))
+            return reader.record(content)
         except ValueError as error:
             raise ZoneTextError(str(error), line) from None
-    if len(records) != 1:
-        raise ZoneTextError(f"{len(records)} records where one is expected; write one per text", 1)
-    return records[0]
+    raise ZoneTextError("no record where one is expected", 1)
 
 
 def zone_from_text(text: str, origin: bytes, folder: str, file: str = "") -> list[Record]:
