@@ -11,6 +11,8 @@ import re
 import socket
 from typing import Any, NamedTuple
 
+from clusterdns.wire.name import from_text
+
 DNS, TLS, HTTPS = "dns", "tls", "https"
 DEFAULT_PORTS = {DNS: 53, TLS: 853, HTTPS: 443}
 MAX_PORT = 65535
@@ -92,6 +94,8 @@ def _of_ip(transport: str, text: str) -> Address | None:
     """An IP address without port, with what follows its percent sign."""
     host, _, word = text.partition("%")
     is_name = transport != DNS and not (host.lower().startswith("fe80:") and "." not in word)
+    if is_name and ":" in word:
+        return None  # a port follows the name
     return _address(transport, host, "" if is_name else word, word if is_name else "", None)
 
 
@@ -100,8 +104,9 @@ def _address(transport: str, host: str, scope: str, server_name: str, port: str 
         ip = ipaddress.ip_address(host)
     except ValueError:
         return None
-    if ip.version == 4 and scope:
+    if ip.version == 4:
         scope = ""
+    from_text(server_name)
     number = DEFAULT_PORTS[transport] if port is None else _port(port)
     return Address(transport, str(ip), number, scope, server_name)
 

@@ -23,7 +23,7 @@ DATAGRAMS_PER_SOCKET = 64  # then the next socket
 DATAGRAMS_PER_WAKE = 256  # then the next thing the loop has to do
 FLOOD_DATAGRAMS = 1000  # that were no reply to what was asked: somebody is guessing
 FLOOD_SECONDS = 5.0  # for an exchange in which somebody does
-RECEIVE_BUFFER_BYTES = 4 << 20  # as much of a flood as the kernel allows, so that the true reply still finds room
+FLOOD_BUFFER_BYTES = 4 << 20  # of a socket that got a full batch: room for the true reply behind the forged ones
 _MAX_DATAGRAM_BYTES = 65535
 Rescue = Callable[[], Coroutine[Any, Any, bytes]]
 
@@ -108,8 +108,8 @@ class Exchange:
     """One question on one socket, until a true reply, an error or the time-out."""
 
     __slots__ = (
-        "_loop", "_rescue", "_rescuing", "_timer", "done", "ignored", "lost_case", "message_id", "name", "plain_id",
-        "question", "reply", "socket",
+        "_has_room", "_loop", "_rescue", "_rescuing", "_timer", "done", "ignored", "lost_case", "message_id", "name",
+        "plain_id", "question", "reply", "socket",
     )  # fmt: skip
 
     def __init__(
@@ -124,6 +124,7 @@ class Exchange:
         self.message_id = self.plain_id = b""  # of the question as first asked, and of the one in lower case
         self.name = question.name
         self._loop = done.get_loop()
+        self._has_room = False
         self._rescue = rescue
         self._rescuing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -162,6 +163,9 @@ class Exchange:
                 self._judge(bytes(buffer[:size]))
             else:
                 self.ignored += 1
+        if not self._has_room:
+            self._has_room = True
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, FLOOD_BUFFER_BYTES)
         if self.ignored >= FLOOD_DATAGRAMS and self._rescue is not None and self._rescuing is None:
             self._rescuing = self._loop.create_task(self._ask_otherwise(self._rescue))
         return DATAGRAMS_PER_SOCKET
@@ -238,7 +242,6 @@ def _connected(to: Any, source: Any) -> socket.socket:
     except OSError as error:
         raise broken(f"dial udp {_text(to)}", "socket", error) from None
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         if source is not None:
             sock.bind(source)
         sock.connect(to)

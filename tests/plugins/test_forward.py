@@ -68,15 +68,23 @@ def forwarding(read_directives: ReadDirectives, context: BlockContext, make_quer
     return run
 
 
+@pytest.fixture(scope="module")
+def running() -> Iterator[Upstream]:
+    with Upstream() as upstream:
+        yield upstream
+
+
 @pytest.fixture
-def upstream() -> Iterator[Upstream]:
-    with Upstream() as running:
-        yield running
+def upstream(running: Upstream) -> Upstream:
+    """The same for all tests, as if it were new."""
+    running.always = ()
+    running.forget()
+    return running
 
 
-def fast(upstream: Upstream, *options: str) -> str:
+def fast(upstream: Upstream, *options: str, milliseconds: int = 500) -> str:
     """A forward to one upstream that gives up soon."""
-    lines = "\n".join(("read_timeout 100ms", "max_connect_attempts 1", *options))
+    lines = "\n".join((f"read_timeout {milliseconds}ms", "max_connect_attempts 1", *options))
     return f"forward . {upstream.address} {{\n{lines}\n}}"
 
 
@@ -132,7 +140,7 @@ async def test_replies(
     ],
 )
 async def test_faults(forwarding: Forwarding, upstream: Upstream, name: str, transport: str, error: str) -> None:
-    async with forwarding(fast(upstream)) as ask:
+    async with forwarding(fast(upstream, milliseconds=40)) as ask:
         reply = await ask(name, transport=transport)
         assert (reply.rcode, reply.is_written, reply.is_upstream) == (codes.SERVFAIL, False, False)
         head, _, tail = error.format(to=upstream.address).partition("*")

@@ -1,0 +1,90 @@
+"""Forged replies in masses: none is accepted, and the true one that comes last is delivered.
+
+The upstream is a process of its own, which sends 100,000 forgeries from its true address before each true reply: wrong
+IDs, and right ones with another name, another type, other letters, without QR, and bytes that are no message.
+"""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from clusterdns.upstream.datagram import FLOOD_DATAGRAMS, Datagrams
+from clusterdns.upstream.question import Question
+from clusterdns.wire.name import from_text
+from clusterdns.wire.query import RD
+
+FORGERIES = 100_000
+SECONDS = 2.0
+
+FORGER = """
+import os, socket, sys
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("127.0.0.1", 0))
+print(server.getsockname()[1], flush=True)
+server.settimeout(20)
+asked = 0
+while asked < 2:
+    query, client = server.recvfrom(4096)
+    asked += 1
+    question = query[12:]
+    def reply(id, question, address=b"\\6\\6\\6\\6", flags=b"\\x81\\x80"):
+        record = b"\\xc0\\x0c\\0\\1\\0\\1\\0\\0\\1\\x2c\\0\\4" + address
+        return id + flags + b"\\0\\1\\0\\1\\0\\0\\0\\0" + question + record
+    forged = [
+        reply(query[:2], b"\\3foo" + question[4:]), reply(query[:2], question[:-4] + b"\\0\\x1c\\0\\1"),
+        reply(query[:2], question, flags=b"\\1\\0"), query[:2] + os.urandom(40), query[:7],
+    ]
+    if asked == 2:
+        forged.append(reply(query[:2], question.swapcase()))
+    while len(forged) < 1000:
+        id = os.urandom(2)
+        if id != query[:2]:
+            forged.append(reply(id, question))
+    for number in range(int(sys.argv[1])):
+        server.sendto(forged[number % 1000], client)
+    server.sendto(reply(query[:2], question, b"\\1\\2\\3\\4"), client)
+"""
+
+
+@pytest.fixture
+def forger() -> Iterator[int]:
+    with subprocess.Popen(
+        [sys.executable, "-c", FORGER, str(FORGERIES)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        yield int(process.stdout.readline())
+        process.kill()
+
+
+async def test_forgeries_are_ignored_and_the_true_reply_delivered(forger: int) -> None:
+    datagrams = Datagrams()
+    loop = asyncio.get_running_loop()
+    for number in range(2):
+        question = Question(from_text(f"name{number}.example.org."), b"\0\1\0\1", RD, is_stream=False)
+        asking = loop.create_task(datagrams.ask(question, ("127.0.0.1", forger), SECONDS))
+        turns = 0
+        while not asking.done():  # other queries have their turn all the time
+            await asyncio.sleep(0.001)
+            turns += 1
+        exchange = await asking
+        assert exchange.reply.endswith(b"\1\2\3\4")
+        assert exchange.ignored > FLOOD_DATAGRAMS
+        assert turns > 20
+    assert len(datagrams) == 0
+    datagrams.close()
+
+
+async def test_in_a_flood_the_question_goes_another_way_too(forger: int) -> None:
+    datagrams = Datagrams()
+    question = Question(from_text("name.example.org."), b"\0\1\0\1", RD, is_stream=False)
+
+    async def rescue() -> bytes:
+        return b"rescued"
+
+    exchange = await datagrams.ask(question, ("127.0.0.1", forger), SECONDS, rescue=rescue)
+    assert exchange.reply == b"rescued"
+    assert FLOOD_DATAGRAMS <= exchange.ignored < FORGERIES / 2
+    datagrams.close()
