@@ -1,8 +1,8 @@
 """The handler of the `cache` directive: replies of other servers, asked once and given until they have aged.
 
-It stands right above `forward`, below everything that holds data itself (`plugins.order` says why), and stores nothing
-but what `forward` marks as another server's. What is kept, and for how long, is in `cache_rules`, where in
-`cache_store`, and asking again in the background in `cache_refresh`.
+It stands right above `loop` and `forward`, below everything that holds data itself (`plugins.order` says why), and
+stores nothing but what `forward` marks as another server's. What is kept, and for how long, is in `cache_rules`, where
+in `cache_store`, and asking again in the background in `cache_refresh`.
 """
 
 import logging

@@ -18,9 +18,9 @@ from clusterdns.plugins.cache_rules import Kind, kept_options, with_ttl
 from clusterdns.wire.record import Record
 from clusterdns.wire.reply import Reply
 
-MAX_BYTES = 40 << 20  # of all caches: two at the default capacity are full of usual replies at 37 MiB
-ENTRY_BYTES = 950  # what an entry takes beside its records, as RSS grows with it
-RECORD_BYTES = 200  # what a record takes beside its body and name
+MAX_BYTES = 40 << 20  # of all caches: two stores at CoreDNS's capacity, full of usual replies, take 20 to 28 MiB
+ENTRY_BYTES = 650  # what an entry takes beside its records, as RSS grows with it
+RECORD_BYTES = 160  # what a record takes beside its body and name
 PHASES = 16  # to the second
 
 Clock = Callable[[], float]

@@ -5,40 +5,39 @@ import inspect
 from collections.abc import Callable
 
 import dns.message
+import dns.rcode
 import pytest
 from fakes.aging import Bed, FakeUpstream, said
 
 from clusterdns.answers.table import AnswerTable
+from clusterdns.index.cluster import Index
+from clusterdns.index.zone import ClusterZone, Pods
+from clusterdns.objects import Change, Namespace, Service
 from clusterdns.plugins import loadbalance
-from clusterdns.plugins.handler import BlockContext
+from clusterdns.plugins.cluster_handler import ClusterHandler, Fallthrough
+from clusterdns.plugins.handler import BlockContext, Handler
+from clusterdns.plugins.order import ORDER
 from clusterdns.server.dispatch import Dispatch, Listener
 from clusterdns.server.routes import Route, Routes
 from clusterdns.telemetry.metrics import Series
 from clusterdns.telemetry.queries import Pace, QueryCounters
 from clusterdns.wire import record
-from clusterdns.wire.name import ROOT
+from clusterdns.wire.name import ROOT, from_text
 from clusterdns.wire.query import Query
 from clusterdns.wire.reply import Reply
 
 SOA = "org 300 SOA 300"
 
 
-class Table(AnswerTable):
-    """Knows how many questions it answered, as a listener asks it."""
-
-    def forget_all(self, owners: object) -> None:
-        self.forget(owners)  # type: ignore[arg-type]
-
-
 class Server:
     """A cache behind dispatch, asked as a listener asks."""
 
-    def __init__(self, bed: Bed, table: Table) -> None:
+    def __init__(self, bed: Bed, table: AnswerTable, handler: Handler | None = None) -> None:
         self.bed = bed
         self.table = table
         self.misses = 0
         counters = QueryCounters(bed.registry, "dns://:53")
-        route = Route(ROOT, ".", bed.handler, observers=(loadbalance.mark,))
+        route = Route(ROOT, ".", handler or bed.handler, observers=(loadbalance.mark,))
         self.dispatch = Dispatch(Routes([route]), counters, Series())
         self.listener = Listener("udp", "1", table, Pace())
 
@@ -62,8 +61,8 @@ class Server:
 @pytest.fixture
 async def make_server(context: BlockContext) -> Callable[..., Server]:
     def make(text: str, *says: Reply | None) -> Server:
-        table = Table()
-        context.shared.forget = table.forget_all  # type: ignore[method-assign]
+        table = AnswerTable()
+        context.shared.forget = table.forget  # type: ignore[method-assign]
         bed = Bed(text, context, FakeUpstream(*says))
         bed.cache.success.open()
         bed.cache.denial.open()
@@ -196,3 +195,34 @@ async def test_both_handlers_of_a_block_share_one_cache(
     await bed.handler(make_query("a.org"))
     await other(make_query("a.org"))
     assert len(bed.upstream.asked) == 1
+
+
+async def test_a_new_service_is_seen_at_once(context: BlockContext) -> None:
+    """Though upstream has just denied its name, and the denial is kept and compiled."""
+    table = AnswerTable()
+    context.shared.forget = table.forget  # type: ignore[method-assign]
+    bed = Bed("cache 30 .", context, FakeUpstream(said(3, "", SOA)))
+    await bed.cache.start()
+    index = Index(table.forget)
+    index.apply(Change(None, Namespace("prod")))
+    index.synced = True
+    root = from_text("cluster.local")
+    zone = ClusterZone(root, index, primary=root, ttl_seconds=5, pods=Pods.DISABLED)
+    server = Server(bed, table, ClusterHandler([zone], index, 5, Fallthrough((ROOT,)), bed.handler))
+    for _ in range(4):
+        assert (await server.ask("new.prod.svc.cluster.local")).rcode() == dns.rcode.NXDOMAIN
+    assert len(bed.upstream.asked) == 1
+    assert len(table.entries) == 1
+    index.apply(Change(None, Service("prod", "new", cluster_ips=("10.96.0.9",))))
+    reply = await server.ask("new.prod.svc.cluster.local")
+    assert [one.to_text() for one in reply.answer] == ["new.prod.svc.cluster.local. 5 IN A 10.96.0.9"]
+    index.apply(Change(Service("prod", "new", cluster_ips=("10.96.0.9",)), None))
+    assert (await server.ask("new.prod.svc.cluster.local")).rcode() == dns.rcode.NXDOMAIN
+    assert bed.counts()["requests"] == 5, "what we answer ourselves is none of the cache's"
+    await bed.cache.stop()
+
+
+def test_its_place_is_below_all_data() -> None:
+    names = [plugin.name for plugin in ORDER]
+    below = names[names.index("cache") + 1 :]
+    assert set(below) <= {"loop", "forward", "whoami"}, "what holds data stands above the cache"
