@@ -45,8 +45,8 @@ class Settings:
 
     @property
     def primary(self) -> bytes:
-        """The zone that PTR records point into."""
-        return next(zone for zone in self.zones if not is_reverse(zone))
+        """The zone that PTR records point into; with reverse zones alone (Talos without a domain) the first of them."""
+        return next((zone for zone in self.zones if not is_reverse(zone)), self.zones[0])
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
@@ -54,9 +54,6 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
     directive = directives[0]
     zones_text = values.zones(directive.args) or context.zones_text
     settings = Settings(tuple(map(from_text, zones_text)))
-    if all(map(is_reverse, settings.zones)):
-        mend = "name the cluster's zone as well, such as cluster.local"
-        raise directive.error("no zone but reverse zones, so that PTR records have nothing to point at", mend)
     if any(len(zone) > MAX_ZONE_BYTES for zone in settings.zones):
         mend = "use the cluster's own, such as cluster.local"
         raise directive.error(f"a zone of more than {MAX_ZONE_BYTES} bytes leaves no room for names", mend)

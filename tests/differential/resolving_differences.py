@@ -86,6 +86,24 @@ def _opt_unasked(_: str, step: Step, theirs: Seen, __: Seen) -> Seen | None:
     return replace(theirs, edns=None) if step.asked.shape.edns is None and theirs.edns is not None else None
 
 
+def _held_data(text: str, step: Step, theirs: Seen, ours: Seen) -> Seen | None:
+    is_held = "AA" in theirs.flags and "aa" not in _words(step)
+    if "cache" not in text or not is_held:
+        return None
+    sections = [(theirs.answer, ours.answer), (theirs.authority, ours.authority), (theirs.additional, ours.additional)]
+    for kept, held in sections:
+        pairs = list(zip(_by_record(kept), _by_record(held), strict=False))
+        if len(kept) != len(held) or any(one._replace(ttl=other.ttl) != other for one, other in pairs):
+            return None
+        if any(one.ttl > other.ttl + 1 for one, other in pairs):
+            return None
+    return replace(theirs, answer=ours.answer, authority=ours.authority, additional=ours.additional)
+
+
+def _by_record(lines: Iterable[Line]) -> list[Line]:
+    return sorted(lines, key=lambda line: line._replace(ttl=0))
+
+
 def _opt_flags(text: str, __: Step, theirs: Seen, ours: Seen) -> Seen | None:
     if "rewrite ttl" not in text.replace("continue ", "") or theirs.edns is None or ours.edns is None:
         return None
@@ -98,6 +116,7 @@ DIFFERENCES = (
     Difference("opt-unasked", _opt_unasked),
     Difference("letter-case-as-asked", _letter_case),
     Difference("negative-ttl", _negative_ttl),
+    Difference("held-data-uncached", _held_data),
     Difference("told-why", _told_why),
     Difference("ttl-of-opt", _opt_flags),
 )
