@@ -27,6 +27,9 @@ class _Share:
         self._max_bytes = max_bytes
         self._used_bytes = 0
 
+    def clear(self) -> None:
+        self._entries.clear()
+
     def take(self, table: "AnswerTable", key: bytes, answer: Answer) -> None:
         self._used_bytes += ENTRY_BYTES + len(key) + answer.size_bytes
         while self._used_bytes > self._max_bytes and self._entries:
@@ -50,6 +53,11 @@ class Room:
         self._answers = _Share(max_answer_bytes)
         self._denials = _Share(max_denial_bytes)
         self._asked_once: set[int] = set()  # hashes of keys
+
+    def clear(self) -> None:
+        """Let go of the tables; none of them is to be used any more."""
+        self._answers.clear()
+        self._denials.clear()
 
     def share(self, answer: Answer) -> _Share:
         """Where an answer belongs."""

@@ -21,6 +21,7 @@ _FLAGS = (
     ("pidfile", "FILE", "write the process id there once DNS is answered"),
     ("plugins", "", "list the plugins and exit"),
     ("quiet", "", "do not list zones and version at start"),
+    ("state", "FOLDER", "keep the last good Corefile there, for starts with a wrong one (default: $CLUSTERDNS_STATE)"),
     ("version", "", "show the version and exit"),
 )
 _VALUES = {name: value for name, value, _ in _FLAGS}
@@ -47,6 +48,7 @@ class Flags:
     pidfile: str = ""
     plugins: bool = False
     quiet: bool = False
+    state: str = ""
     version: bool = False
     extra: tuple[str, ...] = ()
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 DEFAULT_FILE = "Corefile"
 BUILT_IN = ". {\n    whoami\n    log\n}\n"
 BUILT_IN_NAME = "(built-in Corefile)"
+STATE_VARIABLE = "CLUSTERDNS_STATE"
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 
@@ -62,38 +63,55 @@ def _say(text: str) -> int:
 
 
 def _run(flags: Flags) -> int:
-    from clusterdns.corefile.errors import CorefileErrors, ErrorList
-    from clusterdns.server.assembly import assemble
+    from clusterdns.corefile.errors import CorefileErrors
     from clusterdns.server.run import StartError, run
     from clusterdns.telemetry import logs
-    from clusterdns.telemetry.metrics import Registry
 
     logs.set_up()
-    errors = ErrorList()
+    state_folder = flags.state or os.environ.get(STATE_VARIABLE, "")
     try:
-        corefile = choose_corefile(flags.conf, errors)
-        configuration = assemble(corefile, Registry(), dns_port=flags.dns_port, errors=errors)
-        return run(configuration, quiet=flags.quiet, pidfile=flags.pidfile or None)
+        return run(
+            ChosenCorefile(flags.conf).load,
+            dns_port=flags.dns_port, quiet=flags.quiet, pidfile=flags.pidfile or None, state_folder=state_folder,
+        )  # fmt: skip
     except (CorefileErrors, StartError) as error:
         print(error, file=sys.stderr)
         return EXIT_FAILED
 
 
-def choose_corefile(conf: str, errors: "ErrorList") -> "Corefile":
+class ChosenCorefile:
     """The Corefile that `-conf` names, or else ./Corefile, or else the built-in one: whoami and log for all names.
 
-    What is wrong with it goes to the errors; raises CorefileErrors where there is nothing to read. Unlike in CoreDNS an
-    empty Corefile is an error, and so is a terminal where standard input is to be read: neither was meant to start the
-    built-in one.
+    Unlike in CoreDNS an empty Corefile is an error, and so is a terminal where standard input is to be read: neither
+    was meant to start the built-in one.
     """
-    from clusterdns.corefile.errors import CorefileError, CorefileErrors
-    from clusterdns.corefile.load import STDIN, load, parse
 
-    if conf == STDIN:
+    def __init__(self, conf: str) -> None:
+        self._conf = conf
+        self._input: str | None = None  # what standard input gave; it cannot be read twice
+
+    def load(self, errors: "ErrorList") -> "Corefile":
+        """Read it, or read it again: the choice is made anew, and so is what it imports.
+
+        What is wrong with it goes to the errors; raises CorefileErrors where there is nothing to read.
+        """
+        from clusterdns.corefile.load import STDIN, load, parse
+
+        if self._conf == STDIN:
+            return self._load_input(errors)
+        if not self._conf and not os.path.lexists(DEFAULT_FILE):
+            return parse(BUILT_IN, BUILT_IN_NAME, os.environ, errors=errors)
+        return load(self._conf or DEFAULT_FILE, environ=os.environ, errors=errors)
+
+    def _load_input(self, errors: "ErrorList") -> "Corefile":
+        from clusterdns.corefile.errors import CorefileError, CorefileErrors
+        from clusterdns.corefile.load import STDIN, load, parse
+
+        if self._input is not None:
+            return parse(self._input, STDIN, os.environ, errors=errors)
         if sys.stdin is None or sys.stdin.isatty():
             mend = "pipe the Corefile in, or name a file with -conf"
             raise CorefileErrors((CorefileError(STDIN, 0, "standard input is a terminal", mend),))
-        return load(STDIN, stdin=sys.stdin, environ=os.environ, errors=errors)
-    if not conf and not os.path.lexists(DEFAULT_FILE):
-        return parse(BUILT_IN, BUILT_IN_NAME, os.environ)
-    return load(conf or DEFAULT_FILE, environ=os.environ, errors=errors)
+        corefile = load(STDIN, stdin=sys.stdin, environ=os.environ, errors=errors)
+        self._input = dict(corefile.files).get(STDIN, b"").decode("utf-8", "surrogatepass")
+        return corefile

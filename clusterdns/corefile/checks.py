@@ -72,6 +72,17 @@ def check_overlaps(served: Iterable[Served], errors: ErrorList) -> None:
             _check_address(entry, address, places, errors)
 
 
+def check_transports(served: Iterable[Served], errors: ErrorList) -> None:
+    """No port is asked for plain DNS and for TLS on one address: a connection could not be told apart."""
+    seen: dict[tuple[int, str], Served] = {}
+    for entry in served:
+        for address in dict.fromkeys(entry.addresses) or ("",):
+            first = seen.setdefault((entry.port, address), entry)
+            if first.transport != entry.transport and not errors.is_full:
+                told = f"port {entry.port} is asked for {entry.transport}:// here and for {first.transport}:// at "
+                errors.add(entry.token.error(told + first.token.place, "give one of the two another port"))
+
+
 def _check_address(entry: Served, address: str, places: dict[str, Served], errors: ErrorList) -> None:
     other = next((bound for bound in places if bool(bound) != bool(address)), None)
     earlier = places.get(address)

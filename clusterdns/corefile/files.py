@@ -3,8 +3,11 @@
 Knows nothing of statements; `imports` decides which file is wanted where.
 """
 
+import errno
+import fnmatch
 import glob
 import os
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from clusterdns.corefile.errors import CorefileError, CorefileWarning
@@ -38,11 +41,13 @@ class Files:
     """Every file read for one configuration."""
 
     def __init__(self, warnings: list[CorefileWarning]) -> None:
+        self.contents: dict[str, bytes] = {}  # of every file read, in the order of reading
         self._imported: dict[str, Lexed] = {}
         self._warnings = warnings
 
     def take(self, content: bytes, file: str) -> Lexed:
         """Lex this file's content. Raises CorefileError."""
+        self.contents[file] = content
         if len(content) > MAX_FILE_BYTES:
             raise CorefileError(
                 file, 1, f"larger than {MAX_FILE_BYTES >> 20} MiB", "this is no Corefile, or split it up"
@@ -56,7 +61,7 @@ class Files:
     def read_main(self, path: str) -> Lexed:
         """The main file. Raises CorefileError with line 0 where it cannot be read."""
         try:
-            content = _content(path)
+            content = self._content(path)
         except OSError as error:
             raise CorefileError(path, 0, f"cannot be read: {_reason(error)}", MAIN_FILE_MEND) from error
         return self.take(content, path)
@@ -66,7 +71,7 @@ class Files:
         if (known := self._imported.get(path)) is not None:
             return known
         try:
-            content = _content(path)
+            content = self._content(path)
         except IsADirectoryError as error:
             mend = "import its files instead, such as 'folder/*.override'; a mounted ConfigMap also holds '..data'"
             raise at.error(f"Could not import {path}: is a directory", mend) from error
@@ -74,6 +79,37 @@ class Files:
             raise at.error(f"Could not import {path}: {_reason(error)}", "make the file readable") from error
         lexed = self._imported[path] = self.take(content, path)
         return lexed
+
+    def found(self, pattern: Pattern) -> list[str]:
+        """The files that an import asks for, sorted."""
+        return pattern.matches()
+
+    def _content(self, path: str) -> bytes:
+        """At most one byte more than allowed, so that /dev/zero ends. Raises OSError."""
+        with open(path, "rb") as file:
+            return file.read(MAX_FILE_BYTES + 1)
+
+
+class KeptFiles(Files):
+    """Files as they were once, instead of those that there are now."""
+
+    def __init__(self, warnings: list[CorefileWarning], kept: Mapping[str, bytes]) -> None:
+        super().__init__(warnings)
+        self._kept = kept
+
+    def found(self, pattern: Pattern) -> list[str]:
+        """As the patterns of `Pattern.matches`, of what was kept."""
+        wanted = os.path.normpath(os.path.join(pattern.folder, pattern.text)).split(os.sep)
+        return sorted(path for path in self._kept if _is_like(path.split(os.sep), wanted))
+
+    def _content(self, path: str) -> bytes:
+        if path not in self._kept:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return self._kept[path]
+
+
+def _is_like(path: list[str], wanted: list[str]) -> bool:
+    return len(path) == len(wanted) and all(map(fnmatch.fnmatchcase, path, wanted))
 
 
 def import_pattern(argument: Token) -> Pattern:
@@ -85,12 +121,6 @@ def import_pattern(argument: Token) -> Pattern:
         told = f"Glob pattern may only contain one wildcard (*), but has others: {argument}"
         raise argument.error(told, "import in several lines, each with one '*'")
     return Pattern(os.path.dirname(argument.file), text)
-
-
-def _content(path: str) -> bytes:
-    """At most one byte more than allowed, so that /dev/zero ends. Raises OSError."""
-    with open(path, "rb") as file:
-        return file.read(MAX_FILE_BYTES + 1)
 
 
 def _decoded(content: bytes, file: str) -> str:

@@ -115,7 +115,7 @@ class Statements:
 
     def _import_files(self, argument: Token) -> None:
         pattern = import_pattern(argument)
-        found = pattern.matches()
+        found = self._files.found(pattern)
         self._file_expansions += max(1, len(found))
         self._limit(argument, self._file_expansions, MAX_FILE_EXPANSIONS, "file imports")
         if not found and pattern.is_glob:

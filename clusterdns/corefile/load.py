@@ -4,6 +4,8 @@ With an error list given, everything wrong is added to it and what could be unde
 can look for more mistakes and tell all of them at once. Without one, errors are raised here.
 """
 
+import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os.path import normpath
@@ -11,7 +13,7 @@ from typing import TextIO
 
 from clusterdns.corefile.directive import ServerBlock
 from clusterdns.corefile.errors import CorefileError, CorefileWarning, ErrorList
-from clusterdns.corefile.files import Files
+from clusterdns.corefile.files import Files, KeptFiles
 from clusterdns.corefile.imports import Statements
 from clusterdns.corefile.lexer import Lexed
 from clusterdns.corefile.parser import parse_statements
@@ -25,6 +27,17 @@ class Corefile:
 
     blocks: tuple[ServerBlock, ...]
     warnings: tuple[CorefileWarning, ...]
+    files: tuple[tuple[str, bytes], ...] = ()  # path and content, the main file first
+
+    @property
+    def sha512(self) -> str:
+        """Of all files read, names and contents; nothing else decides whether a Corefile has changed."""
+        digest = hashlib.sha512()
+        for path, content in self.files:
+            for part in (os.fsencode(path), content):
+                digest.update(len(part).to_bytes(8, "big"))
+                digest.update(part)
+        return digest.hexdigest()
 
 
 def load(
@@ -58,6 +71,18 @@ def parse(text: str, file: str, environ: Mapping[str, str], *, errors: ErrorList
     return _finish(lexed, file, files, environ, kept, warnings, must_raise=errors is None)
 
 
+def load_kept(kept: Mapping[str, bytes], environ: Mapping[str, str]) -> Corefile:
+    """Parse files as they were once, the first of them the main one. Raises CorefileErrors."""
+    warnings: list[CorefileWarning] = []
+    files = KeptFiles(warnings, kept)
+    errors = ErrorList()
+    main = next(iter(kept))
+    lexed = None
+    with errors.collect():
+        lexed = files.take(kept[main], main)
+    return _finish(lexed, main, files, environ, errors, warnings, must_raise=True)
+
+
 def _standard_input(stdin: TextIO) -> bytes:
     try:
         return stdin.read().encode("utf-8", "surrogatepass")
@@ -86,4 +111,4 @@ def _finish(
             errors.add(CorefileError(file, 1, "this Corefile has no server block", mend))
     if must_raise:
         errors.raise_if_any()
-    return Corefile(blocks, tuple(dict.fromkeys(warnings)))
+    return Corefile(blocks, tuple(dict.fromkeys(warnings)), tuple(files.contents.items()))

@@ -77,7 +77,8 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
 def shape(settings: Settings, context: BlockContext) -> BlockContext:
     """The block listens on these addresses; the first is the one that metrics name."""
     host = settings.addresses[0]
-    server_text = f"dns://[{host}]:{context.port}" if ":" in host else f"dns://{host}:{context.port}"
+    scheme = context.server_text.partition(":")[0]
+    server_text = f"{scheme}://[{host}]:{context.port}" if ":" in host else f"{scheme}://{host}:{context.port}"
     listening = replace(context.listening, addresses=settings.addresses)
     return replace(context, listening=listening, server_text=server_text)
 

@@ -40,6 +40,7 @@ class Reuse(enum.Enum):
 
 
 T = TypeVar("T")
+PartKey = tuple[str, int]  # the plugin, and which of all parts
 
 
 class TransferSource(Protocol):
@@ -60,7 +61,8 @@ class Part:
     reuse: Reuse = Reuse.COMPILED
     start: Callable[[], Awaitable[None]] | None = None  # run before the DNS listeners open, in plugin order
     serving: Callable[[], Awaitable[None]] | None = None  # run once the DNS listeners are open
-    stop: Callable[[], Awaitable[None]] | None = None  # run after the DNS listeners closed, or moved on
+    # run after the DNS listeners closed, or moved on; also where `start` failed, was cut short or was never run
+    stop: Callable[[], Awaitable[None]] | None = None
     drain: Callable[[], Awaitable[None]] | None = None  # run first at shutdown, while DNS is still answered (lameduck)
     unready: Callable[[], str] | None = None  # why this plugin is not ready yet, empty when it is
     remark: Callable[[], str] | None = None  # what is wrong though it is ready: shown by /ready, fails no probe
@@ -127,11 +129,11 @@ class Shared(Protocol):
     def http(self, address: str, path: str, respond: Respond, asked_by: str) -> None:
         """Serve `path` on the admin listener at `host:port`."""
 
-    def unready_reasons(self) -> Mapping[str, str]:
-        """Plugins that are not ready, with the reason; empty when all are."""
+    def unready_reasons(self) -> Mapping[PartKey, str]:
+        """The parts that are not ready, with the reason; empty when all are."""
 
-    def remarks(self) -> Mapping[str, str]:
-        """What is wrong though the server is ready, by plugin."""
+    def remarks(self) -> Mapping[PartKey, str]:
+        """What is wrong though the server is ready, by part."""
 
 
 @dataclass(frozen=True)

@@ -72,10 +72,10 @@ def build(settings: Settings, context: BlockContext) -> Part:
     """The listener, and the wish to have queries counted."""
     context.shared.http(settings.address, PATH, MetricsPage(context.registry), settings.asked_by)
 
-    async def start() -> None:
+    async def serving() -> None:
         announce(context)
 
-    return Part("prometheus", start=start, counts_queries=True)
+    return Part("prometheus", serving=serving, counts_queries=True)
 
 
 DOC = Doc(

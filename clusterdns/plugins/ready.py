@@ -1,7 +1,8 @@
 """The `ready` directive: /ready says whether the server can answer what it is configured for.
 
-200 and OK, or 503: first line the plugins that are not ready, then a line with the reason of each. Once the process has
-been told to end it is not ready any more. Why a plugin is not ready it says itself (`Part.unready`).
+200 and OK, followed by a line for each plugin that has a remark to make; or 503: first line the plugins that are not
+ready, then a line with the reason of each. Once the process has been told to end it is not ready any more. Why a plugin
+is not ready it says itself (`Part.unready`), and each part of a plugin that several blocks use is asked for itself.
 """
 
 import logging
@@ -12,11 +13,13 @@ from aiohttp import web
 
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive
-from clusterdns.plugins.handler import BlockContext, Part, Plugin
+from clusterdns.plugins.handler import BlockContext, Part, PartKey, Plugin
 
 DEFAULT_ADDRESS = ":8181"
 PATH = "/ready"
 UNTIL_READY, CONTINUOUSLY = "until-ready", "continuously"
+
+Reasons = Callable[[], Mapping[PartKey, str]]
 
 log = logging.getLogger("clusterdns.plugin.ready")
 
@@ -33,10 +36,11 @@ class Settings:
 class Readiness:
     """What /ready answers for one configuration."""
 
-    def __init__(self, unready_reasons: Callable[[], Mapping[str, str]], monitor: str) -> None:
+    def __init__(self, unready_reasons: Reasons, monitor: str, remarks: Reasons = dict) -> None:
         self._unready_reasons = unready_reasons
+        self._remarks = remarks
         self._monitor = monitor
-        self._waiting: frozenset[str] | None = None  # until-ready: plugins never seen ready; None before the first look
+        self._waiting: frozenset[PartKey] | None = None  # until-ready: never seen ready; None before the first look
         self._told: tuple[str, ...] = ()
         self._ending = False
 
@@ -47,7 +51,7 @@ class Readiness:
     async def respond(self, request: web.BaseRequest) -> web.Response:
         """The aiohttp handler."""
         reasons = self.reasons()
-        names = tuple(sorted(reasons))
+        names = tuple(reasons)
         if names != self._told:
             self._told = names
             if names:
@@ -55,7 +59,8 @@ class Readiness:
             else:
                 log.info("Ready")
         if not names:
-            return web.Response(text="OK")
+            remarks = by_name(self._remarks())
+            return web.Response(text="\n".join(["OK", *(f"{name}: {text}" for name, text in remarks.items())]))
         lines = [",".join(names), *(f"{name}: {reasons[name]}" for name in names)]
         return web.Response(status=503, text="\n".join(lines))
 
@@ -67,8 +72,18 @@ class Readiness:
         if self._monitor == UNTIL_READY:
             unready = frozenset(reasons)
             self._waiting = unready if self._waiting is None else self._waiting & unready
-            return {name: reasons[name] for name in self._waiting}
-        return reasons
+            reasons = {part: reasons[part] for part in reasons if part in self._waiting}
+        return by_name(reasons)
+
+
+def by_name(texts: Mapping[PartKey, str]) -> dict[str, str]:
+    """One text for each plugin, in the order of their names; what several of its parts say alike is said once."""
+    found: dict[str, list[str]] = {}
+    for name, number in sorted(texts):
+        several = found.setdefault(name, [])
+        if texts[name, number] not in several:
+            several.append(texts[name, number])
+    return {name: "; ".join(several) for name, several in found.items()}
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
@@ -84,7 +99,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
 
 def build(settings: Settings, context: BlockContext) -> Part:
     """The listener."""
-    readiness = Readiness(context.shared.unready_reasons, settings.monitor)
+    readiness = Readiness(context.shared.unready_reasons, settings.monitor, context.shared.remarks)
     context.shared.http(settings.address, PATH, readiness.respond, settings.asked_by)
     return Part("ready", drain=readiness.drain)
 

@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 from clusterdns.admin.http import Respond
 from clusterdns.admin.http import Route as AdminRoute
 from clusterdns.answers.table import AnswerTable, Room
-from clusterdns.corefile.checks import Served, check_directives, check_overlaps, check_repetition
+from clusterdns.corefile.checks import Served, check_directives, check_overlaps, check_repetition, check_transports
 from clusterdns.corefile.directive import ServerBlock
 from clusterdns.corefile.errors import CorefileWarning, ErrorList
 from clusterdns.corefile.keys import ServerKey
 from clusterdns.corefile.load import Corefile
-from clusterdns.plugins.handler import BlockContext, Handler, Listening, Part, Plugin, Reuse
+from clusterdns.plugins.handler import BlockContext, Handler, Listening, Part, PartKey, Plugin, Reuse
 from clusterdns.plugins.order import ORDER, REFUSED
 from clusterdns.server.routes import Route, Routes
 from clusterdns.telemetry.metrics import Registry
@@ -63,6 +63,7 @@ class SharedState:
         self.parts: list[Part] = []
         self._tables: list[AnswerTable] = []
         self._room = Room()
+        self.block_parts: list[list[Part]] = []  # the lists that the blocks' contexts have of their own parts
         self._kept: dict[Hashable, Any] = {}
         self._kept_before = before._kept if before is not None else {}
 
@@ -92,21 +93,34 @@ class SharedState:
         """Let go of what the configuration before kept; once this one has taken over."""
         self._kept_before = {}
 
-    def unready_reasons(self) -> dict[str, str]:
-        """Plugins that are not ready, with the reason of each part that is not."""
+    def let_go(self) -> None:
+        """Undo the circles of references, once nothing of this configuration is used any more.
+
+        The collector comes rarely here (see `run`), and a configuration may hold megabytes of answers.
+        """
+        for parts in (self.parts, *self.block_parts):
+            parts.clear()
+        self._room.clear()
+        for held in (self._tables, self.admin_routes, self.block_parts):
+            held.clear()
+        self._kept = {}
+        self._kept_before = {}
+
+    def unready_reasons(self) -> dict[PartKey, str]:
+        """The parts that are not ready, with the reason."""
         return _told((part.name, part.unready) for part in self.parts)
 
-    def remarks(self) -> dict[str, str]:
-        """What is wrong though the server is ready, by plugin."""
+    def remarks(self) -> dict[PartKey, str]:
+        """What is wrong though the server is ready, by part."""
         return _told((part.name, part.remark) for part in self.parts)
 
 
-def _told(askable: Iterable[tuple[str, Callable[[], str] | None]]) -> dict[str, str]:
-    texts: dict[str, str] = {}
-    for name, ask in askable:
+def _told(askable: Iterable[tuple[str, Callable[[], str] | None]]) -> dict[PartKey, str]:
+    texts: dict[PartKey, str] = {}
+    for number, (name, ask) in enumerate(askable):
         text = ask() if ask is not None else ""
         if text:
-            texts[name] = f"{texts[name]}; {text}" if name in texts else text
+            texts[name, number] = text
     return texts
 
 
@@ -156,8 +170,11 @@ def assemble(
     for plugin in ORDER:
         for block in blocks:
             _parse(plugin, block, errors)
-    check_overlaps([one for block in blocks for one in _served(block, dns_port, errors)], errors)
+    served = [one for block in blocks for one in _served(block, dns_port, errors)]
+    check_overlaps(served, errors)
+    check_transports(served, errors)
     errors.raise_if_any()
+    shared.block_parts = [block.context.parts for block in blocks]
     for plugin in ORDER:
         for block in blocks:
             _build(plugin, block, shared)
@@ -191,13 +208,12 @@ def _build(plugin: Plugin, block: _Block, shared: SharedState) -> None:
 
 def _served(block: _Block, dns_port: int, errors: ErrorList) -> Iterable[Served]:
     for key in block.source.keys:
-        if key.transport != "dns":
-            errors.add(
-                key.token.error(
-                    f"clusterdns does not serve {key.transport}://",
-                    "serve plain DNS here, or keep CoreDNS for this block",
-                )
-            )
+        if key.transport not in ("dns", "tls"):
+            mend = "serve plain DNS or tls:// here, or keep CoreDNS for this block"
+            errors.add(key.token.error(f"clusterdns does not serve {key.transport}://", mend))
+        elif key.transport == "tls" and "tls" not in block.context.directive_names:
+            told = f"{key.token} without the directive 'tls', so that there is no certificate to serve it with"
+            errors.add(key.token.error(told, "add 'tls CERT KEY' to the block"))
         yield Served(
             key.transport, key.zone_text, key.port_or_default(dns_port), block.context.listening.addresses, key.token
         )

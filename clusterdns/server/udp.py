@@ -62,11 +62,15 @@ class UdpListener:
             if self._waiting:
                 await asyncio.wait(set(self._waiting), timeout=grace_seconds)
         finally:
-            self._answer_last()
-            self._loop.remove_reader(self._socket)
-            self._socket.close()  # in the same turn, so that as little as possible arrives in between
-            for task in self._waiting:
-                task.cancel()
+            self.close_now()
+
+    def close_now(self) -> None:
+        """Answer all that has arrived, give up what waits, and close: in one turn, so that little comes in between."""
+        self._answer_last()
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+        for task in self._waiting:
+            task.cancel()
 
     def _answer_last(self) -> None:
         drain = self._drain_wildcard if self.is_wildcard else self._drain

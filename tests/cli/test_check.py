@@ -35,7 +35,7 @@ def test_the_default_port_can_be_chosen(program: Program, tmp_path: Path) -> Non
 
 
 def test_every_mistake_is_told_with_file_line_and_mend(program: Program, tmp_path: Path) -> None:
-    (tmp_path / "bad").write_text(". {\n kubernetes {\n  pods maybe\n }\n erors\n forward . 1.1.1.1\n}\n}\n")
+    (tmp_path / "bad").write_text(". {\n kubernetes {\n  pods maybe\n }\n erors\n dnssec\n}\n}\n")
     code, out, err = program("check", "bad")
     lines = err.splitlines()
     assert (code, out) == (1, "")

@@ -9,9 +9,12 @@ import pytest
 from program import Program, run_script
 
 import clusterdns
+from clusterdns.corefile.errors import ErrorList
 from clusterdns.server import run as server_run
-from clusterdns.server.assembly import Configuration
+from clusterdns.server.assembly import Configuration, assemble
+from clusterdns.server.reloading import Load
 from clusterdns.server.run import StartError
+from clusterdns.telemetry.metrics import Registry
 from clusterdns.version import banner
 
 
@@ -24,11 +27,16 @@ class Started:
         self.pidfile: str | None = None
         self.fails_with: StartError | None = None
         self.code = 0
+        self.state_folder = ""
+        self.load: Load | None = None
 
-    def run(self, configuration: Configuration, *, quiet: bool, pidfile: str | None) -> int:
+    def run(self, load: Load, *, dns_port: int, quiet: bool, pidfile: str | None, state_folder: str) -> int:
+        errors = ErrorList()
+        configuration = assemble(load(errors), Registry(), dns_port=dns_port, errors=errors)
         if self.fails_with is not None:
             raise self.fails_with
         self.configuration, self.quiet, self.pidfile = configuration, quiet, pidfile
+        self.state_folder, self.load = state_folder, load
         return self.code
 
     @property

@@ -9,7 +9,7 @@ from clusterdns.answers import table
 from clusterdns.corefile.load import parse
 from clusterdns.plugins import kubernetes
 from clusterdns.plugins.order import ORDER, REFUSED
-from clusterdns.server import dispatch, tcp, udp
+from clusterdns.server import connection, dispatch, tcp, udp
 from clusterdns.server.assembly import assemble
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire import query
@@ -115,7 +115,7 @@ LIMITS = tcp.TcpLimits()
             "client that does not take its replies",
             f"{LIMITS.stalled_seconds:g} s without progress; {LIMITS.max_stalled}",
         ),
-        ("queries of one connection that wait", f"{tcp.MAX_WAITING}"),
+        ("queries of one connection that wait", f"{connection.MAX_WAITING}"),
         ("queries of one UDP socket that wait", f"{udp.MAX_WAITING:,}"),
         ("compiled answers", f"{table.MAX_ANSWER_BYTES >> 20} MiB"),
         ("compiled answers", f"above {dispatch.MAX_RECORDS_AT_ONCE} records"),

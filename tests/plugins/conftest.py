@@ -1,6 +1,6 @@
 """What tests of plugins share: queries as dispatch makes them, and a block context whose shared part only records."""
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -10,7 +10,7 @@ import pytest
 from clusterdns.admin.http import Respond, Route
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.load import parse
-from clusterdns.plugins.handler import BlockContext
+from clusterdns.plugins.handler import BlockContext, PartKey, Plugin
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire.query import Query, read
 from clusterdns.wire.reply import Reply
@@ -36,11 +36,11 @@ class RecordingShared:
     def http(self, address: str, path: str, respond: Respond, asked_by: str) -> None:
         self.routes.append(Route(address, path, respond, asked_by))
 
-    def unready_reasons(self) -> Mapping[str, str]:
-        return self.reasons
+    def unready_reasons(self) -> Mapping[PartKey, str]:
+        return {(name, 0): text for name, text in self.reasons.items()}
 
-    def remarks(self) -> Mapping[str, str]:
-        return self.noted
+    def remarks(self) -> Mapping[PartKey, str]:
+        return {(name, 0): text for name, text in self.noted.items()}
 
 
 async def no_lookup(query: Query, name: bytes, qtype: int) -> Reply:
@@ -87,3 +87,21 @@ def read_directives() -> Callable[[str], Sequence[Directive]]:
         return parse(f". {{\n{text}\n}}\n", "Corefile", {}).blocks[0].directives
 
     return read_text
+
+
+@pytest.fixture
+def through(
+    read_directives: Callable[[str], Sequence[Directive]], context: BlockContext
+) -> Callable[..., Coroutine[Any, Any, Reply]]:
+    """Sends a query through the plugin of a directive's text, above a plugin that answers with `below`."""
+
+    async def ask(plugin: Plugin, text: str, query: Query, below: Reply) -> Reply:
+        part = plugin.build(plugin.parse(read_directives(text), context), context)
+
+        async def following(query: Query) -> Reply:
+            return below
+
+        assert part.wrap is not None
+        return await part.wrap(following)(query)
+
+    return ask

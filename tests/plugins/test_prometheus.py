@@ -55,8 +55,8 @@ async def test_endpoint(read_directives: ReadDirectives, context: BlockContext, 
     context = replace(context, directive_names=frozenset({"prometheus", "errors", "kubernetes", "health", "bind"}))
     part = prometheus.build(prometheus.parse(read_directives(f"prometheus {ADDRESS}"), context), context)
     assert part.counts_queries
-    assert part.start is not None
-    await part.start()
+    assert part.serving is not None
+    await part.serving()
     admin = AdminHttp()
     await admin.apply(shared.routes)
     async with (

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from clusterdns.admin.http import AdminHttp, Route
 from clusterdns.corefile.directive import Directive
@@ -67,7 +68,7 @@ BOTH = {"kubernetes": "no list yet", "erratic": "counting"}
 )
 def test_monitor(monitor: str, looks: list[tuple[dict[str, str], dict[str, str]]]) -> None:
     says: dict[str, str] = {}
-    readiness = ready.Readiness(lambda: says, monitor)
+    readiness = ready.Readiness(lambda: {(name, 0): text for name, text in says.items()}, monitor)
     for says, expected in looks:  # noqa: B007  # read by the lambda
         assert dict(readiness.reasons()) == expected
 
@@ -99,3 +100,21 @@ async def test_endpoint(
     await admin.close()
     assert [one.name for one in caplog.records] == ["clusterdns.plugin.ready"] * 3
     assert caplog.messages[:2] == ["Not ready: erratic (counting); kubernetes (no list yet)", "Ready"]
+
+
+def test_of_two_blocks_each_is_waited_for_and_neither_again() -> None:
+    """What is ready once stays so by part: the second block becoming ready while the first has lost its source."""
+    says: dict[tuple[str, int], str] = {}
+    readiness = ready.Readiness(lambda: says, ready.UNTIL_READY)
+    says = {("kubernetes", 0): "no list yet", ("kubernetes", 1): "no list yet"}
+    assert readiness.reasons() == {"kubernetes": "no list yet"}
+    says = {("kubernetes", 1): "403"}
+    assert readiness.reasons() == {"kubernetes": "403"}
+    says = {("kubernetes", 0): "refused"}
+    assert readiness.reasons() == {}
+
+
+async def test_a_remark_follows_the_ok() -> None:
+    readiness = ready.Readiness(dict, ready.UNTIL_READY, lambda: {("loop", 3): "disabled", ("corefile", 9): "old"})
+    response = await readiness.respond(web.BaseRequest.__new__(web.BaseRequest))
+    assert (response.status, response.text) == (200, "OK\ncorefile: old\nloop: disabled")

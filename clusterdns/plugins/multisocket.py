@@ -1,0 +1,42 @@
+"""The `multisocket` directive: several sockets for each address of the block.
+
+One process serves them all, so they add room for bursts to what the kernel holds, not processors.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+
+from clusterdns.corefile import values
+from clusterdns.corefile.directive import Directive
+from clusterdns.plugins.handler import BlockContext, Doc, Part, Plugin
+
+MAX_SOCKETS = 1024
+
+
+def parse(directives: Sequence[Directive], context: BlockContext) -> int:
+    """`multisocket [NUMBER]`; without a number one for each processor. Raises CorefileError."""
+    (directive,) = directives[:1]
+    directive.no_block()
+    words = directive.arguments_between(0, 1, "[NUMBER]")
+    return values.integer(words[0], 1, MAX_SOCKETS) if words else os.cpu_count() or 1
+
+
+def shape(sockets: int, context: BlockContext) -> BlockContext:
+    """The block's addresses are listened on with this many sockets."""
+    return replace(context, listening=replace(context.listening, sockets=sockets))
+
+
+def build(sockets: int, context: BlockContext) -> Part:
+    """Nothing in the chain."""
+    return Part("multisocket")
+
+
+DOC = Doc(
+    usage=("multisocket [NUMBER]",),
+    about="Opens NUMBER sockets (1 to 1024; the number of processors without one) for each address and protocol, among "
+    "which the kernel divides the clients. One process serves them all: they widen the buffer for bursts, and do not "
+    "bring more processors to bear. Of several blocks on one listener the first that says anything counts.",
+    example="multisocket 2\nwhoami",
+)
+PLUGIN = Plugin("multisocket", parse, build, once=True, doc=DOC, shape=shape)

@@ -1,0 +1,59 @@
+"""The `reload` directive: how often the Corefile is looked at for changes.
+
+It is the process's, not the block's: of several blocks the last counts. Looking, and taking a new configuration over,
+is `server.reloading`'s work, for signals as well, which need no directive.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from clusterdns.corefile import values
+from clusterdns.corefile.directive import Directive
+from clusterdns.plugins.handler import BlockContext, Doc, Part, Plugin
+
+MIN_INTERVAL_SECONDS = 2.0
+MIN_JITTER_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Times between two looks."""
+
+    interval_seconds: float = 30.0
+    jitter_seconds: float = 15.0
+
+    def pick_seconds(self) -> float:
+        """An interval at random, so that the servers of a cluster do not all reload at once."""
+        return self.interval_seconds + random.uniform(-0.5, 0.5) * self.jitter_seconds
+
+
+def parse(directives: Sequence[Directive], context: BlockContext) -> Schedule:
+    """`reload [INTERVAL [JITTER]]`; of several in a block the first counts. Raises CorefileError."""
+    directive = directives[0]
+    directive.no_block()
+    schedule = Schedule()
+    words = directive.arguments_between(0, 2, "[INTERVAL [JITTER]]")
+    interval = values.duration_seconds(words[0], MIN_INTERVAL_SECONDS) if words else schedule.interval_seconds
+    jitter = values.duration_seconds(words[1]) if len(words) > 1 else schedule.jitter_seconds
+    if 0 < jitter < MIN_JITTER_SECONDS:
+        raise words[1].error(f"{words[1]} is out of range", f"write 0s, or {MIN_JITTER_SECONDS:g}s or more")
+    return Schedule(interval, min(jitter, interval / 2))
+
+
+def build(schedule: Schedule, context: BlockContext) -> Part:
+    """Nothing in the chain; the server asks for the schedule."""
+    return Part("reload", offer=schedule)
+
+
+DOC = Doc(
+    usage=("reload [INTERVAL [JITTER]]",),
+    about="Looks every INTERVAL (30s, at least 2s), give or take half of JITTER (15s), whether the text of the "
+    "Corefile or of a file that it imports has changed, and takes the new configuration over without losing a query. A "
+    "file with a mistake changes nothing. SIGHUP and SIGUSR1 reload at once, with or without this directive.",
+    example="reload 10s 5s\nwhoami",
+    better="Sockets stay open, the index and its watches are kept where the kubernetes block reads the same, and the "
+    "old configuration answers until the new one has started: no query is lost, no name is briefly missing. What is "
+    "wrong with a new Corefile is shown by /ready as well.",
+)
+PLUGIN = Plugin("reload", parse, build, doc=DOC)

@@ -1,0 +1,105 @@
+"""One configuration while it runs: its parts started, and for each listen point what answers there.
+
+Made by `run` for the first configuration and by `reloading` for each that follows. It knows no sockets: `listeners`
+asks `answering` for what to put behind each.
+"""
+
+import asyncio
+import logging
+import socket
+
+from clusterdns.admin.http import ListenError
+from clusterdns.corefile.errors import CorefileError, CorefileErrors
+from clusterdns.plugins.handler import Part
+from clusterdns.plugins.reload import Schedule
+from clusterdns.server.assembly import Configuration, ListenPoint
+from clusterdns.server.dispatch import Dispatch, Listener
+from clusterdns.sources.manifests import ManifestError
+from clusterdns.telemetry.queries import QueryCounters, panics, plugin_enabled
+
+log = logging.getLogger("clusterdns")
+
+
+class StartError(Exception):
+    """A configuration cannot start: what, where, and what to do."""
+
+
+class _Point:
+    """What answers at one listen point: a dispatch, and one answer table for all sockets alike but in address."""
+
+    def __init__(self, point: ListenPoint, configuration: Configuration) -> None:
+        self.counters = QueryCounters(configuration.registry, point.server_text)
+        self.dispatch = Dispatch(point.routes, self.counters, panics(configuration.registry))
+        self._shared = configuration.shared
+        self._facts: dict[tuple[str, str], Listener] = {}
+
+    def facts(self, protocol: str, family: str) -> Listener:
+        found = self._facts.get((protocol, family))
+        if found is None:
+            table, pace = self._shared.new_table(), self.counters.pace()
+            found = self._facts[protocol, family] = Listener(protocol, family, table, pace)
+        return found
+
+
+class Instance:
+    """One configuration, from its start to its stop."""
+
+    def __init__(self, configuration: Configuration, sha512: str) -> None:
+        self.configuration = configuration
+        self.sha512 = sha512  # of the Corefile's text
+        self._points = {id(point): _Point(point, configuration) for point in configuration.points}
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """How often the Corefile is looked at: what the last `reload` of the file says, None without one."""
+        found = [part.offer for part in self.configuration.parts if isinstance(part.offer, Schedule)]
+        return found[-1] if found else None
+
+    def answering(self, point: ListenPoint, protocol: str, family: socket.AddressFamily) -> tuple[Dispatch, Listener]:
+        """What answers queries of one protocol and address family at this point of the configuration."""
+        one = self._points[id(point)]
+        return one.dispatch, one.facts(protocol, "2" if family == socket.AF_INET6 else "1")
+
+    def unready(self) -> dict[str, str]:
+        """The plugins that are not ready, with the reason."""
+        return {name: reason for (name, _), reason in self.configuration.shared.unready_reasons().items()}
+
+    async def start(self) -> None:
+        """Start every part, in plugin order. Raises StartError; `stop` is to follow then, too."""
+        for warning in self.configuration.warnings:
+            log.warning("%s", warning)
+        try:
+            for part in self.configuration.parts:
+                if part.start is not None:
+                    await part.start()
+        except (CorefileError, CorefileErrors, ListenError, ManifestError) as error:
+            raise StartError(str(error)) from error
+
+    async def serving(self) -> None:
+        """Say what runs, now that it answers queries."""
+        plugin_enabled(self.configuration.registry).forget()
+        for part in self.configuration.parts:
+            if part.serving is not None:
+                await part.serving()
+
+    async def drain(self) -> None:
+        """What comes first at the end, while queries are still answered."""
+        for part in self.configuration.parts:
+            if part.drain is not None:
+                await part.drain()
+
+    async def stop(self) -> None:
+        """Stop every part, one failure not keeping the rest from it, and let go of everything."""
+        for part in reversed(self.configuration.parts):
+            await _stop(part)
+        for one in self._points.values():
+            one.counters.close()
+        self._points = {}
+        self.configuration.shared.let_go()
+
+
+async def _stop(part: Part) -> None:
+    if part.stop is not None:
+        for outcome in await asyncio.gather(part.stop(), return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                log.error("while stopping plugin/%s: %r", part.name, outcome)
