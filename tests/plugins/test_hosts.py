@@ -1,0 +1,341 @@
+"""`hosts`: what is kept and forgotten, what the file's fate does to the answers, and what is refused."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clusterdns.corefile.checks import check_repetition
+from clusterdns.corefile.directive import Directive
+from clusterdns.corefile.errors import CorefileError, CorefileErrors, ErrorList
+from clusterdns.corefile.load import parse
+from clusterdns.plugins import hosts, hosts_file
+from clusterdns.plugins.handler import BlockContext, Part
+from clusterdns.plugins.hosts_file import HostsFile
+from clusterdns.plugins.hosts_table import HostsTable, packed, wire_name
+from clusterdns.telemetry.metrics import Registry
+from clusterdns.wire import codes
+from clusterdns.wire.name import from_text, to_text
+from clusterdns.wire.query import Query
+from clusterdns.wire.reply import Reply
+
+MakeQuery = Callable[..., Query]
+ReadDirectives = Callable[[str], Sequence[Directive]]
+MINUTE_NS = 60 * 10**9
+
+
+async def below(query: Query) -> Reply:
+    """The next plugin: NXDOMAIN, which may be kept."""
+    return Reply(codes.NXDOMAIN, owners=("below",), reusable=True)
+
+
+@pytest.fixture
+def make_part(read_directives: ReadDirectives, context: BlockContext) -> Callable[[str], Part]:
+    def make(text: str) -> Part:
+        return hosts.build(hosts.parse(read_directives(text), context), context)
+
+    return make
+
+
+MakePart = Callable[[str], Part]
+
+
+async def test_all_that_passes_depends_on_the_file(make_part: MakePart, make_query: MakeQuery, tmp_path: Path) -> None:
+    path = tmp_path / "hosts"
+    path.write_text("10.0.0.1 a.cluster.local")
+    part = make_part(f"hosts {path} {{\nfallthrough other.cluster.local\n}}")
+    assert part.wrap is not None
+    assert part.start is not None
+    assert part.stop is not None
+    await part.start()
+    handler = part.wrap(below)
+    ours = await handler(make_query("a.cluster.local"))
+    passed = await handler(make_query("b.other.cluster.local"))
+    refused = await handler(make_query("b.cluster.local"))
+    await part.stop()
+    assert (ours.rcode, ours.reusable, len(ours.owners)) == (codes.NOERROR, True, 1)
+    assert (passed.rcode, passed.reusable, passed.owners) == (codes.NXDOMAIN, True, ("below", *ours.owners))
+    assert (refused.rcode, refused.is_written, refused.error) == (codes.SERVFAIL, False, "")
+    assert part.is_for_in_only
+
+
+class Followed:
+    """A hosts file of which time is faked, and all that is seen of it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.now_ns = 0
+        self.changes = 0
+        self.registry = Registry()
+        self.file = HostsFile(
+            str(path), HostsTable, self.note, self.registry, inline_count=1, now_ns=lambda: self.now_ns
+        )
+
+    def note(self) -> None:
+        self.changes += 1
+
+    def write(self, content: bytes, age_ns: int = MINUTE_NS) -> None:
+        self.path.write_bytes(content)
+        self.now_ns = self.path.stat().st_mtime_ns + age_ns
+
+    async def addresses(self, name: str) -> bytes:
+        await self.file.look()
+        return self.file.table.v4(from_text(name))
+
+    def number(self, metric: str) -> float:
+        found = {sample.name: sample.value for family in self.registry.collect() for sample in family.samples}
+        return found.get(metric, -1)
+
+
+@pytest.fixture
+def followed(tmp_path: Path) -> Followed:
+    return Followed(tmp_path / "hosts")
+
+
+async def test_the_file_is_followed(followed: Followed) -> None:
+    followed.write(b"10.0.0.1 a b")
+    assert await followed.addresses("a") == bytes((10, 0, 0, 1))
+    assert followed.number("coredns_hosts_entries") == 5
+    assert followed.number("coredns_hosts_reload_timestamp_seconds") == followed.path.stat().st_mtime_ns / 1e9
+    followed.write(b"10.0.0.2 a")
+    assert await followed.addresses("a") == bytes((10, 0, 0, 2))
+    assert followed.number("coredns_hosts_entries") == 3
+    assert followed.changes == 2
+
+
+async def test_the_same_content_changes_nothing(followed: Followed) -> None:
+    followed.write(b"10.0.0.1 a")
+    await followed.file.look()
+    table = followed.file.table
+    followed.write(b"10.0.0.1 a")
+    await followed.file.look()
+    assert followed.file.table is table
+    assert followed.changes == 1
+
+
+async def test_a_swapped_link_is_followed(followed: Followed, tmp_path: Path) -> None:
+    for number in (1, 2):
+        folder = tmp_path / f"..{number}"
+        folder.mkdir()
+        (folder / "hosts").write_text(f"10.0.0.{number} a")
+        os.utime(folder / "hosts", ns=(MINUTE_NS, MINUTE_NS))
+        (tmp_path / "new").symlink_to(folder)
+        os.replace(tmp_path / "new", tmp_path / "..data")
+        if number == 1:
+            followed.path.symlink_to(tmp_path / "..data" / "hosts")
+        followed.now_ns = 2 * MINUTE_NS
+        assert await followed.addresses("a") == bytes((10, 0, 0, number))
+
+
+async def test_another_content_of_the_same_status_is_seen_while_the_file_is_young(followed: Followed) -> None:
+    followed.write(b"10.0.0.1 a", age_ns=10**9)
+    await followed.file.look()
+    status = followed.path.stat()
+    followed.path.write_bytes(b"10.0.0.2 a")
+    os.utime(followed.path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert await followed.addresses("a") == bytes((10, 0, 0, 2))
+
+
+async def test_a_file_that_is_being_written_is_left_for_the_next_look(followed: Followed) -> None:
+    followed.write(b"10.0.0.1 a")
+    await followed.file.look()
+    followed.write(b"", age_ns=10**6)
+    assert await followed.addresses("a") == bytes((10, 0, 0, 1))
+    followed.now_ns += MINUTE_NS
+    assert await followed.addresses("a") == b""
+
+
+def spoil_nothing(path: Path) -> None:
+    path.unlink()
+
+
+def make_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def make_binary(path: Path) -> None:
+    path.write_bytes(b"10.0.0.2 a\n\0")
+
+
+def make_large(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(100 << 20)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "problem"),
+    [
+        (spoil_nothing, "No such file or directory"),
+        (make_folder, "is no file"),
+        (make_binary, "is no text: it holds NUL bytes"),
+        (make_large, "is larger than 32 MiB"),
+    ],
+)
+async def test_a_spoilt_file_leaves_its_last_content(
+    followed: Followed, caplog: pytest.LogCaptureFixture, spoil: Callable[[Path], None], problem: str
+) -> None:
+    caplog.set_level(logging.INFO, "clusterdns")
+    followed.write(b"10.0.0.1 a")
+    await followed.file.look()
+    spoil(followed.path)
+    followed.now_ns += 2 * 10**18
+    for _ in range(3):
+        assert await followed.addresses("a") == bytes((10, 0, 0, 1))
+    told = f"{followed.path}: {problem}"
+    assert [one.getMessage() for one in caplog.records] == [f"{told}; its last content is still answered"]
+    assert followed.file.problem == told
+    assert followed.number("clusterdns_hosts_read_failures_total") == 1
+    if followed.path.is_dir():
+        followed.path.rmdir()
+    followed.write(b"10.0.0.3 a")
+    assert await followed.addresses("a") == bytes((10, 0, 0, 3))
+    assert caplog.records[-1].getMessage() == f"{followed.path} can be read again"
+    assert followed.file.problem == ""
+
+
+async def test_a_file_that_comes_later(followed: Followed, caplog: pytest.LogCaptureFixture) -> None:
+    assert await followed.addresses("a") == b""
+    assert caplog.records == []  # the directive's parse has told it
+    followed.write(b"10.0.0.1 a")
+    assert await followed.addresses("a") == bytes((10, 0, 0, 1))
+
+
+async def test_the_loop_goes_on_while_a_large_file_is_read(followed: Followed) -> None:
+    followed.write(b"".join(b"0.0.0.0 ads%d.example\n" % number for number in range(5000)))
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    await followed.file.look()
+    counting.cancel()
+    assert followed.file.table.entry_count == 10_000
+    assert turns >= 5000 // 250
+
+
+async def test_the_part_looks_again_and_forgets(
+    make_part: MakePart, make_query: MakeQuery, shared: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosts_file, "_BEING_WRITTEN_NS", 0)
+    path = tmp_path / "hosts"
+    path.write_text("10.0.0.1 a.cluster.local")
+    part = make_part(f"hosts {path} {{\nreload 1ms\n}}")
+    assert part.wrap is not None
+    assert part.start is not None
+    assert part.stop is not None
+    handler = part.wrap(below)
+    await part.start()
+    first = await handler(make_query("a.cluster.local"))
+    path.write_text("10.0.0.2 a.cluster.local")
+    forgotten = asyncio.get_running_loop().create_future()
+    monkeypatch.setattr(shared, "forget", forgotten.set_result)
+    async with asyncio.timeout(5):
+        owners = await forgotten
+    second = await handler(make_query("a.cluster.local"))
+    await part.stop()
+    assert owners == first.owners
+    assert [one.rdata for reply in (first, second) for one in reply.answer] == [
+        bytes((10, 0, 0, 1)),
+        bytes((10, 0, 0, 2)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "problem"),
+    [
+        ("ttl", 3, "Wrong argument count"),
+        ("ttl 0", 3, "'0' is out of range; write 1 to 65535"),
+        ("ttl 65536", 3, "'65536' is out of range; write 1 to 65535"),
+        ("ttl 1m", 3, "'1m' is not an integer"),
+        ("reload 5", 3, "'5' is not a duration"),
+        ("reload -5s", 3, "'-5s' is out of range"),
+        ("no_reverse on", 3, "Wrong argument count"),
+        ("fallthrough\n10.0.0.1 a", 4, "unknown property '10.0.0.1'; lines with an address stand before 'fallthrough'"),
+        ("fallthrough\nreloads 5s", 4, "unknown property 'reloads'; did you mean 'reload'?"),
+        ("fallthrough_unsupported", 2, "fallthrough_unsupported requires fallthrough"),
+    ],
+)
+def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: str, line: int, problem: str) -> None:
+    with pytest.raises((CorefileError, CorefileErrors)) as error:
+        hosts.parse(read_directives(f"hosts {{\n{text}\n}}"), context)
+    assert str(error.value).startswith(f"Corefile:{line}: {problem}")
+
+
+def test_twice_in_a_block_names_both_places() -> None:
+    errors = ErrorList()
+    blocks = parse(". {\nhosts\nhosts /etc/hosts\n}\n", "Corefile", {}).blocks
+    assert hosts.PLUGIN.once
+    check_repetition(blocks, {"hosts"}, errors)
+    assert [str(error).partition(";")[0] for error in errors.errors] == [
+        "Corefile:3: 'hosts': this plugin can only be used once per Server Block, and is used at Corefile:2"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        ("missing", "File does not exist: {folder}/missing"),
+        (".", 'Hosts file "{folder}/." is a directory'),
+    ],
+)
+def test_a_start_that_is_warned_of(
+    read_directives: ReadDirectives, context: BlockContext, caplog: pytest.LogCaptureFixture, tmp_path: Path,
+    where: str, told: str,
+) -> None:  # fmt: skip
+    hosts.parse(read_directives(f"hosts {tmp_path}/{where}"), context)
+    assert [one.getMessage() for one in caplog.records] == [told.format(folder=tmp_path)]
+
+
+def test_a_path_through_a_file_ends_the_start(
+    read_directives: ReadDirectives, context: BlockContext, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CorefileError, match="unable to access hosts file"):
+        hosts.parse(read_directives(f"hosts {tmp_path}/file/hosts"), context)
+
+
+def test_what_is_no_entry_is_warned_of(
+    read_directives: ReadDirectives, context: BlockContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = hosts.parse(read_directives("hosts {\nreloads 5s\n10.0.0.1 a\n}"), context)
+    assert settings.inline == ("reloads 5s", "10.0.0.1 a")
+    assert [one.getMessage() for one in caplog.records] == [
+        "Corefile:3: 'reloads' is neither an address nor an option: the line is left out"
+    ]
+
+
+def test_relative_files_are_in_the_root(read_directives: ReadDirectives, context: BlockContext, tmp_path: Path) -> None:
+    (tmp_path / "hosts").touch()
+    context = BlockContext(
+        context.zones_text, context.server_text, context.registry, context.shared, root=str(tmp_path)
+    )
+    assert hosts.parse(read_directives("hosts hosts"), context).path == str(tmp_path / "hosts")
+
+
+TEXT = st.text("019.:af%#* \t\r\n\\abcXY\u00e4\0", max_size=80)
+
+
+@given(st.binary(max_size=120) | TEXT.map(str.encode))
+def test_any_bytes_are_a_table(content: bytes) -> None:
+    table = HostsTable()
+    for _ in table.read(content):
+        pass
+    assert table.entry_count >= 0
+    for word in content.split():
+        name = wire_name(word)
+        address = packed(word)
+        assert address is None or len(address) in (4, 16)
+        if name is not None:
+            assert to_text(name).endswith(".")
+            assert len(table.v4(name)) % 4 == 0
+            assert len(table.v6(name)) % 16 == 0

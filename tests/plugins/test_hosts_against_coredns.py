@@ -1,0 +1,169 @@
+"""`hosts` question by question against CoreDNS: the same file and the same lines in the Corefile, a block per case."""
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import dns.exception
+import dns.message
+import dns.query
+import dns.rcode
+import pytest
+from peers import need
+
+from clusterdns.corefile.directive import Directive
+from clusterdns.plugins import hosts
+from clusterdns.plugins.handler import BlockContext
+from clusterdns.wire import codes, encode
+from clusterdns.wire.query import Query, read
+from clusterdns.wire.reply import Reply, failure
+
+ReadDirectives = Callable[[str], Sequence[Directive]]
+
+FILE = (
+    r"""# comment
+10.0.0.1 a.test A.Test alias.test # more
+10.0.0.1 a.test
+fd00::1%eth0 a.test
+::ffff:10.0.0.9 mapped.test
+10.0.0.2 *.wild.test lit.wild.test
+fd00::2 other.wild.test
+010.0.0.1 bad.test
+10.0.0.3	tab.test	outside.example
+10.0.0.4 dot.test. x..y.test
+10.0.0.5 *
+10.0.0.6 under_score.test esc\.aped.test
+nonsense here
+10.0.0.7
+10.0.0.8 cr.test"""
+    + "\r\n"
+)
+
+INLINE = "10.1.0.1 inline.test a.test\nfd00::11 inline.test\n10.1.0.2 *.wild.test both.wild.test"
+NAMES = (
+    "a.test", "A.TEST", "alias.test", "mapped.test", "x.wild.test", "x.y.wild.test", "wild.test", "lit.wild.test",
+    "other.wild.test", "both.wild.test", "bad.test", "tab.test", "outside.example", "dot.test", "test",
+    "single", "under_score.test", "esc\\.aped.test", "cr.test", "inline.test", "absent.test", "*.wild.test", ".",
+)  # fmt: skip
+REVERSE = (
+    "1.0.0.10.in-addr.arpa", "2.0.0.10.in-addr.arpa", "3.0.0.10.in-addr.arpa", "9.0.0.10.in-addr.arpa",
+    "1.0.1.10.in-addr.arpa", "77.0.0.10.in-addr.arpa", "0.0.10.in-addr.arpa",
+    "1.0.0.0." + "0." * 24 + "0.0.d.f.ip6.arpa", "1.1.0.0." + "0." * 24 + "0.0.d.f.ip6.arpa",
+)  # fmt: skip
+QUESTIONS = [(name, qtype) for name in NAMES for qtype in ("A", "AAAA", "TXT", "HTTPS")] + [
+    (name, qtype) for name in REVERSE for qtype in ("PTR", "A")
+]
+# what stands between the braces, and behind the file's name
+CASES = [
+    ("", ""),
+    ("", INLINE),
+    ("test", INLINE),
+    ("test in-addr.arpa", INLINE),
+    ("TEST. 10.0.0.0/24", "ttl 60\nno_reverse\n" + INLINE),
+    ("", INLINE + "\nttl 5\nfallthrough"),
+    ("", INLINE + "\nfallthrough wild.test 10.0.0.0/24\nreload 0"),
+    ("test", INLINE + "\nfallthrough\nfallthrough_unsupported"),
+    ("wild.test", INLINE + "\nfallthrough_unsupported\nfallthrough wild.test"),
+    ("", "bogus line\n10.0.0.300 b.test\nno_reverse\n" + INLINE),
+]
+
+
+class Peers:
+    """CoreDNS with a server block for each case; what goes on is answered by whoami."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "hosts"
+        self.path.write_text(FILE)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(("127.0.10.1", 0))
+            self.port: int = probe.getsockname()[1]
+        blocks = [
+            f".:{self.port} {{\nbind 127.0.10.{number + 1}\n{self.directive(number)}\nwhoami\n}}"
+            for number in range(len(CASES))
+        ]
+        (folder / "Corefile").write_text("\n".join(blocks))
+        self.process = subprocess.Popen(
+            [need("coredns"), "-conf", str(folder / "Corefile")], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+
+    def directive(self, number: int) -> str:
+        zones, lines = CASES[number]
+        return f"hosts {self.path} {zones} {{\n{lines}\n}}"
+
+    def ask(self, message: dns.message.Message, number: int, seconds: float = 2.0) -> dns.message.Message:
+        return dns.query.udp(message, f"127.0.10.{number + 1}", seconds, self.port, ignore_unexpected=True)
+
+    def wait(self) -> None:
+        ends_at = time.monotonic() + 10
+        while True:
+            try:
+                self.ask(dns.message.make_query("a.test", "A"), len(CASES) - 1, 0.2)
+            except (OSError, dns.exception.Timeout):
+                assert self.process.poll() is None, self.process.stderr and self.process.stderr.read().decode()
+                assert time.monotonic() < ends_at
+                time.sleep(0.05)
+            else:
+                return
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(10)
+        if self.process.stderr is not None:
+            self.process.stderr.close()
+
+
+@pytest.fixture(scope="module")
+def peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peers]:
+    found = Peers(tmp_path_factory.mktemp("hosts"))
+    try:
+        found.wait()
+        yield found
+    finally:
+        found.stop()
+
+
+def told(message: dns.message.Message) -> tuple[str, bool, list[list[str]]]:
+    sections = [
+        [line.lower() for rrset in section for line in rrset.to_text().splitlines()] for section in message.sections[1:]
+    ]
+    return dns.rcode.to_text(message.rcode()), bool(message.flags & 0x0400), sections
+
+
+async def gone_on(query: Query) -> Reply:
+    """The next plugin."""
+    reply = failure(codes.REFUSED)
+    reply.reusable = True
+    return reply
+
+
+@pytest.mark.peer("coredns")
+@pytest.mark.parametrize("number", range(len(CASES)))
+async def test_same_as_coredns(
+    peers: Peers, number: int, context: BlockContext, read_directives: ReadDirectives
+) -> None:
+    context = replace(context, zones_text=(".",))
+    part = hosts.build(hosts.parse(read_directives(peers.directive(number)), context), context)
+    assert part.wrap is not None
+    assert part.start is not None
+    assert part.stop is not None
+    await part.start()
+    handler = part.wrap(gone_on)
+    went_on = 0
+    for name, qtype in QUESTIONS:
+        message = dns.message.make_query(name, qtype)
+        theirs = told(peers.ask(message, number))
+        query = read(message.to_wire())
+        assert isinstance(query, Query)
+        query.transport, query.client = "udp", ("127.0.0.1", 4711)
+        reply = await handler(query)
+        if reply.rcode == codes.REFUSED:
+            assert any("_udp" in line for line in theirs[2][2]), (name, qtype, theirs)  # whoami
+            went_on += 1
+            continue
+        ours = told(dns.message.from_wire(query.id + encode.lay_out(query, reply).message()))
+        assert ours == theirs, (name, qtype)
+    assert 0 < went_on < len(QUESTIONS)
+    await part.stop()
