@@ -1,6 +1,7 @@
 """The `cache` directive: its settings, read from the Corefile, and the handler built from them (`cache_handler`)."""
 
 import asyncio
+import logging
 import math
 import re
 import time
@@ -23,7 +24,10 @@ MAX_RECHECK_SECONDS = 300
 STALE_SECONDS = 3600.0
 PREFER_POSITIVE = "prefer_positive"
 
+log = logging.getLogger("clusterdns.plugin.cache")
+
 _INTEGER = re.compile(r"[+-]?[0-9]+")
+_DURATION = re.compile(r"([0-9]+(ms|s|m|h))+")
 _PERCENT = re.compile(r"[0-9]{1,3}%")
 
 
@@ -39,6 +43,8 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
         ttl_seconds = _ttl(args[0])
         success, denial = Share(max_ttl_seconds=ttl_seconds), Share(max_ttl_seconds=ttl_seconds)
         args = args[1:]
+    elif args and _DURATION.fullmatch(args[0].text):
+        log.warning("%s: %s is a zone to 'cache'; a TTL has no unit", directive.place, args[0])
     zones_text = values.zones(args) or context.zones_text
     settings = Settings(zones_text, tuple(map(from_text, zones_text)), success, denial)
     settings = read_block(settings, directives, OPTIONS)
@@ -195,7 +201,7 @@ DOC = Doc(
     "block, pass by.",
     options=OPTIONS,
     example="cache 30 {\n    success 9984 60 5\n    denial 9984 30\n    prefetch 10 1m 10%\n    serve_stale 1h verify\n"
-    "    servfail 5s\n    disable denial example.org\n}\nwhoami",
+    "    servfail 5s\n    disable denial example.org\n}\nforward . 192.0.2.53",
     better="Never stands before data that the server holds itself: a change in the cluster is seen at once. Hits come "
     "from the compiled table. Denials hold as long as RFC 2308 says. Answers for one network (ECS) are not given to "
     "others. Bounded in bytes as well.",

@@ -56,17 +56,18 @@ class Refreshes:
         """What a refresh brings, for this client to change; None where it brings nothing, or not in time.
 
         Patience counts from its beginning, so that an upstream that is dead delays the first clients, not all. 0 is
-        as long as it takes.
+        as long as it takes. The query's own deadline holds as well.
         """
         self.begin(key, query, entry)
         task = self._tasks.get(key)
         if task is None:
             return None
-        timeout = None
-        if patience_seconds:
-            timeout = self._started[key] + patience_seconds - asyncio.get_running_loop().time()
-            if timeout <= 0:
-                return None
+        ends = [self._started[key] + patience_seconds] if patience_seconds else []
+        if query.deadline is not None:
+            ends.append(query.deadline)
+        timeout = min(ends) - asyncio.get_running_loop().time() if ends else None
+        if timeout is not None and timeout <= 0:
+            return None
         await asyncio.wait((task,), timeout=timeout)
         reply = task.result() if task.done() and not task.cancelled() else None
         return None if reply is None else reply.duplicate()

@@ -88,6 +88,13 @@ def test_zones(read_directives: ReadDirectives, context: BlockContext, text: str
     assert settings.zones == tuple(map(from_text, zones))
 
 
+def test_a_ttl_with_a_unit_is_told(
+    read_directives: ReadDirectives, context: BlockContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache.parse(read_directives("cache 30s"), context)
+    assert caplog.messages == ["Corefile:2: '30s' is a zone to 'cache'; a TTL has no unit"]
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

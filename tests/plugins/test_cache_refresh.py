@@ -185,6 +185,18 @@ async def test_verify_waits_no_longer_than_told(context: BlockContext, make_quer
     assert ttls(await bed.handler(make_query("a.org"))) == [20], "what came too late is kept"
 
 
+async def test_a_querys_deadline_holds(context: BlockContext, make_query: MakeQuery) -> None:
+    bed = await bed_of(STALE % "verify", context, A, None)
+    await bed.handler(make_query("a.org"))
+    bed.clock.pass_seconds(10)
+    query = make_query("a.org")
+    query.deadline = asyncio.get_running_loop().time() + 0.001
+    assert ttls(await bed.handler(query)) == [0]
+    assert bed.upstream.gate is not None
+    assert not bed.upstream.gate.done(), "the refresh is everybody's"
+    await bed.cache.stop()
+
+
 async def test_not_in_time_is_a_failure(context: BlockContext, make_query: MakeQuery) -> None:
     bed = await bed_of(STALE % "verify 1ms 0s 30s", context, A, None)
     await bed.handler(make_query("a.org"))
