@@ -29,6 +29,7 @@ CATCHES_ALL = {
     "server/listeners.py:Listeners.listen": "closes what was begun, and passes the reason on",
     "sources/manifests.py:ManifestSource._look_forever": "a task's edge: a fault of ours must not end the following",
     "sources/watch.py:Watch.run": "a task's edge: a fault of ours must not end the stream of changes",
+    "upstream/flight.py:Flights._fly": "a task's edge: those who wait for the answer must hear of it",
 }
 
 PACKAGE = sorted((ROOT / "clusterdns").rglob("*.py"))
