@@ -17,7 +17,7 @@ from typing import NamedTuple
 from clusterdns.plugins.hosts_table import HostsTable
 from clusterdns.telemetry.metrics import Registry
 
-MAX_FILE_BYTES = 32 << 20  # a million lines, which take some 150 MiB of memory
+MAX_FILE_BYTES = 32 << 20  # a block list of 800,000 names, which takes some 130 MiB of memory
 
 # Whoever writes a file in place may have emptied it a moment ago; such a file is left for the next look.
 _BEING_WRITTEN_NS = 100_000_000
@@ -71,7 +71,7 @@ class HostsFile:
         try:
             found = await asyncio.to_thread(self._read, is_first=is_first)
         except FileNotFoundError as error:
-            if not is_first:  # that there is none at the start has been told by then
+            if self._digest:  # that there has never been one was told when the Corefile was read
                 self._fail(error)
         except OSError as error:
             self._fail(error)
@@ -107,7 +107,8 @@ class HostsFile:
         if problem != self.problem:
             self.problem = problem
             self._failures.labels(self.path).value += 1
-            log.error("%s; its last content is still answered", problem)
+            answered = "its last content is still answered" if self._digest else "nothing of it is answered"
+            log.error("%s; %s", problem, answered)
 
     def _read(self, *, is_first: bool) -> _Read:
         """In a thread: the content, if it is another. Raises OSError."""

@@ -200,10 +200,17 @@ async def test_a_spoilt_file_leaves_its_last_content(
 
 
 async def test_a_file_that_comes_later(followed: Followed, caplog: pytest.LogCaptureFixture) -> None:
-    assert await followed.addresses("a") == b""
+    for _ in range(2):
+        assert await followed.addresses("a") == b""
     assert caplog.records == []  # the directive's parse has told it
     followed.write(b"10.0.0.1 a")
     assert await followed.addresses("a") == bytes((10, 0, 0, 1))
+
+
+async def test_a_file_that_is_spoilt_from_the_start(followed: Followed, caplog: pytest.LogCaptureFixture) -> None:
+    followed.write(b"\0")
+    assert await followed.addresses("a") == b""
+    assert caplog.messages == [f"{followed.path}: is no text: it holds NUL bytes; nothing of it is answered"]
 
 
 async def test_the_loop_goes_on_while_a_large_file_is_read(followed: Followed) -> None:
