@@ -73,9 +73,15 @@ class Server:
         path = folder / "Corefile"
         path.write_text(corefile.replace("HOST", self.host))
         self._out, self._err = folder / "stdout", folder / "stderr"
-        command = [*launcher, sys.executable, console_script(), "-conf", str(path), *arguments]
+        self._command = [*launcher, sys.executable, console_script(), "-conf", str(path), *arguments]
+        self.start()
+
+    def start(self) -> None:
+        """Begin, or begin again after an end, with the same command line."""
         with self._out.open("w") as out, self._err.open("w") as err:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=folder)
+            self.process = subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=self.folder
+            )
 
     @property
     def out(self) -> str:

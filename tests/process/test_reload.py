@@ -1,0 +1,228 @@
+"""A running server takes over what its Corefile has become, or goes on as it was; asked to by a signal or by itself."""
+
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+from process.running import MANIFEST, PORT, WEB, Server, Start, wait_until
+
+OTHER_PORT = PORT + 1
+BLOCK = f"""
+.:{PORT} {{
+    bind HOST
+    ready HOST:8181
+    kubernetes cluster.local {{
+        manifests cluster
+    }}
+    prometheus HOST:9153
+}}
+"""
+OTHER_BLOCK = f"""
+other.test:{OTHER_PORT} {{
+    bind HOST
+    whoami
+}}
+"""
+BROKEN = BLOCK.replace("prometheus", "promethus")
+
+
+def rewrite(server: Server, corefile: str) -> None:
+    path = server.folder / "Corefile"
+    fresh = path.with_suffix(".fresh")
+    fresh.write_text(corefile.replace("HOST", server.host))
+    fresh.replace(path)
+
+
+def reload(server: Server, number: signal.Signals = signal.SIGHUP, *, outcome: str = "Reloading complete") -> None:
+    """Ask for a reload, and wait for how it ends."""
+    before = server.out.count(outcome)
+    server.process.send_signal(number)
+    wait_until(lambda: server.out.count(outcome) > before, outcome)
+
+
+def reload_in_vain(server: Server) -> None:
+    reload(server, outcome="Restart failed")
+
+
+def enabled(server: Server) -> set[str]:
+    return set(re.findall(r'plugin_enabled\{.*?name="(\w+)"', server.get(9153, "/metrics").text))
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1])
+def test_either_signal_reloads_without_the_directive(start: Start, number: signal.Signals) -> None:
+    server = start(BLOCK).wait_serving()
+    rewrite(server, BLOCK + OTHER_BLOCK)
+    reload(server, number)
+    wanted = [f"[INFO] {number.name}: Reloading", "[INFO] Reloading", "[INFO] Reloading complete"]
+    assert [line for line in server.out.splitlines() if "Reloading" in line] == wanted
+    assert "SHA512" not in server.out
+    assert server.dig("-p", str(OTHER_PORT), "other.test", "SOA") == []
+    assert server.dig(WEB, "A") == ["10.96.0.10"]
+
+
+def test_blocks_come_go_and_move(start: Start) -> None:
+    server = start(BLOCK + OTHER_BLOCK).wait_serving()
+    assert enabled(server) == {"kubernetes", "prometheus"}
+    rewrite(server, BLOCK.replace("prometheus", "errors\n prometheus"))
+    reload(server)
+    assert enabled(server) == {"errors", "kubernetes", "prometheus"}
+    wait_until(lambda: answers_nothing(server, OTHER_PORT), "the removed block's port to close")
+    rewrite(server, BLOCK.replace(f":{PORT}", f":{OTHER_PORT}"))
+    reload(server)
+    assert server.dig("-p", str(OTHER_PORT), WEB, "A") == ["10.96.0.10"]
+    assert server.dig("-p", str(OTHER_PORT), "+tcp", WEB, "A") == ["10.96.0.10"]
+    wait_until(lambda: answers_nothing(server, PORT), "the port that was left to close")
+    assert server.end() == 0
+    assert server.err == ""
+
+
+def answers_nothing(server: Server, port: int) -> bool:
+    table = Path("/proc/net/udp").read_text() + Path("/proc/net/tcp").read_text()
+    address = "".join(f"{int(part):02X}" for part in reversed(server.host.split(".")))
+    return f" {address}:{port:04X} 00000000:0000" not in table
+
+
+def test_what_is_read_of_the_cluster_may_change(start: Start) -> None:
+    server = start(BLOCK).wait_serving()
+    second = server.folder / "second"
+    second.mkdir()
+    (second / "web.yaml").write_text(MANIFEST.replace("10.96.0.10", "10.96.0.20"))
+    rewrite(server, BLOCK.replace("manifests cluster", "manifests second\n ttl 30"))
+    reload(server)
+    assert server.dig(WEB, "A") == ["10.96.0.20"]
+    (second / "web.yaml").write_text(MANIFEST.replace("10.96.0.10", "10.96.0.30"))
+    wait_until(lambda: server.dig(WEB, "A") == ["10.96.0.30"], "the new source to be followed")
+    rewrite(server, BLOCK.replace("manifests cluster", "manifests second\n ttl 40"))
+    reload(server)
+    assert server.out.count("objects of 1 manifest files") == 2, "an index that is read the same is kept"
+    assert server.dig(WEB, "A", "+noshort", "+noall", "+answer")[0].split()[1] == "40"
+    (second / "web.yaml").write_text(MANIFEST.replace("10.96.0.10", "10.96.0.40"))
+    wait_until(lambda: server.dig(WEB, "A") == ["10.96.0.40"], "changes to be seen after a reload")
+
+
+FAILURES = {
+    "a word that nobody knows": (BROKEN, r"Corefile:8: Unknown directive 'promethus'; "),
+    "no such manifests": (BLOCK.replace("manifests cluster", "manifests nowhere"), r"nowhere"),
+    "an address that is not ours": (BLOCK.replace("bind HOST", "bind 192.0.2.77"), r"asked for by .*Corefile:2: "),
+    "an admin port that is taken": (BLOCK.replace("9153", str(PORT)), r"Corefile:\d: prometheus: cannot listen on "),
+    "no server block": ("# nothing\n", r"Corefile:1: this Corefile has no server block"),
+}
+
+
+@pytest.mark.parametrize(("corefile", "told"), FAILURES.values(), ids=FAILURES.keys())
+def test_what_cannot_be_used_changes_nothing(start: Start, corefile: str, told: str) -> None:
+    server = start(BLOCK).wait_serving()
+    plugins = enabled(server)
+    rewrite(server, corefile)
+    reload_in_vain(server)
+    assert re.search(rf"^\[ERROR\] Restart failed: .*{told}", server.out, re.MULTILINE)
+    assert server.dig(WEB, "A") == ["10.96.0.10"]
+    assert server.dig("+tcp", WEB, "A") == ["10.96.0.10"]
+    assert server.metric("coredns_reload_failed_total") == 1
+    assert enabled(server) == plugins
+    assert server.get(8181, "/ready").text.startswith("OK\ncorefile: the Corefile has changed and cannot be used")
+    rewrite(server, BLOCK)
+    reload(server)
+    assert server.get(8181, "/ready").text == "OK"
+    assert server.err == ""
+
+
+def test_it_does_not_take_over_what_is_less_ready(start: Start) -> None:
+    server = start(BLOCK).wait_serving()
+    api = "endpoint http://HOST:6443\n startup_timeout 300ms"
+    rewrite(server, BLOCK.replace("manifests cluster", api))
+    reload_in_vain(server)
+    assert "Restart failed: kubernetes is not ready: " in server.out
+    assert server.dig(WEB, "A") == ["10.96.0.10"]
+    assert server.get(8181, "/ready").status == 200
+
+
+def test_queries_are_answered_while_the_new_configuration_waits_and_sigterm_ends_the_wait(start: Start) -> None:
+    server = start(BLOCK).wait_serving()
+    api = "endpoint http://HOST:6443\n startup_timeout 1h"
+    rewrite(server, BLOCK.replace("manifests cluster", api).replace("bind HOST", "bind HOST 127.0.0.1") + OTHER_BLOCK)
+    server.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "[WARNING] plugin/kubernetes:" in server.out, "the new configuration to start")
+    assert server.dig("+notcp", WEB, "A") == ["10.96.0.10"]
+    assert server.dig("+tcp", WEB, "A") == ["10.96.0.10"]
+    assert server.end() == 0
+    assert "Reloading complete" not in server.out
+    assert server.err == ""
+
+
+def test_a_configmap_is_swapped_and_its_imports_with_it(start: Start) -> None:
+    """As the kubelet does it: `Corefile` → `..data/Corefile`, and `..data` → another folder, renamed into place."""
+    corefile = "import *.override\n" + BLOCK.replace("ready", "reload 2s 0s\n ready")
+    server = start(BLOCK.replace("ready", "reload 2s 0s\n ready")).wait_serving()
+    first = server.out.count("Reloading")
+    assert (first, server.out.count("SHA512 = ")) == (0, 1)
+    volume = server.folder / "volume"
+    for name, override in (("..1", ""), ("..2", OTHER_BLOCK)):
+        (volume / name).mkdir(parents=True)
+        (volume / name / "Corefile").write_text(corefile.replace("HOST", server.host))
+        (volume / name / "more.override").write_text(override.replace("HOST", server.host))
+    swap(volume, "..1")
+    for name in ("Corefile", "more.override"):
+        (volume / name).symlink_to(Path("..data") / name)
+    (server.folder / "Corefile").unlink()
+    (server.folder / "Corefile").symlink_to(Path("volume") / "Corefile")
+    (server.folder / "more.override").symlink_to(Path("volume") / "more.override")
+    wait_until(lambda: "Reloading complete" in server.out, "the first mount to be read")
+    swap(volume, "..2")
+    wait_until(lambda: server.out.count("Reloading complete") == 2, "the swap to be seen")
+    assert server.dig("-p", str(OTHER_PORT), "other.test", "SOA") == []
+    hashes = re.findall(r"^\[INFO\] plugin/reload: Running configuration SHA512 = ([0-9a-f]{128})$", server.out, re.M)
+    assert len(set(hashes)) == 3
+    shown = re.findall(r'reload_version_info\{hash="sha512",value="(\w+)"\} 1', server.get(9153, "/metrics").text)
+    assert shown == hashes[-1:]
+    rewrite(server, BLOCK)
+    wait_until(lambda: server.out.count("Reloading complete") == 3, "the directive to be seen to be gone")
+    assert "reload_version_info{" not in server.get(9153, "/metrics").text
+
+
+def swap(volume: Path, name: str) -> None:
+    fresh = volume / "..data_tmp"
+    fresh.symlink_to(name)
+    os.replace(fresh, volume / "..data")
+
+
+def test_a_bad_file_is_tried_once_and_a_mended_one_at_once(start: Start) -> None:
+    good = BLOCK.replace("ready", "reload 2s 0s\n ready")
+    server = start(good).wait_serving()
+    rewrite(server, BROKEN)
+    wait_until(lambda: "Restart failed" in server.out, "the bad file to be tried")
+    rewrite(server, good + OTHER_BLOCK)
+    wait_until(lambda: "Reloading complete" in server.out, "the mended one to be taken over")
+    assert server.metric("coredns_reload_failed_total") == 1
+
+
+def test_after_a_restart_with_a_bad_file_the_last_good_one_serves(start: Start) -> None:
+    server = start(BLOCK, "-state", "state").wait_serving()
+    (server.folder / "more").write_text(OTHER_BLOCK.replace("HOST", server.host))
+    rewrite(server, "import more\n" + BLOCK)
+    reload(server)
+    assert server.end() == 0
+    rewrite(server, BROKEN)
+    (server.folder / "more").unlink()
+    server.start()
+    server.wait_serving()
+    assert f"[ERROR] {server.folder}/Corefile:8: Unknown directive 'promethus'; " in server.out
+    assert "[ERROR] The Corefile has errors: serving the last good one, of " in server.out
+    assert server.dig("-p", str(OTHER_PORT), "other.test", "SOA") == []
+    assert server.dig(WEB, "A") == ["10.96.0.10"]
+    assert server.metric("clusterdns_corefile_is_last_good") == 1
+    page = server.get(8181, "/ready")
+    assert (page.status, page.text.splitlines()[0]) == (200, "OK")
+    assert "Corefile:8: Unknown directive" in page.text
+    rewrite(server, BLOCK)
+    reload(server)
+    assert server.metric("clusterdns_corefile_is_last_good") == 0
+    assert server.get(8181, "/ready").text == "OK"
+
+
+def test_a_state_folder_that_cannot_be_written_is_a_warning(start: Start) -> None:
+    server = start(BLOCK, "-state", "/proc/nowhere").wait_serving()
+    assert "[WARNING] cannot keep the last good configuration in /proc/nowhere: " in server.out
+    assert server.dig(WEB, "A") == ["10.96.0.10"]

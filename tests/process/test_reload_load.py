@@ -1,0 +1,163 @@
+"""Under load: no query is lost through reloads, none that was accepted is lost at the end, and nothing piles up."""
+
+import re
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import dns.message
+from peers import need
+from process.running import PORT, WEB, Server, Start, wait_until
+from process.test_reload import BLOCK, OTHER_BLOCK, reload, rewrite
+
+RELOADS = 20
+UDP_PER_SECOND, TCP_PER_SECOND = 4_000, 1_000
+LOAD_SECONDS = 4
+MANY_RELOADS = 200
+MAX_GROWTH_KIB = 4_096
+ENDING_PER_SECOND = 500  # of each transport
+LAMEDUCK = BLOCK.replace("ready", "health HOST:8080 {\n lameduck 500ms\n }\n ready")
+
+
+class Load:
+    """A run of dnsperf against a server."""
+
+    def __init__(self, server: Server, mode: str, per_second: int) -> None:
+        questions = server.folder / "questions"
+        questions.write_text(f"{WEB} A\n{WEB} AAAA\nnosuch.{WEB} A\n")
+        self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed by `outcome`
+        command = [need("dnsperf"), "-s", server.host, "-p", str(PORT), "-d", str(questions), "-m", mode]
+        command += ["-Q", str(per_second), "-l", str(LOAD_SECONDS), "-c", "8", "-q", "500", "-t", "2"]
+        self._process = subprocess.Popen(command, stdout=self._output, stderr=subprocess.STDOUT)
+
+    def outcome(self) -> tuple[int, int, str]:
+        """Queries sent and lost, and all that was printed, once it has ended."""
+        self._process.wait(LOAD_SECONDS + 20)
+        self._output.seek(0)
+        text = self._output.read()
+        self._output.close()
+        return _number(text, "sent"), _number(text, "lost"), text
+
+
+def _number(text: str, what: str) -> int:
+    found = re.search(rf"Queries {what}: +(\d+)", text)
+    assert found is not None, text
+    return int(found[1])
+
+
+def test_no_query_is_lost_through_reloads(start: Start) -> None:
+    server = start(BLOCK).wait_serving()
+    udp, tcp = Load(server, "udp", UDP_PER_SECOND), Load(server, "tcp", TCP_PER_SECOND)
+    corefiles = [BLOCK + OTHER_BLOCK, BLOCK.replace("prometheus", "errors\n prometheus"), BLOCK]
+    began = time.monotonic()
+    for number in range(RELOADS):
+        rewrite(server, corefiles[number % len(corefiles)])
+        reload(server)
+        time.sleep(max(0.0, began + (number + 1) * LOAD_SECONDS / (RELOADS + 4) - time.monotonic()))
+    assert time.monotonic() - began < LOAD_SECONDS, "too slow a machine: the load was over before the reloads"
+    for load, per_second in ((udp, UDP_PER_SECOND), (tcp, TCP_PER_SECOND)):
+        sent, lost, text = load.outcome()
+        assert lost == 0, text
+        assert sent > per_second * LOAD_SECONDS / 2, text
+    assert server.out.count("Reloading complete") == RELOADS
+    assert server.out.count("objects of 1 manifest files") == 1, "the cluster is read once"
+
+
+def test_two_hundred_reloads_leave_nothing_behind(start: Start) -> None:
+    server = start(BLOCK.replace("prometheus", "errors\n cache\n forward . 127.0.0.1:9\n prometheus")).wait_serving()
+    for _ in range(MANY_RELOADS // 4):  # the allocator's own pools fill first
+        reload(server)
+    rss_before, open_before = rss_kib(server), open_files(server)
+    for _ in range(MANY_RELOADS):
+        reload(server)
+    wait_until(lambda: open_files(server) == open_before, "files to be closed")
+    assert rss_kib(server) - rss_before < MAX_GROWTH_KIB
+    assert server.dig(WEB, "A") == ["10.96.0.10"]
+
+
+def rss_kib(server: Server) -> int:
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
+
+
+def open_files(server: Server) -> int:
+    return len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
+
+
+class Client(threading.Thread):
+    """Asks at a steady pace until the server has ended, and notes what came back."""
+
+    def __init__(self, server: Server, kind: socket.SocketKind) -> None:
+        super().__init__(daemon=True)
+        self._kind = kind
+        self._sock = socket.socket(socket.AF_INET, kind)
+        self._sock.connect((server.host, PORT))
+        self._sock.settimeout(0.002)
+        self._query = dns.message.make_query(WEB, "A").to_wire()[2:]
+        self._buffer = b""
+        self.sent: dict[int, float] = {}  # number of each query → when it was sent
+        self.answered: set[int] = set()
+        self.is_over = False
+
+    def run(self) -> None:
+        due = time.monotonic()
+        number = 0
+        while not self.is_over:
+            if time.monotonic() >= due:
+                due += 1 / ENDING_PER_SECOND
+                if not self._send(number):
+                    break
+                number += 1
+            self._receive()
+        for _ in range(50):
+            self._receive()
+        self._sock.close()
+
+    def _send(self, number: int) -> bool:
+        packet = struct.pack(">H", number) + self._query
+        try:
+            self._sock.send(packet if self._kind is socket.SOCK_DGRAM else struct.pack(">H", len(packet)) + packet)
+        except OSError:  # closed: nobody accepts anything there
+            return False
+        self.sent[number] = time.monotonic()
+        return True
+
+    def _receive(self) -> None:
+        try:
+            data = self._sock.recv(65_535)
+        except OSError:  # none yet, or closed
+            return
+        if self._kind is socket.SOCK_DGRAM:
+            self.answered.add(int.from_bytes(data[:2], "big"))
+            return
+        self._buffer += data
+        while len(self._buffer) >= 2 and len(self._buffer) >= 2 + (size := int.from_bytes(self._buffer[:2], "big")):
+            self.answered.add(int.from_bytes(self._buffer[2:4], "big"))
+            self._buffer = self._buffer[2 + size :]
+
+
+def test_what_was_accepted_is_answered_before_the_end(start: Start) -> None:
+    server = start(LAMEDUCK).wait_serving()
+    clients = [Client(server, kind) for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)]
+    for client in clients:
+        client.start()
+    time.sleep(0.5)
+    asked_at = time.monotonic()
+    server.process.send_signal(signal.SIGTERM)
+    assert server.wait_ended() == 0
+    ended_at = time.monotonic()
+    for client in clients:
+        client.is_over = True
+        client.join(5)
+    assert ended_at - asked_at < 0.5 + 1.0
+    for client in clients:
+        assert len(client.sent) > ENDING_PER_SECOND / 2
+        last = max(client.answered)
+        assert client.sent[last] > asked_at + 0.4, "it answers through the lameduck period"
+        assert set(range(last + 1)) <= client.answered, "no gap: all that came before the last one answered"
+    assert server.err == ""
