@@ -109,7 +109,7 @@ class Connection(asyncio.Protocol):
         self._unsent: list[bytes] = []
         self._buffer = bytearray()
         self._answered = 0
-        self._opened_at = self._heard_at = loop.time()
+        self._opened_at = self._heard_at = loop.time()  # heard: a whole message
         self._is_retired = False
         self._idle: asyncio.TimerHandle | None = None
         self._dialling = loop.create_task(self._dial())
@@ -192,7 +192,6 @@ class Connection(asyncio.Protocol):
         """The connection is open: what was asked meanwhile goes out."""
         self._transport = cast(asyncio.Transport, transport)  # create_connection makes no other kind
         self.is_open = True
-        self._heard_at = self._loop.time()
         source = transport.get_extra_info("sockname")
         if source:
             host, port = source[:2]
