@@ -14,6 +14,7 @@ from differential.replies import Line, Seen
 from differential.resolving import Step, alike
 
 FORMERR, SERVFAIL = 1, 2
+DO = 0x8000
 SOA_MINIMUM = 6  # place among an SOA's words of text
 CUT = frozenset({"tc", "tcpart", "many", "many-20", "many-60"})  # the upstream's words that make for TC
 SPOILED = frozenset({"wrongname", "wrongtype", "wrongclass", "noquestion", "qr0", "forgedname-2"})
@@ -86,6 +87,13 @@ def _opt_unasked(_: str, step: Step, theirs: Seen, __: Seen) -> Seen | None:
     return replace(theirs, edns=None) if step.asked.shape.edns is None and theirs.edns is not None else None
 
 
+def _do_unasked(_: str, step: Step, theirs: Seen, __: Seen) -> Seen | None:
+    edns = step.asked.shape.edns
+    if theirs.edns is None or (edns is not None and edns.do):
+        return None
+    return replace(theirs, edns=(theirs.edns[0], theirs.edns[1] & ~DO, theirs.edns[2]))
+
+
 def _held_data(text: str, step: Step, theirs: Seen, ours: Seen) -> Seen | None:
     is_held = "AA" in theirs.flags and "aa" not in _words(step)
     if "cache" not in text or not is_held:
@@ -107,13 +115,14 @@ def _by_record(lines: Iterable[Line]) -> list[Line]:
 def _opt_flags(text: str, __: Step, theirs: Seen, ours: Seen) -> Seen | None:
     if "rewrite ttl" not in text.replace("continue ", "") or theirs.edns is None or ours.edns is None:
         return None
-    return replace(theirs, edns=(theirs.edns[0], ours.edns[1] & 0x8000, theirs.edns[2]))
+    return replace(theirs, edns=(theirs.edns[0], theirs.edns[1] & DO, theirs.edns[2]))
 
 
 DIFFERENCES = (
     Difference("wrong-question", _wrong_question),
     Difference("truncated-upstream", _truncated),
     Difference("opt-unasked", _opt_unasked),
+    Difference("do-unasked", _do_unasked),
     Difference("letter-case-as-asked", _letter_case),
     Difference("negative-ttl", _negative_ttl),
     Difference("held-data-uncached", _held_data),

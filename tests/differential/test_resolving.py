@@ -6,7 +6,7 @@ The tables are in `cases/`; named differences are in `resolving_differences`.
 import pytest
 from differential.resolving import CASES as FOLDER
 from differential.resolving import Case, Run, Side, our_directives, read_cases, run_both
-from differential.resolving_differences import compare, compare_upstream
+from differential.resolving_differences import NAMES, compare, compare_upstream, seen_names
 from peers import need
 
 from bench.peers import clusterdns
@@ -54,3 +54,12 @@ def test_no_difference_without_a_name(runs: Runs, known: set[str], case: Case) -
         found += compare_upstream(theirs.upstream, ours.upstream)
     shown = "\n".join(found)
     assert not found, f"{len(found)} differences:\n{shown}"
+
+
+@pytest.mark.peer("coredns")
+def test_every_named_difference_is_seen(runs: Runs) -> None:
+    seen_names.clear()
+    for case in (case for case in CASES if case.name in runs[0]):
+        for step, one, other in zip(case.steps(), runs[0][case.name].replies, runs[1][case.name].replies, strict=True):
+            compare(case.block, step, one, other)
+    assert set(NAMES) - set(seen_names) == set()
