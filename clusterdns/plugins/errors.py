@@ -147,7 +147,6 @@ PLUGIN = Plugin(
         "A response code alone, such as NXDOMAIN, is no error.",
         options=OPTIONS,
         example='errors {\n    consolidate 5m ".* i/o timeout$" warning show_first\n}',
-        better="What was counted is told at shutdown and at a reload; a failure that rewrite passed up shows its own "
-        "code instead of 0.",
+        better="Below a rewrite rule that applied, CoreDNS shows the code 0; here it is the one that the client got.",
     ),
 )

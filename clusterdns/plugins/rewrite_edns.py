@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from clusterdns.plugins.rewrite_rules import Applied, Draft
-from clusterdns.wire import codes
 from clusterdns.wire.name import to_text
 from clusterdns.wire.query import Query
 
@@ -29,7 +28,7 @@ class EdnsRule:
     action: str
     code: int
     content: Content
-    is_fixed: bool
+    is_fixed: bool = True
     reverts: bool = False
     adds_to_same: bool = True  # whether `append` goes on where the option is there already
 
@@ -164,7 +163,3 @@ def metadata(label: str) -> Content:
 def fixed(content: bytes) -> Content:
     """Always the same."""
     return lambda query: content
-
-
-NSID_CONTENT = fixed(b"")
-SUBNET_CODE, NSID_CODE = codes.ECS, codes.NSID

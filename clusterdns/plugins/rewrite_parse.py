@@ -227,20 +227,24 @@ def _edns0(settings: Settings, line: Line) -> Settings:
         told = " ".join((f"edns0 {what} {chosen}", *usage))
         raise (more[-1] if more else action).error("Wrong argument count", f"write {told}")
     if what == "nsid":
-        return settings.with_rule(edns.EdnsRule(chosen, edns.NSID_CODE, edns.NSID_CONTENT, True, reverts))
+        return settings.with_rule(edns.EdnsRule(chosen, codes.NSID, edns.fixed(b""), reverts=reverts))
     if what == "subnet":
         v4_bits, v6_bits = (values.integer(more[0], 0, 32), values.integer(more[1], 0, 128)) if more else (0, 0)
         content = edns.subnet(v4_bits, v6_bits)
-        return settings.with_rule(edns.EdnsRule(chosen, edns.SUBNET_CODE, content, False, reverts, False))
+        return settings.with_rule(
+            edns.EdnsRule(chosen, codes.ECS, content, is_fixed=False, reverts=reverts, adds_to_same=False)
+        )
     code = _option_code(more[0])
     settings = replace(settings, codes_echoed=settings.codes_echoed | {code})
     if len(more) == 1:
-        return settings.with_rule(edns.EdnsRule(chosen, code, edns.fixed(b""), True))
+        return settings.with_rule(edns.EdnsRule(chosen, code, edns.fixed(b"")))
     text = more[1].text
     if text.startswith("{") and text.endswith("}"):
         content, is_fixed = _variable(settings, more[1])
-        return settings.with_rule(edns.EdnsRule(chosen, code, content, is_fixed, reverts, False))
-    return settings.with_rule(edns.EdnsRule(chosen, code, edns.fixed(_bytes(more[1])), True, reverts))
+        return settings.with_rule(
+            edns.EdnsRule(chosen, code, content, is_fixed=is_fixed, reverts=reverts, adds_to_same=False)
+        )
+    return settings.with_rule(edns.EdnsRule(chosen, code, edns.fixed(_bytes(more[1])), reverts=reverts))
 
 
 _EDNS_ARGUMENTS = {"local": ("CODE", "DATA"), "nsid": (), "subnet": ("V4BITS", "V6BITS")}
