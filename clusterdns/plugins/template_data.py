@@ -83,8 +83,17 @@ def _message(query: Query) -> Fields:
         f";; flags:{flags_text}; QUERY: 1, ANSWER: 0, AUTHORITY: 0, ADDITIONAL: 0\n\n"
         f";; QUESTION SECTION:\n{question.text}\n"
     )
-    sections = {"Question": [question], "Answer": [], "Ns": []}
-    return Fields({**header, "MsgHdr": Fields(header, "dns.MsgHdr"), **sections}, "dns.Msg", text)
+    opt = f"\n;; OPT PSEUDOSECTION:\n; EDNS: version {query.version}; flags:{' do' * query.do}; udp: {query.udp_bytes}"
+    fields = {
+        **header,
+        "MsgHdr": Fields(header, "dns.MsgHdr"),
+        "Compress": False,
+        "Question": [question],
+        "Answer": [],
+        "Ns": [],
+        "Extra": [Fields({}, "dns.OPT", opt)] * query.has_edns,
+    }
+    return Fields(fields, "dns.Msg", text)
 
 
 # A text that has none of these words cannot reach what differs between clients: a field has no way in but its name.

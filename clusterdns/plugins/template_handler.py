@@ -5,6 +5,7 @@ as a compiled answer is known per text beforehand: one that may look at the clie
 question, is executed for every query. Reading stanzas from a Corefile is `plugins.template`'s business.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +27,9 @@ from clusterdns.wire.zonetext import ZoneTextError, record_from_text
 
 SECTIONS = ("answer", "additional", "authority")  # in the order in which CoreDNS makes them
 NO_FALLTHROUGH = Fallthrough()
+_QUOTED = r'"(?:\\.|[^"\\])*"|`[^`]*`'
+_ACTION = re.compile(rf"{{{{[ \t\n]*((?:{_QUOTED}|[^\"`])*?)[ \t\n]*}}}}", re.DOTALL)
+_BLANKS = re.compile(rf"({_QUOTED})|[ \t\n]+", re.DOTALL)
 _LABELS = ("server", "zone", "view", "class", "type")
 
 
@@ -47,6 +51,11 @@ class RecordText:
     def constant(self) -> Record | None:
         """The record of a text without actions. Raises ZoneTextError."""
         return _record(self.template.text)
+
+    @cached_property
+    def label(self) -> str:
+        """The text as metrics of CoreDNS show it: actions without needless blanks."""
+        return _ACTION.sub(lambda action: "{{" + _BLANKS.sub(_one_blank, action[1]) + "}}", self.template.text)
 
     def why(self, error: Exception) -> str:
         """The error with its place, for the log."""
@@ -149,7 +158,7 @@ class Templates:
                 made = one.record(data)
             except (TemplateFailed, ZoneTextError) as error:
                 family = self._unread if isinstance(error, ZoneTextError) else self._unexecuted
-                family.labels(*counted_as, one.section, one.template.text).value += 1
+                family.labels(*counted_as, one.section, one.label).value += 1
                 return failure(codes.SERVFAIL, one.why(error))
             if made is not None:
                 sections[one.section].append(made)
@@ -175,6 +184,10 @@ async def _completion(query: Query, alias: Record, reply: Reply) -> Sequence[Rec
     reply.counted = (*reply.counted, *found.counted)
     reply.error = reply.error or found.error
     return found.answer
+
+
+def _one_blank(found: re.Match[str]) -> str:
+    return found[1] or " "
 
 
 def _record(text: str) -> Record | None:

@@ -41,7 +41,7 @@ def test_any_text(text: str) -> None:
 
 
 @given(TEMPLATES)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_any_template(text: str) -> None:
     template = parsed(text)
     if isinstance(template, Template):
