@@ -1,0 +1,43 @@
+"""`any`: one short record, whatever is there."""
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import pytest
+
+from clusterdns.corefile.directive import Directive
+from clusterdns.corefile.errors import CorefileError, CorefileErrors
+from clusterdns.plugins import any as any_type
+from clusterdns.plugins.handler import BlockContext
+from clusterdns.wire import codes
+from clusterdns.wire.query import Query
+from clusterdns.wire.reply import Reply
+
+MakeQuery = Callable[..., Query]
+ReadDirectives = Callable[[str], Sequence[Directive]]
+Through = Callable[..., Coroutine[Any, Any, Reply]]
+
+
+async def test_any_is_answered(make_query: MakeQuery, through: Through) -> None:
+    reply = await through(any_type.PLUGIN, "any", make_query("a.example.", "ANY"), Reply(codes.NXDOMAIN))
+    (one,) = reply.answer
+    assert (reply.rcode, reply.is_authoritative, reply.reusable) == (codes.NOERROR, False, True)
+    assert (one.rtype, one.ttl, one.rdata) == (codes.HINFO, 8482, b"\x0dANY obsoleted\x0cSee RFC 8482")
+
+
+async def test_others_pass(make_query: MakeQuery, through: Through) -> None:
+    below = Reply(codes.NXDOMAIN)
+    assert await through(any_type.PLUGIN, "any\nany ignored", make_query("a.example.", "A"), below) is below
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("any x", "Corefile:2: Wrong argument count"),
+        ("any {\n x\n}", "Corefile:3: unknown property 'x'"),
+    ],
+)
+def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: str, problem: str) -> None:
+    with pytest.raises((CorefileError, CorefileErrors)) as error:
+        any_type.PLUGIN.parse(read_directives(text), context)
+    assert str(error.value).startswith(problem)

@@ -1,0 +1,56 @@
+"""`cancel`: the moment by which a query is given up."""
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import pytest
+
+from clusterdns.corefile.directive import Directive
+from clusterdns.corefile.errors import CorefileError, CorefileErrors
+from clusterdns.plugins import cancel
+from clusterdns.plugins.handler import BlockContext
+from clusterdns.wire import codes
+from clusterdns.wire.query import Query
+from clusterdns.wire.reply import Reply
+
+MakeQuery = Callable[..., Query]
+ReadDirectives = Callable[[str], Sequence[Directive]]
+Through = Callable[..., Coroutine[Any, Any, Reply]]
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("cancel", 5.001), ("cancel 500ms", 0.5), ("cancel 1s\ncancel 2s", 2.0)])
+def test_parse(read_directives: ReadDirectives, context: BlockContext, text: str, seconds: float) -> None:
+    assert cancel.parse(read_directives(text), context) == seconds
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, 102.0), (101.0, 101.0), (200.0, 102.0)])
+async def test_the_earlier_deadline_holds(make_query: MakeQuery, before: float | None, after: float) -> None:
+    async def following(query: Query) -> Reply:
+        return Reply(codes.NOERROR)
+
+    query = make_query("a.example.")
+    query.deadline = before
+    await cancel.limiting(2.0, lambda: 100.0)(following)(query)
+    assert query.deadline == after
+
+
+async def test_the_clock_is_the_event_loops(make_query: MakeQuery, through: Through) -> None:
+    query = make_query("a.example.")
+    await through(cancel.PLUGIN, "cancel 1h", query, Reply(codes.NOERROR))
+    assert query.deadline is not None
+    assert query.deadline > 3600
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("cancel 0s", "Corefile:2: '0s' is out of range"),
+        ("cancel 5", "Corefile:2: '5' is not a duration"),
+        ("cancel -1s", "Corefile:2: '-1s' is out of range"),
+        ("cancel 1s 2s", "Corefile:2: Wrong argument count"),
+    ],
+)
+def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: str, problem: str) -> None:
+    with pytest.raises((CorefileError, CorefileErrors)) as error:
+        cancel.PLUGIN.parse(read_directives(text), context)
+    assert str(error.value).startswith(problem)

@@ -1,0 +1,52 @@
+"""`debug`: debug lines for as long as any block wants them."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+from clusterdns.corefile.directive import Directive
+from clusterdns.corefile.errors import CorefileError, CorefileErrors
+from clusterdns.plugins import debug
+from clusterdns.plugins.handler import BlockContext, Part
+
+ReadDirectives = Callable[[str], Sequence[Directive]]
+OURS = logging.getLogger("clusterdns")
+
+
+@pytest.fixture(autouse=True)
+def level() -> Iterator[None]:
+    before = OURS.level
+    OURS.setLevel(logging.INFO)
+    yield
+    OURS.setLevel(before)
+
+
+async def start(part: Part) -> None:
+    assert part.start is not None
+    await part.start()
+
+
+async def stop(part: Part) -> None:
+    assert part.stop is not None
+    await part.stop()
+
+
+async def test_one_block_is_enough(read_directives: ReadDirectives, context: BlockContext) -> None:
+    debug.parse(read_directives("debug\ndebug"), context)
+    one, other = debug.build(None, context), debug.build(None, context)
+    levels = []
+    for step in (start(one), start(other), stop(one), stop(other)):
+        await step
+        levels.append(OURS.level)
+    assert levels == [logging.DEBUG, logging.DEBUG, logging.DEBUG, logging.INFO]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [("debug x", "Corefile:2: Wrong argument count"), ("debug {\n x\n}", "Corefile:3: unknown property 'x'")],
+)
+def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: str, problem: str) -> None:
+    with pytest.raises((CorefileError, CorefileErrors)) as error:
+        debug.parse(read_directives(text), context)
+    assert str(error.value).startswith(problem)

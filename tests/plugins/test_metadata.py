@@ -1,0 +1,95 @@
+"""`metadata`: which queries carry labels, what `kubernetes` gives, and what log lines show of it."""
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import pytest
+
+from clusterdns.corefile.directive import Directive
+from clusterdns.corefile.errors import CorefileError, CorefileErrors
+from clusterdns.plugins import metadata
+from clusterdns.plugins.handler import BlockContext
+from clusterdns.plugins.kubernetes_labels import NameLabels
+from clusterdns.plugins.logline import Entry, LineFormat
+from clusterdns.wire import codes
+from clusterdns.wire.name import from_text
+from clusterdns.wire.query import Query
+from clusterdns.wire.reply import Reply
+
+MakeQuery = Callable[..., Query]
+ReadDirectives = Callable[[str], Sequence[Directive]]
+Through = Callable[..., Coroutine[Any, Any, Reply]]
+
+ZONES = tuple(map(from_text, ("cluster.local.", "in-addr.arpa.")))
+KEYS = ("kind", "namespace", "service", "endpoint", "port-name", "protocol")
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "kept"),
+    [
+        ("metadata", "web.cluster.local.", True),
+        ("metadata", "example.org.", False),
+        ("metadata example.org", "a.example.org.", True),
+        ("metadata example.org", "web.cluster.local.", False),
+    ],
+)
+async def test_zones(make_query: MakeQuery, through: Through, text: str, name: str, kept: bool) -> None:
+    query = make_query(name)
+    query.labels = {"a/b": "c"}
+    await through(metadata.PLUGIN, text, query, Reply(codes.NOERROR))
+    assert query.labels == ({"a/b": "c"} if kept else {})
+
+
+async def test_what_is_learnt_later_has_a_place(make_query: MakeQuery, through: Through) -> None:
+    query = make_query("web.cluster.local.")
+    await through(metadata.PLUGIN, "metadata", query, Reply(codes.NOERROR))
+    assert query.labels == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("web.prod.svc.cluster.local.", ("svc", "prod", "web", "", "", "")),
+        ("ip.web.prod.svc.cluster.local.", ("svc", "prod", "web", "ip", "", "")),
+        ("_http._tcp.web.prod.svc.cluster.local.", ("svc", "prod", "web", "", "http", "tcp")),
+        ("10-1-0-9.prod.pod.cluster.local.", ("pod", "prod", "10-1-0-9", "", "", "")),
+        ("prod.svc.cluster.local.", ("svc", "prod", "", "", "", "")),
+        ("svc.cluster.local.", ("", "", "", "", "", "")),
+        ("cluster.local.", ("", "", "", "", "", "")),
+        ("example.org.", None),
+        ("a.b.cluster.local.", "invalid query name"),
+        ("a.b.c.d.e.svc.cluster.local.", "invalid query name"),
+        ("9.0.1.10.in-addr.arpa.", "invalid query name"),
+    ],
+)
+def test_what_kubernetes_reads_off_a_name(
+    make_query: MakeQuery, name: str, values: tuple[str, ...] | str | None
+) -> None:
+    found = NameLabels(ZONES)(make_query(name))
+    if values is None:
+        assert found == {}
+    elif isinstance(values, str):
+        assert found == {"kubernetes/parse-error": values}
+    else:
+        assert found == {f"kubernetes/{key}": value for key, value in zip(KEYS, values, strict=True)}
+
+
+@pytest.mark.parametrize(
+    ("labels", "line"),
+    [(None, "- - - -"), ({}, "NXDOMAIN denial - -"), ({"a/b": "c", "a/d": ""}, "NXDOMAIN denial c ")],
+)
+def test_log_lines(make_query: MakeQuery, labels: dict[str, str] | None, line: str) -> None:
+    query = make_query("example.org.")
+    query.labels = labels
+    shown = LineFormat("{/log/type} {/log/class} {/a/b} {/a/d}")(Entry(query, Reply(codes.NXDOMAIN), 1))
+    assert shown == line
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [("metadata {\n x\n}", "Corefile:3: unknown property 'x'"), ("metadata a..b", "Corefile:2: ")],
+)
+def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: str, problem: str) -> None:
+    with pytest.raises((CorefileError, CorefileErrors)) as error:
+        metadata.parse(read_directives(text), context)
+    assert str(error.value).startswith(problem)

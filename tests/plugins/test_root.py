@@ -1,0 +1,47 @@
+"""`root`: where relative paths are."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from clusterdns.corefile.directive import Directive
+from clusterdns.corefile.errors import CorefileError, CorefileErrors
+from clusterdns.plugins import root
+from clusterdns.plugins.handler import BlockContext
+
+ReadDirectives = Callable[[str], Sequence[Directive]]
+
+
+def test_paths(read_directives: ReadDirectives, context: BlockContext) -> None:
+    shaped = root.shape(root.parse(read_directives("root /nowhere\nroot /etc/coredns"), context), context)
+    assert shaped.path("zones/db") == "/etc/coredns/zones/db"
+    assert shaped.path("/var/db") == "/var/db"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("", []), ("nosuch", ["Root path does not exist: {}"]), ("file", ["Root path is no folder: {}"])]
+)
+async def test_warning(
+    context: BlockContext, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, told: list[str]
+) -> None:
+    (tmp_path / "file").touch()
+    folder = str(tmp_path / name)
+    part = root.build(folder, context)
+    assert part.start is not None
+    await part.start()
+    assert caplog.messages == [text.format(folder) for text in told]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("root", "Corefile:2: Wrong argument count"),
+        ("root /tmp /x", "Corefile:2: Wrong argument count"),
+        ("root /tmp {\n x\n}", "Corefile:3: unknown property 'x'"),
+    ],
+)
+def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: str, problem: str) -> None:
+    with pytest.raises((CorefileError, CorefileErrors)) as error:
+        root.parse(read_directives(text), context)
+    assert str(error.value).startswith(problem)
