@@ -140,7 +140,7 @@ class CacheHandler:
         if left_seconds > 0:
             return True
         stale_seconds = self._settings.stale.seconds
-        # that an upstream once failed is no knowledge worth giving late (RFC 8767 §4)
+        # a failure is never kept for long, least of all beyond its end (RFC 9520 §3.2)
         return bool(stale_seconds) and now - entry.stored - entry.ttl_seconds <= stale_seconds and (
             entry.kind is not Kind.FAILURE
         )  # fmt: skip
