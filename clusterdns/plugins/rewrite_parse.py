@@ -231,9 +231,8 @@ def _edns0(settings: Settings, line: Line) -> Settings:
     if what == "subnet":
         v4_bits, v6_bits = (values.integer(more[0], 0, 32), values.integer(more[1], 0, 128)) if more else (0, 0)
         content = edns.subnet(v4_bits, v6_bits)
-        return settings.with_rule(
-            edns.EdnsRule(chosen, codes.ECS, content, is_fixed=False, reverts=reverts, adds_to_same=False)
-        )
+        rule = edns.EdnsRule(chosen, codes.ECS, content, is_fixed=False, reverts=reverts, adds_to_same=False)
+        return settings.with_rule(rule)
     code = _option_code(more[0])
     settings = replace(settings, codes_echoed=settings.codes_echoed | {code})
     if len(more) == 1:
@@ -241,9 +240,8 @@ def _edns0(settings: Settings, line: Line) -> Settings:
     text = more[1].text
     if text.startswith("{") and text.endswith("}"):
         content, is_fixed = _variable(settings, more[1])
-        return settings.with_rule(
-            edns.EdnsRule(chosen, code, content, is_fixed=is_fixed, reverts=reverts, adds_to_same=False)
-        )
+        rule = edns.EdnsRule(chosen, code, content, is_fixed=is_fixed, reverts=reverts, adds_to_same=False)
+        return settings.with_rule(rule)
     return settings.with_rule(edns.EdnsRule(chosen, code, edns.fixed(_bytes(more[1])), reverts=reverts))
 
 
@@ -285,11 +283,11 @@ OPTIONS: tuple[Option[Settings], ...] = (
     Option(
         f"name {_KIND} FROM TO {_ANSWER}",
         "exact",
-        "Another name is asked for. FROM and TO are made absolute, but for regex: `prefix foo` means `foo.`. A regular "
-        "expression sees the name in lower case with its last dot, and TO may hold `{0}`, `{1}`, …; after TO the word"
-        " `metadata` allows `{plugin/label}` in it. `answer auto` calls what comes back by the name that was "
-        "asked (exact does it always); `answer name` and `answer value` change owners, and names in the data of records, by a regular "
-        "expression.",
+        "Another name is asked for. FROM and TO are made absolute, but for regex: `prefix foo` means `foo.`. A "
+        "regular expression sees the name in lower case with its last dot, and TO may hold `{0}`, `{1}`, …; after "
+        "TO the word `metadata` allows `{plugin/label}` in it. `answer auto` calls what comes back by the name "
+        "that was asked (exact does it always); `answer name` and `answer value` change owners, and names in the "
+        "data of records, by a regular expression.",
         _name,
     ),
     Option("type FROM TO", "", "Another type is asked for.", _type),
