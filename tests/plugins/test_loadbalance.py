@@ -1,11 +1,14 @@
-"""`loadbalance`: which replies may turn, and which policies exist."""
+"""`loadbalance`: what may turn, which address comes first, and when chance has a part in it."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from clusterdns.corefile.directive import Directive
-from clusterdns.corefile.errors import CorefileError
+from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import loadbalance
 from clusterdns.plugins.handler import BlockContext, Reuse
 from clusterdns.wire import codes, record
@@ -15,13 +18,17 @@ from clusterdns.wire.record import Record
 from clusterdns.wire.reply import Reply
 
 NAME = from_text("web.prod.svc.cluster.local.")
-ONE, TWO = (record.address(NAME, 5, bytes((10, 0, 0, last))) for last in (1, 2))
+OTHER = from_text("other.example.")
+ONE, TWO, THREE = (record.address(NAME, 5, bytes((10, 0, 0, last))) for last in (1, 2, 3))
+FAR = record.address(NAME, 5, bytes((192, 168, 0, 1)))
 SIX = record.address(NAME, 5, bytes(16))
 ALIAS = record.cname(NAME, 5, NAME)
 SRV = record.srv(NAME, 5, 50, 80, NAME)
+SIGNATURE = record.record(NAME, codes.RRSIG, 5, bytes(30))
 
 MakeQuery = Callable[..., Query]
 ReadDirectives = Callable[[str], Sequence[Directive]]
+Through = Callable[..., Coroutine[Any, Any, Reply]]
 
 
 @pytest.mark.parametrize(
@@ -29,7 +36,11 @@ ReadDirectives = Callable[[str], Sequence[Directive]]
     [
         (codes.NOERROR, (ONE, TWO), True),
         (codes.NOERROR, (ALIAS, ONE, TWO), True),
-        (codes.NOERROR, (ONE, SIX), True),
+        (codes.NOERROR, (ONE, SIX), False),
+        (codes.NOERROR, (ONE, SIGNATURE, TWO), False),
+        (codes.NOERROR, (ONE, SIGNATURE, TWO, THREE), False),
+        (codes.NOERROR, (ONE, TWO, SIGNATURE), False),
+        (codes.NOERROR, (ONE, TWO.with_name(OTHER)), False),
         (codes.NOERROR, (ONE,), False),
         (codes.NOERROR, (ALIAS, ONE), False),
         (codes.NOERROR, (SRV, SRV), False),
@@ -45,23 +56,84 @@ def test_what_turns(make_query: MakeQuery, rcode: int, answer: tuple[Record, ...
     assert given.answer == answer
 
 
-@pytest.mark.parametrize("text", ["loadbalance", "loadbalance round_robin", "loadbalance\nloadbalance round_robin"])
-def test_parse(read_directives: ReadDirectives, context: BlockContext, text: str) -> None:
-    directives = read_directives(text)
-    loadbalance.parse(directives, context)
-    assert loadbalance.build(None, context).reuse is Reuse.COMPILED
+@pytest.mark.parametrize(
+    "text",
+    ["loadbalance", "loadbalance round_robin", "loadbalance\nloadbalance round_robin", "loadbalance {\n prefer\n}",
+     "loadbalance weighted nofile\nloadbalance"],
+)  # fmt: skip
+def test_round_robin_costs_nothing(read_directives: ReadDirectives, context: BlockContext, text: str) -> None:
+    part = loadbalance.build(loadbalance.parse(read_directives(text), context), context)
+    assert (part.wrap, part.observe, part.reuse) == (None, loadbalance.mark, Reuse.COMPILED)
+
+
+@pytest.mark.parametrize(
+    ("answer", "orders", "is_drawn"),
+    [
+        ((TWO, FAR), {(FAR, TWO)}, False),
+        ((ONE, TWO, FAR), {(FAR, TWO, ONE)}, False),
+        ((ONE, THREE, FAR), {(FAR, ONE, THREE), (FAR, THREE, ONE)}, True),
+        ((ONE, THREE, ALIAS), {(ALIAS, ONE, THREE), (ALIAS, THREE, ONE)}, True),
+        ((SIX, TWO, SIGNATURE), {(TWO, SIX, SIGNATURE)}, False),
+        ((ONE,), {(ONE,)}, False),
+    ],
+)
+async def test_prefer(
+    make_query: MakeQuery, through: Through, answer: tuple[Record, ...], orders: set[tuple[Record, ...]], is_drawn: bool
+) -> None:
+    text = "loadbalance {\n prefer 192.168.0.0/16 10.0.0.2/32\n}"
+    seen = set()
+    for _ in range(40):
+        below = Reply(codes.NOERROR, answer, reusable=True)
+        reply = await through(loadbalance.PLUGIN, text, make_query("web.prod.svc.cluster.local."), below)
+        seen.add(tuple(reply.answer))
+        assert reply.reusable != is_drawn
+        assert below.answer == answer
+    assert seen == orders
+
+
+async def test_weighted(make_query: MakeQuery, through: Through, tmp_path: Path) -> None:
+    file = tmp_path / "weights"
+    file.write_text("web.prod.svc.cluster.local\n10.0.0.1 2\n10.0.0.2 1\n")
+    firsts: Counter[Record] = Counter()
+    for _ in range(600):
+        below = Reply(codes.NOERROR, (THREE, TWO, ONE), reusable=True)
+        reply = await through(
+            loadbalance.PLUGIN, f"loadbalance weighted {file}", make_query("web.prod.svc.cluster.local."), below
+        )
+        firsts[reply.answer[0]] += 1
+        assert sorted(reply.answer) == sorted(below.answer)
+        assert not reply.reusable
+    assert 220 < firsts[ONE] < 380  # of 300; seven standard deviations
+    assert 80 < firsts[TWO] < 220
+    assert 80 < firsts[THREE] < 220
+
+
+@pytest.mark.parametrize(
+    ("qtype", "rcode", "answer"),
+    [("MX", codes.NOERROR, (ONE, TWO)), ("A", codes.NXDOMAIN, (ONE, TWO)), ("A", codes.NOERROR, (ONE,))],
+)
+async def test_what_weights_leave_alone(
+    make_query: MakeQuery, through: Through, qtype: str, rcode: int, answer: tuple[Record, ...]
+) -> None:
+    below = Reply(rcode, answer, reusable=True)
+    query = make_query("web.prod.svc.cluster.local.", qtype)
+    assert await through(loadbalance.PLUGIN, "loadbalance weighted nofile", query, below) is below
 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("loadbalance weighted weights.txt", "Corefile:2: policy 'weighted' is not supported yet"),
-        ("loadbalance random", "Corefile:2: unknown policy 'random'"),
+        ("loadbalance random", "Corefile:2: 'random' is not one of round_robin, weighted"),
+        ("loadbalance weighted", "Corefile:2: Wrong argument count"),
+        ("loadbalance weighted a b", "Corefile:2: Wrong argument count"),
         ("loadbalance round_robin twice", "Corefile:2: Wrong argument count"),
-        ("loadbalance {\n prefer 10.0.0.0/8\n}", "Corefile:3: option 'prefer' is not supported yet"),
+        ("loadbalance {\n prefer 10.0.0.x\n}", "Corefile:3: '10.0.0.x' is not a network"),
+        ("loadbalance {\n reload 3s\n}", "Corefile:3: unknown property 'reload'"),
+        ("loadbalance weighted nofile {\n prefer 10.0.0.0/8\n}", "Corefile:3: unknown property 'prefer'"),
+        ("loadbalance weighted nofile {\n reload -1s\n}", "Corefile:3: '-1s' is out of range"),
     ],
 )
 def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: str, problem: str) -> None:
-    with pytest.raises(CorefileError) as error:
+    with pytest.raises((CorefileError, CorefileErrors)) as error:
         loadbalance.parse(read_directives(text), context)
     assert str(error.value).startswith(problem)

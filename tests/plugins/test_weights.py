@@ -1,0 +1,98 @@
+"""The weights file: what it says, what is wrong with it, and that its last good state stays."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from clusterdns.corefile.directive import Directive
+from clusterdns.corefile.errors import CorefileErrors
+from clusterdns.plugins import loadbalance, weights
+from clusterdns.plugins.handler import BlockContext
+from clusterdns.wire.name import from_text
+
+ReadDirectives = Callable[[str], Sequence[Directive]]
+NAME = from_text("example.org.")
+ONE = bytes((10, 0, 0, 1))
+
+
+def test_a_file() -> None:
+    text = "# all\nExample.ORG\n10.0.0.1 3  # big\n::1 255\n\nother.example.\nexample.org.\n10.0.0.2 1\n"
+    assert weights.read_table(text, "w") == {
+        NAME: {ONE: 3, bytes(15) + b"\1": 255, bytes((10, 0, 0, 2)): 1},
+        from_text("other.example."): {},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("10.0.0.1 3", "w:1: neither a name nor"),
+        ("a\n10.0.0.1 0", "w:2: wrong weight '0'"),
+        ("a\n10.0.0.1 256", "w:2: wrong weight '256'"),
+        ("a\n10.0.0.1 -1", "w:2: wrong weight '-1'"),
+        ("a\n\n10.0.0 1", "w:3: '10.0.0' does not appear"),
+        ("a..b", "w:1: label of 0 bytes"),
+        ("a b c", "w:1: neither"),
+    ],
+)
+def test_mistakes(text: str, problem: str) -> None:
+    with pytest.raises(weights.WeightsError) as error:
+        weights.read_table(text, "w")
+    assert str(error.value).startswith(problem)
+
+
+@given(some.text("a1.:# \n\\0é"))
+def test_any_text_is_a_table_or_an_error_with_its_line(text: str) -> None:
+    try:
+        table = weights.read_table(text, "w")
+    except weights.WeightsError as problem:
+        line = int(str(problem).split(":")[1])
+    else:
+        line = 0
+        assert all(1 <= weight <= 255 for addresses in table.values() for weight in addresses.values())
+    assert line <= len(text.splitlines())
+
+
+def test_changes_are_taken_and_mistakes_are_not(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    path = tmp_path / "w"
+    followed = weights.Weights(str(path), {}, 30.0)
+    for step, (text, weight) in enumerate([("example.org\n10.0.0.1 3", 3), ("broken line here", 3), ("b", None)]):
+        path.write_text(text)
+        os.utime(path, (step + 1, step + 1))
+        followed.look()
+        followed.look()
+        assert followed.table.get(NAME, {}).get(ONE) == weight
+    path.unlink()
+    followed.look()
+    assert list(followed.table) == [from_text("b.")]
+    assert [text.partition(":")[0] for text in caplog.messages] == [
+        f"Successfully reloaded weight file {path}",
+        f"Weight file {path} stays as it was",
+        f"Successfully reloaded weight file {path}",
+        f"Weight file {path} stays as it was",
+    ]
+
+
+@pytest.mark.parametrize("content", [b"a\n10.0.0.1 300", b"\xff\n"])
+def test_a_wrong_file_at_the_start_is_an_error(
+    read_directives: ReadDirectives, context: BlockContext, tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "w"
+    path.write_bytes(content)
+    with pytest.raises(CorefileErrors) as error:
+        loadbalance.parse(read_directives(f"loadbalance weighted {path}"), context)
+    assert str(error.value).startswith(f"Corefile:2: {path}:")
+
+
+async def test_a_missing_file_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    followed = weights.Weights(str(tmp_path / "w"), {}, 30.0)
+    await followed.start()
+    await followed.stop()
+    assert caplog.messages == [
+        f"Failed to open weight file {tmp_path}/w: every address weighs 1. Will try again in 30s"
+    ]
