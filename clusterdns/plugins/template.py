@@ -20,7 +20,7 @@ from clusterdns.gotemplate import TemplateError, parse_uint
 from clusterdns.gotemplate import parse as parse_template
 from clusterdns.plugins.cluster_handler import Fallthrough
 from clusterdns.plugins.handler import BlockContext, Doc, Part, Plugin
-from clusterdns.plugins.template_data import doubts
+from clusterdns.plugins.template_fields import doubts
 from clusterdns.plugins.template_handler import NO_FALLTHROUGH, SECTIONS, RecordText, Stanza, Templates
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text

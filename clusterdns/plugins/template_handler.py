@@ -16,7 +16,7 @@ from clusterdns.corefile.values import Pattern
 from clusterdns.gotemplate import Fields, Template, TemplateFailed
 from clusterdns.plugins.cluster_handler import Fallthrough
 from clusterdns.plugins.handler import Handler
-from clusterdns.plugins.template_data import OF_THE_CLIENT, Matched, presented
+from clusterdns.plugins.template_fields import OF_THE_CLIENT, Matched, presented
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire import codes
 from clusterdns.wire.name import is_under, to_text
