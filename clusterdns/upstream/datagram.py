@@ -147,6 +147,12 @@ class Exchange:
 
     def drain(self, buffer: memoryview) -> int:
         """Read what has arrived, up to the true reply or a bound; how many datagrams that was."""
+        count = self._read(buffer)
+        if self.ignored:
+            self._beware(is_full_batch=count == DATAGRAMS_PER_SOCKET)
+        return count
+
+    def _read(self, buffer: memoryview) -> int:
         receive = self.socket.recv_into
         for count in range(DATAGRAMS_PER_SOCKET):
             if self.done.done():
@@ -163,12 +169,16 @@ class Exchange:
                 self._judge(bytes(buffer[:size]))
             else:
                 self.ignored += 1
-        if not self._has_room:
+        return DATAGRAMS_PER_SOCKET
+
+    def _beware(self, *, is_full_batch: bool) -> None:
+        """Somebody sends what nobody asked for."""
+        if is_full_batch and not self._has_room:
             self._has_room = True
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, FLOOD_BUFFER_BYTES)
-        if self.ignored >= FLOOD_DATAGRAMS and self._rescue is not None and self._rescuing is None:
+        is_flood = self.ignored >= FLOOD_DATAGRAMS and not self.done.done()
+        if is_flood and self._rescue is not None and self._rescuing is None:
             self._rescuing = self._loop.create_task(self._ask_otherwise(self._rescue))
-        return DATAGRAMS_PER_SOCKET
 
     def _judge(self, packet: bytes) -> None:
         """A datagram with an ID of ours."""
@@ -176,7 +186,8 @@ class Exchange:
         if not question.is_answered_by(packet):
             self.ignored += 1
         elif packet[:2] == self.message_id and packet[12 : 12 + len(self.name)] == self.name:
-            self._finish(packet)
+            # names further down point at the question: without this they would come out in our random letters
+            self._finish(packet[:12] + question.name + packet[12 + len(self.name) :])
         elif packet[:2] == self.plain_id:
             self.lost_case = self.name != question.name
             self._finish(packet)

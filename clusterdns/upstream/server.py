@@ -11,7 +11,7 @@ from functools import partial
 from time import monotonic
 from typing import Any, NamedTuple
 
-from clusterdns.telemetry.metrics import Histogram, Registry
+from clusterdns.telemetry.metrics import Histogram, Registry, Series
 from clusterdns.upstream.address import DNS, HTTPS, TLS, Address
 from clusterdns.upstream.datagram import Datagrams
 from clusterdns.upstream.failure import ExchangeFailed, broken
@@ -90,8 +90,7 @@ class Server:
         self._forgets_case_until = 0.0
         self._check: asyncio.Task[None] | None = None
         self._durations: dict[int, Histogram] = {}
-        labels = (counters.proxy_name, self.text)
-        self._udp_opened = counters.opened.labels(*labels, "udp") if address.transport == DNS else None
+        self._udp_opened: Series | None = None
 
     @property
     def is_down(self) -> bool:
@@ -137,7 +136,10 @@ class Server:
             except OSError as error:
                 raise broken(f"dial udp {self.text}", "interface", error) from None
         source = (self._settings.source, 0) if self._settings.source else None
-        assert self._udp_opened is not None
+        if self._udp_opened is None:
+            labels = (self._counters.proxy_name, self.text, "udp")
+            self._udp_opened = self._counters.opened.labels(*labels)
+            self._counters.reused.labels(*labels)  # stays at 0, for those who divide by the sum
         self._udp_opened.value += 1
         keeps_case = monotonic() >= self._forgets_case_until
         exchange = await self._datagrams.ask(

@@ -227,7 +227,7 @@ class Connection(asyncio.Protocol):
             failed = broken(f"read tcp {self.ends()}", "read", exc)
             failed.is_stale = is_stale
         else:
-            failed = ExchangeFailed(f"read tcp {self.ends()}: EOF", is_stale=is_stale)
+            failed = ExchangeFailed("EOF", is_stale=is_stale)
         self.end(failed)
 
     def end(self, failed: ExchangeFailed | None = None) -> None:

@@ -135,7 +135,7 @@ async def test_replies(
         ("x.runt.example.org", "udp", "read udp 127.0.0.1:*->{to}: i/o timeout"),
         ("x.halfframe.example.org", "tcp", "read tcp 127.0.0.1:*->{to}: i/o timeout"),
         ("x.reset.example.org", "tcp", "read tcp 127.0.0.1:*->{to}: read: connection reset by peer"),
-        ("x.close.example.org", "tcp", "read tcp 127.0.0.1:*->{to}: EOF"),
+        ("x.close.example.org", "tcp", "EOF*"),
         ("x.cut.example.org", "tcp", "malformed reply of {to}: message cut short"),
     ],
 )
@@ -194,6 +194,16 @@ async def test_letters_and_ports_differ_each_time(forwarding: Forwarding, upstre
     asked = upstream.questions(transport="udp")
     assert len({one.name_text for one in asked}) == len({one.port for one in asked}) == len(asked) == 8
     assert len({one.message_id for one in asked}) > 6
+
+
+async def test_our_letters_do_not_come_back(
+    forwarding: Forwarding, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clusterdns.upstream.datagram.urandom", lambda size: b"\xff" * size)
+    async with forwarding(fast(upstream)) as ask:
+        reply = await ask("a.cname-1.example.org")
+        assert upstream.asked[0].name_text == "A.CNAME-1.EXAMPLE.ORG."
+        assert reply.answer[0].rdata.endswith(b"\7cname-1\7example\3org\0")
 
 
 async def test_who_loses_letter_case_is_remembered(forwarding: Forwarding, upstream: Upstream) -> None:
