@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench control-plane peers clean
+.PHONY: help run test lint docs bench control-plane peers clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ lint: $(INSTALLED) ## ruff, mypy --strict, the layers, and the tests of what REA
 	$(BIN)/mypy --strict
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/house
+
+docs: $(INSTALLED) ## write the part of docs/corefile.md that follows from the source
+	$(BIN)/python docs/generate.py
 
 bench: $(INSTALLED) ## measure us, CoreDNS and Knot side by side (first: make control-plane peers)
 	$(BIN)/python -m bench.run

@@ -13,6 +13,7 @@ from clusterdns.corefile.suggest import mend_for
 
 # Directives that CoreDNS itself dropped, and what took their place.
 _REPLACED = {"proxy": "forward"}
+_REFUSED_MEND = "remove the directive, or keep CoreDNS; docs/corefile.md lists what is implemented"
 
 
 class Served(NamedTuple):
@@ -41,7 +42,7 @@ def check_directives(
             if name.text in known:
                 continue
             if name.text in refused:
-                errors.add(name.error(f"clusterdns does not implement {name}", "remove the directive, or keep CoreDNS"))
+                errors.add(name.error(f"clusterdns does not implement {name}", _REFUSED_MEND))
             elif name.text in _REPLACED:
                 mend = f"use '{_REPLACED[name.text]}', which took its place in CoreDNS"
                 errors.add(name.error(f"Unknown directive {name}", mend))

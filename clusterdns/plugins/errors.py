@@ -81,8 +81,7 @@ class ErrorLog:
             log.log(one.level, "%d errors like '%s' occurred in last %s", count, one.pattern.pattern, period)
 
     def _tell(self, level: int, query: Query, reply: Reply) -> None:
-        while query.passed_on is not None:  # a rewritten question failed as what it was rewritten to
-            query = query.passed_on
+        query = query.innermost  # a rewritten question failed as what it was rewritten to
         log.log(level, "%d %s %s: %s", reply.rcode, to_text(query.name), codes.type_text(query.qtype), reply.error)
 
 

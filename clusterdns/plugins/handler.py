@@ -154,6 +154,6 @@ class Plugin:
     name: str
     parse: Callable[[Sequence[Directive], BlockContext], Any]
     build: Callable[[Any, BlockContext], Part]
+    doc: Doc
     once: bool = False
-    doc: Doc | None = None
     shape: Callable[[Any, BlockContext], BlockContext] | None = None  # the block as its settings make it

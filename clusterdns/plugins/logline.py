@@ -77,7 +77,7 @@ def client_text(client: Any) -> str:
 
 def _size(entry: Entry) -> str:
     """The query as its facts make it, which is not what came in where a plugin changed them."""
-    query = entry.query
+    query = entry.query.innermost
     edns_bytes = OPT_BYTES + len(query.options) if query.has_edns else 0
     return str(HEADER_BYTES + len(query.question) + edns_bytes)
 
@@ -100,14 +100,16 @@ def _reply_flags(entry: Entry) -> str:
         shown.append("rd")
     if reply.recursion_available:
         shown.append("ra")
+    if reply.is_authentic:
+        shown.append("ad")
     if flags & CD:
         shown.append("cd")
     return ",".join(shown)
 
 
 _FIELDS: dict[str, Callable[[Entry], str]] = {
-    "{type}": lambda entry: codes.type_text(entry.query.qtype),
-    "{class}": lambda entry: codes.class_text(entry.query.qclass),
+    "{type}": lambda entry: codes.type_text(entry.query.innermost.qtype),
+    "{class}": lambda entry: codes.class_text(entry.query.innermost.qclass),
     "{name}": lambda entry: to_text(entry.query.name),
     "{proto}": lambda entry: entry.query.transport,
     "{remote}": lambda entry: client_text(entry.query.client),

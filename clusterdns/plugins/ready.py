@@ -7,13 +7,14 @@ is not ready it says itself (`Part.unready`), and each part of a plugin that sev
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
 from clusterdns.corefile import values
-from clusterdns.corefile.directive import Directive
-from clusterdns.plugins.handler import BlockContext, Part, PartKey, Plugin
+from clusterdns.corefile.directive import Directive, Line
+from clusterdns.corefile.options import Option, read_block
+from clusterdns.plugins.handler import BlockContext, Doc, Part, PartKey, Plugin
 
 DEFAULT_ADDRESS = ":8181"
 PATH = "/ready"
@@ -88,13 +89,26 @@ def by_name(texts: Mapping[PartKey, str]) -> dict[str, str]:
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
     """`ready [HOST:PORT] { monitor until-ready|continuously }`. Raises CorefileError."""
-    address, monitor = DEFAULT_ADDRESS, UNTIL_READY
+    settings = Settings(asked_by=f"{directives[-1].place}: ready")
     for directive in directives:
         for word in directive.arguments_between(0, 1, "[HOST:PORT]"):
-            address = str(values.listen_address(word))
-        for line in directive.options("monitor"):
-            monitor = values.choice(line.one_argument("until-ready|continuously"), (UNTIL_READY, CONTINUOUSLY))
-    return Settings(address, monitor, f"{directives[-1].place}: ready")
+            settings = replace(settings, address=str(values.listen_address(word)))
+    return read_block(settings, directives, _OPTIONS)
+
+
+def _monitor(settings: Settings, line: Line) -> Settings:
+    word = line.one_argument("until-ready|continuously")
+    return replace(settings, monitor=values.choice(word, (UNTIL_READY, CONTINUOUSLY)))
+
+
+_OPTIONS = (
+    Option(
+        "monitor until-ready|continuously",
+        UNTIL_READY,
+        "Whether a plugin that was ready once is asked again.",
+        _monitor,
+    ),
+)
 
 
 def build(settings: Settings, context: BlockContext) -> Part:
@@ -104,4 +118,13 @@ def build(settings: Settings, context: BlockContext) -> Part:
     return Part("ready", drain=readiness.drain)
 
 
-PLUGIN = Plugin("ready", parse, build, once=True)
+DOC = Doc(
+    usage=("ready [HOST:PORT]",),
+    about="`/ready` on `:8181`: 200 and `OK` when every plugin is ready, else 503 with their names and the reasons. "
+    "What is wrong though the server answers (a forwarding loop, a last good Corefile in use) follows the `OK`.",
+    options=_OPTIONS,
+    example="ready {\n    monitor continuously\n}\nwhoami",
+    better="every block's plugins are asked, not the last one of each name; the reasons are told; a server that is "
+    "about to end is not ready.",
+)
+PLUGIN = Plugin("ready", parse, build, once=True, doc=DOC)

@@ -88,8 +88,7 @@ def _stanza(directive: Directive, context: BlockContext, warnings: list[str]) ->
     for token, text in settings.texts:
         warnings += [f"{token.place}: {text.section} {token}: {doubt}" for doubt in doubts(text.template, patterns)]
         if settings.rcode != codes.SERVFAIL:
-            with errors.collect():
-                _check_constant(token, text)
+            warnings += _constant_doubt(token, text)
     errors.raise_if_any()
     return Stanza(
         qclass,
@@ -122,14 +121,16 @@ def _named(word: Token, numbers: dict[str, int], what: str) -> int:
     return numbers[word.text]
 
 
-def _check_constant(token: Token, text: RecordText) -> None:
+def _constant_doubt(token: Token, text: RecordText) -> list[str]:
+    """What is wrong with a text that will be the same for every query; CoreDNS starts with it, and so do we."""
     if not text.is_constant:
-        return
+        return []
     try:
         text.constant  # noqa: B018  # read now, kept for every query
     except ZoneTextError as error:
         mend = "write one record as in a zone file, in quotes"
-        raise token.error(f"{text.section} {token} is no record: {error.problem}", mend) from error
+        return [f"{token.place}: {text.section} {token} is no record, so SERVFAIL is answered: {error.problem}; {mend}"]
+    return []
 
 
 def _match(settings: Settings, line: Line) -> Settings:

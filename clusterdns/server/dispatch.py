@@ -81,7 +81,7 @@ class Dispatch:
             return failure(codes.SERVFAIL, f"more than {MAX_LOOKUP_DEPTH} aliases lead to {to_text(name)}")
         asked = query.asking(name, qtype, query.qclass)
         asked.is_canonical = False
-        asked.passed_on = asked.labels = None
+        asked.labels = None
         asked.depth = query.depth + 1
         route = self.routes.find(name, qtype)
         refusal = self._refusal(asked, route)
@@ -131,7 +131,7 @@ class Dispatch:
         if not is_shown and not reply.counted:
             return self._uncounted
         zone_text = DROPPED if route is None else route.zone_text
-        qtype = (query.passed_on or query).qtype
+        qtype = query.innermost.qtype
         reply_bytes = encode.uncompressed_size(query, reply)
         facts = (zone_text, listener, qtype, reply.rcode, query.do, len(query.packet), reply_bytes, reply.counted)
         tally = self._tallies.get(facts)

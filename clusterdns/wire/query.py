@@ -78,6 +78,14 @@ class Query:
         return changed
 
     @property
+    def innermost(self) -> "Query":
+        """The query as the last plugin that changed its question passed it on."""
+        query = self
+        while query.passed_on is not None:
+            query = query.passed_on
+        return query
+
+    @property
     def size_limit(self) -> int:
         """The most bytes that a reply may have."""
         if self.transport != "udp":

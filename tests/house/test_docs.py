@@ -7,12 +7,13 @@ import pytest
 
 from clusterdns.answers import table
 from clusterdns.corefile.load import parse
-from clusterdns.plugins import kubernetes
+from clusterdns.plugins.handler import Plugin
 from clusterdns.plugins.order import ORDER, REFUSED
 from clusterdns.server import connection, dispatch, tcp, udp
 from clusterdns.server.assembly import assemble
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire import query
+from docs import generate
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [page for where in ("*.md", "docs/**/*.md", "zones/*.md", "bench/*.md") for page in sorted(ROOT.glob(where))]
@@ -64,30 +65,31 @@ def test_there_are_examples() -> None:
     assert len(EXAMPLES) >= 5
 
 
-def test_every_directive_is_listed_with_what_becomes_of_it() -> None:
-    rows = dict(re.findall(r"^\| `([a-z0-9_]+)` \| (supported|refused)", COREFILE_PAGE, re.MULTILINE))
-    supported = {plugin.name for plugin in ORDER}
-    assert {name for name, state in rows.items() if state == "supported"} == supported | {"import"}
-    assert {name for name, state in rows.items() if state == "refused"} == set(REFUSED)
+def test_the_page_of_directives_is_what_the_source_says() -> None:
+    assert generate.page(generate.by_hand()) == COREFILE_PAGE, "run 'make docs'"
 
 
-def test_every_directive_has_a_section() -> None:
-    sections = {heading.split()[0] for heading in re.findall(r"^### (.+)$", COREFILE_PAGE, re.MULTILINE)}
-    assert sections == {plugin.name for plugin in ORDER}
+def test_every_directive_of_coredns_is_in_the_table_once() -> None:
+    rows = re.findall(r"^\| `([a-z0-9_]+)` \|(.*)\|$", COREFILE_PAGE.partition("## Every directive")[2], re.MULTILINE)
+    assert sorted(name for name, _ in rows) == sorted({plugin.name for plugin in ORDER} | REFUSED | {"import"})
+    assert all(columns.count("x") == 1 for _, columns in rows)
 
 
-def test_every_option_is_described() -> None:
-    """The words that a plugin's parser takes as options stand in its section."""
-    for plugin in ORDER:
-        path = ROOT / "clusterdns" / "plugins" / f"{plugin.name}.py"
-        called = re.findall(r"\.options\(([^)]*)\)", path.read_text(encoding="utf-8"))
-        options = {option for words in called for option in re.findall(r'"([a-z_]+)"', words)}
-        if plugin.name == "kubernetes":
-            options = {*kubernetes._OPTIONS, *kubernetes.NOT_IMPLEMENTED}
-            assert len(options) > 10
-        section = COREFILE_PAGE.split(f"\n### {plugin.name}", 1)[1].split("\n### ", 1)[0]
-        for option in options:
-            assert re.search(rf"`{option}[ `]", section), f"{plugin.name}: {option}"
+@pytest.mark.parametrize("plugin", ORDER, ids=lambda plugin: plugin.name)
+def test_every_directive_is_documented_and_shown(plugin: Plugin) -> None:
+    doc = plugin.doc
+    assert doc.usage
+    assert all(form.split()[0] == plugin.name for form in doc.usage)
+    assert doc.about.endswith(".")
+    assert re.search(rf"^{plugin.name}\b", doc.example, re.MULTILINE), "an example that uses it"
+    assert not doc.better or doc.better.endswith(".")
+
+
+@pytest.mark.parametrize("plugin", ORDER, ids=lambda plugin: plugin.name)
+def test_no_option_is_read_but_from_rows(plugin: Plugin) -> None:
+    """A plugin that reads lines by hand has options that the page does not show."""
+    path = ROOT / "clusterdns" / "plugins" / f"{plugin.name}.py"
+    assert ".options(" not in path.read_text(encoding="utf-8")
 
 
 def test_every_metric_is_listed() -> None:
