@@ -36,12 +36,14 @@ def build(settings: tuple[Settings, ...], context: BlockContext) -> Part:
     counters = Counters(context.registry, PROXY_NAME)
     forwards = [_forward(one, datagrams, counters, context) for one in settings]
 
+    upstreams = tuple((forward.scope.zone, server) for forward in forwards for server in forward.pool.servers)
+
     async def stop() -> None:
         for forward in forwards:
             await forward.close()
         datagrams.close()
 
-    return Part("forward", wrap=lambda following: handler(forwards, following), stop=stop)
+    return Part("forward", wrap=lambda following: handler(forwards, following), stop=stop, offer=upstreams)
 
 
 def _forward(settings: Settings, datagrams: Datagrams, counters: Counters, context: BlockContext) -> Forward:

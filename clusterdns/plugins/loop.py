@@ -1,10 +1,9 @@
-"""The `loop` directive: finds out whether what is forwarded comes back, and then stops forwarding.
+"""The `loop` directive: finds out which upstreams of `forward` lead back to this server, and has them left alone.
 
-A question that nobody else would ask (HINFO of a random name in the block's zone) is handed to the plugins below, which
-is where `forward` stands. If it comes in through the front door while it is being asked there, the upstream leads back
-to this server. Waiting for it to come round a third time, as CoreDNS does, would wait in vain: `forward` asks a
-question once at a time. Nothing is forwarded by this block from then on; names that are held here are answered, and
-the probe is repeated until the way is free.
+Each is asked something that nobody else would ask: HINFO of a random name in the zone that is forwarded to it. If that
+comes in through the front door while the upstream is being asked, there is a loop, and `forward` passes the upstream
+over. Waiting for it to come round a third time, as CoreDNS does, would wait in vain: `forward` asks a question once at
+a time. Names that are held here are answered all along, and upstreams that loop are probed until they do not any more.
 """
 
 import asyncio
@@ -12,23 +11,26 @@ import logging
 import os
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.plugins.logline import client_text
 from clusterdns.telemetry.metrics import Series
+from clusterdns.upstream.failure import ExchangeFailed
 from clusterdns.wire import codes
-from clusterdns.wire.name import MAX_NAME_BYTES, from_labels, from_text, labels, to_text
-from clusterdns.wire.query import RD, Query, read
+from clusterdns.wire.name import MAX_NAME_BYTES, ROOT, from_labels, from_text, labels, to_text
+from clusterdns.wire.query import Query
 from clusterdns.wire.reply import Reply, failure
 
 RETRY_SECONDS = 1.0  # until upstreams answer
 RETRIES = 30  # as many as CoreDNS makes; after that they are rare
 RECHECK_SECONDS = 30.0  # of a loop: whether it is gone
+PROBE_SECONDS = 2.0
 MAX_RANDOM = 2**63 - 1
-EXPLANATION = "forwarding is stopped: it leads back to this server"
-STOPPED = "Nothing is forwarded for zone %s until that ends; names held here are answered"
+KIND = codes.HINFO.to_bytes(2, "big") + codes.IN.to_bytes(2, "big")
+STOPPED = "Upstream %s is not asked until that ends; names held here are answered"
 MEND = (
     "Mostly the node's /etc/resolv.conf names a resolver that asks this server again (127.0.0.53, or the cluster's own "
     "DNS): give the kubelet --resolv-conf=/run/systemd/resolve/resolv.conf (resolvConf in its configuration), or name "
@@ -40,8 +42,21 @@ Sleep = Callable[[float], Awaitable[object]]
 log = logging.getLogger("clusterdns.plugin.loop")
 
 
+class Upstream(Protocol):
+    """What `forward` offers for each of its upstreams, beside the zone that it is asked about."""
+
+    text: str
+    is_looping: bool  # set here; such are not asked
+
+    async def probe(self, name: bytes, kind: bytes, seconds: float) -> None:
+        """Ask it. Raises ExchangeFailed where it does not answer."""
+
+
+Way = tuple[bytes, Upstream]
+
+
 class Watch:
-    """Whether one block's forwarding comes back. Lives as long as its configuration."""
+    """Which upstreams of one block lead back. Lives as long as its configuration."""
 
     def __init__(
         self,
@@ -53,68 +68,60 @@ class Watch:
         sleep: Sleep = asyncio.sleep,
         end: Callable[[int], object] = os._exit,
     ) -> None:
-        """`listening_at` is host:port for the log, `detected` above 0 while there is a loop, `end` ends the process."""
-        self.is_looping = False
+        """`listening_at` is host:port for the log, `detected` counts upstreams that loop, `end` ends the process."""
         self._zone = zone
         self._listening_at = listening_at
         self._detected = detected
         self._is_fatal = is_fatal
         self._sleep = sleep
         self._end = end
+        self._ways: Sequence[Way] = ()
+        self._probed: Upstream | None = None
         self._asked = b""  # the name of the probe that is under way
         self._came_back = False
-        self._next: Handler | None = None
         self._task: asyncio.Task[None] | None = None
 
-    # The chain
+    def wrap(self, ways: Sequence[Way], following: Handler) -> Handler:
+        """Recognises the probe; the ways are those that stand open below."""
+        self._ways = ways
 
-    def wrap(self, following: Handler) -> Handler:
-        """Recognises the probe, and stands before `forward` while there is a loop."""
-        self._next = following
-
-        async def handle(asked: Query) -> Reply:
-            if asked.qtype == codes.HINFO and asked.name == self._asked:
-                self._note(asked)
-            if self.is_looping:
-                return self._refusal()
-            return await following(asked)
+        async def handle(query: Query) -> Reply:
+            if query.qtype == codes.HINFO and query.name == self._asked:
+                self._note(query)
+                return failure(codes.SERVFAIL)
+            return await following(query)
 
         return handle
 
-    def _note(self, asked: Query) -> None:
+    def _note(self, query: Query) -> None:
         self._came_back = True
-        if self.is_looping:
+        upstream = self._probed
+        if upstream is None or upstream.is_looping:
             return
-        self.is_looping = True
+        upstream.is_looping = True
         self._detected.value += 1
         level = logging.CRITICAL if self._is_fatal else logging.ERROR
         log.log(
             level,
             'Loop (%s:%d -> %s) detected for zone "%s", see https://coredns.io/plugins/loop#troubleshooting. '
             'Query: "HINFO %s"',
-            client_text(asked.client), asked.client[1], self._listening_at, to_text(self._zone), to_text(asked.name),
+            client_text(query.client), query.client[1], self._listening_at, to_text(self._zone), to_text(query.name),
         )  # fmt: skip
         log.log(level, MEND)
         if self._is_fatal:
             self._end(1)
         else:
-            log.error(STOPPED, to_text(self._zone))
+            log.error(STOPPED, upstream.text)
 
-    def _forgive(self) -> None:
-        if self.is_looping:
-            self.is_looping = False
-            self._detected.value -= 1  # not 0: the configuration that comes next may have found it already
-
-    def _refusal(self) -> Reply:
-        reply = failure(codes.SERVFAIL, f"plugin/loop: {EXPLANATION}")
-        reply.explain(codes.EDE_NO_AUTHORITY, EXPLANATION)
-        return reply
+    def _forgive(self, upstream: Upstream) -> None:
+        if upstream.is_looping:
+            upstream.is_looping = False
+            self._detected.value -= 1  # not 0: the configuration that comes next may have found one already
 
     def remark(self) -> str:
         """What /ready adds."""
-        return f"zone {to_text(self._zone)}: {EXPLANATION}" if self.is_looping else ""
-
-    # The probe
+        looping = ", ".join(upstream.text for _, upstream in self._ways if upstream.is_looping)
+        return f"zone {to_text(self._zone)}: {looping} leads back to this server and is not asked" if looping else ""
 
     async def serving(self) -> None:
         """Begin to probe: what comes back can be heard now."""
@@ -125,54 +132,48 @@ class Watch:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        self._forgive()
+        for _, upstream in self._ways:
+            self._forgive(upstream)
 
     async def _watch(self) -> None:
+        left = self._ways
         tries = 0
         try:
-            while not await self.probe():
+            while left := [way for way in left if not await self.probe(*way)]:
                 tries += 1
-                is_early = tries < RETRIES and not self.is_looping
+                is_early = tries < RETRIES and not any(upstream.is_looping for _, upstream in left)
                 await self._sleep(RETRY_SECONDS if is_early else RECHECK_SECONDS)
-        except Exception:  # the task's edge: without the probe the block works on
-            log.exception("Probing for a loop ended")
+        except Exception:  # the task's edge: without probes the block works on
+            log.exception("Probing for loops ended")
 
-    async def probe(self) -> bool:
-        """Ask once; whether an upstream answered and nothing came back, so that all is well."""
-        assert self._next is not None
-        asked = probe_query(self._zone)
-        self._asked, self._came_back = asked.name, False
+    async def probe(self, zone: bytes, upstream: Upstream) -> bool:
+        """Ask it once; whether it answered and nothing came back, so that all is well.
+
+        The name is one that is really forwarded there: a server may well hold the zone that it is asked about and send
+        everything else back here.
+        """
+        name = probe_name(max(zone, self._zone, key=len))
+        self._probed, self._asked, self._came_back = upstream, name, False
         try:
-            reply = await self._next(asked)
-        finally:
-            self._asked = b""
-        if self._came_back or (reply.rcode == codes.SERVFAIL and not reply.is_upstream):
+            await upstream.probe(self._asked, KIND, PROBE_SECONDS)
+        except ExchangeFailed as failed:
+            log.debug("probe of %s: %s", upstream.text, failed)
             return False
-        if self.is_looping:
-            self._forgive()
-            log.info("The loop for zone %s is gone: forwarding again", to_text(self._zone))
+        finally:
+            self._probed, self._asked = None, b""
+        if self._came_back:
+            return False
+        if upstream.is_looping:
+            self._forgive(upstream)
+            log.info("Upstream %s does not lead back any more: it is asked again", upstream.text)
         return True
 
 
-def probe_query(zone: bytes) -> Query:
-    """A question that nobody else asks, as a client on this host would ask it."""
+def probe_name(zone: bytes) -> bytes:
+    """A name of the zone that nobody else asks for; of a zone whose names are nearly full, one of the root."""
     numbers = [b"%d" % random.randint(0, MAX_RANDOM) for _ in range(2)]
-    below = labels(zone)
-    if len(zone) + sum(len(number) + 1 for number in numbers) > MAX_NAME_BYTES:
-        below = []  # a zone whose names are nearly full
-    name = from_labels(*numbers, *below)
-    header = (0).to_bytes(2, "big") + RD.to_bytes(2, "big") + (1).to_bytes(2, "big") + bytes(6)
-    asked = read(header + name + codes.HINFO.to_bytes(2, "big") + codes.IN.to_bytes(2, "big"))
-    assert isinstance(asked, Query)
-    asked.transport = "udp"
-    asked.client = ("127.0.0.1", 0)
-    asked.lookup = _no_lookup
-    return asked
-
-
-async def _no_lookup(query: Query, name: bytes, qtype: int) -> Reply:
-    """The probe is about forwarding alone."""
-    return failure(codes.SERVFAIL)
+    is_too_long = len(zone) + sum(len(number) + 1 for number in numbers) > MAX_NAME_BYTES
+    return from_labels(*numbers, *labels(ROOT if is_too_long else zone))
 
 
 def _fatal(is_fatal: bool, line: Line) -> bool:
@@ -180,7 +181,9 @@ def _fatal(is_fatal: bool, line: Line) -> bool:
     return True
 
 
-OPTIONS = (Option("fatal", "forwarding stops, the server goes on", "Ends the process, with status 1.", _fatal),)
+OPTIONS = (
+    Option("fatal", "the upstream is not asked, the server goes on", "A loop ends the process, with status 1.", _fatal),
+)
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> bool:
@@ -190,24 +193,29 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> bool:
 
 
 def build(is_fatal: bool, context: BlockContext) -> Part:
-    """The watch over the first zone of the block."""
+    """The watch, for the first zone of the block."""
     zone_text = context.zones_text[0]
     detected = context.registry.gauge(
-        "clusterdns_loop_detected", "Above 0 while forwarding leads back to this server.", "server", "zone"
+        "clusterdns_loop_detected", "Upstreams that lead back to this server.", "server", "zone"
     ).labels(context.server_text, zone_text)
     listening_at = context.server_text.partition("://")[2]
     watch = Watch(from_text(zone_text), listening_at, detected, is_fatal=is_fatal)
-    return Part("loop", wrap=watch.wrap, serving=watch.serving, stop=watch.stop, remark=watch.remark)
+
+    def wrap(following: Handler) -> Handler:
+        forward = context.part("forward")
+        return watch.wrap(forward.offer if forward is not None else (), following)
+
+    return Part("loop", wrap=wrap, serving=watch.serving, stop=watch.stop, remark=watch.remark)
 
 
 DOC = Doc(
     usage=("loop",),
-    about="Finds out whether `forward` leads back to this server. If so, the block forwards nothing (SERVFAIL with an "
-    "extended error) until the loop is gone, says so in the log, in `/ready` and in the metric "
-    "`clusterdns_loop_detected`, and goes on answering what it holds itself.",
+    about="Finds out which upstreams of `forward` lead back to this server. Such are not asked (where none is left: "
+    "SERVFAIL with an extended error) until they do not any more; the log, `/ready` and the metric "
+    "`clusterdns_loop_detected` say so, and what is held here is answered all along.",
     options=OPTIONS,
-    example="loop\nwhoami",
-    better="names of the cluster go on being answered, where CoreDNS ends the process; found when the probe first "
-    "comes back; over by itself when the upstream is mended.",
+    example="loop\nforward . 127.0.0.53",
+    better="names of the cluster go on being answered, where CoreDNS ends the process; each upstream is probed, not a "
+    "random one; over by itself when the upstream is mended.",
 )
 PLUGIN = Plugin("loop", parse, build, once=True, doc=DOC)

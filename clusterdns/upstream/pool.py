@@ -17,6 +17,7 @@ from clusterdns.wire import codes
 
 TOTAL_SECONDS = 5.0
 NO_HEALTHY = "no healthy proxies"
+LOOPING = "forwarding is stopped: it leads back to this server"
 
 Order = Callable[[Sequence[Server]], Sequence[Server]]
 
@@ -77,7 +78,9 @@ class Pool:
         deadline = monotonic() + TOTAL_SECONDS
         last = ExchangeFailed(NO_HEALTHY, codes.EDE_NO_AUTHORITY)
         refused: Given | None = None
-        servers = self._order(self.servers)
+        servers = [server for server in self._order(self.servers) if not server.is_looping]
+        if not servers:
+            raise ExchangeFailed(LOOPING, codes.EDE_NO_AUTHORITY)
         attempts = replies = position = down = 0
         while monotonic() < deadline and not (self._max_attempts and attempts >= self._max_attempts):
             if position >= len(servers):

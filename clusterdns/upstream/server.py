@@ -81,6 +81,7 @@ class Server:
         self.address = address
         self.text = address.host_port
         self.fails = 0  # health checks in a row
+        self.is_looping = False  # what it is asked comes back to this process: the `loop` directive's to say
         self._settings = settings
         self._datagrams = datagrams
         self._counters = counters
@@ -171,6 +172,10 @@ class Server:
             return decode(packet)
         except Malformed as problem:
             raise ExchangeFailed(f"malformed reply of {self.text}: {problem}", codes.EDE_INVALID_DATA) from None
+
+    async def probe(self, name: bytes, kind: bytes, seconds: float) -> None:
+        """Ask something of our own; `kind` are type and class. Raises ExchangeFailed where nothing is answered."""
+        await self._exchange(Question(name, kind, RD, is_stream=self._settings.has_to_stream), seconds)
 
     # Health
 

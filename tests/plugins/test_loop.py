@@ -1,5 +1,6 @@
 """`loop`: what comes back stops forwarding, until it does not come back any more."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
@@ -10,105 +11,153 @@ from clusterdns.corefile.errors import CorefileErrors
 from clusterdns.plugins import loop
 from clusterdns.plugins.handler import BlockContext, Handler
 from clusterdns.telemetry.metrics import Series
+from clusterdns.upstream.failure import ExchangeFailed
 from clusterdns.wire import codes
 from clusterdns.wire.name import ROOT, from_text, to_text
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply, failure
+from clusterdns.wire.query import Query, read
+from clusterdns.wire.reply import Reply
 
 MakeQuery = Callable[..., Query]
 ReadDirectives = Callable[[str], Sequence[Directive]]
 
 
 class Upstream:
-    """What stands below `loop`: sends what it gets back to the front door, or answers."""
+    """Sends what it is asked to the front door, answers, or does not."""
 
-    def __init__(self, mode: str) -> None:
+    def __init__(self, mode: str = "answers", text: str = "127.0.0.53:53") -> None:
         self.mode = mode
+        self.text = text
+        self.is_looping = False
         self.asked: list[bytes] = []
         self.front: Handler | None = None
 
-    async def __call__(self, query: Query) -> Reply:
-        self.asked.append(query.name)
+    async def probe(self, name: bytes, kind: bytes, seconds: float) -> None:
+        self.asked.append(name)
+        if self.mode == "dead":
+            raise ExchangeFailed("timeout", codes.EDE_NO_AUTHORITY)
         if self.mode == "loops":
             assert self.front is not None
-            return await self.front(query)
-        return failure(codes.SERVFAIL) if self.mode == "dead" else Reply(codes.NXDOMAIN)
+            query = read(bytes(5) + b"\1" + bytes(6) + name + kind)
+            assert isinstance(query, Query)
+            query.client = ("127.0.0.1", 37214)
+            reply = await self.front(query)
+            assert reply.rcode == codes.SERVFAIL
 
 
-def set_up(upstream: Upstream, zone: bytes = ROOT, **options: bool) -> tuple[loop.Watch, Handler, Series, list[int]]:
-    detected, ends = Series(), list[int]()
-    watch = loop.Watch(zone, ":53", detected, is_fatal=options.get("is_fatal", False), end=ends.append)
-    front = upstream.front = watch.wrap(upstream)
-    return watch, front, detected, ends
+class Bench:
+    """A watch over some upstreams, with what it did."""
+
+    def __init__(self, *upstreams: Upstream, zone: bytes = ROOT, scope: bytes = ROOT, is_fatal: bool = False) -> None:
+        self.detected = Series()
+        self.ends: list[int] = []
+        self.passed: list[Query] = []
+        self.pauses: list[float] = []
+        self.after_pause: Callable[[], object] = lambda: None
+        self.upstreams = upstreams
+        self.watch = loop.Watch(
+            zone, ":53", self.detected, is_fatal=is_fatal, sleep=self.pause, end=self.ends.append
+        )  # fmt: skip
+        self.front = self.watch.wrap([(scope, upstream) for upstream in upstreams], self.below)
+        for upstream in upstreams:
+            upstream.front = self.front
+
+    async def below(self, query: Query) -> Reply:
+        self.passed.append(query)
+        return Reply(codes.NOERROR)
+
+    async def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.after_pause()
+
+    async def run(self) -> None:
+        await self.watch.serving()
+        for _ in range(10):
+            await asyncio.sleep(0)
 
 
-async def test_a_loop_stops_forwarding_until_it_is_gone(
-    make_query: MakeQuery, caplog: pytest.LogCaptureFixture
-) -> None:
-    upstream = Upstream("loops")
-    watch, front, detected, ends = set_up(upstream, from_text("example.org."))
-    with caplog.at_level(logging.INFO):
-        assert not await watch.probe()
-        assert not await watch.probe()
-    asked = to_text(upstream.asked[0])
+async def test_a_loop_is_told_once_and_ends_by_itself(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    bad, good = Upstream("loops"), Upstream(text="9.9.9.9:53")
+    bench = Bench(bad, good, zone=from_text("example.org."))
+
+    def mend() -> None:
+        if len(bench.pauses) == 1:
+            assert (bad.is_looping, good.is_looping, bench.detected.value) == (True, False, 1)
+            remark = "zone example.org.: 127.0.0.53:53 leads back to this server and is not asked"
+            assert bench.watch.remark() == remark
+        elif len(bench.pauses) == 2:
+            bad.mode = "dead"
+        elif len(bench.pauses) == 3:
+            assert bad.is_looping
+            bad.mode = "answers"
+
+    bench.after_pause = mend
+    await bench.run()
+    assert (bad.is_looping, bench.detected.value, bench.watch.remark()) == (False, 0, "")
+    assert bench.pauses == [loop.RECHECK_SECONDS] * 3
+    assert (len(bad.asked), len(good.asked)) == (4, 1)
     assert caplog.messages[0] == (
-        'Loop (127.0.0.1:0 -> :53) detected for zone "example.org.", see '
-        f'https://coredns.io/plugins/loop#troubleshooting. Query: "HINFO {asked}"'
+        'Loop (127.0.0.1:37214 -> :53) detected for zone "example.org.", see '
+        f'https://coredns.io/plugins/loop#troubleshooting. Query: "HINFO {to_text(bad.asked[0])}"'
     )
     assert "--resolv-conf" in caplog.messages[1]
-    assert len(caplog.messages) == 3  # told once
-    assert detected.value == 1
-    assert watch.remark() == "zone example.org.: forwarding is stopped: it leads back to this server"
-    reply = await front(make_query("www.example.org."))
-    assert (reply.rcode, reply.reusable, reply.is_written) == (codes.SERVFAIL, False, False)
-    assert b"leads back" in reply.options
-    assert "leads back" in reply.error
-    assert len(upstream.asked) == 2
-    assert ends == []
-
-    upstream.mode = "answers"
-    assert await watch.probe()
-    assert (await front(make_query("www.example.org."))).rcode == codes.NXDOMAIN
-    assert (detected.value, watch.remark()) == (0, "")
+    assert caplog.messages[2:] == [
+        "Upstream 127.0.0.53:53 is not asked until that ends; names held here are answered",
+        "Upstream 127.0.0.53:53 does not lead back any more: it is asked again",
+    ]
+    assert bench.ends == []
 
 
-@pytest.mark.parametrize(("mode", "is_well"), [("answers", True), ("dead", False), ("loops", False)])
-async def test_probe(mode: str, is_well: bool) -> None:
-    watch, *_ = set_up(Upstream(mode))
-    assert await watch.probe() == is_well
-    assert watch.is_looping == (mode == "loops")
+async def test_upstreams_that_do_not_answer_are_tried_again_soon() -> None:
+    upstream = Upstream("dead")
+    bench = Bench(upstream)
+
+    def recover() -> None:
+        upstream.mode = "answers" if len(bench.pauses) == 3 else "dead"
+
+    bench.after_pause = recover
+    await bench.run()
+    assert bench.pauses == [loop.RETRY_SECONDS] * 3
 
 
 async def test_only_the_probe_counts(make_query: MakeQuery) -> None:
-    upstream = Upstream("answers")
-    watch, front, detected, _ = set_up(upstream)
-    await watch.probe()
+    upstream = Upstream()
+    bench = Bench(upstream)
+    await bench.run()
     for _ in range(3):
-        await front(make_query(to_text(upstream.asked[0]), "HINFO"))
-    assert detected.value == 0
+        await bench.front(make_query(to_text(upstream.asked[0]), "HINFO"))
+    assert bench.detected.value == 0
+    assert len(bench.passed) == 3
+
+
+async def test_the_name_is_one_that_is_forwarded() -> None:
+    scope = from_text("corp.example.")
+    upstream = Upstream()
+    await Bench(upstream, scope=scope).run()
+    assert upstream.asked[0].endswith(scope)
 
 
 async def test_fatal_ends_the_process(caplog: pytest.LogCaptureFixture) -> None:
-    watch, _, _, ends = set_up(Upstream("loops"), is_fatal=True)
-    await watch.probe()
-    assert ends == [1]
+    bench = Bench(Upstream("loops"), is_fatal=True)
+    await bench.watch.probe(ROOT, bench.upstreams[0])
+    assert bench.ends == [1]
     assert {one.levelno for one in caplog.records} == {logging.CRITICAL}
 
 
 async def test_a_stopped_watch_takes_its_word_back() -> None:
-    watch, _, detected, _ = set_up(Upstream("loops"))
-    await watch.probe()
-    await watch.stop()
-    assert detected.value == 0
+    bench = Bench(Upstream("loops"))
+    await bench.watch.probe(ROOT, bench.upstreams[0])
+    await bench.watch.stop()
+    assert (bench.detected.value, bench.upstreams[0].is_looping) == (0, False)
 
 
 @pytest.mark.parametrize("zone_text", [".", "cluster.local.", ".".join(["a" * 61] * 4) + "."])
 def test_probes_are_names_of_the_zone_and_differ(zone_text: str) -> None:
     zone = from_text(zone_text)
-    asked = [loop.probe_query(zone) for _ in range(2)]
-    assert asked[0].name != asked[1].name
-    assert all(one.qtype == codes.HINFO and len(one.name) <= 255 for one in asked)
-    assert len(zone) > 200 or all(one.name.endswith(zone) for one in asked)
+    one, other = (loop.probe_name(zone) for _ in range(2))
+    assert one != other
+    assert len(one) <= 255
+    assert len(zone) > 200 or one.endswith(zone)
 
 
 @pytest.mark.parametrize(("text", "is_fatal"), [("loop", False), ("loop {\n fatal\n}", True)])

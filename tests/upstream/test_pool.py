@@ -20,6 +20,8 @@ QUESTION = Question(b"\1a\0", b"\0\1\0\1", 0, is_stream=False)
 class FakeServer:
     """Says a response code, or fails with a text."""
 
+    is_looping = False
+
     def __init__(self, name: str, says: int | str, *, is_down: bool = False) -> None:
         self.name, self.says, self.is_down = name, says, is_down
         self.asked = self.checks = 0
