@@ -6,6 +6,7 @@ same way with nothing before it, and where it is wrong the last good one takes i
 """
 
 import asyncio
+import gc
 import logging
 import os
 import threading
@@ -174,6 +175,8 @@ class Reloader:
             configuration.shared.forget_before()
             if before is not None:
                 await before.stop()
+                # plugins may leave circles, and the collector comes rarely (see `run`); what was frozen costs nothing
+                gc.collect()
 
     async def _start(self, instance: Instance, before: Instance | None) -> None:
         configuration = instance.configuration

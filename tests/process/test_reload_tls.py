@@ -1,0 +1,126 @@
+"""DNS over TLS: answered as over TCP, within its limits, and with the certificate that the last reload has read."""
+
+import signal
+import socket
+import ssl
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dns.message
+import pytest
+from fakes.certificates import Certificate
+from process.running import WEB, Server, Start
+from process.test_reload import reload, rewrite
+
+TLS_PORT = 8853
+COREFILE = f"""
+tls://.:{TLS_PORT} {{
+    bind HOST
+    tls cert.pem key.pem cert.pem {{
+        client_auth nocert
+    }}
+    timeouts {{
+        maxtcpqueries 3
+    }}
+    multisocket 2
+    kubernetes cluster.local {{
+        manifests cluster
+    }}
+    prometheus HOST:9153
+}}
+"""
+
+
+@pytest.fixture
+def server(start: Start) -> Server:
+    """A server of DNS over TLS, started once more after the certificate is there."""
+    server = start(COREFILE)
+    server.wait_ended()
+    assert "Corefile:4: 'cert.pem' cannot be read: no such file or directory; " in server.err
+    Certificate.write(server.folder, "first.example")
+    server.start()
+    return server.wait_serving()
+
+
+@contextmanager
+def connected(server: Server, *, with_certificate: bool = False) -> Iterator[ssl.SSLSocket]:
+    """A verified TLS connection."""
+    context = ssl.create_default_context(cafile=server.folder / "cert.pem")
+    context.check_hostname = False
+    if with_certificate:
+        context.load_cert_chain(server.folder / "cert.pem", server.folder / "key.pem")
+    with socket.create_connection((server.host, TLS_PORT), timeout=5) as sock, context.wrap_socket(sock) as secured:
+        yield secured
+
+
+def ask(secured: ssl.SSLSocket, number: int = 1) -> list[str]:
+    send(secured, number)
+    reply = receive(secured)
+    assert reply.id == number
+    return [str(one) for rrset in reply.answer for one in rrset]
+
+
+def send(secured: ssl.SSLSocket, number: int) -> None:
+    query = dns.message.make_query(WEB, "A", id=number).to_wire()
+    secured.sendall(struct.pack(">H", len(query)) + query)
+
+
+def receive(secured: ssl.SSLSocket) -> dns.message.Message:
+    prefix = secured.recv(2)
+    if not prefix:
+        raise ConnectionError("closed")
+    (size,) = struct.unpack(">H", prefix)
+    return dns.message.from_wire(secured.recv(size))
+
+
+def test_it_answers_and_says_so(server: Server) -> None:
+    with connected(server) as secured:
+        assert secured.version() in ("TLSv1.2", "TLSv1.3")
+        assert ask(secured) == ["10.96.0.10"]
+    assert server.out.splitlines().count(f"tls://.:{TLS_PORT} on {server.host}") == 2
+    facts = {"server": f"tls://{server.host}:{TLS_PORT}", "proto": "tcp"}
+    assert server.metric("coredns_dns_requests_total", **facts) == 1
+
+
+def test_a_connection_ends_after_its_last_query(server: Server) -> None:
+    with connected(server) as secured:
+        for number in range(4):
+            send(secured, number)
+        assert [receive(secured).id for _ in range(3)] == [0, 1, 2]
+        assert secured.recv(1) == b""
+
+
+def test_a_renewed_certificate_is_shown_without_an_old_connection_being_closed(server: Server) -> None:
+    with connected(server) as before:
+        assert ask(before) == ["10.96.0.10"]
+        old = before.getpeercert(binary_form=True)
+        Certificate.write(server.folder, "second.example")
+        reload(server)
+        with connected(server) as after:  # verified with the new file
+            assert after.getpeercert(binary_form=True) != old
+            assert ask(after) == ["10.96.0.10"]
+        assert ask(before, 2) == ["10.96.0.10"]
+        (server.folder / "key.pem").write_text("no key")
+        reload(server, outcome="Restart failed")
+        with connected(server) as still:
+            assert ask(still) == ["10.96.0.10"]
+    assert server.err == ""
+
+
+def test_clients_may_have_to_show_a_certificate(server: Server) -> None:
+    rewrite(server, COREFILE.replace("nocert", "require_and_verify"))
+    reload(server)
+    with connected(server, with_certificate=True) as secured:
+        assert ask(secured) == ["10.96.0.10"]
+    with pytest.raises(OSError), connected(server) as secured:  # noqa: PT011  # an alert or a reset, as TLS has it
+        ask(secured)
+
+
+def test_open_connections_do_not_hold_up_the_end(server: Server) -> None:
+    with connected(server) as secured, socket.create_connection((server.host, TLS_PORT)):
+        assert ask(secured) == ["10.96.0.10"]
+        send(secured, 9)
+        assert server.end(signal.SIGTERM) == 0
+        assert receive(secured).id == 9
+    assert server.err == ""
