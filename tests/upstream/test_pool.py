@@ -84,6 +84,17 @@ async def test_who_is_down_is_passed_over() -> None:
     assert broken.value == 0
 
 
+async def test_who_leads_back_is_never_asked() -> None:
+    one, two = FakeServer("one", 0), FakeServer("two", 0, is_down=True)
+    one.is_looping = True
+    made, _ = pool_of(one, two)
+    assert await asked(made) == ("two", 0)
+    two.is_looping = True
+    with pytest.raises(ExchangeFailed, match="leads back"):
+        await made.ask(QUESTION)
+    assert one.asked == 0
+
+
 async def test_where_all_are_down_one_is_asked() -> None:
     one, two = FakeServer("one", 0, is_down=True), FakeServer("two", 0, is_down=True)
     made, broken = pool_of(one, two)
