@@ -10,7 +10,7 @@ from aiohttp import web
 
 from clusterdns.admin.http import AdminHttp, Route
 from clusterdns.corefile.directive import Directive
-from clusterdns.corefile.errors import CorefileError
+from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import ready
 from clusterdns.plugins.handler import BlockContext
 
@@ -49,7 +49,7 @@ def test_parse(read_directives: ReadDirectives, context: BlockContext, text: str
     ],
 )
 def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: str, problem: str) -> None:
-    with pytest.raises(CorefileError) as error:
+    with pytest.raises((CorefileError, CorefileErrors)) as error:
         ready.parse(read_directives(text), context)
     assert str(error.value).startswith(problem)
 

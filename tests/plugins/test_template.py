@@ -306,7 +306,7 @@ def test_what_starts_but_can_hardly_be_meant_is_told(
         make_handler(f"template IN A {{\n match ^(?P<a>.)\n {option}\n}}")
     messages = [record.getMessage() for record in caplog.records]
     assert len(messages) == (doubt is not None)
-    assert all(one.startswith("Corefile:4: answer '{{") and one.endswith(doubt or "") for one in messages)
+    assert all(one.startswith("Corefile:4: answer '") and (doubt or "") in one for one in messages)
 
 
 WORDS = st.sampled_from(
