@@ -1,0 +1,328 @@
+"""One configuration takes over from another: what is kept, what is forgotten, and what a failure leaves as it was."""
+
+import asyncio
+import gc
+import socket
+import struct
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import dns.message
+import pytest
+
+from clusterdns.admin.http import AdminHttp
+from clusterdns.corefile.errors import CorefileErrors, ErrorList
+from clusterdns.corefile.load import Corefile, load, load_kept, parse
+from clusterdns.index.cluster import Index
+from clusterdns.objects import Change, Service
+from clusterdns.plugins.kubernetes_feed import Feed
+from clusterdns.server.instance import StartError
+from clusterdns.server.lastgood import MAX_BYTES, LastGood
+from clusterdns.server.listeners import Listeners
+from clusterdns.server.reloading import Reloader
+
+WEB = "web.prod.svc.cluster.local."
+MANIFEST = """
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: prod}
+spec: {clusterIP: 10.96.0.10, clusterIPs: [10.96.0.10], ipFamilies: [IPv4], ports: [{port: 80}]}
+"""
+MAX_LEFT_OVER = 3  # instances of a class, after many reloads, without the help of the collector
+
+
+class Process:
+    """What `run` has of a process, less the signals."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.port = port
+        self.text = ""
+        self.listeners = Listeners()
+        self.admin = AdminHttp()
+        self.last_good = LastGood(str(folder / "state"))
+        self.reloader = Reloader(self._load, 53, self.last_good, self.listeners, self.admin)
+        self._folder = folder
+
+    def corefile(self, *lines: str, key: str = "cluster.local") -> str:
+        """A block that serves the cluster of the manifests in the folder."""
+        options = f"manifests {self._folder}"
+        directives = "\n".join(lines)
+        return (
+            f"{key}:{self.port} {{\n bind 127.0.0.1\n kubernetes cluster.local {{\n {options}\n}}\n{directives}\n}}\n"
+        )
+
+    async def reload(self, text: str) -> None:
+        self.text = text
+        await self.reloader._look(is_asked=True)
+
+    @property
+    def feed(self) -> Feed:
+        """The one that the running configuration keeps."""
+        assert self.reloader.running is not None
+        (feed,) = (kept for kept in self.reloader.running.configuration.shared._kept.values() if isinstance(kept, Feed))
+        return feed
+
+    def _load(self, errors: ErrorList) -> Corefile:
+        return parse(self.text, "Corefile", {}, errors=errors)
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+async def process(tmp_path: Path, free_port: int) -> AsyncIterator[Process]:
+    (tmp_path / "web.yaml").write_text(MANIFEST)
+    process = Process(tmp_path, free_port)
+    yield process
+    await process.listeners.close(0)
+    if process.reloader.running is not None:
+        await process.reloader.running.stop()
+    await process.admin.close()
+
+
+async def ask(port: int, text: str = WEB, address: str = "127.0.0.1") -> list[str]:
+    """Ask over UDP, and over TCP as well; both must say the same."""
+    loop = asyncio.get_running_loop()
+    packet = dns.message.make_query(text, "A").to_wire()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
+        sock.connect((address, port))
+        await loop.sock_sendall(sock, packet)
+        over_udp = await asyncio.wait_for(loop.sock_recv(sock, 4096), 5)
+    reader, writer = await asyncio.open_connection(address, port)
+    writer.write(struct.pack(">H", len(packet)) + packet)
+    over_tcp = await asyncio.wait_for(reader.readexactly(int.from_bytes(await reader.readexactly(2), "big")), 5)
+    writer.transport.abort()
+    assert over_udp == over_tcp
+    return [str(one) for rrset in dns.message.from_wire(over_udp).answer for one in rrset]
+
+
+def sockets(listeners: Listeners) -> dict[object, int]:
+    return {key: one.sock.fileno() for key, one in listeners._open.items()}
+
+
+async def test_the_index_and_the_sockets_live_on_and_answers_are_forgotten_for_both(process: Process) -> None:
+    process.text = process.corefile()
+    await process.reloader.begin()
+    feed, opened = process.feed, sockets(process.listeners)
+    assert await ask(process.port) == ["10.96.0.10"]
+    await process.reload(process.corefile("errors", "loadbalance"))
+    assert process.feed is feed
+    assert sockets(process.listeners) == opened
+    assert await ask(process.port) == ["10.96.0.10"]  # compiled again
+    old = Service("prod", "web", cluster_ips=("10.96.0.10",))
+    feed.index.apply(Change(old, Service("prod", "web", cluster_ips=("10.96.0.99",))))
+    assert await ask(process.port) == ["10.96.0.99"]
+    assert len(feed.index._forgets) == 1, "the configuration before is not told any more"
+
+
+async def test_two_blocks_that_read_the_same_share_it(process: Process) -> None:
+    process.text = process.corefile() + process.corefile(key="other.local")
+    await process.reloader.begin()
+    feed = process.feed
+    assert feed._users == 2
+    await process.reload(process.corefile(key="other.local"))
+    assert (process.feed, feed._users) == (feed, 1)
+
+
+async def test_what_fails_leaves_no_socket_no_user_and_no_route(process: Process, free_port: int) -> None:
+    process.text = process.corefile("ready 127.0.0.1:0")
+    await process.reloader.begin()
+    feed, opened = process.feed, sockets(process.listeners)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        other = taken.getsockname()[1]
+        for bad in (
+            process.corefile("nosuch"),
+            process.corefile() + process.corefile().replace("127.0.0.1", "192.0.2.77"),
+            process.corefile(f"prometheus 127.0.0.1:{other}"),
+            process.corefile(f"}}\nx.:{other} {{\n bind 127.0.0.1\n whoami"),
+        ):
+            failures = process.reloader._failed.value
+            await process.reload(bad)
+            assert process.reloader._failed.value == failures + 1, bad
+            assert sockets(process.listeners) == opened
+            assert process.listeners._fresh == {}
+            assert feed._users == 1
+            assert process.admin.port("127.0.0.1:0")
+            assert await ask(process.port) == ["10.96.0.10"]
+
+
+async def test_a_new_address_is_answered_by_the_configuration_before_until_the_new_one_has_started(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From every address to one: the kernel prefers the new socket at once, and whoever asks must not wait."""
+    process.text = process.corefile().replace("bind 127.0.0.1", "bind 0.0.0.0")
+    await process.reloader.begin()
+    gate = asyncio.Event()
+    start = Feed.start
+
+    async def slow_start(feed: Feed, patience_seconds: float) -> None:
+        await gate.wait()
+        await start(feed, patience_seconds)
+
+    monkeypatch.setattr(Feed, "start", slow_start)
+    reloads = asyncio.create_task(process.reload(process.corefile()))
+    await wait_until(lambda: process.listeners._fresh)
+    assert await ask(process.port) == ["10.96.0.10"]
+    assert not reloads.done()
+    gate.set()
+    await reloads
+    assert {key.address for key in process.listeners._open} == {"127.0.0.1"}
+    assert await ask(process.port) == ["10.96.0.10"]
+
+
+async def test_a_reload_that_is_cut_short_is_undone(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    process.text = process.corefile()
+    await process.reloader.begin()
+    feed, opened = process.feed, sockets(process.listeners)
+
+    async def endless(feed: Feed, patience_seconds: float) -> None:
+        feed._users += 1
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Feed, "start", endless)
+    reloads = asyncio.create_task(process.reload(process.corefile().replace(str(process.port), f"{process.port} b.")))
+    await wait_until(lambda: feed._users == 2)
+    reloads.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reloads
+    assert (feed._users, len(feed.index._forgets), sockets(process.listeners)) == (1, 1, opened)
+    assert await ask(process.port) == ["10.96.0.10"]
+
+
+async def test_queries_that_wait_in_the_configuration_before_get_their_answer(process: Process) -> None:
+    """The upstream answers after the swap, and the sockets of `forward` are closed after that."""
+    loop = asyncio.get_running_loop()
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as upstream,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as client,
+    ):
+        upstream.bind(("127.0.0.1", 0))
+        process.text = f".:{process.port} {{\n bind 127.0.0.1\n forward . 127.0.0.1:{upstream.getsockname()[1]}\n}}\n"
+        await process.reloader.begin()
+        client.connect(("127.0.0.1", process.port))
+        await loop.sock_sendall(client, dns.message.make_query("slow.test.", "A", id=7).to_wire())
+        readable = asyncio.Event()
+        loop.add_reader(upstream, readable.set)
+        await asyncio.wait_for(readable.wait(), 5)
+        loop.remove_reader(upstream)
+        asked, server = upstream.recvfrom(4096)
+        reloads = asyncio.create_task(process.reload(process.corefile()))
+        before = process.reloader.running
+        await wait_until(lambda: process.reloader.running is not before)
+        await asyncio.sleep(0.05)
+        assert not reloads.done()
+        upstream.sendto(dns.message.make_response(dns.message.from_wire(asked)).to_wire(), server)
+        assert dns.message.from_wire(await asyncio.wait_for(loop.sock_recv(client, 4096), 5)).id == 7
+        await asyncio.wait_for(reloads, 2)
+
+
+async def wait_until(is_so: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not is_so():  # noqa: ASYNC110  # looks into the server, which sets no event for us
+            await asyncio.sleep(0)
+
+
+async def test_reloads_leave_nothing_behind_even_without_the_collector(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = process.corefile("errors", "loadbalance", "ready 127.0.0.1:0", "prometheus 127.0.0.1:0")
+    process.text = text
+    await process.reloader.begin()
+    gc.collect()
+    monkeypatch.setattr(gc, "collect", lambda: 0)
+    gc.disable()
+    try:
+        before = of_ours()
+        for _ in range(20):
+            await process.reload(text)
+            await ask(process.port)
+        grown = of_ours() - before
+    finally:
+        gc.enable()
+    assert {name: count for name, count in grown.items() if count > MAX_LEFT_OVER} == {}
+
+
+def of_ours() -> Counter[str]:
+    types = (type(one) for one in gc.get_objects())
+    return Counter(one.__qualname__ for one in types if str(one.__module__).startswith("clusterdns."))
+
+
+async def test_the_last_good_configuration_takes_the_place_of_a_bad_first_one(process: Process, tmp_path: Path) -> None:
+    process.text = process.corefile()
+    process.last_good.save(process._load(ErrorList()))
+    process.text = process.corefile("nosuch")
+    await process.reloader.begin()
+    assert await ask(process.port) == ["10.96.0.10"]
+    assert process.reloader._is_last_good.value == 1
+    assert process.reloader.running is not None
+    assert "nosuch" in "".join(process.reloader.running.configuration.shared.remarks().values())
+    await process.reload(process.corefile("errors"))
+    assert process.reloader._is_last_good.value == 0
+    assert process.reloader.running.configuration.shared.remarks() == {}
+
+
+@pytest.mark.parametrize(
+    "kept", [b"", b"{}", b'{"version":2,"saved_at":"","files":[]}', b'{"version":1,"saved_at":"","files":[]}', b"\xff"]
+)
+async def test_a_state_that_is_none_is_not_used(process: Process, tmp_path: Path, kept: bytes) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "last-good-corefile.json").write_bytes(kept)
+    process.text = process.corefile("nosuch")
+    with pytest.raises(CorefileErrors):
+        await process.reloader.begin()
+
+
+async def test_where_the_last_good_one_fails_as_well_the_first_error_counts(process: Process) -> None:
+    process.text = process.corefile().replace("127.0.0.1", "192.0.2.77")
+    process.last_good.save(process._load(ErrorList()))
+    process.text = process.corefile().replace("127.0.0.1", "192.0.2.78")
+    with pytest.raises(StartError, match=r"192\.0\.2\.78"):
+        await process.reloader.begin()
+
+
+def test_imports_are_kept_and_found_again(tmp_path: Path) -> None:
+    (tmp_path / "Corefile").write_text("import *.server\nimport snippets/one\n")
+    (tmp_path / "a.server").write_text("a. {\n whoami\n}\n")
+    (tmp_path / "b.server").write_text("b. {\n whoami\n}\n")
+    (tmp_path / "snippets").mkdir()
+    (tmp_path / "snippets" / "one").write_text("c. {\n whoami\n}\n")
+    last_good = LastGood(str(tmp_path / "state"))
+    corefile = load_file(tmp_path)
+    last_good.save(corefile)
+    for path in tmp_path.glob("*.server"):
+        path.unlink()
+    kept = last_good.load()
+    assert kept is not None
+    again = load_kept(kept[0], {})
+    assert [block.zones_text for block in again.blocks] == [("a.",), ("b.",), ("c.",)]
+    assert again.sha512 == corefile.sha512
+
+
+def load_file(folder: Path) -> Corefile:
+    return load(str(folder / "Corefile"), environ={})
+
+
+def test_what_is_too_large_is_not_kept(tmp_path: Path) -> None:
+    (tmp_path / "Corefile").write_text(". {\n whoami\n}\n" + "#" * MAX_BYTES)
+    LastGood(str(tmp_path / "state")).save(load_file(tmp_path))
+    assert not (tmp_path / "state").exists()
+
+
+def test_an_index_tells_each_as_often_as_it_asked() -> None:
+    told: list[int] = []
+    index = Index()
+    index.tell(len)
+    index.tell(len)
+    index.tell_no_more(len)
+    index.tell(lambda owners: told.append(len(owners)))
+    index.apply(Change(None, Service("prod", "web", cluster_ips=("10.96.0.10",))))
+    assert told == [2]
+    assert len(index._forgets) == 2
