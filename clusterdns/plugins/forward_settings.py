@@ -57,6 +57,7 @@ class Settings:
     tls_context: ssl.SSLContext | None = None
     tls: Line | None = None
     max_age: Line | None = None
+    source_address: Line | None = None
 
 
 # Readers of the options
@@ -186,7 +187,8 @@ def _resolver(settings: Settings, line: Line) -> Settings:
 
 
 def _source_address(settings: Settings, line: Line) -> Settings:
-    return replace(settings, source=str(values.ip(line.one_argument("IP"))))
+    source = values.ip(line.one_argument("IP"))
+    return replace(settings, source=str(source), source_address=line)
 
 
 OPTIONS: tuple[Option[Settings], ...] = (
@@ -251,6 +253,11 @@ def read_directive(directive: Directive, context: BlockContext) -> Settings:
                 f"both forward ('{settings.tls_server_name}') and proxy level ('{address.server_name}') TLS "
                 f"servernames are set for upstream proxy '{address.transport}://{address.host_port}'",
                 "drop one of them",
+            )
+        if settings.source_address is not None and (":" in settings.source) != (":" in address.host):
+            raise settings.source_address.error(
+                f"{address.host_port} cannot be reached from {settings.source}, an address of the other family",
+                "name addresses of one family",
             )
     needs_tls = settings.tls is not None or any(address.transport != DNS for address in addresses)
     tls_context = _tls_context(settings.tls, directive, context) if needs_tls else None

@@ -9,10 +9,11 @@ that a firewall has forgotten.
 """
 
 import asyncio
+import socket
 import ssl
 from dataclasses import dataclass
 from os import urandom
-from typing import cast
+from typing import Any, cast
 
 from clusterdns.upstream.address import Address
 from clusterdns.upstream.failure import TIMEOUT, ExchangeFailed, broken, timed_out
@@ -105,6 +106,7 @@ class Connection(asyncio.Protocol):
         self._streams = streams
         self._loop = loop
         self._transport: asyncio.Transport | None = None
+        self._socket: Any = None  # the event loop's stand-in for one
         self._ends = ""
         self._unsent: list[bytes] = []
         self._buffer = bytearray()
@@ -192,6 +194,7 @@ class Connection(asyncio.Protocol):
         """The connection is open: what was asked meanwhile goes out."""
         self._transport = cast(asyncio.Transport, transport)  # create_connection makes no other kind
         self.is_open = True
+        self._socket = transport.get_extra_info("socket")
         source = transport.get_extra_info("sockname")
         if source:
             host, port = source[:2]
@@ -204,14 +207,19 @@ class Connection(asyncio.Protocol):
         """Bytes of frames, a length and a message each (RFC 1035 §4.2.2)."""
         buffer = self._buffer
         buffer += data
-        start = 0
+        start = taken = 0
         while len(buffer) - start >= _LENGTH_BYTES:
             end = start + _LENGTH_BYTES + (buffer[start] << 8 | buffer[start + 1])
             if len(buffer) < end:
                 break
             self._take(bytes(buffer[start + _LENGTH_BYTES : end]))
             start = end
+            taken += 1
         del buffer[:start]
+        if len(self.pending) > taken and self._socket is not None:
+            # a peer with Nagle's algorithm on holds its next reply back until this one is acknowledged, which the
+            # kernel would do 40 ms later (Knot DNS 3.2: 15,000 instead of 2,000 queries/s over four connections)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def _take(self, message: bytes) -> None:
         self._heard_at = self._loop.time()
