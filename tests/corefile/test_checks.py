@@ -18,7 +18,10 @@ KNOWN = ("errors", "log", "forward", "rewrite", "kubernetes", "cache")
         ("rewirte", "Unknown directive 'rewirte'; did you mean 'rewrite'?"),
         ("Kubernetes", "Unknown directive 'Kubernetes'; did you mean 'kubernetes'?"),
         ("proxy", "Unknown directive 'proxy'; use 'forward', which took its place in CoreDNS"),
-        ("etcd", "clusterdns does not implement 'etcd'; remove the directive, or keep CoreDNS"),
+        (
+            "etcd",
+            "clusterdns does not implement 'etcd'; remove the directive, or keep CoreDNS; docs/corefile.md lists what is implemented",
+        ),
         ("zzz", "Unknown directive 'zzz'; known: cache, errors, forward, kubernetes, log, rewrite"),
     ],
 )
