@@ -21,11 +21,13 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> None:
 def build(settings: None, context: BlockContext) -> Part:
     """What turns the lines on, and at the block's end off."""
 
+    block = object()
+
     async def start() -> None:
-        debug_lines.want()
+        debug_lines.want(block)
 
     async def stop() -> None:
-        debug_lines.release()
+        debug_lines.release(block)  # also where the start before this part's turn failed
 
     return Part("debug", start=start, stop=stop)
 

@@ -63,16 +63,16 @@ class DebugLines:
     """Whether debug lines are written: as long as anybody wants them. One of these for the process."""
 
     def __init__(self) -> None:
-        self._wanting = 0
+        self._wanting: set[object] = set()
 
-    def want(self) -> None:
-        """Write them until `release`."""
-        self._wanting += 1
+    def want(self, who: object) -> None:
+        """Write them until the same releases them."""
+        self._wanting.add(who)
         logging.getLogger("clusterdns").setLevel(logging.DEBUG)
 
-    def release(self) -> None:
-        """One who wanted them does not any more."""
-        self._wanting -= 1
+    def release(self, who: object) -> None:
+        """One who may have wanted them does not any more."""
+        self._wanting.discard(who)
         if not self._wanting:
             logging.getLogger("clusterdns").setLevel(logging.INFO)
 

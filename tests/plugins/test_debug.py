@@ -34,12 +34,12 @@ async def stop(part: Part) -> None:
 
 async def test_one_block_is_enough(read_directives: ReadDirectives, context: BlockContext) -> None:
     debug.parse(read_directives("debug\ndebug"), context)
-    one, other = debug.build(None, context), debug.build(None, context)
+    one, other, unstarted = (debug.build(None, context) for _ in range(3))
     levels = []
-    for step in (start(one), start(other), stop(one), stop(other)):
+    for step in (start(one), stop(unstarted), start(other), stop(one), stop(other)):
         await step
         levels.append(OURS.level)
-    assert levels == [logging.DEBUG, logging.DEBUG, logging.DEBUG, logging.INFO]
+    assert levels == [logging.DEBUG] * 4 + [logging.INFO]
 
 
 @pytest.mark.parametrize(
