@@ -236,6 +236,8 @@ async def test_reloads_leave_nothing_behind_even_without_the_collector(
     text = process.corefile("errors", "loadbalance", "ready 127.0.0.1:0", "prometheus 127.0.0.1:0")
     process.text = text
     await process.reloader.begin()
+    await ask(process.port)
+    await process.reload(text)
     gc.collect()
     monkeypatch.setattr(gc, "collect", lambda: 0)
     gc.disable()
