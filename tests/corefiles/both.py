@@ -12,7 +12,7 @@ from pathlib import Path
 from controlplane.cluster import ControlPlane
 from corefiles.distribution import Around, Distribution, Put, Question
 from differential.replies import Seen
-from differential.resolving import Step, ask, read_step
+from differential.resolving import Step, ask, patience_seconds, read_step
 
 NAMESPACE = "corefiles"
 AT_ONCE = 4
@@ -104,7 +104,10 @@ async def _run(distribution: Distribution, programs: tuple[Path, Path], puts: li
 
 
 async def _ask_all(put: Put, questions: list[Question]) -> list[Seen]:
-    return [_without_port(await ask(one.step, *put.place(one))) for one in questions]
+    replies: list[Seen] = []
+    for one in questions:
+        replies.append(_without_port(await ask(one.step, *put.place(one), patience_seconds(replies))))
+    return replies
 
 
 def _without_port(seen: Seen) -> Seen:

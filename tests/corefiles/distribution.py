@@ -37,7 +37,6 @@ ADDRESSES = {
 MOUNTS = ("/etc/coredns/", "/rootfs/", "/tmp/hosts/", "/etc/pki/dns.corp.example-ca/")
 FORWARD = re.compile(r'(?m)^([^\S\n]*forward[^\S\n]+\S+)((?:[^\S\n]+"?[^\s{#]+"?)+)')
 CERTIFICATES = "/etc/pki/dns.corp.example-ca/"
-SERVER_NAME = "dns.corp.example"
 
 
 @dataclass(frozen=True)

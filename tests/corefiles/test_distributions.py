@@ -5,14 +5,13 @@
 
 import asyncio
 import contextlib
-import ssl
 from pathlib import Path
 
 import pytest
-from controlplane.cluster import ControlPlane, sign
+from controlplane.cluster import ControlPlane
 from corefiles.both import Outcome, create_objects, run_all
-from corefiles.distribution import SERVER_NAME, Around, Distribution, names
-from differential.resolving import our_directives
+from corefiles.distribution import Around, Distribution, names
+from differential.resolving import make_certificates, our_directives, server_context
 from differential.resolving_differences import compare
 from fakes.upstream import Upstream
 from peers import need
@@ -36,10 +35,8 @@ def outcomes(
     """All of them, run and asked."""
     folder = tmp_path_factory.mktemp("corefiles")
     need("openssl")
-    sign(folder, "ca", "/CN=test-ca", "keyUsage=critical,keyCertSign,cRLSign")
-    sign(folder, "dns", f"/CN={SERVER_NAME}", f"subjectAltName=DNS:{SERVER_NAME}")
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(folder / "dns.crt", folder / "dns.key")
+    make_certificates(folder)
+    tls = server_context(folder)
     create_objects(control_plane)
     programs = Path(need("coredns")), clusterdns()
     wanted = [one for one in DISTRIBUTIONS if not one.words & missing]

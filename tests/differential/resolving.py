@@ -9,7 +9,8 @@ The tables are the files of `cases/`, in this form:
     ? www A; www A bare              questions that several cases put, as `? @common`
 
     == plain uncounted keys=zone.test
-    forward . UPSTREAM               the block; what stands for upstreams is in `ROLES`, FOLDER is that of `cases/files`
+    forward . UPSTREAM               the block; upstreams are those of `ROLES`, with `_TLS` behind it for their TLS
+                                     side; FOLDER is `cases/files`, CERTIFICATES has ca.crt
     ? @common; +2.1 www AAAA tcp do
 
 A question is `[+SECONDS] NAME TYPE [how...]`. SECONDS pass before it is put. A name without a final dot is in the
@@ -21,12 +22,14 @@ import asyncio
 import contextlib
 import re
 import socket
+import ssl
 import subprocess
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from controlplane.cluster import sign
 from differential.questions import AD, CD, COOKIE, RD, Asked, Edns, Shape
 from differential.replies import Seen, read
 from fakes.upstream import Upstream
@@ -36,7 +39,10 @@ from bench.server import Server, ServerFailed
 
 CASES = Path(__file__).parent / "cases"
 WAIT_SECONDS = 9.0  # CoreDNS gives up on dead upstreams after 5 s and a time-out
+SILENCES, SHORT_SECONDS = 2, 0.5
+START_SECONDS = 20.0
 ZONE = "test"
+SERVER_NAME = "dns.corp.example"
 ECS = bytes.fromhex("0008000700011800c00002")  # 192.0.2.0/24
 PLAIN = Shape(edns=Edns())
 HOW = {
@@ -151,8 +157,11 @@ class Run:
 class Side:
     """One of the two servers with its upstreams."""
 
-    def __init__(self, name: str, program: Path | str, folder: Path, cases: Sequence[Case]) -> None:
+    def __init__(
+        self, name: str, program: Path | str, folder: Path, cases: Sequence[Case], certificates: Path | None = None
+    ) -> None:
         self.name, self._program, self._folder = name, program, folder
+        self._certificates = certificates
         self._cases = list(cases)
         self.runs = {case.name: Run() for case in cases}
         self._ports: dict[str, int] = {}
@@ -162,16 +171,19 @@ class Side:
     def running(self) -> Iterator[None]:
         """The server, with those cases that it takes; why it refuses the others is in their runs."""
         with contextlib.ExitStack() as stack:
+            tls = server_context(self._certificates) if self._certificates else None
             for role, (always, mark) in ROLES.items():
-                self._upstreams[role] = stack.enter_context(Upstream(mark=mark, always=always))
+                self._upstreams[role] = stack.enter_context(Upstream(mark=mark, always=always, tls=tls))
             while True:
                 path, lines = self._write()
                 path.with_suffix(".log").unlink(missing_ok=True)
                 server = Server(self.name, [self._program, "-conf", path], path.with_suffix(".log"))
                 try:
-                    server.wait_until(self._listens, "answers")
+                    server.wait_until(self._listens, "answering", START_SECONDS)
                 except ServerFailed as failure:
+                    was_refused = not server.is_running
                     server.stop()
+                    assert was_refused, str(failure)
                     self._drop_refused(str(failure), lines, path.with_suffix(".log").read_text())
                     continue
                 stack.callback(_stop, server)
@@ -187,6 +199,8 @@ class Side:
             block = case.block.replace("FOLDER", str(CASES / "files"))
             for role, upstream in self._upstreams.items():
                 block = re.sub(rf"\b{role}\b", upstream.address, block)
+                block = re.sub(rf"\b{role}_TLS\b", upstream.tls_address, block)
+            block = block.replace("CERTIFICATES", str(self._certificates))
             keys = " ".join(f"{key}:{self._ports[case.name]}" for key in case.keys.split())
             for line in (f"{keys} {{", *block.strip().splitlines(), "}"):
                 text.append(line)
@@ -227,18 +241,36 @@ class Side:
     async def _ask(self, case: Case) -> None:
         port, run = self._ports[case.name], self.runs[case.name]
         for step in case.steps():
-            run.replies.append(await ask(step, step.over, port))
+            run.replies.append(await ask(step, step.over, port, patience_seconds(run.replies)))
 
 
-async def ask(step: Step, host: str, port: int) -> Seen:
+def patience_seconds(replies: Sequence[Seen]) -> float:
+    """How long to wait for the next reply: not for long where a server has stopped answering."""
+    return WAIT_SECONDS if sum(seen.silent for seen in replies) < SILENCES else SHORT_SECONDS
+
+
+async def ask(step: Step, host: str, port: int, wait_seconds: float = WAIT_SECONDS) -> Seen:
     """Put one question, once, after its pause."""
     await asyncio.sleep(step.pause_seconds)
     exchange = _over_tcp if step.asked.shape.transport == "tcp" else _over_udp
     try:
-        reply = await asyncio.wait_for(exchange(host, port, step.asked.wire()), WAIT_SECONDS)
+        reply = await asyncio.wait_for(exchange(host, port, step.asked.wire()), wait_seconds)
     except (TimeoutError, ConnectionError, asyncio.IncompleteReadError):
         reply = None
     return read(reply[2:] if reply else None)
+
+
+def make_certificates(folder: Path) -> None:
+    """An authority (`ca.crt`) and a certificate for `SERVER_NAME` and 127.0.0.1 in an empty folder."""
+    sign(folder, "ca", "/CN=test-ca", "keyUsage=critical,keyCertSign,cRLSign")
+    sign(folder, "dns", f"/CN={SERVER_NAME}", f"subjectAltName=DNS:{SERVER_NAME},IP:127.0.0.1")
+
+
+def server_context(folder: Path) -> ssl.SSLContext:
+    """What a scripted upstream shows of `make_certificates`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "dns.crt", folder / "dns.key")
+    return context
 
 
 def _stop(server: Server) -> None:

@@ -33,7 +33,7 @@ def _words(step: Step) -> set[str]:
 
 def _negative_ttl(text: str, __: Step, theirs: Seen, ___: Seen) -> Seen | None:
     minimum = [int(line.rdata.split(" ")[SOA_MINIMUM]) for line in theirs.authority if line.rtype == "SOA"]
-    if not minimum:
+    if not minimum or "cache" not in text:
         return None
     floor = re.search(r"denial \d+ \d+ (\d+)", text)
     cap = max(minimum[0], int(floor.group(1)) if floor else 0)

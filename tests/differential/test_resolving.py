@@ -5,7 +5,7 @@ The tables are in `cases/`; named differences are in `resolving_differences`.
 
 import pytest
 from differential.resolving import CASES as FOLDER
-from differential.resolving import Case, Run, Side, our_directives, read_cases, run_both
+from differential.resolving import Case, Run, Side, make_certificates, our_directives, read_cases, run_both
 from differential.resolving_differences import NAMES, compare, compare_upstream, seen_names
 from peers import need
 
@@ -27,8 +27,10 @@ def runs(known: set[str], tmp_path_factory: pytest.TempPathFactory) -> Runs:
     coredns = need("coredns")
     folder = tmp_path_factory.mktemp("resolving")
     cases = [case for case in CASES if case.directives <= known]
-    theirs = Side("coredns", coredns, folder / "theirs", cases)
-    ours = Side("clusterdns", clusterdns(), folder / "ours", cases)
+    need("openssl")
+    make_certificates(folder)
+    theirs = Side("coredns", coredns, folder / "theirs", cases, folder)
+    ours = Side("clusterdns", clusterdns(), folder / "ours", cases, folder)
     run_both(theirs, ours)
     return theirs.runs, ours.runs
 
