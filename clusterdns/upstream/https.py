@@ -41,6 +41,8 @@ class Https:
             reply = await self._request(message, seconds)
         except TimeoutError:
             raise timed_out(where) from None
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise ExchangeFailed(f"{where}: tls: {error.certificate_error}") from None
         except aiohttp.ClientConnectorError as error:
             raise broken(f"dial tcp {self.address.host_port}", "connect", error.os_error) from None
         except ssl.SSLError as error:

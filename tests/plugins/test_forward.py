@@ -60,8 +60,10 @@ def forwarding(read_directives: ReadDirectives, context: BlockContext, make_quer
 
         assert part.wrap is not None
         assert part.stop is not None
-        yield Forwarder(part, part.wrap(following), make_query, context.registry)
-        await part.stop()
+        try:
+            yield Forwarder(part, part.wrap(following), make_query, context.registry)
+        finally:
+            await part.stop()
         await asyncio.sleep(0)
         assert not [task for task in asyncio.all_tasks() if "clusterdns/upstream" in repr(task.get_coro())]
 
@@ -453,6 +455,24 @@ async def test_tls(
                 assert "tls" in replies[0].error
                 assert "mismatch" in replies[0].error
         await asyncio.sleep(0.01)
+
+
+async def test_https_faults(forwarding: Forwarding, certificates: Path) -> None:
+    with Upstream() as gone:
+        nobody = gone.port
+    with Upstream(tls=server_side(certificates, "name")) as upstream:  # whose certificate names no address
+        for port, options, error in [
+            (nobody, "", "connection refused"),
+            (upstream.tls_port, "", "mismatch"),
+            (upstream.port, "", "i/o timeout"),  # speaks no TLS
+            (upstream.tls_port, "tls_servername dns.example.org", "i/o timeout"),  # speaks no HTTP
+        ]:
+            lines = f"tls {certificates}/ca.crt\nread_timeout 150ms\nmax_connect_attempts 1\n{options}"
+            async with forwarding(f"forward . https://127.0.0.1:{port} {{\n{lines}\n}}") as ask:
+                reply = await ask("www.example.org")
+                assert reply.rcode == codes.SERVFAIL
+                assert error in reply.error
+    await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
