@@ -288,9 +288,10 @@ def _chains(parts: list[Part]) -> tuple[Handler | None, Handler | None]:
 def _fold(parts: list[Part]) -> Handler | None:
     """One handler out of a block's parts, the first outermost; None where no part handles queries."""
     wrapping = [part for part in parts if part.wrap is not None]
-    if not wrapping:
+    links = wrapping or [part for part in parts if part.name in ("prometheus", "errors", "log")]  # links at CoreDNS
+    if not links:
         return None
-    handler = _end_of_chain(wrapping[-1].name)
+    handler = _end_of_chain(links[-1].name)
     for part in reversed(wrapping):
         assert part.wrap is not None
         handler = part.wrap(handler)

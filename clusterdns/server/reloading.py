@@ -126,10 +126,12 @@ class Reloader:
         errors = ErrorList()
         corefile = await _in_thread(lambda: self._load(errors))
         sha512 = corefile.sha512
-        in_use = "" if self._is_last_good.value else self.running.sha512
-        if not is_asked and sha512 in (self._refused, in_use):
+        if not is_asked and self._is_old(sha512):
             return
         self._refused = sha512
+        if not is_asked and not corefile.files:  # being replaced, maybe
+            plugin_log.warning("%s", "; ".join(map(str, errors.errors)))
+            return
         log.info("Reloading")
         try:
             await self._try(corefile, errors)
@@ -143,6 +145,14 @@ class Reloader:
         self._refused = self._remark = ""
         self._is_last_good.value = 0
         await _in_thread(lambda: self._last_good.save(corefile))
+
+    def _is_old(self, sha512: str) -> bool:
+        """Whether a look has brought nothing new: what is in use, or what was tried and refused."""
+        assert self.running is not None
+        if sha512 == self.running.sha512 and not self._is_last_good.value:
+            self._refused = self._remark = ""  # a bad edit was taken back
+            return True
+        return sha512 == self._refused
 
     # One configuration after another
 

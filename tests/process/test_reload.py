@@ -193,8 +193,11 @@ def test_a_bad_file_is_tried_once_and_a_mended_one_at_once(start: Start) -> None
     server = start(good).wait_serving()
     rewrite(server, BROKEN)
     wait_until(lambda: "Restart failed" in server.out, "the bad file to be tried")
+    (server.folder / "Corefile").unlink()
+    wait_until(lambda: "[WARNING] plugin/reload: " in server.out, "the missing file to be told")
     rewrite(server, good + OTHER_BLOCK)
     wait_until(lambda: "Reloading complete" in server.out, "the mended one to be taken over")
+    assert server.out.count("Restart failed") == 1
     assert server.metric("coredns_reload_failed_total") == 1
 
 

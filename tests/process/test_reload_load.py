@@ -141,6 +141,21 @@ class Client(threading.Thread):
             self._buffer = self._buffer[2 + size :]
 
 
+def test_an_upstream_that_says_nothing_does_not_hold_up_the_end(start: Start) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        forward = f"forward . 127.0.0.1:{silent.getsockname()[1]}"
+        server = start(f".:{PORT} {{\n bind HOST\n {forward}\n}}\n").wait_serving()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.sendto(dns.message.make_query("slow.test.", "A").to_wire(), (server.host, PORT))
+            silent.settimeout(5)
+            silent.recv(512)
+            asked_at = time.monotonic()
+            assert server.end() == 0
+            assert time.monotonic() - asked_at < 1.0
+    assert server.err == ""
+
+
 def test_what_was_accepted_is_answered_before_the_end(start: Start) -> None:
     server = start(LAMEDUCK).wait_serving()
     clients = [Client(server, kind) for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)]

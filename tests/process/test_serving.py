@@ -1,7 +1,5 @@
 """A running server: it answers over both transports, says so over HTTP, and counts exactly."""
 
-import signal
-
 from process.running import MANIFEST, PORT, WEB, Start, wait_until
 
 from clusterdns.version import banner
@@ -76,14 +74,6 @@ def test_counters_say_how_many_queries_there_were(start: Start) -> None:
     assert server.metric("coredns_dns_request_duration_seconds_bucket", **zone, le="+Inf") == total
     server.dig("+notcp", *[WEB, "A"] * 3)
     assert server.metric("coredns_dns_requests_total") == total + 3
-
-
-def test_signals_that_ask_for_nothing_do_not_end_it(start: Start) -> None:
-    server = start(COREFILE).wait_serving()
-    server.process.send_signal(signal.SIGHUP)
-    server.process.send_signal(signal.SIGUSR1)
-    wait_until(lambda: "SIGHUP" in server.out and "SIGUSR1" in server.out, "both signals in the log")
-    assert server.dig(WEB, "A") == ["10.96.0.10"]
 
 
 def test_an_edited_manifest_is_answered_and_a_broken_one_changes_nothing(start: Start) -> None:

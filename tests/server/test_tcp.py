@@ -420,3 +420,47 @@ async def test_a_port_in_use_is_reported() -> None:
         taken.listen()
         with pytest.raises(OSError, match="in use"):
             tcp.open_socket("127.0.0.1", taken.getsockname()[1])
+
+
+async def test_a_connection_without_a_first_query_has_its_own_time(
+    clock: Clock, connect: Connect, start: Start
+) -> None:
+    listener = await start(first_seconds=3, idle_seconds=60)
+    silent, _ = await connect(listener)
+    reader, writer = await connect(listener)
+    writer.write(framed("web.prod.svc.cluster.local", 1))
+    assert (await receive(reader)).id == 1
+    clock.now += 4
+    listener.sweep()
+    assert await ended(silent)
+    writer.write(framed("web.prod.svc.cluster.local", 2))
+    assert (await receive(reader)).id == 2
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_connection_may_ask_so_many_queries(connect: Connect, start: Start, at_once: bool) -> None:
+    listener = await start(max_queries=3)
+    reader, writer = await connect(listener)
+    queries = [framed("web.prod.svc.cluster.local", number) for number in range(5)]
+    if at_once:
+        writer.write(b"".join(queries))
+        assert [(await receive(reader)).id for _ in range(3)] == [0, 1, 2]
+    else:
+        for number in range(3):
+            writer.write(queries[number])
+            assert (await receive(reader)).id == number
+    assert await ended(reader)
+
+
+async def test_another_configuration_takes_over_an_open_connection(
+    connect: Connect, start: Start, make_dispatch: Callable[..., Dispatch], make_listener: Callable[[str], Listener]
+) -> None:
+    listener = await start()
+    reader, writer = await connect(listener)
+    writer.write(framed("web.prod.svc.cluster.local", 1))
+    assert (await receive(reader)).id == 1
+    facts = make_listener("tcp")
+    assert listener.serve(make_dispatch(), facts, TcpLimits(max_queries=2)) == set()
+    writer.write(framed("web.prod.svc.cluster.local", 2))
+    assert (await receive(reader)).id == 2
+    assert await ended(reader)
