@@ -6,6 +6,7 @@ import ssl
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import dns.message
 import pytest
@@ -17,7 +18,7 @@ TLS_PORT = 8853
 COREFILE = f"""
 tls://.:{TLS_PORT} {{
     bind HOST
-    tls cert.pem key.pem cert.pem {{
+    tls ../cert.pem ../key.pem ../cert.pem {{
         client_auth nocert
     }}
     timeouts {{
@@ -33,23 +34,19 @@ tls://.:{TLS_PORT} {{
 
 
 @pytest.fixture
-def server(start: Start) -> Server:
-    """A server of DNS over TLS, started once more after the certificate is there."""
-    server = start(COREFILE)
-    server.wait_ended()
-    assert "Corefile:4: 'cert.pem' cannot be read: no such file or directory; " in server.err
-    Certificate.write(server.folder, "first.example")
-    server.start()
-    return server.wait_serving()
+def server(start: Start, tmp_path: Path) -> Server:
+    """A server of DNS over TLS, its certificate in the folder above its own."""
+    Certificate.write(tmp_path, "first.example")
+    return start(COREFILE).wait_serving()
 
 
 @contextmanager
 def connected(server: Server, *, with_certificate: bool = False) -> Iterator[ssl.SSLSocket]:
     """A verified TLS connection."""
-    context = ssl.create_default_context(cafile=server.folder / "cert.pem")
+    context = ssl.create_default_context(cafile=server.folder.parent / "cert.pem")
     context.check_hostname = False
     if with_certificate:
-        context.load_cert_chain(server.folder / "cert.pem", server.folder / "key.pem")
+        context.load_cert_chain(server.folder.parent / "cert.pem", server.folder.parent / "key.pem")
     with socket.create_connection((server.host, TLS_PORT), timeout=5) as sock, context.wrap_socket(sock) as secured:
         yield secured
 
@@ -95,13 +92,13 @@ def test_a_renewed_certificate_is_shown_without_an_old_connection_being_closed(s
     with connected(server) as before:
         assert ask(before) == ["10.96.0.10"]
         old = before.getpeercert(binary_form=True)
-        Certificate.write(server.folder, "second.example")
+        Certificate.write(server.folder.parent, "second.example")
         reload(server)
         with connected(server) as after:  # verified with the new file
             assert after.getpeercert(binary_form=True) != old
             assert ask(after) == ["10.96.0.10"]
         assert ask(before, 2) == ["10.96.0.10"]
-        (server.folder / "key.pem").write_text("no key")
+        (server.folder.parent / "key.pem").write_text("no key")
         reload(server, outcome="Restart failed")
         with connected(server) as still:
             assert ask(still) == ["10.96.0.10"]

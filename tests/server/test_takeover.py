@@ -38,6 +38,7 @@ class Process:
     def __init__(self, folder: Path, port: int) -> None:
         self.port = port
         self.text = ""
+        self.is_missing = False
         self.listeners = Listeners()
         self.admin = AdminHttp()
         self.last_good = LastGood(str(folder / "state"))
@@ -56,6 +57,12 @@ class Process:
         self.text = text
         await self.reloader._look(is_asked=True)
 
+    async def look(self, text: str | None) -> None:
+        """What happens each interval; without a text there is no file."""
+        self.text = text or ""
+        self.is_missing = text is None
+        await self.reloader._look(is_asked=False)
+
     @property
     def feed(self) -> Feed:
         """The one that the running configuration keeps."""
@@ -64,6 +71,8 @@ class Process:
         return feed
 
     def _load(self, errors: ErrorList) -> Corefile:
+        if self.is_missing:
+            return load(str(self._folder / "nowhere"), environ={}, errors=errors)
         return parse(self.text, "Corefile", {}, errors=errors)
 
 
@@ -152,6 +161,29 @@ async def test_what_fails_leaves_no_socket_no_user_and_no_route(process: Process
             assert feed._users == 1
             assert process.admin.port("127.0.0.1:0")
             assert await ask(process.port) == ["10.96.0.10"]
+
+
+async def test_a_look_tries_what_is_new_and_only_once(process: Process) -> None:
+    good, bad = process.corefile(), process.corefile("nosuch")
+    process.text = good
+    await process.reloader.begin()
+    failed = process.reloader._failed
+    first = process.reloader.running
+    for text, failures, remark in (
+        (good, 0, ""),
+        (bad, 1, "nosuch"),
+        (bad, 1, "nosuch"),
+        (good, 1, ""),  # taken back
+        (bad, 2, "nosuch"),
+        (None, 2, "nosuch"),  # missing for a moment
+        (bad, 3, "nosuch"),
+    ):
+        await process.look(text)
+        assert (failed.value, remark in process.reloader._remark) == (failures, True), text
+        assert process.reloader.running is first
+    await process.look(process.corefile("errors"))
+    assert process.reloader.running is not first
+    assert (failed.value, process.reloader._remark) == (3, "")
 
 
 async def test_a_new_address_is_answered_by_the_configuration_before_until_the_new_one_has_started(
