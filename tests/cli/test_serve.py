@@ -211,3 +211,39 @@ def test_exit_codes_of_the_console_script(tmp_path: Path) -> None:
     ended = run_script(["-conf", "stdin"], tmp_path, stdin="{$EMPTY} {\n nosuch\n}\n. {\n also\n}\n")
     assert (ended.code, ended.out) == (1, "")
     assert [line.split(" ")[0] for line in ended.err.splitlines()] == ["stdin:5:"]
+
+
+def test_a_reload_reads_the_file_again_and_standard_input_only_once(
+    program: Program, started: Started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "more").write_text("a. {\n whoami\n}\n")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("import more\n"))
+    assert program("-conf", "stdin").code == 0
+    assert started.load is not None
+    first = started.load(ErrorList())
+    (tmp_path / "more").write_text("b. {\n whoami\n}\n")
+    second = started.load(ErrorList())
+    assert [block.zones_text for block in (*first.blocks, *second.blocks)] == [("a.",), ("b.",)]
+    assert first.sha512 != second.sha512
+
+
+def test_without_conf_each_reload_looks_for_a_corefile_anew(program: Program, started: Started, tmp_path: Path) -> None:
+    assert program().code == 0
+    assert started.load is not None
+    (tmp_path / "Corefile").write_text("here. {\n whoami\n}\n")
+    assert started.load(ErrorList()).blocks[0].zones_text == ("here.",)
+    (tmp_path / "Corefile").unlink()
+    assert started.load(ErrorList()).blocks[0].zones_text == (".",)
+
+
+def test_the_state_folder_is_a_flag_or_a_variable(
+    program: Program, started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program()
+    assert started.state_folder == ""
+    monkeypatch.setenv("CLUSTERDNS_STATE", "variable")
+    program()
+    assert started.state_folder == "variable"
+    program("-state", "flag")
+    assert started.state_folder == "flag"
+    assert "$CLUSTERDNS_STATE" in program("-help").err
