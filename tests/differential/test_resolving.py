@@ -3,10 +3,12 @@
 The tables are in `cases/`; named differences are in `resolving_differences`.
 """
 
+from dataclasses import replace
+
 import pytest
 from differential.resolving import CASES as FOLDER
 from differential.resolving import Case, Run, Side, make_certificates, our_directives, read_cases, run_both
-from differential.resolving_differences import NAMES, compare, compare_upstream, seen_names
+from differential.resolving_differences import NAMES, UNCOUNTED, compare, compare_upstream, seen_names
 from peers import need
 
 from bench.peers import clusterdns
@@ -65,3 +67,17 @@ def test_every_named_difference_is_seen(runs: Runs) -> None:
         for step, one, other in zip(case.steps(), runs[0][case.name].replies, runs[1][case.name].replies, strict=True):
             compare(case.block, step, one, other)
     assert set(NAMES) - set(seen_names) == set()
+
+
+@pytest.mark.peer("coredns")
+def test_a_wrong_answer_has_no_name(runs: Runs) -> None:
+    tried = 0
+    for case in (case for case in CASES if case.name in runs[0]):
+        for step, one, other in zip(case.steps(), runs[0][case.name].replies, runs[1][case.name].replies, strict=True):
+            if other.answer and not set(step.asked.name.split(".")) & UNCOUNTED:
+                wrong = (other.answer[0]._replace(rdata="192.0.2.254"), *other.answer[1:])
+                assert compare(case.block, step, one, replace(other, answer=wrong)), str(step)
+                assert compare(case.block, step, one, replace(other, answer=())), str(step)
+                assert compare(case.block, step, one, replace(other, rcode=9)), str(step)
+                tried += 1
+    assert tried > 500
