@@ -89,6 +89,11 @@ class SharedState:
         found: T = self._kept[key]
         return found
 
+    @property
+    def kept_keys(self) -> frozenset[Hashable]:
+        """What this configuration keeps, or has taken over from the one before."""
+        return frozenset(self._kept)
+
     def forget_before(self) -> None:
         """Let go of what the configuration before kept; once this one has taken over."""
         self._kept_before = {}

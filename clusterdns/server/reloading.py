@@ -24,6 +24,7 @@ from clusterdns.server.lastgood import LastGood
 from clusterdns.server.listeners import Listeners
 from clusterdns.telemetry.metrics import Registry
 
+RELOADS_PER_COLLECTION = 16
 GRACE_SECONDS = 5.0  # for queries that still wait for a handler of the configuration before
 
 Load = Callable[[ErrorList], Corefile]  # reads the Corefile anew, wherever it is; raises CorefileErrors where it cannot
@@ -46,6 +47,7 @@ class Reloader:
         self._admin = admin
         self._registry = registry = Registry()
         self._asked = asyncio.Event()
+        self._uncollected = 0  # configurations
         self._refused = ""  # hash of the Corefile that was tried and failed
         self._remark = ""  # what /ready says of the Corefile
         self._failed = registry.counter("coredns_reload_failed_total", "Reloads that failed.").labels()
@@ -184,9 +186,9 @@ class Reloader:
         finally:
             configuration.shared.forget_before()
             if before is not None:
+                gives_up = before.configuration.shared.kept_keys - configuration.shared.kept_keys
                 await before.stop()
-                # plugins may leave circles, and the collector comes rarely (see `run`); what was frozen costs nothing
-                gc.collect()
+                self._collect(must=bool(gives_up))
 
     async def _start(self, instance: Instance, before: Instance | None) -> None:
         configuration = instance.configuration
@@ -211,6 +213,17 @@ class Reloader:
         except ListenError as error:
             log.error("%s", error)
         await instance.stop()
+
+    def _collect(self, *, must: bool) -> None:
+        """Take away what a configuration has left in circles: the collector comes rarely by itself (see `run`).
+
+        It takes 80 ms for an index of 10,000 Services with ten endpoints each, less what was frozen at the start, so
+        it comes at once only where an index has been given up.
+        """
+        self._uncollected += 1
+        if must or self._uncollected >= RELOADS_PER_COLLECTION:
+            self._uncollected = 0
+            gc.collect()
 
     def _tell_version(self, instance: Instance) -> None:
         """For a start `run` tells it, between the lines that it prints."""
