@@ -40,7 +40,7 @@ def records(zone: ClusterZone, index: Index) -> Iterator[Listed]:
             if found.alias and qtype == codes.CNAME:
                 yield Listed(zone.zone, namespace, record.cname(qname, zone.ttl_seconds, found.alias))
             for one in found.records:
-                yield Listed(zone.zone, namespace, _dated(one, index) if qtype == codes.SOA else one)
+                yield Listed(zone.zone, namespace, dated(one, index) if qtype == codes.SOA else one)
 
 
 def _reverse_names(zone: ClusterZone, index: Index) -> Iterator[tuple[bytes, bytes]]:
@@ -56,14 +56,14 @@ def _forward_names(zone: ClusterZone, index: Index) -> list[tuple[bytes, bytes]]
     places: list[tuple[bytes, list[bytes]]] = [(b"", []), (b"", [VERSION_LABEL]), (b"", NAMESERVER_LABELS)]
     for node in index.services():
         labels = [node.name, node.namespace, SERVICE_TREE]
-        places += [(node.namespace, [*left, *labels]) for left in _below_service(node)]
+        places += [(node.namespace, [*left, *labels]) for left in below_service(node)]
     for namespace, address in index.pods():
         places.append((namespace, [dashed(address_text(address)), namespace, POD_TREE]))
-    found = {(namespace, qname) for namespace, labels in places if (qname := _below(zone.zone, labels))}
+    found = {(namespace, qname) for namespace, labels in places if (qname := name_below(zone.zone, labels))}
     return sorted(found, key=lambda one: (one[0], name.labels(one[1])[::-1]))
 
 
-def _below_service(node: ServiceNode) -> Iterator[list[bytes]]:
+def below_service(node: ServiceNode) -> Iterator[list[bytes]]:
     """What stands left of a Service's name: nothing, each of its endpoints, each of its named ports."""
     yield []
     for label in node.labels():
@@ -74,7 +74,7 @@ def _below_service(node: ServiceNode) -> Iterator[list[bytes]]:
             yield [b"_" + port.name.encode().lower(), b"_" + port.protocol.encode().lower()]
 
 
-def _below(zone: bytes, labels: list[bytes]) -> bytes:
+def name_below(zone: bytes, labels: list[bytes]) -> bytes:
     """The name of these labels below the zone; empty where it is too long for anyone to ask for it."""
     try:
         return name.from_labels(*labels, *name.labels(zone))
@@ -82,7 +82,7 @@ def _below(zone: bytes, labels: list[bytes]) -> bytes:
         return b""
 
 
-def _dated(soa: Record, index: Index) -> Record:
+def dated(soa: Record, index: Index) -> Record:
     """The SOA with the index's serial of the moment, as the encoder writes it."""
     body = soa.body
     serial_at = len(body) - SOA_SERIAL_FROM_END

@@ -15,6 +15,7 @@ from clusterdns.plugins.interfaces import interface_addresses
 from clusterdns.plugins.kubernetes_feed import Feed, FeedUse, feed_key
 from clusterdns.plugins.kubernetes_labels import NameLabels
 from clusterdns.plugins.kubernetes_settings import OPTIONS, Settings, parse
+from clusterdns.plugins.kubernetes_transfer import ClusterTransfer
 
 log = logging.getLogger("clusterdns.plugin.kubernetes")
 
@@ -46,6 +47,7 @@ def build(settings: Settings, context: BlockContext) -> Part:
         start=use.start,
         stop=use.stop,
         unready=feed.unready,
+        transfer=ClusterTransfer(zones, index),
         labels=NameLabels(settings.zones),
     )
 

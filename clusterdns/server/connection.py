@@ -7,12 +7,13 @@ together, is `tcp`'s to know.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from clusterdns.server.sockets import unread_bytes
 from clusterdns.wire.query import HEADER_BYTES
+from clusterdns.wire.stream import FirstMessage
 
 if TYPE_CHECKING:
     from clusterdns.server.tcp import TcpLimits, TcpListener
@@ -32,8 +33,8 @@ class Connection(asyncio.BufferedProtocol):
     """One client's connection."""
 
     __slots__ = (
-        "_asked", "_client", "_held", "_is_ended", "_is_scheduled", "_is_stalled", "_since", "_tcp", "_transport",
-        "_unread_bytes", "_unsent_bytes", "host", "waiting",
+        "_asked", "_client", "_held", "_is_ended", "_is_scheduled", "_is_stalled", "_resumed", "_since", "_tcp",
+        "_transport", "_unread_bytes", "_unsent_bytes", "host", "waiting",
     )  # fmt: skip
 
     def __init__(self, tcp: "TcpListener") -> None:
@@ -47,6 +48,7 @@ class Connection(asyncio.BufferedProtocol):
         self._unsent_bytes = 0  # at the last sweep
         self._unread_bytes = 0  # of what had arrived when the listener closed; of no meaning before
         self._is_stalled = False
+        self._resumed: asyncio.Event | None = None  # for transfers: the client has taken everything
         self._is_scheduled = False  # more of what is held is to be answered in the next turn
         self._is_ended = False  # the client has sent all it will
 
@@ -101,6 +103,8 @@ class Connection(asyncio.BufferedProtocol):
         self._is_stalled = False
         self._since = self._tcp.now()
         self._tcp.stalled.pop(self, None)
+        if self._resumed is not None:
+            self._resumed.set()
         self._schedule()
 
     # What the listener calls
@@ -234,15 +238,20 @@ class Connection(asyncio.BufferedProtocol):
         if reply is None:
             return b""
         if isinstance(reply, bytes):
+            if isinstance(reply, FirstMessage):
+                self._begin(self._send_rest(reply.rest))
             return len(reply).to_bytes(2, "big") + reply
         if self._tcp.waiting >= MAX_ALL_WAITING:
             reply.close()
             return b""
-        task = self._tcp.loop.create_task(self._reply_later(reply))
+        self._begin(self._reply_later(reply))
+        return b""
+
+    def _begin(self, waiting: Coroutine[Any, Any, None]) -> None:
+        task = self._tcp.loop.create_task(waiting)
         self._tcp.waiting += 1
         self.waiting.add(task)
         task.add_done_callback(self._waited)
-        return b""
 
     async def _reply_later(self, reply: Coroutine[Any, Any, bytes | None]) -> None:
         """Replies may overtake each other (RFC 7766 §7), so none waits for another."""
@@ -252,6 +261,22 @@ class Connection(asyncio.BufferedProtocol):
         self._transport.write(len(message).to_bytes(2, "big") + message)
         if self._transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
             self.abort()
+        elif isinstance(message, FirstMessage):
+            await self._send_rest(message.rest)
+
+    async def _send_rest(self, messages: Iterator[bytes]) -> None:
+        """The other messages of a transfer, each made when the client has taken those before it."""
+        await asyncio.sleep(0)  # the first one is on its way by then
+        for message in messages:
+            while self._is_stalled:
+                if self._resumed is None:
+                    self._resumed = asyncio.Event()
+                self._resumed.clear()
+                await self._resumed.wait()
+            if self._transport.is_closing():
+                return
+            self._transport.write(len(message).to_bytes(2, "big") + message)
+            await asyncio.sleep(0)
 
     def _waited(self, task: asyncio.Task[None]) -> None:
         self.waiting.discard(task)

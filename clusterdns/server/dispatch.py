@@ -20,6 +20,7 @@ from clusterdns.wire import codes, encode
 from clusterdns.wire.name import to_text
 from clusterdns.wire.query import Query, read
 from clusterdns.wire.reply import Reply, failure
+from clusterdns.wire.stream import transfer_messages
 
 MAX_LOOKUP_DEPTH = 16  # a chain of aliases longer than this is cut; CoreDNS follows 11
 MAX_RECORDS_AT_ONCE = 256  # larger answers are compiled when asked again: 10,000 addresses take 2 ms, once 0.2 ms
@@ -51,7 +52,10 @@ class Dispatch:
         self._uncounted = counters.tally(Outcome("", "", "", "", "", False, 0, 0, is_shown=False))
 
     def miss(self, packet: bytes, client: Any, listener: Listener) -> bytes | Coroutine[Any, Any, bytes | None] | None:
-        """The message to send back; or, where a handler has to wait, a coroutine that gives it; None: say nothing."""
+        """The message to send back; or, where a handler has to wait, a coroutine that gives it; None: say nothing.
+
+        Of a zone transfer it is the first message (see wire.stream.FirstMessage).
+        """
         query = read(packet)
         if query is None or isinstance(query, bytes):
             return query
@@ -120,6 +124,8 @@ class Dispatch:
         tally = self._count(query, reply, route, listener, started)
         if reply.is_dropped:
             return None
+        if reply.stream is not None and query.transport != "udp":
+            return transfer_messages(query, reply, reply.stream)
         if not is_kept:
             return query.id + layout.message()
         answer = compile_answer(layout, reply.serial, tally, reply.owners, reply.is_denial)

@@ -13,7 +13,7 @@ IN, CH, HS, ANY_CLASS = 1, 3, 4, 255
 
 NSID, ECS, COOKIE, KEEPALIVE, PADDING, EDE = 3, 8, 10, 11, 12, 15  # EDNS options
 
-NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, NOTAUTH = 0, 1, 2, 3, 4, 5, 9
+NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, YXDOMAIN, NOTAUTH = 0, 1, 2, 3, 4, 5, 6, 9
 BADVERS, BADCOOKIE = 16, 23
 
 # the reasons of an extended error that this server gives or looks for (RFC 8914 §4); all names are below

@@ -85,16 +85,8 @@ def lay_out(query: Query, reply: Reply, *, will_turn: bool = False) -> Layout:
     turned here, and no more of them are encoded than can fit.
     """
     rcode = reply.rcode if reply.rcode < 16 or query.has_edns else codes.SERVFAIL  # the OPT has the upper bits
-    flags = QR | query.flags & (OPCODE_MASK | RD | CD) | rcode & 0xF
-    if reply.is_authoritative:
-        flags |= AA
-    if reply.recursion_available:
-        flags |= RA
-    if reply.is_truncated:
-        flags |= TC
-    if reply.is_authentic:
-        flags |= AD
-    opt = _opt(query, rcode, reply.options) if query.has_edns else b""
+    flags = reply_flags(query, reply, rcode)
+    opt = opt_record(query, rcode, reply.options) if query.has_edns else b""
     question = query.question
     records: Sequence[Record] = ()
     ring: Sequence[Record] = ()
@@ -125,6 +117,20 @@ def lay_out(query: Query, reply: Reply, *, will_turn: bool = False) -> Layout:
     )
     serial_at = _serial_at(reply, answer, authority, opt) if reply.serial is not None else 0
     return Layout(head + question, fixed, turning if window else (), window, rest, serial_at)
+
+
+def reply_flags(query: Query, reply: Reply, rcode: int) -> int:
+    """The second 16 bits of the header."""
+    flags = QR | query.flags & (OPCODE_MASK | RD | CD) | rcode & 0xF
+    if reply.is_authoritative:
+        flags |= AA
+    if reply.recursion_available:
+        flags |= RA
+    if reply.is_truncated:
+        flags |= TC
+    if reply.is_authentic:
+        flags |= AD
+    return flags
 
 
 def uncompressed_size(query: Query, reply: Reply) -> int:
@@ -181,15 +187,15 @@ def _squeezed(
     if is_whole and whole.size() + len(opt) <= space:
         return whole, opt, False
     if len(opt) > OPT_BYTES:
-        opt = _opt(query, reply.rcode, _unexplained(reply.options))
+        opt = opt_record(query, reply.rcode, _unexplained(reply.options))
         if len(opt) > space:
-            opt = _opt(query, reply.rcode, b"")
+            opt = opt_record(query, reply.rcode, b"")
         if is_whole and whole.size() + len(opt) <= space:
             return whole, opt, True
     return _cut(space - len(opt), whole, len(records)), opt, True
 
 
-def _opt(query: Query, rcode: int, options: bytes) -> bytes:
+def opt_record(query: Query, rcode: int, options: bytes) -> bytes:
     """Our OPT: our own size, the client's DO and nothing else of the client's (RFC 6891 §6.1.1, RFC 3225 §3)."""
     if not options and rcode < 32:
         return _OPTS[rcode >> 4, query.do]

@@ -1,7 +1,7 @@
 """What a handler decided about a query: response code and sections, and how long the decision holds."""
 
 import struct
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from copy import copy
 from typing import Any
 
@@ -38,8 +38,8 @@ class Reply:
 
     __slots__ = (
         "additional", "answer", "authority", "counted", "error", "is_authentic", "is_authoritative", "is_dropped",
-        "is_transfer", "is_truncated", "is_unhandled", "is_upstream", "is_written", "options", "owners", "rcode",
-        "recursion_available", "reusable", "rotates", "serial",
+        "is_truncated", "is_unhandled", "is_upstream", "is_written", "options", "owners", "rcode",
+        "recursion_available", "reusable", "rotates", "serial", "stream",
     )  # fmt: skip
 
     def __init__(
@@ -73,13 +73,18 @@ class Reply:
         self.is_upstream = False  # another server's word, which ages; what we hold ourselves is never cached
         self.is_written = True  # a plugin's or an upstream's message; False where only a code was given
         self.is_dropped = False  # the client hears nothing
-        self.is_transfer = False  # a zone transfer: may be several messages on a stream (RFC 5936 §2.2)
+        self.stream: Iterable[Record] | None = None  # a zone transfer: what is sent instead, in several messages
         self.counted: tuple[Any, ...] = ()  # series to add one to each time the compiled answer is used again
 
     @property
     def is_denial(self) -> bool:
         """NXDOMAIN or NODATA: there are far more of these than of names that exist."""
         return not self.answer
+
+    @property
+    def is_transfer(self) -> bool:
+        """Whether it is a whole zone, which only a stream can take (RFC 5936 §2.2)."""
+        return self.stream is not None
 
     def duplicate(self) -> "Reply":
         """Another reply that says the same and may be changed; the sections are shared until they are replaced."""

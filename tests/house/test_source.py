@@ -20,6 +20,7 @@ CATCHES_ALL = {
     "plugins/cache_handler.py:CacheHandler._refresh": "a task's edge: what is kept stays as it is",
     "plugins/loop.py:Watch._watch": "a task's edge: without probes the block works on",
     "plugins/weights.py:Weights._follow": "a task's edge: the weights stay as they are",
+    "plugins/zone_file.py:ZoneFile.look_forever": "a task's edge: a fault of ours must not end the looking",
     "plugins/hosts_file.py:HostsFile.look_forever": "a task's edge: a fault of ours must not end the looking",
     "server/dispatch.py:Dispatch._finish": "the net under all handlers: a reply that cannot be encoded",
     "server/dispatch.py:Dispatch._finish_later": "the net under all handlers: one that waited",

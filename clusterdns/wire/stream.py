@@ -1,0 +1,55 @@
+"""A zone as the messages of a transfer (RFC 5936 §2.2): as many as it takes, made one by one when they are sent.
+
+Messages are 16 KiB, though up to 64 would do: compression pointers reach no further (RFC 1035 §4.1.4), and others are
+answered between two messages. `encode` makes all other replies.
+"""
+
+import struct
+from collections.abc import Iterable, Iterator
+
+from clusterdns.wire.compress import Compressor
+from clusterdns.wire.encode import opt_record, reply_flags
+from clusterdns.wire.query import MAX_STREAM_BYTES, Query
+from clusterdns.wire.record import Record
+from clusterdns.wire.reply import Reply
+
+MESSAGE_BYTES = 1 << 14
+
+_COUNTS = struct.Struct(">HHHHH")
+
+
+class FirstMessage(bytes):
+    """The first message of several; who can send more than one finds the others in `rest`."""
+
+    rest: Iterator[bytes]
+
+
+def transfer_messages(query: Query, reply: Reply, records: Iterable[Record]) -> FirstMessage:
+    """All records as messages under the reply's code and flags, the first one made already."""
+    rest = _messages(query, reply, records)
+    first = FirstMessage(next(rest))
+    first.rest = rest
+    return first
+
+
+def _messages(query: Query, reply: Reply, records: Iterable[Record]) -> Iterator[bytes]:
+    opt = opt_record(query, reply.rcode, reply.options) if query.has_edns else b""
+    flags = reply_flags(query, reply, reply.rcode)
+    limit = MESSAGE_BYTES - len(opt)
+
+    def message() -> bytes:
+        head = _COUNTS.pack(flags, 1, len(pieces), 0, 1 if opt else 0)
+        return b"".join((query.id, head, query.question, *pieces, opt))
+
+    compressor = Compressor(query.question, limit, None)
+    pieces: list[bytes] = []
+    for record in records:
+        piece = compressor.pieces((record,))
+        if compressor.position > limit and pieces:
+            yield message()
+            compressor = Compressor(query.question, MAX_STREAM_BYTES - len(opt), None)
+            piece = compressor.pieces((record,))  # the first of a message may be as large as a message can be
+            compressor.limit = max(limit, compressor.position)
+            pieces = []
+        pieces += piece
+    yield message()
