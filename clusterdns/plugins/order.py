@@ -14,6 +14,7 @@ from clusterdns.plugins import (
     cancel,
     chaos,
     debug,
+    dns64,
     errors,
     forward,
     header,
@@ -62,6 +63,7 @@ ORDER: tuple[Plugin, ...] = (
     errors.PLUGIN,
     log.PLUGIN,
     local.PLUGIN,
+    dns64.PLUGIN,
     any_type.PLUGIN,
     chaos.PLUGIN,
     loadbalance.PLUGIN,
@@ -81,7 +83,7 @@ ORDER: tuple[Plugin, ...] = (
 
 # Directives of CoreDNS that are refused by name, so that nobody loses an effect in silence.
 REFUSED = frozenset({
-    "auto", "autopath", "azure", "clouddns", "dns64", "dnssec", "dnstap", "dynupdate", "erratic", "etcd",
+    "auto", "autopath", "azure", "clouddns", "dnssec", "dnstap", "dynupdate", "erratic", "etcd",
     "file", "geoip", "grpc", "grpc_server", "https", "https3", "k8s_external",
     "nomad", "on", "proxyproto", "quic", "route53", "secondary", "shed", "sign", "siit",
     "trace", "transfer", "tsig", "view",

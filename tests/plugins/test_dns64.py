@@ -1,0 +1,179 @@
+"""`dns64`: which questions are translated, and what an answer is made of. Against CoreDNS: tests/differential."""
+
+from collections.abc import Callable, Sequence
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clusterdns.corefile.directive import Directive
+from clusterdns.corefile.errors import CorefileError, CorefileErrors
+from clusterdns.plugins import dns64
+from clusterdns.plugins.handler import BlockContext
+from clusterdns.telemetry.metrics import Series
+from clusterdns.wire import codes, record
+from clusterdns.wire.name import from_text
+from clusterdns.wire.query import Query
+from clusterdns.wire.reply import Reply, failure
+
+ReadDirectives = Callable[[str], Sequence[Directive]]
+MakeQuery = Callable[..., Query]
+
+NAME, TARGET = from_text("www.example.org"), from_text("real.example.org")
+V4, V6 = bytes((192, 0, 2, 33)), bytes.fromhex("20010db8000000000000000000000001")
+MADE = "64:ff9b::192.0.2.33"
+SOA = record.soa(from_text("example.org"), 30, NAME, NAME, 1, 30)
+OVER_V6 = ("2001:db8::9", 40222, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "made"),
+    [  # RFC 6052 §2.4
+        ("2001:db8::/32", "2001:db8:c000:221::"),
+        ("2001:db8:100::/40", "2001:db8:1c0:2:21::"),
+        ("2001:db8:122::/48", "2001:db8:122:c000:2:2100::"),
+        ("2001:db8:122:300::/56", "2001:db8:122:3c0:0:221::"),
+        ("2001:db8:122:344::/64", "2001:db8:122:344:c0:2:2100::"),
+        ("2001:db8:122:344::/72", "2001:db8:122:344:c0:2:2100::"),
+        ("2001:db8:122:344::/80", "2001:db8:122:344:0:c000:221::"),
+        ("2001:db8:122:344::/88", "2001:db8:122:344:0:c0:2:2100"),
+        ("2001:db8:122:344::/96", "2001:db8:122:344::192.0.2.33"),
+        ("64:ff9b::/96", MADE),
+    ],
+)
+def test_where_an_address_is_put(prefix: str, made: str) -> None:
+    assert dns64.embed(IPv6Network(prefix), V4) == IPv6Address(made).packed
+
+
+@given(st.sampled_from(list(dns64.PREFIX_BITS)), st.ip_addresses(v=4))
+def test_an_address_can_be_had_back(bits: int, address: IPv4Address) -> None:
+    made = dns64.embed(IPv6Network(("2001:db8::", bits)), address.packed)
+    assert len(made) == 16
+    assert not made[8]
+    start = bits // 8
+    assert (made[start:8] + made[max(9, start) :])[:4] == address.packed
+
+
+async def ask(query: Query, native: Reply, found: Reply, settings: dns64.Settings | None = None) -> tuple[Reply, float]:
+    """The reply, and how many were translated."""
+    translated = Series()
+
+    async def following(query: Query) -> Reply:
+        return native
+
+    async def lookup(query: Query, name: bytes, qtype: int) -> Reply:
+        assert (name, qtype) == (NAME, codes.A)
+        return found
+
+    query.lookup = lookup
+    return await dns64.Translator(settings or dns64.Settings(), translated, following)(query), translated.value
+
+
+def found_v4(ttl: int = 300) -> Reply:
+    alias, address = record.cname(NAME, 60, TARGET), record.address(TARGET, ttl, V4)
+    reply = Reply(codes.NOERROR, (alias, address), owners=("v4",), reusable=True)
+    reply.recursion_available = reply.is_authentic = reply.is_upstream = True
+    return reply
+
+
+async def test_what_is_made_of_ipv4_addresses(make_query: MakeQuery) -> None:
+    below = Series()
+    native = Reply(codes.NOERROR, authority=(SOA,), owners=("v6",), reusable=True)
+    native.counted = (below,)
+    reply, translated = await ask(make_query("www.example.org", "AAAA", client=OVER_V6), native, found_v4())
+    made = record.address(TARGET, 30, IPv6Address(MADE).packed)
+    assert list(reply.answer) == [record.cname(NAME, 60, TARGET), made]
+    assert not any((reply.is_authoritative, reply.recursion_available, reply.is_authentic, reply.is_upstream))
+    assert (reply.owners, reply.reusable, translated) == (("v6", "v4"), True, 1)
+    assert reply.counted[0] is below
+    assert len(reply.counted) == 2
+
+
+@pytest.mark.parametrize(("soa", "ttl", "expected"), [((SOA,), 20, 20), ((SOA,), 300, 30), ((), 900, 600), ((), 9, 9)])
+async def test_how_long_it_holds(make_query: MakeQuery, soa: Sequence[record.Record], ttl: int, expected: int) -> None:
+    query = make_query("www.example.org", "AAAA", client=OVER_V6)
+    reply, _ = await ask(query, Reply(codes.NOERROR, authority=soa), found_v4(ttl))
+    assert reply.answer[1].ttl == expected
+
+
+def native_v6() -> Reply:
+    return Reply(codes.NOERROR, (record.address(NAME, 60, V6),), reusable=True)
+
+
+def dropped() -> Reply:
+    reply = failure(codes.REFUSED)
+    reply.is_dropped = True
+    return reply
+
+
+EVERYBODY = dns64.Settings(for_ipv4_clients=True)
+ALL = dns64.Settings(translates_all=True)
+
+
+@pytest.mark.parametrize(
+    ("qtype", "client", "native", "settings", "is_translated"),
+    [
+        ("AAAA", OVER_V6, Reply(codes.NOERROR), dns64.Settings(), True),
+        ("AAAA", OVER_V6, failure(codes.SERVFAIL), dns64.Settings(), True),
+        ("AAAA", OVER_V6, Reply(codes.NXDOMAIN), dns64.Settings(), False),
+        ("AAAA", OVER_V6, Reply(codes.NXDOMAIN), ALL, False),
+        ("AAAA", OVER_V6, dropped(), ALL, False),
+        ("AAAA", OVER_V6, native_v6(), dns64.Settings(), False),
+        ("AAAA", OVER_V6, native_v6(), ALL, True),
+        ("AAAA", ("10.0.0.9", 4022), Reply(codes.NOERROR), dns64.Settings(), False),
+        ("AAAA", ("10.0.0.9", 4022), Reply(codes.NOERROR), EVERYBODY, True),
+        ("A", OVER_V6, Reply(codes.NOERROR), EVERYBODY, False),
+    ],
+)
+async def test_which_questions_are_translated(
+    make_query: MakeQuery,
+    qtype: str,
+    client: tuple[object, ...],
+    native: Reply,
+    settings: dns64.Settings,
+    is_translated: bool,
+) -> None:
+    reply, translated = await ask(make_query("www.example.org", qtype, client=client), native, found_v4(), settings)
+    assert (reply is native, translated) == (not is_translated, float(is_translated))
+
+
+async def test_a_failure_to_find_addresses_is_one(make_query: MakeQuery) -> None:
+    query = make_query("www.example.org", "AAAA", client=OVER_V6)
+    reply, _ = await ask(query, Reply(codes.NOERROR, reusable=True), failure(codes.SERVFAIL, "on fire"))
+    assert (reply.rcode, list(reply.answer), reply.error, reply.reusable) == (codes.SERVFAIL, [], "on fire", False)
+
+
+@pytest.mark.parametrize(
+    ("text", "settings"),
+    [
+        ("dns64", dns64.Settings()),
+        ("dns64 2001:db8::1/96", dns64.Settings(IPv6Network("2001:db8::/96"))),
+        ("dns64 fd00::/96 {\nprefix fd01::/64\ntranslate_all\n}", dns64.Settings(IPv6Network("fd01::/64"), True)),
+        ("dns64 2001:db8::/96\ndns64 {\nallow_ipv4\n}", dns64.Settings(IPv6Network("2001:db8::/96"), False, True)),
+    ],
+)  # fmt: skip
+def test_what_is_read(
+    read_directives: ReadDirectives, context: BlockContext, text: str, settings: dns64.Settings
+) -> None:
+    assert dns64.parse(read_directives(text), context) == settings
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("dns64 2001:db8::/33", "length"),
+        ("dns64 2001:db8::/24", "length"),
+        ("dns64 2001:db8::/104", "length"),
+        ("dns64 2001:db8::", "length"),
+        ("dns64 10.0.0.0/8", "not an IPv6 prefix"),
+        ("dns64 word", "not an IPv6 prefix"),
+        ("dns64 64:ff9b::/96 64:ff9b::/96", "at most 1 argument"),
+        ("dns64 {\nprefix\n}", "exactly one argument"),
+        ("dns64 {\ntranslate_all yes\n}", "no argument"),
+        ("dns64 {\nallow_ipv6\n}", "allow_ipv4"),
+    ],
+)
+def test_what_is_refused(read_directives: ReadDirectives, context: BlockContext, text: str, told: str) -> None:
+    with pytest.raises((CorefileError, CorefileErrors), match=told):
+        dns64.parse(read_directives(text), context)
