@@ -163,9 +163,22 @@ def assemble(
     errors: ErrorList | None = None,
     before: Configuration | None = None,
 ) -> Configuration:
-    """Build the configuration; `errors` may hold what reading the file found. Raises CorefileErrors with all.
+    """The configuration in one go: see `draft`, which may read files and ask resolvers, and `Draft.build`."""
+    return draft(corefile, registry, dns_port=dns_port, errors=errors, before=before).build()
 
-    `before` is the running configuration that this one is to replace: what both keep is carried over.
+
+def draft(
+    corefile: Corefile,
+    registry: Registry,
+    *,
+    dns_port: int,
+    errors: ErrorList | None = None,
+    before: Configuration | None = None,
+) -> "Draft":
+    """Read what every directive says; `errors` may hold what reading the file found. Raises CorefileErrors with all.
+
+    `before` is the running configuration that this one is to replace: what both keep is carried over. Nothing here
+    touches what runs, so that it may be done in a thread.
     """
     errors = ErrorList() if errors is None else errors
     check_directives(corefile.blocks, {plugin.name for plugin in ORDER}, REFUSED, errors)
@@ -179,11 +192,26 @@ def assemble(
     check_overlaps(served, errors)
     check_transports(served, errors)
     errors.raise_if_any()
-    shared.block_parts = [block.context.parts for block in blocks]
-    for plugin in ORDER:
-        for block in blocks:
-            _build(plugin, block, shared)
-    return Configuration(_points(blocks, dns_port), shared, registry, corefile.warnings)
+    return Draft(blocks, shared, registry, corefile.warnings, dns_port)
+
+
+@dataclass
+class Draft:
+    """A Corefile that has been read and found right."""
+
+    blocks: list[_Block]
+    shared: SharedState
+    registry: Registry
+    warnings: tuple[CorefileWarning, ...]
+    dns_port: int
+
+    def build(self) -> Configuration:
+        """Make the parts and fold them."""
+        self.shared.block_parts = [block.context.parts for block in self.blocks]
+        for plugin in ORDER:
+            for block in self.blocks:
+                _build(plugin, block, self.shared)
+        return Configuration(_points(self.blocks, self.dns_port), self.shared, self.registry, self.warnings)
 
 
 def _context(block: ServerBlock, shared: SharedState, registry: Registry, dns_port: int) -> BlockContext:

@@ -18,7 +18,7 @@ from clusterdns.admin.http import AdminHttp, ListenError
 from clusterdns.corefile.errors import CorefileErrors, ErrorList
 from clusterdns.corefile.load import Corefile, load_kept
 from clusterdns.plugins.handler import Part
-from clusterdns.server.assembly import assemble
+from clusterdns.server.assembly import draft
 from clusterdns.server.instance import Instance, StartError
 from clusterdns.server.lastgood import LastGood
 from clusterdns.server.listeners import Listeners
@@ -161,10 +161,11 @@ class Reloader:
     async def _try(self, corefile: Corefile, errors: ErrorList) -> None:
         """Raises CorefileErrors or StartError, and then nothing has changed."""
         before = self.running
-        configuration = assemble(
-            corefile, self._registry, dns_port=self._dns_port, errors=errors,
-            before=before.configuration if before is not None else None,
-        )  # fmt: skip
+        running = before.configuration if before is not None else None
+        read = await _in_thread(  # directives may read large files and wait for resolvers
+            lambda: draft(corefile, self._registry, dns_port=self._dns_port, errors=errors, before=running)
+        )
+        configuration = read.build()
         configuration.shared.parts.append(Part("corefile", remark=lambda: self._remark))
         instance = Instance(configuration, corefile.sha512)
         try:
