@@ -1,13 +1,15 @@
 """The field of a benchmark run: the API server with its objects, and the three name servers side by side on loopback.
 
 CoreDNS and clusterdns read the same Corefile, byte for byte; only the ports differ, which come from the environment.
+Two Corefiles are in use: without a forward, and kubeadm's, whose upstream is a second Knot.
 Knot serves the same names from a static zone: it knows nothing of Kubernetes and stands for what a name server without
 that burden costs.
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import string
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +36,36 @@ COREFILE = """\
 }
 """
 
+# what kubeadm writes, without its 5 s of lame duck, which only make each stop longer; {$BENCH_UPSTREAM} stands for
+# /etc/resolv.conf
+KUBEADM_COREFILE = string.Template("""\
+.:{$$BENCH_DNS_PORT} {
+    bind 127.0.0.1
+    errors
+    health 127.0.0.1:{$$BENCH_HEALTH_PORT}
+    ready 127.0.0.1:{$$BENCH_READY_PORT}
+    kubernetes cluster.local in-addr.arpa ip6.arpa {
+        kubeconfig {$$BENCH_KUBECONFIG}
+        pods insecure
+        fallthrough in-addr.arpa ip6.arpa
+        ttl 30
+    }
+    prometheus 127.0.0.1:{$$BENCH_METRICS_PORT}
+$more    forward . {$$BENCH_UPSTREAM} {
+        max_concurrent 1000
+    }
+    cache 30 {
+        disable success cluster.local
+        disable denial cluster.local
+    }
+    loop
+    reload
+    loadbalance
+}
+""")
+EXTERNAL = "example"  # the zone that Knot answers for upstreams
+EXTERNAL_NAMES = 1_000
+
 KNOT_CONF = """\
 server:
     listen: {address}@{port}
@@ -49,6 +81,15 @@ zone:
     file: {folder}/zone
 """
 
+EXTERNAL_ZONE = f"""\
+$ORIGIN {EXTERNAL}.
+$TTL 300
+@ SOA ns hostmaster 1 7200 1800 86400 300
+@ NS ns
+ns A 192.0.2.53
+*.new A 192.0.2.99
+"""
+
 
 @dataclass(frozen=True)
 class Runner:
@@ -57,6 +98,7 @@ class Runner:
     server: Server
     port: int
     first_answer_seconds: float
+    corefile: Path
 
     @property
     def name(self) -> str:
@@ -70,43 +112,92 @@ def load_objects(api: Api) -> None:
     api.load(objects.objects())
 
 
+def external_names() -> list[str]:
+    """The names that Knot knows as an upstream; beside them it has every name under `new.example.`."""
+    return [f"www-{number:04}.{EXTERNAL}." for number in range(EXTERNAL_NAMES)]
+
+
 @contextmanager
-def kubernetes_server(name: str, kubeconfig: Path, folder: Path) -> Iterator[Runner]:
-    """CoreDNS or clusterdns, serving; stopped at the end."""
+def kubernetes_server(
+    name: str, kubeconfig: Path, folder: Path, text: str = COREFILE, env: Mapping[str, str] | None = None
+) -> Iterator[Runner]:
+    """CoreDNS or clusterdns, serving from a Corefile of its own in `folder`; stopped at the end."""
     program = peers.coredns() if name == COREDNS else peers.clusterdns()
-    corefile = folder / "Corefile"
-    corefile.write_text(COREFILE)
+    folder.mkdir(exist_ok=True)
+    corefile = folder / f"Corefile.{name}"
+    corefile.write_text(text)
     port, health, ready, metrics = free_ports(4)
-    env = {
+    places = {
         "BENCH_DNS_PORT": str(port),
         "BENCH_HEALTH_PORT": str(health),
         "BENCH_READY_PORT": str(ready),
         "BENCH_METRICS_PORT": str(metrics),
         "BENCH_KUBECONFIG": str(kubeconfig),
     }
-    with Server(name, [program, "-conf", corefile], folder / f"{name}.log", env) as server:
-        seconds = server.wait_until(lambda: _knows(port, next(objects.names())[0]), "the first right answer")
-        server.wait_until(lambda: all(_knows(port, name) for name in objects.landmarks()), "a right answer to all")
-        yield Runner(server, port, seconds)
+    with Server(name, [program, "-conf", corefile], folder / f"{name}.log", {**places, **(env or {})}) as server:
+        seconds = server.wait_until(lambda: knows(port, next(objects.names())[0]), "the first right answer")
+        server.wait_until(lambda: all(knows(port, name) for name in objects.landmarks()), "a right answer to all")
+        yield Runner(server, port, seconds, corefile)
+
+
+@contextmanager
+def kubeadm_pair(
+    kubeconfig: Path,
+    folder: Path,
+    upstream: str,
+    others: Mapping[str, tuple[str, str]] | None = None,
+    envs: Mapping[str, Mapping[str, str]] | None = None,
+) -> Iterator[list[Runner]]:
+    """clusterdns and CoreDNS with kubeadm's Corefile; `others` are further forwards: zone → (address, option);
+    `envs` is more environment by the server's name."""
+    more = "".join(
+        f"    forward {zone} {address} {{\n        max_concurrent 1000\n        {option}\n    }}\n"
+        for zone, (address, option) in (others or {}).items()
+    )
+    text = KUBEADM_COREFILE.substitute(more=more)
+    with ExitStack() as running:
+        runners = []
+        for name in (OURS, COREDNS):
+            env = {"BENCH_UPSTREAM": upstream, **(envs or {}).get(name, {})}
+            runners.append(running.enter_context(kubernetes_server(name, kubeconfig, folder, text, env)))
+        yield runners
 
 
 @contextmanager
 def knot(api: Api, folder: Path) -> Iterator[Runner]:
-    """Knot with a static zone of the same names, serving; stopped at the end."""
-    home = folder / "knot"
-    home.mkdir(exist_ok=True)
+    """Knot with a static zone of the cluster's names, serving; stopped at the end."""
     cluster_ips = [
         (one["metadata"]["namespace"], one["metadata"]["name"], one["spec"]["clusterIP"]) for one in api.list("Service")
     ]
-    (home / "zone").write_text(objects.zone_file(cluster_ips))
+    zone_text = objects.zone_file(cluster_ips)
+    with _knot(folder / "knot", objects.ZONE, zone_text, next(objects.names())[0]) as runner:
+        yield runner
+
+
+@contextmanager
+def resolver(folder: Path) -> Iterator[Runner]:
+    """Knot as an upstream: 1,000 names, and any name under `new.example.`."""
+    names = external_names()
+    zone_text = EXTERNAL_ZONE + "".join(
+        f"{name} A 198.51.{100 + number // 250}.{number % 250 + 1}\n" for number, name in enumerate(names)
+    )
+    with _knot(folder / "resolver", EXTERNAL, zone_text, names[-1]) as runner:
+        yield runner
+
+
+@contextmanager
+def _knot(home: Path, zone: str, zone_text: str, known: str) -> Iterator[Runner]:
+    home.mkdir(exist_ok=True)
+    (home / "zone").write_text(zone_text)
     (port,) = free_ports(1)
     conf = home / "knot.conf"
     user = "root" if os.geteuid() == 0 else str(os.geteuid())
-    conf.write_text(KNOT_CONF.format(address=LOOPBACK, port=port, folder=home, zone=objects.ZONE, user=user))
-    with Server(KNOT, [peers.program("knotd"), "-c", conf], folder / "knot.log") as server:
-        seconds = server.wait_until(lambda: _knows(port, next(objects.names())[0]), "the first right answer")
-        yield Runner(server, port, seconds)
+    conf.write_text(KNOT_CONF.format(address=LOOPBACK, port=port, folder=home, zone=zone, user=user))
+    with Server(KNOT, [peers.program("knotd"), "-c", conf], home / "log") as server:
+        seconds = server.wait_until(lambda: knows(port, known), "the first right answer")
+        yield Runner(server, port, seconds, conf)
 
 
-def _knows(port: int, name_text: str) -> bool:
+def knows(port: int, name_text: str) -> bool:
+    """Whether a server answers this name, now."""
     return ask.is_up(port, ask.question(name_text))

@@ -8,7 +8,8 @@ count as the longest wait, never as nothing.
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,27 +61,46 @@ def write_questions(path: Path, questions: Iterable[tuple[str, str]]) -> int:
     return len(lines)
 
 
-def flat_out(port: int, questions: Path, times: int, expected_code: str, clients: int = CLIENTS) -> Load:
-    """Ask the whole file `times` times over, as fast as the answers come, but not longer than `LIMIT_SECONDS`. Raises
+def flat_out(port: int, questions: Path, times: int, expected_code: str, seconds: int = LIMIT_SECONDS) -> Load:
+    """Ask the whole file `times` times over, as fast as the answers come, but no longer than this. Raises
     WrongAnswers."""
-    options = ["-n", str(times), "-l", str(LIMIT_SECONDS), "-q", str(IN_FLIGHT), "-c", str(clients)]
+    options = ["-n", str(times), "-l", str(seconds), "-q", str(IN_FLIGHT), "-c", str(CLIENTS)]
     load = _run(port, questions, options)
     return _checked(load, expected_code, questions)
 
 
-def at_rate(port: int, questions: Path, per_second: int, seconds: int, expected_code: str) -> Load:
-    """Ask at a fixed rate, whether answers come or not, up to `MAX_OUTSTANDING`. Raises WrongAnswers."""
+def at_rate(port: int, questions: Path, per_second: int, seconds: int, expected_code: str | None) -> Load:
+    """Ask at a fixed rate, whether answers come or not, up to `MAX_OUTSTANDING`. Raises WrongAnswers; with None as the
+    code, that is for the caller to judge."""
     options = ["-Q", str(per_second), "-l", str(seconds), "-q", str(MAX_OUTSTANDING), "-c", str(CLIENTS), "-v"]
-    return _checked(_run(port, questions, options), expected_code, questions)
+    load = _run(port, questions, options)
+    return load if expected_code is None else _checked(load, expected_code, questions)
+
+
+@contextmanager
+def in_background(port: int, questions: Path, per_second: int) -> Iterator[None]:
+    """Ask at a fixed rate as long as the context lasts, whatever comes back."""
+    options = ["-Q", str(per_second), "-l", "600", "-q", str(TIMEOUT_SECONDS * per_second), "-c", "1"]
+    with subprocess.Popen(
+        _command(port, questions, options), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as one:
+        try:
+            yield
+        finally:
+            one.terminate()
 
 
 def _run(port: int, questions: Path, options: list[str]) -> Load:
-    command = [str(peers.program("dnsperf")), "-s", LOOPBACK, "-p", str(port), "-d", str(questions), "-e"]
-    command += ["-t", str(TIMEOUT_SECONDS), *options]
+    command = _command(port, questions, options)
     with tempfile.TemporaryFile("w+") as output:  # a pipe would stall dnsperf, which then catches up in a burst
         subprocess.run(command, stdout=output, stderr=subprocess.DEVNULL, check=True, timeout=300)
         output.seek(0)
         return read_output(output.read())
+
+
+def _command(port: int, questions: Path, options: list[str]) -> list[str]:
+    command = [str(peers.program("dnsperf")), "-s", LOOPBACK, "-p", str(port), "-d", str(questions), "-e"]
+    return [*command, "-t", str(TIMEOUT_SECONDS), *options]
 
 
 def read_output(text: str) -> Load:

@@ -57,20 +57,33 @@ class Figures:
 
 
 class Target(NamedTuple):
-    """A promised ratio, with its bound: at least (`>=`) or at most (`<=`)."""
+    """A ratio worth telling, and what it must be: at least (`>=`) or at most (`<=`) the bound; "" promises nothing."""
 
     title: str
     over: tuple[str, str]
     under: tuple[str, str]
-    sign: str
-    bound: float
+    sign: str = ""
+    bound: float = 0
 
     def is_met(self, ratio: Ratio) -> bool:
         """Whether the middle ratio keeps the promise."""
         return ratio.middle >= self.bound if self.sign == ">=" else ratio.middle <= self.bound
 
 
+class Limit(NamedTuple):
+    """A figure of ours that no round may exceed."""
+
+    title: str
+    figure: str
+    bound: float
+
+
 _CPU, _RATE, _RANDOM = "names_per_cpu_second", "names_per_second", "random_per_cpu_second"
+
+
+def _against_coredns(title: str, figure: str, sign: str = "", bound: float = 0) -> Target:
+    return Target(f"{title}, against CoreDNS", (figure, OURS), (figure, COREDNS), sign, bound)
+
 
 TARGETS = (
     Target("answers per CPU-second, against CoreDNS", (_CPU, OURS), (_CPU, COREDNS), ">=", 3),
@@ -80,6 +93,38 @@ TARGETS = (
     Target("random names per CPU-second, against CoreDNS", (_RANDOM, OURS), (_RANDOM, COREDNS), ">=", 1),
     Target("a pod's name among 10,000, against among 10", ("pod_10000_us", OURS), ("pod_10_us", OURS), "<=", 1.2),
     Target("a Service of 10,000, against one of 10", ("service_10000_us", OURS), ("service_10_us", OURS), "<=", 1.2),
+    Target(
+        "answers per CPU-second, kubeadm's Corefile, against the plain one",
+        ("kubeadm_names_per_cpu_second", OURS),
+        ("plain_names_per_cpu_second", OURS),
+        ">=",
+        0.97,
+    ),
+    _against_coredns("cached external names per CPU-second", "cached_per_cpu_second", ">=", 1.5),
+    _against_coredns("cached external names per second", "cached_per_second"),
+    _against_coredns("cached external names, p99 at 60 %", "cached_p99_us", "<=", 1),
+    _against_coredns("four of the cluster's and a cached one, per CPU-second", "mixed_per_cpu_second", ">=", 1.5),
+    _against_coredns("four of the cluster's and a cached one, p99 at 60 %", "mixed_p99_us", "<=", 1),
+    _against_coredns("CPU per forwarded query", "forwarded_us"),
+    _against_coredns("forwarded queries per second", "forwarded_per_second"),
+    _against_coredns("a stampede's last answer", "stampede_ms", "<=", 1),
+    Target(
+        "p99 beside a dead upstream, against beside a live one", ("dead_p99_us", OURS), ("live_p99_us", OURS), "<=", 1.5
+    ),
+    _against_coredns("p99 beside a dead upstream", "dead_p99_us", "<=", 1),
+    _against_coredns("p99.9 through 20 reloads", "reload_p999_us", "<=", 1),
+    _against_coredns("1,000 questions over TCP, last answer", "stream_ms"),
+)
+
+LIMITS = (
+    Limit("upstream queries of a stampede", "stampede_upstream_queries", 1),
+    Limit("unanswered in a stampede", "stampede_unanswered", 0),
+    Limit("forged replies accepted", "forged_accepted", 0),
+    Limit("true replies not delivered", "forged_undelivered", 0),
+    Limit("lost through 20 reloads", "reload_lost", 0),
+    Limit("wrong through 20 reloads", "reload_wrong", 0),
+    Limit("connections for 1,000 questions over TCP", "stream_connections", 4),
+    Limit("unanswered over TCP", "stream_unanswered", 0),
 )
 
 

@@ -30,11 +30,11 @@ class Effort:
 def cluster_names(runners: list[Runner], folder: Path, effort: Effort, figures: Figures) -> None:
     """Every name with A, AAAA and SRV, as fast as the answers come."""
     path = folder / "names"
-    count = load.write_questions(path, _shuffled(objects.questions()))
+    count = load.write_questions(path, shuffled(objects.questions()))
     for runner in runners:
         load.flat_out(runner.port, path, 1, "NOERROR")
-    for runner in _turns(runners, effort):
-        per_cpu_second, per_second = _pace(runner, path, max(1, effort.questions // count), "NOERROR")
+    for runner in turns(runners, effort):
+        per_cpu_second, per_second = pace(runner, path, max(1, effort.questions // count), "NOERROR")
         figures.add("names_per_cpu_second", runner.name, per_cpu_second)
         figures.add("names_per_second", runner.name, per_second)
 
@@ -43,7 +43,7 @@ def tail(runners: list[Runner], folder: Path, effort: Effort, figures: Figures) 
     """The latency of each answer, at a rate that every server can bear; after `cluster_names`, which says what that
     is."""
     per_second = int(OFFERED_SHARE * figures.median("names_per_second", COREDNS))
-    for runner in _turns([one for one in runners if one.name != KNOT], effort):
+    for runner in turns([one for one in runners if one.name != KNOT], effort):
         found = load.at_rate(runner.port, folder / "names", per_second, LATENCY_SECONDS, "NOERROR")
         figures.add("offered_per_second", runner.name, per_second)
         figures.add("reached_per_second", runner.name, found.answers_per_second)
@@ -61,7 +61,7 @@ def random_names(runners: list[Runner], folder: Path, effort: Effort, figures: F
     for _ in range(effort.rounds):
         load.write_questions(path, itertools.islice(_random_questions(rng), effort.questions // 2))
         for runner in runners:
-            per_cpu_second, _ = _pace(runner, path, 1, "NXDOMAIN")
+            per_cpu_second, _ = pace(runner, path, 1, "NXDOMAIN")
             figures.add("random_per_cpu_second", runner.name, per_cpu_second)
 
 
@@ -78,28 +78,32 @@ def large_services(runners: list[Runner], folder: Path, effort: Effort, figures:
             name = f"{objects.large_name(size, headless=headless)}.{objects.LARGE}.svc.{objects.ZONE}."
             asked = labels(size)
             times = max(1, effort.questions // 2 // len(asked))
-            load.write_questions(path, _shuffled([(label + name, "A") for label in asked] * times))
+            load.write_questions(path, shuffled([(label + name, "A") for label in asked] * times))
             for runner in runners:
                 load.flat_out(runner.port, path, 1, "NOERROR")
-        for runner in _turns(runners, effort):
+        for runner in turns(runners, effort):
             for size, path in paths.items():
-                per_cpu_second, _ = _pace(runner, path, 1, "NOERROR")
+                per_cpu_second, _ = pace(runner, path, 1, "NOERROR")
                 figures.add(f"{case}_{size}_us", runner.name, 1e6 / per_cpu_second)
 
 
-def _pace(runner: Runner, questions: Path, times: int, expected_code: str) -> tuple[float, float]:
+def pace(
+    runner: Runner, questions: Path, times: int, expected_code: str, seconds: int = load.LIMIT_SECONDS
+) -> tuple[float, float]:
     """Answers per CPU-second of the server, and per second."""
     before = runner.server.cpu_seconds()
-    found = load.flat_out(runner.port, questions, times, expected_code)
+    found = load.flat_out(runner.port, questions, times, expected_code, seconds)
     return found.completed / (runner.server.cpu_seconds() - before), found.answers_per_second
 
 
-def _turns(runners: list[Runner], effort: Effort) -> Iterator[Runner]:
+def turns(runners: list[Runner], effort: Effort) -> Iterator[Runner]:
+    """Each server once per round."""
     for _ in range(effort.rounds):
         yield from runners
 
 
-def _shuffled(questions: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+def shuffled(questions: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The questions in an order of their own, the same every time."""
     shuffled = list(questions)
     random.Random(1).shuffle(shuffled)
     return shuffled

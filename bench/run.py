@@ -9,21 +9,26 @@ import argparse
 import shlex
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from rich.console import Console
 
-from bench import field, footprint, freshness, plots, report, rounds
+from bench import field, footprint, forwarding, freshness, plots, report, rounds, trouble
 from bench.api import Api
 from bench.field import COREDNS, OURS
 from bench.peers import MissingPeer
 from bench.results import FOLDER, Figures, Results
+from bench.server import LOOPBACK
 
 FRESHNESS_ROUNDS = 100
-PARTS = ("names", "tail", "random", "large", "freshness", "footprint")
+PLAIN_PARTS = ("names", "tail", "random", "large", "freshness", "footprint")
+KUBEADM_PARTS = ("kubeadm", "cached", "misses", "reload")
+TROUBLE_PARTS = ("stampede", "spoofing", "dead", "tcp_upstream")
+PARTS = (*PLAIN_PARTS, *KUBEADM_PARTS, *TROUBLE_PARTS)
 
 
 def arguments(words: list[str]) -> argparse.Namespace:
@@ -54,39 +59,100 @@ def control_plane(kubeconfig: Path | None, folder: Path) -> Iterator[Path]:
         yield running.kubeconfig
 
 
-def measure(kubeconfig: Path, folder: Path, options: argparse.Namespace, say: Callable[[str], None]) -> Figures:
+@dataclass(frozen=True)
+class Run:
+    """What the parts of a run share."""
+
+    kubeconfig: Path
+    folder: Path
+    parts: frozenset[str]
+    effort: rounds.Effort
+    figures: Figures
+
+    def begin(self, *parts: str, about: str = "") -> bool:
+        """Whether one of these is wanted; says so, for the one who waits."""
+        is_wanted = not self.parts.isdisjoint(parts)
+        if is_wanted and about:
+            print(f"bench: {about}", file=sys.stderr)
+        return is_wanted
+
+
+def measure(kubeconfig: Path, folder: Path, options: argparse.Namespace) -> Figures:
     """Everything that was asked for, in order."""
-    figures = Figures()
-    parts = options.only or PARTS
     effort = rounds.Effort(options.rounds, options.questions)
+    run = Run(kubeconfig, folder, frozenset(options.only or PARTS), effort, Figures())
     api = Api(kubeconfig)
-    say("loading 1,304 Services and their slices")
+    print("bench: loading 1,304 Services and their slices", file=sys.stderr)
     field.load_objects(api)
-    if "footprint" in parts:
-        say("the program and its start")
-        footprint.program(options.rounds, figures)
-        footprint.starts(options.rounds, kubeconfig, folder, figures)
+    if run.begin("footprint", about="the program and its start"):
+        footprint.program(options.rounds, run.figures)
+        footprint.starts(options.rounds, kubeconfig, folder, run.figures)
+    if run.begin(*PLAIN_PARTS):
+        measure_plain(run, api)
+    if run.begin(*KUBEADM_PARTS):
+        measure_kubeadm(run)
+    if run.begin(*TROUBLE_PARTS):
+        measure_trouble(run)
+    return run.figures
+
+
+def measure_plain(run: Run, api: Api) -> None:
+    """Cluster names only, with Knot beside."""
+    kubeconfig, folder, effort, figures = run.kubeconfig, run.folder, run.effort, run.figures
     with ExitStack() as running:
         both = [running.enter_context(field.kubernetes_server(name, kubeconfig, folder)) for name in (OURS, COREDNS)]
         every = [*both, running.enter_context(field.knot(api, folder))]
         footprint.memory("idle_rss_mib", every, figures)
-        if {"names", "tail"} & set(parts):
-            say("2,600 names, as fast as the answers come")
+        if run.begin("names", "tail", about="2,600 names, as fast as the answers come"):
             rounds.cluster_names(every, folder, effort, figures)
-        if "tail" in parts:
-            say("latency at a fixed rate")
+        if run.begin("tail", about="latency at a fixed rate"):
             rounds.tail(every, folder, effort, figures)
-        if "random" in parts:
-            say("random names")
+        if run.begin("random", about="random names"):
             rounds.random_names(every, folder, effort, figures)
-        if "large" in parts:
-            say("Services of 10 and of 10,000 endpoints")
+        if run.begin("large", about="Services of 10 and of 10,000 endpoints"):
             rounds.large_services(both, folder, effort, figures)
-        if "freshness" in parts:
-            say("freshness")
+        if run.begin("freshness", about="freshness"):
             freshness.measure(api, both, FRESHNESS_ROUNDS, figures)
         footprint.memory("loaded_rss_mib", every, figures)
-    return figures
+
+
+def measure_kubeadm(run: Run) -> None:
+    """kubeadm's Corefile, with Knot as its upstream."""
+    folder, effort, figures = run.folder, run.effort, run.figures
+    with field.resolver(folder) as upstream:
+        address = f"{LOOPBACK}:{upstream.port}"
+        with field.kubeadm_pair(run.kubeconfig, folder / "kubeadm", address) as both, ExitStack() as beside:
+            if run.begin("kubeadm", about="2,600 names, with kubeadm's Corefile and without"):
+                plain = [
+                    beside.enter_context(field.kubernetes_server(one.name, run.kubeconfig, folder / "plain"))
+                    for one in both
+                ]
+                forwarding.cluster_names(plain, both, folder, effort, figures)
+                beside.close()
+            if run.begin("cached", about="external names from the cache"):
+                forwarding.cached(both, folder, effort, figures)
+                footprint.memory("cached_rss_mib", both, figures)
+            if run.begin("misses", about="external names that are forwarded"):
+                forwarding.misses(both, folder, effort, figures)
+            if run.begin("reload", about="reloads under load"):
+                trouble.reloads(both, folder, effort, figures)
+            footprint.memory("kubeadm_rss_mib", both, figures)
+
+
+def measure_trouble(run: Run) -> None:
+    """kubeadm's Corefile with further upstreams that are slow, forged, dead or reached over TCP."""
+    folder, effort, figures = run.folder, run.effort, run.figures
+    with field.resolver(folder) as upstream:
+        address = f"{LOOPBACK}:{upstream.port}"
+        with trouble.field(run.kubeconfig, folder / "trouble", address) as troubled:
+            if run.begin("stampede", about="1,000 questions for one name"):
+                trouble.stampede(troubled, effort, figures)
+            if run.begin("spoofing", about="forged replies"):
+                trouble.spoofing(troubled, figures)
+            if run.begin("tcp_upstream", about="1,000 questions over TCP"):
+                trouble.streams(troubled, effort, figures)
+            if run.begin("dead", about="a dead upstream"):
+                trouble.dead(troubled, folder, effort, figures)
 
 
 def main() -> int:
@@ -97,7 +163,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="clusterdns-bench-") as name:
             folder = Path(name)
             with control_plane(options.kubeconfig, folder) as kubeconfig:
-                figures = measure(kubeconfig, folder, options, lambda text: print(f"bench: {text}", file=sys.stderr))
+                figures = measure(kubeconfig, folder, options)
     except MissingPeer as missing:
         print(f"bench: {missing}", file=sys.stderr)
         return 1

@@ -81,6 +81,10 @@ class Server:
         lines = self.log.read_text(errors="replace").splitlines()[-15:]
         return "".join(f"\n    {line}" for line in lines)
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
     def stop(self, timeout_seconds: float = 10) -> int:
         """SIGTERM, and SIGKILL to one that does not end; gives the exit status."""
         if self.is_running:

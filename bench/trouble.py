@@ -1,0 +1,194 @@
+"""What goes wrong around a resolver: stampedes, forgers, dead upstreams, reloads under load, TCP-only upstreams.
+
+The servers run kubeadm's Corefile; troublesome upstreams have a `forward` and a zone of their own beside `.`, so that
+one pair of servers goes through all of it. Questions that have to arrive together are sent from here; everything with
+a rate is dnsperf's.
+"""
+
+import itertools
+import select
+import signal
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from bench import ask, load, objects
+from bench.field import COREDNS, EXTERNAL, OURS, Runner, external_names, kubeadm_pair
+from bench.forwarding import new_names
+from bench.results import Figures
+from bench.rounds import OFFERED_SHARE, Effort, shuffled, turns
+from bench.server import LOOPBACK, ServerFailed
+from bench.upstreams import FORGED, TRUE, Scripted, black_hole
+
+STAMPEDE = IN_FLIGHT = 1_000
+STAMPEDE_PAUSE_SECONDS = 0.05
+STREAM_PAUSE_SECONDS = 0.5  # long enough for all questions to be under way together
+FORGERIES = 100_000
+FORGED_QUESTIONS = 4
+DEAD_PER_SECOND = 500
+DEAD_WARM_SECONDS = 3  # until the upstream is known to be dead and its questions have piled up
+LATENCY_SECONDS = 3
+RELOADS = 20
+RELOADED_PER_SECOND = 5_000
+RELOADED_SECONDS = 14
+RELOAD_EVERY_SECONDS = 0.5
+RELOAD_LIMIT_SECONDS = 10
+BURST_LIMIT_SECONDS = 10
+_RELOADED = "Reloading complete"
+_CHUNK = 25  # per ms: a receive buffer of the usual size holds some 250 small datagrams
+
+
+@dataclass(frozen=True)
+class Troubled:
+    """The two servers, and the upstreams that make trouble."""
+
+    runners: list[Runner]
+    slow: Scripted
+    forging: Scripted
+    streaming: dict[str, Scripted]  # one per server, so that connections left open are told apart
+
+
+class Burst(NamedTuple):
+    """What came back for questions sent together."""
+
+    replies: list[bytes]
+    last_answer_seconds: float
+
+
+@contextmanager
+def field(kubeconfig: Path, folder: Path, upstream: str) -> Iterator[Troubled]:
+    """The servers and the upstreams, running."""
+    with ExitStack() as running:
+        slow = running.enter_context(Scripted(STAMPEDE_PAUSE_SECONDS))
+        forging = running.enter_context(Scripted(forgeries=FORGERIES))
+        streaming = {name: running.enter_context(Scripted(STREAM_PAUSE_SECONDS)) for name in (OURS, COREDNS)}
+        others = {
+            f"slow.{EXTERNAL}": (slow.address, ""),
+            f"forged.{EXTERNAL}": (forging.address, ""),
+            f"stream.{EXTERNAL}": ("{$BENCH_STREAMING}", "force_tcp"),
+            f"dead.{EXTERNAL}": (running.enter_context(black_hole()), ""),
+        }
+        envs = {name: {"BENCH_STREAMING": one.address} for name, one in streaming.items()}
+        runners = running.enter_context(kubeadm_pair(kubeconfig, folder, upstream, others, envs))
+        yield Troubled(runners, slow, forging, streaming)
+
+
+def stampede(troubled: Troubled, effort: Effort, figures: Figures) -> None:
+    """One name, asked a thousand times before its upstream answers."""
+    names = (name for name, _ in new_names(f"slow.{EXTERNAL}"))
+    for runner in turns(troubled.runners, effort):
+        troubled.slow.forget()
+        found = burst(runner.port, [next(names)] * STAMPEDE)
+        figures.add("stampede_upstream_queries", runner.name, troubled.slow.asked)
+        figures.add("stampede_unanswered", runner.name, STAMPEDE - _right(found.replies))
+        figures.add("stampede_ms", runner.name, found.last_answer_seconds * 1000)
+
+
+def spoofing(troubled: Troubled, figures: Figures) -> None:
+    """100,000 forged replies before each true one."""
+    names = (name for name, _ in new_names(f"forged.{EXTERNAL}"))
+    for runner in [*troubled.runners] * FORGED_QUESTIONS:
+        found = burst(runner.port, [next(names)])
+        figures.add("forged_accepted", runner.name, sum(FORGED in reply for reply in found.replies))
+        figures.add("forged_undelivered", runner.name, 1 - _right(found.replies))
+
+
+def dead(troubled: Troubled, folder: Path, effort: Effort, figures: Figures) -> None:
+    """The cluster's names while external ones are asked of an upstream that is dead, and of one that is not."""
+    path = folder / "cluster-names"
+    count = load.write_questions(path, shuffled(objects.questions()))
+    (theirs,) = (one for one in troubled.runners if one.name == COREDNS)
+    for runner in troubled.runners:
+        load.flat_out(runner.port, path, 1, "NOERROR")
+    most = load.flat_out(theirs.port, path, 1 + 100_000 // count, "NOERROR", LATENCY_SECONDS).answers_per_second
+    for runner in turns(troubled.runners, effort):
+        for side, zone in (("live", "new"), ("dead", "dead")):
+            external = folder / f"external-{side}"
+            load.write_questions(external, itertools.islice(new_names(f"{zone}.{EXTERNAL}"), 20 * DEAD_PER_SECOND))
+            with load.in_background(runner.port, external, DEAD_PER_SECOND):
+                time.sleep(DEAD_WARM_SECONDS if side == "dead" else 0.5)
+                found = load.at_rate(runner.port, path, int(OFFERED_SHARE * most), LATENCY_SECONDS, "NOERROR")
+            figures.add(f"{side}_lost", runner.name, found.lost)
+            figures.add(f"{side}_p99_us", runner.name, found.percentile_seconds(99) * 1e6)
+
+
+def streams(troubled: Troubled, effort: Effort, figures: Figures) -> None:
+    """A thousand different names on their way to an upstream that is asked over TCP only."""
+    names = (name for name, _ in new_names(f"stream.{EXTERNAL}"))
+    for runner in turns(troubled.runners, effort):
+        streaming = troubled.streaming[runner.name]
+        streaming.forget()
+        found = burst(runner.port, list(itertools.islice(names, IN_FLIGHT)))
+        figures.add("stream_connections", runner.name, streaming.most_open)
+        figures.add("stream_in_flight", runner.name, streaming.most_pending)
+        figures.add("stream_unanswered", runner.name, IN_FLIGHT - _right(found.replies))
+        figures.add("stream_ms", runner.name, found.last_answer_seconds * 1000)
+
+
+def reloads(runners: list[Runner], folder: Path, effort: Effort, figures: Figures) -> None:
+    """20 reloads under 5,000 queries a second, of the cluster's names and of external ones."""
+    path = folder / "reloaded"
+    external = [(name, "A") for name in external_names()]
+    load.write_questions(path, shuffled([*objects.questions()[: len(external)], *external]))
+    for runner in turns(runners, effort):
+        load.flat_out(runner.port, path, 1, "NOERROR")
+        with ThreadPoolExecutor(1) as pool:
+            asking = pool.submit(load.at_rate, runner.port, path, RELOADED_PER_SECOND, RELOADED_SECONDS, None)
+            slowest = max(_reload(runner, number) for number in range(RELOADS))
+            if asking.done():
+                raise ServerFailed(f"{runner.name}: {RELOADS} reloads took longer than {RELOADED_SECONDS} s")
+            found = asking.result()
+        figures.add("reload_lost", runner.name, found.lost)
+        figures.add("reload_wrong", runner.name, found.completed - found.codes.get("NOERROR", 0))
+        figures.add("reload_p999_us", runner.name, found.percentile_seconds(99.9) * 1e6)
+        figures.add("reload_ms", runner.name, slowest * 1000)
+
+
+def _reload(runner: Runner, number: int) -> float:
+    """Change the Corefile and have it read; seconds until the server says that it is done. Raises ServerFailed."""
+    started = time.monotonic()
+    old, new = ("ttl 29", "ttl 30") if number % 2 else ("ttl 30", "ttl 29")
+    changed = runner.corefile.with_suffix(".new")
+    changed.write_text(runner.corefile.read_text().replace(old, new))
+    changed.replace(runner.corefile)
+    before = runner.server.log.read_text().count(_RELOADED)
+    runner.server.signal(signal.SIGUSR1)
+    while runner.server.log.read_text().count(_RELOADED) == before:
+        if time.monotonic() - started > RELOAD_LIMIT_SECONDS:
+            raise ServerFailed(f"{runner.name}: no {_RELOADED!r} within {RELOAD_LIMIT_SECONDS} s{runner.server.tail()}")
+        time.sleep(0.01)
+    seconds = time.monotonic() - started
+    time.sleep(max(0.05, RELOAD_EVERY_SECONDS - seconds))
+    return seconds
+
+
+def burst(port: int, names: Sequence[str]) -> Burst:
+    """Ask A of all these names at once and wait for all answers, up to a limit."""
+    replies: dict[bytes, bytes] = {}
+    last = started = time.monotonic()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        sock.connect((LOOPBACK, port))
+        questions = [ask.question(name)[2:] for name in names]
+        started = time.monotonic()
+        for number, question in enumerate(questions):
+            sock.send(number.to_bytes(2, "big") + question)
+            if number % _CHUNK == _CHUNK - 1:
+                time.sleep(0.001)
+        while len(replies) < len(names):
+            left = started + BURST_LIMIT_SECONDS - time.monotonic()
+            if left <= 0 or not select.select([sock], [], [], left)[0]:
+                break
+            reply = sock.recv(65535)
+            replies[reply[:2]] = reply
+            last = time.monotonic()
+    return Burst(list(replies.values()), last - started)
+
+
+def _right(replies: list[bytes]) -> int:
+    return sum(TRUE in reply for reply in replies)
