@@ -19,6 +19,8 @@ HOW_TO_GET = {
     "nslookup": "install the Debian package bind9-dnsutils",
     "busybox": "install the Debian package busybox",
     "bwrap": "install the Debian package bubblewrap",
+    "setcap": "install the Debian package libcap2-bin",
+    "getcap": "install the Debian package libcap2-bin",
     "nsenter": "install the Debian package util-linux",
     "ip": "install the Debian package iproute2",
     "openssl": "install the Debian package openssl",

@@ -2,13 +2,12 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from peers import missing
+from deploy.image import make_wheel
 
 import clusterdns
 
@@ -39,21 +38,12 @@ def test_build_context_is_what_the_build_copies() -> None:
 @pytest.fixture(scope="module")
 def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the program in it, made as the image makes it."""
-    source = tmp_path_factory.mktemp("source")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    shutil.copytree(ROOT / "clusterdns", source / "clusterdns", ignore=shutil.ignore_patterns("__pycache__"))
     wheels, made = tmp_path_factory.mktemp("wheels"), tmp_path_factory.mktemp("prefix")
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    building = [*pip, "wheel", "--no-deps", "--wheel-dir", str(wheels), str(source)]
-    done = subprocess.run(building, capture_output=True, text=True)
-    if "No matching distribution found for setuptools" in done.stderr:
-        missing("a package registry", "let pip reach one, for setuptools")
-    assert done.returncode == 0, done.stderr
+    make_wheel(made / "source", wheels)
     (wheel,) = wheels.glob("clusterdns-*.whl")
     # --ignore-installed: pip would otherwise take the program out of the environment that runs this test
     into = ["--no-deps", "--no-compile", "--ignore-installed", "--prefix", str(made)]
-    subprocess.run([*pip, "install", *into, str(wheel)], check=True)
+    subprocess.run([sys.executable, "-m", "pip", "--quiet", "install", *into, str(wheel)], check=True)
     return made
 
 

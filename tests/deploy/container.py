@@ -1,0 +1,274 @@
+"""A container as a kubelet starts it: the image's file system, a pod's network, a ConfigMap, a token, limits, a user.
+
+bubblewrap gives it its own mounts and processes (the program is process 1) and nothing writable; `runtime` plays the
+OCI runtime inside; the network is a namespace of `journeys.pod`, from which `journeys.journey.Bridge` reaches the API.
+"""
+
+import contextlib
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from deploy.image import Image
+from deploy.limits import Limits
+from journeys.journey import Bridge
+from journeys.pod import Pod, network_namespace
+from peers import need
+
+from deploy import probes, runtime
+
+IMAGE_USER = 65532
+PROGRAM = "/usr/local/bin/coredns"
+DEFAULT_ARGUMENTS = ("-conf", "/etc/coredns/Corefile")
+TOKEN_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
+UPSTREAM = "10.244.0.53"
+WAIT_SECONDS = 60.0
+# runs the rest of its arguments inside the control groups whose entrances come first
+_ENTER = 'while [ "$1" != -- ]; do echo $$ > "$1"; shift; done; shift; exec "$@"'
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class SecurityContext:
+    """What of a container's securityContext matters here, after the engine's defaults are applied.
+
+    There is no `allowPrivilegeEscalation`: bubblewrap forbids it to everyone, and what works so works without as well.
+    """
+
+    capabilities: tuple[str, ...] = ("NET_BIND_SERVICE",)
+    user: int = IMAGE_USER
+
+
+class Mounted:
+    """A ConfigMap's or a token's volume: files are links into `..data`, itself a link that is replaced as a whole."""
+
+    def __init__(self, folder: Path, files: dict[str, str]) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True)
+        self.replace(files)
+        for name in files:
+            (folder / name).symlink_to(f"..data/{name}")
+
+    def replace(self, files: dict[str, str]) -> None:
+        """Other content, at once, as the kubelet does it."""
+        version = self.folder / f"..version-{next(_numbers)}"
+        version.mkdir()
+        for name, text in files.items():
+            (version / name).write_text(text)
+        fresh = self.folder / "..data_tmp"
+        fresh.symlink_to(version.name)
+        fresh.rename(self.folder / "..data")
+        for old in self.folder.glob("..version-*"):
+            if old != version:
+                shutil.rmtree(old)
+
+
+@dataclass
+class Place:
+    """Where containers run: the image, the pod's network, the token, and what /etc/resolv.conf says."""
+
+    image: Image
+    pod: Pod
+    folder: Path
+    bridge: Bridge | None = None
+    token: Mounted | None = None
+
+
+@dataclass
+class Container:
+    """One container, from its start to its end."""
+
+    place: Place
+    config: Mounted
+    log: Path
+    process: subprocess.Popen[bytes]
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def printed(self) -> str:
+        """Both streams so far."""
+        return self.log.read_text()
+
+    @property
+    def pid(self) -> int:
+        """The program's process, as this side numbers it."""
+        (child,) = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return int(child)
+
+    def peak_mib(self) -> float:
+        """The most memory that the program has had resident."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        (kib,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
+        return int(kib) / 1024
+
+    def dig(self, *words: str) -> list[str]:
+        """What dig prints in short form; one try of a second."""
+        said = self.place.pod.run(need("dig"), "@127.0.0.1", "+short", "+tries=1", "+time=1", *words)
+        return [line for line in said.splitlines() if not line.startswith(";")]
+
+    def wait_for(self, words: str, answer: str, seconds: float = WAIT_SECONDS) -> float:
+        """Ask until this is the answer; how long it took. Fails the test where it never is."""
+        began = time.monotonic()
+        while self.dig(*words.split()) != [answer]:
+            if self.process.poll() is not None or time.monotonic() > began + seconds:
+                pytest.fail(f"{words} is not {answer} after {seconds:g} s:\n{self.printed}")
+            time.sleep(0.02)
+        return time.monotonic() - began
+
+    def wait_for_line(self, text: str, seconds: float = WAIT_SECONDS) -> None:
+        """Wait until it has printed this."""
+        ends_at = time.monotonic() + seconds
+        while text not in self.printed:
+            if time.monotonic() > ends_at:
+                pytest.fail(f"never printed {text!r}:\n{self.printed}")
+            time.sleep(0.02)
+
+    def page(self, port: int, path: str) -> tuple[str, str]:
+        """Status and body."""
+        return self.place.pod.http(port, path)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send one to the program."""
+        os.kill(self.pid, number)
+
+    def wait_ended(self) -> int:
+        """Its exit code, once it has ended."""
+        return self.process.wait(WAIT_SECONDS)
+
+
+@contextlib.contextmanager
+def running(
+    place: Place,
+    files: dict[str, str],
+    *,
+    context: SecurityContext | None = None,
+    limits: Limits | None = None,
+    arguments: Sequence[str] = DEFAULT_ARGUMENTS,
+) -> Iterator[Container]:
+    """Start a container with this ConfigMap, and kill it at the end where it is still there."""
+    context, limits = context or SecurityContext(), limits or Limits()
+    folder = place.folder / f"container-{next(_numbers)}"
+    config = Mounted(folder / "config", files)
+    log = folder / "log"
+    inside = [str(context.user), ",".join(context.capabilities), PROGRAM, *arguments]
+    enter = ["/bin/sh", "-c", _ENTER, "sh", *limits.entrances, "--"]
+    command = [*enter, *place.pod.command(*_sandbox(place, config), "/usr/local/bin/python3", "-I", "/runtime.py")]
+    with log.open("wb") as output:
+        process = subprocess.Popen([*command, *inside], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    container = Container(place, config, log, process, limits)
+    try:
+        yield container
+    finally:
+        if process.poll() is None:
+            with contextlib.suppress(ValueError, ProcessLookupError):  # no child yet, or none any more
+                container.signal(signal.SIGKILL)
+            process.kill()
+        process.wait()
+
+
+def _sandbox(place: Place, config: Mounted) -> list[str]:
+    environment = {
+        "PATH": "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": "/",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    words = [need("bwrap"), *place.image.mounts, "--proc", "/proc", "--dev", "/dev", "--unshare-pid", "--as-pid-1"]
+    words += ["--die-with-parent", "--ro-bind", str(config.folder), "/etc/coredns"]
+    words += ["--ro-bind", str(place.folder / "resolv.conf"), "/etc/resolv.conf"]
+    words += ["--ro-bind", runtime.__file__, "/runtime.py"]
+    if place.token is not None and place.bridge is not None:
+        host, _, port = place.bridge.api_address.rpartition(":")
+        environment |= {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
+        for folder in reversed(Path(TOKEN_FOLDER).parents[:-1]):
+            words += ["--perms", "0755", "--dir", str(folder)]
+        words += ["--ro-bind", str(place.token.folder), TOKEN_FOLDER]
+    for name, value in environment.items():
+        words += ["--setenv", name, value]
+    return [*words, "--remount-ro", "/", "--chdir", "/"]
+
+
+@contextlib.contextmanager
+def upstream(place: Place) -> Iterator[None]:
+    """A resolver elsewhere, which the pod's resolv.conf names; it knows www.example.org."""
+    (place.folder / "resolv.conf").write_text(f"nameserver {UPSTREAM}\n")
+    corefile = place.folder / "upstream"
+    corefile.write_text(".:53 {\n hosts {\n  192.0.2.80 www.example.org\n }\n}\n")
+    ip = need("ip")
+    with network_namespace("upstream") as elsewhere, (place.folder / "upstream.log").open("wb") as log:
+        here, there = place.pod.namespace, elsewhere.namespace
+        for words in (
+            f"link add eth0 netns {here} type veth peer name eth0 netns {there}",
+            f"-n {here} addr add 10.244.0.2/24 dev eth0",
+            f"-n {there} addr add {UPSTREAM}/24 dev eth0",
+            f"-n {here} link set eth0 up",
+            f"-n {there} link set eth0 up",
+        ):
+            subprocess.run([ip, *words.split()], check=True, capture_output=True)
+        command = elsewhere.command(sys.executable, "-m", "clusterdns", "-conf", str(corefile))
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        try:
+            ends_at = time.monotonic() + WAIT_SECONDS
+            asking = (need("dig"), f"@{UPSTREAM}", "+short", "+tries=1", "+time=1", "www.example.org")
+            while "192.0.2.80" not in place.pod.run(*asking):
+                assert time.monotonic() < ends_at, "the upstream does not answer"
+            yield
+        finally:
+            process.terminate()
+            process.wait(WAIT_SECONDS)
+
+
+@dataclass(frozen=True)
+class Probed:
+    """How probes of one page went."""
+
+    asked: int
+    failures: list[str]
+    longest_seconds: float
+
+
+@contextlib.contextmanager
+def load(place: Place, questions: Path, per_second: int, seconds: int) -> Iterator[list[str]]:
+    """Queries at this rate, while the body runs and until the time is over; dnsperf's report, by lines, after that."""
+    report: list[str] = []
+    words = [
+        "-s",
+        "127.0.0.1",
+        "-d",
+        str(questions),
+        "-Q",
+        str(per_second),
+        "-l",
+        str(seconds),
+        "-c",
+        "16",
+        "-q",
+        "200",
+    ]
+    process = subprocess.Popen(
+        place.pod.command(need("dnsperf"), *words),
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    try:
+        yield report
+        report += process.communicate(timeout=seconds + WAIT_SECONDS)[0].splitlines()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def probed(place: Place, seconds: float, timeout_seconds: float, *urls: str) -> list[Probed]:
+    """Probe these pages for so long."""
+    words = (sys.executable, "-I", probes.__file__, str(seconds), str(timeout_seconds), *urls)
+    found = json.loads(place.pod.run(*words))
+    return [Probed(**found[url]) for url in urls]

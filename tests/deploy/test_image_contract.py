@@ -1,0 +1,242 @@
+"""What a swapped-in image must fit: the image as the Dockerfile makes it, in a pod as kubelets make them.
+
+One line of the contract, one test. Rates and sizes are those of the manifests that are swapped in; a machine that
+cannot make control groups limits nothing, and the tests look at the process's peak instead.
+"""
+
+import contextlib
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from controlplane.cluster import ControlPlane
+from deploy.container import Container, Mounted, Place, SecurityContext, load, probed, running, upstream
+from deploy.image import ROOT, Image, build
+from deploy.limits import limited
+from journeys.journey import Bridge
+from journeys.pod import network_namespace
+from peers import need
+
+CLUSTER_NAME, CLUSTER_ADDRESS = "kubernetes.default.svc.cluster.local.", "10.96.0.1"
+HEALTH, READY = "http://127.0.0.1:8080/health", "http://127.0.0.1:8181/ready"
+LIVENESS_DELAY_SECONDS = 60.0
+STRICTEST_TIMEOUT_SECONDS = 1.0  # of probes: k3s, k0s, vcluster
+LAMEDUCK_SECONDS = 5.0  # of kubeadm's Corefile
+
+# As the manifests have them, after the defaults of container engines where a manifest says nothing.
+ENGINE_DEFAULTS = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETPCAP", "NET_BIND_SERVICE")
+MANIFESTS = {
+    "kubeadm": SecurityContext(),  # drop ALL, add NET_BIND_SERVICE, allowPrivilegeEscalation: false
+    "k3s": SecurityContext(),
+    "k0s": SecurityContext(),  # and runAsNonRoot, which the image's numeric user satisfies
+    "kops": SecurityContext(),
+    "helm": SecurityContext(),
+    "openshift": SecurityContext(ENGINE_DEFAULTS),  # no securityContext at all
+    "openshift-any-user": SecurityContext(ENGINE_DEFAULTS, user=1_000_650_000),
+}
+
+
+def corefile(name: str) -> dict[str, str]:
+    """A ConfigMap with the Corefile of this distribution."""
+    return {"Corefile": (ROOT / "tests" / "corefiles" / name / "Corefile").read_text(encoding="utf-8")}
+
+
+@pytest.fixture(scope="session")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
+    for tool in ("bwrap", "setcap", "ip"):
+        need(tool)
+    return build(tmp_path_factory.mktemp("image"))
+
+
+@pytest.fixture(scope="module")
+def bare_place(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """Without a cluster."""
+    with network_namespace("image") as pod:
+        place = Place(image, pod, tmp_path_factory.mktemp("bare"))
+        with upstream(place):
+            yield place
+
+
+@pytest.fixture(scope="module")
+def place(image: Image, control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """With the API server, as the ServiceAccount of deploy/rbac.yaml may see it."""
+    folder = tmp_path_factory.mktemp("place")
+    for manifest in yaml.safe_load_all((ROOT / "deploy" / "rbac.yaml").read_text(encoding="utf-8")):
+        control_plane.apply(manifest)
+    asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
+    token = control_plane.create("/api/v1/namespaces/kube-system/serviceaccounts/coredns/token", asked)
+    files = {
+        "token": token["status"]["token"], "ca.crt": control_plane.ca.read_text(), "namespace": "kube-system",
+    }  # fmt: skip
+    with contextlib.ExitStack() as stack:
+        pod = stack.enter_context(network_namespace("contract"))
+        bridge = Bridge(pod, folder, control_plane.url.removeprefix("https://"))
+        stack.callback(bridge.down)
+        bridge.up()
+        place = Place(image, pod, folder, bridge, Mounted(folder / "token", files))
+        stack.enter_context(upstream(place))
+        yield place
+
+
+@pytest.fixture(scope="module")
+def kubeadm(place: Place) -> Iterator[Container]:
+    """kubeadm's Corefile, unchanged, with kubeadm's memory limit."""
+    with (
+        limited(memory_mib=170) as limits,
+        running(place, corefile("kubeadm"), limits=limits) as container,
+    ):
+        container.wait_for(CLUSTER_NAME, CLUSTER_ADDRESS)
+        yield container
+
+
+@pytest.fixture(scope="module")
+def questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a cluster asks: names of its own, names elsewhere, names that are not there."""
+    path = tmp_path_factory.mktemp("questions") / "questions"
+    names = (CLUSTER_NAME, CLUSTER_NAME, "www.example.org.", "1.0.96.10.in-addr.arpa.", f"no{CLUSTER_NAME}")
+    path.write_text("".join(f"{name} {'PTR' if 'arpa' in name else 'A'}\n" for name in names))
+    return path
+
+
+def rate(report: list[str]) -> tuple[float, int]:
+    """Queries per second, and how many were lost, by dnsperf's account."""
+    text = "\n".join(report)
+    per_second = re.search(r"Queries per second:\s+([\d.]+)", text)
+    lost = re.search(r"Queries lost:\s+(\d+)", text)
+    assert per_second, text
+    assert lost, text
+    return float(per_second[1]), int(lost[1])
+
+
+SMALL = {"Corefile": ".:53 {\n hosts {\n  192.0.2.1 here.test\n }\n}\n"}
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_port_53_is_bound_with_the_rights_that_the_manifest_gives(bare_place: Place, name: str) -> None:
+    context = MANIFESTS[name]
+    with running(bare_place, SMALL, context=context) as container:
+        container.wait_for("here.test", "192.0.2.1")
+        container.wait_for("here.test +tcp", "192.0.2.1")
+        status = Path(f"/proc/{container.pid}/status").read_text()
+        assert f"\nUid:\t{context.user}\t" in status
+        assert "\nCapEff:\t0000000000000400\n" in status, "NET_BIND_SERVICE and nothing else"
+        assert "\nNoNewPrivs:\t1\n" in status
+        container.signal(signal.SIGTERM)
+        assert container.wait_ended() == 0, container.printed
+
+
+def test_without_the_capability_the_program_is_not_executed(bare_place: Place) -> None:
+    """As CoreDNS's own image: docs/decisions/0006."""
+    with running(bare_place, SMALL, context=SecurityContext(capabilities=())) as container:
+        assert container.wait_ended() == 1
+        assert "Operation not permitted" in container.printed
+
+
+def test_only_the_server_may_bind_low_ports(image: Image) -> None:
+    """The interpreter for everything else has no capability."""
+    listed = subprocess.run([need("getcap"), "-r", str(image.local)], capture_output=True, text=True, check=True)
+    path, _, held = listed.stdout.rstrip().rpartition(" ")
+    assert (path, held) == (str(image.local / "bin" / "clusterdns-python"), "cap_net_bind_service=ep")
+
+
+@pytest.mark.parametrize("arguments", [("--conf=/etc/coredns/Corefile",), ("--conf", "/etc/coredns/Corefile")])
+def test_flags_in_every_spelling_of_the_manifests(bare_place: Place, arguments: tuple[str, ...]) -> None:
+    with running(bare_place, SMALL, arguments=arguments) as container:
+        container.wait_for("here.test", "192.0.2.1")
+
+
+def test_nothing_can_be_written(kubeadm: Container) -> None:
+    """Every mount that the program sees is read-only, but those that the kernel makes up."""
+    mounts = [line.split() for line in Path(f"/proc/{kubeadm.pid}/mounts").read_text().splitlines()]
+    made_up = ("/proc", "/dev")
+    writable = [at for _, at, _, options, *_ in mounts if "rw" in options.split(",") and not at.startswith(made_up)]
+    assert writable == []
+
+
+def test_cluster_names_and_others_over_udp_and_tcp(kubeadm: Container) -> None:
+    for protocol in ("", "+tcp "):
+        kubeadm.wait_for(f"{protocol}{CLUSTER_NAME}", CLUSTER_ADDRESS)
+        kubeadm.wait_for(f"{protocol}www.example.org", "192.0.2.80")
+        kubeadm.wait_for(f"{protocol}-x {CLUSTER_ADDRESS}", CLUSTER_NAME)
+
+
+def test_ports_and_pages(kubeadm: Container) -> None:
+    assert kubeadm.page(8080, "/health") == ("200", "OK")
+    assert kubeadm.page(8181, "/ready") == ("200", "OK")
+    status, metrics = kubeadm.page(9153, "/metrics")
+    assert status == "200"
+    assert 'coredns_dns_requests_total{family="1"' in metrics
+
+
+def test_standard_output_is_what_log_collectors_know(kubeadm: Container) -> None:
+    lines = kubeadm.printed.splitlines()
+    assert ".:53" in lines
+    assert any(re.fullmatch(r"\[INFO\] plugin/reload: Running configuration SHA512 = [0-9a-f]{128}", x) for x in lines)
+
+
+def test_probes_are_in_time_while_queries_pour_in(kubeadm: Container, questions: Path) -> None:
+    with load(kubeadm.place, questions, 20_000, 6) as report:
+        found = probed(kubeadm.place, 5.0, STRICTEST_TIMEOUT_SECONDS, HEALTH, READY)
+    per_second, lost = rate(report)
+    print(f"{per_second:,.0f} queries/s, {lost} lost; {found}; peak {kubeadm.peak_mib():.0f} MiB")
+    for one in found:
+        assert one.asked >= 10
+        assert one.failures == []
+    assert per_second > 10_000, "20,000 where the machine has two cores for this"
+    assert lost == 0
+
+
+def test_memory_stays_within_kubeadm_s_limit(kubeadm: Container) -> None:
+    assert kubeadm.peak_mib() < 170
+    assert kubeadm.process.poll() is None, "killed for memory"
+
+
+def test_sigterm_drains_and_ends_with_0(kubeadm: Container, questions: Path) -> None:
+    """The last test of this container: through the lameduck period everything is still answered."""
+    with load(kubeadm.place, questions, 1_000, 4) as report:
+        time.sleep(0.5)
+        kubeadm.signal(signal.SIGTERM)
+        began = time.monotonic()
+    _, lost = rate(report)
+    assert lost == 0
+    assert kubeadm.wait_ended() == 0, kubeadm.printed
+    assert LAMEDUCK_SECONDS - 0.5 < time.monotonic() - began < LAMEDUCK_SECONDS + 1.5
+    assert "[INFO] plugin/health: Going into lameduck mode for 5s" in kubeadm.printed
+
+
+def test_the_chart_s_tenth_of_a_core_and_128_mib(place: Place, questions: Path) -> None:
+    with (
+        limited(memory_mib=128, cores=0.1) as limits,
+        running(place, corefile("helm"), limits=limits) as container,
+    ):
+        first_seconds = container.wait_for(CLUSTER_NAME, CLUSTER_ADDRESS, LIVENESS_DELAY_SECONDS)
+        with load(place, questions, 100, 6) as report:
+            found = probed(place, 5.0, 5.0, HEALTH, READY)
+        per_second, lost = rate(report)
+        print(
+            f"first answer after {first_seconds:.1f} s; {per_second:,.0f} queries/s, {lost} lost; {found}; "
+            f"peak {container.peak_mib():.0f} MiB; limits held: {limits.holds_memory}, {limits.holds_cpu}"
+        )
+        assert [one.failures for one in found] == [[], []]
+        assert container.peak_mib() < 128
+
+
+def test_a_configmap_that_is_swapped_is_seen(place: Place) -> None:
+    text = "import custom/*.server\n.:53 {\n reload 2s 1s\n hosts /etc/coredns/NodeHosts {\n  reload 1s\n }\n%s}\n"
+    files = {"Corefile": text % "", "NodeHosts": "192.0.2.1 node-1.test\n"}
+    with running(place, files) as container:
+        container.wait_for("node-1.test", "192.0.2.1")
+        container.config.replace(files | {"NodeHosts": "192.0.2.2 node-1.test\n"})
+        container.wait_for("node-1.test", "192.0.2.2")
+        container.config.replace(files | {"Corefile": text % " erors\n"})
+        container.wait_for_line("Corefile:7: Unknown directive 'erors'")
+        container.config.replace(files | {"Corefile": text % " local\n"})
+        container.wait_for_line("[INFO] Reloading complete")
+        container.wait_for("localhost", "127.0.0.1")
+        container.signal(signal.SIGTERM)
+        assert container.wait_ended() == 0, container.printed
