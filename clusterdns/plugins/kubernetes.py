@@ -10,6 +10,7 @@ from ipaddress import ip_address
 
 from clusterdns.index.zone import ClusterZone
 from clusterdns.plugins.cluster_handler import ClusterHandler, Fallthrough
+from clusterdns.plugins.cluster_offer import ClusterOffer
 from clusterdns.plugins.handler import BlockContext, Doc, Part, Plugin
 from clusterdns.plugins.interfaces import interface_addresses
 from clusterdns.plugins.kubernetes_feed import Feed, FeedUse, feed_key
@@ -49,6 +50,7 @@ def build(settings: Settings, context: BlockContext) -> Part:
         unready=feed.unready,
         transfer=ClusterTransfer(zones, index),
         labels=NameLabels(settings.zones),
+        offer=ClusterOffer(index, frozenset(settings.zones), settings.api.pods, lambda: local),
     )
 
 

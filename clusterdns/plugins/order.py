@@ -8,6 +8,7 @@ above `loop` and `forward` here, so that nothing once forwarded hides a Service 
 
 from clusterdns.plugins import (
     acl,
+    autopath,
     bind,
     bufsize,
     cache,
@@ -68,6 +69,7 @@ ORDER: tuple[Plugin, ...] = (
     chaos.PLUGIN,
     loadbalance.PLUGIN,
     rewrite.PLUGIN,
+    autopath.PLUGIN,
     acl.PLUGIN,
     header.PLUGIN,
     tls.PLUGIN,
@@ -83,7 +85,7 @@ ORDER: tuple[Plugin, ...] = (
 
 # Directives of CoreDNS that are refused by name, so that nobody loses an effect in silence.
 REFUSED = frozenset({
-    "auto", "autopath", "azure", "clouddns", "dnssec", "dnstap", "dynupdate", "erratic", "etcd",
+    "auto", "azure", "clouddns", "dnssec", "dnstap", "dynupdate", "erratic", "etcd",
     "file", "geoip", "grpc", "grpc_server", "https", "https3", "k8s_external",
     "nomad", "on", "proxyproto", "quic", "route53", "secondary", "shed", "sign", "siit",
     "trace", "transfer", "tsig", "view",

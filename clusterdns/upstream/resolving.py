@@ -29,14 +29,23 @@ _FAMILIES = {codes.A: socket.AF_INET, codes.AAAA: socket.AF_INET6}
 
 def nameservers(path: str) -> list[str]:
     """The words after `nameserver` in a file in resolv.conf's form. Raises OSError."""
-    with open(path, "rb") as file:
-        text = file.read(MAX_FILE_BYTES).decode("utf-8", "replace")
-    found = []
-    for line in text.splitlines():
-        words = line.split()
-        if len(words) > 1 and words[0] == "nameserver":
-            found.append(words[1])
+    return [words[1] for words in _lines(path) if len(words) > 1 and words[0] == "nameserver"]
+
+
+def search_domains(path: str) -> list[str]:
+    """The search list of a file in resolv.conf's form: that of the last `search` or `domain`. Raises OSError."""
+    found: list[str] = []
+    for keyword, *words in filter(None, _lines(path)):
+        if keyword == "search":
+            found = words
+        elif keyword == "domain" and words:
+            found = words[:1]
     return found
+
+
+def _lines(path: str) -> list[list[str]]:
+    with open(path, "rb") as file:
+        return [line.split() for line in file.read(MAX_FILE_BYTES).decode("utf-8", "replace").splitlines()]
 
 
 def resolve(hosts: Iterable[str], resolvers: Sequence[Address]) -> dict[str, list[str]]:

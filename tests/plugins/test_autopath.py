@@ -1,0 +1,218 @@
+"""`autopath`: which names are tried, what comes back, and what may be kept. Against CoreDNS: tests/differential."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from clusterdns.corefile.directive import Directive
+from clusterdns.corefile.errors import CorefileError, CorefileErrors
+from clusterdns.index.cluster import Index
+from clusterdns.objects import Change, Namespace, Pod
+from clusterdns.plugins import autopath
+from clusterdns.plugins.cluster_offer import ClusterOffer
+from clusterdns.plugins.handler import BlockContext, Part
+from clusterdns.telemetry.metrics import Series
+from clusterdns.wire import codes, record
+from clusterdns.wire.name import ROOT, from_text, to_text
+from clusterdns.wire.query import Query
+from clusterdns.wire.reply import Reply, failure
+
+ReadDirectives = Callable[[str], Sequence[Directive]]
+MakeQuery = Callable[..., Query]
+
+ZONE = from_text("cluster.local")
+PROD, ASIDE, HOST = "10.1.0.5", "10.1.0.6", "10.9.9.9"
+ADDRESS = bytes((192, 0, 2, 1))
+
+
+class Below:
+    """The rest of the chain: names that exist, and what was asked."""
+
+    def __init__(self, *names: str) -> None:
+        self.replies: dict[bytes, Reply] = {}
+        self.asked: list[str] = []
+        for text in names:
+            name = from_text(text)
+            reply = Reply(codes.NOERROR, (record.address(name, 30, ADDRESS),), owners=(text,), reusable=True)
+            self.replies[name] = reply
+
+    async def __call__(self, query: Query) -> Reply:
+        self.asked.append(to_text(query.name).removesuffix("."))
+        missing = Reply(codes.NXDOMAIN, owners=(f"no {self.asked[-1]}",), reusable=True)
+        return self.replies.get(query.name, missing)
+
+
+@pytest.fixture
+def cluster() -> ClusterOffer:
+    index = Index()
+    for obj in (
+        Namespace("prod"),
+        Pod("prod", "a", (PROD, "fd00::5")),
+        Pod("aside", "b", (ASIDE,)),
+        Pod("prod", "agent", (HOST,)),
+        Pod("aside", "agent", (HOST,)),
+    ):
+        index.apply(Change(None, obj))
+    return ClusterOffer(index, frozenset((ZONE,)), True, tuple)
+
+
+def of_pods(cluster: ClusterOffer | None, below: Below, zone: bytes = ROOT) -> autopath.Walk:
+    settings = autopath.Settings((zone,), True, (from_text("corp.example"),))
+    return autopath.Walk(settings, cluster, Series(), below)
+
+
+def of_file(below: Below, success: Series | None = None) -> autopath.Walk:
+    domains = tuple(map(from_text, ("first.test", "second.test")))
+    return autopath.Walk(autopath.Settings((ROOT,), False, domains), None, success or Series(), below)
+
+
+LIST = [
+    "www.example.org.prod.svc.cluster.local",
+    "www.example.org.svc.cluster.local",
+    "www.example.org.cluster.local",
+    "www.example.org.corp.example",
+    "www.example.org",
+]
+
+
+@pytest.mark.parametrize("client", [PROD, "fd00::5", HOST])
+@pytest.mark.parametrize("place", range(5))
+async def test_the_list_of_the_pod_that_asks(
+    make_query: MakeQuery, cluster: ClusterOffer, client: str, place: int
+) -> None:
+    below = Below(LIST[place])
+    query = make_query(LIST[0], client=(client, 4022))
+    reply = await of_pods(cluster, below)(query)
+    assert below.asked == LIST[: place + 1]
+    found = record.address(from_text(LIST[place]), 30, ADDRESS)
+    alias = [record.cname(query.name, 30, found.name)] if place else []
+    assert list(reply.answer) == [*alias, found]
+    assert reply.reusable is (place == 0), "what was found for one pod is nobody else's"
+
+
+@pytest.mark.parametrize(
+    ("name", "client"),
+    [
+        (LIST[0], ASIDE),  # of another namespace
+        (LIST[0], "10.200.0.1"),  # no pod
+        ("www.svc.cluster.local", PROD),
+        ("prod.svc.cluster.local", PROD),
+        ("www.example.org.prod.pod.cluster.local", PROD),
+        ("www.example.org", PROD),
+        ("svc", PROD),
+        ("cluster.local", PROD),
+    ],
+)
+async def test_names_that_no_search_makes(make_query: MakeQuery, cluster: ClusterOffer, name: str, client: str) -> None:
+    below = Below("www.example.org")
+    reply = await of_pods(cluster, below)(make_query(name, client=(client, 4022)))
+    assert below.asked == [name]
+    assert reply.reusable is (name != LIST[0]), "a pod of that namespace is to hear something else"
+
+
+async def test_other_zones_and_transfers_pass(make_query: MakeQuery, cluster: ClusterOffer) -> None:
+    below = Below()
+    await of_pods(cluster, below, from_text("example.org"))(make_query(LIST[0], client=(PROD, 4022)))
+    await of_pods(cluster, below)(make_query(LIST[0], "AXFR", client=(PROD, 4022)))
+    await of_pods(None, below)(make_query(LIST[0], client=(PROD, 4022)))
+    assert below.asked == [LIST[0]] * 3
+
+
+async def test_a_name_nowhere_is_denied_as_it_was_asked(make_query: MakeQuery, cluster: ClusterOffer) -> None:
+    below = Below()
+    reply = await of_pods(cluster, below)(make_query(LIST[0], client=(PROD, 4022)))
+    assert below.asked == LIST
+    assert (reply.rcode, reply.owners[0], reply.reusable) == (codes.NXDOMAIN, f"no {LIST[0]}", False)
+
+
+async def test_the_list_of_a_file_holds_for_all_and_is_kept(make_query: MakeQuery) -> None:
+    below, success = Below("www.second.test"), Series()
+    reply = await of_file(below, success)(make_query("www.first.test"))
+    assert reply.reusable
+    assert reply.owners == ("no www.first.test", "www.second.test")
+    assert (reply.counted, success.value) == ((success,), 1)
+    assert below.replies[from_text("www.second.test")].answer == reply.answer[1:], "others may hold the same reply"
+    denied = await of_file(below)(make_query("other.first.test"))
+    assert denied.owners == ("no other.first.test", "no other.second.test", "no other")
+
+
+async def test_names_without_address_end_the_search(make_query: MakeQuery) -> None:
+    below = Below("www")
+    below.replies[from_text("www.second.test")] = Reply(codes.NOERROR)
+    reply = await of_file(below)(make_query("www.first.test"))
+    assert (reply.rcode, list(reply.answer), below.asked) == (codes.NOERROR, [], ["www.first.test", "www.second.test"])
+
+
+async def test_an_error_ends_the_search_and_a_bare_code_does_not(make_query: MakeQuery) -> None:
+    below = Below("www")
+    below.replies[from_text("www.second.test")] = failure(codes.REFUSED)
+    assert (await of_file(below)(make_query("www.first.test"))).rcode == codes.NOERROR
+    below.replies[from_text("www.second.test")] = failure(codes.SERVFAIL, "on fire")
+    reply = await of_file(below)(make_query("www.first.test"))
+    assert (reply.rcode, reply.error) == (codes.SERVFAIL, "on fire")
+
+
+async def test_names_that_are_too_long_are_left_out(make_query: MakeQuery) -> None:
+    long = ".".join(["x" * 60] * 4)
+    walk = autopath.Walk(
+        autopath.Settings((ROOT,), False, (from_text("a"), from_text("b" * 20))), None, Series(), below := Below()
+    )
+    await walk(make_query(f"{long}.a"))
+    assert below.asked == [f"{long}.a", long]
+
+
+def test_what_is_read(read_directives: ReadDirectives, context: BlockContext, tmp_path: Path) -> None:
+    path = tmp_path / "resolv.conf"
+    path.write_text("domain one.test\n# search no.test\nsearch A.test b.test.\nnameserver 127.0.0.1\n")
+    domains = (from_text("a.test"), from_text("b.test"))
+    read = autopath.parse(
+        read_directives("autopath @kubernetes\nautopath x.test 10.0.0.0/8 resolv.conf"), at(context, tmp_path)
+    )
+    assert read == autopath.Settings((from_text("x.test"), from_text("10.in-addr.arpa")), False, domains)
+    assert autopath.parse(read_directives(f"autopath {path}"), context).zones == context.zones
+    assert autopath.parse(read_directives("autopath @kubernetes"), context).is_of_pods
+
+
+def at(context: BlockContext, root: Path) -> BlockContext:
+    return replace(context, root=str(root))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("autopath", "at least 1 argument"),
+        ("autopath @erratic", "write @kubernetes"),
+        ("autopath /none-at-all/resolv.conf", "cannot read /none-at-all/resolv.conf: No such file"),
+        ("autopath @kubernetes {\nttl 5\n}", "unknown property 'ttl'"),
+    ],
+)
+def test_what_is_refused(read_directives: ReadDirectives, context: BlockContext, text: str, told: str) -> None:
+    with pytest.raises((CorefileError, CorefileErrors), match=told):
+        autopath.parse(read_directives(text), context)
+
+
+def test_a_search_domain_that_is_none(read_directives: ReadDirectives, context: BlockContext, tmp_path: Path) -> None:
+    path = tmp_path / "resolv.conf"
+    path.write_text(f"search {'x' * 70}.test\n")
+    with pytest.raises(CorefileError, match="names a search domain that is none"):
+        autopath.parse(read_directives(f"autopath {path}"), context)
+
+
+@pytest.mark.parametrize(("knows_pods", "is_told"), [(True, False), (False, True), (None, True)])
+def test_without_pods_a_warning(
+    context: BlockContext,
+    cluster: ClusterOffer,
+    caplog: pytest.LogCaptureFixture,
+    knows_pods: bool | None,
+    is_told: bool,
+) -> None:
+    if knows_pods is not None:
+        context.parts.append(Part("kubernetes", offer=replace(cluster, knows_pods=knows_pods)))
+    part = autopath.build(autopath.Settings((ROOT,), True, ()), context)
+    with caplog.at_level(logging.WARNING, "clusterdns.plugin.autopath"):
+        assert part.wrap is not None
+        part.wrap(Below())
+    assert ("pods verified" in caplog.text) is is_told
