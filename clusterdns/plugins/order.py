@@ -17,6 +17,7 @@ from clusterdns.plugins import (
     debug,
     dns64,
     errors,
+    file,
     forward,
     header,
     health,
@@ -39,6 +40,7 @@ from clusterdns.plugins import (
     template,
     timeouts,
     tls,
+    transfer,
     whoami,
 )
 from clusterdns.plugins import (
@@ -75,8 +77,10 @@ ORDER: tuple[Plugin, ...] = (
     tls.PLUGIN,
     minimal.PLUGIN,
     template.PLUGIN,
+    transfer.PLUGIN,
     hosts.PLUGIN,
     kubernetes.PLUGIN,
+    file.PLUGIN,
     cache.PLUGIN,
     loop.PLUGIN,
     forward.PLUGIN,
@@ -86,7 +90,7 @@ ORDER: tuple[Plugin, ...] = (
 # Directives of CoreDNS that are refused by name, so that nobody loses an effect in silence.
 REFUSED = frozenset({
     "auto", "azure", "clouddns", "dnssec", "dnstap", "dynupdate", "erratic", "etcd",
-    "file", "geoip", "grpc", "grpc_server", "https", "https3", "k8s_external",
+    "geoip", "grpc", "grpc_server", "https", "https3", "k8s_external",
     "nomad", "on", "proxyproto", "quic", "route53", "secondary", "shed", "sign", "siit",
-    "trace", "transfer", "tsig", "view",
+    "trace", "tsig", "view",
 })  # fmt: skip
