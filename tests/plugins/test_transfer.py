@@ -1,0 +1,337 @@
+"""Whole zones for other servers: who may have them, what dnspython makes of them, and who is told of changes."""
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import dns.asyncquery
+import dns.flags
+import dns.message
+import dns.name
+import dns.opcode
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
+import dns.zone
+import pytest
+from plugins.example_zones import EXAMPLE, SIGNED
+from plugins.serving import Running, question, running
+
+from clusterdns.corefile.directive import Directive
+from clusterdns.corefile.errors import CorefileError, CorefileErrors
+from clusterdns.index.cluster import Index
+from clusterdns.index.zone import ClusterZone, Pods
+from clusterdns.objects import Change, Endpoint, EndpointSlice, Namespace, Port, Service, packed
+from clusterdns.plugins import transfer
+from clusterdns.plugins.handler import BlockContext
+from clusterdns.plugins.kubernetes_transfer import ClusterTransfer
+from clusterdns.plugins.notify import Notifier
+from clusterdns.upstream.address import Address
+from clusterdns.wire import codes
+from clusterdns.wire.name import from_text, to_text
+from clusterdns.wire.text import rdata_text
+
+FROM_ELSEWHERE = ("198.51.100.7", 40222)
+
+
+PLAIN = EXAMPLE.replace('both IN TXT "both"\n', "")  # dnspython takes nothing beside a CNAME
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "db.example").write_text(PLAIN)
+    (tmp_path / "db.signed").write_text(SIGNED)
+    (tmp_path / "db.large").write_text(
+        "$TTL 60\n@ IN SOA ns hm 7 7200 1800 86400 60\n@ IN NS ns\n$GENERATE 0-29999 host-$ A 192.0.2.1\n"
+    )
+    return tmp_path
+
+
+EVERYBODY = "transfer {\n to *\n}\n"
+
+
+async def ixfr(server: Running, serial: int | None, *, transport: str = "tcp", count: int = 1) -> dns.message.Message:
+    message = question("example.org", "IXFR")
+    if serial is not None:
+        for number in range(count):
+            soa = f"ns. hm. {serial} 1 1 1 {number + 1}"
+            message.authority.append(dns.rrset.from_text("example.org.", 0, "IN", "SOA", soa))
+    return dns.message.from_wire(await server.raw(message.to_wire(), transport), one_rr_per_rrset=True)
+
+
+async def transferred(address: tuple[str, int], zone: str) -> dns.zone.Zone:
+    found = dns.zone.Zone(dns.name.from_text(zone), relativize=False)
+    async with asyncio.timeout(30):
+        await dns.asyncquery.inbound_xfr(address[0], found, port=address[1])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("zone", "file", "text"), [("example.org", "db.example", PLAIN), ("a.org", "db.signed", SIGNED)]
+)
+async def test_the_zone_arrives_whole(zone: str, file: str, text: str, folder: Path) -> None:
+    async with running(f"{EVERYBODY} file {file} {zone}", folder) as server, server.listening() as address:
+        found = await transferred(address, zone)
+    assert found == dns.zone.from_text(text, dns.name.from_text(zone), relativize=False, check_origin=False)
+
+
+async def test_a_large_zone_is_sent_piece_by_piece_and_others_are_answered_meanwhile(folder: Path) -> None:
+    async with running(f"{EVERYBODY} file db.large example.org", folder) as server, server.listening() as address:
+        reader, writer = await asyncio.open_connection(*address)
+        asked = question("example.org", "AXFR").to_wire()
+        writer.write(len(asked).to_bytes(2, "big") + asked)
+        records = messages = 0
+        longest = 0.0
+        async with asyncio.timeout(30):
+            while records < 30_003:
+                size = int.from_bytes(await reader.readexactly(2), "big")
+                raw = await reader.readexactly(size)
+                assert size <= 1 << 14
+                messages += 1
+                records += int.from_bytes(raw[6:8], "big")
+                if messages in (1, 2):
+                    parsed = dns.message.from_wire(raw)
+                    assert parsed.flags & dns.flags.AA
+                    assert parsed.id == dns.message.from_wire(asked).id
+                began = time.perf_counter()
+                await asyncio.sleep(0)
+                longest = max(longest, time.perf_counter() - began)
+        writer.close()
+    assert records == 30_003
+    assert messages > 30
+    assert longest < 0.5, "no other client waits long"
+
+
+async def test_a_client_that_does_not_read_holds_one_message(folder: Path) -> None:
+    async with running(f"{EVERYBODY} file db.large example.org", folder) as server, server.listening() as address:
+        reader, writer = await asyncio.open_connection(*address, limit=1024)
+        asked = question("example.org", "AXFR").to_wire()
+        writer.write(len(asked).to_bytes(2, "big") + asked)
+        await reader.readexactly(2)
+        await asyncio.sleep(0.1)
+        other_reader, other = await asyncio.open_connection(*address)
+        packet = question("host-7.example.org", "A").to_wire()
+        other.write(len(packet).to_bytes(2, "big") + packet)
+        async with asyncio.timeout(5):
+            size = int.from_bytes(await other_reader.readexactly(2), "big")
+            assert dns.message.from_wire(await other_reader.readexactly(size)).answer
+        other.close()
+        writer.transport.abort()
+
+
+@pytest.mark.parametrize(
+    ("serial", "is_noop"),
+    [(2024010101, True), (2024010102, True), (2024010100, False), (2024010101 + (1 << 31) + 1, False), (0, False)],
+)
+async def test_an_incremental_transfer_is_nothing_or_everything(serial: int, is_noop: bool, folder: Path) -> None:
+    async with running(f"{EVERYBODY} file db.example example.org", folder) as server:
+        reply = await ixfr(server, serial & 0xFFFFFFFF)
+    assert reply.rcode() == dns.rcode.NOERROR
+    assert reply.answer[0].rdtype == dns.rdatatype.SOA
+    assert (len(reply.answer) == 1) == is_noop
+
+
+@pytest.mark.parametrize(
+    ("to", "qname", "transport", "client", "expected"),
+    [
+        ("*", "example.org", "udp", FROM_ELSEWHERE, "REFUSED"),
+        ("*", "example.org", "tcp", FROM_ELSEWHERE, "NOERROR"),
+        ("127.0.0.1", "example.org", "tcp", FROM_ELSEWHERE, "REFUSED"),
+        ("127.0.0.1 198.51.100.7:5353", "example.org", "tcp", FROM_ELSEWHERE, "NOERROR"),
+        ("fd00::1 198.51.100.7", "example.org", "tcp", ("::ffff:198.51.100.7", 1), "NOERROR"),
+        ("[fd00::1]:53", "example.org", "tcp", ("fd00::1", 1), "NOERROR"),
+        ("*", "www.example.org", "tcp", FROM_ELSEWHERE, "REFUSED"),  # the top of no zone
+        ("*", "elsewhere.net", "tcp", FROM_ELSEWHERE, "REFUSED"),
+    ],
+)
+async def test_who_may_have_a_zone(
+    to: str, qname: str, transport: str, client: tuple[str, int], expected: str, folder: Path
+) -> None:
+    async with running(f"transfer {{\n to {to}\n}}\nfile db.example example.org", folder) as server:
+        reply = await server.ask(qname, "AXFR", transport=transport, client=client)
+    assert dns.rcode.to_text(reply.rcode()) == expected
+
+
+async def test_the_longest_stanza_holds_and_others_are_the_next_plugins(folder: Path) -> None:
+    block = "transfer org {\n to 127.0.0.9\n}\ntransfer example.org {\n to *\n}\nfile db.example example.org a.org\n"
+    (folder / "db.example").write_text("$TTL 60\n@ IN SOA ns hm 7 7200 1800 86400 60\n")
+    async with running(block, folder) as server:
+        assert (await server.ask("example.org", "AXFR", transport="tcp")).rcode() == dns.rcode.NOERROR
+        assert (await server.ask("a.org", "AXFR", transport="tcp")).rcode() == dns.rcode.REFUSED
+        assert (await server.ask("example.net", "AXFR", transport="tcp")).rcode() == dns.rcode.REFUSED
+
+
+async def test_incremental_without_a_serial_and_a_zone_that_is_not_there_yet(folder: Path) -> None:
+    async with running(f"{EVERYBODY} file db.none example.org", folder) as server:
+        assert (await ixfr(server, None)).rcode() == dns.rcode.SERVFAIL
+        assert (await ixfr(server, 1)).rcode() == dns.rcode.SERVFAIL
+        assert (await server.ask("example.org", "AXFR", transport="tcp")).rcode() == dns.rcode.SERVFAIL
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("transfer", "Corefile:2.*'to' is required"),
+        ("transfer {\n source 10.0.0.1\n}", "Corefile:2.*'to' is required"),
+        ("transfer {\n to\n}", "Corefile:3.*Wrong argument count"),
+        ("transfer {\n to ns.example\n}", "Corefile:3.*must specify an IP address: 'ns.example'"),
+        ("transfer {\n to 10.0.0.0/8\n}", "Corefile:3.*must specify an IP address"),
+        ("transfer {\n to 10.0.0.1:0\n}", "Corefile:3.*port '0'"),
+        ("transfer {\n to *\n source x\n}", "Corefile:4.*is not an IP address"),
+        ("transfer {\n to *\n from *\n}", "Corefile:4.*unknown property 'from'"),
+    ],
+)
+def test_what_is_no_directive(
+    text: str, problem: str, context: BlockContext, read_directives: Callable[[str], Sequence[Directive]]
+) -> None:
+    with pytest.raises((CorefileError, CorefileErrors), match=f"(?s){problem}"):
+        transfer.parse(read_directives(text), context)
+
+
+# NOTIFY
+
+
+class Secondary(asyncio.DatagramProtocol):
+    """Keeps what it is told, and answers with the codes it is given; None is silence."""
+
+    def __init__(self, *rcodes: int | None) -> None:
+        self.rcodes = list(rcodes)
+        self.told: list[dns.message.Message] = []
+        self.come = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport: asyncio.DatagramTransport = transport  # type: ignore[assignment]
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        message = dns.message.from_wire(data)
+        self.told.append(message)
+        rcode = self.rcodes.pop(0) if self.rcodes else 0
+        if rcode is not None:
+            reply = dns.message.make_response(message)
+            reply.set_rcode(dns.rcode.Rcode(rcode))
+            self.transport.sendto(b"\0\0not a reply", addr)
+            self.transport.sendto(reply.to_wire(), addr)
+        self.come.set()
+
+
+@asynccontextmanager
+async def secondary(*rcodes: int | None) -> AsyncIterator[tuple[Secondary, int]]:
+    loop = asyncio.get_running_loop()
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+    transport, protocol = await loop.create_datagram_endpoint(lambda: Secondary(*rcodes), sock=sock)
+    try:
+        yield protocol, sock.getsockname()[1]
+    finally:
+        transport.close()
+
+
+async def test_listed_servers_are_told_at_the_start_and_of_another_content(folder: Path) -> None:
+    async with secondary() as (told, port):
+        block = (
+            f"transfer {{\n to 127.0.0.1:{port} *\n source 127.0.0.1\n}}\nfile db.example example.org {{\n reload 0\n}}"
+        )
+        async with running(block, folder) as server:
+            async with asyncio.timeout(5):
+                await told.come.wait()
+            part = next(one for one in server.instance.configuration.parts if one.name == "file")
+            zone = part.offer.files[from_text("example.org")]
+            (folder / "db.example").write_text(PLAIN.replace("2024010101", "2024010102"))
+            zone._now_ns = lambda: time.time_ns() + 10**10
+            told.come.clear()
+            await zone.look()
+            async with asyncio.timeout(5):
+                await told.come.wait()
+    assert len(told.told) == 2
+    message = told.told[0]
+    assert message.opcode() == dns.opcode.NOTIFY
+    assert message.flags & dns.flags.AA
+    assert [str(one) for one in message.question] == ["example.org. IN SOA"]
+
+
+@pytest.mark.parametrize(
+    ("rcodes", "times", "problem"),
+    [
+        ((0,), 1, ""),
+        ((None, 0), 2, ""),
+        ((4, 4, 4), 3, "was not accepted by 127.0.0.1:{port}: NOTIMP"),
+        ((None, None, None), 3, "was not accepted by 127.0.0.1:{port}: no reply"),
+    ],
+)
+async def test_three_tries(
+    rcodes: tuple[int | None, ...], times: int, problem: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    notifier = Notifier(try_seconds=0.05)
+    async with secondary(*rcodes) as (told, port):
+        notifier.notify(from_text("a.org"), [Address("dns", "127.0.0.1", port)], "")
+        async with asyncio.timeout(5):
+            await asyncio.gather(*notifier._tasks.values())
+        await notifier.stop()
+    assert len(told.told) == times
+    assert (problem.format(port=port) in caplog.text) if problem else not caplog.text
+
+
+# The cluster's zone
+
+
+@pytest.fixture
+def cluster() -> Index:
+    index = Index(clock=lambda: 1_700_000_000)
+    http = Port("http", 80, "TCP")
+    for obj in (
+        Namespace("prod"),
+        Service("prod", "web", cluster_ips=("10.96.0.10", "fd00::10"), ports=(http,)),
+        Service("prod", "bare", cluster_ips=("10.96.0.11",)),
+        Service("prod", "db", headless=True, ports=(http,)),
+        Service("prod", "far", "ExternalName", external_name="far.example"),
+        Service("hidden", "gone", cluster_ips=("10.96.0.12",)),
+        EndpointSlice("prod", "db-1", "db", (http,), (Endpoint(("10.1.0.5",), "db-0"),)),
+        EndpointSlice("prod", "web-1", "web", (http,), (Endpoint(("10.1.0.6",)),)),
+    ):
+        index.apply(Change(None, obj))
+    return index
+
+
+def cluster_transfer(index: Index) -> ClusterTransfer:
+    names = [from_text("cluster.local"), from_text("10.in-addr.arpa")]
+    return ClusterTransfer(
+        [
+            ClusterZone(
+                zone, index, primary=names[0], ttl_seconds=5, pods=Pods.INSECURE,
+                local_addresses=lambda: [packed("10.0.0.53")],
+            )
+            for zone in names
+        ],
+        index,
+    )  # fmt: skip
+
+
+def test_the_clusters_zone(cluster: Index) -> None:
+    source = cluster_transfer(cluster)
+    zone = from_text("cluster.local")
+    assert list(source.zone_records(zone) or ()) == [], "nothing before it is known"
+    cluster.synced = True
+    records = list(source.zone_records(zone) or ())
+    assert records[0] == records[-1]
+    shown = [
+        " ".join((to_text(one.name).removesuffix("cluster.local."), codes.type_text(one.rtype))) for one in records
+    ]
+    assert shown == [
+        " SOA", " NS", "ns.dns. A",
+        "bare.prod.svc. A",
+        "db.prod.svc. A", "db.prod.svc. SRV", "db-0.db.prod.svc. A", "db-0.db.prod.svc. SRV",
+        "_http._tcp.db.prod.svc. A", "_http._tcp.db.prod.svc. SRV",
+        "far.prod.svc. CNAME",
+        "web.prod.svc. A", "web.prod.svc. AAAA", "web.prod.svc. SRV",
+        "_http._tcp.web.prod.svc. A", "_http._tcp.web.prod.svc. AAAA", "_http._tcp.web.prod.svc. SRV",
+        " SOA",
+    ]  # fmt: skip
+    assert {one.ttl for one in records} == {5}
+    assert all("65535" not in rdata_text(one) for one in records)
+    assert source.zone_records(from_text("prod.svc.cluster.local")) is None
+    assert source.zone_records(from_text("10.in-addr.arpa")) is None
