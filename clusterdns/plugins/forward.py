@@ -11,6 +11,7 @@ from clusterdns.corefile.errors import ErrorList
 from clusterdns.plugins.forward_handler import Forward, Scope, handler
 from clusterdns.plugins.forward_settings import OPTIONS, Settings, read_directive
 from clusterdns.plugins.handler import BlockContext, Doc, Part, Plugin
+from clusterdns.telemetry.metrics import Registry, Series
 from clusterdns.upstream.datagram import Datagrams
 from clusterdns.upstream.pool import POLICIES, Pool
 from clusterdns.upstream.server import Counters, Server, ServerSettings
@@ -46,8 +47,17 @@ def build(settings: tuple[Settings, ...], context: BlockContext) -> Part:
     return Part("forward", wrap=lambda following: handler(forwards, following), stop=stop, offer=upstreams)
 
 
+def totals(registry: Registry) -> tuple[Series, Series]:
+    """Queries that found every upstream down, and those refused because of `max_concurrent`."""
+    broken = registry.counter("coredns_forward_healthcheck_broken_total", "Queries that found no upstream healthy.")
+    rejects = registry.counter(
+        "coredns_forward_max_concurrent_rejects_total", "Queries refused because max_concurrent was reached."
+    )
+    return broken.labels(), rejects.labels()
+
+
 def _forward(settings: Settings, datagrams: Datagrams, counters: Counters, context: BlockContext) -> Forward:
-    registry = context.registry
+    broken, rejects = totals(context.registry)
     asking = ServerSettings(
         read_seconds=settings.read_seconds,
         streams=StreamSettings(
@@ -74,9 +84,7 @@ def _forward(settings: Settings, datagrams: Datagrams, counters: Counters, conte
         settings.read_seconds,
         attempts,
         settings.failover,
-        registry.counter(
-            "coredns_forward_healthcheck_broken_total", "Queries that found no upstream healthy."
-        ).labels(),
+        broken,
         fails_fast=settings.fails_fast,
     )
     scope = Scope(
@@ -87,9 +95,6 @@ def _forward(settings: Settings, datagrams: Datagrams, counters: Counters, conte
         may_stream=not settings.prefers_udp,
         has_to_stream=settings.has_to_stream,
     )
-    rejects = registry.counter(
-        "coredns_forward_max_concurrent_rejects_total", "Queries refused because max_concurrent was reached."
-    ).labels()
     return Forward(scope, pool, settings.max_concurrent, rejects)
 
 
@@ -113,4 +118,4 @@ DOC = Doc(
     ),
 )
 
-PLUGIN = Plugin("forward", parse, build, doc=DOC)
+PLUGIN = Plugin("forward", parse, build, doc=DOC, announce=totals)

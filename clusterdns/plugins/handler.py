@@ -157,3 +157,5 @@ class Plugin:
     doc: Doc
     once: bool = False
     shape: Callable[[Any, BlockContext], BlockContext] | None = None  # the block as its settings make it
+    # makes the metrics without labels, which CoreDNS shows as 0 from the start whether a block has the plugin or not
+    announce: Callable[[Registry], object] | None = None

@@ -18,7 +18,7 @@ from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.plugins.handler import BlockContext, Doc, Part, Plugin
 from clusterdns.telemetry.logs import duration_text
-from clusterdns.telemetry.metrics import Registry
+from clusterdns.telemetry.metrics import Histogram, Registry, Series
 
 DEFAULT_ADDRESS = ":8080"
 PATH = "/health"
@@ -46,19 +46,23 @@ async def respond(request: web.BaseRequest) -> web.Response:
     return web.Response(text="OK")
 
 
+def self_checks(registry: Registry) -> tuple[Histogram, Series]:
+    """How long our own checks took, and how many failed."""
+    durations = registry.histogram(
+        "coredns_health_request_duration_seconds", "Time the process took to answer its own health check.",
+        DURATION_BOUNDS,
+    )  # fmt: skip
+    failures = registry.counter("coredns_health_request_failures_total", "Own health checks that failed.")
+    return durations.labels(), failures.labels()
+
+
 class Poller:
     """Asks our own /health over HTTP, as a kubelet does, and counts how that goes."""
 
     def __init__(self, url: str, registry: Registry, sleep: Sleep = asyncio.sleep) -> None:
         self._url = url
         self._sleep = sleep
-        self._durations = registry.histogram(
-            "coredns_health_request_duration_seconds", "Time the process took to answer its own health check.",
-            DURATION_BOUNDS,
-        ).labels()  # fmt: skip
-        self._failures = registry.counter(
-            "coredns_health_request_failures_total", "Own health checks that failed."
-        ).labels()
+        self._durations, self._failures = self_checks(registry)
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -150,4 +154,4 @@ DOC = Doc(
     example="health :18080 {\n    lameduck 5s\n}\nwhoami",
     better="the cluster is still followed during the lameduck period.",
 )
-PLUGIN = Plugin("health", parse, build, doc=DOC)
+PLUGIN = Plugin("health", parse, build, doc=DOC, announce=self_checks)

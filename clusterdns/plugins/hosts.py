@@ -20,7 +20,7 @@ from clusterdns.corefile.errors import ErrorList
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.corefile.suggest import mend_for
 from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
-from clusterdns.plugins.hosts_file import HostsFile
+from clusterdns.plugins.hosts_file import HostsFile, modified
 from clusterdns.plugins.hosts_table import HostsTable, packed
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text, is_under, to_address
@@ -243,6 +243,7 @@ PLUGIN = Plugin(
     parse,
     build,
     once=True,
+    announce=modified,
     doc=Doc(
         usage=("hosts [FILE [ZONES…]]",),
         about="Answers A, AAAA and PTR out of a hosts file (`/etc/hosts` where none is named) and out of lines in the "

@@ -15,7 +15,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from clusterdns.plugins.hosts_table import HostsTable
-from clusterdns.telemetry.metrics import Registry
+from clusterdns.telemetry.metrics import Family, Registry, Series
 
 MAX_FILE_BYTES = 32 << 20  # a block list of 800,000 names, which takes some 130 MiB of memory
 
@@ -33,6 +33,11 @@ class _Read(NamedTuple):
     status: tuple[int, ...] | None
     modified_ns: int
     content: bytes | None
+
+
+def modified(registry: Registry) -> Family[Series]:
+    """When the file that is answered from was written."""
+    return registry.gauge("coredns_hosts_reload_timestamp_seconds", "When the hosts file was written.")
 
 
 class HostsFile:
@@ -60,7 +65,7 @@ class HostsFile:
         self._digest = b""
         self._is_first = True
         self._entries = registry.gauge("coredns_hosts_entries", "Entries of hosts files and Corefiles.", "hostsfile")
-        self._modified = registry.gauge("coredns_hosts_reload_timestamp_seconds", "When the hosts file was written.")
+        self._modified = modified(registry)
         self._failures = registry.counter(
             "clusterdns_hosts_read_failures_total", "Hosts files that could not be read.", "hostsfile"
         )

@@ -10,7 +10,7 @@ from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
-from clusterdns.telemetry.metrics import Series
+from clusterdns.telemetry.metrics import Registry, Series
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text, is_under
 from clusterdns.wire.query import Query
@@ -100,11 +100,15 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> bool:
     return read_block(True, directives, OPTIONS)
 
 
+def requests(registry: Registry) -> Series:
+    """What `local` has answered of localhost."""
+    text = "Queries for names below localhost, or that begin with it."
+    return registry.counter("coredns_local_localhost_requests_total", text).labels()
+
+
 def build(prefix_is_on: bool, context: BlockContext) -> Part:
     """The handler."""
-    counter = context.registry.counter(
-        "coredns_local_localhost_requests_total", "Queries for names below localhost, or that begin with it."
-    ).labels()
+    counter = requests(context.registry)
     return Part(
         "local",
         wrap=lambda following: answering(counter, prefix_is_on, following),
@@ -120,4 +124,4 @@ DOC = Doc(
     example="local\nwhoami",
     better="a name above one that exists is NODATA (RFC 8020).",
 )
-PLUGIN = Plugin("local", parse, build, doc=DOC)
+PLUGIN = Plugin("local", parse, build, doc=DOC, announce=requests)

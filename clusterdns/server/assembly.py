@@ -209,6 +209,8 @@ class Draft:
         """Make the parts and fold them."""
         self.shared.block_parts = [block.context.parts for block in self.blocks]
         for plugin in ORDER:
+            if plugin.announce is not None:
+                plugin.announce(self.registry)
             for block in self.blocks:
                 _build(plugin, block, self.shared)
         return Configuration(_points(self.blocks, self.dns_port), self.shared, self.registry, self.warnings)

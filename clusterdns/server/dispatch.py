@@ -139,14 +139,17 @@ class Dispatch:
         zone_text = DROPPED if route is None else route.zone_text
         qtype = query.innermost.qtype
         reply_bytes = encode.uncompressed_size(query, reply)
-        facts = (zone_text, listener, qtype, reply.rcode, query.do, len(query.packet), reply_bytes, reply.counted)
+        writer = route.writer if route is not None and reply.is_written else ""  # the core, as CoreDNS tells it
+        facts = (
+            zone_text, listener, qtype, reply.rcode, query.do, len(query.packet), reply_bytes, reply.counted, writer,
+        )  # fmt: skip
         tally = self._tallies.get(facts)
         if tally is None:
             tally = self._counters.tally(
                 Outcome(
                     zone_text, listener.transport, listener.family, codes.type_text(qtype),
                     codes.rcode_text(reply.rcode), query.do, len(query.packet), reply_bytes,
-                    plugin="" if route is None else route.writer, counted=reply.counted, is_shown=is_shown,
+                    plugin=writer, counted=reply.counted, is_shown=is_shown,
                 )
             )  # fmt: skip
             if len(self._tallies) >= MAX_TALLIES:
