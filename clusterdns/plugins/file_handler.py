@@ -108,7 +108,7 @@ class FileHandler:
         is_denied = any(one.rtype == codes.SOA for one in target.authority)
         if is_denied or (target.authority and not target.answer):  # a denial, or a referral
             reply.authority = target.authority
-            reply.additional = target.additional
+        reply.additional = target.additional
         return reply
 
 
