@@ -73,6 +73,8 @@ def ttl_of(reply: Reply, kind: Kind, share: Share, failure_seconds: int) -> int:
 
 def with_ttl(records: Sequence[Record], ttl: int) -> tuple[Record, ...]:
     """The records with one TTL."""
+    if not records:
+        return ()
     wire = ttl.to_bytes(4, "big")
     return tuple([Record(name, rtype, body[:4] + wire + body[8:]) for name, rtype, body in records])
 

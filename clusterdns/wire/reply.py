@@ -2,7 +2,6 @@
 
 import struct
 from collections.abc import Hashable, Iterable, Sequence
-from copy import copy
 from typing import Any
 
 from clusterdns.wire import codes
@@ -88,7 +87,10 @@ class Reply:
 
     def duplicate(self) -> "Reply":
         """Another reply that says the same and may be changed; the sections are shared until they are replaced."""
-        return copy(self)
+        other = Reply.__new__(Reply)
+        for slot in Reply.__slots__:  # `copy.copy` takes 2 µs longer, on the way of each forwarded query
+            setattr(other, slot, getattr(self, slot))
+        return other
 
     def explain(self, info_code: int, text: str = "") -> None:
         """Add an extended error: why it is so, for people who debug (RFC 8914)."""
