@@ -114,13 +114,16 @@ def _serve_stale(settings: Settings, line: Line) -> Settings:
 
 def _whole_seconds(token: Token) -> int:
     seconds = values.duration_seconds(token)
+    if seconds > 0xFFFFFFFF:
+        raise token.error(f"{token} is more than a TTL can say", "write one such as 30s")
     if seconds != int(seconds):
         raise token.error(f"{token} is no whole number of seconds", "a TTL has no fractions: write one such as 30s")
     return min(int(seconds), MAX_TTL_SECONDS)
 
 
 def _serve_stale_policy(settings: Settings, line: Line) -> Settings:
-    values.choice(line.one_argument(PREFER_POSITIVE), (PREFER_POSITIVE,))
+    word = line.one_argument(PREFER_POSITIVE)
+    values.choice(word._replace(text=word.text.lower()), (PREFER_POSITIVE,))
     if settings.stale.prefers_answers:
         raise line.error("serve_stale_policy can be given once only", "remove this line")
     return replace(settings, stale=replace(settings.stale, prefers_answers=True))

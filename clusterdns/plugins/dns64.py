@@ -20,7 +20,7 @@ from clusterdns.wire.record import Record
 from clusterdns.wire.reply import Reply
 
 MAX_TTL_SECONDS = 600  # where no SOA says for how long there is no AAAA (RFC 6147 §5.1.7)
-PREFIX_BITS = range(32, 97, 8)
+PREFIX_BITS = (32, 40, 48, 56, 64, 96)  # RFC 6052 §2.2
 WELL_KNOWN = IPv6Network("64:ff9b::/96")  # RFC 6052 §2.1
 _RESERVED_BYTE = 8  # bits 64 to 71 are zero (RFC 6052 §2.2)
 

@@ -5,6 +5,7 @@ import os
 import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from ipaddress import IPv6Address
 from typing import Any
 
 from clusterdns.corefile import values
@@ -188,6 +189,8 @@ def _resolver(settings: Settings, line: Line) -> Settings:
 
 def _source_address(settings: Settings, line: Line) -> Settings:
     source = values.ip(line.one_argument("IP"))
+    if isinstance(source, IPv6Address) and source.ipv4_mapped is not None:
+        source = source.ipv4_mapped
     return replace(settings, source=str(source), source_address=line)
 
 

@@ -175,6 +175,8 @@ def _to(settings: Settings, line: Line) -> Settings:
 
 
 def _source(settings: Settings, line: Line) -> Settings:
+    if settings.source:
+        raise line.error(f"source is already {settings.source}", "name one address")
     return replace(settings, source=str(values.ip(line.one_argument("ADDRESS"))))
 
 

@@ -60,9 +60,8 @@ def split_scheme(text: str) -> tuple[str, str]:
         known = ", ".join(f"{one}://" for one in DEFAULT_PORTS)
         raise ValueError(f"'{scheme}' is not supported as a destination protocol in forward; known are {known}")
     if scheme == HTTPS:
-        if "/" in rest.rstrip("/") or "?" in rest:
+        if "/" in rest or "?" in rest:
             raise ValueError("paths are not allowed in HTTPS upstream addresses (/dns-query is asked)")
-        rest = rest.rstrip("/")
     return scheme, rest
 
 

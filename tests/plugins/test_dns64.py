@@ -35,9 +35,6 @@ OVER_V6 = ("2001:db8::9", 40222, 0, 0)
         ("2001:db8:122::/48", "2001:db8:122:c000:2:2100::"),
         ("2001:db8:122:300::/56", "2001:db8:122:3c0:0:221::"),
         ("2001:db8:122:344::/64", "2001:db8:122:344:c0:2:2100::"),
-        ("2001:db8:122:344::/72", "2001:db8:122:344:c0:2:2100::"),
-        ("2001:db8:122:344::/80", "2001:db8:122:344:0:c000:221::"),
-        ("2001:db8:122:344::/88", "2001:db8:122:344:0:c0:2:2100"),
         ("2001:db8:122:344::/96", "2001:db8:122:344::192.0.2.33"),
         ("64:ff9b::/96", MADE),
     ],
@@ -46,7 +43,7 @@ def test_where_an_address_is_put(prefix: str, made: str) -> None:
     assert dns64.embed(IPv6Network(prefix), V4) == IPv6Address(made).packed
 
 
-@given(st.sampled_from(list(dns64.PREFIX_BITS)), st.ip_addresses(v=4))
+@given(st.sampled_from(dns64.PREFIX_BITS), st.ip_addresses(v=4))
 def test_an_address_can_be_had_back(bits: int, address: IPv4Address) -> None:
     made = dns64.embed(IPv6Network(("2001:db8::", bits)), address.packed)
     assert len(made) == 16
@@ -162,7 +159,7 @@ def test_what_is_read(
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("dns64 2001:db8::/33", "length"),
+        *((f"dns64 2001:db8::/{bits}", "length") for bits in (33, 72, 80, 88)),
         ("dns64 2001:db8::/24", "length"),
         ("dns64 2001:db8::/104", "length"),
         ("dns64 2001:db8::", "length"),

@@ -53,7 +53,7 @@ def read_one(read_directives: ReadDirectives, context: BlockContext) -> ReadOne:
         ("tls://[fe80::1%eth0]:853", Address("tls", "fe80::1", 853, "eth0")),
         ("tls://fe80::1%eth0", Address("tls", "fe80::1", 853, "eth0")),
         ("https://9.9.9.9", Address("https", "9.9.9.9", 443)),
-        ("https://9.9.9.9:8443/", Address("https", "9.9.9.9", 8443)),
+        ("https://9.9.9.9:8443", Address("https", "9.9.9.9", 8443)),
     ],
 )
 def test_addresses(read_one: ReadOne, to: str, address: Address) -> None:
@@ -101,7 +101,7 @@ def test_all_options(read_one: ReadOne) -> None:
         " max_age 1m\n max_idle_conns 3\n read_timeout 500ms\n tls\n tls_servername dns.quad9.net\n doh_method GET\n"
         " policy round_robin\n max_concurrent 1000\n next nxdomain REFUSED\n next SERVFAIL\n next_on_nodata\n"
         " failover SERVFAIL\n failfast_all_unhealthy_upstreams\n resolver 1.1.1.1 [fd00::1]:54\n"
-        " source_address 127.0.0.1\n}"
+        " source_address ::ffff:127.0.0.1\n}"
     )
     assert settings.zone == from_text("example.org.")
     assert settings.excluded == tuple(map(from_text, ("a.example.org.", "b.example.org.", "10.in-addr.arpa.")))
@@ -132,6 +132,7 @@ TO_MISTAKES = [
     ("forward . grpc://1.1.1.1", "'grpc' is not supported as a destination protocol in forward"),
     ("forward . quic://1.1.1.1", "'quic' is not supported as a destination protocol"),
     ("forward . unix:///run/dns", "'unix' is not supported as a destination protocol"),
+    ("forward . https://1.1.1.1/", "paths are not allowed in HTTPS upstream addresses"),
     ("forward . https://1.1.1.1/x", "paths are not allowed in HTTPS upstream addresses"),
     ("forward . 1.1.1.1:x", "port 'x' is not a number"),
     ("forward . 1.1.1.1:99999", "port '99999' is not a number from 1"),

@@ -182,6 +182,7 @@ async def test_incremental_without_a_serial_and_a_zone_that_is_not_there_yet(fol
         ("transfer {\n to 10.0.0.0/8\n}", "Corefile:3.*must specify an IP address"),
         ("transfer {\n to 10.0.0.1:0\n}", "Corefile:3.*port '0'"),
         ("transfer {\n to *\n source x\n}", "Corefile:4.*is not an IP address"),
+        ("transfer {\n to *\n source ::1\n source ::2\n}", "Corefile:5.*source is already ::1"),
         ("transfer {\n to *\n from *\n}", "Corefile:4.*unknown property 'from'"),
     ],
 )
