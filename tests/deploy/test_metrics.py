@@ -1,0 +1,182 @@
+"""/metrics beside CoreDNS's: the same names, types, labels, label values and buckets after the same questions."""
+
+import re
+from pathlib import Path
+
+import pytest
+from controlplane.cluster import ControlPlane
+from deploy.pair import Side, both
+
+Series = dict[tuple[str, str], set[tuple[tuple[str, str], ...]]]  # by type and name: the labels of each
+
+COREFILE = """
+.:1053 {
+    bind HOST
+    errors
+    health HOST:8080 {
+       lameduck 0s
+    }
+    ready HOST:8181
+    kubernetes cluster.local in-addr.arpa ip6.arpa {
+       kubeconfig KUBECONFIG
+       pods insecure
+       fallthrough in-addr.arpa ip6.arpa
+       ttl 30
+    }
+    prometheus HOST:9153
+    hosts FOLDER/hosts hosts.test {
+        fallthrough
+    }
+    template IN A template.test {
+        answer "{{ .Name }} 60 IN A 192.0.2.7"
+    }
+    template IN A failing.test {
+        answer "{{ .Name }} 60 IN A {{ index .Match 5 }}"
+    }
+    template IN A wrong.test {
+        answer "{{ .Name }} 60 IN A nonsense"
+    }
+    acl blocked.test {
+        block
+    }
+    acl filtered.test {
+        filter
+    }
+    acl dropped.test {
+        drop
+    }
+    autopath @kubernetes
+    local
+    dns64
+    forward . UPSTREAM {
+       max_concurrent 1000
+       health_check 1h
+    }
+    cache 30 {
+       success 2
+       prefetch 1
+       serve_stale 1h
+    }
+    loop
+    reload
+    loadbalance
+}
+"""
+QUESTIONS = """
+kubernetes.default.svc.cluster.local. A
+kubernetes.default.svc.cluster.local. A do
+kubernetes.default.svc.cluster.local. AAAA tcp
+nothing.default.svc.cluster.local. A
+h.hosts.test. A
+x.template.test. A
+x.failing.test. A
+x.wrong.test. A
+x.blocked.test. A
+x.filtered.test. A
+x.dropped.test. A bare
+localhost. A
+a.localhost. A
+www.example.org. A
+www.example.org. A
+www.example.org. HTTPS
+www.example.org. TYPE65280
+x.nxdomain.example.org. A
+x.nxdomain.example.org. A
+x.only4.example.org. AAAA
+x.servfail.example.org. A
+one.example.org. A
+two.example.org. A
+three.example.org. A
+1.0.96.10.in-addr.arpa. PTR
+"""
+
+# The runtime's own, and what only we have. Values of these labels are the program's own.
+APART = ("go_", "python_", "clusterdns_")
+OWN_VALUES = {"coredns_build_info": {"version", "goversion"}}
+
+# name → why one has what the other has not
+ONLY_THEIRS = {
+    "process_network_receive_bytes": "the Python collector of process metrics lacks it",
+    "process_network_transmit_bytes": "as above",
+    "process_virtual_memory_max_bytes": "as above",
+}
+ONLY_OURS = {"coredns_reload_version_info": "CoreDNS shows it from the first reload on"}
+
+
+def series(side: Side) -> Series:
+    """Every series, under the name of its family, less what cannot be alike."""
+    found: Series = {}
+    for family in side.metrics():
+        if family.name.startswith(APART):
+            continue
+        own = OWN_VALUES.get(family.name, set())
+        for sample in family.samples:
+            labels = {name: "" if name in own else side.named(value) for name, value in sample.labels.items()}
+            found.setdefault((family.type, sample.name), set()).add(tuple(sorted(labels.items())))
+    return found
+
+
+def family_of(name: str) -> str:
+    return re.sub(r"_(total|bucket|sum|count|created)$", "", name)
+
+
+@pytest.fixture(scope="module")
+def asked(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> tuple[Series, Series]:
+    """The series of both after the questions."""
+    folder = tmp_path_factory.mktemp("metrics")
+    (folder / "hosts").write_text("192.0.2.1 h.hosts.test\n")
+    corefile = COREFILE.replace("KUBECONFIG", str(control_plane.kubeconfig)).replace("FOLDER", str(folder))
+    with both(corefile, folder / "pair") as sides:
+        for side in sides:
+            side.wait_for_line(r".*HOST")
+            for words in QUESTIONS.strip().splitlines():
+                side.ask(words)
+        theirs, ours = map(series, sides)
+    return theirs, ours
+
+
+def test_names_and_types(asked: tuple[Series, Series]) -> None:
+    theirs, ours = ({(kind, name) for kind, name in one} for one in asked)
+    assert {family_of(name) for _, name in theirs - ours} == set(ONLY_THEIRS)
+    assert {family_of(name) for _, name in ours - theirs} == set(ONLY_OURS)
+
+
+def test_labels_and_buckets(asked: tuple[Series, Series]) -> None:
+    theirs, ours = asked
+    different = {
+        name: (sorted(theirs[kind, name] - ours[kind, name]), sorted(ours[kind, name] - theirs[kind, name]))
+        for kind, name in theirs.keys() & ours.keys()
+        if theirs[kind, name] != ours[kind, name]
+    }
+    assert different == {}
+
+
+def test_what_is_shown_before_the_first_query(tmp_path: Path) -> None:
+    """Counters without labels are 0 from the start, whether a block has the plugin or not."""
+    with both(".:1053 {\n bind HOST\n prometheus HOST:9153\n}\n", tmp_path / "pair") as sides:
+        theirs, ours = map(series, sides)
+    assert {key for key in theirs if not key[1].startswith("process_")} <= ours.keys()
+    for kind, name in theirs.keys() & ours.keys():
+        assert theirs[kind, name] == ours[kind, name], name
+
+
+PANELS = re.findall(r"^\| [^|]+ \| `([^`]+)` \|$", (ROOT / "docs" / "metrics.md").read_text("utf-8"), re.MULTILINE)
+
+
+def test_there_are_dashboard_queries() -> None:
+    assert len(PANELS) >= 15
+
+
+@pytest.mark.parametrize("query", PANELS)
+def test_every_query_of_the_dashboard_has_data(query: str, asked: tuple[Series, Series]) -> None:
+    """A metric of that name has series, with the labels that are selected on or summed by."""
+    _, ours = asked
+    names = re.findall(r"\b(?:coredns|process)_[a-z_]+", query)
+    by = {label for group in re.findall(r"by \(([^)]*)\)", query) for label in re.split(r",\s*", group)}
+    selected = dict(re.findall(r'([a-z_]+)="([^"]*)"', query))
+    assert names
+    for name in names:
+        found = [dict(labels) for (_, shown), all_labels in ours.items() if shown == name for labels in all_labels]
+        found = [labels for labels in found if selected.items() <= labels.items()]
+        assert found, name
+        assert all(by <= labels.keys() for labels in found), name
