@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from controlplane.cluster import ControlPlane
+from deploy.image import ROOT
 from deploy.pair import Side, both
 
 Series = dict[tuple[str, str], set[tuple[tuple[str, str], ...]]]  # by type and name: the labels of each
