@@ -53,9 +53,12 @@ class ClusterTransfer:
 
 
 def _names(zone: bytes, node: ServiceNode) -> Iterator[bytes]:
-    """The Service's own name, its named ports, and where it is headless its endpoints."""
-    assert node.service is not None
-    for left in below_service(node):
+    """The Service's own name, its named ports, and where it is headless its endpoints; none once it is gone."""
+    if node.service is None:
+        return
+    for left in tuple(below_service(node)):  # at once: the next name may be asked for after another change
+        if node.service is None:
+            return
         if len(left) != 1 or node.service.headless:
             qname = name_below(zone, [*left, node.name, node.namespace, SERVICE_TREE])
             if qname:

@@ -7,6 +7,7 @@ together, is `tcp`'s to know.
 """
 
 import asyncio
+import logging
 from collections.abc import Coroutine, Iterator
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ MAX_HELD_BYTES = 8 << 20  # … longer ones share this with everything else that
 MAX_WAITING = 64  # queries of one connection that wait for a handler; it is read no further until one is answered
 LAST_TLS_SECONDS = 0.05  # for what has arrived over TLS to be read when the listener closes
 MAX_ALL_WAITING = 10_000  # of all connections; beyond them a query is dropped, as over UDP
+
+log = logging.getLogger("clusterdns")
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -281,6 +284,9 @@ class Connection(asyncio.BufferedProtocol):
     def _waited(self, task: asyncio.Task[None]) -> None:
         self.waiting.discard(task)
         self._tcp.waiting -= 1
+        if not task.cancelled() and (error := task.exception()) is not None:  # a transfer that broke off half-way
+            log.error("a transfer to %s is cut off", self.host, exc_info=error)
+            self.abort()
         if not self.waiting:
             self._since = self._tcp.now()
         if not self._is_stalled:

@@ -108,6 +108,7 @@ class Dispatch:
         self, query: Query, reply: Reply, route: Route | None, listener: Listener, started: float, *, may_keep: bool
     ) -> bytes | None:
         is_kept = False
+        first: bytes | None = None  # of the messages of a transfer
         try:
             if route is not None:
                 seconds = perf_counter() - started
@@ -118,14 +119,16 @@ class Dispatch:
                     query.packet[2:], is_at_once=0 < len(reply.answer) <= MAX_RECORDS_AT_ONCE
                 )
             layout = encode.lay_out(query, reply, will_turn=is_kept)
+            if reply.stream is not None and query.transport != "udp":
+                first = transfer_messages(query, reply, reply.stream)
         except Exception:  # noqa: BLE001  # the same net: a reply that cannot be encoded
             reply, is_kept = self._failed(query), False
             layout = encode.lay_out(query, reply)
         tally = self._count(query, reply, route, listener, started)
         if reply.is_dropped:
             return None
-        if reply.stream is not None and query.transport != "udp":
-            return transfer_messages(query, reply, reply.stream)
+        if first is not None:
+            return first
         if not is_kept:
             return query.id + layout.message()
         answer = compile_answer(layout, reply.serial, tally, reply.owners, reply.is_denial)

@@ -1,10 +1,11 @@
 """Whole zones for other servers: who may have them, what dnspython makes of them, and who is told of changes."""
 
 import asyncio
+import contextlib
 import logging
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -30,9 +31,11 @@ from clusterdns.plugins import transfer
 from clusterdns.plugins.handler import BlockContext
 from clusterdns.plugins.kubernetes_transfer import ClusterTransfer
 from clusterdns.plugins.notify import Notifier
+from clusterdns.plugins.zone_tree import ZoneTree
 from clusterdns.upstream.address import Address
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text, to_text
+from clusterdns.wire.record import Record
 from clusterdns.wire.text import rdata_text
 
 FROM_ELSEWHERE = ("198.51.100.7", 40222)
@@ -121,6 +124,54 @@ async def test_a_client_that_does_not_read_holds_one_message(folder: Path) -> No
             assert dns.message.from_wire(await other_reader.readexactly(size)).answer
         other.close()
         writer.transport.abort()
+
+
+async def test_a_zone_that_breaks_off_ends_the_connection(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(tree: ZoneTree) -> Iterator[Record]:
+        for _ in range(3_000):
+            yield tree.soa
+        raise RuntimeError("half a zone")
+
+    monkeypatch.setattr(ZoneTree, "records", broken)
+    async with running(f"{EVERYBODY} file db.example example.org", folder) as server, server.listening() as address:
+        reader, writer = await asyncio.open_connection(*address)
+        asked = question("example.org", "AXFR").to_wire()
+        writer.write(len(asked).to_bytes(2, "big") + asked)
+        async with asyncio.timeout(5):
+            with contextlib.suppress(ConnectionError):
+                while await reader.read(65536):
+                    pass
+        writer.transport.abort()
+    assert "is cut off" in caplog.text
+
+
+async def test_an_unencodable_first_record_is_a_failure(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(tree: ZoneTree) -> Iterator[Record]:
+        yield tree.soa
+        raise RuntimeError("no zone at all")
+
+    monkeypatch.setattr(ZoneTree, "records", broken)
+    async with running(f"{EVERYBODY} file db.example example.org", folder) as server:
+        reply = await server.ask("example.org", "AXFR", transport="tcp")
+    assert reply.rcode() == dns.rcode.SERVFAIL
+
+
+def test_a_cluster_that_changes_while_it_is_sent(cluster: Index) -> None:
+    cluster.synced = True
+    records = cluster_transfer(cluster).zone_records(from_text("cluster.local"))
+    assert records is not None
+    seen = [next(records) for _ in range(5)]  # the names of `db` are under way
+    assert to_text(seen[-1].name) == "db.prod.svc.cluster.local."
+    http = Port("http", 80, "TCP")
+    old = EndpointSlice("prod", "db-1", "db", (http,), (Endpoint(("10.1.0.5",), "db-0"),))
+    new = EndpointSlice("prod", "db-1", "db", (http,), (Endpoint(("10.1.0.7",), "db-7"), Endpoint(("10.1.0.8",))))
+    cluster.apply(Change(old, new))
+    cluster.apply(Change(Service("prod", "far", "ExternalName", external_name="far.example"), None))
+    rest = list(records)
+    assert rest[-1] == seen[0]
+    assert not any(one.rtype == codes.CNAME for one in rest)
 
 
 @pytest.mark.parametrize(
