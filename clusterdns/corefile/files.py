@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from clusterdns.corefile.errors import CorefileError, CorefileWarning
 from clusterdns.corefile.lexer import Lexed, Token, lex
+from clusterdns.corefile.opening import open_file, read_file_or_pipe
 
 MAX_FILE_BYTES = 16 << 20  # a ConfigMap holds 1 MiB at most
 MAIN_FILE_MEND = "name an existing, readable Corefile with -conf"
@@ -61,7 +62,7 @@ class Files:
     def read_main(self, path: str) -> Lexed:
         """The main file. Raises CorefileError with line 0 where it cannot be read."""
         try:
-            content = self._content(path)
+            content = self._main_content(path)
         except OSError as error:
             raise CorefileError(path, 0, f"cannot be read: {_reason(error)}", MAIN_FILE_MEND) from error
         return self.take(content, path)
@@ -84,9 +85,13 @@ class Files:
         """The files that an import asks for, sorted."""
         return pattern.matches()
 
-    def _content(self, path: str) -> bytes:
+    def _main_content(self, path: str) -> bytes:
         """At most one byte more than allowed, so that /dev/zero ends. Raises OSError."""
-        with open(path, "rb") as file:
+        return read_file_or_pipe(path, MAX_FILE_BYTES + 1)
+
+    def _content(self, path: str) -> bytes:
+        """The same of an imported file."""
+        with open_file(path) as file:
             return file.read(MAX_FILE_BYTES + 1)
 
 

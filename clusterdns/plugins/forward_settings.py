@@ -12,6 +12,7 @@ from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.errors import shown
 from clusterdns.corefile.lexer import Token
+from clusterdns.corefile.opening import open_file
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.corefile.suggest import mend_for
 from clusterdns.plugins.handler import BlockContext
@@ -339,6 +340,12 @@ def _tls_context(line: Line | None, directive: Directive, context: BlockContext)
     words = line.args if line is not None else ()
     authorities = words[-1] if len(words) % 2 else None
     where = line or directive
+    for word in words:
+        try:
+            open_file(context.path(word.text)).close()  # OpenSSL waits for pipes, and its errors do not name the file
+        except OSError as error:
+            told = f"could not load TLS {'CA' if word is authorities else 'cert'} {word}: {error.strerror}"
+            raise word.error(told, "name a readable PEM file") from error
     try:
         found = ssl.create_default_context(cafile=None if authorities is None else context.path(authorities.text))
     except (OSError, ssl.SSLError) as error:

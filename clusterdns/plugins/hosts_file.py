@@ -14,6 +14,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import NamedTuple
 
+from clusterdns.corefile.opening import open_file
 from clusterdns.plugins.hosts_table import HostsTable
 from clusterdns.telemetry.metrics import Family, Registry, Series
 
@@ -126,7 +127,7 @@ class HostsFile:
             return _Read(self._status, found.st_mtime_ns, None)
         if found.st_size > MAX_FILE_BYTES:
             raise OSError(f"is larger than {MAX_FILE_BYTES >> 20} MiB")
-        with open(self.path, "rb") as file:
+        with open_file(self.path) as file:
             content = file.read(MAX_FILE_BYTES)
         if b"\0" in content:
             raise OSError("is no text: it holds NUL bytes")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.lexer import Token
+from clusterdns.corefile.opening import open_file
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.plugins.handler import BlockContext, Doc, Part, Plugin
 
@@ -89,7 +90,7 @@ def _verify_clients(made: ssl.SSLContext, mode: ssl.VerifyMode, words: Sequence[
 def _must_be_readable(word: Token, path: str) -> None:
     """OpenSSL's errors do not name the file."""
     try:
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             file.read(1)
     except OSError as error:
         raise word.error(f"{word} cannot be read: {_reason(error)}", "name a readable PEM file") from error

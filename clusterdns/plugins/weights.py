@@ -10,6 +10,7 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
 
+from clusterdns.corefile.opening import open_file
 from clusterdns.telemetry.logs import duration_text
 from clusterdns.wire.name import from_text
 
@@ -53,11 +54,12 @@ def _weight(word: str) -> int:
 
 def load(path: str) -> dict[bytes, dict[bytes, int]]:
     """The weights of a file. Raises WeightsError, and OSError where it cannot be read."""
-    if os.path.getsize(path) > MAX_FILE_BYTES:
+    with open_file(path) as file:
+        content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
         raise WeightsError(f"{path}: more than {MAX_FILE_BYTES >> 20} MiB")
     try:
-        with open(path, encoding="utf-8") as file:
-            return read_table(file.read(), path)
+        return read_table(content.decode(), path)
     except UnicodeDecodeError as problem:
         raise WeightsError(f"{path}: not UTF-8 text: {problem}") from problem
 

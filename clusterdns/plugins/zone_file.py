@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from hashlib import blake2b
 
+from clusterdns.corefile.opening import open_file
 from clusterdns.plugins.zone_tree import ZoneTree
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire.name import to_text
@@ -146,7 +147,7 @@ class ZoneFile:
             return False, None
         if found.st_size > MAX_FILE_BYTES:
             raise OSError(f"is larger than {MAX_FILE_BYTES >> 20} MiB")
-        with open(self.path, "rb") as file:
+        with open_file(self.path) as file:
             content = file.read(MAX_FILE_BYTES + 1)
         digest = blake2b(content).digest()
         self._status = status if age_ns >= _SETTLED_NS else None

@@ -14,6 +14,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
+from clusterdns.corefile.opening import open_file
 from clusterdns.sources.documents import Document, DocumentError, read_documents
 
 MAX_FILE_BYTES = 64 << 20
@@ -121,7 +122,7 @@ class ManifestFiles:
 
 
 def _content(path: str) -> bytes:
-    with Path(path).open("rb") as file:
+    with open_file(path) as file:
         raw = file.read(MAX_FILE_BYTES + 1)
     if len(raw) > MAX_FILE_BYTES:
         raise OSError(f"more than {MAX_FILE_BYTES >> 20} MiB; split the file")

@@ -12,6 +12,7 @@ from os import urandom
 from time import monotonic
 from typing import Any
 
+from clusterdns.corefile.opening import open_file
 from clusterdns.upstream.address import DNS, Address, parse_address
 from clusterdns.upstream.question import Question
 from clusterdns.wire import codes
@@ -44,7 +45,7 @@ def search_domains(path: str) -> list[str]:
 
 
 def _lines(path: str) -> list[list[str]]:
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         return [line.split() for line in file.read(MAX_FILE_BYTES).decode("utf-8", "replace").splitlines()]
 
 
