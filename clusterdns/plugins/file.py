@@ -59,9 +59,11 @@ class FileZones:
 
     def wrap(self, following: Handler) -> Handler:
         """The handler above `following`."""
-        handling = [part.name for part in self._context.parts if part.wrap is not None]
-        is_last = not handling or handling[-1] == "file"
-        return FileHandler(self.files, self._fallthrough, following, is_last=is_last)
+        names = [part.name for part in self._context.parts if part.wrap is not None]
+        below = set(names[names.index("file") + 1 :]) if "file" in names else set()
+        return FileHandler(
+            self.files, self._fallthrough, following, is_last=not below - {"cache"}
+        )  # which stands above in CoreDNS
 
     def tell(self, changed: Callable[[bytes], None]) -> None:
         """Call this with the zone whenever one has another content."""

@@ -359,6 +359,14 @@ async def test_fallthrough_is_for_names_that_hold_nothing(folder: Path) -> None:
             assert len((await server.ask(qname)).additional) == additional, qname
 
 
+@pytest.mark.parametrize(
+    ("below", "expected"), [("", "REFUSED"), ("cache 30\nerrors", "REFUSED"), ("whoami", "NOERROR")]
+)
+async def test_other_names_are_refused_where_nobody_is_below(below: str, expected: str, folder: Path) -> None:
+    async with running(f"file db.other other.test\n{below}", folder) as server:
+        assert dns.rcode.to_text((await server.ask("elsewhere.net")).rcode()) == expected
+
+
 async def test_compiled_answers_end_with_the_content(tmp_path: Path) -> None:
     path = tmp_path / "db"
     write(path, content(1, "x A 192.0.2.1"))
