@@ -344,7 +344,7 @@ def _tls_context(line: Line | None, directive: Directive, context: BlockContext)
         try:
             open_file(context.path(word.text)).close()  # OpenSSL waits for pipes, and its errors do not name the file
         except OSError as error:
-            told = f"could not load TLS {'CA' if word is authorities else 'cert'} {word}: {error.strerror}"
+            told = f"{'cannot read' if word is authorities else 'could not load TLS cert'} {word}: {error.strerror}"
             raise word.error(told, "name a readable PEM file") from error
     try:
         found = ssl.create_default_context(cafile=None if authorities is None else context.path(authorities.text))
