@@ -60,10 +60,9 @@ class FileZones:
     def wrap(self, following: Handler) -> Handler:
         """The handler above `following`."""
         names = [part.name for part in self._context.parts if part.wrap is not None]
-        below = set(names[names.index("file") + 1 :]) if "file" in names else set()
-        return FileHandler(
-            self.files, self._fallthrough, following, is_last=not below - {"cache"}
-        )  # which stands above in CoreDNS
+        after = names[names.index("file") + 1 :] if "file" in names else []
+        is_last = not set(after) - {"cache"}  # which stands above in CoreDNS
+        return FileHandler(self.files, self._fallthrough, following, is_last=is_last)
 
     def tell(self, changed: Callable[[bytes], None]) -> None:
         """Call this with the zone whenever one has another content."""
