@@ -100,7 +100,7 @@ class Scripted:
     def _reply(self, query: bytes, client: Any) -> None:
         self._socket.setblocking(True)  # forgeries as fast as the kernel takes them
         if self._forgeries:
-            for forged in _forged(query, self._forgeries, self._random):
+            for forged in forgeries(query, self._forgeries, self._random):
                 self._socket.sendto(forged, client)
         self._socket.sendto(reply_to(query, TRUE), client)
         self._socket.setblocking(False)
@@ -145,7 +145,7 @@ def reply_to(query: bytes, address: bytes, message_id: bytes | None = None, ques
     return (message_id or query[:2]) + b"\x81\x80\0\1\0\1\0\0\0\0" + question + _RECORD + address
 
 
-def _forged(query: bytes, count: int, rng: random.Random) -> Iterator[bytes]:
+def forgeries(query: bytes, count: int, rng: random.Random) -> Iterator[bytes]:
     """So many replies with a forged address.
 
     Every ID comes once, with the name in lower case, in random order. What is left of `count` has the true ID and

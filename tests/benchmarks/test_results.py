@@ -7,7 +7,7 @@ import pytest
 
 from bench import load, objects, plots, report
 from bench.field import COREDNS, OURS
-from bench.results import TARGETS, Figures, Ratio, Results
+from bench.results import LIMITS, TARGETS, Figures, Ratio, Results
 
 OUTPUT = """\
 DNS Performance Testing Tool
@@ -68,6 +68,30 @@ def test_promises_that_were_not_measured_say_so() -> None:
     assert rows["answers per CPU-second, against CoreDNS"] == ("2.90 / 3.00 / 3.44", "kept")
     assert rows["answers per second, against CoreDNS"] == ("not measured", "")
     assert rows["right after a change, p50, ms"] == ("5.00", "NOT kept")
+
+
+def test_limits_hold_for_the_worst_round() -> None:
+    kept = results()
+    for lost in (0, 0, 2):
+        kept.figures.add("reload_lost", OURS, lost)
+    kept.figures.add("stampede_upstream_queries", OURS, 1)
+    rows = {title: (measured, verdict) for title, measured, _, verdict in report.promise_rows(kept)}
+    assert rows["lost through 20 reloads, at most"] == ("2", "NOT kept")
+    assert rows["upstream queries of a stampede, at most"] == ("1", "kept")
+    assert "unanswered over TCP, at most" not in rows
+
+
+def test_a_ratio_without_a_bound_is_told_and_not_judged() -> None:
+    kept = results()
+    for server, value in ((OURS, 100.0), (COREDNS, 50.0)):
+        kept.figures.add("forwarded_us", server, value)
+    rows = {title: rest for title, *rest in report.promise_rows(kept)}
+    assert rows["CPU per forwarded query, against CoreDNS"] == ["2.00 / 2.00 / 2.00", "", ""]
+
+
+@pytest.mark.parametrize("name", [*(target.over[0] for target in TARGETS), *(limit.figure for limit in LIMITS)])
+def test_what_is_promised_is_in_the_table_too(name: str) -> None:
+    assert name in report.ROWS
 
 
 def test_results_come_back_as_they_were_written(tmp_path: Path) -> None:
