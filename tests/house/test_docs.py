@@ -7,12 +7,15 @@ import pytest
 
 from clusterdns.answers import table
 from clusterdns.corefile.load import parse
-from clusterdns.plugins import tls
+from clusterdns.gotemplate import evaluation
+from clusterdns.gotemplate import values as template_values
+from clusterdns.plugins import cache_refresh, cache_store, hosts_file, tls, zone_file
 from clusterdns.plugins.handler import Plugin
 from clusterdns.plugins.order import ORDER, REFUSED
-from clusterdns.server import connection, dispatch, tcp, udp
+from clusterdns.server import connection, dispatch, reloading, run, tcp, udp
 from clusterdns.server.assembly import assemble
 from clusterdns.telemetry.metrics import Registry
+from clusterdns.upstream import datagram, flight, https, pool, server, stream
 from clusterdns.wire import query
 from docs import generate
 
@@ -114,6 +117,8 @@ LIMITS = tcp.TcpLimits()
         ("TCP connections in all", f"{LIMITS.max_connections:,}"),
         ("TCP connections of one address", f"{LIMITS.max_per_client}"),
         ("idle connection", f"{LIMITS.idle_seconds:g} s"),
+        ("connection without a first query", f"{LIMITS.first_seconds:g} s"),
+        ("TLS handshake", f"{tcp.HANDSHAKE_SECONDS:g} s"),
         ("query that does not become complete", f"{LIMITS.partial_seconds:g} s"),
         (
             "client that does not take its replies",
@@ -121,6 +126,20 @@ LIMITS = tcp.TcpLimits()
         ),
         ("queries of one connection that wait", f"{connection.MAX_WAITING}"),
         ("queries of one UDP socket that wait", f"{udp.MAX_WAITING:,}"),
+        ("queries of all connections that wait", f"{connection.MAX_ALL_WAITING:,}"),
+        ("questions under way", f"{flight.MAX_FLIGHTS:,}"),
+        (
+            "connections to one upstream",
+            f"{stream.MAX_CONNECTIONS} over TCP or TLS, {https.MAX_CONNECTIONS} over HTTPS",
+        ),
+        ("exchange with an upstream", f"{server.ServerSettings().read_seconds:g} s;"),
+        ("exchange with an upstream", f"replies {datagram.FLOOD_SECONDS:g} s"),
+        ("tries of a question", f"{pool.TOTAL_SECONDS:g} s"),
+        ("cached replies", f"{cache_store.MAX_BYTES >> 20} MiB"),
+        ("refreshes of cached replies", f"{cache_refresh.MAX_REFRESHES:,}"),
+        ("text that a template makes", f"{template_values.MAX_TEXT_BYTES >> 10} KiB; {evaluation.MAX_STEPS:,} steps"),
+        ("hosts file, zone file", f"{hosts_file.MAX_FILE_BYTES >> 20} MiB"),
+        ("hosts file, zone file", f"{zone_file.MAX_FILE_BYTES >> 20} MiB"),
         ("compiled answers", f"{table.MAX_ANSWER_BYTES >> 20} MiB"),
         ("compiled answers", f"above {dispatch.MAX_RECORDS_AT_ONCE} records"),
         ("compiled denials", f"{table.MAX_DENIAL_BYTES >> 20} MiB"),
@@ -133,3 +152,9 @@ LIMITS = tcp.TcpLimits()
 def test_promised_limits_are_those_of_the_code(row: str, value: str) -> None:
     (line,) = (line for line in BEHAVIOR_PAGE.splitlines() if line.startswith(f"| {row}"))
     assert value in line
+
+
+def test_promised_times_of_the_end_and_of_reloads_are_those_of_the_code() -> None:
+    sections = dict(re.findall(r"^## (.+)\n((?:(?!## ).*\n?)*)", BEHAVIOR_PAGE, re.MULTILINE))
+    assert f"({run.END_GRACE_SECONDS:g} s for queries that wait" in sections["Shutdown"]
+    assert f"For up to {reloading.GRACE_SECONDS:g} s" in sections["Reload"]

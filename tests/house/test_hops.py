@@ -41,7 +41,8 @@ cluster.local {
     }
 }
 """
-MAX_HOPS = {"Hit": 4, "Miss": 9, "Change": 6}
+FORWARDING = ". {{\n cache\n forward . 127.0.0.1:{}\n}}\n"
+MAX_HOPS = {"Hit": 4, "Miss": 9, "Forwarded": 16, "Change": 6}
 
 
 def hops(path: str) -> list[str]:
@@ -135,6 +136,26 @@ async def test_hit(name: str, address: str) -> None:
 async def test_miss() -> None:
     called = await with_demo(lambda made: profile_of(made, f"{FIXED}.cluster.local", "127.0.0.1"))
     assert_in_order(called, "Miss")
+
+
+async def test_forwarded() -> None:
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as upstream:
+        upstream.bind(("127.0.0.1", 0))
+
+        def answer() -> None:
+            asked, client = upstream.recvfrom(4096)
+            upstream.sendto(asked[:2] + bytes((asked[2] | 0x80, asked[3])) + asked[4:], client)
+
+        loop.add_reader(upstream, answer)
+        text = FORWARDING.format(upstream.getsockname()[1])
+        configuration = assemble(parse(text, "Corefile", {}), Registry(), dns_port=53)
+        called = await profile_of(configuration, "www.example.org", "127.0.0.1")
+        loop.remove_reader(upstream)
+        for part in configuration.parts:
+            if part.stop is not None:
+                await part.stop()
+    assert_in_order(called, "Forwarded")
 
 
 async def test_change() -> None:
