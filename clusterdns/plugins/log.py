@@ -5,16 +5,17 @@ too; one that no rule chooses is left alone and costs nothing further. The first
 """
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.plugins.handler import BlockContext, Doc, Observer, Part, Plugin, Reuse
-from clusterdns.plugins.logline import COMMON_FORMAT, Entry, LineFormat
+from clusterdns.plugins.logline import COMMON_FORMAT, Entry, JsonFormat, LineFormat
 from clusterdns.plugins.reply_type import DENIAL, ERROR, SUCCESS, reply_class
+from clusterdns.telemetry.logs import BARE_LINES
 from clusterdns.wire.name import ROOT, from_text, is_under
 from clusterdns.wire.query import Query
 from clusterdns.wire.reply import Reply
@@ -25,6 +26,7 @@ CLASSES = {SUCCESS: {SUCCESS}, DENIAL: {DENIAL}, ERROR: {ERROR}, "all": ALL}  # 
 
 # no plugin name: the lines are the process's main product when this directive is on
 log = logging.getLogger("clusterdns.queries")
+json_log = logging.getLogger(BARE_LINES)
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Rule:
     """Log replies of these classes to questions at or under `name`."""
 
     name: bytes
-    format: LineFormat
+    format: Callable[[Entry], str]
     classes: frozenset[str]
 
 
@@ -50,13 +52,14 @@ def observer(settings: Settings) -> Observer:
         rule = next((rule for rule in settings.rules if is_under(query.name, rule.name)), None)
         if rule is not None and reply_class(query, reply) in rule.classes:
             reply.reusable = False
-            log.info("%s", rule.format(Entry(query, reply, round(seconds * 1e9))))
+            line = rule.format(Entry(query, reply, round(seconds * 1e9)))
+            (json_log if isinstance(rule.format, JsonFormat) else log).info("%s", line)
 
     return observe
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
-    """`log [NAMES… [FORMAT]] { class success|denial|error|all … }`; one argument alone is a name. Raises CorefileError.
+    """`log [NAMES… [FORMAT]] { options }`; one argument alone is a name. Raises CorefileError.
 
     Names are taken as written: a network in CIDR notation is not expanded here.
     """
@@ -66,21 +69,41 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
         text = COMMON_FORMAT
         if len(names) > 1 and "{" in names[-1].text:
             text = names.pop().text
-        line_format = LineFormat(text)
-        classes = read_block(frozenset(), [directive], _OPTIONS) or ALL
+        read = read_block(_Read(), [directive], _OPTIONS)
+        line_format = JsonFormat() if read.is_json else LineFormat(text)
         scopes = [_scope(token) for token in names] or [ROOT]
-        rules += [Rule(scope, line_format, classes) for scope in scopes]
+        rules += [Rule(scope, line_format, read.classes or ALL) for scope in scopes]
     return Settings(tuple(rules))
 
 
-def _class(chosen: frozenset[str], line: Line) -> frozenset[str]:
+@dataclass(frozen=True)
+class _Read:
+    """What one block says."""
+
+    classes: frozenset[str] = frozenset()
+    is_json: bool = False
+
+
+def _class(read: _Read, line: Line) -> _Read:
     for word in line.arguments_between(1, None, "success|denial|error|all"):
-        chosen |= CLASSES[values.choice(word, tuple(CLASSES))]
-    return chosen
+        read = replace(read, classes=read.classes | CLASSES[values.choice(word, tuple(CLASSES))])
+    return read
+
+
+def _json(read: _Read, line: Line) -> _Read:
+    line.no_arguments()
+    return replace(read, is_json=True)
 
 
 _OPTIONS = (
     Option("class success|denial|error|all …", "all", "Which replies are logged; several lines add up.", _class),
+    Option(
+        "json",
+        "lines of text",
+        "Our own: a JSON object per query and nothing before it, in place of FORMAT: time, client, port, id, type, "
+        "class, name, proto, size, do, bufsize, rcode (null where nothing was sent), rflags, rsize, duration_seconds.",
+        _json,
+    ),
 )
 
 

@@ -5,8 +5,10 @@ parse. Metadata placeholders (`{/label}`) show `-` where the label is not set, a
 always does.
 """
 
+import json
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from clusterdns.plugins.reply_type import reply_class, reply_type
@@ -33,6 +35,32 @@ class Entry(NamedTuple):
     query: Query
     reply: Reply
     nanoseconds: int
+
+
+class JsonFormat:
+    """One JSON object per query: the fields of the common format under names of their own, and when it was answered."""
+
+    def __call__(self, entry: Entry) -> str:
+        """The object, on one line."""
+        query, reply = entry.query, entry.reply
+        shown = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "client": client_text(query.client),
+            "port": query.client[1],
+            "id": int.from_bytes(query.id, "big"),
+            "type": codes.type_text(query.innermost.qtype),
+            "class": codes.class_text(query.innermost.qclass),
+            "name": to_text(query.name),
+            "proto": query.transport,
+            "size": query_bytes(entry),
+            "do": query.do,
+            "bufsize": buffer_bytes(entry),
+            "rcode": None if reply.is_dropped else _rcode(reply),
+            "rflags": [] if reply.is_dropped else reply_flags(entry),
+            "rsize": reply_bytes(entry),
+            "duration_seconds": entry.nanoseconds / 1e9,
+        }
+        return json.dumps(shown, separators=(",", ":"))
 
 
 class LineFormat:
@@ -75,21 +103,31 @@ def client_text(client: Any) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _size(entry: Entry) -> str:
+def query_bytes(entry: Entry) -> int:
     """The query as its facts make it, which is not what came in where a plugin changed them."""
     query = entry.query.innermost
     edns_bytes = OPT_BYTES + len(query.options) if query.has_edns else 0
-    return str(HEADER_BYTES + len(query.question) + edns_bytes)
+    return HEADER_BYTES + len(query.question) + edns_bytes
 
 
-def _buffer_size(entry: Entry) -> str:
+def buffer_bytes(entry: Entry) -> int:
     """What the client can take, by its own account (RFC 6891 §6.2.3)."""
     if entry.query.transport != "udp":
-        return str(MAX_STREAM_BYTES)
-    return str(max(entry.query.udp_bytes, CLASSIC_UDP_BYTES))
+        return MAX_STREAM_BYTES
+    return max(entry.query.udp_bytes, CLASSIC_UDP_BYTES)
 
 
-def _reply_flags(entry: Entry) -> str:
+def _rcode(reply: Reply) -> str:
+    return codes.RCODE_NAMES.get(reply.rcode) or str(reply.rcode)
+
+
+def reply_bytes(entry: Entry) -> int:
+    """The reply before compression and truncation; nothing where the client hears nothing."""
+    return 0 if entry.reply.is_dropped else uncompressed_size(entry.query, entry.reply)
+
+
+def reply_flags(entry: Entry) -> list[str]:
+    """The flags of the reply, in the order of the header."""
     reply, flags = entry.reply, entry.query.flags
     shown = ["qr"]
     if reply.is_authoritative:
@@ -104,7 +142,7 @@ def _reply_flags(entry: Entry) -> str:
         shown.append("ad")
     if flags & CD:
         shown.append("cd")
-    return ",".join(shown)
+    return shown
 
 
 _FIELDS: dict[str, Callable[[Entry], str]] = {
@@ -114,13 +152,13 @@ _FIELDS: dict[str, Callable[[Entry], str]] = {
     "{proto}": lambda entry: entry.query.transport,
     "{remote}": lambda entry: client_text(entry.query.client),
     "{port}": lambda entry: str(entry.query.client[1]),
-    "{size}": _size,
+    "{size}": lambda entry: str(query_bytes(entry)),
     "{>id}": lambda entry: str(int.from_bytes(entry.query.id, "big")),
     "{>opcode}": lambda entry: str(entry.query.flags >> 11 & 0xF),
     "{>do}": lambda entry: "true" if entry.query.do else "false",
-    "{>bufsize}": _buffer_size,
-    "{rcode}": lambda entry: codes.RCODE_NAMES.get(entry.reply.rcode) or str(entry.reply.rcode),
-    "{>rflags}": _reply_flags,
-    "{rsize}": lambda entry: str(uncompressed_size(entry.query, entry.reply)),
+    "{>bufsize}": lambda entry: str(buffer_bytes(entry)),
+    "{rcode}": lambda entry: _UNSET if entry.reply.is_dropped else _rcode(entry.reply),
+    "{>rflags}": lambda entry: _UNSET if entry.reply.is_dropped else ",".join(reply_flags(entry)),
+    "{rsize}": lambda entry: str(reply_bytes(entry)),
     "{duration}": lambda entry: seconds_text(entry.nanoseconds) + "s",
 }

@@ -9,6 +9,7 @@ import asyncio
 import errno
 import logging
 import os
+import re
 import socket
 import ssl
 from collections.abc import Iterable
@@ -24,6 +25,7 @@ from clusterdns.server.tcp import TcpLimits
 
 _EVERY_ADDRESS = ("0.0.0.0", "::")
 _NO_IPV6 = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+_HOST_LABEL = re.compile("[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?")
 
 log = logging.getLogger("clusterdns")
 
@@ -200,12 +202,20 @@ class Listeners:
 
 
 def zone_lines(points: Iterable[ListenPoint]) -> Iterable[str]:
-    """What a start prints: a line per zone and listener."""
+    """What a start prints: a line per zone and listener, and one before it where the zone is no host name."""
     for point in points:
         scheme = "" if point.transport == "dns" else f"{point.transport}://"
         where = f" on {point.address}" if point.address else ""
         for zone_text in point.zones_text * point.listening.sockets:
+            if not _is_preferred(zone_text):
+                yield f'Warning: Domain "{zone_text}" does not follow RFC1035 preferred syntax'
             yield f"{scheme}{zone_text}:{point.port}{where}"
+
+
+def _is_preferred(zone_text: str) -> bool:
+    """RFC 1035 §2.3.1; reverse zones are names that nobody chose."""
+    is_reverse = f".{zone_text}".endswith((".in-addr.arpa.", ".ip6.arpa."))
+    return is_reverse or zone_text == "." or all(map(_HOST_LABEL.fullmatch, zone_text[:-1].split(".")))
 
 
 def limits_of(listening: Listening) -> TcpLimits:

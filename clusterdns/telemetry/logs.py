@@ -10,6 +10,7 @@ import sys
 from typing import TextIO
 
 PLUGIN_LOGGERS = "clusterdns.plugin."
+BARE_LINES = "clusterdns.bare"  # the logger of lines that are whole as they are, such as JSON objects
 
 _LEVEL_WORDS = {logging.CRITICAL: "FATAL"}
 _CLIENT_LOGGERS = "kubernetes_asyncio"
@@ -22,6 +23,8 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line, or one per line of its text and traceback."""
         text = record.getMessage()
+        if record.name == BARE_LINES:
+            return text
         if record.exc_info:
             text = f"{text}\n{self.formatException(record.exc_info)}"
         start = f"[{_LEVEL_WORDS.get(record.levelno, record.levelname)}] {_speaker(record.name)}"

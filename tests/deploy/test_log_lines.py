@@ -1,0 +1,176 @@
+"""What is printed, beside what CoreDNS prints: at the start, for queries, failures, reloads, signals, and at the end.
+
+Durations, ports of clients, hashes and versions are given names first. Lines that differ on purpose are named here.
+"""
+
+import itertools
+import re
+import signal
+
+import pytest
+from deploy.pair import WAIT_SECONDS, Side, both
+
+COREFILE = """
+.:1053 {
+    bind HOST
+    log
+    errors
+    health HOST:8080 {
+        lameduck 1s
+    }
+    reload 2s 1s
+    rewrite name old.test new.test
+    hosts {
+        192.0.2.1 new.test
+        192.0.2.2 H.hosts.test
+        fallthrough
+    }
+    template ANY ANY nocode.test {
+        rcode SERVFAIL
+    }
+    acl dropped.test {
+        drop
+    }
+    forward . UPSTREAM {
+        max_fails 0
+    }
+    cache
+}
+a.zone.test:1053 10.in-addr.arpa:1053 _tcp.test:1053 1st.test:1053 {
+    bind HOST
+    log . "{combined} {common} {unknown} {>opcode} {/forward/upstream} {rcode}"
+    whoami
+}
+quiet.test:1053 {
+    bind HOST
+    log . {
+        class error
+    }
+    log denied.quiet.test {remote} {
+        class denial
+    }
+    template ANY ANY {
+        rcode NXDOMAIN
+    }
+}
+nonext.test:1053 {
+    bind HOST
+    log
+    errors
+    hosts {
+        192.0.2.3 here.nonext.test
+        fallthrough
+    }
+}
+b.test:1153 tls_zone.test:1153 {
+    whoami
+}
+"""
+QUESTIONS = """
+h.hosts.test. A
+h.hosts.test. AAAA do
+H.Hosts.Test. TYPE65281 bare
+www.example.org. A tcp
+x.nxdomain.example.org. A
+old.test. A
+x.nocode.test. A
+x.dropped.test. A bare
+x.servfail.example.org. A
+x.refused.example.org. MX
+b.a.zone.test. A
+b.a.zone.test. SRV tcp
+1.10.in-addr.arpa. PTR do
+x.quiet.test. A
+denied.quiet.test. A
+nothing.example.org. CNAME
+x.nonext.test. A
+"""
+SHOWN_AS = (
+    (r"\b\d+(\.\d+)?s( |$|\")", r"DURATION\2"),
+    (r"127\.0\.0\.1:\d+", "CLIENT:PORT"),
+    (r"= [0-9a-f]{128}$", "= HASH"),
+)
+NOT_OURS = (r"maxprocs: ",)
+
+
+def plain(side: Side) -> list[str]:
+    """The lines, made comparable."""
+    lines = [line for line in side.lines if not line.startswith(NOT_OURS)]
+    for (pattern, name), number in itertools.product(SHOWN_AS, range(len(lines))):
+        lines[number] = re.sub(pattern, name, lines[number])
+    return lines
+
+
+def groups(lines: list[str]) -> list[list[str]]:
+    """CoreDNS's listeners come in any order: the lines of each, sorted by the first of its zones."""
+    found: list[list[str]] = []
+    for line in lines:
+        where = line.rpartition(":")[2] if not line.startswith("Warning") else ""
+        if found and (not where or found[-1][-1].startswith("Warning") or found[-1][-1].rpartition(":")[2] == where):
+            found[-1].append(line)
+        else:
+            found.append([line])
+    return sorted(found)
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], list[str]]:
+    """What both printed through a life with everything in it."""
+    wrong = COREFILE.replace("whoami", "nosuch", 1)
+    with both(COREFILE, tmp_path_factory.mktemp("lines") / "pair") as sides:
+        for side in sides:
+            for words in QUESTIONS.strip().splitlines():
+                side.ask(words)
+        for side in sides:
+            side.write(COREFILE + "more.test:1153 {\n    whoami\n}\n")
+        for side in sides:
+            side.wait_for_line(r"\[INFO\] Reloading complete")
+            side.write(wrong)
+        for side in sides:
+            side.wait_for_line(r"\[ERROR\] plugin/reload: ")
+            side.write(COREFILE)
+        for side in sides:
+            side.wait_for_line(r"\[INFO\] Reloading complete", 2)
+            side.signal(signal.SIGUSR1)
+        for side in sides:
+            side.wait_for_line(r"\[INFO\] Reloading complete", 3)
+        for side in sides:
+            side.signal(signal.SIGTERM)
+        assert [side.process.wait(WAIT_SECONDS) for side in sides] == [0, 0]
+        theirs, ours = map(plain, sides)
+    return theirs, ours
+
+
+def until(lines: list[str], pattern: str) -> int:
+    return next(number for number, line in enumerate(lines) if re.match(pattern, line))
+
+
+def test_the_start(printed: tuple[list[str], list[str]]) -> None:
+    zones = []
+    for lines, banner in zip(printed, ("CoreDNS-", "clusterdns-"), strict=True):
+        end = until(lines, r"\[")
+        zones.append(groups(lines[:end]))
+        assert lines[end] == "[INFO] plugin/reload: Running configuration SHA512 = HASH"
+        assert lines[end + 1].startswith(banner)
+        assert re.fullmatch(r"linux/\w+, (go|python)[\d.]+(, )?", lines[end + 2])
+    theirs, ours = zones
+    assert theirs == ours
+
+
+def test_queries_and_failures(printed: tuple[list[str], list[str]]) -> None:
+    theirs, ours = (lines[until(lines, "linux/") + 1 : until(lines, r"\[INFO\] Reloading$")] for lines in printed)
+    assert len(ours) == 16, "the classes of quiet.test leave two queries out; one fails, and that is told"
+    assert theirs == ours
+
+
+def test_reloads_signals_and_the_end(printed: tuple[list[str], list[str]]) -> None:
+    theirs, ours = (lines[until(lines, r"\[INFO\] Reloading$") :] for lines in printed)
+    assert shared(theirs) == shared(ours)
+
+
+def shared(lines: list[str]) -> list[str]:
+    """Less what is told differently: mistakes have file, line and a mend, all of them; the hash is told each time."""
+    cut = [re.sub(r"(Restart failed: |but reload failed).*", r"\1", line) for line in lines]
+    cut = [line for line in cut if not re.match(r"\[ERROR\] Corefile:\d+: ", line)]
+    again = until(cut, r"\[INFO\] SIGUSR1")
+    return cut[:again] + [line for line in cut[again:] if "Running configuration" not in line]
