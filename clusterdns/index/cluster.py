@@ -11,7 +11,7 @@ from functools import partial
 
 from clusterdns.index.reverse import ReverseMap
 from clusterdns.index.service import MOVING, Member, ServiceNode, label_of, members_of
-from clusterdns.objects import Change, EndpointSlice, Namespace, Pod, Service, packed
+from clusterdns.objects import Change, EndpointSlice, Namespace, Pod, Service, packed, split_external
 from clusterdns.wire.reply import Serial
 
 Forget = Callable[[set[Hashable]], object]  # told the owners that a change touched
@@ -33,6 +33,7 @@ class Index:
         self.serial = Serial()
         self.synced = False
         self.reverse = ReverseMap()
+        self._external: ReverseMap | None = None
         self._forgets: list[Forget] = [] if forget is None else [forget]
         self._only = frozenset(map(label_of, namespaces))
         self._use_pod_names = use_pod_names
@@ -65,6 +66,16 @@ class Index:
     def pods(self) -> Iterator[tuple[bytes, bytes]]:
         """The (namespace, packed address) pairs of known Pods that are answered for, in no order."""
         return (pair for pair in self._pods if self.exposes(pair[0]))
+
+    @property
+    def external(self) -> ReverseMap:
+        """The Services by their addresses outside the cluster; kept from the first time that somebody asks."""
+        if self._external is None:
+            self._external = ReverseMap()
+            for key, node in self._services.items():
+                for address in split_external(node.service)[0] if node.service is not None else ():
+                    self._external.add_service(address, key)
+        return self._external
 
     # Who depends on it
 
@@ -115,12 +126,29 @@ class Index:
             for text in node.service.cluster_ips if node.service is not None else ():
                 self.reverse.remove_service(packed(text), key)
                 touched.add(packed(text))
+            if self._external is not None:
+                self._move_external(self._external, key, node.service, new if service is new else None, touched)
             node.set_service(new if service is new else None)
             for text in service.cluster_ips if service is new else ():
                 self.reverse.add_service(packed(text), key)
                 touched.add(packed(text))
             touched.add(key)
             self._tidy(node)
+
+    def _move_external(
+        self,
+        external: ReverseMap,
+        key: tuple[bytes, bytes],
+        old: Service | None,
+        new: Service | None,
+        touched: set[Hashable],
+    ) -> None:
+        for address in split_external(old)[0] if old is not None else ():
+            external.remove_service(address, key)
+            touched.add(address)
+        for address in split_external(new)[0] if new is not None else ():
+            external.add_service(address, key)
+            touched.add(address)
 
     def _apply_slice(self, old: EndpointSlice | None, new: EndpointSlice | None, touched: set[Hashable]) -> None:
         """An update may move a slice to another Service; a slice without a Service's name belongs to nobody."""

@@ -5,11 +5,13 @@ from typing import NamedTuple
 
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import MAX_NAME_BYTES
+from clusterdns.wire.query import MAX_STREAM_BYTES
 from clusterdns.wire.record import Record
 
 ADDRESS_BYTES = {codes.A: 4, codes.AAAA: 16}
 
 Owners = tuple[Hashable, ...]
+Targets = Iterable[tuple[bytes, int, tuple[bytes, ...]]]  # target name, port number, addresses
 
 
 class Found(NamedTuple):
@@ -38,3 +40,25 @@ def addresses(owner: bytes, ttl_seconds: int, qtype: int, packed: Iterable[bytes
 def glue(ttl_seconds: int, addresses_by_name: Iterable[tuple[bytes, Iterable[bytes]]]) -> tuple[Record, ...]:
     """A and AAAA for names that other records point at."""
     return tuple([record.address(owner, ttl_seconds, one) for owner, several in addresses_by_name for one in several])
+
+
+def srv(owners: Owners, qname: bytes, ttl_seconds: int, targets: Targets) -> Found:
+    """SRV records, each once and all of one weight, and the addresses of their targets.
+
+    Of more than any message can hold there are just enough to fill one, and no addresses.
+    """
+    ports: dict[tuple[bytes, int], None] = {}
+    addresses: dict[bytes, dict[bytes, None]] = {}
+    for target, number, several in targets:
+        if target:
+            ports[target, number] = None
+            addresses.setdefault(target, {}).update(dict.fromkeys(several))
+    weight = max(1, 100 // len(ports)) if ports else 0
+    records: list[Record] = []
+    spare_bytes = MAX_STREAM_BYTES
+    for target, number in ports:
+        records.append(record.srv(qname, ttl_seconds, weight, number, target))
+        spare_bytes -= len(records[-1].body)
+        if spare_bytes < 0:  # ten thousand would take 5 MiB, in each spelling of a port's name
+            return Found(owners, records=tuple(records))
+    return Found(owners, records=tuple(records), additional=glue(ttl_seconds, addresses.items()))

@@ -14,19 +14,16 @@ from typing import ClassVar
 from clusterdns.index import found
 from clusterdns.index.apex import Apex
 from clusterdns.index.cluster import Index
-from clusterdns.index.found import ADDRESS_BYTES, Found, Owners, below
+from clusterdns.index.found import ADDRESS_BYTES, Found, Owners, Targets, below
 from clusterdns.index.pointers import Pointers
 from clusterdns.index.schema import SERVICE_TREE, Place, Shape, locate, without_underscore
 from clusterdns.index.service import NO_PORTS, Member, ServiceNode, matches
 from clusterdns.objects import Port, Service, packed
 from clusterdns.wire import codes, name, record
-from clusterdns.wire.query import MAX_STREAM_BYTES
 
 SCHEMA_VERSION = "1.1.0"  # of the Kubernetes DNS specification
 VERSION_TTL_SECONDS = 28800
 MAX_ZONE_BYTES = name.MAX_NAME_BYTES - len(b"\x0ahostmaster")  # of the names that every zone has, the longest
-
-Targets = Iterable[tuple[bytes, int, tuple[bytes, ...]]]  # target name, port number, addresses
 
 _ADDRESS_LABEL = re.compile(rb"[0-9a-f:-]+")
 
@@ -138,7 +135,7 @@ class ClusterZone:
         if qtype == codes.SRV:
             target = self._service_name(node)
             targets = [(target, port.number, cluster_ips) for port in _numbered(service.ports, place)]
-            return self._srv(owners, qname, targets)
+            return found.srv(owners, qname, self.ttl_seconds, targets)
         return Found(owners, records=found.addresses(qname, self.ttl_seconds, qtype, cluster_ips))
 
     def _headless(self, node: ServiceNode, place: Place, qname: bytes, qtype: int) -> Found:
@@ -148,7 +145,8 @@ class ClusterZone:
             return Found(owners, False)
         if qtype == codes.SRV:
             return node.view(
-                (qname, qtype), lambda: self._srv(owners, qname, self._member_targets(node, node.members(), place))
+                (qname, qtype),
+                lambda: found.srv(owners, qname, self.ttl_seconds, self._member_targets(node, node.members(), place)),
             )
         if qtype not in ADDRESS_BYTES:
             return Found(owners)
@@ -171,7 +169,7 @@ class ClusterZone:
         if not members:
             return Found(owners, self._is_protocol(node, place.endpoint))
         if qtype == codes.SRV:
-            return self._srv(owners, qname, self._member_targets(node, members, place))
+            return found.srv(owners, qname, self.ttl_seconds, self._member_targets(node, members, place))
         addresses = dict.fromkeys(member.address for member in members)
         return Found(owners, records=found.addresses(qname, self.ttl_seconds, qtype, addresses))
 
@@ -193,27 +191,6 @@ class ClusterZone:
             target = below(service_name, member.label)
             for port in _numbered(member.ports, place):
                 yield target, port.number, (member.address,)
-
-    def _srv(self, owners: Owners, qname: bytes, targets: Targets) -> Found:
-        """SRV records, each once and all of one weight, and the addresses of their targets.
-
-        Of more than any message can hold there are just enough to fill one, and no addresses.
-        """
-        ports: dict[tuple[bytes, int], None] = {}
-        addresses: dict[bytes, dict[bytes, None]] = {}
-        for target, number, several in targets:
-            if target:
-                ports[target, number] = None
-                addresses.setdefault(target, {}).update(dict.fromkeys(several))
-        weight = max(1, 100 // len(ports)) if ports else 0
-        records: list[record.Record] = []
-        spare_bytes = MAX_STREAM_BYTES
-        for target, number in ports:
-            records.append(record.srv(qname, self.ttl_seconds, weight, number, target))
-            spare_bytes -= len(records[-1].body)
-            if spare_bytes < 0:  # ten thousand would take 5 MiB, in each spelling of a port's name
-                return Found(owners, records=tuple(records))
-        return Found(owners, records=tuple(records), additional=found.glue(self.ttl_seconds, addresses.items()))
 
     def _service_name(self, node: ServiceNode) -> bytes:
         return below(self.zone, node.name, node.namespace, SERVICE_TREE)

@@ -1,20 +1,22 @@
-"""The handler of the `kubernetes` directive: questions in the cluster's zones.
+"""The handler of the directives `kubernetes` and `k8s_external`: questions in a cluster's zones.
 
-What a name holds comes from `index.zone`; here it becomes a reply: positive, NODATA, NXDOMAIN, SERVFAIL while the truth
-is unknown, the next plugin's turn, or an alias to follow. Settings and the source that fills the index are in
-`plugins.kubernetes`.
+What a name holds comes from `index.zone` or `index.external`; here it becomes a reply: positive, NODATA, NXDOMAIN,
+SERVFAIL while the truth is unknown, the next plugin's turn, or an alias to follow. Settings and the source that fills
+the index are in `plugins.kubernetes`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
+from typing import Protocol
 
 from clusterdns.index.cluster import Index
 from clusterdns.index.found import Found
-from clusterdns.index.zone import ClusterZone
 from clusterdns.plugins.handler import Handler
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import is_under
 from clusterdns.wire.query import Query
+from clusterdns.wire.record import Record
 from clusterdns.wire.reply import Reply, failure
 
 
@@ -29,11 +31,21 @@ class Fallthrough:
         return any(is_under(name, zone) for zone in self.zones)
 
 
+class Zone(Protocol):
+    """A zone whose records come from an index."""
+
+    zone: bytes
+    soa: Record
+
+    def find(self, qname: bytes, qtype: int) -> Found:
+        """What it holds for a name below or at its own."""
+
+
 class ClusterHandler:
-    """Answers the zones of one kubernetes block; other names go to `next`."""
+    """Answers the zones of one directive; other names go to `next`."""
 
     def __init__(
-        self, zones: list[ClusterZone], index: Index, ttl_seconds: int, fallthrough: Fallthrough, following: Handler
+        self, zones: Sequence[Zone], index: Index, ttl_seconds: int, fallthrough: Fallthrough, following: Handler
     ) -> None:
         self._zones = {zone.zone: zone for zone in zones}
         self._index = index
@@ -72,7 +84,7 @@ class ClusterHandler:
             serial=self._index.serial if is_dated else None,
         )  # fmt: skip
 
-    def _denied(self, zone: ClusterZone, found: Found, rcode: int) -> Reply:
+    def _denied(self, zone: Zone, found: Found, rcode: int) -> Reply:
         """NXDOMAIN, NODATA, or SERVFAIL while unsynced: the zone's SOA and nothing else (RFC 2308 §2)."""
         return Reply(
             rcode, (), (zone.soa,), (),

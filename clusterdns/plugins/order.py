@@ -22,6 +22,7 @@ from clusterdns.plugins import (
     header,
     health,
     hosts,
+    k8s_external,
     kubernetes,
     loadbalance,
     local,
@@ -79,6 +80,7 @@ ORDER: tuple[Plugin, ...] = (
     template.PLUGIN,
     transfer.PLUGIN,
     hosts.PLUGIN,
+    k8s_external.PLUGIN,
     kubernetes.PLUGIN,
     file.PLUGIN,
     cache.PLUGIN,
@@ -90,7 +92,7 @@ ORDER: tuple[Plugin, ...] = (
 # Directives of CoreDNS that are refused by name, so that nobody loses an effect in silence.
 REFUSED = frozenset({
     "auto", "azure", "clouddns", "dnssec", "dnstap", "dynupdate", "erratic", "etcd",
-    "geoip", "grpc", "grpc_server", "https", "https3", "k8s_external",
+    "geoip", "grpc", "grpc_server", "https", "https3",
     "nomad", "on", "proxyproto", "quic", "route53", "secondary", "shed", "sign", "siit",
     "trace", "tsig", "view",
 })  # fmt: skip

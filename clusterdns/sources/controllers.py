@@ -22,11 +22,11 @@ from clusterdns.objects import (
     ObjectError,
     Pod,
     Service,
-    from_data,
     key_of,
 )
 from clusterdns.sources import kinds, services, slices, workloads
 from clusterdns.sources.addresses import family_of, pod_pools, service_pools
+from clusterdns.sources.decoding import from_data
 from clusterdns.sources.documents import Document
 from clusterdns.sources.selectors import EVERYTHING, Selector
 from clusterdns.sources.workloads import Key, PlayedPod, labels_of

@@ -11,7 +11,8 @@ from collections.abc import Set as AbstractSet
 
 import msgspec
 
-from clusterdns.objects import Change, Kind, Object, ObjectError, Pod, from_json, key_of
+from clusterdns.objects import Change, Kind, Object, ObjectError, Pod, key_of
+from clusterdns.sources.decoding import from_json
 from clusterdns.telemetry.metrics import Family, Registry, Series
 
 Key = tuple[str, str]

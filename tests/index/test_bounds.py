@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from clusterdns.objects import EndpointSlice, Kind, ObjectError, Service, from_json
+from clusterdns.objects import EndpointSlice, Kind, ObjectError, Service
+from clusterdns.sources.decoding import from_json
 
 
 @pytest.mark.parametrize("size", [63, 64, 255, 300])

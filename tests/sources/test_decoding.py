@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from clusterdns import objects
 from clusterdns.objects import (
-    Decoded,
     Endpoint,
     EndpointSlice,
     Kind,
@@ -20,9 +19,8 @@ from clusterdns.objects import (
     Pod,
     Port,
     Service,
-    from_data,
-    from_json,
 )
+from clusterdns.sources.decoding import LAST_CHANGE_ANNOTATION, Decoded, from_data, from_json
 
 KINDS: tuple[Kind, ...] = (Service, EndpointSlice, Namespace, Pod)
 META = {"name": "web", "namespace": "prod"}
@@ -60,6 +58,11 @@ def decode(kind: Kind, data: Any) -> Decoded:
         (Service, service(ports=[{"port": 80}, {"name": "dns", "port": 53, "protocol": "UDP", "nodePort": 30053}]),
          Service("prod", "web", ports=(Port("", 80, "TCP"), Port("dns", 53, "UDP")))),
         (Service, {"metadata": META}, Service("prod", "web")),
+        (Service, service(externalIPs=["FD00::0:1"]) | {"status": {"loadBalancer": {"ingress": [
+            {"hostname": "LB.net"}, {"ip": "192.0.2.1", "hostname": "both"}, {"ip": "192.0.2.1"}, {"ports": []}]}}},
+         Service("prod", "web", external=("fd00::1", "192.0.2.1", "lb.net"))),
+        (Service, service() | {"status": {"loadBalancer": {"ingress": None}}}, Service("prod", "web")),
+        (Service, service(externalIPs=None) | {"status": {"loadBalancer": {}}}, Service("prod", "web")),
         (EndpointSlice, {"metadata": SLICE_META, "ports": None, "endpoints": None},
          EndpointSlice("prod", "web-1", "web")),
         (EndpointSlice, {"metadata": {**SLICE_META, "labels": None}}, EndpointSlice("prod", "web-1")),
@@ -77,7 +80,7 @@ def decode(kind: Kind, data: Any) -> Decoded:
         (EndpointSlice, slice_of(ports=[{"name": None, "port": None, "protocol": None}]),
          EndpointSlice("prod", "web-1", "web", (Port("", -1, "TCP"),))),
         (EndpointSlice,
-         {"metadata": {**SLICE_META, "annotations": {objects.LAST_CHANGE_ANNOTATION: "2026-01-01T00:00:00Z"}}},
+         {"metadata": {**SLICE_META, "annotations": {LAST_CHANGE_ANNOTATION: "2026-01-01T00:00:00Z"}}},
          EndpointSlice("prod", "web-1", "web", triggered_at="2026-01-01T00:00:00Z")),
         (Namespace, {"metadata": {"name": "prod"}}, Namespace("prod")),
         (Pod, {"metadata": META, "status": {"podIP": "10.1.0.1"}}, Pod("prod", "web", ("10.1.0.1",))),
@@ -97,6 +100,7 @@ def test_what_is_read(kind: Kind, data: Any, expected: Any) -> None:
     [
         (Service, service(clusterIPs=["10.0.0.1", "10.0.0.300"]), Service("prod", "web", cluster_ips=("10.0.0.1",)),
          "clusterIP '10.0.0.300' is not an IP address"),
+        (Service, service(externalIPs=["192.0.2.256"]), Service("prod", "web"), "external address '192.0.2.256' is"),
         (Service, service(clusterIPs=["fe80::1%eth0"]), Service("prod", "web"), "'fe80::1%eth0' is not an IP address"),
         (Service, service(ports=[{"port": 0}, {"port": 70000}, {"port": 80}]),
          Service("prod", "web", ports=(Port("", 80, "TCP"),)), "port 0 is not between 1 and 65535"),

@@ -1,0 +1,173 @@
+"""The `k8s_external` directive: Services by their external addresses, in zones for clients outside the cluster.
+
+The state is that of `kubernetes` in the same block, what a name holds comes from `index.external`, and becomes a reply
+as the cluster's own names do, in `cluster_handler`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from clusterdns.corefile import values
+from clusterdns.corefile.directive import Directive, Line
+from clusterdns.corefile.options import Option, read_block
+from clusterdns.index.cluster import Index
+from clusterdns.index.external import HOSTMASTER_LABEL, ExternalZone
+from clusterdns.index.listing import dated
+from clusterdns.plugins.cluster_handler import ClusterHandler, Fallthrough
+from clusterdns.plugins.cluster_offer import offer_of
+from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
+from clusterdns.wire import codes, record
+from clusterdns.wire.name import MAX_NAME_BYTES, from_text, is_reverse
+from clusterdns.wire.record import Record
+
+MAX_TTL_SECONDS = 3600
+
+_TYPES = (codes.A, codes.AAAA, codes.SRV, codes.PTR)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All lines of a block together; the zones are those of the last."""
+
+    zones: tuple[bytes, ...] = ()
+    apex: bytes = b"\x03dns"  # labels with their lengths, as they stand in front of a zone
+    ttl_seconds: int = 5
+    headless: bool = False
+    fallthrough: tuple[bytes, ...] = ()
+
+    @property
+    def primary(self) -> bytes:
+        """The zone that PTR records point into."""
+        return next((zone for zone in self.zones if not is_reverse(zone)), self.zones[0])
+
+
+class ExternalTransfer:
+    """The zones of one block, for `transfer` (see plugins.handler.TransferSource)."""
+
+    def __init__(self) -> None:
+        self.zones: dict[bytes, ExternalZone] = {}
+        self.index: Index | None = None
+
+    def zone_records(self, zone: bytes) -> Iterator[Record] | None:
+        """The zone from SOA to SOA; nothing while the cluster is not known yet."""
+        one = self.zones.get(zone)
+        if one is None or self.index is None:
+            return None
+        return _records(one, self.index) if self.index.synced else iter(())
+
+
+def _records(zone: ExternalZone, index: Index) -> Iterator[Record]:
+    """Each record once. An alias stands alone, or others could not load the zone (RFC 1034 §3.6.2)."""
+    soa = dated(zone.soa, index)
+    yield soa
+    servers = zone.find(zone.zone, codes.NS)
+    yield from (*servers.records, *servers.additional)
+    for qname in zone.names():
+        for qtype in _TYPES:
+            found = zone.find(qname, qtype)
+            if found.alias:
+                yield record.cname(qname, zone.ttl_seconds, found.alias)
+                break
+            yield from found.records
+    yield soa
+
+
+def _apex(settings: Settings, line: Line) -> Settings:
+    word = line.one_argument("NAME")
+    try:
+        return replace(settings, apex=from_text(word.text)[:-1])
+    except ValueError as error:
+        raise word.error(f"{word} is no name: {error}", "write one label such as dns") from error
+
+
+def _ttl(settings: Settings, line: Line) -> Settings:
+    return replace(settings, ttl_seconds=values.integer(line.one_argument("SECONDS"), 0, MAX_TTL_SECONDS))
+
+
+def _headless(settings: Settings, line: Line) -> Settings:
+    line.no_arguments()
+    return replace(settings, headless=True)
+
+
+def _fallthrough(settings: Settings, line: Line) -> Settings:
+    zones = values.zones(line.args) if line.args else (".",)
+    return replace(settings, fallthrough=tuple(map(from_text, zones)))
+
+
+OPTIONS = (
+    Option(
+        "apex NAME",
+        "dns",
+        "What the names of the zone's server and hostmaster stand below: `ns1.NAME.ZONE`, `hostmaster.NAME.ZONE`.",
+        _apex,
+    ),
+    Option("ttl SECONDS", "5", "0 to 3600.", _ttl),
+    Option(
+        "headless",
+        "off",
+        "Services without external addresses: the endpoints of headless ones, and those of all by endpoint name.",
+        _headless,
+    ),
+    Option(
+        "fallthrough [ZONES…]",
+        "off",
+        "Names that do not exist are the next plugin's, in these zones or in all.",
+        _fallthrough,
+    ),
+)
+
+
+def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
+    """`k8s_external [ZONES…] { options }`; without zones those of the block. Raises CorefileError."""
+    settings = read_block(Settings(), directives, OPTIONS)
+    directive = directives[-1]
+    if "kubernetes" not in context.directive_names:
+        mend = "add 'kubernetes' to the block, which k8s_external takes its Services from"
+        raise directive.error("kubernetes plugin not loaded", mend)
+    zones = tuple(map(from_text, values.zones(directive.args))) if directive.args else context.zones
+    longest = max(map(len, zones)) + len(settings.apex) + 1 + len(HOSTMASTER_LABEL)
+    if longest > MAX_NAME_BYTES:
+        raise directive.error("the name of the zone's hostmaster is too long", "choose a shorter apex or zone")
+    return replace(settings, zones=zones)
+
+
+def build(settings: Settings, context: BlockContext) -> Part:
+    """The handler, which takes its state from `kubernetes` once that is built."""
+    transfer = ExternalTransfer()
+
+    def wrap(following: Handler) -> Handler:
+        cluster = offer_of(context)
+        if cluster is None:
+            raise RuntimeError("kubernetes is in the block, and yet not among its parts")
+        zones = [
+            ExternalZone(
+                zone,
+                cluster.index,
+                primary=settings.primary,
+                apex=settings.apex,
+                ttl_seconds=settings.ttl_seconds,
+                headless=settings.headless,
+                local_addresses=cluster.local_addresses,
+            )
+            for zone in settings.zones
+        ]
+        transfer.index = cluster.index
+        transfer.zones = {zone.zone: zone for zone in zones}
+        fallthrough = Fallthrough(settings.fallthrough)
+        return ClusterHandler(zones, cluster.index, settings.ttl_seconds, fallthrough, following)
+
+    return Part("k8s_external", wrap=wrap, is_for_in_only=True, transfer=transfer)
+
+
+DOC = Doc(
+    usage=("k8s_external [ZONES…]",),
+    about="Answers SERVICE.NAMESPACE.ZONE with the external addresses of a Service: its externalIPs, and what its load "
+    "balancer has. Reverse zones among ZONES name these addresses. Needs `kubernetes` in the same block, whose "
+    "namespaces hold here as well; `transfer` can send the zones.",
+    options=OPTIONS,
+    example="kubernetes cluster.local {\n    kubeconfig /etc/clusterdns/kubeconfig\n}\n"
+    "k8s_external example.org {\n    headless\n    ttl 30\n}",
+    better="`ttl` holds for every record; a name with one label too many does not exist; a load balancer's host name "
+    "is told for CNAME as well; each record of a transfer comes once.",
+)
+PLUGIN = Plugin("k8s_external", parse, build, doc=DOC)

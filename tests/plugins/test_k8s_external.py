@@ -1,0 +1,153 @@
+"""`k8s_external`: its lines, its transfers, and the replies that it makes of what `index.external` holds."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+
+from clusterdns.corefile.directive import Directive
+from clusterdns.corefile.errors import CorefileError, CorefileErrors
+from clusterdns.index.cluster import Index
+from clusterdns.objects import Change, Namespace, Object, Port, Service
+from clusterdns.plugins import k8s_external
+from clusterdns.plugins.cluster_offer import ClusterOffer
+from clusterdns.plugins.handler import BlockContext, Handler, Part
+from clusterdns.plugins.k8s_external import Settings
+from clusterdns.wire import codes, record
+from clusterdns.wire.name import from_text, to_text
+from clusterdns.wire.query import Query
+from clusterdns.wire.reply import Reply, failure
+
+ReadDirectives = Callable[[str], Sequence[Directive]]
+MakeQuery = Callable[..., Query]
+
+ZONE = from_text("ex.org")
+OBJECTS: list[Object] = [
+    Namespace("prod"),
+    Service("prod", "web", ports=(Port("http", 80, "TCP"),), external=("192.0.2.1",)),
+    Service("prod", "far", ports=(Port("http", 80, "TCP"),), external=("lb.example.net",)),
+]
+
+
+@pytest.fixture
+def index() -> Index:
+    index = Index(clock=lambda: 1_700_000_000)
+    for one in OBJECTS:
+        index.apply(Change(None, one))
+    index.synced = True
+    return index
+
+
+def built(context: BlockContext, index: Index, settings: Settings | None = None) -> tuple[Part, Handler]:
+    context.parts.append(Part("kubernetes", offer=ClusterOffer(index, frozenset(), False, tuple)))
+    part = k8s_external.build(settings or Settings((ZONE,)), context)
+
+    async def following(query: Query) -> Reply:
+        reply = failure(codes.REFUSED)
+        reply.reusable = True
+        return reply
+
+    assert part.wrap is not None
+    return part, part.wrap(following)
+
+
+async def test_replies_hold_until_the_service_changes(
+    context: BlockContext, index: Index, make_query: MakeQuery
+) -> None:
+    _, handler = built(context, index)
+    reply = await handler(make_query("web.prod.ex.org"))
+    assert (reply.rcode, [one.rdata for one in reply.answer]) == (codes.NOERROR, [bytes((192, 0, 2, 1))])
+    assert reply.reusable
+    assert (b"prod", b"web") in reply.owners
+    denied = await handler(make_query("new.prod.ex.org"))
+    assert (denied.rcode, denied.reusable, denied.authority[0].ttl) == (codes.NXDOMAIN, True, 5)
+    assert (await handler(make_query("example.org"))).rcode == codes.REFUSED
+    index.synced = False
+    assert (await handler(make_query("new.prod.ex.org"))).rcode == codes.SERVFAIL
+
+
+async def test_what_falls_through_is_forgotten_when_the_name_comes(
+    context: BlockContext, index: Index, make_query: MakeQuery
+) -> None:
+    _, handler = built(context, index, Settings((ZONE,), fallthrough=(ZONE,)))
+    reply = await handler(make_query("new.prod.ex.org"))
+    assert (reply.rcode, reply.reusable) == (codes.REFUSED, True)
+    assert (b"prod", b"new") in reply.owners
+
+
+async def test_the_host_of_a_load_balancer_is_followed(
+    context: BlockContext, index: Index, make_query: MakeQuery
+) -> None:
+    target = from_text("lb.example.net")
+
+    async def lookup(query: Query, name: bytes, qtype: int) -> Reply:
+        assert (name, qtype) == (target, codes.A)
+        return Reply(codes.NOERROR, (record.address(target, 60, bytes(4)),))
+
+    _, handler = built(context, index)
+    query = make_query("far.prod.ex.org")
+    query.lookup = lookup
+    assert [one.rtype for one in (await handler(query)).answer] == [codes.CNAME, codes.A]
+    srv = await handler(make_query("far.prod.ex.org", "SRV"))
+    assert [one.rdata[6:] for one in srv.answer] == [target]
+
+
+def test_a_transfer(context: BlockContext, index: Index) -> None:
+    part, _ = built(context, index)
+    assert part.transfer is not None
+    assert part.transfer.zone_records(from_text("prod.ex.org")) is None
+    records = part.transfer.zone_records(ZONE)
+    assert records is not None
+    assert [f"{to_text(one.name)} {codes.type_text(one.rtype)}" for one in records] == [
+        "ex.org. SOA", "ex.org. NS",
+        "far.prod.ex.org. CNAME", "_http._tcp.far.prod.ex.org. CNAME",
+        "web.prod.ex.org. A", "web.prod.ex.org. SRV",
+        "_http._tcp.web.prod.ex.org. A", "_http._tcp.web.prod.ex.org. SRV",
+        "ex.org. SOA",
+    ]  # fmt: skip
+    index.synced = False
+    assert list(part.transfer.zone_records(ZONE) or ("none",)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "settings"),
+    [
+        ("k8s_external", Settings((from_text("cluster.local"), from_text("in-addr.arpa")))),
+        ("k8s_external ex.org {\nheadless\n}", Settings((ZONE,), headless=True)),
+        (
+            "k8s_external a.org {\nttl 0\napex top.most\n}\nk8s_external ex.org {\nttl 3600\nfallthrough ex.org\n}",
+            Settings((ZONE,), b"\x03top\x04most", 3600, fallthrough=(ZONE,)),
+        ),
+    ],
+)
+def test_what_is_read(read_directives: ReadDirectives, context: BlockContext, text: str, settings: Settings) -> None:
+    context = replace(context, directive_names=frozenset(("kubernetes",)))
+    assert k8s_external.parse(read_directives(text), context) == settings
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("k8s_external ex.org {\nttl 3601\n}", "out of range"),
+        ("k8s_external ex.org {\napex\n}", "exactly one argument"),
+        (f"k8s_external ex.org {{\napex {'x' * 64}\n}}", "is no name"),
+        ("k8s_external ex.org {\nheadless yes\n}", "no argument"),
+        ("k8s_external ex.org {\nheadles\n}", "headless"),
+        (f"k8s_external {'.'.join(['z' * 60] * 4)}", "too long"),
+    ],
+)
+def test_what_is_refused(read_directives: ReadDirectives, context: BlockContext, text: str, told: str) -> None:
+    context = replace(context, directive_names=frozenset(("kubernetes",)))
+    with pytest.raises((CorefileError, CorefileErrors), match=told):
+        k8s_external.parse(read_directives(text), context)
+
+
+def test_without_kubernetes_it_is_refused(read_directives: ReadDirectives, context: BlockContext) -> None:
+    with pytest.raises(CorefileError, match="Corefile:2: kubernetes plugin not loaded; add 'kubernetes'"):
+        k8s_external.parse(read_directives("k8s_external ex.org"), context)
+
+
+def test_a_primary_zone_is_no_reverse_zone() -> None:
+    reverse = from_text("in-addr.arpa")
+    assert Settings((reverse, ZONE)).primary == ZONE
+    assert Settings((reverse,)).primary == reverse
