@@ -126,7 +126,9 @@ class Server:
             pass  # cut without saying so, or with TC amid a record: the same question over TCP tells
         try:
             return self._decoded(await self._over_stream(question, seconds))
-        except ExchangeFailed:
+        except ExchangeFailed as failed:
+            if cut is None and failed.info_code == codes.EDE_INVALID_DATA:
+                raise  # malformed either way: the next upstream's turn
             return cut or _only_truncated(packet)
 
     async def _over_udp(self, question: Question, seconds: float) -> bytes:

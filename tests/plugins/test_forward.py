@@ -330,8 +330,19 @@ async def test_truncated_where_tcp_does_not_work(forwarding: Forwarding, upstrea
     async with forwarding(fast(upstream)) as ask:
         reply = await ask("x.tcpart.close.example.org")
         assert (reply.rcode, len(reply.answer), reply.is_truncated) == (codes.NOERROR, 1, True)
-        reply = await ask("x.cut.example.org")
+        reply = await ask("x.cut.close.example.org")
         assert (reply.rcode, len(reply.answer), reply.is_truncated) == (codes.NOERROR, 0, True)
+
+
+async def test_malformed_either_way_is_the_next_upstreams_turn(forwarding: Forwarding, upstream: Upstream) -> None:
+    with Upstream() as sound:
+        lines = f"forward . {upstream.address} {sound.address} {{\n policy sequential\n}}"
+        async with forwarding(lines) as ask:
+            upstream.say("bad.example.org", "cut", "cut")
+            reply = await ask("bad.example.org")
+            assert (reply.rcode, len(reply.answer), reply.is_truncated) == (codes.NOERROR, 1, False)
+            assert [one.transport for one in upstream.questions("bad.example.org")] == ["udp", "tcp"]
+            assert sound.count("bad.example.org") == 1
 
 
 async def test_few_connections_carry_many_questions(forwarding: Forwarding, upstream: Upstream) -> None:
