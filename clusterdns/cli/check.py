@@ -1,6 +1,7 @@
-"""`clusterdns check COREFILE`: everything that is wrong with a configuration, told without starting it.
+"""`clusterdns check COREFILE`: everything that is wrong with a configuration, and what will differ from CoreDNS.
 
-It goes as far as a real start does before the first socket is bound, through the same code.
+It goes as far as a real start does before the first socket is bound, through the same code. A ConfigMap as kubectl
+prints it does as well as the Corefile in it.
 """
 
 import os
@@ -8,10 +9,12 @@ import sys
 
 import click
 
+from clusterdns.cli import configmap
+from clusterdns.cli.differences import told_of
 from clusterdns.cli.flags import DEFAULT_PORT, MAX_PORT
-from clusterdns.corefile.errors import CorefileErrors, ErrorList
-from clusterdns.corefile.load import STDIN, load
-from clusterdns.server.assembly import assemble
+from clusterdns.corefile.errors import CorefileError, CorefileErrors, ErrorList
+from clusterdns.corefile.load import STDIN, Corefile, load, parse
+from clusterdns.server.assembly import ListenPoint, assemble
 from clusterdns.telemetry import logs
 from clusterdns.telemetry.metrics import Registry
 
@@ -23,24 +26,59 @@ from clusterdns.telemetry.metrics import Registry
 def check(corefile_path: str, dns_port: int) -> None:
     """Tell everything that is wrong with COREFILE ('-' for standard input): one line each on standard error.
 
-    Exit code 0 means that the server would get as far as binding its ports.
+    COREFILE may also be a ConfigMap, or a list of them, as 'kubectl get configmap coredns -o yaml' prints it; its other
+    keys are the files beside the Corefile. Exit code 0 means that the server would get as far as binding its ports;
+    then standard output has what it will do otherwise than CoreDNS.
     """
     logs.set_up(sys.stderr)
     errors = ErrorList()
     path = STDIN if corefile_path == "-" else corefile_path
-    corefile = load(path, stdin=sys.stdin if path == STDIN else None, environ=os.environ, errors=errors)
-    for warning in corefile.warnings:
-        click.echo(f"warning: {warning}", err=True)
     try:
-        configuration = assemble(corefile, Registry(), dns_port=dns_port, errors=errors)
-    except CorefileErrors as several:
-        click.echo(several, err=True)
+        files = configmap.files_of(text, path) if (text := _text(path)) is not None else None
+    except CorefileError as error:
+        click.echo(error, err=True)
         sys.exit(1)
-    points = configuration.points
+    if files is not None:
+        with configmap.mounted(files, os.environ, errors) as (corefile, folder):
+            points = _assembled(corefile, dns_port, errors, folder)
+    elif text is not None:
+        corefile = parse(text, path, os.environ, errors=errors)
+        points = _assembled(corefile, dns_port, errors)
+    else:
+        corefile = load(path, environ=os.environ, errors=errors)  # tells why it cannot be read
+        points = _assembled(corefile, dns_port, errors)
     zone_count = len({zone for block in corefile.blocks for zone in block.zones_text})
     counts = (_counted(len(corefile.blocks), "server block"), _counted(zone_count, "zone"))
     where = ", ".join(point.server_text for point in points)
     click.echo(f"{corefile_path}: OK: {', '.join(counts)}, {_counted(len(points), 'listener')} ({where})")
+    click.echo("Otherwise than in CoreDNS (docs/differences.md has more on each name):")
+    for line in told_of(corefile):
+        click.echo(f"  {line}")
+
+
+def _text(path: str) -> str | None:
+    """What is to be checked; None where a file cannot be read as text. Raises CorefileError for standard input."""
+    if path == STDIN:
+        try:
+            return sys.stdin.read()
+        except UnicodeDecodeError as error:
+            raise CorefileError(STDIN, 1, "standard input is not UTF-8", "send it as UTF-8") from error
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _assembled(corefile: Corefile, dns_port: int, errors: ErrorList, folder: str = "") -> tuple[ListenPoint, ...]:
+    """What would be listened on. Exits where the configuration is wrong; `folder` stands for /etc/coredns."""
+    for warning in corefile.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    try:
+        return assemble(corefile, Registry(), dns_port=dns_port, errors=errors).points
+    except CorefileErrors as several:
+        click.echo(str(several).replace(folder, configmap.MOUNT) if folder else several, err=True)
+        sys.exit(1)
 
 
 def _counted(number: int, noun: str) -> str:

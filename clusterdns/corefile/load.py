@@ -71,16 +71,16 @@ def parse(text: str, file: str, environ: Mapping[str, str], *, errors: ErrorList
     return _finish(lexed, file, files, environ, kept, warnings, must_raise=errors is None)
 
 
-def load_kept(kept: Mapping[str, bytes], environ: Mapping[str, str]) -> Corefile:
-    """Parse files as they were once, the first of them the main one. Raises CorefileErrors."""
+def load_kept(kept: Mapping[str, bytes], environ: Mapping[str, str], *, errors: ErrorList | None = None) -> Corefile:
+    """Parse files that are at hand instead of those on disk, the first of them the main one. Errors as in `load`."""
     warnings: list[CorefileWarning] = []
     files = KeptFiles(warnings, kept)
-    errors = ErrorList()
+    told = ErrorList() if errors is None else errors
     main = next(iter(kept))
     lexed = None
-    with errors.collect():
+    with told.collect():
         lexed = files.take(kept[main], main)
-    return _finish(lexed, main, files, environ, errors, warnings, must_raise=True)
+    return _finish(lexed, main, files, environ, told, warnings, must_raise=errors is None)
 
 
 def _standard_input(stdin: TextIO) -> bytes:

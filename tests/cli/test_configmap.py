@@ -1,0 +1,108 @@
+"""`clusterdns check` on what kubectl prints: ConfigMaps, alone or listed, as YAML or JSON, with the files beside."""
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from program import Program
+
+from clusterdns.cli.configmap import files_of
+from clusterdns.corefile.errors import CorefileError
+
+COREFILE = """.:53 {
+    hosts /etc/coredns/NodeHosts {
+        fallthrough
+    }
+    import custom/*.override
+    file %s example.org
+    whoami
+}
+import /etc/coredns/custom/*.server
+"""
+ZONE = "@ 60 IN SOA ns.example.org. h.example.org. 1 60 60 60 60\n@ 60 IN NS ns.example.org.\n"
+
+Dump = Callable[[Any], str]
+
+
+def one(name: str, **files: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": files}
+
+
+def listed(*items: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "List", "items": list(items)}
+
+
+def everything(custom: str, zone_file: str = "/etc/coredns/example.db") -> dict[str, Any]:
+    main = {"Corefile": COREFILE % zone_file, "NodeHosts": "10.0.0.1 node-1\n", "example.db": ZONE}
+    return listed(one("coredns-custom", **{"x.server": custom, "log.override": "log\n"}), one("coredns", **main))
+
+
+def check(program: Program, text: str, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str, str]:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+    return program("check", "-")
+
+
+@pytest.mark.parametrize("dump", [yaml.safe_dump, json.dumps, lambda read: json.dumps(read, indent=4)])
+@pytest.mark.parametrize("zone_file", ["/etc/coredns/example.db", "etc/coredns/example.db"])
+def test_a_list_with_every_file(program: Program, monkeypatch: pytest.MonkeyPatch, dump: Dump, zone_file: str) -> None:
+    code, out, err = check(program, dump(everything("x.test:53 {\n whoami\n}\n", zone_file)), monkeypatch)
+    assert (code, err) == (0, "")
+    assert out.startswith("-: OK: 2 server blocks, 2 zones, 1 listener (dns://:53)\n")
+    assert "file (/etc/coredns/Corefile:6)" in out
+
+
+def test_a_mistake_in_an_imported_key_is_told_at_its_place_in_the_pod(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, err = check(program, yaml.safe_dump(everything("x.test:53 {\n dnssec\n}\n")), monkeypatch)
+    assert (code, out) == (1, "")
+    assert err.startswith("/etc/coredns/custom/x.server:2: clusterdns does not implement 'dnssec'; ")
+
+
+def test_one_configmap_from_a_file(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "coredns.yaml").write_text(yaml.safe_dump(one("coredns", Corefile=". {\n whoami\n}\n")))
+    assert program("check", "coredns.yaml").code == 0
+
+
+def test_a_missing_import_is_a_warning(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = yaml.safe_dump(one("coredns", Corefile=". {\n whoami\n import custom/*.override\n}\n"))
+    code, _, err = check(program, text, monkeypatch)
+    assert (code, err.split(": ")[:2]) == (0, ["warning", "/etc/coredns/Corefile:3"])
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (yaml.safe_dump(one("coredns", Other="x")), "stdin:1: no ConfigMap here has the key 'Corefile'; "),
+        ("kind: ConfigMap\ndata: [\n", "stdin:3: this is no YAML; "),
+        ("kind: ConfigMap\ndata: 7\n", "stdin:1: no ConfigMap here has the key 'Corefile'; "),
+        (yaml.safe_dump(listed()), "stdin:1: no ConfigMap here has the key 'Corefile'; "),
+        (
+            yaml.safe_dump(one("coredns", **{"a/../../b": "x", "Corefile": ". {\n whoami\n}\n"})),
+            "stdin:1: 'a/../../b' is no key of a ConfigMap; ",
+        ),
+    ],
+)
+def test_what_is_no_configmap_of_coredns(
+    program: Program, monkeypatch: pytest.MonkeyPatch, text: str, told: str
+) -> None:
+    code, out, err = check(program, text, monkeypatch)
+    assert (code, out) == (1, "")
+    assert err.startswith(told)
+
+
+@given(st.text(st.sampled_from('kind: ConfigMapLst{}[]\n"-,#&*!|>%\t0'), max_size=200))
+def test_any_text_is_files_or_none_or_an_error(text: str) -> None:
+    for candidate in (text, f"kind: ConfigMap\n{text}"):
+        try:
+            found = files_of(candidate, "stdin")
+        except CorefileError:
+            continue
+        assert found is None or next(iter(found)) == "/etc/coredns/Corefile"
