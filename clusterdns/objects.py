@@ -43,6 +43,7 @@ class Endpoint(msgspec.Struct, frozen=True, gc=False):
     addresses: tuple[str, ...]
     hostname: str = ""
     target_name: str = ""
+    zone: str = ""  # of the topology, one object for all endpoints in it
 
 
 class EndpointSlice(msgspec.Struct, frozen=True, gc=False):

@@ -11,6 +11,7 @@ from functools import partial
 
 from clusterdns.index.reverse import ReverseMap
 from clusterdns.index.service import MOVING, Member, ServiceNode, label_of, members_of
+from clusterdns.index.topology import Topology
 from clusterdns.objects import Change, EndpointSlice, Namespace, Pod, Service, packed, split_external
 from clusterdns.wire.reply import Serial
 
@@ -26,6 +27,7 @@ class Index:
         *,
         namespaces: frozenset[str] = frozenset(),
         use_pod_names: bool = False,
+        zonal: bool = False,
         clock: Callable[[], float] = time.time,
         later: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
@@ -34,6 +36,7 @@ class Index:
         self.synced = False
         self.reverse = ReverseMap()
         self._external: ReverseMap | None = None
+        self.topology = Topology() if zonal else None
         self._forgets: list[Forget] = [] if forget is None else [forget]
         self._only = frozenset(map(label_of, namespaces))
         self._use_pod_names = use_pod_names
@@ -159,6 +162,8 @@ class Index:
 
     def _set_slice(self, obj: EndpointSlice, members: tuple[Member, ...] | None, touched: set[Hashable]) -> None:
         node = self._node((label_of(obj.namespace), label_of(obj.service)))
+        if self.topology is not None and members is not None and self.topology.note(node, obj):
+            touched.add((node.namespace, node.name))
         gone: set[Member] = set()
         if members != node.slice_members(obj.name):  # else only endpoints that are not ready differ
             gone, come = node.set_slice(obj.name, members)
@@ -237,3 +242,5 @@ class Index:
     def _tidy(self, node: ServiceNode) -> None:
         if node.is_empty:
             self._services.pop((node.namespace, node.name), None)
+            if self.topology is not None:
+                self.topology.forget(node)

@@ -18,6 +18,7 @@ from clusterdns.index.found import ADDRESS_BYTES, Found, Owners, Targets, below
 from clusterdns.index.pointers import Pointers
 from clusterdns.index.schema import SERVICE_TREE, Place, Shape, locate, without_underscore
 from clusterdns.index.service import NO_PORTS, Member, ServiceNode, matches
+from clusterdns.index.topology import ABOVE_ZONES, Topology, read_labels
 from clusterdns.objects import Port, Service, packed
 from clusterdns.wire import codes, name, record
 
@@ -25,6 +26,7 @@ SCHEMA_VERSION = "1.1.0"  # of the Kubernetes DNS specification
 VERSION_TTL_SECONDS = 28800
 MAX_ZONE_BYTES = name.MAX_NAME_BYTES - len(b"\x0ahostmaster")  # of the names that every zone has, the longest
 
+_SERVICE_LABELS = ("service", "namespace", SERVICE_TREE)
 _ADDRESS_LABEL = re.compile(rb"[0-9a-f:-]+")
 
 
@@ -48,6 +50,7 @@ class ClusterZone:
         ttl_seconds: int,
         pods: Pods,
         ignores_empty: bool = False,
+        zonal: bool = False,
         local_addresses: Callable[[], Iterable[bytes]] = tuple,
     ) -> None:
         self.zone = zone
@@ -56,6 +59,7 @@ class ClusterZone:
         self._index = index
         self._pods = pods
         self._ignores_empty = ignores_empty
+        self._topology = index.topology if zonal else None
         self._local_addresses = local_addresses
         self._apex = Apex(zone, index, ttl_seconds, local_addresses)
         self._pointers = Pointers(index, primary, ttl_seconds)
@@ -80,6 +84,8 @@ class ClusterZone:
         return Found(())
 
     def _at_nothing(self, place: Place, qname: bytes, qtype: int) -> Found:
+        if self._topology is not None and place.service:
+            return self._zonal(self._topology, place, qname, qtype)
         return Found(_owners(place), False)
 
     def _at_version(self, place: Place, qname: bytes, qtype: int) -> Found:
@@ -142,7 +148,7 @@ class ClusterZone:
         """The ready endpoints; without any the name does not exist."""
         owners = _owners(place)
         if not node.has_port(place.port, place.protocol):
-            return Found(owners, False)
+            return Found(owners, self._leads_to_zones(node, place.port, b"_" + place.protocol))
         if qtype == codes.SRV:
             return node.view(
                 (qname, qtype),
@@ -167,7 +173,8 @@ class ClusterZone:
             return Found(owners, False)
         members = node.endpoint(place.endpoint)
         if not members:
-            return Found(owners, self._is_protocol(node, place.endpoint))
+            exists = self._is_protocol(node, place.endpoint) or self._leads_to_zones(node, place.endpoint)
+            return Found(owners, exists)
         if qtype == codes.SRV:
             return found.srv(owners, qname, self.ttl_seconds, self._member_targets(node, members, place))
         addresses = dict.fromkeys(member.address for member in members)
@@ -194,6 +201,27 @@ class ClusterZone:
 
     def _service_name(self, node: ServiceNode) -> bytes:
         return below(self.zone, node.name, node.namespace, SERVICE_TREE)
+
+    # Topology zones
+
+    def _zonal(self, topology: Topology, place: Place, qname: bytes, qtype: int) -> Found:
+        """Endpoints of a headless Service that are in a zone; without any there is the name, and no records."""
+        owners = _owners(place)
+        asked = read_labels(name.labels(qname)[: -self._zone_labels - len(_SERVICE_LABELS)])
+        node = self._node(place)
+        if asked is None or node is None or node.service is None or not node.service.headless:
+            return Found(owners, False)
+        members = topology.members(node, *asked)
+        if qtype == codes.SRV:
+            targets = self._member_targets(node, members, place)
+            return found.srv(owners, qname, self.ttl_seconds, targets)
+        addresses = dict.fromkeys(member.address for member in members)
+        return Found(owners, records=found.addresses(qname, self.ttl_seconds, qtype, addresses))
+
+    def _leads_to_zones(self, node: ServiceNode, *left: bytes) -> bool:
+        """Whether names of topology zones hang below these labels (RFC 8020: then they exist)."""
+        assert node.service is not None
+        return self._topology is not None and node.service.headless and left in ABOVE_ZONES
 
     # Pods
 

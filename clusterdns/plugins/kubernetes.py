@@ -36,6 +36,7 @@ def build(settings: Settings, context: BlockContext) -> Part:
             ttl_seconds=settings.ttl_seconds,
             pods=settings.pods,
             ignores_empty=settings.ignore_empty_service,
+            zonal=settings.zonal,
             local_addresses=lambda: local,
         )
         for zone in settings.zones
@@ -49,7 +50,7 @@ def build(settings: Settings, context: BlockContext) -> Part:
         stop=use.stop,
         unready=feed.unready,
         transfer=ClusterTransfer(zones, index),
-        labels=NameLabels(settings.zones),
+        labels=NameLabels(settings.zones, zonal=settings.zonal),
         offer=ClusterOffer(index, frozenset(settings.zones), settings.api.pods, lambda: local),
     )
 

@@ -28,7 +28,7 @@ log = logging.getLogger("clusterdns.plugin.kubernetes")
 def feed_key(settings: Settings) -> tuple[Hashable, ...]:
     """What two settings must have in common for one feed to serve both: all that decides what is read and indexed."""
     api = replace(settings.api, startup_timeout_seconds=0.0)
-    return (api, settings.manifests, settings.endpoint_pod_names)
+    return (api, settings.manifests, settings.endpoint_pod_names, settings.zonal)
 
 
 class Feed:
@@ -38,6 +38,7 @@ class Feed:
         self.index = Index(
             namespaces=frozenset(settings.api.namespaces),
             use_pod_names=settings.endpoint_pod_names,
+            zonal=settings.zonal,
             later=lambda call: asyncio.get_running_loop().call_later(MOVE_SECONDS, call),
         )
         self._settings = settings

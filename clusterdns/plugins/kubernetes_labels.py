@@ -6,6 +6,7 @@ The words are CoreDNS's. They are read off the name alone, whether or not such a
 from collections.abc import Mapping, Sequence
 
 from clusterdns.index.schema import POD_TREE, SERVICE_TREE, without_underscore
+from clusterdns.index.topology import read_labels
 from clusterdns.wire.name import is_under, label_text, labels
 from clusterdns.wire.query import Query
 
@@ -16,7 +17,8 @@ _KEYS = ("endpoint", "kind", "namespace", "port-name", "protocol", "service")
 class NameLabels:
     """The labeller of one kubernetes block."""
 
-    def __init__(self, zones: Sequence[bytes]) -> None:
+    def __init__(self, zones: Sequence[bytes], *, zonal: bool = False) -> None:
+        self._zonal = zonal
         self._zones = tuple(sorted(zones, key=len, reverse=True))
 
     def __call__(self, query: Query) -> Mapping[str, str]:
@@ -25,12 +27,17 @@ class NameLabels:
         if zone is None:
             return {}
         parts = labels(query.name)
-        return _described(parts[: len(parts) - len(labels(zone))])
+        return _described(parts[: len(parts) - len(labels(zone))], zonal=self._zonal)
 
 
-def _described(parts: list[bytes]) -> dict[str, str]:
+def _described(parts: list[bytes], *, zonal: bool) -> dict[str, str]:
     """By the labels left of the zone: [[PORT.PROTOCOL.|ENDPOINT.]SERVICE.]NAMESPACE.KIND."""
-    found = dict.fromkeys(_KEYS, b"")
+    found = dict.fromkeys((*_KEYS, "zone") if zonal else _KEYS, b"")
+    asked = read_labels(parts[:-3]) if zonal and parts[-1:] == [SERVICE_TREE] else None
+    if asked is not None:
+        *_, found["service"], found["namespace"], found["kind"] = parts
+        found["zone"] = asked[0]
+        return {f"kubernetes/{key}": label_text(label) for key, label in found.items()}
     if len(parts) > 1 or (parts and parts[0] not in (SERVICE_TREE, POD_TREE)):
         *left, found["kind"] = parts
         if found["kind"] not in (SERVICE_TREE, POD_TREE) or len(left) > 4:

@@ -24,7 +24,6 @@ MAX_TTL_SECONDS = 3600
 # options of CoreDNS that are known, and refused rather than ignored
 NOT_IMPLEMENTED = {
     "multicluster": "clusterdns does not serve ServiceImports",
-    "zonal": "clusterdns does not serve zonal names",
 }
 
 log = logging.getLogger("clusterdns.plugin.kubernetes")
@@ -41,6 +40,7 @@ class Settings:
     ttl_seconds: int = 5
     endpoint_pod_names: bool = False
     ignore_empty_service: bool = False
+    zonal: bool = False
     fallthrough: tuple[bytes, ...] = ()
 
     @property
@@ -64,6 +64,8 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
         raise directive.error(
             "ignore empty_service with noendpoints would deny every Service", "remove one of the two options"
         )
+    if settings.zonal and not settings.api.endpoints:
+        raise directive.error("zonal with noendpoints has nobody to tell apart", "remove one of the two options")
     if settings.api.tls and not settings.api.endpoint:
         raise directive.error("tls is used with endpoint only", "add endpoint, or remove tls")
     return _with_scheme(settings, directive)
@@ -157,6 +159,11 @@ def _fallthrough(settings: Settings, line: Line) -> Settings:
     return replace(settings, fallthrough=tuple(map(from_text, zones)))
 
 
+def _zonal(settings: Settings, line: Line) -> Settings:
+    line.no_arguments()
+    return replace(settings, zonal=True)
+
+
 def _startup_timeout(settings: Settings, line: Line) -> Settings:
     return _api(settings, startup_timeout_seconds=values.duration_seconds(line.one_argument("DURATION")))
 
@@ -218,7 +225,13 @@ OPTIONS = (
     ),
     Option("startup_timeout DURATION", "5s", "How long the start waits for the first full lists.", _startup_timeout),
     Option("multicluster ZONES…", "", "Refused: ServiceImports are not served.", _not_implemented),
-    Option("zonal", "", "Refused: zonal names are not served.", _not_implemented),
+    Option(
+        "zonal",
+        "off",
+        "Names such as `ZONE.pin._zone.SERVICE.NAMESPACE.svc` and `ZONE.prefer._zone.…`: the endpoints of a headless "
+        "Service in a topology zone, with `prefer` all where it has none.",
+        _zonal,
+    ),
     Option(
         "manifests PATH…",
         "",

@@ -6,6 +6,7 @@ is cut to the usable part, and the loss is reported as a remark.
 """
 
 from collections.abc import Callable
+from sys import intern
 from typing import Any, NamedTuple
 
 import msgspec
@@ -116,6 +117,7 @@ class _RawEndpoint(msgspec.Struct, gc=False, rename="camel"):
     conditions: _Conditions | None = None
     hostname: str | None = None
     target_ref: _TargetRef | None = None
+    zone: str | None = None
 
 
 class _RawSlice(msgspec.Struct, gc=False):
@@ -184,7 +186,8 @@ def _cut_slice(raw: _RawSlice) -> Decoded:
             unready += addresses
         elif addresses:
             target = endpoint.target_ref.name if endpoint.target_ref else None
-            endpoints.append(Endpoint(addresses, _hostname(endpoint.hostname, remarks), target or ""))
+            hostname = _hostname(endpoint.hostname, remarks)
+            endpoints.append(Endpoint(addresses, hostname, target or "", intern(endpoint.zone or "")))
     obj = EndpointSlice(
         namespace,
         name,

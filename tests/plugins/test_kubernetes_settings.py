@@ -52,7 +52,7 @@ def test_what_would_only_fail_later_is_a_mistake_in_the_corefile(
 
 
 def test_every_wrong_option_is_told_at_once(read_directives: Read, context: BlockContext) -> None:
-    options = "pod insecure\n ttl 99999\n zonal\n pods sometimes\n labels a in ("
+    options = "pod insecure\n ttl 99999\n zonal yes\n pods sometimes\n labels a in ("
     with pytest.raises(CorefileErrors) as raised:
         parse(read_directives(f"kubernetes {{\n {options}\n}}"), context)
     assert [error.line for error in raised.value.errors] == [3, 4, 5, 6, 7]

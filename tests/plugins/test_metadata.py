@@ -93,3 +93,16 @@ def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: 
     with pytest.raises((CorefileError, CorefileErrors)) as error:
         metadata.parse(read_directives(text), context)
     assert str(error.value).startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("name", "zone", "service"),
+    [
+        ("eu.1a.pin._zone.db.prod.svc.cluster.local", "eu.1a", "db"),
+        ("web.prod.svc.cluster.local", "", "web"),
+    ],
+)
+def test_the_zone_where_names_have_one(make_query: Callable[..., Query], name: str, zone: str, service: str) -> None:
+    found = NameLabels(ZONES, zonal=True)(make_query(name))
+    assert (found["kubernetes/zone"], found["kubernetes/service"]) == (zone, service)
+    assert found["kubernetes/endpoint"] == found["kubernetes/port-name"] == ""

@@ -58,6 +58,8 @@ def decode(kind: Kind, data: Any) -> Decoded:
         (Service, service(ports=[{"port": 80}, {"name": "dns", "port": 53, "protocol": "UDP", "nodePort": 30053}]),
          Service("prod", "web", ports=(Port("", 80, "TCP"), Port("dns", 53, "UDP")))),
         (Service, {"metadata": META}, Service("prod", "web")),
+        (EndpointSlice, slice_of({"addresses": ["10.1.0.1"], "zone": "eu-1a"}, {"addresses": ["10.1.0.2"]}),
+         EndpointSlice("prod", "web-1", "web", (), (Endpoint(("10.1.0.1",), zone="eu-1a"), Endpoint(("10.1.0.2",))))),
         (Service, service(externalIPs=["FD00::0:1"]) | {"status": {"loadBalancer": {"ingress": [
             {"hostname": "LB.net"}, {"ip": "192.0.2.1", "hostname": "both"}, {"ip": "192.0.2.1"}, {"ports": []}]}}},
          Service("prod", "web", external=("fd00::1", "192.0.2.1", "lb.net"))),
