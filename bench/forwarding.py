@@ -16,7 +16,7 @@ from bench.results import Figures
 from bench.rounds import OFFERED_SHARE, Effort, pace, shuffled, turns
 
 SECONDS = 2  # of each measurement: they are many
-LATENCY_SECONDS = 3
+LATENCY_SECONDS = 2
 NEW_NAMES = 60_000  # more than either server forwards in that time
 SIDES = ("plain", "kubeadm")
 MIX_EXTERNAL_SHARE = 0.2

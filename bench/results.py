@@ -107,7 +107,7 @@ TARGETS = (
     _against_coredns("four of the cluster's and a cached one, p99 at 60 %", "mixed_p99_us", "<=", 1),
     _against_coredns("CPU per forwarded query", "forwarded_us"),
     _against_coredns("forwarded queries per second", "forwarded_per_second"),
-    _against_coredns("a stampede's last answer", "stampede_ms", "<=", 1),
+    _against_coredns("a stampede's last answer", "stampede_ms"),
     Target(
         "p99 beside a dead upstream, against beside a live one", ("dead_p99_us", OURS), ("live_p99_us", OURS), "<=", 1.5
     ),

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,9 +31,10 @@ STREAM_PAUSE_SECONDS = 0.5  # long enough for all questions to be under way toge
 FORGERIES = 100_000
 FORGED_QUESTIONS = 4
 DEAD_PER_SECOND = 500
-DEAD_WARM_SECONDS = 3  # until the upstream is known to be dead and its questions have piled up
-LATENCY_SECONDS = 3
+DEAD_WARM_SECONDS = 2.5  # until the upstream is known to be dead and its questions have piled up
+LATENCY_SECONDS = 2
 RELOADS = 20
+RELOAD_ROUNDS = 2  # at most: each takes as long as five of the others
 RELOADED_PER_SECOND = 5_000
 RELOADED_SECONDS = 14
 RELOAD_EVERY_SECONDS = 0.5
@@ -135,7 +136,7 @@ def reloads(runners: list[Runner], folder: Path, effort: Effort, figures: Figure
     path = folder / "reloaded"
     external = [(name, "A") for name in external_names()]
     load.write_questions(path, shuffled([*objects.questions()[: len(external)], *external]))
-    for runner in turns(runners, effort):
+    for runner in turns(runners, replace(effort, rounds=min(effort.rounds, RELOAD_ROUNDS))):
         load.flat_out(runner.port, path, 1, "NOERROR")
         with ThreadPoolExecutor(1) as pool:
             asking = pool.submit(load.at_rate, runner.port, path, RELOADED_PER_SECOND, RELOADED_SECONDS, None)
