@@ -36,8 +36,8 @@ def _described(parts: list[bytes], *, zonal: bool) -> dict[str, str]:
     asked = read_labels(parts[:-3]) if zonal and parts[-1:] == [SERVICE_TREE] else None
     if asked is not None:
         *_, found["service"], found["namespace"], found["kind"] = parts
-        found["zone"] = asked[0]
-        return {f"kubernetes/{key}": label_text(label) for key, label in found.items()}
+        zone = ".".join(map(label_text, asked[0].split(b".")))
+        return {f"kubernetes/{key}": label_text(label) for key, label in found.items()} | {"kubernetes/zone": zone}
     if len(parts) > 1 or (parts and parts[0] not in (SERVICE_TREE, POD_TREE)):
         *left, found["kind"] = parts
         if found["kind"] not in (SERVICE_TREE, POD_TREE) or len(left) > 4:
