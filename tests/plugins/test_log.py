@@ -1,7 +1,9 @@
 """`log`: which replies are logged, and that only those must be made anew for each query."""
 
+import json
 import logging
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import log
 from clusterdns.plugins.handler import BlockContext, Reuse
+from clusterdns.telemetry.logs import BARE_LINES, LineFormatter
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text
 from clusterdns.wire.query import Query
@@ -84,3 +87,44 @@ def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: 
 def test_part(read_directives: ReadDirectives, context: BlockContext) -> None:
     assert log.build(log.parse(read_directives("log"), context), context).reuse is Reuse.PER_REPLY
     assert not log.PLUGIN.once
+
+
+JSON_LINE = {
+    "client": "10.1.0.9", "port": 40222, "id": 4711, "type": "A", "class": "IN", "name": WEB, "proto": "udp",
+    "size": 44, "do": False, "bufsize": 512, "rcode": "NOERROR", "rflags": ["qr", "aa", "rd"], "rsize": 86,
+    "duration_seconds": 0.000113502,
+}  # fmt: skip
+
+
+async def test_json_is_an_object_per_query(
+    make_query: MakeQuery, read_directives: ReadDirectives, context: BlockContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, logger=BARE_LINES):
+        await logged("log {\n json\n}", make_query(WEB), reply(codes.NOERROR, (ADDRESS,)), read_directives, context)
+    (record_of_line,) = caplog.records
+    line = LineFormatter().format(record_of_line)
+    shown = json.loads(line)
+    assert datetime.fromisoformat(shown.pop("time")).tzinfo is not None
+    assert shown == JSON_LINE
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "value"),
+    [
+        ("log {\n json\n}", "rcode", None),
+        ("log {\n json\n}", "rflags", []),
+        ("log {\n json\n}", "rsize", 0),
+        ("log . {rcode}/{>rflags}/{rsize}", "", "-/-/0"),
+    ],
+)
+async def test_a_query_that_is_dropped_has_no_reply(
+    make_query: MakeQuery, read_directives: ReadDirectives, context: BlockContext, caplog: pytest.LogCaptureFixture,
+    text: str, key: str, value: object,
+) -> None:  # fmt: skip
+    dropped = reply(codes.NOERROR)
+    dropped.is_dropped = True
+    with caplog.at_level(logging.INFO, logger="clusterdns"):
+        await logged(text, make_query(WEB), dropped, read_directives, context)
+    line = caplog.messages[0]
+    assert (json.loads(line)[key] if key else line) == value
