@@ -4,6 +4,8 @@ The kernel chooses a random port per exchange. A reply counts if it has the ID a
 included; all else is dropped at the price of reading it, a bounded number per wake-up, and waiting goes on: a forger
 who sends 100,000 replies neither gets one accepted nor keeps the true one away. After the first thousand the question
 is asked by the safer way as well (`rescue`: TCP), and there is more time, because the true reply may stand in a queue.
+An ID alone can be guessed by trying all: where letters add nothing, because the name has few or the upstream does not
+keep them, replies over UDP are believed only until somebody is seen to guess.
 
 All sockets hang on one epoll object, and that on the event loop, which then needs no reader of its own per exchange.
 """
@@ -16,11 +18,13 @@ from os import urandom
 from typing import Any
 
 from clusterdns.upstream.failure import ExchangeFailed, broken, timed_out
-from clusterdns.upstream.question import Question, in_random_case
+from clusterdns.upstream.question import Question, in_random_case, letters_in
 
 SOCKETS_PER_WAKE = 64
 DATAGRAMS_PER_SOCKET = 64  # then the next socket
 DATAGRAMS_PER_WAKE = 256  # then the next thing the loop has to do
+DOUBT_DATAGRAMS = 8  # that were no reply to what was asked: what only its ID speaks for is not believed any more
+CONVINCING_LETTERS = 8  # beside the 16 bits of the ID: 100,000 guesses hit once in 170 such questions
 FLOOD_DATAGRAMS = 1000  # that were no reply to what was asked: somebody is guessing
 FLOOD_SECONDS = 5.0  # for an exchange in which somebody does
 FLOOD_BUFFER_BYTES = 4 << 20  # of a socket that got a full batch: room for the true reply behind the forged ones
@@ -108,8 +112,8 @@ class Exchange:
     """One question on one socket, until a true reply, an error or the time-out."""
 
     __slots__ = (
-        "_has_room", "_loop", "_rescue", "_rescuing", "_timer", "done", "ignored", "lost_case", "message_id", "name",
-        "plain_id", "question", "reply", "socket",
+        "_has_room", "_is_doubted", "_loop", "_rescue", "_rescuing", "_timer", "done", "ignored", "lost_case",
+        "message_id", "name", "plain_id", "question", "reply", "socket",
     )  # fmt: skip
 
     def __init__(
@@ -125,6 +129,7 @@ class Exchange:
         self.name = question.name
         self._loop = done.get_loop()
         self._has_room = False
+        self._is_doubted = False  # something fitted that a forger may have guessed
         self._rescue = rescue
         self._rescuing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -176,8 +181,8 @@ class Exchange:
         if is_full_batch and not self._has_room:
             self._has_room = True
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, FLOOD_BUFFER_BYTES)
-        is_flood = self.ignored >= FLOOD_DATAGRAMS and not self.done.done()
-        if is_flood and self._rescue is not None and self._rescuing is None:
+        needs_rescue = (self._is_doubted or self.ignored >= FLOOD_DATAGRAMS) and not self.done.done()
+        if needs_rescue and self._rescue is not None and self._rescuing is None:
             self._rescuing = self._loop.create_task(self._ask_otherwise(self._rescue))
 
     def _judge(self, packet: bytes) -> None:
@@ -185,9 +190,12 @@ class Exchange:
         question = self.question
         if not question.is_answered_by(packet):
             self.ignored += 1
-        elif packet[:2] == self.message_id and packet[12 : 12 + len(self.name)] == self.name:
+        elif packet[:2] == self.message_id and packet[12 : 12 + len(self.name)] == self.name and self._is_safe():
             # names further down point at the question: without this they would come out in our random letters
             self._finish(packet[:12] + question.name + packet[12 + len(self.name) :])
+        elif self.ignored >= DOUBT_DATAGRAMS:
+            self.ignored += 1
+            self._is_doubted = True
         elif packet[:2] == self.plain_id:
             self.lost_case = self.name != question.name
             self._finish(packet)
@@ -204,6 +212,12 @@ class Exchange:
                 self.fail(failed)
         else:
             self.ignored += 1
+
+    def _is_safe(self) -> bool:
+        """Whether a reply with the ID and the letters as asked is more than what somebody who guesses may hit."""
+        if self.ignored < DOUBT_DATAGRAMS:
+            return True
+        return self.message_id != self.plain_id and letters_in(self.question.name) >= CONVINCING_LETTERS
 
     def _finish(self, packet: bytes) -> None:
         self.reply = packet

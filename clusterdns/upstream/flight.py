@@ -24,15 +24,17 @@ log = logging.getLogger("clusterdns.plugin.forward")
 class Flight:
     """One question under way and those who wait for it."""
 
-    __slots__ = ("task", "waiting")
+    __slots__ = ("given", "task", "waiting")
 
     task: "asyncio.Task[None]"
 
     def __init__(self) -> None:
         self.waiting: list[asyncio.Future[Given]] = []
+        self.given: Given | None = None
 
     def settle(self, given: Given) -> None:
         """Give it to all who still wait."""
+        self.given = given
         for future in self.waiting:
             if not future.done():
                 future.set_result(given)
@@ -69,7 +71,10 @@ class Flights:
             flight = self._flights[question.key] = Flight()
             flight.task = loop.create_task(self._fly(question, flight))
         future: asyncio.Future[Given] = loop.create_future()
-        flight.waiting.append(future)
+        if flight.given is None:
+            flight.waiting.append(future)
+        else:
+            future.set_result(flight.given)
         return future
 
     async def close(self) -> None:
@@ -98,6 +103,12 @@ class Flights:
             flight.fail(ExchangeFailed("unexpected failure, see the log", codes.EDE_OTHER))
         else:
             flight.settle(given)
+            # `cache` stores it when those who waited have their turn; whoever asks before that gets it from here
+            asyncio.get_running_loop().call_soon(self._land, question, flight)
         finally:
-            if self._flights.get(question.key) is flight:
-                del self._flights[question.key]
+            if flight.given is None:
+                self._land(question, flight)
+
+    def _land(self, question: Question, flight: Flight) -> None:
+        if self._flights.get(question.key) is flight:
+            del self._flights[question.key]

@@ -70,6 +70,11 @@ def in_random_case(name: bytes, random_bytes: bytes) -> bytes:
     return (int.from_bytes(name, "big") ^ letters).to_bytes(len(name), "big")
 
 
+def letters_in(name: bytes) -> int:
+    """How many letters a lower-case name has: so many bits random case adds to the ID."""
+    return len(name) - name.translate(_LETTERS).count(0)
+
+
 def end_to_end(options: bytes) -> bytes:
     """EDNS options, whole ones, without those that concern one hop only."""
     if not options:

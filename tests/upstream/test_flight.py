@@ -47,6 +47,20 @@ async def test_one_question_many_futures() -> None:
     assert len(flights) == 0
 
 
+async def test_who_comes_between_the_answer_and_those_who_waited_gets_it_too() -> None:
+    asked = Asked()
+    flights = Flights(asked)
+    first = flights.join(asking("a."))
+    late: list[asyncio.Future[Given]] = []
+    first.add_done_callback(lambda _: late.append(flights.join(asking("a."))))  # before `first` can be stored
+    asked.may_answer.set()
+    await first
+    assert [await one for one in late] == [GIVEN]
+    assert asked.names == [b"\1a\0"]
+    await asyncio.sleep(0)
+    assert len(flights) == 0
+
+
 async def test_beyond_the_bound_the_oldest_fails() -> None:
     asked = Asked()
     flights = Flights(asked, limit=2)

@@ -5,6 +5,7 @@ IDs, and right ones with another name, another type, other letters, without QR, 
 """
 
 import asyncio
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -87,4 +88,37 @@ async def test_in_a_flood_the_question_goes_another_way_too(forger: int) -> None
     exchange = await datagrams.ask(question, ("127.0.0.1", forger), SECONDS, rescue=rescue)
     assert exchange.reply == b"rescued"
     assert FLOOD_DATAGRAMS <= exchange.ignored < FLOOD_DATAGRAMS * 2
+    datagrams.close()
+
+
+@pytest.mark.parametrize(
+    ("name_text", "is_cased"), [("name.example.org.", True), ("a.b.", True), ("name.example.org.", False)]
+)
+async def test_trying_every_id_gives_nothing(name_text: str, is_cased: bool) -> None:
+    datagrams = Datagrams()
+    question = Question(from_text(name_text), b"\0\1\0\1", RD, is_stream=False)
+
+    swept = asyncio.Event()
+
+    async def rescue() -> bytes:
+        await swept.wait()
+        return b"rescued"
+
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as forger:
+        forger.bind(("127.0.0.1", 0))
+        asking = loop.create_task(
+            datagrams.ask(question, forger.getsockname(), SECONDS, is_cased=is_cased, rescue=rescue)
+        )
+        await asyncio.sleep(0)
+        _, client = forger.recvfrom(4096)
+        for number in range(2 << 16):
+            forged = question.message((number & 0xFFFF).to_bytes(2, "big"), question.name)
+            forger.sendto(forged[:2] + b"\x81\x80" + forged[4:], client)
+            if number % 64 == 63:
+                await asyncio.sleep(0)
+                assert not asking.done(), asking.result().reply
+        swept.set()
+        assert (await asking).reply == b"rescued"
+        assert not (await asking).lost_case
     datagrams.close()
