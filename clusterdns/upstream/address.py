@@ -59,9 +59,8 @@ def split_scheme(text: str) -> tuple[str, str]:
     if scheme not in DEFAULT_PORTS:
         known = ", ".join(f"{one}://" for one in DEFAULT_PORTS)
         raise ValueError(f"'{scheme}' is not supported as a destination protocol in forward; known are {known}")
-    if scheme == HTTPS:
-        if "/" in rest or "?" in rest:
-            raise ValueError("paths are not allowed in HTTPS upstream addresses (/dns-query is asked)")
+    if scheme == HTTPS and ("/" in rest or "?" in rest):
+        raise ValueError("paths are not allowed in HTTPS upstream addresses (/dns-query is asked)")
     return scheme, rest
 
 
