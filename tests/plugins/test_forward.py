@@ -13,6 +13,7 @@ import dns.message
 import pytest
 from aiohttp import web
 from controlplane.cluster import sign
+from fakes.meddler import TLS_GOODBYE_SECONDS
 from fakes.upstream import Upstream
 from peers import need
 
@@ -485,7 +486,7 @@ async def test_https_faults(forwarding: Forwarding, certificates: Path) -> None:
                 reply = await ask("www.example.org")
                 assert reply.rcode == codes.SERVFAIL
                 assert error in reply.error
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(TLS_GOODBYE_SECONDS)
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
@@ -522,4 +523,4 @@ async def test_https(forwarding: Forwarding, certificates: Path, method: str) ->
             reply = await ask(f"{name}.example.org")
             assert (reply.rcode, error in reply.error) == (codes.SERVFAIL, True)
     await runner.cleanup()
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(TLS_GOODBYE_SECONDS)
