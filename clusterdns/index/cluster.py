@@ -15,6 +15,7 @@ from clusterdns.index.topology import Topology
 from clusterdns.objects import Change, EndpointSlice, Namespace, Pod, Service, packed, split_external
 from clusterdns.wire.reply import Serial
 
+PodKey = tuple[bytes, str]  # namespace and name
 Forget = Callable[[set[Hashable]], object]  # told the owners that a change touched
 
 
@@ -44,8 +45,8 @@ class Index:
         self._later = later
         self._namespaces: set[bytes] = set()
         self._services: dict[tuple[bytes, bytes], ServiceNode] = {}
-        self._pods: dict[tuple[bytes, bytes], frozenset[str]] = {}  # (namespace, address) → names of pods with it
-        self._pod_addresses: dict[tuple[bytes, str], tuple[bytes, ...]] = {}  # (namespace, pod) → what it has there
+        self._pods: dict[bytes, tuple[PodKey, ...]] = {}  # by address
+        self._pod_addresses: dict[PodKey, tuple[bytes, ...]] = {}
 
     # Reading
 
@@ -60,7 +61,11 @@ class Index:
 
     def has_pod(self, namespace: bytes, address: bytes) -> bool:
         """Whether a known Pod of the namespace has this packed address."""
-        return (namespace, address) in self._pods
+        return any(one == namespace for one, _ in self._pods.get(address, ()))
+
+    def pods_at(self, address: bytes) -> tuple[PodKey, ...]:
+        """The known Pods with this packed address, in no order; several where they share their host's."""
+        return self._pods.get(address, ())
 
     def services(self) -> Iterator[ServiceNode]:
         """Every Service that is answered for, in no order."""
@@ -68,7 +73,8 @@ class Index:
 
     def pods(self) -> Iterator[tuple[bytes, bytes]]:
         """The (namespace, packed address) pairs of known Pods that are answered for, in no order."""
-        return (pair for pair in self._pods if self.exposes(pair[0]))
+        pairs = ((one, address) for address, several in self._pods.items() for one in {key[0] for key in several})
+        return (pair for pair in pairs if self.exposes(pair[0]))
 
     @property
     def external(self) -> ReverseMap:
@@ -220,18 +226,19 @@ class Index:
         assert pod is not None
         namespace = label_of(pod.namespace)
         addresses = tuple(map(packed, new.ips)) if new is not None else ()
-        for address in self._pod_addresses.pop((namespace, pod.name), ()):
-            left = self._pods[namespace, address] - {pod.name}
+        key = (namespace, pod.name)
+        for address in self._pod_addresses.pop(key, ()):
+            left = tuple(one for one in self._pods[address] if one != key)
             if left:
-                self._pods[namespace, address] = left
+                self._pods[address] = left
             else:
-                del self._pods[namespace, address]
+                del self._pods[address]
             touched.add(address)
         for address in addresses:
-            self._pods[namespace, address] = self._pods.get((namespace, address), frozenset()) | {pod.name}
+            self._pods[address] = (*self._pods.get(address, ()), key)
             touched.add(address)
         if addresses:
-            self._pod_addresses[namespace, pod.name] = addresses
+            self._pod_addresses[key] = addresses
 
     def _node(self, key: tuple[bytes, bytes]) -> ServiceNode:
         node = self._services.get(key)

@@ -50,7 +50,7 @@ def build(settings: Settings, context: BlockContext) -> Part:
         stop=use.stop,
         unready=feed.unready,
         transfer=ClusterTransfer(zones, index),
-        labels=NameLabels(settings.zones, zonal=settings.zonal),
+        labels=NameLabels(settings.zones, zonal=settings.zonal, pods=index if settings.api.pods else None),
         offer=ClusterOffer(index, frozenset(settings.zones), settings.api.pods, lambda: local),
     )
 

@@ -1,12 +1,14 @@
-"""What the name asked for says of a Service or pod: the labels that `kubernetes` gives to `metadata`.
+"""What the name asked for says of a Service or pod, and who asks: the labels that `kubernetes` gives to `metadata`.
 
-The words are CoreDNS's. They are read off the name alone, whether or not such a thing exists.
+The words are CoreDNS's. Those of the name are read off it alone, whether or not such a thing exists.
 """
 
 from collections.abc import Mapping, Sequence
 
+from clusterdns.index.cluster import Index
 from clusterdns.index.schema import POD_TREE, SERVICE_TREE, without_underscore
 from clusterdns.index.topology import read_labels
+from clusterdns.objects import packed
 from clusterdns.wire.name import is_under, label_text, labels
 from clusterdns.wire.query import Query
 
@@ -17,12 +19,26 @@ _KEYS = ("endpoint", "kind", "namespace", "port-name", "protocol", "service")
 class NameLabels:
     """The labeller of one kubernetes block."""
 
-    def __init__(self, zones: Sequence[bytes], *, zonal: bool = False) -> None:
+    def __init__(self, zones: Sequence[bytes], *, zonal: bool = False, pods: Index | None = None) -> None:
+        """`pods` is the index where it knows pods, the clients among them."""
         self._zonal = zonal
+        self._pods = pods
         self._zones = tuple(sorted(zones, key=len, reverse=True))
 
     def __call__(self, query: Query) -> Mapping[str, str]:
-        """The labels of a query; none for names outside the block's zones."""
+        """The labels of a query; none of its name where that is outside the block's zones."""
+        return {**self._of_name(query), **self._of_client(query)}
+
+    def _of_client(self, query: Query) -> Mapping[str, str]:
+        if self._pods is None:
+            return {}
+        pods = self._pods.pods_at(packed(query.client[0].partition("%")[0]))
+        if not pods:
+            return {}
+        namespace, pod = min(pods)
+        return {"kubernetes/client-namespace": label_text(namespace), "kubernetes/client-pod-name": pod}
+
+    def _of_name(self, query: Query) -> Mapping[str, str]:
         zone = next((zone for zone in self._zones if is_under(query.name, zone)), None)
         if zone is None:
             return {}

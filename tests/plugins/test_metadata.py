@@ -7,6 +7,8 @@ import pytest
 
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
+from clusterdns.index.cluster import Index
+from clusterdns.objects import Change, Pod
 from clusterdns.plugins import metadata
 from clusterdns.plugins.handler import BlockContext
 from clusterdns.plugins.kubernetes_labels import NameLabels
@@ -106,3 +108,22 @@ def test_the_zone_where_names_have_one(make_query: Callable[..., Query], name: s
     found = NameLabels(ZONES, zonal=True)(make_query(name))
     assert (found["kubernetes/zone"], found["kubernetes/service"]) == (zone, service)
     assert found["kubernetes/endpoint"] == found["kubernetes/port-name"] == ""
+
+
+@pytest.mark.parametrize(
+    ("client", "namespace", "pod"),
+    [("10.1.0.5", "prod", "a"), ("fd00::5", "prod", "a"), ("10.9.9.9", "aside", "agent"), ("10.1.0.6", None, None)],
+)
+def test_the_pod_that_asks(
+    make_query: Callable[..., Query], client: str, namespace: str | None, pod: str | None
+) -> None:
+    index = Index()
+    for one in (Pod("prod", "a", ("10.1.0.5", "fd00::5")), Pod("prod", "agent", ("10.9.9.9",))):
+        index.apply(Change(None, one))
+    index.apply(Change(None, Pod("aside", "agent", ("10.9.9.9",))))
+    gone = Pod("prod", "gone", ("10.1.0.6",))
+    index.apply(Change(None, gone))
+    index.apply(Change(gone, None))
+    found = NameLabels(ZONES, pods=index)(make_query("example.org", client=(client, 4022)))
+    assert found.get("kubernetes/client-namespace") == namespace
+    assert found.get("kubernetes/client-pod-name") == pod
