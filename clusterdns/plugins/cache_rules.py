@@ -43,17 +43,25 @@ def kind_of(query: Query, reply: Reply) -> Kind:
 
 
 def _leads_to(name: bytes, qtype: int, answer: Sequence[Record]) -> bool:
-    """Whether the answer has a record of the type, at the name or where its aliases lead."""
+    """Whether the answer has a record of the type, at the name or where its aliases lead.
+
+    Aliases are followed before records count: of a name with two targets, or in a ring, nobody knows what is meant.
+    """
     if qtype == codes.ANY:
-        return True
-    aliases = {one.name: one.rdata.lower() for one in answer if one.rtype == codes.CNAME}
+        return any(one.name == name for one in answer)
     owners = {one.name for one in answer if one.rtype == qtype}
-    for _ in range(len(aliases) + 1):
-        if name in owners:
-            return True
-        if name not in aliases:
+    targets: dict[bytes, set[bytes]] = {}
+    for one in answer:
+        if one.rtype == codes.CNAME:
+            targets.setdefault(one.name, set()).add(one.rdata.lower())
+    if qtype == codes.CNAME:
+        return len(targets.get(name, ())) == 1
+    for _ in range(len(targets) + 1):
+        if name not in targets:
+            return name in owners
+        if len(targets[name]) > 1:
             return False
-        name = aliases[name]
+        (name,) = targets[name]
     return False
 
 

@@ -56,6 +56,10 @@ def zones_of_all(text: str) -> str:
         ("cache", said(0, "a.org 300 CNAME b.org,b.org 60 AAAA"), [60], False),
         ("cache", said(0, "a.org 300 CNAME b.org,c.org 60 A"), [60], False),
         ("cache", said(0, "a.org 300 CNAME b.org,b.org 300 CNAME a.org"), [300], False),
+        ("cache", said(0, "a.org 300 CNAME b.org,b.org 300 CNAME a.org,a.org 300 A"), [300], False),
+        ("cache", said(0, "a.org 300 CNAME c.org,a.org 300 CNAME b.org,b.org 300 A"), [300], False),
+        ("cache", said(0, "a.org 300 CNAME b.org,a.org 300 CNAME b.org,b.org 300 A"), [300], True),
+        ("cache", said(0, "a.org 300 CNAME b.org,a.org 300 A"), [300], False),
         # denials
         ("cache", said(3, "", SOA), [300], True),
         ("cache", said(0, "", SOA), [300], True),
