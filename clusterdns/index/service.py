@@ -147,6 +147,10 @@ class ServiceNode:
                 self._views[key] = found
         return found  # type: ignore[return-value]  # what is under a key came from its own `make`
 
+    def drop_views(self) -> None:
+        """Something changed that views are made of, and that is kept elsewhere."""
+        self._views.clear()
+
     def _ports(self) -> frozenset[Port]:
         return self.view(
             "ports", lambda: frozenset(port for ports in {m.ports for m in self.members()} for port in ports)

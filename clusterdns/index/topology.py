@@ -35,6 +35,8 @@ class Topology:
             for address in map(packed, endpoint.addresses):
                 has_moved |= zones.get(address, zone) != zone
                 zones[address] = zone
+        if has_moved:
+            node.drop_views()
         if len(zones) > self._limits.get((node.namespace, node.name), _SPARE):
             self._clear(node, zones, {packed(text) for endpoint in obj.endpoints for text in endpoint.addresses})
         return has_moved
@@ -52,9 +54,16 @@ class Topology:
 
     def members(self, node: ServiceNode, zone: bytes, is_preferred: bool) -> list[Member]:
         """The endpoints in a zone; where it is only preferred and there are none, all."""
+        found = node.view("zones", lambda: self._by_zone(node)).get(zone)
+        return found or (list(node.members()) if is_preferred else [])
+
+    def _by_zone(self, node: ServiceNode) -> dict[bytes, list[Member]]:
         zones = self._zones.get((node.namespace, node.name), {})
-        found = [member for member in node.members() if zone and zones.get(member.address) == zone]
-        return found if found or not is_preferred else list(node.members())
+        found: dict[bytes, list[Member]] = {}
+        for member in node.members():
+            if zone := zones.get(member.address):
+                found.setdefault(zone, []).append(member)
+        return found
 
 
 def read_labels(labels: list[bytes]) -> tuple[bytes, bool] | None:

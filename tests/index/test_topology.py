@@ -124,3 +124,15 @@ def test_what_is_gone_takes_no_room(make: Make) -> None:
     index.apply(Change(old, None))
     index.apply(Change(Service("prod", "db", headless=True, ports=(HTTP,)), None))
     assert topology.size == 0
+
+
+def test_a_large_service_follows_changes_too(make: Make) -> None:
+    zone, index = make()
+    many = tuple(Endpoint((f"10.3.0.{number}",), zone="eu-1a") for number in range(1, 101))
+    slice_ = EndpointSlice("prod", "db-1", "db", (HTTP,), many)
+    index.apply(Change(SLICE, slice_))
+    assert len(told(zone, "eu-1a.pin._zone.db")) == 100
+    fewer = EndpointSlice("prod", "db-1", "db", (HTTP,), (Endpoint(many[0].addresses, zone="us"), *many[1:]))
+    index.apply(Change(slice_, fewer))
+    assert told(zone, "us.pin._zone.db") == ["10.3.0.1"]
+    assert len(told(zone, "eu-1a.pin._zone.db")) == 99
