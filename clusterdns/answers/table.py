@@ -20,25 +20,32 @@ ENTRY_BYTES = 1400  # what an answer with an owner of its own takes beside key a
 class _Share:
     """One sort of entry, of all tables, the oldest first, within a number of bytes."""
 
-    __slots__ = ("_entries", "_max_bytes", "_used_bytes")
+    __slots__ = ("_entries", "_max_bytes", "most_bytes", "used_bytes")
 
     def __init__(self, max_bytes: int) -> None:
         self._entries: OrderedDict[tuple[AnswerTable, bytes], None] = OrderedDict()
-        self._max_bytes = max_bytes
-        self._used_bytes = 0
+        self._max_bytes = self.most_bytes = max_bytes
+        self.used_bytes = 0
 
     def clear(self) -> None:
         self._entries.clear()
 
     def take(self, table: "AnswerTable", key: bytes, answer: Answer) -> None:
-        self._used_bytes += ENTRY_BYTES + len(key) + answer.size_bytes
-        while self._used_bytes > self._max_bytes and self._entries:
-            oldest_table, oldest_key = next(iter(self._entries))
-            oldest_table.drop(oldest_key)
+        self.used_bytes += ENTRY_BYTES + len(key) + answer.size_bytes
+        self._make_space()
         self._entries[table, key] = None
 
+    def scale(self, share: float) -> None:
+        self._max_bytes = int(self.most_bytes * share)
+        self._make_space()
+
+    def _make_space(self) -> None:
+        while self.used_bytes > self._max_bytes and self._entries:
+            oldest_table, oldest_key = next(iter(self._entries))
+            oldest_table.drop(oldest_key)
+
     def give_back(self, table: "AnswerTable", key: bytes, answer: Answer) -> None:
-        self._used_bytes -= ENTRY_BYTES + len(key) + answer.size_bytes
+        self.used_bytes -= ENTRY_BYTES + len(key) + answer.size_bytes
         del self._entries[table, key]
 
 
@@ -58,6 +65,21 @@ class Room:
         """Let go of the tables; none of them is to be used any more."""
         self._answers.clear()
         self._denials.clear()
+
+    @property
+    def used_bytes(self) -> int:
+        """What is kept now."""
+        return self._answers.used_bytes + self._denials.used_bytes
+
+    @property
+    def most_bytes(self) -> int:
+        """What may be kept where memory is not short."""
+        return self._answers.most_bytes + self._denials.most_bytes
+
+    def scale(self, share: float) -> None:
+        """Keep at most this share of it from now on; the oldest goes."""
+        self._answers.scale(share)
+        self._denials.scale(share)
 
     def share(self, answer: Answer) -> _Share:
         """Where an answer belongs."""

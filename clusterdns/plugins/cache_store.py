@@ -135,6 +135,7 @@ class Room:
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
         self.used_bytes = 0
+        self.most_bytes = max_bytes  # where memory is not short
         self._max_bytes = max_bytes
         self._stores: list[Store] = []
 
@@ -145,6 +146,11 @@ class Room:
     def leave(self, store: "Store") -> None:
         """Count it no more; it must be empty."""
         self._stores.remove(store)
+
+    def scale(self, share: float) -> None:
+        """Keep at most this share of `most_bytes` from now on."""
+        self._max_bytes = int(self.most_bytes * share)
+        self.make_space()
 
     def make_space(self) -> None:
         """Evict entries until what is left fits."""

@@ -17,6 +17,7 @@ from clusterdns.corefile.directive import ServerBlock
 from clusterdns.corefile.errors import CorefileWarning, ErrorList
 from clusterdns.corefile.keys import ServerKey
 from clusterdns.corefile.load import Corefile
+from clusterdns.plugins.cache_store import Room as CacheRoom
 from clusterdns.plugins.handler import BlockContext, Handler, Listening, Part, PartKey, Plugin, Reuse
 from clusterdns.plugins.order import ORDER, REFUSED
 from clusterdns.server.routes import Route, Routes
@@ -72,6 +73,12 @@ class SharedState:
         table = AnswerTable(self._room)
         self._tables.append(table)
         return table
+
+    @property
+    def rooms(self) -> tuple[Room | CacheRoom, ...]:
+        """Where answers and replies are kept that can be had again."""
+        cached: CacheRoom | None = self._kept.get(CacheRoom)
+        return (self._room,) if cached is None else (self._room, cached)
 
     def forget(self, owners: Iterable[Hashable]) -> None:
         """Drop every compiled answer that depends on one of these owners, in every table."""

@@ -12,7 +12,7 @@ import logging
 import os
 import resource
 import signal
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from clusterdns.admin.http import AdminHttp
 from clusterdns.server.instance import Instance, StartError
 from clusterdns.server.lastgood import LastGood
 from clusterdns.server.listeners import Listeners, zone_lines
+from clusterdns.server.memory import MemoryWatch, Room, limit_bytes
 from clusterdns.server.reloading import Load, Reloader, log_version
 from clusterdns.version import banner
 
@@ -69,7 +70,10 @@ class _Server:
                 assert self._reloader.running is not None
                 self._announce(self._reloader.running)
                 self._write_pidfile()
+                watching = self._watch_memory(loop)
                 await self._until_ended(self._reloader.follow())
+                if watching is not None:
+                    watching.cancel()
             await self._end(self._ended_by.result())
         finally:
             await self._stop()
@@ -102,6 +106,18 @@ class _Server:
                     file.write(f"{os.getpid()}\n")
             except OSError as error:
                 log.error("cannot write the pidfile %s: %s", self._pidfile, error.strerror)
+
+    def _watch_memory(self, loop: asyncio.AbstractEventLoop) -> asyncio.Task[None] | None:
+        """Keep within the container's memory, where it has a limit."""
+        limit = limit_bytes()
+        if limit is None:
+            return None
+        watch = MemoryWatch(limit, self._rooms)
+        return loop.create_task(watch.look_forever(), name="memory")
+
+    def _rooms(self) -> Iterable[Room]:
+        running = self._reloader.running
+        return () if running is None else running.configuration.shared.rooms
 
     # Signals
 
