@@ -215,8 +215,8 @@ def test_the_chart_s_tenth_of_a_core_and_128_mib(place: Place, questions: Path) 
         running(place, corefile("helm"), limits=limits) as container,
     ):
         first_seconds = container.wait_for(CLUSTER_NAME, CLUSTER_ADDRESS, LIVENESS_DELAY_SECONDS)
-        with load(place, questions, 100, 6) as report:
-            found = probed(place, 5.0, 5.0, HEALTH, READY)
+        with load(place, questions, 1_000, 6) as report:
+            found = probed(place, 5.0, STRICTEST_TIMEOUT_SECONDS, HEALTH, READY)
         per_second, lost = rate(report)
         print(
             f"first answer after {first_seconds:.1f} s; {per_second:,.0f} queries/s, {lost} lost; {found}; "
