@@ -12,7 +12,7 @@ from clusterdns.gotemplate import values as template_values
 from clusterdns.plugins import cache_refresh, cache_store, hosts_file, tls, zone_file
 from clusterdns.plugins.handler import Plugin
 from clusterdns.plugins.order import ORDER, REFUSED
-from clusterdns.server import connection, dispatch, reloading, run, tcp, udp
+from clusterdns.server import connection, dispatch, memory, reloading, run, tcp, udp
 from clusterdns.server.assembly import assemble
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.upstream import datagram, flight, https, pool, server, stream
@@ -158,3 +158,9 @@ def test_promised_times_of_the_end_and_of_reloads_are_those_of_the_code() -> Non
     sections = dict(re.findall(r"^## (.+)\n((?:(?!## ).*\n?)*)", BEHAVIOR_PAGE, re.MULTILINE))
     assert f"({run.END_GRACE_SECONDS:g} s for queries that wait" in sections["Shutdown"]
     assert f"For up to {reloading.GRACE_SECONDS:g} s" in sections["Reload"]
+
+
+def test_promised_share_of_memory_is_that_of_the_code() -> None:
+    assert f"from {memory.FILL:.0%} of the limit on".replace("%", " %") in BEHAVIOR_PAGE
+    assert memory.MIN_SHARE == 1 / 8
+    assert "an eighth" in BEHAVIOR_PAGE

@@ -29,6 +29,7 @@ CATCHES_ALL = {
     "server/reloading.py:Reloader._try": "undoes a start that failed or was cut short, and passes the reason on",
     "server/reloading.py:Reloader.follow": "a task's edge: the running configuration outlives a fault in a new one",
     "server/reloading.py:_in_thread.work": "a thread's edge: handed to whoever waits for it",
+    "server/memory.py:MemoryWatch.look_forever": "a task's edge: the rooms stay as they are",
     "server/listeners.py:Listeners.listen": "closes what was begun, and passes the reason on",
     "sources/manifests.py:ManifestSource._look_forever": "a task's edge: a fault of ours must not end the following",
     "sources/watch.py:Watch.run": "a task's edge: a fault of ours must not end the stream of changes",
