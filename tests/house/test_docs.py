@@ -161,6 +161,6 @@ def test_promised_times_of_the_end_and_of_reloads_are_those_of_the_code() -> Non
 
 
 def test_promised_share_of_memory_is_that_of_the_code() -> None:
-    assert f"from {memory.FILL:.0%} of the limit on".replace("%", " %") in BEHAVIOR_PAGE
+    assert f"left below {memory.FILL:.0%} of the limit".replace("%", " %") in BEHAVIOR_PAGE
     assert memory.MIN_SHARE == 1 / 8
-    assert "an eighth" in BEHAVIOR_PAGE
+    assert "less than an eighth" in BEHAVIOR_PAGE
