@@ -20,7 +20,8 @@ KNOWN = ("errors", "log", "forward", "rewrite", "kubernetes", "cache")
         ("proxy", "Unknown directive 'proxy'; use 'forward', which took its place in CoreDNS"),
         (
             "etcd",
-            "clusterdns does not implement 'etcd'; remove the directive, or keep CoreDNS; docs/corefile.md lists what is implemented",
+            "clusterdns does not implement 'etcd'; remove the directive, or keep CoreDNS;"
+            " docs/corefile.md lists what is implemented",
         ),
         ("zzz", "Unknown directive 'zzz'; known: cache, errors, forward, kubernetes, log, rewrite"),
     ],

@@ -42,7 +42,7 @@ def _port(text: str) -> Port:
     return Port(label, int(number), protocol)
 
 
-def _service(label: str, *ips: str, ports: str = "", **facts: str) -> Service:
+def _service(label: str, *ips: str, ports: str = "", **facts: Any) -> Service:
     return Service(
         "prod", label, cluster_ips=ips, headless=not ips and not facts, ports=tuple(map(_port, ports.split())), **facts
     )
