@@ -13,6 +13,7 @@ from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
 from clusterdns.wire.reply import Serial
 
 _MAX_POINTER = 0x3FFF
+MAX_CHAIN = 8  # pointers that lead from one to the next: readers have bounds, dnspython's is 16
 _FIXED_BYTES = 10  # of a record's body: type, class, TTL and RDLENGTH
 
 
@@ -22,7 +23,7 @@ class Compressor:
     __slots__ = ("limit", "offsets", "position", "serial")
 
     def __init__(self, question: bytes, limit: int, serial: Serial | None) -> None:
-        self.offsets: dict[bytes, int] = {}  # of each name and each of its parents
+        self.offsets: dict[bytes, tuple[int, int]] = {}  # of names and their parents, and how many pointers follow
         self.position = HEADER_BYTES + len(question)
         self.limit = limit
         self.serial = serial
@@ -42,7 +43,7 @@ class Compressor:
 
     def turning(self, records: Sequence[Record]) -> list[bytes]:
         """Addresses that change places among themselves: they may point back, but nothing may point at them."""
-        prefixes = {name: self._find(name) for name in {record.name for record in records}}
+        prefixes = {name: self._find(name)[0] for name in {record.name for record in records}}
         pieces = [prefixes[record.name] + record.body for record in records]
         self.position += sum(map(len, pieces))
         return pieces
@@ -51,7 +52,7 @@ class Compressor:
         body = record.body
         if record.rtype == codes.SRV:  # its target stays whole (RFC 2782), but others may point at it
             for start, end in name_spans(record):
-                self._learn(body[start:end], position + start)
+                self._learn(body[start:end], position + start, 0)
         if record.rtype not in COMPRESSED_TYPES:
             return body
         if record.rtype == codes.SOA and self.serial is not None:
@@ -67,26 +68,28 @@ class Compressor:
 
     def _place(self, name: bytes, position: int) -> bytes:
         """The name as it is written at this position, known from then on."""
-        written = self._find(name)
-        self._learn(name, position)
+        written, pointers = self._find(name)
+        if pointers < MAX_CHAIN:
+            self._learn(name, position, pointers)
         return written
 
-    def _find(self, name: bytes) -> bytes:
-        """The name with its longest known end as a pointer."""
+    def _find(self, name: bytes) -> tuple[bytes, int]:
+        """The name with its longest known end as a pointer, and how many pointers a reader has to follow."""
         lower = name.lower()
         start = 0
         while size := lower[start]:
-            offset = self.offsets.get(lower[start:])
-            if offset is not None:
-                return name[:start] + (0xC000 | offset).to_bytes(2, "big")
+            found = self.offsets.get(lower[start:])
+            if found is not None:
+                offset, pointers = found
+                return name[:start] + (0xC000 | offset).to_bytes(2, "big"), pointers + 1
             start += 1 + size
-        return name
+        return name, 0
 
-    def _learn(self, name: bytes, position: int) -> None:
+    def _learn(self, name: bytes, position: int, pointers: int) -> None:
         lower = name.lower()
         start = 0
         while (size := lower[start]) and position + start <= _MAX_POINTER:
             if lower[start:] in self.offsets:
                 return  # and so are all its parents
-            self.offsets[lower[start:]] = position + start
+            self.offsets[lower[start:]] = position + start, pointers
             start += 1 + size

@@ -211,6 +211,14 @@ def test_no_pointer_leads_beyond_what_one_can_express() -> None:
     assert bool(found.flags & TC) == (len(found.answer) < len(hosts))
 
 
+def test_pointers_that_lead_to_pointers_have_an_end() -> None:
+    query = make_query("example.", transport="udp", use_edns=0, payload=512)
+    chain = [name.from_labels(*[b"x"] * count, b"y" * 12, b"example") for count in range(26)]
+    aliases = [record.cname(one, 5, longer) for one, longer in pairwise(chain)]
+    message = query.id + encode.lay_out(query, Reply(0, aliases)).message()
+    assert len(dns.message.from_wire(message, ignore_trailing=False).answer) == len(decode(message).answer) > 10
+
+
 @pytest.mark.parametrize("is_kept", [True, False])
 def test_addresses_of_an_upstream_turn_only_as_far_as_they_are_of_one_size(is_kept: bool) -> None:
     other = name.from_text("a.much.longer.name.test")
