@@ -78,10 +78,13 @@ class Forward:
         try:
             given = await waiting
         except ExchangeFailed as failed:
+            failed.__traceback__ = None  # it holds this frame, which holds the future, which holds the failure
             return _failed(codes.SERVFAIL, failed.text, failed.info_code)
         finally:
             if timer is not None:
                 timer.cancel()
+            if not waiting.cancel() and not waiting.cancelled():
+                waiting.exception()  # whoever gave up in the same turn never looks at it
         if query.labels is not None:
             query.labels[LABEL] = given.server.text
         return reply_of(given)

@@ -225,7 +225,7 @@ OPTIONS: tuple[Option[Settings], ...] = (
     Option("policy random|round_robin|sequential", "random", "The order in which upstreams are tried.", _policy),
     Option(
         "max_concurrent N", "0, no limit", "Beyond so many different questions at a time the answer is REFUSED; "
-        "without it the oldest of 10,000 fails.", _count("max_concurrent"),
+        "without it the oldest of 4,000 fails.", _count("max_concurrent"),
     ),
     Option("next RCODE…", "none", "On these codes the next `forward` of the block is asked.", _next),
     Option("next_on_nodata", "off", "The same for replies without records.", _flag("is_nodata_next")),

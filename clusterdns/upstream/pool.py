@@ -98,7 +98,7 @@ class Pool:
             try:
                 given = await server.ask(question, self._read_seconds)
             except ExchangeFailed as failed:
-                last = failed
+                last = failed.with_traceback(None)  # which holds frames, and they hold it
                 attempts += 1
                 server.begin_check()
                 continue

@@ -198,7 +198,8 @@ class Server:
         while True:
             try:
                 await self._exchange(question, HEALTH_SECONDS)
-            except ExchangeFailed:
+            except ExchangeFailed as failed:
+                failed.__traceback__ = None  # the frames in it hold the future that holds it
                 self.fails += 1
                 self._counters.check_failures.labels(self._counters.proxy_name, self.text).value += 1
                 await asyncio.sleep(max(settings.check_seconds, MIN_INTERVAL_SECONDS))
