@@ -1,0 +1,28 @@
+"""A container with too little memory: the program says so and answers, instead of being ended by the kernel."""
+
+from pathlib import Path
+
+from peers import need
+from process.running import WEB, Start, wait_until
+
+COREFILE = """
+.:1053 {
+    bind HOST
+    kubernetes cluster.local {
+        manifests cluster
+    }
+    cache
+    forward . 127.0.0.1:9
+}
+"""
+
+
+def test_the_limit_of_the_container_is_seen_and_kept_to(start: Start, tmp_path: Path) -> None:
+    limit = tmp_path / "memory.max"
+    limit.write_text(f"{40 << 20}\n")
+    groups = "/sys/fs/cgroup"
+    launcher = [need("bwrap"), "--die-with-parent", "--dev-bind", "/", "/", "--tmpfs", groups]
+    launcher += ["--ro-bind", str(limit), f"{groups}/memory.max"]
+    server = start(COREFILE, launcher=launcher).wait_serving()
+    wait_until(lambda: "of the container's 40 are taken" in server.out + server.err, "the warning")
+    assert server.dig(WEB) == ["10.96.0.10"] == server.dig(WEB)
