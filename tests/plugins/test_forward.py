@@ -23,6 +23,7 @@ from clusterdns.plugins import forward
 from clusterdns.plugins.handler import BlockContext, Handler, Part
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.upstream.failure import ExchangeFailed
+from clusterdns.upstream.flight import Flight
 from clusterdns.wire import codes
 from clusterdns.wire.query import Query
 from clusterdns.wire.reply import Reply, failure
@@ -421,6 +422,22 @@ async def test_nothing_is_left_when_it_stops(forwarding: Forwarding, upstream: U
         ]
         await asyncio.sleep(0.02)
     assert {(await one).error for one in waiting} == {"forward is shutting down"}
+
+
+async def test_questions_that_gave_way_leave_nothing_for_the_collector(
+    forwarding: Forwarding, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clusterdns.plugins.forward_handler.MAX_FLIGHTS", 1)
+    async with forwarding(fast(upstream, milliseconds=50)) as ask:
+        gc.collect()
+        gc.disable()
+        try:
+            await asyncio.gather(*(ask(f"x{number}.dead.example.org") for number in range(9)))
+            await asyncio.sleep(0)
+            left = [one for one in gc.get_objects() if isinstance(one, asyncio.CancelledError | Flight)]
+            assert len(left) <= 1, left
+        finally:
+            gc.enable()
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
