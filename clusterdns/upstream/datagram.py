@@ -245,6 +245,7 @@ class Exchange:
             self._timer.cancel()
         if self._rescuing is not None:
             self._rescuing.cancel()
+            self._rescuing = None  # a cancelled task holds its frames, and they hold this
 
     async def _ask_otherwise(self, rescue: Rescue) -> None:
         try:
