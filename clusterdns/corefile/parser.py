@@ -240,7 +240,7 @@ class _Parser:
     def glued(self, token: Token, *, is_name: bool) -> tuple[list[Token], list[Token]] | None:
         """The word before a glued brace, and the closing one of `{}`; told as an error. None where nothing is glued.
 
-        `x{}` may be meant as an argument, but hardly as a key or a directive's name.
+        `x{}` and `{}` may be meant as arguments, but hardly as a key or a directive's name.
         """
         if token.quoted or (found := glued_brace(token.text)) is None:
             return None
@@ -250,7 +250,10 @@ class _Parser:
             mend = f"put a blank before the brace: {shown(f'{before} {{')}"
             self.errors.add(token.error(f"Unexpected '{{' at the end of {token}", mend))
             return word, []
-        if before and not is_name:
+        if not is_name:
+            if not before:
+                told = "'{}' is an argument here and no block; put a blank into it: '{ }'"
+                self.warnings.append(CorefileWarning(token.file, token.line, told))
             return None
         mend = f"put a blank before the brace and one inside: {shown(f'{before} {{ }}'.lstrip())}"
         self.errors.add(token.error(f"Unexpected {token}, which is one word and no block", mend))

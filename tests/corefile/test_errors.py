@@ -90,8 +90,6 @@ ERRORS: list[tuple[str, str, list[str]]] = [
         "an empty block in one word",
         ". {\n errors {}\n log{}\n}\n.:54 {}\n",
         [
-            "Corefile:2: Unexpected '{}', which is one word and no block; "
-            "put a blank before the brace and one inside: '{ }'",
             "Corefile:3: Unexpected 'log{}', which is one word and no block; "
             "put a blank before the brace and one inside: 'log { }'",
             "Corefile:5: Unexpected '{}', which is one word and no block; "
@@ -305,3 +303,10 @@ def test_an_error_is_one_line_and_short() -> None:
     assert "\x1b" not in text
     assert text.startswith("Core\\nfile:2: ")
     assert len(text) < 250
+
+
+def test_an_empty_block_in_one_word_after_a_name_is_an_argument() -> None:
+    corefile = parse(". {\n cache {}\n}\n", "Corefile", {})
+    assert [word.text for word in corefile.blocks[0].directives[0].args] == ["{}"]
+    (warning,) = corefile.warnings
+    assert str(warning) == "Corefile:2: '{}' is an argument here and no block; put a blank into it: '{ }'"
