@@ -1,39 +1,19 @@
 """The file of a `hosts` directive: looked at again and again, read when it is another, its last good content kept.
 
-The content is read in a thread and turned into a table a few lines at a time, so that no query waits for it. A file is
-told by its status, then by a hash of its content; links are followed, so a ConfigMap's swap is seen. What is wrong with
-it is logged once, counted, and shown by /ready, and changes nothing that is answered.
+The content is read in a thread and turned into a table a few lines at a time, so that no query waits for it. What is
+wrong with the file is logged once, counted, and shown by /ready, and changes nothing that is answered.
 """
 
 import asyncio
 import logging
-import os
-import stat
 import time
 from collections.abc import Callable
-from hashlib import blake2b
-from typing import NamedTuple
 
-from clusterdns.corefile.opening import open_file
+from clusterdns.plugins.followed_file import Content, FollowedFile
 from clusterdns.plugins.hosts_table import HostsTable
 from clusterdns.telemetry.metrics import Family, Registry, Series
 
-MAX_FILE_BYTES = 32 << 20  # a block list of 800,000 names, which takes some 130 MiB of memory
-
-# Whoever writes a file in place may have emptied it a moment ago; such a file is left for the next look.
-_BEING_WRITTEN_NS = 100_000_000
-# A file system's clock may tick once in 2 s: until then, the same status does not mean the same content.
-_SETTLED_NS = 2_000_000_000
-
 log = logging.getLogger("clusterdns.plugin.hosts")
-
-
-class _Read(NamedTuple):
-    """What one look at the file found; `content` is None where the file is the same."""
-
-    status: tuple[int, ...] | None
-    modified_ns: int
-    content: bytes | None
 
 
 def modified(registry: Registry) -> Family[Series]:
@@ -61,9 +41,8 @@ class HostsFile:
         self._new_table = new_table
         self._changed = changed
         self._inline_count = inline_count
-        self._now_ns = now_ns
-        self._status: tuple[int, ...] | None = None
-        self._digest = b""
+        self._file = FollowedFile(path, now_ns)
+        self._digest = b""  # of the content that is answered
         self._is_first = True
         self._entries = registry.gauge("coredns_hosts_entries", "Entries of hosts files and Corefiles.", "hostsfile")
         self._modified = modified(registry)
@@ -82,12 +61,14 @@ class HostsFile:
         except OSError as error:
             self._fail(error)
         else:
-            self._status = found.status
-            if self.problem and (found.content is not None or found.status is not None):
+            if found is None:
+                return
+            if self.problem:
                 log.info("%s can be read again", self.path)
                 self.problem = ""
-            if found.content is not None:
-                await self._take(found.content)
+            if found.digest != self._digest:
+                self._digest = found.digest
+                await self._take(found.raw)
                 self._modified.labels().value = found.modified_ns / 1e9
 
     async def look_forever(self, period_seconds: float) -> None:
@@ -116,21 +97,9 @@ class HostsFile:
             answered = "its last content is still answered" if self._digest else "nothing of it is answered"
             log.error("%s; %s", problem, answered)
 
-    def _read(self, *, is_first: bool) -> _Read:
-        """In a thread: the content, if it is another. Raises OSError."""
-        found = os.stat(self.path)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError("is no file")
-        status = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev)
-        age_ns = self._now_ns() - found.st_mtime_ns
-        if status == self._status or (not is_first and 0 <= age_ns < _BEING_WRITTEN_NS):
-            return _Read(self._status, found.st_mtime_ns, None)
-        if found.st_size > MAX_FILE_BYTES:
-            raise OSError(f"is larger than {MAX_FILE_BYTES >> 20} MiB")
-        with open_file(self.path) as file:
-            content = file.read(MAX_FILE_BYTES)
-        if b"\0" in content:
+    def _read(self, *, is_first: bool) -> Content | None:
+        """In a thread. Raises OSError."""
+        found = self._file.read(is_first=is_first)
+        if found is not None and b"\0" in found.raw:
             raise OSError("is no text: it holds NUL bytes")
-        digest = blake2b(content).digest()
-        is_same, self._digest = digest == self._digest, digest
-        return _Read(status if age_ns >= _SETTLED_NS else None, found.st_mtime_ns, None if is_same else content)
+        return found

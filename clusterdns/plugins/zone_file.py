@@ -8,22 +8,16 @@ that a ConfigMap's swap is seen. A `ZoneFile` lives through reloads of the Coref
 import asyncio
 import logging
 import os
-import stat
 import time
 from collections.abc import Callable
-from hashlib import blake2b
 
-from clusterdns.corefile.opening import open_file
+from clusterdns.plugins.followed_file import FollowedFile
 from clusterdns.plugins.zone_tree import ZoneTree
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire.name import to_text
 from clusterdns.wire.zonetext import zone_from_text
 
-MAX_FILE_BYTES = 32 << 20  # some 500,000 records, which take 300 MiB of memory
 MISSING_SECONDS = 5.0  # at most between two looks for a file that has not been read yet
-
-_BEING_WRITTEN_NS = 100_000_000  # who writes a file in place may have emptied it a moment ago
-_SETTLED_NS = 2_000_000_000  # some file systems' clocks tick that rarely: until then equal times do not mean the same
 
 log = logging.getLogger("clusterdns.plugin.file")
 
@@ -45,10 +39,9 @@ class ZoneFile:
         self.tree: ZoneTree | None = None
         self.problem = ""  # why the zone is not that of the file as it is
         self._by_mtime = by_mtime
-        self._now_ns = now_ns
+        self._file = FollowedFile(path, now_ns)
         self._told: list[Callable[[], None]] = []
-        self._status: tuple[int, ...] | None = None
-        self._digest = b""
+        self._digest = b""  # of the last good content
         self._looking = asyncio.Lock()
         self._failures = registry.counter(
             "clusterdns_file_read_failures_total", "Zone files that could not be read.", "file"
@@ -119,8 +112,6 @@ class ZoneFile:
             changed()
 
     def _fail(self, error: OSError | ValueError, level: int = logging.ERROR) -> None:
-        if isinstance(error, OSError):
-            self._status = None  # should the same file come back, it is another look
         problem = self.told(error)
         if problem != self.problem:
             self.problem = problem
@@ -138,23 +129,13 @@ class ZoneFile:
 
         Raises OSError or ValueError.
         """
-        found = os.stat(self.path)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError("is no file")
-        status = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev)
-        age_ns = self._now_ns() - found.st_mtime_ns
-        if status == self._status or (not is_first and 0 <= age_ns < _BEING_WRITTEN_NS):
+        found = self._file.read(is_first=is_first)
+        if found is None:
             return False, None
-        if found.st_size > MAX_FILE_BYTES:
-            raise OSError(f"is larger than {MAX_FILE_BYTES >> 20} MiB")
-        with open_file(self.path) as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-        digest = blake2b(content).digest()
-        self._status = status if age_ns >= _SETTLED_NS else None
-        if digest == self._digest:  # of the last good content
+        if found.digest == self._digest:
             return True, None
-        tree = self._parse(content)
-        self._digest = digest
+        tree = self._parse(found.raw)
+        self._digest = found.digest
         before = self.tree
         if before is not None and before.serial == tree.serial and not self._by_mtime:
             log.warning(

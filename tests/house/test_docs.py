@@ -9,7 +9,7 @@ from clusterdns.answers import table
 from clusterdns.corefile.load import parse
 from clusterdns.gotemplate import evaluation
 from clusterdns.gotemplate import values as template_values
-from clusterdns.plugins import cache_refresh, cache_store, hosts_file, tls, zone_file
+from clusterdns.plugins import cache_refresh, cache_store, followed_file, tls
 from clusterdns.plugins.handler import Plugin
 from clusterdns.plugins.order import ORDER, REFUSED
 from clusterdns.server import connection, dispatch, memory, reloading, run, tcp, udp
@@ -138,8 +138,7 @@ LIMITS = tcp.TcpLimits()
         ("cached replies", f"{cache_store.MAX_BYTES >> 20} MiB"),
         ("refreshes of cached replies", f"{cache_refresh.MAX_REFRESHES:,}"),
         ("text that a template makes", f"{template_values.MAX_TEXT_BYTES >> 10} KiB; {evaluation.MAX_STEPS:,} steps"),
-        ("hosts file, zone file", f"{hosts_file.MAX_FILE_BYTES >> 20} MiB"),
-        ("hosts file, zone file", f"{zone_file.MAX_FILE_BYTES >> 20} MiB"),
+        ("hosts file, zone file", f"{followed_file.MAX_FILE_BYTES >> 20} MiB"),
         ("compiled answers", f"{table.MAX_ANSWER_BYTES >> 20} MiB"),
         ("compiled answers", f"above {dispatch.MAX_RECORDS_AT_ONCE} records"),
         ("compiled denials", f"{table.MAX_DENIAL_BYTES >> 20} MiB"),

@@ -18,7 +18,7 @@ from plugins.serving import Running, running
 
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
-from clusterdns.plugins import file, zone_file
+from clusterdns.plugins import file, followed_file, zone_file
 from clusterdns.plugins.handler import BlockContext
 from clusterdns.plugins.zone_file import ZoneFile
 from clusterdns.plugins.zone_tree import ZoneTree
@@ -151,7 +151,7 @@ async def test_the_last_good_content_stays(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(zone_file, "MAX_FILE_BYTES", 4096)
+    monkeypatch.setattr(followed_file, "MAX_FILE_BYTES", 4096)
     write(path, content(1, "x A 192.0.2.1"))
     await zone.load()
     before = zone.tree
@@ -377,7 +377,7 @@ async def test_compiled_answers_end_with_the_content(tmp_path: Path) -> None:
         assert isinstance(part.offer, file.FileZones)
         write(path, content(2, "x A 192.0.2.2"))
         zone = part.offer.files[ZONE]
-        zone._now_ns = Clock()
+        zone._file._now_ns = Clock()
         await zone.look()
         assert str((await server.ask("x.a.org")).answer[0][0]) == "192.0.2.2"
 
