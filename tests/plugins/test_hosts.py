@@ -14,7 +14,7 @@ from clusterdns.corefile.checks import check_repetition
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors, ErrorList
 from clusterdns.corefile.load import parse
-from clusterdns.plugins import hosts, hosts_file
+from clusterdns.plugins import followed_file, hosts
 from clusterdns.plugins.handler import BlockContext, Part
 from clusterdns.plugins.hosts_file import HostsFile
 from clusterdns.plugins.hosts_table import HostsTable, packed, wire_name
@@ -233,7 +233,7 @@ async def test_the_loop_goes_on_while_a_large_file_is_read(followed: Followed) -
 async def test_the_part_looks_again_and_forgets(
     make_part: MakePart, make_query: MakeQuery, shared: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hosts_file, "_BEING_WRITTEN_NS", 0)
+    monkeypatch.setattr(followed_file, "_BEING_WRITTEN_NS", 0)
     path = tmp_path / "hosts"
     path.write_text("10.0.0.1 a.cluster.local")
     part = make_part(f"hosts {path} {{\nreload 1ms\n}}")
