@@ -76,7 +76,7 @@ class Pool:
     async def ask(self, question: Question) -> Given:
         """The first usable reply. Raises ExchangeFailed with the last reason."""
         deadline = monotonic() + TOTAL_SECONDS
-        last = ExchangeFailed(NO_HEALTHY, codes.EDE_NO_AUTHORITY)
+        last: ExchangeFailed | None = None
         refused: Given | None = None
         servers = [server for server in self._order(self.servers) if not server.is_looping]
         if not servers:
@@ -108,7 +108,7 @@ class Pool:
             refused = given
         if refused is not None:
             return refused
-        raise last
+        raise last or ExchangeFailed(NO_HEALTHY, codes.EDE_NO_AUTHORITY)
 
     async def close(self) -> None:
         """Close every upstream."""

@@ -88,6 +88,7 @@ class Server:
         self._streams = Streams(address, settings.streams, is_tls=address.transport == TLS)
         self._https = Https(address, settings.streams, settings.https_method) if address.transport == HTTPS else None
         self._to: Any = None
+        self._source = (settings.source, 0) if settings.source else None
         self._forgets_case_until = 0.0
         self._check: asyncio.Task[None] | None = None
         self._durations: dict[int, Histogram] = {}
@@ -138,7 +139,6 @@ class Server:
                 to = self._to = self.address.socket_address()
             except OSError as error:
                 raise broken(f"dial udp {self.text}", "interface", error) from None
-        source = (self._settings.source, 0) if self._settings.source else None
         if self._udp_opened is None:
             labels = (self._counters.proxy_name, self.text, "udp")
             self._udp_opened = self._counters.opened.labels(*labels)
@@ -146,8 +146,13 @@ class Server:
         self._udp_opened.value += 1
         keeps_case = monotonic() >= self._forgets_case_until
         exchange = await self._datagrams.ask(
-            question, to, seconds, source, is_cased=keeps_case, rescue=partial(self._over_stream, question, seconds)
-        )
+            question,
+            to,
+            seconds,
+            self._source,
+            is_cased=keeps_case,
+            rescue=partial(self._over_stream, question, seconds),
+        )  # fmt: skip
         if exchange.lost_case:
             self._forgets_case_until = monotonic() + CASE_MEMORY_SECONDS
         return exchange.reply

@@ -68,13 +68,26 @@ class Query:
     def asking(self, name: bytes, qtype: int, qclass: int) -> "Query":
         """The same client's query with another question, to be passed on instead of this one."""
         changed = Query()
-        for slot in Query.__slots__:
-            setattr(changed, slot, getattr(self, slot))
-        changed.passed_on = None
+        changed.packet = self.packet  # one by one: a loop over the slots takes 2 µs, on the way of a forwarded query
+        changed.id = self.id
+        changed.flags = self.flags
+        changed.question = name + qtype.to_bytes(2, "big") + qclass.to_bytes(2, "big")
         changed.name = name
         changed.qtype = qtype
         changed.qclass = qclass
-        changed.question = name + qtype.to_bytes(2, "big") + qclass.to_bytes(2, "big")
+        changed.has_edns = self.has_edns
+        changed.udp_bytes = self.udp_bytes
+        changed.version = self.version
+        changed.do = self.do
+        changed.options = self.options
+        changed.is_canonical = self.is_canonical
+        changed.transport = self.transport
+        changed.client = self.client
+        changed.lookup = self.lookup
+        changed.depth = self.depth
+        changed.deadline = self.deadline
+        changed.labels = self.labels
+        changed.passed_on = None
         return changed
 
     @property

@@ -88,8 +88,26 @@ class Reply:
     def duplicate(self) -> "Reply":
         """Another reply that says the same and may be changed; the sections are shared until they are replaced."""
         other = Reply.__new__(Reply)
-        for slot in Reply.__slots__:  # `copy.copy` takes 2 µs longer, on the way of each forwarded query
-            setattr(other, slot, getattr(self, slot))
+        other.rcode = self.rcode  # one by one: a loop over the slots takes 1.5 µs, on the way of each forwarded query
+        other.answer = self.answer
+        other.authority = self.authority
+        other.additional = self.additional
+        other.is_authoritative = self.is_authoritative
+        other.recursion_available = self.recursion_available
+        other.is_truncated = self.is_truncated
+        other.is_authentic = self.is_authentic
+        other.options = self.options
+        other.owners = self.owners
+        other.reusable = self.reusable
+        other.rotates = self.rotates
+        other.serial = self.serial
+        other.error = self.error
+        other.is_unhandled = self.is_unhandled
+        other.is_upstream = self.is_upstream
+        other.is_written = self.is_written
+        other.is_dropped = self.is_dropped
+        other.stream = self.stream
+        other.counted = self.counted
         return other
 
     def explain(self, info_code: int, text: str = "") -> None:
