@@ -3,7 +3,7 @@
 import logging
 import os
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv6Address
 from typing import Any
@@ -258,14 +258,22 @@ def read_directive(directive: Directive, context: BlockContext) -> Settings:
                 f"servernames are set for upstream proxy '{address.transport}://{address.host_port}'",
                 "drop one of them",
             )
-        if settings.source_address is not None and (":" in settings.source) != (":" in address.host):
-            raise settings.source_address.error(
-                f"{address.host_port} cannot be reached from {settings.source}, an address of the other family",
-                "name addresses of one family",
-            )
+    _check_families(settings, addresses)
     needs_tls = settings.tls is not None or any(address.transport != DNS for address in addresses)
     tls_context = _tls_context(settings.tls, directive, context) if needs_tls else None
     return replace(settings, addresses=addresses, tls_context=tls_context)
+
+
+def _check_families(settings: Settings, addresses: Sequence[Address]) -> None:
+    """Raises CorefileError where no upstream can be reached from `source_address`; those that cannot are told."""
+    if settings.source_address is None:
+        return
+    strange = [one.host_port for one in addresses if (":" in settings.source) != (":" in one.host)]
+    told = f"{', '.join(strange)} cannot be reached from {settings.source}, an address of the other family"
+    if len(strange) == len(addresses):
+        raise settings.source_address.error(told, "name addresses of one family")
+    if strange:
+        log.warning("%s: %s", settings.source_address.place, told)
 
 
 def _from(word: Token) -> bytes:

@@ -94,6 +94,12 @@ def test_host_names(read_one: ReadOne, monkeypatch: pytest.MonkeyPatch) -> None:
         read_one("forward . nobody.example.org")
 
 
+def test_upstreams_of_both_families_and_one_source(read_one: ReadOne, caplog: pytest.LogCaptureFixture) -> None:
+    settings = read_one("forward . 9.9.9.9 2620:fe::fe {\n source_address 10.0.0.1\n}")
+    assert len(settings.addresses) == 2
+    assert "[2620:fe::fe]:53 cannot be reached from 10.0.0.1" in caplog.text
+
+
 def test_all_options(read_one: ReadOne) -> None:
     settings = read_one(
         "forward Example.ORG 9.9.9.9 {\n except a.example.org b.example.org\n except 10.0.0.0/8\n force_tcp\n"

@@ -293,7 +293,7 @@ async def test_listed_servers_are_told_at_the_start_and_of_another_content(folde
             part = next(one for one in server.instance.configuration.parts if one.name == "file")
             zone = part.offer.files[from_text("example.org")]
             (folder / "db.example").write_text(PLAIN.replace("2024010101", "2024010102"))
-            zone._now_ns = lambda: time.time_ns() + 10**10
+            zone._file._now_ns = lambda: time.time_ns() + 10**10
             told.come.clear()
             await zone.look()
             async with asyncio.timeout(5):
@@ -359,7 +359,6 @@ def cluster_transfer(index: Index) -> ClusterTransfer:
             )
             for zone in names
         ],
-        index,
     )  # fmt: skip
 
 
