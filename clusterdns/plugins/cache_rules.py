@@ -30,13 +30,13 @@ class Kind(enum.Enum):
 
 def kind_of(query: Query, reply: Reply) -> Kind:
     """What a reply is, by its code, whether its answer leads to what was asked, and whether it has an SOA."""
+    if reply.rcode == codes.NOERROR and reply.answer and _leads_to(query.name, query.qtype, reply.answer):
+        return Kind.ANSWER
     has_soa = any(one.rtype == codes.SOA for one in reply.authority)
     if reply.rcode == codes.NOERROR:
-        if reply.answer:
-            if _leads_to(query.name, query.qtype, reply.answer):
-                return Kind.ANSWER
-            return Kind.DENIAL if has_soa else Kind.OTHER
-        return Kind.DENIAL if has_soa else Kind.ANSWER
+        if has_soa:
+            return Kind.DENIAL
+        return Kind.OTHER if reply.answer else Kind.ANSWER
     if reply.rcode == codes.NXDOMAIN:
         return Kind.DENIAL if has_soa and not reply.answer else Kind.OTHER
     return Kind.FAILURE if reply.rcode in _FAILURES and reply.is_written else Kind.OTHER
@@ -47,8 +47,8 @@ def _leads_to(name: bytes, qtype: int, answer: Sequence[Record]) -> bool:
 
     Aliases are followed before records count: of a name with two targets, or in a ring, nobody knows what is meant.
     """
-    if qtype == codes.ANY:
-        return any(one.name == name for one in answer)
+    if qtype == codes.ANY or (qtype != codes.CNAME and {one.rtype for one in answer} == {qtype}):
+        return name in {one.name for one in answer}  # no aliases to follow
     owners = {one.name for one in answer if one.rtype == qtype}
     targets: dict[bytes, set[bytes]] = {}
     for one in answer:
@@ -69,14 +69,15 @@ def ttl_of(reply: Reply, kind: Kind, share: Share, failure_seconds: int) -> int:
     """For how many seconds a reply holds: the TTL that all its records get. 0: not at all."""
     if kind is Kind.FAILURE:
         return failure_seconds
-    ttls = [one.ttl for one in chain(reply.answer, reply.authority, reply.additional)]
+    # as on the wire, where the least comes first as well
+    ttls = [body[4:8] for section in (reply.answer, reply.authority, reply.additional) for _, _, body in section]
     if kind is Kind.DENIAL:
-        ttls += [int.from_bytes(one.body[-4:], "big") for one in reply.authority if one.rtype == codes.SOA]
+        ttls += [one.body[-4:] for one in reply.authority if one.rtype == codes.SOA]
     is_referral = kind is Kind.ANSWER and not reply.answer
     is_other = kind is Kind.OTHER and reply.rcode != codes.NOERROR
     if not ttls or is_referral or is_other:
         return share.bounded(DEFAULT_TTL_SECONDS)
-    return share.bounded(min(ttls))
+    return share.bounded(int.from_bytes(min(ttls), "big"))
 
 
 def with_ttl(records: Sequence[Record], ttl: int) -> tuple[Record, ...]:
@@ -104,6 +105,8 @@ def is_for_everyone(query: Query, reply: Reply) -> bool:
 
     A question that named a network needs a reply that says so; silence may be an upstream that keeps it to itself.
     """
+    if not reply.options:
+        return not names_network(query)
     scopes = [content[_ECS_SCOPE_AT : _ECS_SCOPE_AT + 1] for code, content in _options(reply.options)
               if code == codes.ECS]  # fmt: skip
     if not scopes:
@@ -118,6 +121,8 @@ def names_network(query: Query) -> bool:
 
 def kept_options(options: bytes) -> bytes:
     """What may be given to other clients of a reply's EDNS options: why it is so, and no cookies or the like."""
+    if not options:
+        return options
     return b"".join(
         code.to_bytes(2, "big") + len(content).to_bytes(2, "big") + content
         for code, content in _options(options)

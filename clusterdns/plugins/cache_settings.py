@@ -18,7 +18,7 @@ class Share:
 
     def keeps(self, name: bytes) -> bool:
         """Whether names like this are kept."""
-        return not any(is_under(name, zone) for zone in self.disabled)
+        return not self.disabled or not any(is_under(name, zone) for zone in self.disabled)
 
     def bounded(self, ttl: int) -> int:
         """A TTL raised to the least and cut at the most, which wins."""
