@@ -62,7 +62,7 @@ class Bench:
         index.synced = True
         zone = from_text(f"{objects.ZONE}.")
         cluster = ClusterZone(zone, index, primary=zone, ttl_seconds=TTL_SECONDS, pods=Pods.INSECURE)
-        handler = ClusterHandler([cluster], index, TTL_SECONDS, Fallthrough(), _end_of_chain)
+        handler = ClusterHandler([cluster], TTL_SECONDS, Fallthrough(), _end_of_chain)
         route = Route(zone, f"{objects.ZONE}.", handler)
         registry = Registry()
         counters = QueryCounters(registry, "dns://:53")

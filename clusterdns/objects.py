@@ -14,6 +14,7 @@ import msgspec
 MAX_LABEL_BYTES = 63  # RFC 1035 §2.3.4; a longer name could never be asked for
 MAX_PORTS = 512  # of one object; the API server itself allows 100 per slice
 SERVICE_LABEL = "kubernetes.io/service-name"
+IMPORT_LABEL = "multicluster.kubernetes.io/service-name"  # a slice that several clusters share
 
 
 class Port(msgspec.Struct, frozen=True, gc=False):
@@ -58,6 +59,16 @@ class EndpointSlice(msgspec.Struct, frozen=True, gc=False):
     triggered_at: str = ""  # RFC 3339 moment of the pod change behind this slice, for the programming-latency metric
 
 
+class ServiceImport(Service, frozen=True, gc=False):
+    """A Service of several clusters: headless, or with the addresses that stand for it in all of them."""
+
+
+class ImportedSlice(EndpointSlice, frozen=True, gc=False):
+    """A slice of a ServiceImport: the endpoints of one cluster."""
+
+    cluster: str = ""
+
+
 class Namespace(msgspec.Struct, frozen=True, gc=False):
     """A Namespace, which exists or does not."""
 
@@ -78,8 +89,8 @@ class Pod(msgspec.Struct, frozen=True, gc=False):
     terminating: bool = False
 
 
-Object = Service | EndpointSlice | Namespace | Pod
-Kind = type[Service] | type[EndpointSlice] | type[Namespace] | type[Pod]
+Object = Service | EndpointSlice | Namespace | Pod | ServiceImport | ImportedSlice
+Kind = type[Service] | type[EndpointSlice] | type[Namespace] | type[Pod] | type[ServiceImport] | type[ImportedSlice]
 
 
 class Change(NamedTuple):

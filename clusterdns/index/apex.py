@@ -21,12 +21,19 @@ class Apex:
     """Answers for the zone's own name."""
 
     def __init__(
-        self, zone: bytes, index: Index, ttl_seconds: int, local_addresses: Callable[[], Iterable[bytes]]
+        self,
+        zone: bytes,
+        index: Index,
+        ttl_seconds: int,
+        local_addresses: Callable[[], Iterable[bytes]],
+        below_service: Callable[[bytes, bytes], bytes],
     ) -> None:
+        """`below_service` gives the name of an endpoint from that of its Service and its own label."""
         self._zone = zone
         self._index = index
         self._ttl = ttl_seconds
         self._local_addresses = local_addresses
+        self._below_service = below_service
         self.soa = record.soa(
             zone,
             min(ttl_seconds, MAX_SOA_TTL_SECONDS),
@@ -73,4 +80,4 @@ class Apex:
         for member in node.members():
             by_label.setdefault(member.label, {})[member.address] = None
         for label, several in by_label.items():
-            yield below(service_name, label), tuple(several)
+            yield self._below_service(service_name, label), tuple(several)

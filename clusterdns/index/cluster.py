@@ -31,21 +31,25 @@ class Index:
         zonal: bool = False,
         clock: Callable[[], float] = time.time,
         later: Callable[[Callable[[], None]], object] | None = None,
+        beside: "Index | None" = None,
     ) -> None:
-        """`later` calls back after the time that an endpoint may take from slice to slice; None: it takes none."""
+        """`later` calls back after the time that an endpoint may take from slice to slice; None: it takes none.
+
+        An index `beside` another has the namespaces and pods of that, which also tells of their changes.
+        """
         self.serial = Serial()
         self.synced = False
         self.reverse = ReverseMap()
         self._external: ReverseMap | None = None
         self.topology = Topology() if zonal else None
         self._forgets: list[Forget] = [] if forget is None else [forget]
-        self._only = frozenset(map(label_of, namespaces))
+        self._only: frozenset[bytes] = frozenset(map(label_of, namespaces)) if beside is None else beside._only
         self._use_pod_names = use_pod_names
         self._clock = clock
         self._later = later
-        self._namespaces: set[bytes] = set()
+        self._namespaces: set[bytes] = set() if beside is None else beside._namespaces
         self._services: dict[tuple[bytes, bytes], ServiceNode] = {}
-        self._pods: dict[bytes, tuple[PodKey, ...]] = {}  # by address
+        self._pods: dict[bytes, tuple[PodKey, ...]] = {} if beside is None else beside._pods  # by address
         self._pod_addresses: dict[PodKey, tuple[bytes, ...]] = {}
 
     # Reading

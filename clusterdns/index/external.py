@@ -38,7 +38,7 @@ class ExternalZone:
         self.zone = zone
         self.ttl_seconds = ttl_seconds
         self.is_reverse = name.is_reverse(zone)
-        self._index = index
+        self.index = self._index = index
         self._by_address = index.external
         self._primary = primary
         self._headless = headless

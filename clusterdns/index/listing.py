@@ -56,18 +56,18 @@ def _forward_names(zone: ClusterZone, index: Index) -> list[tuple[bytes, bytes]]
     places: list[tuple[bytes, list[bytes]]] = [(b"", []), (b"", [VERSION_LABEL]), (b"", NAMESERVER_LABELS)]
     for node in index.services():
         labels = [node.name, node.namespace, SERVICE_TREE]
-        places += [(node.namespace, [*left, *labels]) for left in below_service(node)]
+        places += [(node.namespace, [*left, *labels]) for left in below_service(zone, node)]
     for namespace, address in index.pods():
         places.append((namespace, [dashed(address_text(address)), namespace, POD_TREE]))
     found = {(namespace, qname) for namespace, labels in places if (qname := name_below(zone.zone, labels))}
     return sorted(found, key=lambda one: (one[0], name.labels(one[1])[::-1]))
 
 
-def below_service(node: ServiceNode) -> Iterator[list[bytes]]:
+def below_service(zone: ClusterZone, node: ServiceNode) -> Iterator[list[bytes]]:
     """What stands left of a Service's name: nothing, each of its endpoints, each of its named ports."""
     yield []
     for label in node.labels():
-        yield [label]
+        yield zone.labels_of(label)
     assert node.service is not None
     for port in set(node.service.ports).union(*(member.ports for member in node.members())):
         if port.name:

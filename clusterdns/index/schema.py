@@ -62,6 +62,20 @@ def locate(labels: list[bytes]) -> Place:
     return _NOTHING
 
 
+def locate_imported(labels: list[bytes]) -> Place:
+    """The same where a Service spans clusters: an endpoint is ENDPOINT.CLUSTER, unless underscores tell it is a port.
+
+    `Place.endpoint` has each of its labels with its length in front; one label alone is of no cluster.
+    """
+    count = len(labels)
+    if count not in (4, 5) or labels[-1] != SERVICE_TREE:
+        return locate(labels)
+    left = labels[:-3]
+    if count == 5 and any(label.startswith(b"_") for label in left):
+        return locate(labels)
+    return Place(Shape.ENDPOINT, labels[-2], labels[-3], b"".join([bytes((len(label),)) + label for label in left]))
+
+
 def _in_services(labels: list[bytes], count: int) -> Place:
     if count == 3:
         return Place(Shape.SERVICE, labels[1], labels[0])

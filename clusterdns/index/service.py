@@ -8,7 +8,7 @@ Service is put together when first asked for and kept until something changes.
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import NamedTuple, TypeVar
 
-from clusterdns.objects import MAX_LABEL_BYTES, Endpoint, EndpointSlice, Port, Service, packed
+from clusterdns.objects import MAX_LABEL_BYTES, Endpoint, EndpointSlice, ImportedSlice, Port, Service, packed
 
 MOVING = ""  # the slice name of an endpoint that has left one slice and may turn up in another
 NO_PORTS = (Port("", -1, ""),)  # an object without ports still has addresses, only no SRV
@@ -20,7 +20,7 @@ T = TypeVar("T")
 class Member(NamedTuple):
     """One address of one endpoint of one slice, under the label that names it."""
 
-    label: bytes
+    label: bytes  # of an imported endpoint both, its own and its cluster's, each with its length
     address: bytes  # packed
     ports: tuple[Port, ...]
     slice_name: str
@@ -172,11 +172,14 @@ def members_of(obj: EndpointSlice, *, use_pod_names: bool) -> tuple[Member, ...]
     """What a slice contributes to its Service."""
     namespace, service = label_of(obj.namespace), label_of(obj.service)
     ports = obj.ports or NO_PORTS
+    cluster = label_of(obj.cluster) if isinstance(obj, ImportedSlice) else None
     found = []
     for endpoint in obj.endpoints:
         hostname = _own_label(endpoint, use_pod_names)
         for text in endpoint.addresses:
             label = hostname or dashed(text)
+            if cluster is not None:
+                label = in_cluster(label, cluster)
             found.append(Member(label, packed(text), ports, obj.name, namespace, service, bool(endpoint.hostname)))
     return tuple(found)
 
@@ -190,6 +193,12 @@ def dashed(address_text: str) -> bytes:
     """The label of an endpoint that has no name of its own: its address with dashes (`fd00::` → `fd00--0`)."""
     label = address_text.replace(".", "-").replace(":", "-").encode()
     return label + b"0" if label.endswith(b"-") else label
+
+
+def in_cluster(label: bytes, cluster: bytes) -> bytes:
+    """Under what an endpoint of another cluster is kept; a slice may not say which cluster it is of."""
+    parts = (label, cluster) if cluster else (label,)
+    return b"".join(bytes((len(part),)) + part for part in parts)
 
 
 def _own_label(endpoint: Endpoint, use_pod_names: bool) -> bytes:

@@ -39,7 +39,14 @@ class Pods(Enum):
 
 
 class ClusterZone:
-    """A forward zone such as cluster.local., or a reverse zone; all zones of a kubernetes block share the index."""
+    """A forward zone such as cluster.local., or a reverse zone; all zones of a kubernetes block share the index.
+
+    A zone with other names for endpoints (see `imports`) differs in what is said first.
+    """
+
+    _locate = staticmethod(locate)
+    _below_service = staticmethod(below)
+    _ports_of_none: ClassVar[tuple[Port, ...]] = NO_PORTS  # what a Service without ports is taken to have
 
     def __init__(
         self,
@@ -56,12 +63,12 @@ class ClusterZone:
         self.zone = zone
         self.ttl_seconds = ttl_seconds
         self.is_reverse = name.is_reverse(zone)
-        self._index = index
+        self.index = self._index = index
         self._pods = pods
         self._ignores_empty = ignores_empty
         self._topology = index.topology if zonal else None
         self._local_addresses = local_addresses
-        self._apex = Apex(zone, index, ttl_seconds, local_addresses)
+        self._apex = Apex(zone, index, ttl_seconds, local_addresses, self._below_service)
         self._pointers = Pointers(index, primary, ttl_seconds)
         self._zone_labels = len(name.labels(zone))
         self.soa = self._apex.soa
@@ -75,7 +82,7 @@ class ClusterZone:
         labels = name.labels(qname)
         if self._zone_labels:
             del labels[-self._zone_labels :]
-        place = locate(labels)
+        place = self._locate(labels)
         return self._AT[place.shape](self, place, qname, qtype)
 
     # Names that are always there, or never
@@ -135,8 +142,8 @@ class ClusterZone:
     def _plain(self, node: ServiceNode, service: Service, place: Place, qname: bytes, qtype: int) -> Found:
         """A Service with clusterIPs, which answer whether or not there are endpoints."""
         owners = _owners(place)
-        if not any(matches(port, place.port, place.protocol) for port in service.ports or NO_PORTS):
-            return Found(owners, False)
+        if not any(matches(port, place.port, place.protocol) for port in service.ports or self._ports_of_none):
+            return Found(owners, place.shape is Shape.SERVICE and node.has_members)  # RFC 8020: above its endpoints
         cluster_ips = tuple(map(packed, service.cluster_ips))
         if qtype == codes.SRV:
             target = self._service_name(node)
@@ -173,12 +180,15 @@ class ClusterZone:
             return Found(owners, False)
         members = node.endpoint(place.endpoint)
         if not members:
-            exists = self._is_protocol(node, place.endpoint) or self._leads_to_zones(node, place.endpoint)
-            return Found(owners, exists)
+            return Found(owners, self._is_above(node, place.endpoint))
         if qtype == codes.SRV:
             return found.srv(owners, qname, self.ttl_seconds, self._member_targets(node, members, place))
         addresses = dict.fromkeys(member.address for member in members)
         return Found(owners, records=found.addresses(qname, self.ttl_seconds, qtype, addresses))
+
+    def _is_above(self, node: ServiceNode, label: bytes) -> bool:
+        """Whether there are names below a label that no endpoint has."""
+        return self._is_protocol(node, label) or self._leads_to_zones(node, label)
 
     def _is_protocol(self, node: ServiceNode, label: bytes) -> bool:
         """Whether names of ports hang below `_tcp.SERVICE` (RFC 8020: then it exists too, without records)."""
@@ -195,9 +205,13 @@ class ClusterZone:
     def _member_targets(self, node: ServiceNode, members: Iterable[Member], place: Place) -> Targets:
         service_name = self._service_name(node)
         for member in members:
-            target = below(service_name, member.label)
+            target = self._below_service(service_name, member.label)
             for port in _numbered(member.ports, place):
                 yield target, port.number, (member.address,)
+
+    def labels_of(self, endpoint: bytes) -> list[bytes]:
+        """The labels of an endpoint's name that stand in front of its Service's."""
+        return [endpoint]
 
     def _service_name(self, node: ServiceNode) -> bytes:
         return below(self.zone, node.name, node.namespace, SERVICE_TREE)

@@ -36,6 +36,7 @@ class Zone(Protocol):
 
     zone: bytes
     soa: Record
+    index: Index
 
     def find(self, qname: bytes, qtype: int) -> Found:
         """What it holds for a name below or at its own."""
@@ -44,11 +45,8 @@ class Zone(Protocol):
 class ClusterHandler:
     """Answers the zones of one directive; other names go to `next`."""
 
-    def __init__(
-        self, zones: Sequence[Zone], index: Index, ttl_seconds: int, fallthrough: Fallthrough, following: Handler
-    ) -> None:
+    def __init__(self, zones: Sequence[Zone], ttl_seconds: int, fallthrough: Fallthrough, following: Handler) -> None:
         self._zones = {zone.zone: zone for zone in zones}
-        self._index = index
         self._ttl = ttl_seconds
         self._fallthrough = fallthrough
         self._next = following
@@ -67,11 +65,11 @@ class ClusterHandler:
             return failure(codes.REFUSED)
         found = zone.find(qname, query.qtype)
         if not found.exists:
-            if self._index.synced and self._fallthrough.includes(qname):
+            if zone.index.synced and self._fallthrough.includes(qname):
                 return _while_absent(await self._next(query), found)
-            return self._denied(zone, found, codes.NXDOMAIN if self._index.synced else codes.SERVFAIL)
+            return self._denied(zone, found, codes.NXDOMAIN if zone.index.synced else codes.SERVFAIL)
         if found.alias:
-            return await self._follow(query, found)
+            return await self._follow(zone, query, found)
         if query.qtype == codes.ANY:
             found = found._replace(records=(record.hinfo(qname, self._ttl, "RFC8482", ""),))  # RFC 8482 §4.2
         if not found.records:
@@ -80,8 +78,8 @@ class ClusterHandler:
         return Reply(
             codes.NOERROR, found.records, (), found.additional,
             owners=found.owners,
-            reusable=self._index.synced and found.reusable,
-            serial=self._index.serial if is_dated else None,
+            reusable=zone.index.synced and found.reusable,
+            serial=zone.index.serial if is_dated else None,
         )  # fmt: skip
 
     def _denied(self, zone: Zone, found: Found, rcode: int) -> Reply:
@@ -89,14 +87,14 @@ class ClusterHandler:
         return Reply(
             rcode, (), (zone.soa,), (),
             owners=found.owners,
-            reusable=self._index.synced and found.reusable,
-            serial=self._index.serial,
+            reusable=zone.index.synced and found.reusable,
+            serial=zone.index.serial,
         )  # fmt: skip
 
-    async def _follow(self, query: Query, found: Found) -> Reply:
+    async def _follow(self, zone: Zone, query: Query, found: Found) -> Reply:
         """The alias of an ExternalName, then what its target says: records, denial and code (RFC 6604 §2)."""
         alias = record.cname(query.name, self._ttl, found.alias)
-        reply = Reply(codes.NOERROR, (alias,), owners=found.owners, reusable=self._index.synced)
+        reply = Reply(codes.NOERROR, (alias,), owners=found.owners, reusable=zone.index.synced)
         if query.qtype in (codes.CNAME, codes.ANY):
             return reply
         target = await query.lookup(query, found.alias, query.qtype)

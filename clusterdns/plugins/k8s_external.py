@@ -154,7 +154,7 @@ def build(settings: Settings, context: BlockContext) -> Part:
         transfer.index = cluster.index
         transfer.zones = {zone.zone: zone for zone in zones}
         fallthrough = Fallthrough(settings.fallthrough)
-        return ClusterHandler(zones, cluster.index, settings.ttl_seconds, fallthrough, following)
+        return ClusterHandler(zones, settings.ttl_seconds, fallthrough, following)
 
     return Part("k8s_external", wrap=wrap, is_for_in_only=True, transfer=transfer)
 

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Sequence
 from ipaddress import ip_address
 
+from clusterdns.index.imports import ImportZone
 from clusterdns.index.zone import ClusterZone
 from clusterdns.plugins.cluster_handler import ClusterHandler, Fallthrough
 from clusterdns.plugins.cluster_offer import ClusterOffer
@@ -17,6 +18,7 @@ from clusterdns.plugins.kubernetes_feed import Feed, FeedUse, feed_key
 from clusterdns.plugins.kubernetes_labels import NameLabels
 from clusterdns.plugins.kubernetes_settings import OPTIONS, Settings, parse
 from clusterdns.plugins.kubernetes_transfer import ClusterTransfer
+from clusterdns.wire.name import is_reverse
 
 log = logging.getLogger("clusterdns.plugin.kubernetes")
 
@@ -28,15 +30,17 @@ def build(settings: Settings, context: BlockContext) -> Part:
     use = FeedUse(feed, context.shared.forget, settings.api.startup_timeout_seconds)
     index = feed.index
     local = _local_addresses(context.listening.addresses)
+    imports = feed.imports
+    imported = frozenset(zone for zone in settings.multicluster if not is_reverse(zone))
     zones = [
-        ClusterZone(
+        (ImportZone if imports is not None and zone in imported else ClusterZone)(
             zone,
-            index,
+            imports if imports is not None and zone in imported else index,
             primary=settings.primary,
             ttl_seconds=settings.ttl_seconds,
             pods=settings.pods,
             ignores_empty=settings.ignore_empty_service,
-            zonal=settings.zonal,
+            zonal=settings.zonal and zone not in imported,
             local_addresses=lambda: local,
         )
         for zone in settings.zones
@@ -44,13 +48,19 @@ def build(settings: Settings, context: BlockContext) -> Part:
     fallthrough = Fallthrough(settings.fallthrough)
     return Part(
         "kubernetes",
-        wrap=lambda following: ClusterHandler(zones, index, settings.ttl_seconds, fallthrough, following),
+        wrap=lambda following: ClusterHandler(zones, settings.ttl_seconds, fallthrough, following),
         is_for_in_only=True,
         start=use.start,
         stop=use.stop,
         unready=feed.unready,
-        transfer=ClusterTransfer(zones, index),
-        labels=NameLabels(settings.zones, zonal=settings.zonal, pods=index if settings.api.pods else None),
+        remark=feed.remark if imported else None,
+        transfer=ClusterTransfer(zones),
+        labels=NameLabels(
+            settings.zones,
+            zonal=settings.zonal,
+            imported=imported,
+            pods=index if settings.api.pods else None,
+        ),
         offer=ClusterOffer(index, frozenset(settings.zones), settings.api.pods, lambda: local),
     )
 

@@ -7,15 +7,15 @@ two blocks that read the same share one. What is done with the index is `kuberne
 import asyncio
 import logging
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from datetime import datetime
 
 from clusterdns.index.cluster import Forget, Index
 from clusterdns.index.service import label_of
-from clusterdns.objects import Change, EndpointSlice
+from clusterdns.objects import Change, EndpointSlice, ImportedSlice, ServiceImport
 from clusterdns.plugins.kubernetes_settings import Settings
-from clusterdns.sources.api import ApiSource
+from clusterdns.sources.api import ApiSource, import_places
 from clusterdns.sources.manifests import ManifestSource
 from clusterdns.telemetry.metrics import Registry
 
@@ -31,6 +31,10 @@ def feed_key(settings: Settings) -> tuple[Hashable, ...]:
     return (api, settings.manifests, settings.endpoint_pod_names, settings.zonal)
 
 
+def _later(call: Callable[[], None]) -> object:
+    return asyncio.get_running_loop().call_later(MOVE_SECONDS, call)
+
+
 class Feed:
     """One source and its index. Started by its first user and stopped with its last."""
 
@@ -39,11 +43,15 @@ class Feed:
             namespaces=frozenset(settings.api.namespaces),
             use_pod_names=settings.endpoint_pod_names,
             zonal=settings.zonal,
-            later=lambda call: asyncio.get_running_loop().call_later(MOVE_SECONDS, call),
+            later=_later,
         )
+        self.imports: Index | None = None
+        if settings.api.imports:
+            self.imports = Index(use_pod_names=settings.endpoint_pod_names, later=_later, beside=self.index)
         self._settings = settings
         self._registry = registry
         self._source: ApiSource | ManifestSource | None = None
+        self._import_source: ApiSource | None = None
         self._users = 0
         self._latency = registry.histogram(
             "coredns_kubernetes_dns_programming_duration_seconds",
@@ -60,21 +68,47 @@ class Feed:
         self._users += 1
         if self._source is None:
             self._source = self._follow()
-        if isinstance(self._source, ApiSource):
-            await self._source.wait_synced(patience_seconds)
+            self._import_source = self._follow_imports()
+        sources = (self._source, self._import_source)
+        await asyncio.gather(*(one.wait_synced(patience_seconds) for one in sources if isinstance(one, ApiSource)))
 
     async def stop(self) -> None:
         """One user less; without any nothing is followed, and what is known stays."""
         self._users -= 1
         if not self._users and self._source is not None:
-            source, self._source = self._source, None
-            await source.stop()
+            sources = (self._source, self._import_source)
+            self._source = self._import_source = None
+            for source in sources:
+                if source is not None:
+                    await source.stop()
+
+    def tell(self, forget: Forget) -> None:
+        """See `Index.tell`."""
+        for index in self._indexes:
+            index.tell(forget)
+
+    def tell_no_more(self, forget: Forget) -> None:
+        """See `Index.tell_no_more`."""
+        for index in self._indexes:
+            index.tell_no_more(forget)
 
     def unready(self) -> str:
         """Why the index does not hold the whole cluster yet."""
-        if self.index.synced:
+        if not self.index.synced:
+            return self._source.reason if self._source is not None else "not started yet"
+        imports = self._import_source
+        if imports is None or self.imports is None or self.imports.synced or imports.is_refused:
             return ""
-        return self._source.reason if self._source is not None else "not started yet"
+        return imports.reason
+
+    def remark(self) -> str:
+        """Why there are no ServiceImports, which do not have to be there for the cluster's own names."""
+        imports = self._import_source
+        return imports.reason if imports is not None and imports.is_refused else ""
+
+    @property
+    def _indexes(self) -> tuple[Index, ...]:
+        return (self.index,) if self.imports is None else (self.index, self.imports)
 
     def _follow(self) -> ApiSource | ManifestSource:
         api = self._settings.api
@@ -84,7 +118,7 @@ class Feed:
             return source
         manifests = ManifestSource(
             self._settings.manifests,
-            self.index.apply,
+            self._take_manifest,
             self._note_synced,
             self._registry,
             pods=api.pods,
@@ -92,13 +126,33 @@ class Feed:
             namespaces=frozenset(api.namespaces) or None,
             labels=api.labels,
             namespace_labels=api.namespace_labels,
+            imports=api.imports,
         )
         manifests.load()
         manifests.start()
         return manifests
 
+    def _follow_imports(self) -> ApiSource | None:
+        """From an API server they come by themselves, so that their absence holds nothing else up."""
+        if self.imports is None or self._settings.manifests:
+            return None
+        source = ApiSource(
+            self._settings.api, self.imports.apply, self._note_synced, self._registry, places=import_places
+        )
+        source.start()
+        return source
+
     def _note_synced(self) -> None:
-        self.index.synced = True
+        """One of the sources is; what stands beside the cluster's own objects needs their namespaces, too."""
+        if self._source is None or self._source.synced:
+            self.index.synced = True
+        is_whole = self._import_source is None or self._import_source.synced
+        if self.imports is not None and self.index.synced and is_whole:
+            self.imports.synced = True
+
+    def _take_manifest(self, change: Change) -> None:
+        is_import = self.imports is not None and isinstance(change.new or change.old, ServiceImport | ImportedSlice)
+        (self.imports if is_import and self.imports is not None else self.index).apply(change)
 
     def _take(self, change: Change) -> None:
         self.index.apply(change)
@@ -130,12 +184,12 @@ class FeedUse:
     async def start(self) -> None:
         """See `Feed.start`. A start that failed or was cancelled is to be stopped like any other."""
         self._is_started = True
-        self._feed.index.tell(self._forget)
+        self._feed.tell(self._forget)
         await self._feed.start(self._patience_seconds)
 
     async def stop(self) -> None:
         """End it, if it was begun."""
         if self._is_started:
             self._is_started = False
-            self._feed.index.tell_no_more(self._forget)
+            self._feed.tell_no_more(self._forget)
             await self._feed.stop()

@@ -19,9 +19,17 @@ _KEYS = ("endpoint", "kind", "namespace", "port-name", "protocol", "service")
 class NameLabels:
     """The labeller of one kubernetes block."""
 
-    def __init__(self, zones: Sequence[bytes], *, zonal: bool = False, pods: Index | None = None) -> None:
-        """`pods` is the index where it knows pods, the clients among them."""
+    def __init__(
+        self,
+        zones: Sequence[bytes],
+        *,
+        zonal: bool = False,
+        imported: frozenset[bytes] = frozenset(),
+        pods: Index | None = None,
+    ) -> None:
+        """`imported` are those of the zones that span clusters; `pods` is the index where it knows pods."""
         self._zonal = zonal
+        self._imported = imported
         self._pods = pods
         self._zones = tuple(sorted(zones, key=len, reverse=True))
 
@@ -43,7 +51,10 @@ class NameLabels:
         if zone is None:
             return {}
         parts = labels(query.name)
-        return _described(parts[: len(parts) - len(labels(zone))], zonal=self._zonal)
+        left = parts[: len(parts) - len(labels(zone))]
+        if zone in self._imported:
+            return _described_import(left)
+        return _described(left, zonal=self._zonal)
 
 
 def _described(parts: list[bytes], *, zonal: bool) -> dict[str, str]:
@@ -66,3 +77,12 @@ def _described(parts: list[bytes], *, zonal: bool) -> dict[str, str]:
         elif left:
             found["endpoint"] = left[0]
     return {f"kubernetes/{key}": label_text(label) for key, label in found.items()}
+
+
+def _described_import(parts: list[bytes]) -> dict[str, str]:
+    """The same in a zone that spans clusters: ENDPOINT.CLUSTER where neither label has an underscore."""
+    is_endpoint = len(parts) == 5 and not any(label.startswith(b"_") for label in parts[:2])
+    found = _described([parts[0], *parts[2:]] if is_endpoint else parts, zonal=False)
+    if "kubernetes/parse-error" not in found:
+        found["kubernetes/cluster"] = label_text(parts[1]) if is_endpoint else ""
+    return found

@@ -18,13 +18,9 @@ from clusterdns.sources import selectors
 from clusterdns.sources.selectors import SelectorError
 from clusterdns.sources.settings import ClientTls
 from clusterdns.sources.settings import Settings as ApiSettings
-from clusterdns.wire.name import from_text, is_reverse
+from clusterdns.wire.name import from_text, is_reverse, to_text
 
 MAX_TTL_SECONDS = 3600
-# options of CoreDNS that are known, and refused rather than ignored
-NOT_IMPLEMENTED = {
-    "multicluster": "clusterdns does not serve ServiceImports",
-}
 
 log = logging.getLogger("clusterdns.plugin.kubernetes")
 
@@ -41,12 +37,18 @@ class Settings:
     endpoint_pod_names: bool = False
     ignore_empty_service: bool = False
     zonal: bool = False
+    multicluster: tuple[bytes, ...] = ()
     fallthrough: tuple[bytes, ...] = ()
 
     @property
     def primary(self) -> bytes:
-        """The zone that PTR records point into; with reverse zones alone (Talos without a domain) the first of them."""
-        return next((zone for zone in self.zones if not is_reverse(zone)), self.zones[0])
+        """The zone that PTR records point into: of the cluster's own where there is one, and not a reverse zone.
+
+        With reverse zones alone (Talos without a domain) it is the first of them.
+        """
+        forward = [zone for zone in self.zones if not is_reverse(zone)]
+        own = [zone for zone in forward if zone not in self.multicluster]
+        return (own or forward or self.zones)[0]
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
@@ -66,13 +68,14 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
         )
     if settings.zonal and not settings.api.endpoints:
         raise directive.error("zonal with noendpoints has nobody to tell apart", "remove one of the two options")
+    for zone in settings.multicluster:
+        if zone not in settings.zones:
+            line = next(line for line in reversed(directive.block) if line.name == "multicluster")
+            mend = f"add it to the zones of 'kubernetes': {' '.join(map(to_text, (*settings.zones, zone)))}"
+            raise line.error(f"multicluster zone {to_text(zone)} is not among the zones served here", mend)
     if settings.api.tls and not settings.api.endpoint:
         raise directive.error("tls is used with endpoint only", "add endpoint, or remove tls")
     return _with_scheme(settings, directive)
-
-
-def _not_implemented(settings: Settings, line: Line) -> Settings:
-    raise line.error(f"{NOT_IMPLEMENTED[line.name]} (option '{line.name}')", "remove the option")
 
 
 def _with_scheme(settings: Settings, directive: Directive) -> Settings:
@@ -164,6 +167,11 @@ def _zonal(settings: Settings, line: Line) -> Settings:
     return replace(settings, zonal=True)
 
 
+def _multicluster(settings: Settings, line: Line) -> Settings:
+    zones = map(from_text, values.zones(line.arguments_between(1, None, "ZONES…")))
+    return _api(replace(settings, multicluster=(*settings.multicluster, *zones)), imports=True)
+
+
 def _startup_timeout(settings: Settings, line: Line) -> Settings:
     return _api(settings, startup_timeout_seconds=values.duration_seconds(line.one_argument("DURATION")))
 
@@ -224,7 +232,13 @@ OPTIONS = (
         _fallthrough,
     ),
     Option("startup_timeout DURATION", "5s", "How long the start waits for the first full lists.", _startup_timeout),
-    Option("multicluster ZONES…", "", "Refused: ServiceImports are not served.", _not_implemented),
+    Option(
+        "multicluster ZONES…",
+        "",
+        "Of the zones, those that hold ServiceImports (multicluster.x-k8s.io/v1alpha1) instead of Services; an "
+        "endpoint is `ENDPOINT.CLUSTER.SERVICE.NAMESPACE.svc.ZONE`.",
+        _multicluster,
+    ),
     Option(
         "zonal",
         "off",

@@ -7,7 +7,6 @@ query gets, and nothing but the zone itself is a zone.
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from clusterdns.index.cluster import Index
 from clusterdns.index.listing import below_service, dated, name_below
 from clusterdns.index.schema import SERVICE_TREE
 from clusterdns.index.service import ServiceNode
@@ -21,46 +20,45 @@ _TYPES = (codes.A, codes.AAAA, codes.SRV)  # an ExternalName's CNAME is found un
 class ClusterTransfer:
     """The zones of one kubernetes block (see plugins.handler.TransferSource)."""
 
-    def __init__(self, zones: Sequence[ClusterZone], index: Index) -> None:
+    def __init__(self, zones: Sequence[ClusterZone]) -> None:
         self._zones: Mapping[bytes, ClusterZone] = {zone.zone: zone for zone in zones if not zone.is_reverse}
-        self._index = index
 
     def zone_records(self, zone: bytes) -> Iterator[Record] | None:
         """The zone from SOA to SOA; nothing while the cluster is not known yet."""
         one = self._zones.get(zone)
         if one is None:
             return None
-        return self._records(one) if self._index.synced else iter(())
+        return self._records(one) if one.index.synced else iter(())
 
     def _records(self, zone: ClusterZone) -> Iterator[Record]:
         """Made while it is sent: what changes meanwhile may come as it was or as it is, under the first serial.
 
         The next serial is greater, so that who has taken a mixture asks again.
         """
-        soa = dated(zone.soa, self._index)
+        soa = dated(zone.soa, zone.index)
         yield soa
         apex = zone.find(zone.zone, codes.NS)
         yield from apex.records
         seen = set(apex.additional)
         yield from apex.additional
-        nodes = sorted(self._index.services(), key=lambda node: (node.namespace, node.name))
+        nodes = sorted(zone.index.services(), key=lambda node: (node.namespace, node.name))
         for node in nodes:
-            for qname in _names(zone.zone, node):
+            for qname in _names(zone, node):
                 for one in _at(zone, qname):
                     if one not in seen:  # a server of the zone is a Service, too
                         yield one
         yield soa
 
 
-def _names(zone: bytes, node: ServiceNode) -> Iterator[bytes]:
+def _names(zone: ClusterZone, node: ServiceNode) -> Iterator[bytes]:
     """The Service's own name, its named ports, and where it is headless its endpoints; none once it is gone."""
     if node.service is None:
         return
-    for left in tuple(below_service(node)):  # at once: the next name may be asked for after another change
+    for left in tuple(below_service(zone, node)):  # at once: the next name may be asked for after another change
         if node.service is None:
             return
-        if len(left) != 1 or node.service.headless:
-            qname = name_below(zone, [*left, node.name, node.namespace, SERVICE_TREE])
+        if not left or left[0].startswith(b"_") or node.service.headless:
+            qname = name_below(zone.zone, [*left, node.name, node.namespace, SERVICE_TREE])
             if qname:
                 yield qname
 

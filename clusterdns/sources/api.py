@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from clusterdns.objects import EndpointSlice, Kind, Namespace, Pod, Service
+from clusterdns.objects import IMPORT_LABEL, EndpointSlice, ImportedSlice, Kind, Namespace, Pod, Service, ServiceImport
 from clusterdns.sources.client import Client
 from clusterdns.sources.settings import Settings
 from clusterdns.sources.status import Status
@@ -27,7 +27,10 @@ _COLLECTIONS: dict[Kind, tuple[str, str]] = {
     EndpointSlice: ("/apis/discovery.k8s.io/v1", "endpointslices"),
     Namespace: ("/api/v1", "namespaces"),
     Pod: ("/api/v1", "pods"),
+    ServiceImport: ("/apis/multicluster.x-k8s.io/v1alpha1", "serviceimports"),
+    ImportedSlice: ("/apis/discovery.k8s.io/v1", "endpointslices"),
 }
+_UNSERVED = "this API server does not know ServiceImports: their CRD (multicluster.x-k8s.io/v1alpha1) is not installed"
 _LIVING_PODS = "status.phase!=Succeeded,status.phase!=Failed,status.phase!=Unknown"
 
 
@@ -41,12 +44,15 @@ class ApiSource:
         on_synced: Callable[[], None],
         registry: Registry,
         timing: Timing | None = None,
+        places: Callable[[Settings], list[tuple[Kind, Place]]] | None = None,
     ) -> None:
+        """`places` says what to follow, `cluster_places` without it."""
         self._settings = settings
         self._on_synced = on_synced
         self._client = Client(settings, registry)
         self._status = Status()
         self._synced = asyncio.Event()
+        self._settled = asyncio.Event()  # synced, or refused
         self._tasks: list[asyncio.Task[None]] = []
         self._watches = [
             Watch(
@@ -55,12 +61,12 @@ class ApiSource:
                 Store(kind, on_change, registry),
                 self._status,
                 registry,
-                self._note_listed,
+                self._note_progress,
                 page_limit=settings.page_limit,
                 intervals=settings.intervals,
                 timing=timing or Timing(),
             )
-            for kind, place in places(settings)
+            for kind, place in (places or cluster_places)(settings)
         ]
 
     @property
@@ -76,17 +82,25 @@ class ApiSource:
         waiting = [watch.place.label for watch in self._watches if not watch.listed]
         return f"waiting for the first list of {', '.join(waiting)}"
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether it is not synced because the server does not have, or not let us have, what need not be there."""
+        return not self.synced and any(watch.refused for watch in self._watches)
+
     def start(self) -> None:
         """Begin to follow the cluster."""
         self._tasks = [asyncio.create_task(watch.run(), name=watch.place.label) for watch in self._watches]
 
     async def wait_synced(self, patience_seconds: float | None = None) -> bool:
-        """Wait for the first full lists, no longer than this or the settings' start-up timeout. Returns `synced`."""
+        """Wait for the first full lists, no longer than this or the settings' start-up timeout. Returns `synced`.
+
+        What is refused and need not be there is not waited for.
+        """
         try:
             async with asyncio.timeout(
                 self._settings.startup_timeout_seconds if patience_seconds is None else patience_seconds
             ):
-                await self._synced.wait()
+                await self._settled.wait()
         except TimeoutError:
             log.warning("not in step with the API server yet: %s", self.reason)
         return self.synced
@@ -99,10 +113,13 @@ class ApiSource:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.sleep(0)  # a connection broken off while it was being made is closed in the loop's next turn
 
-    def _note_listed(self) -> None:
+    def _note_progress(self) -> None:
+        if self.is_refused:
+            self._settled.set()
         if self.synced or not all(watch.listed for watch in self._watches):
             return
         self._synced.set()
+        self._settled.set()
         counts: dict[str, int] = {}
         for watch in self._watches:
             name = _COLLECTIONS[watch.store.kind][1]
@@ -111,13 +128,25 @@ class ApiSource:
         self._on_synced()
 
 
-def places(settings: Settings) -> list[tuple[Kind, Place]]:
+def cluster_places(settings: Settings) -> list[tuple[Kind, Place]]:
     """Every collection to follow, by kind and, with `namespaces`, by namespace."""
     kinds: list[Kind] = [Service, Namespace]
     if settings.endpoints:
         kinds.append(EndpointSlice)
     if settings.pods:
         kinds.append(Pod)
+    return _everywhere(kinds, settings)
+
+
+def import_places(settings: Settings) -> list[tuple[Kind, Place]]:
+    """What several clusters share, in the same namespaces."""
+    kinds: list[Kind] = [ServiceImport]
+    if settings.endpoints:
+        kinds.append(ImportedSlice)
+    return _everywhere(kinds, settings)
+
+
+def _everywhere(kinds: list[Kind], settings: Settings) -> list[tuple[Kind, Place]]:
     namespaces = tuple(dict.fromkeys(settings.namespaces)) or ("",)
     return [(kind, _place(kind, namespace, settings)) for kind in kinds for namespace in namespaces]
 
@@ -134,8 +163,11 @@ def _place(kind: Kind, namespace: str, settings: Settings) -> Place:
     else:
         if namespace:
             path = f"{group}/namespaces/{namespace}/{collection}"
-        if settings.labels:
-            selectors["labelSelector"] = settings.labels
+        wanted = (IMPORT_LABEL if kind is ImportedSlice else "", "" if kind is ServiceImport else settings.labels)
+        if any(wanted):
+            selectors["labelSelector"] = ",".join(filter(None, wanted))
         if kind is Pod:
             selectors["fieldSelector"] = _LIVING_PODS
-    return Place(f"{collection} of {namespace}" if namespace else collection, path, selectors)
+    label = f"imported {collection}" if kind is ImportedSlice else collection
+    unserved = _UNSERVED if kind is ServiceImport else ""
+    return Place(f"{label} of {namespace}" if namespace else label, path, selectors, unserved)

@@ -13,15 +13,18 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from clusterdns.objects import (
+    IMPORT_LABEL,
     MAX_LABEL_BYTES,
     SERVICE_LABEL,
     EndpointSlice,
+    ImportedSlice,
     Kind,
     Namespace,
     Object,
     ObjectError,
     Pod,
     Service,
+    ServiceImport,
     key_of,
 )
 from clusterdns.sources import kinds, services, slices, workloads
@@ -62,6 +65,7 @@ class Selection:
     namespaces: frozenset[str] | None = None
     labels: Selector = EVERYTHING
     namespace_labels: Selector = EVERYTHING
+    imports: bool = False
 
 
 def desired_objects(documents: Sequence[Document], selection: Selection | None = None) -> Desired:
@@ -71,6 +75,7 @@ def desired_objects(documents: Sequence[Document], selection: Selection | None =
     cluster.run_workloads()
     cluster.run_services()
     cluster.run_slices()
+    cluster.run_imports()
     cluster.found_namespaces()
     return Desired(cluster.objects, tuple(cluster.remarks))
 
@@ -185,6 +190,16 @@ class _Cluster:
             for one in made:
                 self._add(one.slice, one.labels)
 
+    def run_imports(self) -> None:
+        """What several clusters share, as it is given."""
+        if not self._selection.imports:
+            return
+        for entry in self._sorted("ServiceImport"):
+            self._add_stated(ServiceImport, entry)
+        for entry in () if self._selection.noendpoints else self._sorted("EndpointSlice"):
+            if IMPORT_LABEL in labels_of(entry.shape.metadata.labels):
+                self._add_stated(ImportedSlice, entry)
+
     def found_namespaces(self) -> None:
         """The Namespaces that are given, those that anything is in, and those that every cluster has."""
         given = self._entries["Namespace"]
@@ -245,6 +260,8 @@ class _Cluster:
         only = self._selection.namespaces
         is_namespace = isinstance(obj, Namespace)
         selector = self._selection.namespace_labels if is_namespace else self._selection.labels
+        if isinstance(obj, ServiceImport):
+            selector = EVERYTHING  # as in the API source: what selects Services is not meant for these
         namespace = obj.name if is_namespace else obj.namespace
         if (only is None or namespace in only) and selector.matches(labels):
             self.objects.setdefault((type(obj), key_of(obj)), obj)

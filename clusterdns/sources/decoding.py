@@ -12,11 +12,13 @@ from typing import Any, NamedTuple
 import msgspec
 
 from clusterdns.objects import (
+    IMPORT_LABEL,
     MAX_LABEL_BYTES,
     MAX_PORTS,
     SERVICE_LABEL,
     Endpoint,
     EndpointSlice,
+    ImportedSlice,
     Kind,
     Namespace,
     Object,
@@ -24,9 +26,11 @@ from clusterdns.objects import (
     Pod,
     Port,
     Service,
+    ServiceImport,
     canonical,
 )
 
+SOURCE_CLUSTER_LABEL = "multicluster.kubernetes.io/source-cluster"
 LAST_CHANGE_ANNOTATION = "endpoints.kubernetes.io/last-change-trigger-time"
 
 
@@ -104,6 +108,17 @@ class _RawService(msgspec.Struct, gc=False):
     status: _ServiceStatus | None = None
 
 
+class _ImportSpec(msgspec.Struct, gc=False):
+    type: str | None = None
+    ips: list[str] | None = None
+    ports: list[_RawPort] | None = None
+
+
+class _RawImport(msgspec.Struct, gc=False):
+    metadata: _Meta
+    spec: _ImportSpec | None = None
+
+
 class _Conditions(msgspec.Struct, gc=False):
     ready: bool | None = None
 
@@ -175,9 +190,58 @@ def _external(spec: _ServiceSpec, status: _ServiceStatus | None, remarks: list[s
     return (*_addresses(texts, "external address", remarks), *dict.fromkeys(hosts))
 
 
+def _cut_import(raw: _RawImport) -> Decoded:
+    remarks: list[str] = []
+    namespace, name = _names(raw.metadata)
+    _check_label(name, "name")
+    spec = raw.spec or _ImportSpec()
+    headless = spec.type == "Headless"
+    obj = ServiceImport(
+        namespace,
+        name,
+        cluster_ips=() if headless else _addresses(spec.ips or (), "IP", remarks),
+        headless=headless,
+        ports=_ports(spec.ports, remarks),
+    )
+    return Decoded(obj, tuple(remarks))
+
+
 def _cut_slice(raw: _RawSlice) -> Decoded:
     remarks: list[str] = []
     namespace, name = _names(raw.metadata)
+    endpoints, unready = _endpoints(raw, remarks)
+    obj = EndpointSlice(
+        namespace,
+        name,
+        service=_owning_service(raw.metadata, SERVICE_LABEL, remarks),
+        ports=_ports(raw.ports, remarks),
+        endpoints=endpoints,
+        unready=unready,
+        triggered_at=_label(raw.metadata.annotations, LAST_CHANGE_ANNOTATION),
+    )
+    return Decoded(obj, tuple(remarks))
+
+
+def _cut_imported_slice(raw: _RawSlice) -> Decoded:
+    remarks: list[str] = []
+    namespace, name = _names(raw.metadata)
+    endpoints, unready = _endpoints(raw, remarks)
+    cluster = _label(raw.metadata.labels, SOURCE_CLUSTER_LABEL)
+    _check_label(cluster or "-", f"label {SOURCE_CLUSTER_LABEL}")
+    obj = ImportedSlice(
+        namespace,
+        name,
+        service=_owning_service(raw.metadata, IMPORT_LABEL, remarks),
+        ports=_ports(raw.ports, remarks),
+        endpoints=endpoints,
+        unready=unready,
+        cluster=intern(cluster),
+    )
+    return Decoded(obj, tuple(remarks))
+
+
+def _endpoints(raw: _RawSlice, remarks: list[str]) -> tuple[tuple[Endpoint, ...], tuple[str, ...]]:
+    """The endpoints that are ready, and the addresses of the others."""
     endpoints = []
     unready: list[str] = []
     for endpoint in raw.endpoints or ():
@@ -188,16 +252,7 @@ def _cut_slice(raw: _RawSlice) -> Decoded:
             target = endpoint.target_ref.name if endpoint.target_ref else None
             hostname = _hostname(endpoint.hostname, remarks)
             endpoints.append(Endpoint(addresses, hostname, target or "", intern(endpoint.zone or "")))
-    obj = EndpointSlice(
-        namespace,
-        name,
-        service=_owning_service(raw.metadata, remarks),
-        ports=_ports(raw.ports, remarks),
-        endpoints=tuple(endpoints),
-        unready=tuple(unready),
-        triggered_at=_label(raw.metadata.annotations, LAST_CHANGE_ANNOTATION),
-    )
-    return Decoded(obj, tuple(remarks))
+    return tuple(endpoints), tuple(unready)
 
 
 def _cut_namespace(raw: _RawNamespace) -> Decoded:
@@ -238,10 +293,10 @@ def _label(labels: dict[str, str | None] | None, key: str) -> str:
     return (labels.get(key) or "") if labels else ""
 
 
-def _owning_service(meta: _Meta, remarks: list[str]) -> str:
-    text = _label(meta.labels, SERVICE_LABEL)
+def _owning_service(meta: _Meta, key: str, remarks: list[str]) -> str:
+    text = _label(meta.labels, key)
     if len(text.encode()) > MAX_LABEL_BYTES:
-        remarks.append(f"label {SERVICE_LABEL} of {len(text.encode())} bytes names no Service, left out")
+        remarks.append(f"label {key} of {len(text.encode())} bytes names no Service, left out")
         return ""
     return text
 
@@ -302,4 +357,6 @@ _READERS: dict[Kind, _Reader] = {
     EndpointSlice: _reader(_RawSlice, _cut_slice),
     Namespace: _reader(_RawNamespace, _cut_namespace),
     Pod: _reader(_RawPod, _cut_pod),
+    ServiceImport: _reader(_RawImport, _cut_import),
+    ImportedSlice: _reader(_RawSlice, _cut_imported_slice),
 }

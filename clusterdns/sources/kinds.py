@@ -178,7 +178,7 @@ class Endpoints(_Shape):
 
 
 class Bare(_Shape):
-    """An object of which only the metadata matters here: an EndpointSlice or a Namespace."""
+    """An object of which only the metadata matters here: an EndpointSlice, a Namespace, a ServiceImport."""
 
     metadata: Meta
 
@@ -195,6 +195,7 @@ SHAPES: dict[str, type[Shape]] = {
     "DaemonSet": Workload,
     "Endpoints": Endpoints,
     "EndpointSlice": Bare,
+    "ServiceImport": Bare,
 }
 
 

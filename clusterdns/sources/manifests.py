@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
-from clusterdns.objects import Change, EndpointSlice, Namespace, Object, Pod, Service, key_of
+from clusterdns.objects import Change, EndpointSlice, Namespace, Object, Pod, Service, ServiceImport, key_of
 from clusterdns.sources import selectors
 from clusterdns.sources.controllers import Desires, Remark, Selection, desired_objects
 from clusterdns.sources.files import ManifestError, ManifestFiles
@@ -23,7 +23,7 @@ __all__ = ["ManifestError", "ManifestSource"]
 DEFAULT_POLL_SECONDS = 1.0
 MAX_TURN_SECONDS = 0.002  # of emitting changes before others on the loop get their turn
 _MAX_SHOWN_REMARKS = 100  # of one reading
-_ORDER: tuple[type[Object], ...] = (Namespace, Service, EndpointSlice, Pod)
+_ORDER: tuple[type[Object], ...] = (Namespace, Service, ServiceImport, EndpointSlice, Pod)
 
 log = logging.getLogger("clusterdns.plugin.kubernetes")
 
@@ -43,6 +43,7 @@ class ManifestSource:
         namespaces: frozenset[str] | None = None,
         labels: str = "",
         namespace_labels: str = "",
+        imports: bool = False,
         poll_seconds: float = DEFAULT_POLL_SECONDS,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -53,7 +54,7 @@ class ManifestSource:
         self._on_synced = on_synced
         try:
             self._selection = Selection(
-                pods, noendpoints, namespaces, selectors.parse(labels), selectors.parse(namespace_labels)
+                pods, noendpoints, namespaces, selectors.parse(labels), selectors.parse(namespace_labels), imports
             )
         except selectors.SelectorError as error:
             raise ManifestError(str(error)) from error

@@ -43,6 +43,7 @@ class Settings:
     namespace_labels: str = ""
     endpoints: bool = True  # false is the option `noendpoints`
     pods: bool = False  # true is `pods verified`
+    imports: bool = False  # true is `multicluster`
     startup_timeout_seconds: float = DEFAULT_STARTUP_TIMEOUT_SECONDS
     page_limit: int = 500
     intervals: Intervals = Intervals()

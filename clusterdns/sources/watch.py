@@ -29,17 +29,23 @@ _REFUSALS_BEFORE_LIST = 3
 _FAILURES_BEFORE_NEWS = 3
 _SHORTEST_GOOD_WATCH_SECONDS = 1.0
 _SETTLED_WATCH_SECONDS = 30.0
+_LAST_UNSERVED_RETRY_SECONDS = 30.0
+_UNSERVED = (HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN)
 _NOT_CURED_BY_A_LIST = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
 
 log = logging.getLogger("clusterdns.plugin.kubernetes")
 
 
 class Place(NamedTuple):
-    """What one watch reads: a collection's path, the selectors in its query, and what to call it in a log line."""
+    """What one watch reads: a collection's path, the selectors in its query, and what to call it in a log line.
+
+    `unserved` says what it means that the API server knows no such collection; such a place is not waited for.
+    """
 
     label: str
     path: str
     selectors: dict[str, str]
+    unserved: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,7 @@ class Watch:
         store: Store,
         status: Status,
         registry: Registry,
-        on_listed: Callable[[], None],
+        on_progress: Callable[[], None],
         *,
         page_limit: int,
         intervals: Intervals,
@@ -102,9 +108,10 @@ class Watch:
         self.place = place
         self.store = store
         self.listed = False  # whether the list was read in full at least once
+        self.refused = False  # whether the server does not serve the place, or not to us
         self._client = client
         self._status = status
-        self._on_listed = on_listed
+        self._on_progress = on_progress
         self._page_limit = page_limit
         self._intervals = intervals
         self._timing = timing
@@ -151,10 +158,11 @@ class Watch:
             await self._give_turn()
         self._version = version
         self._refusals = 0
+        self.refused = False
         self._passed(_Stage.LIST)
         if not self.listed:
             self.listed = True
-            self._on_listed()
+            self._on_progress()
 
     async def _take(self, body: bytes, seen: set[Key]) -> tuple[str | None, str]:
         """Apply one page. Returns where the next one starts, None after the last, and the list's version."""
@@ -231,6 +239,11 @@ class Watch:
     async def _recover(self, error: ApiError) -> None:
         """Say what is wrong where that is news, decide whether to resume or to list, and wait."""
         self._failures += 1
+        if self.place.unserved and error.status in _UNSERVED:
+            if error.status == HTTPStatus.NOT_FOUND:
+                error = ApiError(self.place.unserved, error.status)
+            self.refused = True
+            self._on_progress()
         if error.status and error.status not in _NOT_CURED_BY_A_LIST:
             self._refusals += 1
         cause = self._cause_to_list(error)
@@ -254,6 +267,8 @@ class Watch:
     def _delay_seconds(self, error: ApiError) -> float:
         """Exponential back-off with full jitter; longer where the server asks for it, within the same bound."""
         first, last = self._intervals.first_retry_seconds, self._intervals.last_retry_seconds
+        if self.refused:
+            last = _LAST_UNSERVED_RETRY_SECONDS
         jitter = self._timing.uniform(0.0, min(last, first * 2.0 ** min(self._failures - 1, 30)))
         return max(jitter, min(error.retry_after_seconds, last))
 

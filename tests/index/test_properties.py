@@ -98,7 +98,7 @@ class Server:
             )
             for zone in names
         ]
-        chain = ClusterHandler(zones, self.index, 5, Fallthrough(), self._nobody)
+        chain = ClusterHandler(zones, 5, Fallthrough(), self._nobody)
         routes = Routes(Route(zone, "", chain, counts_queries=False) for zone in names)
         self._dispatch = Dispatch(routes, QueryCounters(Registry(), ""), Series())
 

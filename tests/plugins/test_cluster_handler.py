@@ -36,7 +36,7 @@ async def test_why_the_end_of_an_alias_failed_is_told(make_query: Callable[..., 
     zone = ClusterZone(ZONE, index, primary=ZONE, ttl_seconds=5, pods=Pods.DISABLED)
     query = make_query("far.prod.svc.cluster.local")
     query.lookup = lookup
-    reply = await ClusterHandler([zone], index, 5, Fallthrough(), next_plugin)(query)
+    reply = await ClusterHandler([zone], 5, Fallthrough(), next_plugin)(query)
     assert (reply.rcode, reply.error, reply.reusable) == (codes.SERVFAIL, "the upstream is on fire", False)
     assert [one.rtype for one in reply.answer] == [codes.CNAME]
 
@@ -52,7 +52,7 @@ async def test_what_others_say_of_a_missing_name_is_forgotten_when_it_comes(make
         return forwarded
 
     zone = ClusterZone(ZONE, index, primary=ZONE, ttl_seconds=5, pods=Pods.DISABLED)
-    handler = ClusterHandler([zone], index, 5, Fallthrough((ZONE,)), next_plugin)
+    handler = ClusterHandler([zone], 5, Fallthrough((ZONE,)), next_plugin)
     reply = await handler(make_query("new.prod.svc.cluster.local"))
     assert reply.reusable
     assert forwarded.owners == ("phase",), "others may hold the same reply"

@@ -8,6 +8,7 @@ from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors, ErrorList
 from clusterdns.plugins.handler import BlockContext
 from clusterdns.plugins.kubernetes_settings import parse
+from clusterdns.wire.name import from_text
 
 Read = Callable[[str], Sequence[Directive]]
 
@@ -35,6 +36,8 @@ REFUSED = {
     "a port out of range": ("endpoint https://a:70000", "is not the URL of a server"),
     "an open bracket": ("endpoint http://[fd00::1", "is not the URL of a server"),
     "a selector that ends early": ("labels a in (", "label selector 'a in (': "),
+    "a zone that is not served": ("multicluster cluster.local set.local", "multicluster zone set.local. is not among"),
+    "no zone": ("multicluster", "multicluster"),
     "a selector of namespaces that is none": ("namespace_labels =b", "label selector '=b': "),
 }
 
@@ -67,3 +70,11 @@ def test_a_zone_needs_room_for_names(read_directives: Read, context: BlockContex
     zone = ".".join(["z" * 60] * 4)
     with pytest.raises(CorefileError, match="leaves no room for names"):
         parse(read_directives(f"kubernetes {zone}"), context)
+
+
+def test_ptr_records_point_into_the_clusters_own_zone(read_directives: Read, context: BlockContext) -> None:
+    text = "kubernetes set.local in-addr.arpa own.local {\n multicluster set.local\n}"
+    settings = parse(read_directives(text), context)
+    assert settings.api.imports
+    assert settings.multicluster == (from_text("set.local"),)
+    assert settings.primary == from_text("own.local")

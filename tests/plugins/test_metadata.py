@@ -127,3 +127,20 @@ def test_the_pod_that_asks(
     found = NameLabels(ZONES, pods=index)(make_query("example.org", client=(client, 4022)))
     assert found.get("kubernetes/client-namespace") == namespace
     assert found.get("kubernetes/client-pod-name") == pod
+
+
+@pytest.mark.parametrize(
+    ("name", "endpoint", "cluster", "port"),
+    [
+        ("db-0.c1.db.prod.svc.cluster.local", "db-0", "c1", ""),
+        ("_http._tcp.db.prod.svc.cluster.local", "", "", "http"),
+        ("db.prod.svc.cluster.local", "", "", ""),
+        ("a.b.c.db.prod.svc.cluster.local", None, None, None),
+    ],
+)
+def test_the_cluster_where_zones_span_several(
+    make_query: Callable[..., Query], name: str, endpoint: str | None, cluster: str | None, port: str | None
+) -> None:
+    found = NameLabels(ZONES, imported=frozenset(ZONES))(make_query(name))
+    told = tuple(found.get(f"kubernetes/{key}") for key in ("endpoint", "cluster", "port-name"))
+    assert told == (endpoint, cluster, port)

@@ -188,7 +188,7 @@ def make_dispatch(index: Index, panics: Series) -> Callable[..., Dispatch]:
         async def next_plugin(query: Query) -> Reply:
             return failure(codes.REFUSED, is_unhandled=True)
 
-        handler = ClusterHandler(zones, index, TTL_SECONDS, Fallthrough(fallthrough), next_plugin)
+        handler = ClusterHandler(zones, TTL_SECONDS, Fallthrough(fallthrough), next_plugin)
         observers = (loadbalance.mark,)
         routes = [Route(zone, text, handler, observers=observers) for zone, text in zip(names, ZONES, strict=True)]
         routes.append(Route(name.from_text("test"), "test.", _bed()))

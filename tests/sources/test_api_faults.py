@@ -30,9 +30,9 @@ from fakes.seen import Seen
 from fakes.time import FakeTime
 from peers import need
 
-from clusterdns.objects import Change, Service
+from clusterdns.objects import Change, Service, ServiceImport
 from clusterdns.sources import watch as watch_module
-from clusterdns.sources.api import ApiSource
+from clusterdns.sources.api import ApiSource, import_places
 from clusterdns.sources.settings import Intervals, Settings
 from clusterdns.sources.watch import Timing
 from clusterdns.telemetry.metrics import Registry
@@ -511,3 +511,38 @@ async def test_rare_interruptions_are_no_news(
     await seen.until_names(Service, "web")
     assert fake_time.slept == pytest.approx([0.05] * 6)
     assert warnings(caplog) == []
+
+
+# What need not be there
+
+
+async def test_imports_that_the_server_does_not_know_are_not_waited_for(
+    fake: FakeApi, seen: Seen, registry: Registry, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
+) -> None:
+    imports = "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports"
+    unknown = body("404 page not found\n", 404, "text/plain")
+    is_installed = asyncio.Event()
+
+    async def refuse(request: web.BaseRequest) -> web.StreamResponse:
+        fake.script(imports, page(service("web")) if is_installed.is_set() else refuse)
+        return await unknown(request)
+
+    fake.script(imports, refuse)
+    timing = Timing(fake_time.sleep, fake_time.clock, fake_time.uniform)
+    wanted = Settings(endpoint=fake.url, labels="app=a")
+    source = ApiSource(wanted, seen.on_change, seen.on_synced, registry, timing, places=import_places)
+    source.start()
+    try:
+        assert not await source.wait_synced(20.0)
+        assert source.is_refused
+        await seen.until(lambda: len(fake_time.slept) > 12)
+        assert fake_time.slept[:3] + fake_time.slept[10:12] == pytest.approx([0.05, 0.1, 0.2, 30.0, 30.0])
+        is_installed.set()
+        await seen.until(lambda: source.synced)
+    finally:
+        await source.stop()
+    assert (source.is_refused, source.reason, seen.names(ServiceImport)) == (False, "", {"web"})
+    assert len([text for text in warnings(caplog) if "CRD" in text]) == 1
+    (slices, *_) = fake.asked(SLICES, watch=False)
+    assert slices.query["labelSelector"] == "multicluster.kubernetes.io/service-name,app=a"
+    assert "labelSelector" not in fake.asked(imports, watch=False)[0].query

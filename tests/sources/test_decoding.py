@@ -11,18 +11,22 @@ from hypothesis import strategies as st
 
 from clusterdns import objects
 from clusterdns.objects import (
+    IMPORT_LABEL,
+    SERVICE_LABEL,
     Endpoint,
     EndpointSlice,
+    ImportedSlice,
     Kind,
     Namespace,
     ObjectError,
     Pod,
     Port,
     Service,
+    ServiceImport,
 )
-from clusterdns.sources.decoding import LAST_CHANGE_ANNOTATION, Decoded, from_data, from_json
+from clusterdns.sources.decoding import LAST_CHANGE_ANNOTATION, SOURCE_CLUSTER_LABEL, Decoded, from_data, from_json
 
-KINDS: tuple[Kind, ...] = (Service, EndpointSlice, Namespace, Pod)
+KINDS: tuple[Kind, ...] = (Service, EndpointSlice, Namespace, Pod, ServiceImport, ImportedSlice)
 META = {"name": "web", "namespace": "prod"}
 SLICE_META = {"name": "web-1", "namespace": "prod", "labels": {"kubernetes.io/service-name": "web"}}
 
@@ -186,3 +190,30 @@ def test_any_tree_is_an_object_or_an_error_that_names_it(kind: Kind, data: Any) 
 def test_any_bytes_are_an_error(kind: Kind, raw: bytes) -> None:
     with pytest.raises(ObjectError):
         from_json(kind, b"\xff" + raw)
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({"type": "ClusterSetIP", "ips": ["10.2.0.1", "FD00::1"], "ports": [{"name": "http", "port": 80}]},
+         ServiceImport("prod", "web", cluster_ips=("10.2.0.1", "fd00::1"), ports=(Port("http", 80, "TCP"),))),
+        ({"type": "Headless", "ips": ["10.2.0.1"]}, ServiceImport("prod", "web", headless=True)),
+        ({"type": "Later", "ips": None, "ports": None}, ServiceImport("prod", "web")),
+        (None, ServiceImport("prod", "web")),
+    ],
+)  # fmt: skip
+def test_imports(spec: dict[str, Any] | None, expected: ServiceImport) -> None:
+    found = from_data(ServiceImport, {"metadata": {"name": "web", "namespace": "prod"}, "spec": spec})
+    assert found == (expected, ())
+
+
+@pytest.mark.parametrize(("cluster", "told"), [("c1", "c1"), (None, ""), ("c" * 64, None)])
+def test_slices_of_imports(cluster: str | None, told: str | None) -> None:
+    labels = {IMPORT_LABEL: "web", SERVICE_LABEL: "derived", SOURCE_CLUSTER_LABEL: cluster}
+    data = {"metadata": {**SLICE_META, "labels": labels}, "endpoints": [{"addresses": ["10.1.0.1"]}]}
+    if told is None:
+        with pytest.raises(ObjectError, match="source-cluster of 64 bytes is not a DNS label"):
+            from_data(ImportedSlice, data)
+        return
+    endpoints = (Endpoint(("10.1.0.1",)),)
+    assert from_data(ImportedSlice, data).object == ImportedSlice("prod", "web-1", "web", (), endpoints, cluster=told)
