@@ -43,7 +43,8 @@ DOC = Doc(
     about="Has plugins collect facts about each query of these zones (those of the block where none are named), for "
     "the placeholders `{/label}` of `log` and for `rewrite` and `template`. Labels: `kubernetes/endpoint`, `kind`, "
     "`namespace`, `port-name`, `protocol`, `service`, `parse-error`, with `zonal` `zone`, with `multicluster` "
-    "`cluster`, with `pods verified` `client-namespace` and `client-pod-name`; `forward/upstream`; `log/type` and `log/class`.",
+    "`cluster`, with `pods verified` `client-namespace` and `client-pod-name`; "
+    "`forward/upstream`; `log/type` and `log/class`.",
     example='metadata\nlog . "{common} {/log/type}"\nwhoami',
 )
 PLUGIN = Plugin("metadata", parse, build, once=True, doc=DOC)

@@ -546,3 +546,32 @@ async def test_imports_that_the_server_does_not_know_are_not_waited_for(
     (slices, *_) = fake.asked(SLICES, watch=False)
     assert slices.query["labelSelector"] == "multicluster.kubernetes.io/service-name,app=a"
     assert "labelSelector" not in fake.asked(imports, watch=False)[0].query
+
+
+@pytest.mark.parametrize(("code", "is_refused"), [(403, True), (404, True), (500, False), (401, False)])
+async def test_what_keeps_imports_from_being_waited_for(
+    fake: FakeApi, seen: Seen, registry: Registry, code: int, is_refused: bool
+) -> None:
+    imports = "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports"
+    fake.script(imports, *[faked.status(code, message="no")] * 1000)
+    source = ApiSource(settings(fake), seen.on_change, seen.on_synced, registry, places=import_places)
+    source.start()
+    try:
+        assert not await source.wait_synced(20.0 if is_refused else 0.2)
+        assert source.is_refused is is_refused
+        assert source.reason.startswith("serviceimports: ")
+    finally:
+        await source.stop()
+
+
+async def test_the_clusters_own_objects_are_waited_for_whatever_is_said(
+    fake: FakeApi, seen: Seen, registry: Registry
+) -> None:
+    fake.script(SERVICES, *[faked.status(403, message="no")] * 1000)
+    source = ApiSource(settings(fake), seen.on_change, seen.on_synced, registry)
+    source.start()
+    try:
+        assert not await source.wait_synced(0.2)
+        assert not source.is_refused
+    finally:
+        await source.stop()
