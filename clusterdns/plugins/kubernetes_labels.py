@@ -81,8 +81,8 @@ def _described(parts: list[bytes], *, zonal: bool) -> dict[str, str]:
 
 def _described_import(parts: list[bytes]) -> dict[str, str]:
     """The same in a zone that spans clusters: ENDPOINT.CLUSTER where neither label has an underscore."""
-    is_endpoint = len(parts) == 5 and not any(label.startswith(b"_") for label in parts[:2])
-    found = _described([parts[0], *parts[2:]] if is_endpoint else parts, zonal=False)
-    if "kubernetes/parse-error" not in found:
-        found["kubernetes/cluster"] = label_text(parts[1]) if is_endpoint else ""
-    return found
+    is_service = len(parts) == 5 and parts[-1] == SERVICE_TREE
+    if not is_service or any(label.startswith(b"_") for label in parts[:2]):
+        return _described(parts, zonal=False)
+    endpoint, cluster, *service = parts
+    return {**_described([endpoint, *service], zonal=False), "kubernetes/cluster": label_text(cluster)}

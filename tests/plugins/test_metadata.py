@@ -133,8 +133,9 @@ def test_the_pod_that_asks(
     ("name", "endpoint", "cluster", "port"),
     [
         ("db-0.c1.db.prod.svc.cluster.local", "db-0", "c1", ""),
-        ("_http._tcp.db.prod.svc.cluster.local", "", "", "http"),
-        ("db.prod.svc.cluster.local", "", "", ""),
+        ("_http._tcp.db.prod.svc.cluster.local", "", None, "http"),
+        ("db.prod.svc.cluster.local", "", None, ""),
+        ("x.y.10-1-0-1.prod.pod.cluster.local", "", None, "x"),
         ("a.b.c.db.prod.svc.cluster.local", None, None, None),
     ],
 )
