@@ -54,8 +54,10 @@ class Https:
         return reply
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, without waiting for TLS to say goodbye."""
         if self._session is not None:
+            if self._session.connector is not None:
+                await self._session.connector.close(abort_ssl=True)
             await self._session.close()
             self._session = None
 
