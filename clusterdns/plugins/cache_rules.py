@@ -70,7 +70,7 @@ def ttl_of(reply: Reply, kind: Kind, share: Share, failure_seconds: int) -> int:
     if kind is Kind.FAILURE:
         return failure_seconds
     # as on the wire, where the least comes first as well
-    ttls = [body[4:8] for section in (reply.answer, reply.authority, reply.additional) for _, _, body in section]
+    ttls = [one.body[4:8] for one in (*reply.answer, *reply.authority, *reply.additional)]
     if kind is Kind.DENIAL:
         ttls += [one.body[-4:] for one in reply.authority if one.rtype == codes.SOA]
     is_referral = kind is Kind.ANSWER and not reply.answer

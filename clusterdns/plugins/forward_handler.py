@@ -35,6 +35,11 @@ class Scope:
     may_stream: bool = True  # a TCP client's questions go over TCP
     has_to_stream: bool = False
 
+    @property
+    def takes_all(self) -> bool:
+        """Whether every name is ours."""
+        return self.zone == ROOT and not self.excluded
+
     def takes(self, name: bytes) -> bool:
         """Whether the name is ours: at or under the zone, and at or under no exception."""
         zone = self.zone
@@ -98,6 +103,8 @@ class Forward:
 def handler(forwards: Sequence[Forward], following: Handler) -> Handler:
     """The forwards of a block in file order: the first that takes the name answers (not the longest zone)."""
     last = forwards[-1]
+    if len(forwards) == 1 and last.scope.takes_all:
+        return last.answer
 
     async def handle(query: Query) -> Reply:
         for forward in forwards:

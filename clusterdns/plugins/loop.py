@@ -10,8 +10,8 @@ import asyncio
 import logging
 import os
 import random
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Protocol
 
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
@@ -85,13 +85,16 @@ class Watch:
         """Recognises the probe; the ways are those that stand open below."""
         self._ways = ways
 
-        async def handle(query: Query) -> Reply:
+        def handle(query: Query) -> Coroutine[Any, Any, Reply]:
             if query.qtype == codes.HINFO and query.name == self._asked:
-                self._note(query)
-                return failure(codes.SERVFAIL)
-            return await following(query)
+                return self._stop(query)
+            return following(query)  # nothing of ours waits for it
 
         return handle
+
+    async def _stop(self, query: Query) -> Reply:
+        self._note(query)
+        return failure(codes.SERVFAIL)
 
     def _note(self, query: Query) -> None:
         self._came_back = True

@@ -15,6 +15,7 @@ PASSED_FLAGS = RD | AD | CD
 _HOP_BY_HOP = frozenset({codes.COOKIE, codes.KEEPALIVE, codes.PADDING})
 _HEADER = struct.Struct(">HHHHH")  # without the ID
 _OPT = struct.Struct(">BHHBBHH")
+_OPTS = {is_do: _OPT.pack(0, codes.OPT, OWN_UDP_BYTES, 0, 0, DO if is_do else 0, 0) for is_do in (False, True)}
 _LETTERS = bytes(0x20 if 0x61 <= byte <= 0x7A else 0 for byte in range(256))
 _REPLY_START = 0x80  # QR and the opcode QUERY, the upper five bits of the third byte
 _REPLY_MASK = 0xF8
@@ -33,9 +34,7 @@ class Question:
         self.name = name
         self.kind = kind
         self.head = _HEADER.pack(flags, 1, 0, 0, 0 if edns is None else 1)
-        self.tail = (
-            b"" if edns is None else _OPT.pack(0, codes.OPT, OWN_UDP_BYTES, 0, 0, DO if is_do else 0, len(edns)) + edns
-        )
+        self.tail = b"" if edns is None else _OPTS[is_do] if not edns else _opt(edns, is_do)
         self.is_stream = is_stream  # asked over TCP where the upstream leaves the choice
         self.key = (self.head, name + kind, self.tail, is_stream)
 
@@ -61,6 +60,10 @@ def question_of(query: Query, *, is_stream: bool) -> Question:
     return Question(
         query.name, query.question[-4:], query.flags & PASSED_FLAGS, edns, is_do=query.do, is_stream=is_stream
     )
+
+
+def _opt(options: bytes, is_do: bool) -> bytes:
+    return _OPTS[is_do][:-2] + len(options).to_bytes(2, "big") + options
 
 
 def in_random_case(name: bytes, random_bytes: bytes) -> bytes:

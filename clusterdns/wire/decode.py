@@ -9,15 +9,18 @@ believed only as far as there are bytes: the work grows with the bytes. Why no l
 """
 
 import struct
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from clusterdns.wire import codes, rdata
 from clusterdns.wire.name import MAX_NAME_BYTES
-from clusterdns.wire.query import DO, HEADER_BYTES, MAX_LABELS, MAX_STREAM_BYTES, Malformed
+from clusterdns.wire.query import DO, HEADER_BYTES, MAX_LABELS, MAX_STREAM_BYTES, OPT_BYTES, Malformed
 from clusterdns.wire.record import Record
 
 _HEADER = struct.Struct(">HHHHHH")
 _FIXED = struct.Struct(">HHIH")
+_OPT_FIXED = struct.Struct(">HBBHH")  # UDP size, extended rcode, version, flags, length (RFC 6891 §6.1.2)
+_OPT_START = b"\0\0\x29"  # the root and the type
 _ADDRESS_BYTES = {codes.A: 4, codes.AAAA: 16}
 _MAX_TTL = 0x7FFFFFFF
 
@@ -64,32 +67,34 @@ def _decode(packet: bytes) -> Message:
         raise Malformed("more than one question")  # RFC 9619
     position = HEADER_BYTES
     question = b""
+    names: dict[int, bytes] = {}  # whole, by the offset pointed at
+    owners: dict[int, bytes] = {}
     if questions:
-        name, position = _name(packet, position, {})
+        name, position = _name(packet, position, names)
         position += 4
         question = packet[HEADER_BYTES:position]
         if len(question) != len(name) + 4:
             raise Malformed("question cut short")
-    names = {HEADER_BYTES: question[:-4]} if questions else {}  # whole, by the offset pointed at
-    owners = {target: name.lower() for target, name in names.items()}
+        names[HEADER_BYTES] = name
+        owners[HEADER_BYTES] = name.lower()
     answer, position = _records(packet, position, answers, names, owners)
-    authority, position = _records(packet, position, authorities, names, owners)
-    additional, position = _records(packet, position, additionals, names, owners)
+    authority: Sequence[Record] = ()
+    if authorities:
+        authority, position = _records(packet, position, authorities, names, owners)
+    additional: list[Record] = []
+    edns: Edns | None = None
     rcode = flags & 0xF
-    edns = None
-    for section in (answer, authority):
-        for one in section:
-            if one.rtype == codes.OPT:
-                raise Malformed("OPT outside of the additional section")  # RFC 6891 §6.1.1
-    for index, one in enumerate(additional):
-        if one.rtype == codes.OPT:
+    for _ in range(additionals):
+        if packet[position : position + 3] == _OPT_START:
             if edns is not None:
                 raise Malformed("more than one OPT")
-            edns = _edns(one)
-            rcode |= one.body[4] << 4
-            position = index
-    if edns is not None:
-        del additional[position]
+            rcode |= packet[position + 5] << 4
+            edns, position = _edns(packet, position)
+        else:
+            more, position = _records(packet, position, 1, names, owners)
+            additional += more
+    if codes.OPT in [one.rtype for one in (*answer, *authority, *additional)]:
+        raise Malformed("OPT outside of the additional section, or not at the root")  # RFC 6891 §6.1.1, §6.1.2
     return Message(packet[:2], flags, question, rcode, tuple(answer), tuple(authority), tuple(additional), edns)
 
 
@@ -131,7 +136,7 @@ def _records(
             body = packet[fixed : fixed + 8] + len(content).to_bytes(2, "big") + content
         else:
             body = packet[fixed:position]
-        if ttl > _MAX_TTL and rtype != codes.OPT:
+        if ttl > _MAX_TTL:
             body = body[:4] + b"\0\0\0\0" + body[8:]  # RFC 2181 §8
         records.append(Record(owner, rtype, body))
     return records, position
@@ -210,16 +215,18 @@ def _name(packet: bytes, start: int, names: dict[int, bytes]) -> tuple[bytes, in
     return name, end
 
 
-def _edns(opt: Record) -> Edns:
-    if opt.name != b"\0":
-        raise Malformed("OPT that is not at the root")
-    body = opt.body
-    options = opt.rdata
-    position = 0
-    while position < len(options):
-        if position + 4 > len(options):
+def _edns(packet: bytes, start: int) -> tuple[Edns, int]:
+    """The OPT that starts here, and where it ends."""
+    udp_bytes, _, version, flags, options_bytes = _OPT_FIXED.unpack_from(packet, start + 3)
+    position = start + OPT_BYTES
+    end = position + options_bytes
+    if end > len(packet):
+        raise Malformed("record cut short")
+    options = packet[position:end]
+    while position < end:
+        if position + 4 > end:
             raise Malformed("EDNS option cut short")
-        position += 4 + int.from_bytes(options[position + 2 : position + 4], "big")
-    if position != len(options):
+        position += 4 + int.from_bytes(packet[position + 2 : position + 4], "big")
+    if position != end:
         raise Malformed("EDNS option cut short")
-    return Edns(int.from_bytes(body[2:4], "big"), body[5], bool(int.from_bytes(body[6:8], "big") & DO), options)
+    return Edns(udp_bytes, version, bool(flags & DO), options), end

@@ -87,7 +87,7 @@ def lay_out(query: Query, reply: Reply, *, will_turn: bool = False) -> Layout:
     rcode = reply.rcode if reply.rcode < 16 or query.has_edns else codes.SERVFAIL  # the OPT has the upper bits
     flags = reply_flags(query, reply, rcode)
     opt = opt_record(query, rcode, reply.options) if query.has_edns else b""
-    question = query.question
+    question, limit = query.question, query.size_limit
     records: Sequence[Record] = ()
     ring: Sequence[Record] = ()
     answer: Sequence[bytes] = ()
@@ -98,15 +98,16 @@ def lay_out(query: Query, reply: Reply, *, will_turn: bool = False) -> Layout:
         if will_turn:
             turning = _pieces(query, reply, ring)
         elif ring:
-            records, ring = (*records, *_turned(ring, query.size_limit)), ()
-        answer = _pieces(query, reply, records[: query.size_limit // MIN_RECORD_BYTES + 1])
+            records, ring = (*records, *_turned(ring, limit)), ()
+        answer = _pieces(query, reply, records[: limit // MIN_RECORD_BYTES + 1])
         is_larger = len(answer) < len(records)
     authority: Sequence[bytes] = _pieces(query, reply, reply.authority) if reply.authority else ()
     additional: Sequence[bytes] = _pieces(query, reply, reply.additional) if reply.additional and not is_larger else ()
     window = len(turning)
     fixed = b"".join(answer)
-    rest = b"".join((*authority, *additional, opt))
-    if HEADER_BYTES + len(question) + len(fixed) + sum(map(len, turning)) + len(rest) > query.size_limit:
+    rest = b"".join((*authority, *additional, opt)) if authority or additional else opt
+    turning_bytes = sum(map(len, turning)) if turning else 0
+    if HEADER_BYTES + len(question) + len(fixed) + turning_bytes + len(rest) > limit:
         (answer, turning, window, authority, additional), opt, is_cut = _squeezed(query, reply, records, ring, opt)
         if is_cut:
             flags |= TC
