@@ -200,8 +200,9 @@ class CacheHandler:
         reply = reply.duplicate()
         reply.reusable = False  # its TTL would stand still
         reply.answer = with_ttl(reply.answer, ttl)
-        reply.authority = with_ttl(reply.authority, ttl)
-        reply.additional = with_ttl(reply.additional, ttl)
+        if reply.authority or reply.additional:
+            reply.authority = with_ttl(reply.authority, ttl)
+            reply.additional = with_ttl(reply.additional, ttl)
         if kind is Kind.OTHER or not ttl or reply.is_truncated:
             return reply
         if not is_for_everyone(query, reply):

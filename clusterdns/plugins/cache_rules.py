@@ -71,9 +71,11 @@ def ttl_of(reply: Reply, kind: Kind, share: Share, failure_seconds: int) -> int:
         return failure_seconds
     # as on the wire, where the least comes first as well
     ttls = [one.body[4:8] for one in (*reply.answer, *reply.authority, *reply.additional)]
+    if kind is Kind.ANSWER and reply.answer:
+        return share.bounded(int.from_bytes(min(ttls), "big"))
     if kind is Kind.DENIAL:
         ttls += [one.body[-4:] for one in reply.authority if one.rtype == codes.SOA]
-    is_referral = kind is Kind.ANSWER and not reply.answer
+    is_referral = kind is Kind.ANSWER
     is_other = kind is Kind.OTHER and reply.rcode != codes.NOERROR
     if not ttls or is_referral or is_other:
         return share.bounded(DEFAULT_TTL_SECONDS)

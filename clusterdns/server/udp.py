@@ -41,7 +41,7 @@ class UdpListener:
         self._socket = sock
         self._dispatch = dispatch
         self._listener = listener
-        self._waiting: set[asyncio.Task[None]] = set()
+        self._waiting: dict[Coroutine[Any, Any, bytes | None], asyncio.Task[None]] = {}
         self.is_wildcard = sock.getsockname()[0] in ("0.0.0.0", "::")
         if self.is_wildcard:
             _ask_for_local_address(sock)
@@ -54,13 +54,13 @@ class UdpListener:
     def serve(self, dispatch: Dispatch, listener: Listener) -> set[asyncio.Task[None]]:
         """Answer from another configuration from now on; gives the queries that still wait in the one before."""
         self._dispatch, self._listener = dispatch, listener
-        return set(self._waiting)
+        return set(self._waiting.values())
 
     async def close(self, grace_seconds: float) -> None:
         """Wait for handlers that still wait, answering meanwhile; answer all that has arrived, and close the socket."""
         try:
             if self._waiting:
-                await asyncio.wait(set(self._waiting), timeout=grace_seconds)
+                await asyncio.wait(set(self._waiting.values()), timeout=grace_seconds)
         finally:
             self.close_now()
 
@@ -69,7 +69,7 @@ class UdpListener:
         self._answer_last()
         self._loop.remove_reader(self._socket)
         self._socket.close()
-        for task in self._waiting:
+        for task in self._waiting.values():
             task.cancel()
 
     def _answer_last(self) -> None:
@@ -149,16 +149,17 @@ class UdpListener:
         if isinstance(message, bytes):
             reply(message, client)
         elif len(self._waiting) < MAX_WAITING:
-            task = self._loop.create_task(self._reply_later(message, client, reply))
-            self._waiting.add(task)
-            task.add_done_callback(self._waiting.discard)
+            self._waiting[message] = self._loop.create_task(self._reply_later(message, client, reply))
         else:
             message.close()
 
     async def _reply_later(
         self, waiting: Coroutine[Any, Any, bytes | None], client: Any, reply: Callable[[bytes, Any], None]
     ) -> None:
-        message = await waiting
+        try:
+            message = await waiting
+        finally:
+            del self._waiting[waiting]  # here and not in the task's callback, which would be one more turn of the loop
         if message is not None:
             reply(message, client)
 

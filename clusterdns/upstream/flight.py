@@ -69,7 +69,7 @@ class Flights:
             if len(self._flights) >= self._limit:
                 self._drop_oldest()
             flight = self._flights[question.key] = Flight()
-            flight.task = loop.create_task(self._fly(question, flight))
+            flight.task = loop.create_task(self._fly(question, flight, loop))
         future: asyncio.Future[Given] = loop.create_future()
         if flight.given is None:
             flight.waiting.append(future)
@@ -94,7 +94,7 @@ class Flights:
         flight.task.cancel()
         del flight.task  # a cancelled task holds its frames, and they hold the flight
 
-    async def _fly(self, question: Question, flight: Flight) -> None:
+    async def _fly(self, question: Question, flight: Flight, loop: asyncio.AbstractEventLoop) -> None:
         try:
             given = await self._ask(question)
         except ExchangeFailed as failed:
@@ -105,7 +105,7 @@ class Flights:
         else:
             flight.settle(given)
             # `cache` stores it when those who waited have their turn; whoever asks before that gets it from here
-            asyncio.get_running_loop().call_soon(self._land, question, flight)
+            loop.call_soon(self._land, question, flight)
         finally:
             if flight.given is None:
                 self._land(question, flight)
