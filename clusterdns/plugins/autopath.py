@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.lexer import Token
-from clusterdns.plugins.cluster_offer import ClusterOffer, offer_of
 from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
+from clusterdns.plugins.kubernetes_offer import ClusterOffer, offer_of
 from clusterdns.telemetry.metrics import Series
 from clusterdns.upstream.resolving import search_domains
 from clusterdns.wire import codes, record

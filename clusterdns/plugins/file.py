@@ -1,7 +1,7 @@
 """The `file` directive: zones out of master files.
 
 All `file` lines of a block make one plugin: the longest zone wins, and of two lines for one zone the last. Files are
-read when the configuration starts, in threads, and then looked at again; see `zone_file`. Answers are `file_handler`'s.
+read when the configuration starts, in threads, and then looked at again; see `file_zone`. Answers are `file_handler`'s.
 """
 
 import asyncio
@@ -18,8 +18,8 @@ from clusterdns.corefile.errors import ErrorList
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.plugins.file_handler import FileHandler
+from clusterdns.plugins.file_zone import ZoneFile
 from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
-from clusterdns.plugins.zone_file import ZoneFile
 from clusterdns.wire.name import from_text
 from clusterdns.wire.record import Record
 

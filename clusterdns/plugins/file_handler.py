@@ -2,14 +2,14 @@
 
 An alias is followed inside the zone while its target stands there itself; whatever else it leads to, another zone or a
 wildcard of this one, is looked up from zone selection on, as CoreDNS does: another block may hold it. What a name
-holds is `zone_tree`'s to say, where zones come from `zone_file`'s.
+holds is `file_tree`'s to say, where zones come from `file_zone`'s.
 """
 
 from collections.abc import Mapping
 
+from clusterdns.plugins.file_tree import Found, Outcome, Records, ZoneTree
+from clusterdns.plugins.file_zone import ZoneFile
 from clusterdns.plugins.handler import Handler
-from clusterdns.plugins.zone_file import ZoneFile
-from clusterdns.plugins.zone_tree import Found, Outcome, Records, ZoneTree
 from clusterdns.wire import codes
 from clusterdns.wire.name import ROOT, is_under
 from clusterdns.wire.query import Query

@@ -1,7 +1,7 @@
 """A file that is looked at again and again: whether it is another than at the last look, and what it holds then.
 
 A file is told by its status, then by a hash of its content; links are followed, so a ConfigMap's swap is seen. What the
-content means, and what becomes of errors, is for those who follow it (`hosts_file`, `zone_file`).
+content means, and what becomes of errors, is for those who follow it (`hosts_file`, `file_zone`).
 """
 
 import os

@@ -1,7 +1,7 @@
 """The `k8s_external` directive: Services by their external addresses, in zones for clients outside the cluster.
 
 The state is that of `kubernetes` in the same block, what a name holds comes from `index.external`, and becomes a reply
-as the cluster's own names do, in `cluster_handler`.
+as the cluster's own names do, in `kubernetes_handler`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,9 +13,9 @@ from clusterdns.corefile.options import Option, read_block
 from clusterdns.index.cluster import Index
 from clusterdns.index.external import HOSTMASTER_LABEL, ExternalZone
 from clusterdns.index.listing import dated
-from clusterdns.plugins.cluster_handler import ClusterHandler, Fallthrough
-from clusterdns.plugins.cluster_offer import offer_of
 from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
+from clusterdns.plugins.kubernetes_handler import ClusterHandler, Fallthrough
+from clusterdns.plugins.kubernetes_offer import offer_of
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import MAX_NAME_BYTES, from_text, is_reverse
 from clusterdns.wire.record import Record

@@ -1,6 +1,6 @@
 """The `kubernetes` directive: the index with its source and zones, built from the settings.
 
-`kubernetes_settings` reads the directive, `kubernetes_feed` fills the index, `cluster_handler` answers the questions.
+`kubernetes_settings` reads the directive, `kubernetes_feed` fills the index, `kubernetes_handler` answers questions.
 The source is the API server, or with our own option `manifests PATH…` a set of files and folders that needs no cluster.
 """
 
@@ -10,12 +10,12 @@ from ipaddress import ip_address
 
 from clusterdns.index.imports import ImportZone
 from clusterdns.index.zone import ClusterZone
-from clusterdns.plugins.cluster_handler import ClusterHandler, Fallthrough
-from clusterdns.plugins.cluster_offer import ClusterOffer
 from clusterdns.plugins.handler import BlockContext, Doc, Part, Plugin
 from clusterdns.plugins.interfaces import interface_addresses
 from clusterdns.plugins.kubernetes_feed import Feed, FeedUse, feed_key
+from clusterdns.plugins.kubernetes_handler import ClusterHandler, Fallthrough
 from clusterdns.plugins.kubernetes_labels import NameLabels
+from clusterdns.plugins.kubernetes_offer import ClusterOffer
 from clusterdns.plugins.kubernetes_settings import OPTIONS, Settings, parse
 from clusterdns.plugins.kubernetes_transfer import ClusterTransfer
 from clusterdns.wire.name import is_reverse

@@ -1,7 +1,7 @@
 """What a cluster's objects flow through: a source, the index that it fills, and who uses them.
 
 A feed lives as long as any configuration uses it: a reload that changes nothing of what is read keeps the index, and
-two blocks that read the same share one. What is done with the index is `kubernetes`'s and `cluster_handler`'s concern.
+two blocks that read the same share one. What is done with the index is `kubernetes_handler`'s concern.
 """
 
 import asyncio

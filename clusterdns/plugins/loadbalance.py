@@ -2,7 +2,7 @@
 
 Round robin only marks the reply: the turning itself is part of a compiled answer, so that it costs a query nothing
 here. With `prefer` or weights the order is drawn for each reply in the chain, unless there is only one order possible;
-weights come from a file (see `weights`).
+weights come from a file (see `loadbalance_weights`).
 """
 
 import random
@@ -16,7 +16,7 @@ from clusterdns.corefile.errors import ErrorList
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
-from clusterdns.plugins.weights import DEFAULT_RELOAD_SECONDS, Table, Weights, WeightsError, load
+from clusterdns.plugins.loadbalance_weights import DEFAULT_RELOAD_SECONDS, Table, Weights, WeightsError, load
 from clusterdns.wire import codes
 from clusterdns.wire.query import Query
 from clusterdns.wire.record import Record

@@ -13,7 +13,7 @@ from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.plugins.handler import BlockContext, Doc, Observer, Part, Plugin, Reuse
-from clusterdns.plugins.logline import COMMON_FORMAT, Entry, JsonFormat, LineFormat
+from clusterdns.plugins.log_line import COMMON_FORMAT, Entry, JsonFormat, LineFormat
 from clusterdns.plugins.reply_type import DENIAL, ERROR, SUCCESS, reply_class
 from clusterdns.telemetry.logs import BARE_LINES
 from clusterdns.wire.name import ROOT, from_text, is_under

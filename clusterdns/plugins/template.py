@@ -18,8 +18,8 @@ from clusterdns.corefile.options import Option, read_block
 from clusterdns.corefile.suggest import mend_for
 from clusterdns.gotemplate import TemplateError, parse_uint
 from clusterdns.gotemplate import parse as parse_template
-from clusterdns.plugins.cluster_handler import Fallthrough
 from clusterdns.plugins.handler import BlockContext, Doc, Part, Plugin
+from clusterdns.plugins.kubernetes_handler import Fallthrough
 from clusterdns.plugins.template_fields import doubts
 from clusterdns.plugins.template_handler import NO_FALLTHROUGH, SECTIONS, RecordText, Stanza, Templates
 from clusterdns.wire import codes

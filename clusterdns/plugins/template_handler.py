@@ -14,8 +14,8 @@ from typing import Any
 
 from clusterdns.corefile.values import Pattern
 from clusterdns.gotemplate import Fields, Template, TemplateFailed
-from clusterdns.plugins.cluster_handler import Fallthrough
 from clusterdns.plugins.handler import Handler
+from clusterdns.plugins.kubernetes_handler import Fallthrough
 from clusterdns.plugins.template_fields import OF_THE_CLIENT, Matched, presented
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire import codes

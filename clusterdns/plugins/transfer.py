@@ -1,7 +1,7 @@
 """The `transfer` directive: whole zones for other name servers (RFC 5936), and NOTIFY to tell them of changes.
 
 It holds no zone itself: the parts of its block that have one (`file`, `kubernetes`, …) are asked in plugin order. Which
-messages a zone becomes is `wire.stream`'s business; what is sent to whom about changes is `notify`'s.
+messages a zone becomes is `wire.stream`'s business; what is sent to whom about changes is `transfer_notify`'s.
 """
 
 import ipaddress
@@ -16,7 +16,7 @@ from clusterdns.corefile.errors import ErrorList
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.plugins.file import FileZones
 from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin, TransferSource
-from clusterdns.plugins.notify import Notifier
+from clusterdns.plugins.transfer_notify import Notifier
 from clusterdns.upstream.address import DNS, Address, parse_address
 from clusterdns.wire import codes
 from clusterdns.wire.decode import decode

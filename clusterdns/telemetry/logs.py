@@ -2,7 +2,7 @@
 
 The logger's name decides the form: `clusterdns.plugin.<name>` is a plugin, the Kubernetes client speaks as
 `plugin/kubernetes`, all else has no prefix. There is no time stamp: who collects the lines adds one. What a query-log
-line says is `plugins.logline`'s business.
+line says is `plugins.log_line`'s business.
 """
 
 import logging

@@ -14,8 +14,8 @@ from clusterdns.index.cluster import Index
 from clusterdns.index.zone import ClusterZone, Pods
 from clusterdns.objects import Change, Namespace, Service
 from clusterdns.plugins import loadbalance
-from clusterdns.plugins.cluster_handler import ClusterHandler, Fallthrough
 from clusterdns.plugins.handler import BlockContext, Handler
+from clusterdns.plugins.kubernetes_handler import ClusterHandler, Fallthrough
 from clusterdns.plugins.order import ORDER
 from clusterdns.server.dispatch import Dispatch, Listener
 from clusterdns.server.routes import Route, Routes

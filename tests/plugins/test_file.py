@@ -18,10 +18,10 @@ from plugins.serving import Running, running
 
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
-from clusterdns.plugins import file, followed_file, zone_file
+from clusterdns.plugins import file, file_zone, followed_file
+from clusterdns.plugins.file_tree import ZoneTree
+from clusterdns.plugins.file_zone import ZoneFile
 from clusterdns.plugins.handler import BlockContext
-from clusterdns.plugins.zone_file import ZoneFile
-from clusterdns.plugins.zone_tree import ZoneTree
 from clusterdns.server.instance import StartError
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire.name import from_text
@@ -240,7 +240,7 @@ async def test_the_loop_goes_on_while_a_file_is_read(
         assert may_go_on.wait(10)
         return zone_from_text(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(zone_file, "zone_from_text", slowly)
+    monkeypatch.setattr(file_zone, "zone_from_text", slowly)
     loading = asyncio.create_task(zone.load())
     for _ in range(5):
         await asyncio.sleep(0)

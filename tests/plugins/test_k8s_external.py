@@ -10,9 +10,9 @@ from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.index.cluster import Index
 from clusterdns.objects import Change, Namespace, Object, Port, Service
 from clusterdns.plugins import k8s_external
-from clusterdns.plugins.cluster_offer import ClusterOffer
 from clusterdns.plugins.handler import BlockContext, Handler, Part
 from clusterdns.plugins.k8s_external import Settings
+from clusterdns.plugins.kubernetes_offer import ClusterOffer
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text, to_text
 from clusterdns.wire.query import Query

@@ -12,7 +12,7 @@ from clusterdns.objects import Change, Pod
 from clusterdns.plugins import metadata
 from clusterdns.plugins.handler import BlockContext
 from clusterdns.plugins.kubernetes_labels import NameLabels
-from clusterdns.plugins.logline import Entry, LineFormat
+from clusterdns.plugins.log_line import Entry, LineFormat
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text
 from clusterdns.wire.query import Query

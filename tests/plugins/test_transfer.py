@@ -28,10 +28,10 @@ from clusterdns.index.cluster import Index
 from clusterdns.index.zone import ClusterZone, Pods
 from clusterdns.objects import Change, Endpoint, EndpointSlice, Namespace, Port, Service, packed
 from clusterdns.plugins import transfer
+from clusterdns.plugins.file_tree import ZoneTree
 from clusterdns.plugins.handler import BlockContext
 from clusterdns.plugins.kubernetes_transfer import ClusterTransfer
-from clusterdns.plugins.notify import Notifier
-from clusterdns.plugins.zone_tree import ZoneTree
+from clusterdns.plugins.transfer_notify import Notifier
 from clusterdns.upstream.address import Address
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text, to_text

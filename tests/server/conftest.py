@@ -22,7 +22,7 @@ from clusterdns.index.cluster import Index
 from clusterdns.index.zone import ClusterZone, Pods
 from clusterdns.objects import Change, Endpoint, EndpointSlice, Namespace, Object, Pod, Port, Service, packed
 from clusterdns.plugins import loadbalance
-from clusterdns.plugins.cluster_handler import ClusterHandler, Fallthrough
+from clusterdns.plugins.kubernetes_handler import ClusterHandler, Fallthrough
 from clusterdns.server import tcp, udp
 from clusterdns.server.dispatch import Dispatch, Listener
 from clusterdns.server.routes import Route, Routes

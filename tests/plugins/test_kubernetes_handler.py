@@ -9,8 +9,8 @@ from clusterdns.index.cluster import Index
 from clusterdns.index.zone import ClusterZone, Pods
 from clusterdns.objects import Change, Namespace, Service, packed
 from clusterdns.plugins import kubernetes
-from clusterdns.plugins.cluster_handler import ClusterHandler, Fallthrough
 from clusterdns.plugins.handler import BlockContext, Listening
+from clusterdns.plugins.kubernetes_handler import ClusterHandler, Fallthrough
 from clusterdns.plugins.kubernetes_settings import Settings
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text

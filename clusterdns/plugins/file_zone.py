@@ -11,8 +11,8 @@ import os
 import time
 from collections.abc import Callable
 
+from clusterdns.plugins.file_tree import ZoneTree
 from clusterdns.plugins.followed_file import FollowedFile
-from clusterdns.plugins.zone_tree import ZoneTree
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire.name import to_text
 from clusterdns.wire.zonetext import zone_from_text

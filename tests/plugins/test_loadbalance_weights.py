@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileErrors
-from clusterdns.plugins import loadbalance, weights
+from clusterdns.plugins import loadbalance, loadbalance_weights
 from clusterdns.plugins.handler import BlockContext
 from clusterdns.wire.name import from_text
 
@@ -21,7 +21,7 @@ ONE = bytes((10, 0, 0, 1))
 
 def test_a_file() -> None:
     text = "# all\nExample.ORG\n10.0.0.1 3  # big\n::1 255\n\nother.example.\nexample.org.\n10.0.0.2 1\n"
-    assert weights.read_table(text, "w") == {
+    assert loadbalance_weights.read_table(text, "w") == {
         NAME: {ONE: 3, bytes(15) + b"\1": 255, bytes((10, 0, 0, 2)): 1},
         from_text("other.example."): {},
     }
@@ -40,16 +40,16 @@ def test_a_file() -> None:
     ],
 )
 def test_mistakes(text: str, problem: str) -> None:
-    with pytest.raises(weights.WeightsError) as error:
-        weights.read_table(text, "w")
+    with pytest.raises(loadbalance_weights.WeightsError) as error:
+        loadbalance_weights.read_table(text, "w")
     assert str(error.value).startswith(problem)
 
 
 @given(some.text("a1.:# \n\\0é"))
 def test_any_text_is_a_table_or_an_error_with_its_line(text: str) -> None:
     try:
-        table = weights.read_table(text, "w")
-    except weights.WeightsError as problem:
+        table = loadbalance_weights.read_table(text, "w")
+    except loadbalance_weights.WeightsError as problem:
         line = int(str(problem).split(":")[1])
     else:
         line = 0
@@ -60,7 +60,7 @@ def test_any_text_is_a_table_or_an_error_with_its_line(text: str) -> None:
 def test_changes_are_taken_and_mistakes_are_not(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     path = tmp_path / "w"
-    followed = weights.Weights(str(path), {}, 30.0)
+    followed = loadbalance_weights.Weights(str(path), {}, 30.0)
     for step, (text, weight) in enumerate([("example.org\n10.0.0.1 3", 3), ("broken line here", 3), ("b", None)]):
         path.write_text(text)
         os.utime(path, (step + 1, step + 1))
@@ -90,7 +90,7 @@ def test_a_wrong_file_at_the_start_is_an_error(
 
 
 async def test_a_missing_file_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    followed = weights.Weights(str(tmp_path / "w"), {}, 30.0)
+    followed = loadbalance_weights.Weights(str(tmp_path / "w"), {}, 30.0)
     await followed.start()
     await followed.stop()
     assert caplog.messages == [

@@ -2,7 +2,7 @@
 
 `ZoneTree` judges what a zone must have and is never changed afterwards; `find` is the walk of RFC 1034 §4.3.2 with the
 wildcards of RFC 4592, the DNAME of RFC 6672 and, where the zone was signed before it came here, the proofs of RFC 4035.
-Following aliases out of the zone, and files, are the business of `file_handler` and `zone_file`.
+Following aliases out of the zone, and files, are the business of `file_handler` and `file_zone`.
 """
 
 import enum
