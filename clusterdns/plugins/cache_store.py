@@ -1,8 +1,7 @@
 """Where `cache` keeps replies: least recently used first out, bounded in number, and in bytes for all caches together.
 
-What has expired stays at hand for `serve_stale`, and goes when room is needed, because nobody asks for it. When it has
-expired the handler sees, from the time it was stored. The order of use is an `OrderedDict`'s: `cachetools.LRUCache`,
-which is made of the same, takes 4 µs longer for each question that is forwarded.
+`cachetools.LRUCache` and not `TLRUCache`: what has expired must stay at hand for `serve_stale`, and goes when room is
+needed, because nobody asks for it. When it has expired the handler sees, from the time it was stored.
 
 A reply that was kept is compiled by dispatch and shown by the answer table until its TTL must show one second less.
 `Phases` sees to that: entries stored in the same sixteenth of any second count down at the same moments, so one timer
@@ -10,9 +9,10 @@ and one owner serve them all, and a cache that nobody asks has no timer.
 """
 
 import math
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from typing import Protocol
+
+from cachetools import LRUCache
 
 from clusterdns.plugins.cache_rules import Kind, kept_options, with_ttl
 from clusterdns.wire.record import Record
@@ -168,7 +168,7 @@ class Store:
         self._capacity = capacity
         self._room = room
         self._count_eviction = count_eviction
-        self._entries: OrderedDict[bytes, Entry] = OrderedDict()  # the one used last at the end
+        self._entries: LRUCache[bytes, Entry] = LRUCache(capacity)
         self._is_open = False
 
     def __len__(self) -> int:
@@ -190,10 +190,7 @@ class Store:
 
     def get(self, key: bytes) -> Entry | None:
         """The entry, which is now the one used last."""
-        entry = self._entries.get(key)
-        if entry is not None:
-            self._entries.move_to_end(key)
-        return entry
+        return self._entries.get(key)
 
     def put(self, key: bytes, entry: Entry) -> None:
         """Keep an entry in the place of what was there; the one used longest ago makes room."""
@@ -214,7 +211,7 @@ class Store:
 
     def evict(self) -> None:
         """Take out the entry used longest ago. Raises KeyError where there is none."""
-        key, entry = self._entries.popitem(last=False)
+        key, entry = self._entries.popitem()
         self._add_bytes(-len(key) - entry.size_bytes)
         self._count_eviction()
 

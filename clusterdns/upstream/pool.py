@@ -5,6 +5,7 @@ of attempts; upstreams that are down are passed over, and where all are, checkin
 is chosen at random. A response code may also send the question on (`failover`).
 """
 
+import asyncio
 import random
 from collections.abc import Callable, Sequence
 from time import monotonic
@@ -16,6 +17,7 @@ from clusterdns.upstream.server import Given, Server
 from clusterdns.wire import codes
 
 TOTAL_SECONDS = 5.0
+ROUND_PAUSE_SECONDS = 0.01  # before the same upstreams are tried again
 NO_HEALTHY = "no healthy proxies"
 LOOPING = "forwarding is stopped: it leads back to this server"
 
@@ -85,6 +87,7 @@ class Pool:
         while monotonic() < deadline and not (self._max_attempts and attempts >= self._max_attempts):
             if position >= len(servers):
                 position = down = 0
+                await asyncio.sleep(ROUND_PAUSE_SECONDS)  # what fails at once must not be asked all the time
             server = servers[position]
             position += 1
             if server.is_down:

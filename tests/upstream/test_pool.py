@@ -1,5 +1,6 @@
 """Which upstream is asked next, and for how long."""
 
+import asyncio
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
@@ -65,6 +66,20 @@ async def test_attempts(attempts: int | None, expected: tuple[int, int]) -> None
     with pytest.raises(ExchangeFailed, match="second" if attempts is None else "first"):
         await made.ask(QUESTION)
     assert (one.asked, two.asked) == expected
+
+
+async def test_upstreams_that_fail_at_once_leave_others_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "TOTAL_SECONDS", 0.1)
+    server = FakeServer("one", "no route to host")
+    made, _ = pool_of(server, attempts=0)
+    asking = asyncio.ensure_future(made.ask(QUESTION))
+    turns = 0
+    while not asking.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert isinstance(asking.exception(), ExchangeFailed)
+    assert turns > server.asked
+    assert server.asked <= 0.1 / pool.ROUND_PAUSE_SECONDS + 1
 
 
 async def test_time(monkeypatch: pytest.MonkeyPatch) -> None:
