@@ -56,6 +56,12 @@ NAMED = (
     Named("ttl-of-opt", ("rewrite",), "'rewrite ttl' leaves the OPT alone"),
     Named("search-domain", ("autopath",), "a search domain itself is answered, not SERVFAIL"),
     Named("alias-twice", ("autopath",), "an alias has one CNAME, not the same one twice"),
+    Named("class-in-only", ("file",), "questions of class CH do not get data of class IN"),
+    Named("malformed-upstream", ("forward",), "a reply cut short is asked for again, then the next upstream's turn"),
+    Named("file-any-hinfo", ("file",), "ANY is answered with HINFO RFC8482, not NODATA"),
+    Named("file-alias-denied", ("file",), "an alias whose end lacks the type has the zone's SOA below it"),
+    Named("file-alias-ring", ("file",), "aliases in a ring are shown once each"),
+    Named("file-referral-owner", ("file",), "NS records of a referral are named after the cut"),
 )
 
 

@@ -14,6 +14,8 @@ from differential.replies import Line, Seen
 from differential.resolving import Step, alike
 
 FORMERR, SERVFAIL = 1, 2
+CH = 3
+UPSTREAM_NETWORK = "198.51.100."  # where the scripted upstream's addresses are
 DO = 0x8000
 SOA_MINIMUM = 6  # place among an SOA's words of text
 CUT = frozenset({"tc", "tcpart", "many", "many-20", "many-60"})  # the upstream's words that make for TC
@@ -120,7 +122,50 @@ def _opt_flags(text: str, __: Step, theirs: Seen, ours: Seen) -> Seen | None:
 
 def _search_domain(text: str, step: Step, theirs: Seen, ours: Seen) -> Seen | None:
     is_domain = "autopath" in text and step.asked.name == "first.autopath.test."
-    return ours if is_domain and theirs.rcode == SERVFAIL else None
+    return ours if is_domain and theirs.rcode == SERVFAIL and _is_of_upstream(ours) else None
+
+
+def _is_of_upstream(seen: Seen) -> bool:
+    """Whether it is a plain answer of the scripted upstream."""
+    addresses = [line.rdata for line in seen.answer]
+    return seen.rcode == 0 and bool(addresses) and all(one.startswith(UPSTREAM_NETWORK) for one in addresses)
+
+
+def _in_class_only(text: str, step: Step, theirs: Seen, ours: Seen) -> Seen | None:
+    is_other = "file " in text and step.asked.shape.qclass == CH and "AA" in theirs.flags
+    return ours if is_other and "AA" not in ours.flags and _is_of_upstream(ours) else None
+
+
+def _malformed(_: str, step: Step, theirs: Seen, ours: Seen) -> Seen | None:
+    is_spoilt = "cut" in _words(step) and theirs.is_cut
+    return ours if is_spoilt and ours.rcode == SERVFAIL and not ours.answer else None
+
+
+def _file_any(text: str, step: Step, theirs: Seen, ours: Seen) -> Seen | None:
+    if "file " not in text or step.asked.qtype != "ANY" or theirs.answer:
+        return None
+    hinfo = Line("@", "HINFO", ours.answer[0].ttl if ours.answer else 0, '"rfc8482" ""')
+    return replace(theirs, answer=(hinfo,), authority=ours.authority)
+
+
+def _file_denied(text: str, __: Step, theirs: Seen, ours: Seen) -> Seen | None:
+    is_alias = bool(theirs.answer) and all(line.rtype == "CNAME" for line in theirs.answer)
+    if "file " not in text or not is_alias or [line.rtype for line in ours.authority] != ["SOA"]:
+        return None
+    return replace(theirs, authority=ours.authority)
+
+
+def _file_ring(text: str, __: Step, theirs: Seen, ___: Seen) -> Seen | None:
+    return replace(theirs, answer=tuple(dict.fromkeys(theirs.answer))) if "file " in text else None
+
+
+def _file_referral(text: str, step: Step, theirs: Seen, ours: Seen) -> Seen | None:
+    if "file " not in text or "AA" in theirs.flags or theirs.answer:
+        return None
+    owners = {line.owner for line in ours.authority}
+    if len(owners) != 1 or not step.asked.name.endswith("." + min(owners)):
+        return None
+    return replace(theirs, authority=tuple(line._replace(owner=min(owners)) for line in theirs.authority))
 
 
 def _alias_twice(text: str, __: Step, theirs: Seen, ___: Seen) -> Seen | None:
@@ -139,6 +184,12 @@ DIFFERENCES = (
     Difference("ttl-of-opt", _opt_flags),
     Difference("search-domain", _search_domain),
     Difference("alias-twice", _alias_twice),
+    Difference("class-in-only", _in_class_only),
+    Difference("malformed-upstream", _malformed),
+    Difference("file-any-hinfo", _file_any),
+    Difference("file-alias-denied", _file_denied),
+    Difference("file-alias-ring", _file_ring),
+    Difference("file-referral-owner", _file_referral),
 )
 NAMES = tuple(difference.name for difference in DIFFERENCES)
 UNCOUNTED = CUT | SPOILED  # words of names for which we ask the upstream more often: over TCP, or again
