@@ -15,7 +15,8 @@ from pathlib import Path
 
 from bench import ask, objects, peers
 from bench.api import Api
-from bench.server import LOOPBACK, Server, free_ports
+from bench.ports import free_ports
+from bench.server import LOOPBACK, Server
 
 OURS, COREDNS, KNOT = "clusterdns", "coredns", "knot"
 

@@ -7,7 +7,6 @@ milliseconds). Memory is the resident set. Output goes to a file, which is quote
 import os
 import resource
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -115,26 +114,3 @@ def cost_of(command: Sequence[str | Path]) -> Cost:
 
 def _cost(usage: resource.struct_rusage) -> Cost:
     return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of loopback that are free for both UDP and TCP at this moment."""
-    kept: list[socket.socket] = []
-    ports: list[int] = []
-    try:
-        for _ in range(count * 20):
-            tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            kept += (tcp, udp)
-            tcp.bind((LOOPBACK, 0))
-            try:
-                udp.bind((LOOPBACK, tcp.getsockname()[1]))
-            except OSError:
-                continue
-            ports.append(tcp.getsockname()[1])
-            if len(ports) == count:
-                return ports
-    finally:
-        for sock in kept:
-            sock.close()
-    raise OSError(f"no {count} free ports on {LOOPBACK}")

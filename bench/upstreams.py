@@ -17,7 +17,8 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
-from bench.server import LOOPBACK, free_ports
+from bench.ports import free_ports
+from bench.server import LOOPBACK
 
 TRUE, FORGED = bytes((192, 0, 2, 1)), bytes((203, 0, 113, 66))
 _QUERY_HEADER_BYTES = 12

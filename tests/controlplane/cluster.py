@@ -15,7 +15,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from controlplane.client import Client, wait_for
+
+from bench.ports import free_ports
 
 HERE = Path(__file__).resolve().parent
 SERVERS = ("etcd", "kube-apiserver")
@@ -89,7 +90,7 @@ class ControlPlane(Client):
         folder = binaries()
         if folder is None:
             raise RuntimeError(HOW_TO_ENABLE)
-        (port,) = _free_ports(1)
+        (port,) = free_ports(1)
         address = f"127.0.0.1:{port}"
         arguments = _apiserver_arguments(self.folder, self.etcd_url, address)
         with (self.folder / f"kube-apiserver-{port}.log").open("wb") as log:
@@ -153,7 +154,8 @@ def _start_supervisor(folder: Path) -> subprocess.Popen[bytes]:
     with (folder / "supervisor.log").open("wb") as log:
         supervisor = subprocess.Popen(
             [sys.executable, "-m", "controlplane.cluster", str(folder)],
-            cwd=HERE.parent, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            cwd=HERE.parent, env=os.environ | {"PYTHONPATH": str(HERE.parents[1])},
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     while not (folder / "ready.json").exists():
         if supervisor.poll() is not None:
@@ -200,7 +202,7 @@ class Supervisor:
             raise RuntimeError(f"no control plane to start: {HOW_TO_ENABLE}")
         self._binaries = found
         self._started: list[tuple[str, subprocess.Popen[bytes]]] = []
-        self._etcd, self._peer, self._secure = (f"127.0.0.1:{port}" for port in _free_ports(3))
+        self._etcd, self._peer, self._secure = (f"127.0.0.1:{port}" for port in free_ports(3))
 
     def run(self) -> None:
         """From start to stop."""
@@ -311,14 +313,6 @@ def _wait_until_alone(users: IO[str]) -> None:
             return
         except BlockingIOError:
             time.sleep(0.1)
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        found = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in found:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in found]
 
 
 def _tail(path: Path, lines: int = 30) -> str:

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from differential.resolving import Step, read_step
 from fakes.upstream import Upstream
-from ports import take
+
+from bench.ports import free_ports
 
 HERE = Path(__file__).parent
 FILES = ("Corefile", "*.override", "*.server", "*.conf", "*.inc", "*.inner", "Corefile-*")
@@ -76,7 +77,7 @@ class Distribution:
         """A copy in `folder` that one server can run."""
         shutil.copytree(self.folder, folder)
         seen = [port for port in PORTS if port in ALWAYS or re.search(rf"\b{port}\b", self.text)]
-        ports = dict(zip(seen, map(str, take(len(seen))), strict=True))
+        ports = dict(zip(seen, map(str, free_ports(len(seen))), strict=True))
         for path in self._configuration(folder):
             path.write_bytes(_replace(path.read_bytes().decode(), folder, ports, around).encode())
         environment = {

@@ -9,8 +9,9 @@ import pytest
 import yaml
 from controlplane.client import ApiRefusal, Client
 from controlplane.cluster import ControlPlane
-from house.demo import free_ports, running
+from house.demo import running
 
+from bench.ports import free_ports
 from clusterdns.corefile.load import parse
 from clusterdns.server.assembly import assemble
 from clusterdns.telemetry.metrics import Registry

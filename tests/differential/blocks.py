@@ -9,7 +9,8 @@ from differential import exchange
 from differential.manifests import LAST_NAME
 from differential.questions import Asked
 
-from bench.server import LOOPBACK, Server, free_ports
+from bench.ports import free_ports
+from bench.server import LOOPBACK, Server
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,8 @@ from controlplane.cluster import sign
 from differential.questions import AD, CD, COOKIE, RD, Asked, Edns, Shape
 from differential.replies import Seen, read
 from fakes.upstream import Upstream
-from ports import take
 
+from bench.ports import free_ports
 from bench.server import Server, ServerFailed
 
 CASES = Path(__file__).parent / "cases"
@@ -192,7 +192,7 @@ class Side:
 
     def _write(self) -> tuple[Path, dict[int, Case]]:
         """The Corefile of all cases, and which line belongs to which."""
-        self._ports = dict(zip([case.name for case in self._cases], take(len(self._cases)), strict=True))
+        self._ports = dict(zip([case.name for case in self._cases], free_ports(len(self._cases)), strict=True))
         self._folder.mkdir(parents=True, exist_ok=True)
         text, lines = [], {}
         for case in self._cases:

@@ -3,7 +3,6 @@ any Corefile."""
 
 import contextlib
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +10,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+from bench.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 PORTS = ("1053", "18080", "18181", "19153")  # of zones/Corefile: DNS, health, ready, metrics
@@ -74,10 +75,3 @@ def wait_until_ready(port: int) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
-
-
-def free_ports(count: int) -> list[int]:
-    """TCP ports that are free now, and very likely for UDP too."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [one.getsockname()[1] for one in sockets]

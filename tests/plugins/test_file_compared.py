@@ -21,7 +21,8 @@ import peers
 import pytest
 from plugins.example_zones import EXAMPLE, OTHER, SIGNED
 from plugins.serving import question, running
-from ports import take
+
+from bench.ports import free_ports
 
 BLOCK = "file db.example example.org\nfile db.other other.test\nfile db.signed a.org\n"
 TYPES = ("A", "AAAA", "NS", "SOA", "CNAME", "DNAME", "MX", "TXT", "SRV", "HTTPS", "DS", "ANY", "NSEC", "RRSIG")
@@ -98,7 +99,7 @@ def coredns(tmp_path: Path) -> Iterator[int]:
     binary = peers.need("coredns")
     for label, text in (("example", EXAMPLE), ("other", OTHER), ("signed", SIGNED)):
         (tmp_path / f"db.{label}").write_text(text)
-    port = take(1)[0]
+    (port,) = free_ports(1)
     (tmp_path / "Corefile").write_text(f".:{port} {{\nbind 127.0.0.1\n{BLOCK}}}\n")
     process = subprocess.Popen([binary, "-conf", "Corefile"], cwd=tmp_path, stdout=subprocess.DEVNULL)
     try:

@@ -1,6 +1,5 @@
 """`hosts` question by question against CoreDNS: the same file and the same lines in the Corefile, a block per case."""
 
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +13,7 @@ import dns.rcode
 import pytest
 from peers import need
 
+from bench.ports import free_ports
 from clusterdns.corefile.directive import Directive
 from clusterdns.plugins import hosts
 from clusterdns.plugins.handler import BlockContext
@@ -77,9 +77,7 @@ class Peers:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "hosts"
         self.path.write_text(FILE)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind(("127.0.10.1", 0))
-            self.port: int = probe.getsockname()[1]
+        (self.port,) = free_ports(1)
         blocks = [
             f".:{self.port} {{\nbind 127.0.10.{number + 1}\n{self.directive(number)}\nwhoami\n}}"
             for number in range(len(CASES))

@@ -4,7 +4,6 @@ One CoreDNS process has a server block for each rule, each on an address of its 
 which our rules ask as CoreDNS's ask the zone. A difference has a name, or fails.
 """
 
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +18,7 @@ import dns.rdatatype
 import pytest
 from peers import need
 
+from bench.ports import free_ports
 from clusterdns.corefile.directive import Directive
 from clusterdns.plugins import rewrite
 from clusterdns.plugins.handler import BlockContext, Handler, Listening
@@ -180,9 +180,7 @@ class Peers:
 
     def __init__(self, folder: Path) -> None:
         (folder / "db.test").write_text(ZONE)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind(("127.0.9.1", 0))
-            self.port: int = probe.getsockname()[1]
+        (self.port,) = free_ports(1)
         blocks = [self._block(folder, "", self.plain)]
         blocks += [self._block(folder, f"rewrite {rule}", self.address(n)) for n, (rule, _) in enumerate(CASES)]
         (folder / "Corefile").write_text("\n".join(blocks))

@@ -11,6 +11,7 @@ from pathlib import Path
 import dns.message
 import pytest
 
+from bench.ports import free_ports
 from clusterdns.admin.http import AdminHttp
 from clusterdns.corefile.errors import CorefileErrors, ErrorList
 from clusterdns.corefile.load import Corefile, load, load_kept, parse
@@ -78,10 +79,8 @@ class Process:
 
 @pytest.fixture
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    (port,) = free_ports(1)
+    return port
 
 
 @pytest.fixture
