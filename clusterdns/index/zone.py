@@ -158,12 +158,14 @@ class ClusterZone:
             return Found(owners, self._leads_to_zones(node, place.port, b"_" + place.protocol))
         if qtype == codes.SRV:
             return node.view(
-                (qname, qtype),
+                (qname, qtype, self.ttl_seconds),
                 lambda: found.srv(owners, qname, self.ttl_seconds, self._member_targets(node, node.members(), place)),
             )
         if qtype not in ADDRESS_BYTES:
             return Found(owners)
-        return node.view((qname, qtype), lambda: self._headless_addresses(node, owners, place, qname, qtype))
+        return node.view(
+            (qname, qtype, self.ttl_seconds), lambda: self._headless_addresses(node, owners, place, qname, qtype)
+        )
 
     def _headless_addresses(self, node: ServiceNode, owners: Owners, place: Place, qname: bytes, qtype: int) -> Found:
         addresses = dict.fromkeys(
