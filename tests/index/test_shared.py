@@ -1,4 +1,4 @@
-"""Zones of several server blocks, or of the configuration before a reload, on one index: each has settings of its own."""
+"""Zones of several server blocks, or from before and after a reload, on one index: each has settings of its own."""
 
 import pytest
 
