@@ -11,7 +11,7 @@ import pytest
 from controlplane.cluster import ControlPlane
 from corefiles.both import Outcome, create_objects, run_all
 from corefiles.distribution import Around, Distribution, names
-from differential.resolving import make_certificates, our_directives, server_context
+from differential.resolving import make_certificates, server_context
 from differential.resolving_differences import compare
 from fakes.upstream import Upstream
 from peers import need
@@ -23,15 +23,7 @@ LEAST_COREFILES = 55
 
 
 @pytest.fixture(scope="module")
-def missing() -> set[str]:
-    """Directives of CoreDNS that we lack."""
-    return our_directives(need("coredns")) - our_directives(clusterdns())
-
-
-@pytest.fixture(scope="module")
-def outcomes(
-    control_plane: ControlPlane, missing: set[str], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Outcome]:
+def outcomes(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     """All of them, run and asked."""
     folder = tmp_path_factory.mktemp("corefiles")
     need("openssl")
@@ -39,21 +31,16 @@ def outcomes(
     tls = server_context(folder)
     create_objects(control_plane)
     programs = Path(need("coredns")), clusterdns()
-    wanted = [one for one in DISTRIBUTIONS if not one.words & missing]
     with contextlib.ExitStack() as stack:
         theirs, ours = (
             Around(control_plane.kubeconfig, stack.enter_context(Upstream(tls=tls)), folder) for _ in programs
         )
-        return asyncio.run(run_all(wanted, programs, (theirs, ours), folder))
+        return asyncio.run(run_all(DISTRIBUTIONS, programs, (theirs, ours), folder))
 
 
 @pytest.mark.peer("coredns")
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS, ids=lambda one: one.name)
-def test_no_difference_without_a_name(
-    outcomes: dict[str, Outcome], missing: set[str], distribution: Distribution
-) -> None:
-    if lacking := distribution.words & missing:
-        pytest.skip(f"no directive yet: {', '.join(sorted(lacking))}")
+def test_no_difference_without_a_name(outcomes: dict[str, Outcome], distribution: Distribution) -> None:
     outcome = outcomes[distribution.name]
     assert not outcome.failure
     found = [

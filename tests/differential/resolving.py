@@ -15,7 +15,8 @@ The tables are the files of `cases/`, in this form:
 
 A question is `[+SECONDS] NAME TYPE [how...]`. SECONDS pass before it is put. A name without a final dot is in the
 case's own zone (`www` of case `plain` is `www.plain.test.`). `how` is any of the words of `HOW`, or `v6`: over ::1. A
-case that is `uncounted` may ask its upstreams more or less often than CoreDNS does.
+case that is `uncounted` may ask its upstreams more or less often than CoreDNS does. Cases that wait begin when all
+others have ended: what has expired at a time must not depend on how many are asked at once.
 """
 
 import asyncio
@@ -23,7 +24,6 @@ import contextlib
 import re
 import socket
 import ssl
-import subprocess
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -95,15 +95,9 @@ class Case:
     keys: str
 
     @property
-    def directives(self) -> set[str]:
-        """The directives of the block."""
-        depth, found = 0, set()
-        for line in self.block.splitlines():
-            words = line.split()
-            if words and not depth and words[0] != "}":
-                found.add(words[0])
-            depth += (words[-1:] == ["{"]) - (words[:1] == ["}"])
-        return found
+    def waits(self) -> bool:
+        """Whether time passes between its questions."""
+        return any(step.pause_seconds for step in self.steps())
 
     def steps(self) -> list[Step]:
         """The questions, read."""
@@ -226,9 +220,12 @@ class Side:
                     return False
         return True
 
-    async def ask_all(self) -> None:
-        """Put all questions of all cases."""
-        await asyncio.gather(*(self._ask(case) for case in self._cases))
+    async def ask_all(self, *, waits: bool) -> None:
+        """Put all questions of all cases that wait, or of all that do not."""
+        await asyncio.gather(*(self._ask(case) for case in self._cases if case.waits == waits))
+
+    def count_upstream(self) -> None:
+        """Note what the upstreams were asked."""
         for role, upstream in self._upstreams.items():
             for one in upstream.questions():
                 self._count(role, one.name_text.lower(), one.qtype, one.transport)
@@ -299,20 +296,17 @@ async def _over_tcp(host: str, port: int, wire: bytes) -> bytes:
         writer.close()
 
 
-def our_directives(program: Path | str) -> set[str]:
-    """What our server knows."""
-    listed = subprocess.run([str(program), "-plugins"], capture_output=True, text=True, timeout=30, check=True)
-    return set(listed.stdout.split())
-
-
 def run_both(theirs: Side, ours: Side) -> None:
     """Both sides, all cases, at the same time."""
 
     async def both() -> None:
-        await asyncio.gather(theirs.ask_all(), ours.ask_all())
+        for waits in (False, True):
+            await asyncio.gather(theirs.ask_all(waits=waits), ours.ask_all(waits=waits))
 
     with theirs.running(), ours.running():
         asyncio.run(both())
+        theirs.count_upstream()
+        ours.count_upstream()
 
 
 def alike(theirs: Seen, ours: Seen) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from differential.resolving import CASES as FOLDER
-from differential.resolving import Case, Run, Side, make_certificates, our_directives, read_cases, run_both
+from differential.resolving import Case, Run, Side, make_certificates, read_cases, run_both
 from differential.resolving_differences import NAMES, UNCOUNTED, compare, compare_upstream, seen_names
 from peers import need
 
@@ -18,21 +18,14 @@ Runs = tuple[dict[str, Run], dict[str, Run]]
 
 
 @pytest.fixture(scope="module")
-def known() -> set[str]:
-    """Our directives."""
-    return our_directives(clusterdns())
-
-
-@pytest.fixture(scope="module")
-def runs(known: set[str], tmp_path_factory: pytest.TempPathFactory) -> Runs:
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     """All cases, asked of both."""
     coredns = need("coredns")
     folder = tmp_path_factory.mktemp("resolving")
-    cases = [case for case in CASES if case.directives <= known]
     need("openssl")
     make_certificates(folder)
-    theirs = Side("coredns", coredns, folder / "theirs", cases, folder)
-    ours = Side("clusterdns", clusterdns(), folder / "ours", cases, folder)
+    theirs = Side("coredns", coredns, folder / "theirs", CASES, folder)
+    ours = Side("clusterdns", clusterdns(), folder / "ours", CASES, folder)
     run_both(theirs, ours)
     return theirs.runs, ours.runs
 
@@ -44,9 +37,7 @@ def test_cases_have_names_of_their_own() -> None:
 
 @pytest.mark.peer("coredns")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_no_difference_without_a_name(runs: Runs, known: set[str], case: Case) -> None:
-    if not case.directives <= known:
-        pytest.skip(f"no directive yet: {', '.join(sorted(case.directives - known))}")
+def test_no_difference_without_a_name(runs: Runs, case: Case) -> None:
     theirs, ours = runs[0][case.name], runs[1][case.name]
     assert (theirs.refused, ours.refused) == ("", "")
     found = [
@@ -63,7 +54,7 @@ def test_no_difference_without_a_name(runs: Runs, known: set[str], case: Case) -
 @pytest.mark.peer("coredns")
 def test_every_named_difference_is_seen(runs: Runs) -> None:
     seen_names.clear()
-    for case in (case for case in CASES if case.name in runs[0]):
+    for case in CASES:
         for step, one, other in zip(case.steps(), runs[0][case.name].replies, runs[1][case.name].replies, strict=True):
             compare(case.block, step, one, other)
     assert set(NAMES) - set(seen_names) == set()
@@ -72,7 +63,7 @@ def test_every_named_difference_is_seen(runs: Runs) -> None:
 @pytest.mark.peer("coredns")
 def test_a_wrong_answer_has_no_name(runs: Runs) -> None:
     tried = 0
-    for case in (case for case in CASES if case.name in runs[0]):
+    for case in CASES:
         for step, one, other in zip(case.steps(), runs[0][case.name].replies, runs[1][case.name].replies, strict=True):
             if other.answer and not set(step.asked.name.split(".")) & UNCOUNTED:
                 wrong = (other.answer[0]._replace(rdata="192.0.2.254"), *other.answer[1:])
