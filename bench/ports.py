@@ -15,13 +15,12 @@ FIRST, LAST, RANGE = 12_000, 32_000, 500
 
 def free_ports(count: int) -> list[int]:
     """That many ports, free for UDP and TCP on every address. Raises OSError where all ranges are claimed."""
-    _, numbers = _claim()
-    return list(itertools.islice(filter(_is_free, numbers), count))
+    return list(itertools.islice(filter(_is_free, _claimed()), count))
 
 
 @functools.cache
-def _claim() -> tuple[socket.socket, Iterator[int]]:
-    """What holds this process's range, and its numbers for ever in turn."""
+def _claimed() -> Iterator[int]:
+    """The numbers of this process's range, for ever in turn."""
     for first in range(FIRST, LAST, RANGE):
         claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
@@ -29,7 +28,8 @@ def _claim() -> tuple[socket.socket, Iterator[int]]:
         except OSError:
             claim.close()
         else:
-            return claim, itertools.cycle(range(first, first + RANGE))
+            claim.detach()  # to stay open until the process ends
+            return itertools.cycle(range(first, first + RANGE))
     raise OSError(f"every range of ports between {FIRST} and {LAST} is claimed by a running process")
 
 

@@ -31,7 +31,9 @@ import dns.rrset
 import dns.zonefile
 from fakes.scripted import Holding, Records, Words, compose, words_of
 
-LISTEN_TRIES = 20
+from bench.ports import free_ports
+
+BACKLOG = 2_000
 CLOSE_SECONDS = 5.0
 GARBAGE = bytes(range(0x80, 0x80 + 40))
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time: the end of the connection is a reset
@@ -86,7 +88,9 @@ class Upstream:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="upstream", daemon=True)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._closers: list[Any] = []
+        self._listening: list[socket.socket] = []
+        self._accepted: set[socket.socket] = set()
+        self._udp: asyncio.DatagramTransport
 
     @property
     def address(self) -> str:
@@ -151,33 +155,49 @@ class Upstream:
         asyncio.run_coroutine_threadsafe(what, self._loop).result(CLOSE_SECONDS)
 
     async def _listen(self) -> None:
-        for attempt in range(LISTEN_TRIES):  # the port that is free for TCP may be taken for UDP
-            tcp = await asyncio.start_server(lambda r, w: self._serve(r, w, "tcp"), self.host, self.port)
-            port = tcp.sockets[0].getsockname()[1]
-            try:
-                udp, _ = await self._loop.create_datagram_endpoint(lambda: _Udp(self), local_addr=(self.host, port))
-            except OSError:
-                tcp.close()
-                if self.port or attempt == LISTEN_TRIES - 1:
-                    raise
-                continue
-            sock = udp.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
-            self.port = port
-            self._closers += [tcp, udp]
-            break
+        ports = free_ports(2)
+        self.port = self.port or ports[0]
+        self._listen_over("tcp", self.port, None)
+        udp, _ = await self._loop.create_datagram_endpoint(lambda: _Udp(self), local_addr=(self.host, self.port))
+        self._udp = udp
+        udp.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
         if self._tls is not None:
-            server = await asyncio.start_server(lambda r, w: self._serve(r, w, "tls"), self.host, 0, ssl=self._tls)
-            self.tls_port = server.sockets[0].getsockname()[1]
-            self._closers.append(server)
+            self.tls_port = ports[1]
+            self._listen_over("tls", self.tls_port, self._tls)
+
+    def _listen_over(self, transport: str, port: int, tls: ssl.SSLContext | None) -> None:
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        sock = socket.create_server((self.host, port), family=family, backlog=BACKLOG)
+        sock.setblocking(False)
+        self._listening.append(sock)
+        self.start(self._accept(sock, transport, tls))
+
+    async def _accept(self, listening: socket.socket, transport: str, tls: ssl.SSLContext | None) -> None:
+        while True:
+            sock, _ = await self._loop.sock_accept(listening)
+            self._accepted = {one for one in self._accepted if one.fileno() >= 0} | {sock}
+            self.start(self._open_connection(sock, transport, tls))
+
+    async def _open_connection(self, sock: socket.socket, transport: str, tls: ssl.SSLContext | None) -> None:
+        reader = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(reader)
+        with contextlib.suppress(OSError):  # ssl.SSLError is one
+            way, _ = await self._loop.connect_accepted_socket(lambda: protocol, sock, ssl=tls)
+            await self._serve(reader, asyncio.StreamWriter(way, protocol, reader, self._loop), transport)
 
     async def _close(self) -> None:
-        for one in self._closers:
-            one.close()
+        """End everything, and the connections in whatever state TLS left them: their transports see the end of them."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # transports tell their protocols that they are closed
+        for sock in self._listening:
+            sock.close()
+        self._udp.close()
+        for sock in self._accepted:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        while any(sock.fileno() >= 0 for sock in self._accepted):  # noqa: ASYNC110  # nobody tells
+            await asyncio.sleep(0.001)
 
     # Queries
 
@@ -223,10 +243,6 @@ class Upstream:
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, transport: str) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
         self.connections += 1
         self._open += 1
         self.most_open = max(self.most_open, self._open)
@@ -241,8 +257,6 @@ class Upstream:
                     self.start(_send_over_tcp(writer, said))
         except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
             return
-        except asyncio.CancelledError:
-            return  # the end of the server; asyncio would log a cancelled handler of a connection
         finally:
             self._open -= 1
             with contextlib.suppress(ConnectionError, ssl.SSLError):

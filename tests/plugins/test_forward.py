@@ -543,7 +543,6 @@ async def test_https_faults(forwarding: Forwarding, certificates: Path) -> None:
                 reply = await ask("www.example.org")
                 assert reply.rcode == codes.SERVFAIL
                 assert error in reply.error
-    await asyncio.sleep(TLS_GOODBYE_SECONDS)
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])

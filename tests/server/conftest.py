@@ -17,6 +17,7 @@ import dns.rdataclass
 import pytest
 import uvloop
 
+from bench.ports import free_ports
 from clusterdns.answers.table import AnswerTable
 from clusterdns.index.cluster import Index
 from clusterdns.index.zone import ClusterZone, Pods
@@ -208,16 +209,6 @@ def make_listener(tables: list[AnswerTable]) -> Callable[[str], Listener]:
     return make
 
 
-def _two_sockets(host: str) -> tuple[socket.socket, socket.socket]:
-    """A TCP and a UDP socket of one port; TCP first, because free TCP ports are the scarcer."""
-    while True:
-        tcp_socket = tcp.open_socket(host, 0)
-        try:
-            return tcp_socket, udp.open_socket(host, tcp_socket.getsockname()[1])
-        except OSError:  # somebody's question to an upstream comes from that port
-            tcp_socket.close()
-
-
 @pytest.fixture
 async def serve(
     make_listener: Callable[[str], Listener],
@@ -227,7 +218,8 @@ async def serve(
 
     async def start(dispatch: Dispatch, host: str = "127.0.0.1") -> tuple[str, int]:
         loop = asyncio.get_running_loop()
-        tcp_socket, udp_socket = _two_sockets(host)
+        (port,) = free_ports(1)
+        tcp_socket, udp_socket = tcp.open_socket(host, port), udp.open_socket(host, port)
         streams = tcp.TcpListener(tcp_socket, dispatch, make_listener("tcp"))
         await streams.start(loop)
         datagrams = udp.UdpListener(udp_socket, dispatch, make_listener("udp"))
