@@ -170,11 +170,12 @@ class Upstream:
         sock = socket.create_server((self.host, port), family=family, backlog=BACKLOG)
         sock.setblocking(False)
         self._listening.append(sock)
-        self.start(self._accept(sock, transport, tls))
+        self._loop.add_reader(sock, self._accept, sock, transport, tls)
 
-    async def _accept(self, listening: socket.socket, transport: str, tls: ssl.SSLContext | None) -> None:
-        while True:
-            sock, _ = await self._loop.sock_accept(listening)
+    def _accept(self, listening: socket.socket, transport: str, tls: ssl.SSLContext | None) -> None:
+        with contextlib.suppress(BlockingIOError):
+            sock, _ = listening.accept()
+            sock.setblocking(False)
             self._accepted = {one for one in self._accepted if one.fileno() >= 0} | {sock}
             self.start(self._open_connection(sock, transport, tls))
 
@@ -187,12 +188,14 @@ class Upstream:
 
     async def _close(self) -> None:
         """End everything, and the connections in whatever state TLS left them: their transports see the end of them."""
+        for sock in self._listening:
+            self._loop.remove_reader(sock)
+            sock.close()
+        self._udp.close()
+        await asyncio.sleep(0)  # what was accepted last has a transport then, which closes its socket
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for sock in self._listening:
-            sock.close()
-        self._udp.close()
         for sock in self._accepted:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
