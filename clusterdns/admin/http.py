@@ -10,10 +10,13 @@ import errno
 import logging
 import os
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from aiohttp import web
+
+from clusterdns.admin.tls import Tls, following
 
 Respond = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -37,6 +40,7 @@ class Route(NamedTuple):
     path: str
     respond: Respond
     asked_by: str
+    tls: Tls | None = None
 
 
 class ListenError(Exception):
@@ -57,7 +61,12 @@ class AdminHttp:
         before = {address: listener.paths for address, listener in self._listeners.items()}
         wanted: dict[str, dict[str, Route]] = {}
         for route in routes:
-            wanted.setdefault(route.address, {}).setdefault(route.path, route)
+            paths = wanted.setdefault(route.address, {})
+            paths.setdefault(route.path, route)
+            other = next(iter(paths.values()))
+            if route.tls != other.tls:
+                told = f"{route.asked_by}: {route.address} cannot have TLS settings other than {other.asked_by} has"
+                raise ListenError(f"{told}: choose another port")
         try:
             await self._move_to(wanted)
         except ListenError:
@@ -78,13 +87,15 @@ class AdminHttp:
 
     async def _move_to(self, wanted: Mapping[str, Mapping[str, Route]]) -> None:
         # closing comes first: `:9153` cannot open while `127.0.0.1:9153` is
-        for address in self._listeners.keys() - wanted.keys():
-            await self._listeners.pop(address).close()
+        first = {address: next(iter(paths.values())) for address, paths in wanted.items()}
+        for address, before in tuple(self._listeners.items()):
+            if address not in first or first[address].tls != before.tls:
+                await self._listeners.pop(address).close()
         for address, paths in wanted.items():
             listener = self._listeners.get(address)
             if listener is None:
-                listener = _Listener(address)
-                await listener.open(next(iter(paths.values())).asked_by)
+                listener = _Listener(address, first[address].tls)
+                await listener.open(first[address].asked_by)
                 self._listeners[address] = listener
             listener.paths = paths
 
@@ -92,9 +103,10 @@ class AdminHttp:
 class _Listener:
     """One listening socket and its table of paths, which may be exchanged while it serves."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, tls: Tls | None) -> None:
         self.paths: Mapping[str, Route] = {}
         self.port = 0
+        self.tls = tls
         self._address = address
         server = web.Server(self._respond, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS)
         self._runner = web.ServerRunner(server, shutdown_timeout=STOP_SECONDS)
@@ -102,12 +114,13 @@ class _Listener:
     async def open(self, asked_by: str) -> None:
         """Start to listen. Raises ListenError."""
         try:
+            context = following(self.tls) if self.tls is not None else None
             bound = await _bind(self._address)
         except OSError as problem:
             raise ListenError(f"{asked_by}: cannot listen on {self._address}: {_reason(problem)}") from problem
         self.port = bound.getsockname()[1]
         await self._runner.setup()
-        await web.SockSite(self._runner, bound).start()
+        await web.SockSite(self._runner, bound, ssl_context=context).start()
 
     async def close(self) -> None:
         """Stop listening."""
@@ -143,7 +156,7 @@ def _bind_everywhere(port: int) -> socket.socket:
 
 
 def _reason(problem: OSError) -> str:
-    if isinstance(problem, socket.gaierror) or problem.errno is None:
+    if isinstance(problem, socket.gaierror | ssl.SSLError) or problem.errno is None:
         return str(problem.strerror)
     text = os.strerror(problem.errno)  # the exception's own text repeats the address
     remedy = _REMEDIES.get(problem.errno)

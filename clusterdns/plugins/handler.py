@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from clusterdns.admin.http import Respond
+from clusterdns.admin.tls import Tls
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.options import Option
 from clusterdns.telemetry.metrics import Registry
@@ -59,6 +60,7 @@ class Part:
     is_for_in_only: bool = False  # queries of other classes (CH) pass it by
     observe: Observer | None = None  # sees each finished reply of the block before it is encoded, and may mark it
     reuse: Reuse = Reuse.COMPILED
+    rehearse: Callable[[], Awaitable[None]] | None = None  # what of `start` may raise; all that `clusterdns check` runs
     start: Callable[[], Awaitable[None]] | None = None  # run before the DNS listeners open, in plugin order
     serving: Callable[[], Awaitable[None]] | None = None  # run once the DNS listeners are open
     # run after the DNS listeners closed, or moved on; also where `start` failed, was cut short or was never run
@@ -126,7 +128,7 @@ class Shared(Protocol):
         starts before the old one stops.
         """
 
-    def http(self, address: str, path: str, respond: Respond, asked_by: str) -> None:
+    def http(self, address: str, path: str, respond: Respond, asked_by: str, tls: Tls | None = None) -> None:
         """Serve `path` on the admin listener at `host:port`."""
 
     def unready_reasons(self) -> Mapping[PartKey, str]:

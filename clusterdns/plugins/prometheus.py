@@ -10,10 +10,13 @@ from dataclasses import dataclass, replace
 
 import clusterdns
 from clusterdns.admin.exposition import MetricsPage
+from clusterdns.admin.tls import Tls
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
+from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.plugins.handler import BlockContext, Doc, Part, Plugin
+from clusterdns.plugins.prometheus_tls import WebConfigError, read_web_config
 from clusterdns.telemetry import queries
 
 DEFAULT_ADDRESS = "localhost:9153"
@@ -28,10 +31,12 @@ _OUTSIDE_CHAIN = frozenset({
 
 @dataclass(frozen=True)
 class Settings:
-    """Where /metrics is."""
+    """Where /metrics is, and which web configuration says how it is served."""
 
     address: str = DEFAULT_ADDRESS
     asked_by: str = "prometheus"
+    web_config: Token | None = None
+    tls: Tls | None = None
 
 
 def announce(context: BlockContext) -> None:
@@ -45,12 +50,18 @@ def announce(context: BlockContext) -> None:
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
-    """`prometheus [HOST:PORT] { runtime_metrics }`. Raises CorefileError."""
+    """`prometheus [HOST:PORT] { runtime_metrics; tls WEBCONFIG }`. Raises CorefileError."""
     settings = Settings(asked_by=f"{directives[-1].place}: prometheus")
     for directive in directives:
         for word in directive.arguments_between(0, 1, "[HOST:PORT]"):
             settings = replace(settings, address=str(values.listen_address(word)))
-    return read_block(settings, directives, _OPTIONS)
+    settings = read_block(settings, directives, _OPTIONS)
+    if settings.web_config is None:
+        return settings
+    try:
+        return replace(settings, tls=read_web_config(context.path(settings.web_config.text)))
+    except WebConfigError as error:
+        raise settings.web_config.error(f"{settings.web_config}: {error}") from error
 
 
 def _runtime_metrics(settings: Settings, line: Line) -> Settings:
@@ -59,18 +70,23 @@ def _runtime_metrics(settings: Settings, line: Line) -> Settings:
 
 
 def _tls(settings: Settings, line: Line) -> Settings:
-    raise line.error("option 'tls' is not supported", "put a TLS proxy before the port, or remove it")
+    if settings.web_config is not None:
+        raise line.error("tls block already specified", "name one file")
+    return replace(settings, web_config=line.one_argument("WEBCONFIG"))
 
 
 _OPTIONS = (
     Option("runtime_metrics", "", "Changes nothing: the interpreter's own metrics are always shown.", _runtime_metrics),
-    Option("tls WEBCONFIG", "plain HTTP", "Refused.", _tls),
-)
+    Option("tls WEBCONFIG", "plain HTTP", "Serves HTTPS as this file says. It has the form that Prometheus's exporters "
+           "share: `tls_server_config` with `cert_file`, `key_file`, `client_auth_type`, `client_ca_file`, "
+           "`min_version` and `max_version`; other keys are refused. A renewed certificate is shown from the next "
+           "handshake on.", _tls),
+)  # fmt: skip
 
 
 def build(settings: Settings, context: BlockContext) -> Part:
     """The listener, and the wish to have queries counted."""
-    context.shared.http(settings.address, PATH, MetricsPage(context.registry), settings.asked_by)
+    context.shared.http(settings.address, PATH, MetricsPage(context.registry), settings.asked_by, settings.tls)
 
     async def serving() -> None:
         announce(context)

@@ -8,6 +8,7 @@ import dns.message
 import pytest
 
 from clusterdns.admin.http import Respond, Route
+from clusterdns.admin.tls import Tls
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.load import parse
 from clusterdns.plugins.handler import BlockContext, PartKey, Plugin
@@ -33,8 +34,8 @@ class RecordingShared:
     def keep(self, key: Hashable, make: Callable[[], T]) -> T:
         return make()
 
-    def http(self, address: str, path: str, respond: Respond, asked_by: str) -> None:
-        self.routes.append(Route(address, path, respond, asked_by))
+    def http(self, address: str, path: str, respond: Respond, asked_by: str, tls: Tls | None = None) -> None:
+        self.routes.append(Route(address, path, respond, asked_by, tls))
 
     def unready_reasons(self) -> Mapping[PartKey, str]:
         return {(name, 0): text for name, text in self.reasons.items()}

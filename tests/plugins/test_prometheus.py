@@ -42,7 +42,9 @@ def test_parse(read_directives: ReadDirectives, context: BlockContext, text: str
     [
         ("prometheus 9153", "Corefile:2: '9153' is not host:port; write"),
         ("prometheus {\n runtime_metrics all\n}", "Corefile:3: Wrong argument count"),
-        ("prometheus {\n tls web.yml\n}", "Corefile:3: option 'tls' is not supported"),
+        ("prometheus {\n tls\n}", "Corefile:3: Wrong argument count"),
+        ("prometheus {\n tls /nowhere/web.yml\n}", "Corefile:3: '/nowhere/web.yml': no such file"),
+        ("prometheus {\n tls /dev/null\n tls /dev/null\n}", "Corefile:4: tls block already specified"),
     ],
 )
 def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: str, problem: str) -> None:
