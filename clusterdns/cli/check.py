@@ -4,8 +4,10 @@ It goes as far as a real start does before the first socket is bound, through th
 prints it does as well as the Corefile in it.
 """
 
+import asyncio
 import os
 import sys
+from collections.abc import Iterable
 
 import click
 
@@ -14,6 +16,7 @@ from clusterdns.cli.differences import told_of
 from clusterdns.cli.flags import DEFAULT_PORT, MAX_PORT
 from clusterdns.corefile.errors import CorefileError, CorefileErrors, ErrorList
 from clusterdns.corefile.load import STDIN, Corefile, load, parse
+from clusterdns.plugins.handler import Part
 from clusterdns.server.assembly import ListenPoint, assemble
 from clusterdns.telemetry import logs
 from clusterdns.telemetry.metrics import Registry
@@ -75,10 +78,22 @@ def _assembled(corefile: Corefile, dns_port: int, errors: ErrorList, folder: str
     for warning in corefile.warnings:
         click.echo(f"warning: {warning}", err=True)
     try:
-        return assemble(corefile, Registry(), dns_port=dns_port, errors=errors).points
+        configuration = assemble(corefile, Registry(), dns_port=dns_port, errors=errors)
+        asyncio.run(_rehearse(configuration.parts))
+        return configuration.points
     except CorefileErrors as several:
         click.echo(str(several).replace(folder, configmap.MOUNT) if folder else several, err=True)
         sys.exit(1)
+
+
+async def _rehearse(parts: Iterable[Part]) -> None:
+    """Read what a start reads before a socket is bound. Raises CorefileErrors."""
+    errors = ErrorList()
+    for part in parts:
+        if part.rehearse is not None:
+            with errors.collect():
+                await part.rehearse()
+    errors.raise_if_any()
 
 
 def _counted(number: int, noun: str) -> str:

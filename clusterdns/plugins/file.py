@@ -75,18 +75,26 @@ class FileZones:
             return None
         return file.tree.records() if file.tree is not None else iter(())
 
-    async def start(self) -> None:
-        """Read every file, and begin to look whether it has become another. Raises CorefileError."""
+    async def load(self) -> None:
+        """The first reading of every file. Raises CorefileErrors with all that are there and cannot be served."""
+        errors = ErrorList()
         for zone, file in self.files.items():
-            settings = self._settings[zone]
+            with errors.collect():
+                try:
+                    await file.load()
+                except (OSError, ValueError) as error:
+                    token = self._settings[zone].token
+                    raise token.error(file.told(error), "mend the file, or remove the line") from error
+        errors.raise_if_any()
+
+    async def start(self) -> None:
+        """Read every file, and begin to look whether it has become another. Raises CorefileErrors."""
+        await self.load()
+        for zone, file in self.files.items():
             changed = self._changed[zone] = partial(self._note, zone)
-            try:
-                await file.load()
-            except (OSError, ValueError) as error:
-                raise settings.token.error(file.told(error), "mend the file, or remove the line") from error
             file.tell(changed)
-            if settings.reload_seconds:
-                looking = file.look_forever(settings.reload_seconds)
+            if reload_seconds := self._settings[zone].reload_seconds:
+                looking = file.look_forever(reload_seconds)
                 self._tasks.append(asyncio.create_task(looking, name=f"file {file.path}"))
 
     async def stop(self) -> None:
@@ -180,6 +188,7 @@ def build(settings: tuple[Settings, ...], context: BlockContext) -> Part:
         "file",
         wrap=zones.wrap,
         is_for_in_only=True,
+        rehearse=zones.load,
         start=zones.start,
         stop=zones.stop,
         remark=zones.remark,

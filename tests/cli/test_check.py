@@ -100,6 +100,24 @@ def test_nothing_is_bound(program: Program, tmp_path: Path) -> None:
         assert program("check", "good").code == 0
 
 
+def test_zone_files_are_read_as_at_a_start(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "db.good").write_text("$TTL 60\n@ SOA ns hm 1 7200 1800 86400 60\n@ NS ns\n")
+    (tmp_path / "db.other").write_text("$TTL 60\nother.test. SOA ns hm 1 7200 1800 86400 60\n")
+    (tmp_path / "db.broken").write_text("$TTL 60\n@ SOA ns hm 1 7200 1800 86400 60\nwww A 192.0.2.256\n")
+    files = {name: str(tmp_path / f"db.{name}") for name in ("good", "other", "broken", "missing")}
+    (tmp_path / "good").write_text(f"a.test {{\n file {files['good']}\n file {files['missing']} b.test\n}}\n")
+    code, out, err = program("check", "good")
+    assert (code, out.startswith("good: OK: ")) == (0, True)
+    assert f"{files['missing']}: No such file or directory: SERVFAIL is answered until it can be read" in err
+    (tmp_path / "bad").write_text(f"a.test {{\n file {files['other']}\n}}\nb.test {{\n file {files['broken']}\n}}\n")
+    code, out, err = program("check", "bad")
+    assert (code, out) == (1, "")
+    assert [line.split(" ")[:2] for line in err.splitlines()] == [
+        ["bad:2:", f"{files['other']}:"],
+        ["bad:5:", f"{files['broken']}:3:"],
+    ]
+
+
 def test_a_wrong_command_line_is_exit_code_2(program: Program) -> None:
     code, out, err = program("check")
     assert (code, out) == (2, "")
