@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive
+from clusterdns.plugins import surplus
 from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.wire.query import CLASSIC_UDP_BYTES, OWN_UDP_BYTES, Query
 from clusterdns.wire.reply import Reply
@@ -17,7 +18,7 @@ MAX_BYTES = 4096
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> int:
     """`bufsize [BYTES]`, in bytes; of several the first counts. Raises CorefileError."""
-    directives[0].no_block()
+    surplus.no_block(directives[0])
     for word in directives[0].arguments_between(0, 1, "[BYTES]"):
         return values.integer(word, CLASSIC_UDP_BYTES, MAX_BYTES)
     return OWN_UDP_BYTES

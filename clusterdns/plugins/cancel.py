@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive
+from clusterdns.plugins import surplus
 from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.wire.query import Query
 from clusterdns.wire.reply import Reply
@@ -20,7 +21,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> float:
     """`cancel [DURATION]`, in seconds; of several the last counts. Raises CorefileError."""
     seconds = DEFAULT_SECONDS
     for directive in directives:
-        directive.no_block()
+        surplus.no_block(directive)
         for word in directive.arguments_between(0, 1, "[DURATION]"):
             seconds = values.duration_seconds(word, LEAST_SECONDS)
     return seconds

@@ -17,6 +17,7 @@ from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.errors import ErrorList
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
+from clusterdns.plugins import surplus
 from clusterdns.plugins.file_handler import FileHandler
 from clusterdns.plugins.file_zone import ZoneFile
 from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
@@ -144,7 +145,7 @@ def _parse_line(directive: Directive, context: BlockContext) -> Settings:
 
 
 def _reload(settings: Settings, line: Line) -> Settings:
-    return replace(settings, reload_seconds=values.duration_seconds(line.one_argument("DURATION")))
+    return replace(settings, reload_seconds=values.duration_seconds(surplus.first_argument(line, "DURATION")))
 
 
 def _reload_by_mtime(settings: Settings, line: Line) -> Settings:

@@ -23,7 +23,7 @@ from clusterdns.wire import codes
 from clusterdns.wire.name import ROOT, from_text
 
 MAX_TO = 15
-_MAX_COUNT = 0xFFFFFFFF
+_INT64, _UINT32 = 2**63 - 1, 2**32 - 1  # what CoreDNS reads
 
 log = logging.getLogger("clusterdns.plugin.forward")
 
@@ -73,9 +73,9 @@ def _flag(field: str) -> Callable[[Settings, Line], Settings]:
     return read
 
 
-def _count(field: str) -> Callable[[Settings, Line], Settings]:
+def _count(field: str, maximum: int = _INT64) -> Callable[[Settings, Line], Settings]:
     def read(settings: Settings, line: Line) -> Settings:
-        count: Any = values.integer(line.one_argument("N"), 0, _MAX_COUNT)
+        count: Any = values.integer(line.one_argument("N"), 0, maximum)
         return replace(settings, **{field: count})
 
     return read
@@ -200,11 +200,12 @@ OPTIONS: tuple[Option[Settings], ...] = (
     Option("force_tcp", "off", "Upstreams are always asked over TCP.", _flag("has_to_stream")),
     Option("prefer_udp", "off", "TCP clients' questions go over UDP as well.", _flag("prefers_udp")),
     Option(
-        "max_fails N", "2", "More health checks failed in a row than this mean down; 0: never.", _count("max_fails")
+        "max_fails N", "2", "More health checks failed in a row than this mean down; 0: never.",
+        _count("max_fails", _UINT32),
     ),
     Option(
         "max_connect_attempts N", "twice the upstreams", "Exchanges of one query that may fail; 0: any number.",
-        _count("max_attempts"),
+        _count("max_attempts", _UINT32),
     ),
     Option(
         "health_check DURATION [no_rec] [domain NAME]", "0.5s", "How often, without recursion, and with what name an "

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
+from clusterdns.plugins import surplus
 from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.wire.query import AA, RA, RD, Query
 from clusterdns.wire.reply import Reply
@@ -89,7 +90,7 @@ OPTIONS = (
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
     """`header { query|response set|clear FLAGS… }`; of several the first counts. Raises CorefileError."""
-    directives[0].no_arguments()
+    surplus.no_arguments(directives[0])
     if not directives[0].block:
         raise directives[0].error("'header' without rules", "write at least one: header { response set ra }")
     return read_block(Settings(), directives[:1], OPTIONS)

@@ -19,6 +19,7 @@ from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.errors import ErrorList
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.corefile.suggest import mend_for
+from clusterdns.plugins import surplus
 from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.plugins.hosts_file import HostsFile, modified
 from clusterdns.plugins.hosts_table import HostsTable, packed
@@ -183,11 +184,11 @@ def _check_file(path: str, directive: Directive) -> None:
 
 
 def _ttl(settings: Settings, line: Line) -> Settings:
-    return replace(settings, ttl_seconds=values.integer(line.one_argument("SECONDS"), 1, MAX_TTL_SECONDS))
+    return replace(settings, ttl_seconds=values.integer(surplus.first_argument(line, "SECONDS"), 1, MAX_TTL_SECONDS))
 
 
 def _no_reverse(settings: Settings, line: Line) -> Settings:
-    line.no_arguments()
+    surplus.no_arguments(line)
     return replace(settings, has_reverse=False)
 
 

@@ -13,6 +13,7 @@ from clusterdns.corefile.options import Option, read_block
 from clusterdns.index.cluster import Index
 from clusterdns.index.external import HOSTMASTER_LABEL, ExternalZone
 from clusterdns.index.listing import dated
+from clusterdns.plugins import surplus
 from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.plugins.kubernetes_handler import ClusterHandler, Fallthrough
 from clusterdns.plugins.kubernetes_offer import offer_of
@@ -73,7 +74,7 @@ def _records(zone: ExternalZone, index: Index) -> Iterator[Record]:
 
 
 def _apex(settings: Settings, line: Line) -> Settings:
-    word = line.one_argument("NAME")
+    word = surplus.first_argument(line, "NAME")
     try:
         return replace(settings, apex=from_text(word.text)[:-1])
     except ValueError as error:
@@ -81,7 +82,7 @@ def _apex(settings: Settings, line: Line) -> Settings:
 
 
 def _ttl(settings: Settings, line: Line) -> Settings:
-    return replace(settings, ttl_seconds=values.integer(line.one_argument("SECONDS"), 0, MAX_TTL_SECONDS))
+    return replace(settings, ttl_seconds=values.integer(surplus.first_argument(line, "SECONDS"), 0, MAX_TTL_SECONDS))
 
 
 def _headless(settings: Settings, line: Line) -> Settings:

@@ -13,6 +13,7 @@ from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.index.zone import MAX_ZONE_BYTES, Pods
+from clusterdns.plugins import surplus
 from clusterdns.plugins.handler import BlockContext
 from clusterdns.sources import selectors
 from clusterdns.sources.selectors import SelectorError
@@ -144,7 +145,7 @@ def _endpoint_pod_names(settings: Settings, line: Line) -> Settings:
 
 
 def _ttl(settings: Settings, line: Line) -> Settings:
-    return replace(settings, ttl_seconds=values.integer(line.one_argument("SECONDS"), 0, MAX_TTL_SECONDS))
+    return replace(settings, ttl_seconds=values.integer(surplus.first_argument(line, "SECONDS"), 0, MAX_TTL_SECONDS))
 
 
 def _noendpoints(settings: Settings, line: Line) -> Settings:
@@ -153,7 +154,7 @@ def _noendpoints(settings: Settings, line: Line) -> Settings:
 
 
 def _ignore(settings: Settings, line: Line) -> Settings:
-    values.choice(line.one_argument("empty_service"), ["empty_service"])
+    values.choice(surplus.first_argument(line, "empty_service"), ["empty_service"])
     return replace(settings, ignore_empty_service=True)
 
 
@@ -173,7 +174,7 @@ def _multicluster(settings: Settings, line: Line) -> Settings:
 
 
 def _startup_timeout(settings: Settings, line: Line) -> Settings:
-    return _api(settings, startup_timeout_seconds=values.duration_seconds(line.one_argument("DURATION")))
+    return _api(settings, startup_timeout_seconds=values.duration_seconds(surplus.first_argument(line, "DURATION")))
 
 
 def _client_limit(settings: Settings, line: Line) -> Settings:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive
+from clusterdns.plugins import surplus
 from clusterdns.plugins.handler import BlockContext, Doc, Part, Plugin
 
 MIN_INTERVAL_SECONDS = 2.0
@@ -31,7 +32,7 @@ class Schedule:
 def parse(directives: Sequence[Directive], context: BlockContext) -> Schedule:
     """`reload [INTERVAL [JITTER]]`; of several in a block the first counts. Raises CorefileError."""
     directive = directives[0]
-    directive.no_block()
+    surplus.no_block(directive)
     schedule = Schedule()
     words = directive.arguments_between(0, 2, "[INTERVAL [JITTER]]")
     interval = values.duration_seconds(words[0], MIN_INTERVAL_SECONDS) if words else schedule.interval_seconds

@@ -45,7 +45,6 @@ async def test_size(
         ("bufsize 511", "Corefile:2: '511' is out of range"),
         ("bufsize 4097", "Corefile:2: '4097' is out of range"),
         ("bufsize 512 4", "Corefile:2: Wrong argument count"),
-        ("bufsize {\n x\n}", "Corefile:3: unknown property 'x'"),
     ],
 )
 def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: str, problem: str) -> None:

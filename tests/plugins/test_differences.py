@@ -74,12 +74,6 @@ def test_rules_that_coredns_refuses_or_spoils(
     assert rewrite.parse(read_directives(f"rewrite {rule}"), context).steps
 
 
-def test_what_coredns_passes_over_in_silence() -> None:
-    with pytest.raises((CorefileError, CorefileErrors)) as error:
-        assemble(parse(". {\nheader x {\n response set ra\n}\n}\n", "Corefile", {}), Registry(), dns_port=53)
-    assert str(error.value).startswith("Corefile:2: ")
-
-
 @pytest.mark.parametrize("text", ["tls {\n acme\n}", "tls cert.pem key.pem {\n acme\n}"])
 def test_certificates_are_not_fetched(text: str) -> None:
     with pytest.raises((CorefileError, CorefileErrors)) as error:

@@ -266,7 +266,6 @@ async def test_the_part_looks_again_and_forgets(
         ("ttl 1m", 3, "'1m' is not an integer"),
         ("reload 5", 3, "'5' is not a duration"),
         ("reload -5s", 3, "'-5s' is out of range"),
-        ("no_reverse on", 3, "Wrong argument count"),
         ("fallthrough\n10.0.0.1 a", 4, "unknown property '10.0.0.1'; lines with an address stand before 'fallthrough'"),
         ("fallthrough\nreloads 5s", 4, "unknown property 'reloads'; did you mean 'reload'?"),
         ("fallthrough_unsupported", 2, "fallthrough_unsupported requires fallthrough"),

@@ -129,7 +129,7 @@ def test_what_is_read(read_directives: ReadDirectives, context: BlockContext, te
     ("text", "told"),
     [
         ("k8s_external ex.org {\nttl 3601\n}", "out of range"),
-        ("k8s_external ex.org {\napex\n}", "exactly one argument"),
+        ("k8s_external ex.org {\napex\n}", "at least 1 argument"),
         (f"k8s_external ex.org {{\napex {'x' * 64}\n}}", "is no name"),
         ("k8s_external ex.org {\nheadless yes\n}", "no argument"),
         ("k8s_external ex.org {\nheadles\n}", "headless"),

@@ -81,7 +81,6 @@ MISTAKES = [
     (reload.PLUGIN, "reload 30", "Corefile:2: '30' is not a duration"),
     (reload.PLUGIN, "reload 30s 10ms", "Corefile:2: '10ms' is out of range"),
     (reload.PLUGIN, "reload 30s 1s 1s", "Corefile:2: Wrong argument count"),
-    (reload.PLUGIN, "reload {\n jitter 1s\n}", "Corefile:3: unknown property 'jitter'"),
     (multisocket.PLUGIN, "multisocket 0", "Corefile:2: '0' is out of range"),
     (multisocket.PLUGIN, "multisocket 1025", "Corefile:2: '1025' is out of range"),
     (multisocket.PLUGIN, "multisocket many", "Corefile:2: 'many' is not an integer"),

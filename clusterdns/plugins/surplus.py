@@ -1,0 +1,36 @@
+"""What CoreDNS passes over in silence: words and lines that mean nothing where they stand.
+
+A Corefile that has them starts there, so it starts here; but whoever wrote them meant something, so they are told.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from clusterdns.corefile.directive import Directive, Statement
+from clusterdns.corefile.lexer import Token
+
+log = logging.getLogger("clusterdns")
+
+
+def no_arguments(statement: Statement) -> None:
+    """None are needed; those that are there are left out."""
+    _leave_out(statement, statement.args)
+
+
+def first_argument(statement: Statement, usage: str) -> Token:
+    """The only one that counts; further ones are left out. `usage` as for `one_argument`. Raises CorefileError."""
+    first, *others = statement.arguments_between(1, None, usage)
+    _leave_out(statement, others)
+    return first
+
+
+def no_block(directive: Directive) -> None:
+    """None is needed; the lines of one that is there are left out."""
+    for line in directive.block:
+        log.warning("%s: '%s' takes no block: '%s' is left out", line.place, directive.name, line.name)
+
+
+def _leave_out(statement: Statement, words: Sequence[Token]) -> None:
+    if words:
+        told = " ".join(word.text for word in words)
+        log.warning("%s: '%s' does not take '%s', which is left out", words[0].place, statement.name, told)
