@@ -1,7 +1,8 @@
 """A file that is looked at again and again: whether it is another than at the last look, and what it holds then.
 
-A file is told by its status, then by a hash of its content; links are followed, so a ConfigMap's swap is seen. What the
-content means, and what becomes of errors, is for those who follow it (`hosts_file`, `file_zone`).
+A file is told by its status, then by a hash of its content; links are followed, so a ConfigMap's swap is seen. The null
+device is an empty file: `hosts /dev/null` is how one leaves the machine's own /etc/hosts out. What the content means,
+and what becomes of errors, is for those who follow it (`hosts_file`, `file_zone`).
 """
 
 import os
@@ -44,7 +45,7 @@ class FollowedFile:
         """
         last, self._status = self._status, None
         found = os.stat(self.path)
-        if not stat.S_ISREG(found.st_mode):
+        if not stat.S_ISREG(found.st_mode) and not os.path.samestat(found, os.stat(os.devnull)):
             raise OSError("is no file")
         status = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev)
         age_ns = self._now_ns() - found.st_mtime_ns

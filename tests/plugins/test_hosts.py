@@ -207,6 +207,16 @@ async def test_a_file_that_comes_later(followed: Followed, caplog: pytest.LogCap
     assert await followed.addresses("a") == bytes((10, 0, 0, 1))
 
 
+async def test_the_null_device_is_an_empty_file(followed: Followed, caplog: pytest.LogCaptureFixture) -> None:
+    followed.path.symlink_to(os.devnull)
+    for _ in range(2):
+        assert await followed.addresses("a") == b""
+    assert (caplog.records, followed.file.problem) == ([], "")
+    followed.path.unlink()
+    followed.write(b"10.0.0.1 a")
+    assert await followed.addresses("a") == bytes((10, 0, 0, 1))
+
+
 async def test_a_file_that_is_spoilt_from_the_start(followed: Followed, caplog: pytest.LogCaptureFixture) -> None:
     followed.write(b"\0")
     assert await followed.addresses("a") == b""
