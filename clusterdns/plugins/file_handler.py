@@ -94,8 +94,8 @@ class FileHandler:
         own_servers = tree.nameservers(do=query.do)
         reply = Reply(codes.NOERROR, found.answer, own_servers, owners=(file,), reusable=True)
         target = await query.lookup(query, found.target, query.qtype)
-        if target.is_unhandled:
-            return reply  # out of our zones and nobody to ask
+        if target.is_unhandled and target.rcode == codes.REFUSED:
+            return reply  # out of all zones: the client's to follow
         reply.owners = (file, *target.owners)
         reply.reusable = target.reusable
         reply.rcode = target.rcode

@@ -336,6 +336,21 @@ async def test_aliases_that_lead_out(question: str, expected: str, folder: Path)
         assert await text_of(server, *question.split()) == expected
 
 
+@pytest.mark.parametrize(
+    ("below", "expected"),
+    [
+        ("", "NOERROR"),  # nobody's name: the client goes on by itself
+        ("forward elsewhere.net 127.0.0.1:1", "SERVFAIL"),  # somebody's, who had no answer (RFC 6604 §2)
+        ("template ANY ANY other.test {\n rcode REFUSED\n}", "REFUSED"),
+    ],
+)
+async def test_an_alias_that_leads_to_no_answer_has_its_code(below: str, expected: str, tmp_path: Path) -> None:
+    (tmp_path / "db").write_text(content(1, "out CNAME host.other.test."))
+    async with running(f"file db example.org\n{below}", tmp_path) as server:
+        reply = await server.ask("out.example.org")
+        assert (dns.rcode.to_text(reply.rcode()), len(reply.answer)) == (expected, 1)
+
+
 async def test_a_ring_through_wildcards_of_two_zones_ends(folder: Path) -> None:
     for here, there in (("one", "two"), ("two", "one")):
         (folder / f"db.{here}").write_text(content(1, f"* CNAME x.{there}.test."))
