@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from clusterdns.plugins.reply_type import reply_class, reply_type
 from clusterdns.telemetry.logs import seconds_text
 from clusterdns.wire import codes
-from clusterdns.wire.encode import uncompressed_size
+from clusterdns.wire.encode import lay_out, uncompressed_size
 from clusterdns.wire.name import to_text
 from clusterdns.wire.query import CD, CLASSIC_UDP_BYTES, HEADER_BYTES, MAX_STREAM_BYTES, OPT_BYTES, RD, Query
 from clusterdns.wire.reply import Reply
@@ -126,13 +126,18 @@ def reply_bytes(entry: Entry) -> int:
     return 0 if entry.reply.is_dropped else uncompressed_size(entry.query, entry.reply)
 
 
+def _will_be_cut(entry: Entry) -> bool:
+    """Whether records have to go for the client's sake; only what may be too large is encoded to find out."""
+    return reply_bytes(entry) > entry.query.size_limit and lay_out(entry.query, entry.reply).is_cut
+
+
 def reply_flags(entry: Entry) -> list[str]:
     """The flags of the reply, in the order of the header."""
     reply, flags = entry.reply, entry.query.flags
     shown = ["qr"]
     if reply.is_authoritative:
         shown.append("aa")
-    if reply.is_truncated:
+    if reply.is_truncated or _will_be_cut(entry):
         shown.append("tc")
     if flags & RD:
         shown.append("rd")

@@ -77,6 +77,11 @@ class Layout(NamedTuple):
         """Everything after the ID, the turning records as they stand."""
         return b"".join((self.head, self.fixed, *self.turning[: self.window], self.rest))
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the header has TC."""
+        return bool(int.from_bytes(self.head[:2], "big") & TC)
+
 
 def lay_out(query: Query, reply: Reply, *, will_turn: bool = False) -> Layout:
     """Fit a reply to its query: whole records from the front, and TC when any had to go (RFC 2181 §9).

@@ -87,3 +87,13 @@ def test_reply_flags(make_query: MakeQuery) -> None:
     reply = Reply(codes.NOERROR, is_authoritative=False)
     reply.is_truncated = reply.recursion_available = True
     assert LineFormat("{>rflags} {rsize}")(entry(make_query(WEB), reply)) == "qr,tc,rd,ra 44"
+
+
+@pytest.mark.parametrize(
+    ("asked", "is_cut"),
+    [({}, True), ({"edns_bytes": 512}, True), ({"edns_bytes": 1232}, False), ({"transport": "tcp"}, False)],
+)
+def test_what_will_be_cut_for_the_client_has_tc(make_query: MakeQuery, asked: dict[str, Any], is_cut: bool) -> None:
+    query = make_query(WEB, **asked)
+    many = Reply(codes.NOERROR, tuple(record.address(query.name, 5, bytes((10, 96, 0, n))) for n in range(40)))
+    assert ("tc" in LineFormat("{>rflags}")(entry(query, many)).split(",")) is is_cut
