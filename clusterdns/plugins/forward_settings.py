@@ -15,6 +15,7 @@ from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.opening import open_file
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.corefile.suggest import mend_for
+from clusterdns.plugins import surplus
 from clusterdns.plugins.handler import BlockContext
 from clusterdns.upstream.address import DNS, Address, parse_address, split_port, split_scheme
 from clusterdns.upstream.pool import POLICIES
@@ -90,8 +91,8 @@ def _duration(field: str) -> Callable[[Settings, Line], Settings]:
 
 
 def _except(settings: Settings, line: Line) -> Settings:
-    zones = values.zones(line.arguments_between(1, None, "NAME…"))
-    return replace(settings, excluded=(*settings.excluded, *map(from_text, zones)))
+    zones = surplus.zones(line.arguments_between(1, None, "NAME…"), ())
+    return replace(settings, excluded=(*settings.excluded, *zones))
 
 
 def _health_check(settings: Settings, line: Line) -> Settings:
@@ -266,14 +267,12 @@ def read_directive(directive: Directive, context: BlockContext) -> Settings:
 
 
 def _check_families(settings: Settings, addresses: Sequence[Address]) -> None:
-    """Raises CorefileError where no upstream can be reached from `source_address`; those that cannot are told."""
+    """Those upstreams that cannot be reached from `source_address` are told."""
     if settings.source_address is None:
         return
     strange = [one.host_port for one in addresses if (":" in settings.source) != (":" in one.host)]
-    told = f"{', '.join(strange)} cannot be reached from {settings.source}, an address of the other family"
-    if len(strange) == len(addresses):
-        raise settings.source_address.error(told, "name addresses of one family")
     if strange:
+        told = f"{', '.join(strange)} cannot be reached from {settings.source}, an address of the other family"
         log.warning("%s: %s", settings.source_address.place, told)
 
 
