@@ -15,10 +15,11 @@ from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
+from clusterdns.plugins import surplus
 from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire import codes
-from clusterdns.wire.name import from_text, is_under, to_text
+from clusterdns.wire.name import is_under, to_text
 from clusterdns.wire.query import Query
 from clusterdns.wire.reply import Reply
 
@@ -208,7 +209,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> tuple[Stanz
     """`acl [ZONES…] { ACTION [type TYPES…] [net NETWORKS…] }`, repeatable. Raises CorefileError."""
     stanzas = []
     for directive in directives:
-        zones = tuple(map(from_text, values.zones(directive.args))) or context.zones
+        zones = surplus.zones(directive.args, context.zones)
         none: tuple[Policy, ...] = ()
         stanzas.append(Stanza(zones, read_block(none, [directive], OPTIONS)))
     return tuple(stanzas)

@@ -12,9 +12,9 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.lexer import Token
+from clusterdns.plugins import surplus
 from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.plugins.kubernetes_offer import ClusterOffer, offer_of
 from clusterdns.telemetry.metrics import Series
@@ -113,7 +113,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
     for directive in directives:
         *zone_words, source = directive.arguments_between(1, None, "[ZONES…] RESOLV-CONF|@kubernetes")
         directive.no_block()
-        zones = tuple(map(from_text, values.zones(zone_words))) if zone_words else context.zones
+        zones = surplus.zones(zone_words, context.zones)
         settings = Settings(zones, source.text == KUBERNETES, _domains(source, context))
     return settings
 

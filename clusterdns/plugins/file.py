@@ -21,7 +21,7 @@ from clusterdns.plugins import surplus
 from clusterdns.plugins.file_handler import FileHandler
 from clusterdns.plugins.file_zone import ZoneFile
 from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
-from clusterdns.wire.name import from_text
+from clusterdns.wire.name import ROOT
 from clusterdns.wire.record import Record
 
 RELOAD_SECONDS = 60.0
@@ -135,7 +135,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> tuple[Setti
 
 def _parse_line(directive: Directive, context: BlockContext) -> Settings:
     token = directive.arguments_between(1, None, "DBFILE [ZONES…]")[0]
-    zones = tuple(map(from_text, values.zones(directive.args[1:]))) or context.zones
+    zones = surplus.zones(directive.args[1:], context.zones)
     path = context.path(token.text)
     settings = read_block(Settings(path, token, zones), (directive,), OPTIONS)
     if not settings.reload_seconds and not os.path.exists(path):
@@ -154,8 +154,8 @@ def _reload_by_mtime(settings: Settings, line: Line) -> Settings:
 
 
 def _fallthrough(settings: Settings, line: Line) -> Settings:
-    zones = values.zones(line.args) if line.args else (".",)
-    return replace(settings, fallthrough=tuple(map(from_text, zones)))
+    zones = surplus.zones(line.args, (ROOT,))
+    return replace(settings, fallthrough=zones)
 
 
 def _upstream(settings: Settings, line: Line) -> Settings:

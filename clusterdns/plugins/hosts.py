@@ -24,7 +24,7 @@ from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.plugins.hosts_file import HostsFile, modified
 from clusterdns.plugins.hosts_table import HostsTable, packed
 from clusterdns.wire import codes, record
-from clusterdns.wire.name import from_text, is_under, to_address
+from clusterdns.wire.name import ROOT, is_under, to_address
 from clusterdns.wire.query import Query
 from clusterdns.wire.record import Record
 from clusterdns.wire.reply import Reply, failure
@@ -142,7 +142,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
     path = context.path(directive.args[0].text) if directive.args else DEFAULT_FILE
     if directive.args:
         _check_file(path, directive)
-    zones = tuple(map(from_text, values.zones(directive.args[1:]))) or context.zones
+    zones = surplus.zones(directive.args[1:], context.zones)
     inline: list[str] = []
     known: list[Line] = []
     errors = ErrorList()
@@ -197,8 +197,8 @@ def _reload(settings: Settings, line: Line) -> Settings:
 
 
 def _fallthrough(settings: Settings, line: Line) -> Settings:
-    zones = values.zones(line.args) if line.args else (".",)
-    return replace(settings, fallthrough=tuple(map(from_text, zones)))
+    zones = surplus.zones(line.args, (ROOT,))
+    return replace(settings, fallthrough=zones)
 
 
 def _fallthrough_unsupported(settings: Settings, line: Line) -> Settings:

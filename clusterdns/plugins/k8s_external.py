@@ -18,7 +18,7 @@ from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.plugins.kubernetes_handler import ClusterHandler, Fallthrough
 from clusterdns.plugins.kubernetes_offer import offer_of
 from clusterdns.wire import codes, record
-from clusterdns.wire.name import MAX_NAME_BYTES, from_text, is_reverse
+from clusterdns.wire.name import MAX_NAME_BYTES, ROOT, from_text, is_reverse
 from clusterdns.wire.record import Record
 
 MAX_TTL_SECONDS = 3600
@@ -91,8 +91,8 @@ def _headless(settings: Settings, line: Line) -> Settings:
 
 
 def _fallthrough(settings: Settings, line: Line) -> Settings:
-    zones = values.zones(line.args) if line.args else (".",)
-    return replace(settings, fallthrough=tuple(map(from_text, zones)))
+    zones = surplus.zones(line.args, (ROOT,))
+    return replace(settings, fallthrough=zones)
 
 
 OPTIONS = (
@@ -125,8 +125,8 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
     if "kubernetes" not in context.directive_names:
         mend = "add 'kubernetes' to the block, which k8s_external takes its Services from"
         raise directive.error("kubernetes plugin not loaded", mend)
-    zones = tuple(map(from_text, values.zones(directive.args))) if directive.args else context.zones
-    longest = max(map(len, zones)) + len(settings.apex) + 1 + len(HOSTMASTER_LABEL)
+    zones = surplus.zones(directive.args, context.zones)
+    longest = max(map(len, zones), default=0) + len(settings.apex) + 1 + len(HOSTMASTER_LABEL)
     if longest > MAX_NAME_BYTES:
         raise directive.error("the name of the zone's hostmaster is too long", "choose a shorter apex or zone")
     return replace(settings, zones=zones)

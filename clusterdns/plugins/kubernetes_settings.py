@@ -19,7 +19,7 @@ from clusterdns.sources import selectors
 from clusterdns.sources.selectors import SelectorError
 from clusterdns.sources.settings import ClientTls
 from clusterdns.sources.settings import Settings as ApiSettings
-from clusterdns.wire.name import from_text, is_reverse, to_text
+from clusterdns.wire.name import ROOT, is_reverse, to_text
 
 MAX_TTL_SECONDS = 3600
 
@@ -55,8 +55,9 @@ class Settings:
 def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
     """`kubernetes [ZONES…] { options }`; without zones those of the block. Raises CorefileError."""
     directive = directives[0]
-    zones_text = values.zones(directive.args) or context.zones_text
-    settings = Settings(tuple(map(from_text, zones_text)))
+    settings = Settings(surplus.zones(directive.args, context.zones))
+    if not settings.zones:
+        raise directive.error("no zone is left to serve", "name the cluster's own, such as cluster.local")
     if any(len(zone) > MAX_ZONE_BYTES for zone in settings.zones):
         mend = "use the cluster's own, such as cluster.local"
         raise directive.error(f"a zone of more than {MAX_ZONE_BYTES} bytes leaves no room for names", mend)
@@ -159,8 +160,8 @@ def _ignore(settings: Settings, line: Line) -> Settings:
 
 
 def _fallthrough(settings: Settings, line: Line) -> Settings:
-    zones = values.zones(line.args) if line.args else (".",)
-    return replace(settings, fallthrough=tuple(map(from_text, zones)))
+    zones = surplus.zones(line.args, (ROOT,))
+    return replace(settings, fallthrough=zones)
 
 
 def _zonal(settings: Settings, line: Line) -> Settings:
@@ -169,7 +170,7 @@ def _zonal(settings: Settings, line: Line) -> Settings:
 
 
 def _multicluster(settings: Settings, line: Line) -> Settings:
-    zones = map(from_text, values.zones(line.arguments_between(1, None, "ZONES…")))
+    zones = surplus.zones(line.arguments_between(1, None, "ZONES…"), ())
     return _api(replace(settings, multicluster=(*settings.multicluster, *zones)), imports=True)
 
 

@@ -27,6 +27,7 @@ CLASSES = {SUCCESS: {SUCCESS}, DENIAL: {DENIAL}, ERROR: {ERROR}, "all": ALL}  # 
 # no plugin name: the lines are the process's main product when this directive is on
 log = logging.getLogger("clusterdns.queries")
 json_log = logging.getLogger(BARE_LINES)
+settings_log = logging.getLogger("clusterdns.plugin.log")
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
             text = names.pop().text
         read = read_block(_Read(), [directive], _OPTIONS)
         line_format = JsonFormat() if read.is_json else LineFormat(text)
-        scopes = [_scope(token) for token in names] or [ROOT]
+        scopes = [scope for token in names if (scope := _scope(token)) is not None] if names else [ROOT]
         rules += [Rule(scope, line_format, read.classes or ALL) for scope in scopes]
     return Settings(tuple(rules))
 
@@ -107,12 +108,14 @@ _OPTIONS = (
 )
 
 
-def _scope(token: Token) -> bytes:
+def _scope(token: Token) -> bytes | None:
+    """The name; None where it is none, so that no question is at or under it."""
     try:
         return from_text(token.text)
     except ValueError as problem:
-        hint = "a format needs a name before it: log . FORMAT" if "{" in token.text else "write a name or '.'"
-        raise token.error(f"{token} is not a name: {problem}", hint) from problem
+        hint = "a format needs a name before it: log . FORMAT" if "{" in token.text else "no line is written for it"
+        settings_log.warning("%s: %s is not a name: %s; %s", token.place, token, problem, hint)
+        return None
 
 
 def build(settings: Settings, context: BlockContext) -> Part:

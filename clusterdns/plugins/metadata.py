@@ -7,10 +7,10 @@ asked, are added to `Query.labels` by whoever learns them.
 
 from collections.abc import Sequence
 
-from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive
+from clusterdns.plugins import surplus
 from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
-from clusterdns.wire.name import from_text, is_under
+from clusterdns.wire.name import is_under
 from clusterdns.wire.query import Query
 from clusterdns.wire.reply import Reply
 
@@ -19,7 +19,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> tuple[bytes
     """`metadata [ZONES…]`; without zones those of the block. Raises CorefileError."""
     directive = directives[0]
     directive.no_block()
-    return tuple(map(from_text, values.zones(directive.args))) or context.zones
+    return surplus.zones(directive.args, context.zones)
 
 
 def within(zones: tuple[bytes, ...], following: Handler) -> Handler:

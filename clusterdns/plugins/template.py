@@ -18,12 +18,13 @@ from clusterdns.corefile.options import Option, read_block
 from clusterdns.corefile.suggest import mend_for
 from clusterdns.gotemplate import TemplateError, parse_uint
 from clusterdns.gotemplate import parse as parse_template
+from clusterdns.plugins import surplus
 from clusterdns.plugins.handler import BlockContext, Doc, Part, Plugin
 from clusterdns.plugins.kubernetes_handler import Fallthrough
 from clusterdns.plugins.template_fields import doubts
 from clusterdns.plugins.template_handler import NO_FALLTHROUGH, SECTIONS, RecordText, Stanza, Templates
 from clusterdns.wire import codes
-from clusterdns.wire.name import from_text
+from clusterdns.wire.name import ROOT, from_text
 from clusterdns.wire.zonetext import ZoneTextError
 
 _CLASSES = {name: number for number, name in codes.CLASS_NAMES.items()}
@@ -166,8 +167,8 @@ def _ederror(settings: Settings, line: Line) -> Settings:
 
 
 def _fallthrough(settings: Settings, line: Line) -> Settings:
-    zones = values.zones(line.args) if line.args else (".",)
-    return replace(settings, fallthrough=Fallthrough(tuple(map(from_text, zones))))
+    zones = surplus.zones(line.args, (ROOT,))
+    return replace(settings, fallthrough=Fallthrough(zones))
 
 
 def _ignored(settings: Settings, line: Line) -> Settings:

@@ -14,13 +14,14 @@ from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.errors import ErrorList
 from clusterdns.corefile.options import Option, read_block
+from clusterdns.plugins import surplus
 from clusterdns.plugins.file import FileZones
 from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin, TransferSource
 from clusterdns.plugins.transfer_notify import Notifier
 from clusterdns.upstream.address import DNS, Address, parse_address
 from clusterdns.wire import codes
 from clusterdns.wire.decode import decode
-from clusterdns.wire.name import from_text, is_under, to_text
+from clusterdns.wire.name import is_under, to_text
 from clusterdns.wire.query import Malformed, Query
 from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
 from clusterdns.wire.reply import Reply, failure
@@ -150,7 +151,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> tuple[Setti
     stanzas = []
     for directive in directives:
         with errors.collect():
-            zones = tuple(map(from_text, values.zones(directive.args))) or context.zones
+            zones = surplus.zones(directive.args, context.zones)
             stanza = read_block(Settings(zones), (directive,), OPTIONS)
             if not stanza.to and not stanza.anybody:
                 raise directive.error("'to' is required", "write 'to ADDRESS…', or 'to *' for everybody")

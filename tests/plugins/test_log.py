@@ -75,7 +75,6 @@ async def test_what_is_logged(
     [
         ("log . {\n class loud\n}", "Corefile:3", "'loud' is not one of success, denial, error, all"),
         ("log . {\n class\n}", "Corefile:3", "Wrong argument count"),
-        (f"log {'a' * 64}.org", "Corefile:2", "'aaa"),
     ],
 )
 def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: str, place: str, problem: str) -> None:

@@ -89,7 +89,7 @@ def test_log_lines(make_query: MakeQuery, labels: dict[str, str] | None, line: s
 
 @pytest.mark.parametrize(
     ("text", "problem"),
-    [("metadata {\n x\n}", "Corefile:3: unknown property 'x'"), ("metadata a..b", "Corefile:2: ")],
+    [("metadata {\n x\n}", "Corefile:3: unknown property 'x'")],
 )
 def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: str, problem: str) -> None:
     with pytest.raises((CorefileError, CorefileErrors)) as error:

@@ -1,10 +1,14 @@
-"""Words and lines that CoreDNS passes over: the server starts, and tells what it leaves out."""
+"""Words, lines and zones that CoreDNS passes over: the server starts, and tells what it leaves out."""
 
 import pytest
 
+from clusterdns.corefile.errors import CorefileErrors
+from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.load import parse
+from clusterdns.plugins import surplus
 from clusterdns.server.assembly import assemble
 from clusterdns.telemetry.metrics import Registry
+from clusterdns.wire.name import ROOT, from_text
 
 KUBERNETES = "kubernetes cluster.local {\n endpoint http://127.0.0.9:1\n"
 
@@ -32,3 +36,56 @@ KUBERNETES = "kubernetes cluster.local {\n endpoint http://127.0.0.9:1\n"
 def test_what_is_left_out_is_told(text: str, told: str, caplog: pytest.LogCaptureFixture) -> None:
     assemble(parse(f". {{\n{text}\n}}\n", "Corefile", {}), Registry(), dns_port=53)
     assert told in caplog.text
+
+
+@pytest.mark.parametrize("word", [".internal", "a..b", '""', "{$UNSET}", "10.0.0.0/33", "a.org:99999"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "acl ZONE {\n block\n}",
+        "cache 30 ZONE",
+        "cache {\n disable success ZONE\n}",
+        "file /nowhere/db ZONE",
+        "file /nowhere/db a.org {\n fallthrough ZONE\n}",
+        "forward . 127.0.0.9 {\n except ZONE\n}",
+        "hosts /nowhere/hosts ZONE",
+        "hosts {\n fallthrough ZONE\n}",
+        "kubernetes cluster.local ZONE {\n endpoint http://127.0.0.9:1\n}",
+        f"{KUBERNETES} fallthrough ZONE\n}}",
+        f"{KUBERNETES} multicluster ZONE\n}}",
+        f"{KUBERNETES}}}\nk8s_external ZONE",
+        f"{KUBERNETES} pods verified\n}}\nautopath ZONE @kubernetes",
+        "metadata ZONE",
+        "template IN A {\n match x\n fallthrough ZONE\n}",
+        "transfer ZONE {\n to *\n}",
+    ],
+)
+def test_a_zone_that_is_none_is_left_out_and_told(text: str, word: str, caplog: pytest.LogCaptureFixture) -> None:
+    assemble(parse(f". {{\n{text.replace('ZONE', word)}\n}}\n", "Corefile", {}), Registry(), dns_port=53)
+    assert "; it is left out, so no name is in it" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("words", "zones"),
+    [
+        ((), (ROOT,)),
+        (("A.org",), (from_text("a.org"),)),
+        (("a.org", "", "a.org", ".b"), (from_text("a.org"),)),
+        (("",), ()),
+        ((".b", "a..b"), ()),
+        (("10.1.2.0/24", "::/0"), (from_text("2.1.10.in-addr.arpa"),)),
+    ],
+)
+def test_where_no_zone_is_left_none_is_meant(words: tuple[str, ...], zones: tuple[bytes, ...]) -> None:
+    tokens = [Token(word, "Corefile", 2) for word in words]
+    assert surplus.zones(tokens, (ROOT,)) == zones
+
+
+def test_kubernetes_needs_a_zone() -> None:
+    with pytest.raises(CorefileErrors, match=r"^Corefile:2: no zone is left to serve; "):
+        assemble(parse(". {\nkubernetes .internal\n}\n", "Corefile", {}), Registry(), dns_port=53)
+
+
+def test_a_name_to_log_that_is_none_is_left_out_and_told(caplog: pytest.LogCaptureFixture) -> None:
+    assemble(parse(". {\nlog a..b a.org\n}\n", "Corefile", {}), Registry(), dns_port=53)
+    assert "Corefile:2: 'a..b' is not a name: " in caplog.text
