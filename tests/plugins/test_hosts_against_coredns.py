@@ -1,19 +1,17 @@
 """`hosts` question by question against CoreDNS: the same file and the same lines in the Corefile, a block per case."""
 
-import subprocess
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import dns.exception
 import dns.message
 import dns.query
 import dns.rcode
 import pytest
-from peers import need
+from plugins.coredns_blocks import Blocks, serving
 
-from bench.ports import free_ports
 from clusterdns.corefile.directive import Directive
 from clusterdns.plugins import hosts
 from clusterdns.plugins.handler import BlockContext
@@ -71,56 +69,28 @@ CASES = [
 ]
 
 
-class Peers:
-    """CoreDNS with a server block for each case; what goes on is answered by whoami."""
+class Peers(NamedTuple):
+    """CoreDNS with a block for each case, whose file is `path`; what goes on is answered by whoami."""
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "hosts"
-        self.path.write_text(FILE)
-        (self.port,) = free_ports(1)
-        blocks = [
-            f".:{self.port} {{\nbind 127.0.10.{number + 1}\n{self.directive(number)}\nwhoami\n}}"
-            for number in range(len(CASES))
-        ]
-        (folder / "Corefile").write_text("\n".join(blocks))
-        self.process = subprocess.Popen(
-            [need("coredns"), "-conf", str(folder / "Corefile")], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
+    path: Path
+    blocks: Blocks
 
-    def directive(self, number: int) -> str:
-        zones, lines = CASES[number]
-        return f"hosts {self.path} {zones} {{\n{lines}\n}}"
+    def ask(self, message: dns.message.Message, number: int) -> dns.message.Message:
+        return self.blocks.ask(message, number)
 
-    def ask(self, message: dns.message.Message, number: int, seconds: float = 2.0) -> dns.message.Message:
-        return dns.query.udp(message, f"127.0.10.{number + 1}", seconds, self.port, ignore_unexpected=True)
 
-    def wait(self) -> None:
-        ends_at = time.monotonic() + 10
-        while True:
-            try:
-                self.ask(dns.message.make_query("a.test", "A"), len(CASES) - 1, 0.2)
-            except (OSError, dns.exception.Timeout):
-                assert self.process.poll() is None, self.process.stderr and self.process.stderr.read().decode()
-                assert time.monotonic() < ends_at
-                time.sleep(0.05)
-            else:
-                return
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(10)
-        if self.process.stderr is not None:
-            self.process.stderr.close()
+def directive(path: Path, number: int) -> str:
+    zones, lines = CASES[number]
+    return f"hosts {path} {zones} {{\n{lines}\n}}"
 
 
 @pytest.fixture(scope="module")
 def peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peers]:
-    found = Peers(tmp_path_factory.mktemp("hosts"))
-    try:
-        found.wait()
-        yield found
-    finally:
-        found.stop()
+    folder = tmp_path_factory.mktemp("hosts")
+    path = folder / "hosts"
+    path.write_text(FILE)
+    with serving(folder, [f"{directive(path, number)}\nwhoami" for number in range(len(CASES))]) as blocks:
+        yield Peers(path, blocks)
 
 
 def told(message: dns.message.Message) -> tuple[str, bool, list[list[str]]]:
@@ -143,7 +113,7 @@ async def test_same_as_coredns(
     peers: Peers, number: int, context: BlockContext, read_directives: ReadDirectives
 ) -> None:
     context = replace(context, zones_text=(".",))
-    part = hosts.build(hosts.parse(read_directives(peers.directive(number)), context), context)
+    part = hosts.build(hosts.parse(read_directives(directive(peers.path, number)), context), context)
     assert part.wrap is not None
     assert part.start is not None
     assert part.stop is not None

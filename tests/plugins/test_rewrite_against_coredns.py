@@ -4,11 +4,8 @@ One CoreDNS process has a server block for each rule, each on an address of its 
 which our rules ask as CoreDNS's ask the zone. A difference has a name, or fails.
 """
 
-import subprocess
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import dns.exception
 import dns.message
@@ -16,9 +13,8 @@ import dns.query
 import dns.rcode
 import dns.rdatatype
 import pytest
-from peers import need
+from plugins.coredns_blocks import Blocks, address, serving
 
-from bench.ports import free_ports
 from clusterdns.corefile.directive import Directive
 from clusterdns.plugins import rewrite
 from clusterdns.plugins.handler import BlockContext, Handler, Listening
@@ -173,65 +169,24 @@ NAMED = {
 }
 
 
-class Peers:
-    """CoreDNS with all rules, and where each is asked."""
-
-    plain = "127.0.9.1"
-
-    def __init__(self, folder: Path) -> None:
-        (folder / "db.test").write_text(ZONE)
-        (self.port,) = free_ports(1)
-        blocks = [self._block(folder, "", self.plain)]
-        blocks += [self._block(folder, f"rewrite {rule}", self.address(n)) for n, (rule, _) in enumerate(CASES)]
-        (folder / "Corefile").write_text("\n".join(blocks))
-        self.process = subprocess.Popen(
-            [need("coredns"), "-conf", str(folder / "Corefile")], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-
-    def address(self, number: int) -> str:
-        return f"127.0.9.{number + 2}"
-
-    def _block(self, folder: Path, rule: str, address: str) -> str:
-        return f".:{self.port} {{\nbind {address}\n{rule}\nfile {folder}/db.test test\n}}"
-
-    def ask(self, message: dns.message.Message, address: str, seconds: float = 2.0) -> dns.message.Message:
-        return dns.query.udp(message, address, seconds, self.port, ignore_unexpected=True)
-
-    def wait(self) -> None:
-        ends_at = time.monotonic() + 10
-        while True:
-            try:
-                self.ask(dns.message.make_query("a.test", "A"), self.address(len(CASES) - 1), 0.2)
-            except (OSError, dns.exception.Timeout):
-                assert self.process.poll() is None, self.process.stderr and self.process.stderr.read().decode()
-                assert time.monotonic() < ends_at
-                time.sleep(0.05)
-            else:
-                return
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(10)
-        if self.process.stderr is not None:
-            self.process.stderr.close()
+PLAIN = 0  # the block without a rule; that of a case has the case's number and one
 
 
 @pytest.fixture(scope="module")
-def peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peers]:
-    found = Peers(tmp_path_factory.mktemp("rewrite"))
-    try:
-        found.wait()
-        yield found
-    finally:
-        found.stop()
+def peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Blocks]:
+    folder = tmp_path_factory.mktemp("rewrite")
+    (folder / "db.test").write_text(ZONE)
+    rules = ["", *(f"rewrite {rule}" for rule, _ in CASES)]
+    with serving(folder, [f"{rule}\nfile {folder}/db.test test" for rule in rules]) as blocks:
+        yield blocks
 
 
-def zone_handler(peers: Peers) -> Handler:
+def zone_handler(peers: Blocks) -> Handler:
     """What stands below our rules: CoreDNS's block without any."""
 
     async def ask(query: Query) -> Reply:
         message = dns.message.make_query(to_text(query.name), dns.rdatatype.RdataType(query.qtype))
-        said = decode.decode(peers.ask(message, peers.plain).to_wire())
+        said = decode.decode(peers.ask(message, PLAIN).to_wire())
         return Reply(said.rcode, said.answer, said.authority, said.additional, is_authoritative=bool(said.flags & AA))
 
     return ask
@@ -256,10 +211,10 @@ def question(name: str, qtype: str, *, with_edns: bool) -> dns.message.Message:
 @pytest.mark.peer("coredns")
 @pytest.mark.parametrize("number", range(len(CASES)), ids=[rule for rule, _ in CASES])
 async def test_same_as_coredns(
-    peers: Peers, number: int, context: BlockContext, read_directives: Callable[[str], Sequence[Directive]]
+    peers: Blocks, number: int, context: BlockContext, read_directives: Callable[[str], Sequence[Directive]]
 ) -> None:
     rule, questions = CASES[number]
-    context = replace(context, port=peers.port, listening=Listening(addresses=(peers.address(number),)))
+    context = replace(context, port=peers.port, listening=Listening(addresses=(address(number + 1),)))
     settings = rewrite.parse(read_directives(f"rewrite {rule}"), context)
     wrap = rewrite.build(settings, context).wrap
     assert wrap is not None
@@ -272,7 +227,7 @@ async def test_same_as_coredns(
 
     for name, qtype in questions:
         message = question(name, qtype, with_edns=rule.startswith("edns0"))
-        theirs = peers.ask(message, peers.address(number))
+        theirs = peers.ask(message, number + 1)
         query = read(message.to_wire())
         assert isinstance(query, Query)
         query.transport, query.client, query.lookup = "udp", ("127.0.0.1", 4711), lookup
