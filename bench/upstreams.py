@@ -12,11 +12,11 @@ import asyncio
 import os
 import random
 import socket
-import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
+from bench.looping import LoopThread
 from bench.ports import free_ports
 from bench.server import LOOPBACK
 
@@ -24,7 +24,6 @@ TRUE, FORGED = bytes((192, 0, 2, 1)), bytes((203, 0, 113, 66))
 _QUERY_HEADER_BYTES = 12
 _RECORD = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4"  # A of the name asked, 60 s
 _A_IN = b"\0\1\0\1"
-_CLOSE_SECONDS = 5
 _BUFFER_BYTES = 4 << 20
 _IDS = 1 << 16
 _BACKLOG = 2_000  # a server that opens a connection per question should not wait for this one
@@ -43,8 +42,8 @@ class Scripted:
         self._forgeries = forgeries
         self._random = random.Random(7)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="upstream", daemon=True)
+        self._thread = LoopThread("upstream")
+        self._loop = self._thread.loop
         self._serving: set[asyncio.Task[None]] = set()
 
     def __enter__(self) -> Self:
@@ -52,23 +51,18 @@ class Scripted:
         self._socket.bind((LOOPBACK, self._port))
         self._socket.setblocking(False)
         self._thread.start()
-        self._call(self._listen())
+        self._thread.call(self._listen())
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._call(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(_CLOSE_SECONDS)
-        self._loop.close()
+        self._thread.call(self._close())
+        self._thread.stop()
         self._socket.close()
 
     def forget(self) -> None:
         """Count anew."""
         self.asked = self.most_pending = 0
         self.most_open = self.open_now
-
-    def _call(self, what: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(what, self._loop).result(_CLOSE_SECONDS)
 
     async def _listen(self) -> None:
         self._server = await asyncio.start_server(self._serve, LOOPBACK, self._port, backlog=_BACKLOG)

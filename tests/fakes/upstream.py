@@ -13,7 +13,6 @@ import contextlib
 import socket
 import ssl
 import struct
-import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Coroutine, Iterable
@@ -31,10 +30,10 @@ import dns.rrset
 import dns.zonefile
 from fakes.scripted import Holding, Records, Words, compose, words_of
 
+from bench.looping import LoopThread
 from bench.ports import free_ports
 
 BACKLOG = 2_000
-CLOSE_SECONDS = 5.0
 GARBAGE = bytes(range(0x80, 0x80 + 40))
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time: the end of the connection is a reset
 
@@ -85,8 +84,8 @@ class Upstream:
         self._sayings: dict[str, deque[tuple[str, ...]]] = defaultdict(deque)
         self._holding = Holding()
         self._tls = tls
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="upstream", daemon=True)
+        self._thread = LoopThread("upstream")
+        self._loop = self._thread.loop
         self._tasks: set[asyncio.Task[None]] = set()
         self._listening: list[socket.socket] = []
         self._accepted: set[socket.socket] = set()
@@ -142,17 +141,12 @@ class Upstream:
 
     def __enter__(self) -> "Upstream":
         self._thread.start()
-        self._call(self._listen())
+        self._thread.call(self._listen())
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._call(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(CLOSE_SECONDS)
-        self._loop.close()
-
-    def _call(self, what: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(what, self._loop).result(CLOSE_SECONDS)
+        self._thread.call(self._close())
+        self._thread.stop()
 
     async def _listen(self) -> None:
         ports = free_ports(2)
