@@ -29,6 +29,7 @@ _REMEDIES = {
     errno.EADDRNOTAVAIL: "no interface of this host has that address",
 }
 _NO_IPV6 = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+_EVERYWHERE = ("", "0.0.0.0", "[::]")  # each stands for every address of either family, as in CoreDNS
 
 log = logging.getLogger("clusterdns")
 
@@ -36,7 +37,7 @@ log = logging.getLogger("clusterdns")
 class Route(NamedTuple):
     """One path on one listener. `asked_by` names the directive, with file and line, for error messages."""
 
-    address: str  # host:port; without a host every address
+    address: str  # host:port; without a host, or with a wildcard, every address
     path: str
     respond: Respond
     asked_by: str
@@ -61,7 +62,7 @@ class AdminHttp:
         before = {address: listener.paths for address, listener in self._listeners.items()}
         wanted: dict[str, dict[str, Route]] = {}
         for route in routes:
-            paths = wanted.setdefault(route.address, {})
+            paths = wanted.setdefault(_place(route.address), {})
             paths.setdefault(route.path, route)
             other = next(iter(paths.values()))
             if route.tls != other.tls:
@@ -83,7 +84,7 @@ class AdminHttp:
 
     def port(self, address: str) -> int:
         """The port that the listener asked for as `address` really has; tells what port 0 became."""
-        return self._listeners[address].port
+        return self._listeners[_place(address)].port
 
     async def _move_to(self, wanted: Mapping[str, Mapping[str, Route]]) -> None:
         # closing comes first: `:9153` cannot open while `127.0.0.1:9153` is
@@ -95,7 +96,7 @@ class AdminHttp:
             listener = self._listeners.get(address)
             if listener is None:
                 listener = _Listener(address, first[address].tls)
-                await listener.open(first[address].asked_by)
+                await listener.open(first[address])
                 self._listeners[address] = listener
             listener.paths = paths
 
@@ -111,13 +112,14 @@ class _Listener:
         server = web.Server(self._respond, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS)
         self._runner = web.ServerRunner(server, shutdown_timeout=STOP_SECONDS)
 
-    async def open(self, asked_by: str) -> None:
-        """Start to listen. Raises ListenError."""
+    async def open(self, route: Route) -> None:
+        """Start to listen for what this route asks. Raises ListenError."""
         try:
             context = following(self.tls) if self.tls is not None else None
             bound = await _bind(self._address)
         except OSError as problem:
-            raise ListenError(f"{asked_by}: cannot listen on {self._address}: {_reason(problem)}") from problem
+            told = f"{route.asked_by}: cannot listen on {route.address}"
+            raise ListenError(f"{told}: {_reason(problem)}") from problem
         self.port = bound.getsockname()[1]
         await self._runner.setup()
         await web.SockSite(self._runner, bound, ssl_context=context).start()
@@ -131,6 +133,12 @@ class _Listener:
         if route is None:
             return web.Response(status=404, text="404 page not found\n")
         return await route.respond(request)
+
+
+def _place(address: str) -> str:
+    """One spelling for all wildcards of a port, so that they share a listener."""
+    host, _, port_text = address.rpartition(":")
+    return f":{port_text}" if host in _EVERYWHERE else address
 
 
 async def _bind(address: str) -> socket.socket:

@@ -97,7 +97,8 @@ _OPTIONS = (Option("except ADDRESS|INTERFACE…", "none", "Not these, of those t
 DOC = Doc(
     usage=("bind ADDRESS|INTERFACE…",),
     about="Listen on these addresses instead of all. Repeatable: several lines add up. An interface stands for its "
-    "addresses when the configuration is loaded. A socket per address is also the faster way to listen "
+    "addresses when the configuration is loaded. `0.0.0.0` and `::` both stand for every address of either family, "
+    "unless another block has the other one on the same port. A socket per address is also the faster way to listen "
     "([decision 0004](decisions/0004-socket-per-address.md)).",
     options=_OPTIONS,
     example="bind 127.0.0.1\nwhoami",

@@ -73,7 +73,7 @@ class Listeners:
         self._wanted = {}
         try:
             for point in points:
-                for address in (point.address,) if point.address else _EVERY_ADDRESS:
+                for address in _addresses_of(point, points):
                     self._want(point, address)
                 if not point.address:
                     taken = {other.address for other in points if other.port == point.port}
@@ -158,7 +158,7 @@ class Listeners:
                 try:
                     self._bind(point, SocketKey(point.transport, protocol, address, point.port, number))
                 except OSError as error:
-                    if address == "::" and not point.address and error.errno in _NO_IPV6:
+                    if address == "::" != point.address and error.errno in _NO_IPV6:
                         continue  # a host without IPv6: IPv4 is every address there is
                     raise cannot_listen(point, protocol, error) from error
 
@@ -199,6 +199,16 @@ class Listeners:
             if found is not None:
                 one.listener = udp.UdpListener(one.sock, *before.answering(found.point, "udp", one.sock.family))
                 one.listener.start(loop)
+
+
+def _addresses_of(point: ListenPoint, points: tuple[ListenPoint, ...]) -> tuple[str, ...]:
+    """What a point's address stands for: either wildcard for both, as in CoreDNS, unless others have the other one."""
+    if not point.address:
+        return _EVERY_ADDRESS
+    if point.address not in _EVERY_ADDRESS:
+        return (point.address,)
+    elsewhere = {other.address for other in points if other is not point and other.port == point.port}
+    return tuple(one for one in _EVERY_ADDRESS if one == point.address or not elsewhere & {one, ""})
 
 
 def zone_lines(points: Iterable[ListenPoint]) -> Iterable[str]:

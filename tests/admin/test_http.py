@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from bench.ports import free_ports
 from clusterdns.admin import http
 from clusterdns.admin.http import AdminHttp, ListenError, Respond, Route
 
@@ -110,6 +111,23 @@ async def test_change_from_one_address_to_another_on_the_same_port(admin: AdminH
     port = admin.port(ANY_PORT)
     await admin.apply([Route(f"localhost:{port}", "/a", says("two"), "x")])
     assert await fetch(admin, "/a", f"localhost:{port}") == (200, "two")
+
+
+@pytest.mark.parametrize("address", [":0", "0.0.0.0:0", "[::]:0"])
+async def test_a_wildcard_of_either_family_is_both(admin: AdminHttp, address: str) -> None:
+    await admin.apply([Route(address, "/a", says("here"), "x")])
+    for host in ("127.0.0.1", "[::1]"):
+        url = f"http://{host}:{admin.port(address)}/a"
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            assert await response.text() == "here"
+
+
+async def test_wildcards_share_a_listener(admin: AdminHttp) -> None:
+    (port,) = free_ports(1)
+    addresses = f":{port}", f"0.0.0.0:{port}", f"[::]:{port}"
+    await admin.apply([Route(address, f"/{number}", says("OK"), "x") for number, address in enumerate(addresses)])
+    for number, address in enumerate(addresses):
+        assert await fetch(admin, f"/{number}", address) == (200, "OK")
 
 
 @pytest.mark.parametrize("ipv6_problem", [None, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT])

@@ -209,6 +209,27 @@ async def test_a_new_address_is_answered_by_the_configuration_before_until_the_n
     assert await ask(process.port) == ["10.96.0.10"]
 
 
+@pytest.mark.parametrize(
+    ("bound", "who_answers"),
+    [
+        (["bind ::"], {"0.0.0.0": "::", "::": "::"}),
+        (["bind 0.0.0.0"], {"0.0.0.0": "0.0.0.0", "::": "0.0.0.0"}),
+        (["bind :: 0.0.0.0"], {"0.0.0.0": "0.0.0.0", "::": "::"}),
+        (["bind ::", "bind 0.0.0.0"], {"0.0.0.0": "0.0.0.0", "::": "::"}),
+        (["bind ::", "bind 127.0.0.1"], {"0.0.0.0": "::", "::": "::", "127.0.0.1": "127.0.0.1"}),
+    ],
+    ids=str,
+)
+async def test_either_wildcard_is_both_families_unless_others_have_the_other(
+    process: Process, bound: list[str], who_answers: dict[str, str]
+) -> None:
+    """As in CoreDNS, where Go listens for both families whichever wildcard it is given."""
+    blocks = [f"zone{number}.test:{process.port} {{\n {line}\n whoami\n}}" for number, line in enumerate(bound)]
+    process.text = "\n".join(blocks)
+    await process.reloader.begin()
+    assert {key.address: one.point.address for key, one in process.listeners._open.items()} == who_answers
+
+
 async def test_a_reload_that_is_cut_short_is_undone(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
     process.text = process.corefile()
     await process.reloader.begin()
