@@ -6,7 +6,7 @@ can look for more mistakes and tell all of them at once. Without one, errors are
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os.path import normpath
 from typing import TextIO
@@ -16,7 +16,7 @@ from clusterdns.corefile.errors import CorefileError, CorefileWarning, ErrorList
 from clusterdns.corefile.files import Files, KeptFiles
 from clusterdns.corefile.imports import Statements
 from clusterdns.corefile.lexer import Lexed
-from clusterdns.corefile.parser import parse_statements
+from clusterdns.corefile.parser import KEY_MEND, NO_KEY, parse_statements
 
 STDIN = "stdin"  # the path that means standard input, as in CoreDNS
 
@@ -90,6 +90,15 @@ def _standard_input(stdin: TextIO) -> bytes:
         raise CorefileError(STDIN, 1, "standard input is not UTF-8", "send it as UTF-8") from error
 
 
+def _nothing_served(file: str, warnings: Sequence[CorefileWarning]) -> CorefileError:
+    """Why a Corefile has no server block that counts."""
+    keyless = next((one for one in warnings if one.text.startswith(NO_KEY)), None)
+    if keyless is not None:
+        return CorefileError(keyless.file, keyless.line, NO_KEY, KEY_MEND)
+    mend = "write at least one, such as '. {', or start without -conf for the built-in one"
+    return CorefileError(file, 1, "this Corefile has no server block", mend)
+
+
 def _finish(
     lexed: Lexed | None,
     file: str,
@@ -107,8 +116,7 @@ def _finish(
         statements.open(lexed, normpath(file))
         blocks = parse_statements(statements, environ, errors, warnings)
         if not blocks and len(errors.errors) == told:
-            mend = "write at least one, such as '. {', or start without -conf for the built-in one"
-            errors.add(CorefileError(file, 1, "this Corefile has no server block", mend))
+            errors.add(_nothing_served(file, warnings))
     if must_raise:
         errors.raise_if_any()
     return Corefile(blocks, tuple(dict.fromkeys(warnings)), tuple(files.contents.items()))

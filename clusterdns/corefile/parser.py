@@ -14,6 +14,9 @@ from clusterdns.corefile.imports import Snippet, Statements
 from clusterdns.corefile.keys import ServerKey, parse_key
 from clusterdns.corefile.lexer import Token, glued_brace
 
+NO_KEY = "this server block has no key"
+KEY_MEND = "write '.' or a zone before '{'"
+
 
 def parse_statements(
     statements: Statements, environ: Mapping[str, str], errors: ErrorList, warnings: list[CorefileWarning]
@@ -52,9 +55,7 @@ class _Parser:
             if words:
                 found.append(self.block(words, directives))
             else:
-                told = (
-                    "this server block has no key, so it serves nothing and is ignored; write '.' or a zone before '{'"
-                )
+                told = f"{NO_KEY}, so it serves nothing and is ignored; {KEY_MEND}"
                 self.warnings.append(CorefileWarning(first.file, first.line, told))
         return found
 

@@ -137,14 +137,23 @@ def test_the_environment_fills_the_corefile(
     assert started.listening == ["dns://:53 from.env."]
 
 
-@pytest.mark.parametrize("text", ["", "# nothing\n", "(snippet) {\n whoami\n}\n"])
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "Corefile:1: this Corefile has no server block; "),
+        ("# nothing\n", "Corefile:1: this Corefile has no server block; "),
+        ("(snippet) {\n whoami\n}\n", "Corefile:1: this Corefile has no server block; "),
+        ("\n {\n whoami\n}\n", "Corefile:2: this server block has no key; write '.' or a zone before '{'"),
+        ("{$UNSET} {\n whoami\n}\n", "Corefile:1: this server block has no key; "),
+    ],
+)
 def test_a_corefile_without_a_block_does_not_mean_the_built_in_one(
-    program: Program, started: Started, tmp_path: Path, text: str
+    program: Program, started: Started, tmp_path: Path, text: str, told: str
 ) -> None:
     (tmp_path / "Corefile").write_text(text)
     code, _, err = program()
     assert (code, started.configuration) == (1, None)
-    assert err.startswith("Corefile:1: this Corefile has no server block; ")
+    assert err.startswith(told)
 
 
 def test_a_corefile_that_is_a_dangling_link_does_not_mean_the_built_in_one(

@@ -16,7 +16,11 @@ ERRORS: list[tuple[str, str, list[str]]] = [
     ("an empty file", "", [NO_BLOCKS]),
     ("comments only", "# nothing\n", [NO_BLOCKS]),
     ("snippets only", "(a) {\n log\n}\n", [NO_BLOCKS]),
-    ("a block without keys only", "{\n log\n}\n", [NO_BLOCKS]),
+    (
+        "a block without keys only",
+        "{\n log\n}\n",
+        ["Corefile:1: this server block has no key; write '.' or a zone before '{'"],
+    ),
     (
         "the server block is not closed",
         ".:53 {\n log\n\n",

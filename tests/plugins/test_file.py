@@ -108,7 +108,7 @@ def test_lines_share_a_plugin(context: BlockContext, read_directives: Callable[[
     [
         ("file", "Corefile:2.*Wrong argument count.*file DBFILE"),
         ("file db {\n nonsense\n}", "Corefile:3.*unknown property 'nonsense'"),
-        ("file db {\n reload\n}", "Corefile:3.*exactly one argument"),
+        ("file db {\n reload\n}", "Corefile:3.*at least 1 argument"),
         ("file db {\n reload 5\n}", "Corefile:3.*is not a duration"),
         ("file db {\n reload_by_mtime yes\n}", "Corefile:3.*no argument"),
         ("file db {\n reload 0\n}", "Corefile:2.*cannot read the zone file db.*remove 'reload 0'"),
@@ -358,6 +358,15 @@ async def test_a_ring_through_wildcards_of_two_zones_ends(folder: Path) -> None:
         reply = await server.ask("a.one.test")
         assert len(reply.answer) == 3
         assert reply.rcode() == dns.rcode.SERVFAIL
+
+
+@pytest.mark.parametrize("name", ["nothere", "a.nothere", "x.host"])
+async def test_the_root_zone_has_no_more_names_than_its_file(name: str, tmp_path: Path) -> None:
+    (tmp_path / "db").write_text(content(1, "@ A 192.0.2.1", "host A 192.0.2.2"))
+    async with running("file db .", tmp_path) as server:
+        reply = await server.ask(name)
+        assert (dns.rcode.to_text(reply.rcode()), reply.answer) == ("NXDOMAIN", [])
+        assert [dns.rdatatype.to_text(rrset.rdtype) for rrset in reply.authority] == ["SOA"]
 
 
 async def test_fallthrough_is_for_names_that_hold_nothing(folder: Path) -> None:
