@@ -4,7 +4,9 @@
 The source is the API server, or with our own option `manifests PATH…` a set of files and folders that needs no cluster.
 """
 
+import asyncio
 import logging
+import os
 from collections.abc import Sequence
 from ipaddress import ip_address
 
@@ -50,6 +52,7 @@ def build(settings: Settings, context: BlockContext) -> Part:
         "kubernetes",
         wrap=lambda following: ClusterHandler(zones, settings.ttl_seconds, fallthrough, following),
         is_for_in_only=True,
+        rehearse=lambda: _rehearse(settings.api.kubeconfig),
         start=use.start,
         stop=use.stop,
         unready=feed.unready,
@@ -63,6 +66,11 @@ def build(settings: Settings, context: BlockContext) -> Part:
         ),
         offer=ClusterOffer(index, frozenset(settings.zones), settings.api.pods, lambda: local),
     )
+
+
+async def _rehearse(kubeconfig: str) -> None:
+    if kubeconfig and not await asyncio.to_thread(os.path.exists, kubeconfig):
+        log.warning("kubeconfig %s: there is no such file; it is waited for, with SERVFAIL until then", kubeconfig)
 
 
 def _local_addresses(bound: Sequence[str]) -> tuple[bytes, ...]:

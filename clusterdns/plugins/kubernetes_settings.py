@@ -56,8 +56,9 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
     """`kubernetes [ZONES…] { options }`; without zones those of the block. Raises CorefileError."""
     directive = directives[0]
     settings = Settings(surplus.zones(directive.args, context.zones))
-    if not settings.zones:
-        raise directive.error("no zone is left to serve", "name the cluster's own, such as cluster.local")
+    if all(map(is_reverse, settings.zones)):
+        told = "no zone but reverse ones: PTR records have none to point into"
+        raise directive.error(told if settings.zones else "no zone is left to serve", "name the cluster's own, too")
     if any(len(zone) > MAX_ZONE_BYTES for zone in settings.zones):
         mend = "use the cluster's own, such as cluster.local"
         raise directive.error(f"a zone of more than {MAX_ZONE_BYTES} bytes leaves no room for names", mend)

@@ -118,6 +118,15 @@ def test_zone_files_are_read_as_at_a_start(program: Program, tmp_path: Path) -> 
     ]
 
 
+def test_a_kubeconfig_that_is_not_there_is_told(program: Program, tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    (tmp_path / "good").write_text(f". {{\n kubernetes cluster.local {{\n  kubeconfig {path}\n }}\n}}\n")
+    code, _, err = program("check", "good")
+    assert (code, err.count(f"kubeconfig {path}: there is no such file; ")) == (0, 1)
+    path.touch()
+    assert "kubeconfig" not in program("check", "good").err
+
+
 def test_a_wrong_command_line_is_exit_code_2(program: Program) -> None:
     code, out, err = program("check")
     assert (code, out) == (2, "")

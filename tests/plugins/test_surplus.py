@@ -81,9 +81,12 @@ def test_where_no_zone_is_left_none_is_meant(words: tuple[str, ...], zones: tupl
     assert surplus.zones(tokens, (ROOT,)) == zones
 
 
-def test_kubernetes_needs_a_zone() -> None:
-    with pytest.raises(CorefileErrors, match=r"^Corefile:2: no zone is left to serve; "):
-        assemble(parse(". {\nkubernetes .internal\n}\n", "Corefile", {}), Registry(), dns_port=53)
+@pytest.mark.parametrize(
+    ("zones", "told"), [(".internal", "no zone is left to serve; "), ("10.0.0.0/8", "no zone but reverse ones: ")]
+)
+def test_kubernetes_needs_a_zone(zones: str, told: str) -> None:
+    with pytest.raises(CorefileErrors, match=f"^Corefile:2: {told}"):
+        assemble(parse(f". {{\nkubernetes {zones}\n}}\n", "Corefile", {}), Registry(), dns_port=53)
 
 
 def test_a_name_to_log_that_is_none_is_left_out_and_told(caplog: pytest.LogCaptureFixture) -> None:
