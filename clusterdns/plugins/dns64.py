@@ -72,8 +72,12 @@ class Translator:
         return self._settings.for_ipv4_clients or ":" in query.client[0]
 
     def _wants(self, reply: Reply) -> bool:
-        """Whether a reply is to be replaced; failures are taken for an empty answer (RFC 6147 §5.1.2)."""
-        if reply.rcode == codes.NXDOMAIN or reply.is_dropped:
+        """Whether a reply is to be replaced.
+
+        What a server says but cannot answer is taken for an empty answer (RFC 6147 §5.1.2). Where nobody said anything,
+        it is no use to ask for the other addresses.
+        """
+        if reply.rcode == codes.NXDOMAIN or reply.is_dropped or not reply.is_written:
             return False
         return self._settings.translates_all or all(one.rtype != codes.AAAA for one in reply.answer)
 

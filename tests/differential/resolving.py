@@ -232,7 +232,7 @@ class Side:
 
     def _count(self, role: str, name: str, qtype: str, transport: str) -> None:
         labels = name.rstrip(".").split(".")
-        if labels[-1:] == [ZONE] and labels[-2] in self.runs:
+        if len(labels) > 1 and labels[-1] == ZONE and labels[-2] in self.runs:
             self.runs[labels[-2]].upstream[f"{role} {name} {qtype} {transport}"] += 1
 
     async def _ask(self, case: Case) -> None:

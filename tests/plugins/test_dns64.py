@@ -112,7 +112,8 @@ ALL = dns64.Settings(translates_all=True)
     ("qtype", "client", "native", "settings", "is_translated"),
     [
         ("AAAA", OVER_V6, Reply(codes.NOERROR), dns64.Settings(), True),
-        ("AAAA", OVER_V6, failure(codes.SERVFAIL), dns64.Settings(), True),
+        ("AAAA", OVER_V6, Reply(codes.SERVFAIL), dns64.Settings(), True),
+        ("AAAA", OVER_V6, failure(codes.SERVFAIL), dns64.Settings(), False),
         ("AAAA", OVER_V6, Reply(codes.NXDOMAIN), dns64.Settings(), False),
         ("AAAA", OVER_V6, Reply(codes.NXDOMAIN), ALL, False),
         ("AAAA", OVER_V6, dropped(), ALL, False),
