@@ -369,6 +369,15 @@ async def test_the_root_zone_has_no_more_names_than_its_file(name: str, tmp_path
         assert [dns.rdatatype.to_text(rrset.rdtype) for rrset in reply.authority] == ["SOA"]
 
 
+@pytest.mark.parametrize(("qtype", "answered"), [("A", []), ("PTR", []), ("ANY", ["HINFO"])])
+async def test_a_zone_of_nothing_but_its_top_exists(qtype: str, answered: list[str], tmp_path: Path) -> None:
+    (tmp_path / "db").write_text(content(1))
+    async with running("file db 10.in-addr.arpa", tmp_path) as server:
+        reply = await server.ask("10.in-addr.arpa", qtype)
+        types = [dns.rdatatype.to_text(rrset.rdtype) for rrset in reply.answer]
+        assert (dns.rcode.to_text(reply.rcode()), types) == ("NOERROR", answered)
+
+
 async def test_fallthrough_is_for_names_that_hold_nothing(folder: Path) -> None:
     block = "file db.example example.org {\n fallthrough\n}\nfile db.other other.test\nwhoami"
     async with running(block, folder) as server:
