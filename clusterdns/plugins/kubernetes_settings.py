@@ -19,7 +19,7 @@ from clusterdns.sources import selectors
 from clusterdns.sources.selectors import SelectorError
 from clusterdns.sources.settings import ClientTls
 from clusterdns.sources.settings import Settings as ApiSettings
-from clusterdns.wire.name import ROOT, is_reverse, to_text
+from clusterdns.wire.name import IN_ADDR_ARPA, IP6_ARPA, ROOT, is_reverse, to_text
 
 MAX_TTL_SECONDS = 3600
 
@@ -45,7 +45,8 @@ class Settings:
     def primary(self) -> bytes:
         """The zone that PTR records point into: of the cluster's own where there is one, and not a reverse zone.
 
-        With reverse zones alone (Talos without a domain) it is the first of them.
+        With reverse zones alone (Talos without a domain) it is the first of them: CoreDNS takes `in-addr.arpa` and
+        `ip6.arpa` for zones like any other there, and refuses only those below them.
         """
         forward = [zone for zone in self.zones if not is_reverse(zone)]
         own = [zone for zone in forward if zone not in self.multicluster]
@@ -56,7 +57,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
     """`kubernetes [ZONES…] { options }`; without zones those of the block. Raises CorefileError."""
     directive = directives[0]
     settings = Settings(surplus.zones(directive.args, context.zones))
-    if all(map(is_reverse, settings.zones)):
+    if all(is_reverse(zone) and zone not in (IN_ADDR_ARPA, IP6_ARPA) for zone in settings.zones):
         told = "no zone but reverse ones: PTR records have none to point into"
         raise directive.error(told if settings.zones else "no zone is left to serve", "name the cluster's own, too")
     if any(len(zone) > MAX_ZONE_BYTES for zone in settings.zones):

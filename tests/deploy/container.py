@@ -19,11 +19,11 @@ from pathlib import Path
 
 import pytest
 from deploy.image import Image
-from deploy.limits import Limits
 from journeys.journey import Bridge
 from journeys.pod import Pod, network_namespace
 from peers import need
 
+from bench.limits import Limits
 from deploy import probes, runtime
 
 IMAGE_USER = 65532
