@@ -1,7 +1,7 @@
 """A small client of the Kubernetes API for loading, changing and watching the benchmark's objects.
 
 It speaks plain JSON over one kept connection per thread, so that what is measured is the servers and not a client
-library; the product's own client is clusterdns.sources.api. Credentials come from a kubeconfig: certificates or a
+library; the product's own client is clusterdns.cluster.api. Credentials come from a kubeconfig: certificates or a
 token.
 """
 

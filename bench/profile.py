@@ -16,14 +16,14 @@ from bench.api import Manifest
 from bench.server import LOOPBACK
 from clusterdns.answers.compiled import Answer, compile_answer
 from clusterdns.answers.table import AnswerTable
-from clusterdns.index.cluster import Index
-from clusterdns.index.zone import ClusterZone, Pods
-from clusterdns.objects import Change, EndpointSlice, Kind, Namespace, Service
-from clusterdns.plugins.kubernetes_handler import ClusterHandler, Fallthrough
+from clusterdns.cluster.decoding import from_json
+from clusterdns.cluster.index.cluster import Index
+from clusterdns.cluster.index.zone import ClusterZone, Pods
+from clusterdns.cluster.objects import Change, EndpointSlice, Kind, Namespace, Service
+from clusterdns.plugins.kubernetes.handler import ClusterHandler, Fallthrough
 from clusterdns.server.dispatch import Dispatch, Listener
 from clusterdns.server.routes import Route, Routes
 from clusterdns.server.udp import UdpListener, open_socket
-from clusterdns.sources.decoding import from_json
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.telemetry.queries import QueryCounters, panics
 from clusterdns.wire import encode

@@ -7,7 +7,7 @@ in the page is written by hand.
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from clusterdns.plugins.handler import Doc, Plugin
+from clusterdns.chain.plugin import Doc, Plugin
 from clusterdns.plugins.order import ORDER, REFUSED
 
 PAGE = Path(__file__).parent / "corefile.md"

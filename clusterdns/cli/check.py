@@ -11,12 +11,12 @@ from collections.abc import Iterable
 
 import click
 
+from clusterdns.chain.plugin import Part
 from clusterdns.cli import configmap
 from clusterdns.cli.differences import told_of
 from clusterdns.cli.flags import DEFAULT_PORT, MAX_PORT
 from clusterdns.corefile.errors import CorefileError, CorefileErrors, ErrorList
 from clusterdns.corefile.load import STDIN, Corefile, load, parse
-from clusterdns.plugins.handler import Part
 from clusterdns.server.assembly import ListenPoint, assemble
 from clusterdns.telemetry import logs
 from clusterdns.telemetry.metrics import Registry

@@ -16,16 +16,16 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from clusterdns.cluster.api.settings import Settings
+from clusterdns.cluster.api.source import ApiSource
+from clusterdns.cluster.index.cluster import Index
+from clusterdns.cluster.index.listing import Listed, records
+from clusterdns.cluster.index.zone import MAX_ZONE_BYTES, ClusterZone, Pods
+from clusterdns.cluster.manifests.source import ManifestError, ManifestSource
 from clusterdns.corefile.errors import CorefileError
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.values import zones as zones_of
-from clusterdns.index.cluster import Index
-from clusterdns.index.listing import Listed, records
-from clusterdns.index.zone import MAX_ZONE_BYTES, ClusterZone, Pods
-from clusterdns.plugins.kubernetes_settings import MAX_TTL_SECONDS
-from clusterdns.sources.api import ApiSource
-from clusterdns.sources.manifests import ManifestError, ManifestSource
-from clusterdns.sources.settings import Settings
+from clusterdns.plugins.kubernetes.settings import MAX_TTL_SECONDS
 from clusterdns.telemetry import logs
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire.codes import type_text

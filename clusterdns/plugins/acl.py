@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
-from clusterdns.corefile import values
+from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
+from clusterdns.corefile import surplus, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
-from clusterdns.plugins import surplus
-from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire import codes
 from clusterdns.wire.name import is_under, to_text

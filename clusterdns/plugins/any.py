@@ -5,8 +5,8 @@ It stands above everything that holds records, so none of them is asked.
 
 from collections.abc import Sequence
 
+from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.corefile.directive import Directive
-from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.wire import codes, record
 from clusterdns.wire.query import Query
 from clusterdns.wire.reply import Reply

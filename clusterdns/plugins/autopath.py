@@ -12,11 +12,11 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
+from clusterdns.corefile import surplus
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.lexer import Token
-from clusterdns.plugins import surplus
-from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
-from clusterdns.plugins.kubernetes_offer import ClusterOffer, offer_of
+from clusterdns.plugins.kubernetes.exports import ClusterOffer, offer_of
 from clusterdns.telemetry.metrics import Series
 from clusterdns.upstream.resolving import search_domains
 from clusterdns.wire import codes, record

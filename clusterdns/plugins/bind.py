@@ -8,11 +8,11 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
-from clusterdns.plugins.handler import BlockContext, Doc, Part, Plugin
-from clusterdns.plugins.interfaces import interface_addresses
+from clusterdns.host.interfaces import interface_addresses
 
 Interfaces = Mapping[str, Sequence[str]]
 

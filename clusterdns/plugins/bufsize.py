@@ -6,10 +6,9 @@ shows all follow. It never raises one, and changes nothing for clients without E
 
 from collections.abc import Sequence
 
-from clusterdns.corefile import values
+from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
+from clusterdns.corefile import surplus, values
 from clusterdns.corefile.directive import Directive
-from clusterdns.plugins import surplus
-from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.wire.query import CLASSIC_UDP_BYTES, OWN_UDP_BYTES, Query
 from clusterdns.wire.reply import Reply
 

@@ -6,10 +6,9 @@ It notes the moment in the query; `forward` and whoever else waits keeps it.
 import asyncio
 from collections.abc import Callable, Sequence
 
-from clusterdns.corefile import values
+from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
+from clusterdns.corefile import surplus, values
 from clusterdns.corefile.directive import Directive
-from clusterdns.plugins import surplus
-from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.wire.query import Query
 from clusterdns.wire.reply import Reply
 

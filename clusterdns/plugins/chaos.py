@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import clusterdns
+from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.corefile.directive import Directive
-from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text
 from clusterdns.wire.query import Query

@@ -6,8 +6,8 @@ out why, and the log has the whole traceback either way.
 
 from collections.abc import Sequence
 
+from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin
 from clusterdns.corefile.directive import Directive
-from clusterdns.plugins.handler import BlockContext, Doc, Part, Plugin
 from clusterdns.telemetry.logs import debug_lines
 
 

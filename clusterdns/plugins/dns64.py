@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv6Network
 
+from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
-from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.telemetry.metrics import Series
 from clusterdns.wire import codes, record
 from clusterdns.wire.query import Query

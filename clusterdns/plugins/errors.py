@@ -9,10 +9,10 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin, Reuse
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
-from clusterdns.plugins.handler import BlockContext, Doc, Part, Plugin, Reuse
 from clusterdns.telemetry.logs import duration_text
 from clusterdns.wire import codes
 from clusterdns.wire.name import to_text

@@ -7,11 +7,10 @@ rules for RD of either change the query's.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clusterdns.corefile import values
+from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
+from clusterdns.corefile import surplus, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
-from clusterdns.plugins import surplus
-from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.wire.query import AA, RA, RD, Query
 from clusterdns.wire.reply import Reply
 

@@ -13,10 +13,10 @@ from time import perf_counter
 import aiohttp
 from aiohttp import web
 
+from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
-from clusterdns.plugins.handler import BlockContext, Doc, Part, Plugin
 from clusterdns.telemetry.logs import duration_text
 from clusterdns.telemetry.metrics import Histogram, Registry, Series
 

@@ -7,16 +7,15 @@ as the cluster's own names do, in `kubernetes_handler`.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from clusterdns.corefile import values
+from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
+from clusterdns.cluster.index.cluster import Index
+from clusterdns.cluster.index.external import HOSTMASTER_LABEL, ExternalZone
+from clusterdns.cluster.index.listing import dated
+from clusterdns.corefile import surplus, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
-from clusterdns.index.cluster import Index
-from clusterdns.index.external import HOSTMASTER_LABEL, ExternalZone
-from clusterdns.index.listing import dated
-from clusterdns.plugins import surplus
-from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
-from clusterdns.plugins.kubernetes_handler import ClusterHandler, Fallthrough
-from clusterdns.plugins.kubernetes_offer import offer_of
+from clusterdns.plugins.kubernetes.exports import offer_of
+from clusterdns.plugins.kubernetes.handler import ClusterHandler, Fallthrough
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import MAX_NAME_BYTES, ROOT, from_text, is_reverse
 from clusterdns.wire.record import Record

@@ -6,10 +6,10 @@ told otherwise.
 
 from collections.abc import Sequence
 
+from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
-from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.telemetry.metrics import Registry, Series
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text, is_under

@@ -13,10 +13,10 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
+from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
-from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
-from clusterdns.plugins.log_line import client_text
+from clusterdns.plugins.log.line import client_text
 from clusterdns.telemetry.metrics import Series
 from clusterdns.upstream.failure import ExchangeFailed
 from clusterdns.wire import codes

@@ -7,9 +7,9 @@ asked, are added to `Query.labels` by whoever learns them.
 
 from collections.abc import Sequence
 
+from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
+from clusterdns.corefile import surplus
 from clusterdns.corefile.directive import Directive
-from clusterdns.plugins import surplus
-from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.wire.name import is_under
 from clusterdns.wire.query import Query
 from clusterdns.wire.reply import Reply

@@ -5,9 +5,9 @@ Denials keep their SOA and referrals their NS records and glue, because these ar
 
 from collections.abc import Sequence
 
+from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
+from clusterdns.chain.reply_type import ReplyType, reply_type
 from clusterdns.corefile.directive import Directive
-from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
-from clusterdns.plugins.reply_type import ReplyType, reply_type
 from clusterdns.wire.query import Query
 from clusterdns.wire.reply import Reply
 

@@ -7,9 +7,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 
+from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive
-from clusterdns.plugins.handler import BlockContext, Doc, Part, Plugin
 
 MAX_SOCKETS = 1024
 

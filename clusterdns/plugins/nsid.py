@@ -6,8 +6,8 @@ A query with options is never answered from the compiled table, so every such qu
 import socket
 from collections.abc import Sequence
 
+from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.corefile.directive import Directive
-from clusterdns.plugins.handler import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.wire import codes
 from clusterdns.wire.query import Query
 from clusterdns.wire.reply import Reply

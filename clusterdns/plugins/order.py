@@ -6,48 +6,48 @@ data before what would be asked elsewhere. One place differs: `cache`, which Cor
 above `loop` and `forward` here, so that nothing once forwarded hides a Service or a host that has come since.
 """
 
+from clusterdns.chain.plugin import Plugin
 from clusterdns.plugins import (
     acl,
     autopath,
     bind,
     bufsize,
-    cache,
     cancel,
     chaos,
     debug,
     dns64,
     errors,
-    file,
-    forward,
     header,
     health,
-    hosts,
     k8s_external,
-    kubernetes,
-    loadbalance,
     local,
-    log,
     loop,
     metadata,
     minimal,
     multisocket,
     nsid,
     pprof,
-    prometheus,
     ready,
     reload,
-    rewrite,
     root,
-    template,
     timeouts,
     tls,
-    transfer,
     whoami,
 )
 from clusterdns.plugins import (
     any as any_type,
 )
-from clusterdns.plugins.handler import Plugin
+from clusterdns.plugins.cache import directive as cache
+from clusterdns.plugins.file import directive as file
+from clusterdns.plugins.forward import directive as forward
+from clusterdns.plugins.hosts import directive as hosts
+from clusterdns.plugins.kubernetes import directive as kubernetes
+from clusterdns.plugins.loadbalance import directive as loadbalance
+from clusterdns.plugins.log import directive as log
+from clusterdns.plugins.prometheus import directive as prometheus
+from clusterdns.plugins.rewrite import directive as rewrite
+from clusterdns.plugins.template import directive as template
+from clusterdns.plugins.transfer import directive as transfer
 
 ORDER: tuple[Plugin, ...] = (
     root.PLUGIN,

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 
 from aiohttp import web
 
+from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
-from clusterdns.plugins.handler import BlockContext, Doc, Part, Plugin
 from clusterdns.telemetry import profiles
 
 DEFAULT_ADDRESS = "localhost:6053"

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 from aiohttp import web
 
+from clusterdns.chain.plugin import BlockContext, Doc, Part, PartKey, Plugin
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
-from clusterdns.plugins.handler import BlockContext, Doc, Part, PartKey, Plugin
 
 DEFAULT_ADDRESS = ":8181"
 PATH = "/ready"

@@ -8,10 +8,9 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clusterdns.corefile import values
+from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin
+from clusterdns.corefile import surplus, values
 from clusterdns.corefile.directive import Directive
-from clusterdns.plugins import surplus
-from clusterdns.plugins.handler import BlockContext, Doc, Part, Plugin
 
 MIN_INTERVAL_SECONDS = 2.0
 MIN_JITTER_SECONDS = 1.0

@@ -8,8 +8,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 
+from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin
 from clusterdns.corefile.directive import Directive
-from clusterdns.plugins.handler import BlockContext, Doc, Part, Plugin
 
 log = logging.getLogger("clusterdns.plugin.root")
 

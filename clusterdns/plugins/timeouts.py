@@ -6,11 +6,11 @@ It shapes how the block's listeners treat streams (`Listening`); UDP has no such
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from clusterdns.chain.plugin import BlockContext, Doc, Listening, Part, Plugin
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
-from clusterdns.plugins.handler import BlockContext, Doc, Listening, Part, Plugin
 
 MIN_SECONDS, MAX_SECONDS = 1.0, 86_400.0
 

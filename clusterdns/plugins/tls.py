@@ -8,12 +8,12 @@ import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.lexer import Token
-from clusterdns.corefile.opening import open_file
 from clusterdns.corefile.options import Option, read_block
-from clusterdns.plugins.handler import BlockContext, Doc, Part, Plugin
+from clusterdns.host.openings import open_file
 
 _CLIENT_AUTH = {
     "nocert": ssl.CERT_NONE,

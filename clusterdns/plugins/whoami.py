@@ -6,8 +6,8 @@ The reply is different for every client, so it is never kept.
 import ipaddress
 from collections.abc import Sequence
 
+from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin
 from clusterdns.corefile.directive import Directive
-from clusterdns.plugins.handler import BlockContext, Doc, Part, Plugin
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import MAX_NAME_BYTES, ROOT
 from clusterdns.wire.query import Query

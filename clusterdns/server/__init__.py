@@ -1,0 +1,1 @@
+"""The process: sockets, dispatch, the assembly of a configuration, reload, life cycle."""

@@ -13,13 +13,13 @@ from clusterdns.admin.http import Respond
 from clusterdns.admin.http import Route as AdminRoute
 from clusterdns.admin.tls import Tls
 from clusterdns.answers.table import AnswerTable, Room
+from clusterdns.chain.plugin import BlockContext, Handler, Listening, Part, PartKey, Plugin, Reuse
 from clusterdns.corefile.checks import Served, check_directives, check_overlaps, check_repetition, check_transports
 from clusterdns.corefile.directive import ServerBlock
 from clusterdns.corefile.errors import CorefileWarning, ErrorList
 from clusterdns.corefile.keys import ServerKey
 from clusterdns.corefile.load import Corefile
-from clusterdns.plugins.cache_store import Room as CacheRoom
-from clusterdns.plugins.handler import BlockContext, Handler, Listening, Part, PartKey, Plugin, Reuse
+from clusterdns.plugins.cache.store import Room as CacheRoom
 from clusterdns.plugins.order import ORDER, REFUSED
 from clusterdns.server.routes import Route, Routes
 from clusterdns.telemetry.metrics import Registry

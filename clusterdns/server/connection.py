@@ -12,7 +12,7 @@ from collections.abc import Coroutine, Iterator
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from clusterdns.server.sockets import unread_bytes
+from clusterdns.host.sockets import unread_bytes
 from clusterdns.wire.query import HEADER_BYTES
 from clusterdns.wire.stream import FirstMessage
 

@@ -9,12 +9,12 @@ import logging
 import socket
 
 from clusterdns.admin.http import ListenError
+from clusterdns.chain.plugin import Part
+from clusterdns.cluster.manifests.source import ManifestError
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
-from clusterdns.plugins.handler import Part
 from clusterdns.plugins.reload import Schedule
 from clusterdns.server.assembly import Configuration, ListenPoint
 from clusterdns.server.dispatch import Dispatch, Listener
-from clusterdns.sources.manifests import ManifestError
 from clusterdns.telemetry.queries import QueryCounters, panics, plugin_enabled
 
 log = logging.getLogger("clusterdns")

@@ -16,8 +16,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from clusterdns.plugins.handler import Listening
-from clusterdns.plugins.interfaces import interface_addresses
+from clusterdns.chain.plugin import Listening
+from clusterdns.host.interfaces import interface_addresses
 from clusterdns.server import tcp, udp
 from clusterdns.server.assembly import ListenPoint
 from clusterdns.server.instance import Instance, StartError

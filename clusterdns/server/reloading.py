@@ -15,9 +15,9 @@ from contextlib import suppress
 from typing import TypeVar
 
 from clusterdns.admin.http import AdminHttp, ListenError
+from clusterdns.chain.plugin import Part
 from clusterdns.corefile.errors import CorefileErrors, ErrorList
 from clusterdns.corefile.load import Corefile, load_kept
-from clusterdns.plugins.handler import Part
 from clusterdns.server.assembly import draft
 from clusterdns.server.instance import Instance, StartError
 from clusterdns.server.lastgood import LastGood

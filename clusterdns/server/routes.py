@@ -7,7 +7,7 @@ ones.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from clusterdns.plugins.handler import Handler, Observer
+from clusterdns.chain.plugin import Handler, Observer
 from clusterdns.wire import codes
 from clusterdns.wire.name import ROOT
 from clusterdns.wire.query import Query

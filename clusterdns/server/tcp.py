@@ -14,9 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 
+from clusterdns.host.sockets import open_bound
 from clusterdns.server.connection import CHUNK_BYTES, Connection
 from clusterdns.server.dispatch import Dispatch, Listener
-from clusterdns.server.sockets import open_bound
 
 SOCKET_BUFFER_BYTES = 65_536  # the kernel's, each way; left alone they grow to megabytes for a client that stalls
 BACKLOG = 1024

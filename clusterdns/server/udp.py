@@ -13,8 +13,8 @@ from collections.abc import Callable, Coroutine
 from time import perf_counter
 from typing import Any
 
+from clusterdns.host.sockets import open_bound
 from clusterdns.server.dispatch import Dispatch, Listener
-from clusterdns.server.sockets import open_bound
 
 BATCH = 64  # packets per wake-up, so that TCP and the watch streams get their turn under load
 MAX_QUERY_BYTES = 4096

@@ -1,0 +1,1 @@
+"""Bytes: DNS names, records and messages, read and written."""

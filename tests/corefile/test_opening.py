@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from clusterdns.corefile import opening
-from clusterdns.corefile.opening import open_file, read_file_or_pipe
+from clusterdns.host import openings as opening
+from clusterdns.host.openings import open_file, read_file_or_pipe
 
 
 def _pipe(path: Path) -> None:

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from clusterdns.chain.plugin import BlockContext
 from clusterdns.corefile.load import parse
-from clusterdns.plugins import cache
-from clusterdns.plugins.cache_handler import Cache
-from clusterdns.plugins.cache_metrics import CacheMetrics
-from clusterdns.plugins.cache_store import Phases, Room
-from clusterdns.plugins.handler import BlockContext
+from clusterdns.plugins.cache import directive as cache
+from clusterdns.plugins.cache.handler import Cache
+from clusterdns.plugins.cache.metrics import CacheMetrics
+from clusterdns.plugins.cache.store import Phases, Room
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text, to_text
 from clusterdns.wire.query import Query

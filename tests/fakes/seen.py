@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from clusterdns.objects import Change, Kind, Object, key_of
+from clusterdns.cluster.objects import Change, Kind, Object, key_of
 
 WAIT_SECONDS = 20.0
 

@@ -12,18 +12,18 @@ from typing import Any, cast
 import dns.message
 import pytest
 
+from clusterdns.cluster.api.client import Client
+from clusterdns.cluster.api.settings import Intervals
+from clusterdns.cluster.api.status import Status
+from clusterdns.cluster.api.store import Store
+from clusterdns.cluster.api.watch import Place, Timing, Watch
+from clusterdns.cluster.objects import EndpointSlice
 from clusterdns.corefile.load import parse
-from clusterdns.objects import EndpointSlice
-from clusterdns.plugins.kubernetes_feed import Feed
-from clusterdns.plugins.kubernetes_settings import Settings
+from clusterdns.plugins.kubernetes.feed import Feed
+from clusterdns.plugins.kubernetes.settings import Settings
 from clusterdns.server import udp
 from clusterdns.server.assembly import Configuration, SharedState, assemble
 from clusterdns.server.dispatch import Dispatch, Listener
-from clusterdns.sources.client import Client
-from clusterdns.sources.settings import Intervals
-from clusterdns.sources.status import Status
-from clusterdns.sources.store import Store
-from clusterdns.sources.watch import Place, Timing, Watch
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.telemetry.queries import QueryCounters, panics
 from clusterdns.wire.name import from_text

@@ -11,7 +11,7 @@ MAX_CPU_SECONDS = 0.8  # 0.35 s on an idle machine; the margin is for a busy one
 
 SERVER = """
 import clusterdns.cli, clusterdns.server.run, clusterdns.server.assembly
-from clusterdns.sources import credentials
+from clusterdns.cluster.api import credentials
 credentials._client_library()  # what the first connection to an API server imports
 """
 FACTS = """

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from clusterdns.objects import EndpointSlice, Kind, ObjectError, Service
-from clusterdns.sources.decoding import from_json
+from clusterdns.cluster.decoding import from_json
+from clusterdns.cluster.objects import EndpointSlice, Kind, ObjectError, Service
 
 
 @pytest.mark.parametrize("size", [63, 64, 255, 300])

@@ -4,10 +4,10 @@ from collections.abc import Callable, Hashable
 
 import pytest
 
-from clusterdns.index.cluster import Index
-from clusterdns.index.external import ExternalZone
-from clusterdns.index.found import Found
-from clusterdns.objects import Change, Endpoint, EndpointSlice, Namespace, Object, Port, Service, packed
+from clusterdns.cluster.index.cluster import Index
+from clusterdns.cluster.index.external import ExternalZone
+from clusterdns.cluster.index.found import Found
+from clusterdns.cluster.objects import Change, Endpoint, EndpointSlice, Namespace, Object, Port, Service, packed
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_address, from_text, to_text
 from clusterdns.wire.text import rdata_text

@@ -4,11 +4,11 @@ from collections.abc import Callable, Hashable
 
 import pytest
 
-from clusterdns.index.cluster import Index
-from clusterdns.index.imports import ImportZone
-from clusterdns.index.listing import records
-from clusterdns.index.zone import ClusterZone, Pods
-from clusterdns.objects import (
+from clusterdns.cluster.index.cluster import Index
+from clusterdns.cluster.index.imports import ImportZone
+from clusterdns.cluster.index.listing import records
+from clusterdns.cluster.index.zone import ClusterZone, Pods
+from clusterdns.cluster.objects import (
     Change,
     Endpoint,
     ImportedSlice,
@@ -20,7 +20,7 @@ from clusterdns.objects import (
     ServiceImport,
     packed,
 )
-from clusterdns.plugins.kubernetes_transfer import ClusterTransfer
+from clusterdns.plugins.kubernetes.transfer import ClusterTransfer
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text, to_text
 from clusterdns.wire.text import rdata_text

@@ -5,10 +5,10 @@ from ipaddress import ip_address
 
 import pytest
 
-from clusterdns.index.cluster import Index
-from clusterdns.index.listing import TYPES, records
-from clusterdns.index.zone import ClusterZone, Pods
-from clusterdns.objects import Change, Endpoint, EndpointSlice, Namespace, Object, Pod, Port, Service
+from clusterdns.cluster.index.cluster import Index
+from clusterdns.cluster.index.listing import TYPES, records
+from clusterdns.cluster.index.zone import ClusterZone, Pods
+from clusterdns.cluster.objects import Change, Endpoint, EndpointSlice, Namespace, Object, Pod, Port, Service
 from clusterdns.wire.codes import type_text
 from clusterdns.wire.name import from_text, to_text
 from clusterdns.wire.text import rdata_text

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
-from clusterdns.index.cluster import Index
-from clusterdns.index.zone import ClusterZone, Pods
-from clusterdns.objects import Change, Endpoint, EndpointSlice, Namespace, Port, Service, packed
+from clusterdns.cluster.index.cluster import Index
+from clusterdns.cluster.index.zone import ClusterZone, Pods
+from clusterdns.cluster.objects import Change, Endpoint, EndpointSlice, Namespace, Port, Service, packed
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_address, from_text
 

@@ -11,10 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterdns.answers.table import AnswerTable
-from clusterdns.index.cluster import Index
-from clusterdns.index.zone import ClusterZone, Pods
-from clusterdns.objects import Change, Endpoint, EndpointSlice, Namespace, Object, Pod, Port, Service, key_of, packed
-from clusterdns.plugins.kubernetes_handler import ClusterHandler, Fallthrough
+from clusterdns.cluster.index.cluster import Index
+from clusterdns.cluster.index.zone import ClusterZone, Pods
+from clusterdns.cluster.objects import (
+    Change,
+    Endpoint,
+    EndpointSlice,
+    Namespace,
+    Object,
+    Pod,
+    Port,
+    Service,
+    key_of,
+    packed,
+)
+from clusterdns.plugins.kubernetes.handler import ClusterHandler, Fallthrough
 from clusterdns.server.dispatch import Dispatch, Listener
 from clusterdns.server.routes import Route, Routes
 from clusterdns.telemetry.metrics import Registry, Series

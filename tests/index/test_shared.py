@@ -2,10 +2,10 @@
 
 import pytest
 
-from clusterdns.index.cluster import Index
-from clusterdns.index.service import MIN_MEMBERS_KEPT
-from clusterdns.index.zone import ClusterZone, Pods
-from clusterdns.objects import Change, Endpoint, EndpointSlice, Namespace, Port, Service
+from clusterdns.cluster.index.cluster import Index
+from clusterdns.cluster.index.service import MIN_MEMBERS_KEPT
+from clusterdns.cluster.index.zone import ClusterZone, Pods
+from clusterdns.cluster.objects import Change, Endpoint, EndpointSlice, Namespace, Port, Service
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text
 

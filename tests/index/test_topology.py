@@ -4,10 +4,10 @@ from collections.abc import Callable, Hashable
 
 import pytest
 
-from clusterdns.index.cluster import Index
-from clusterdns.index.topology import Topology
-from clusterdns.index.zone import ClusterZone, Pods
-from clusterdns.objects import Change, Endpoint, EndpointSlice, Namespace, Port, Service
+from clusterdns.cluster.index.cluster import Index
+from clusterdns.cluster.index.topology import Topology
+from clusterdns.cluster.index.zone import ClusterZone, Pods
+from clusterdns.cluster.objects import Change, Endpoint, EndpointSlice, Namespace, Port, Service
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text
 from clusterdns.wire.text import rdata_text

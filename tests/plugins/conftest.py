@@ -9,9 +9,9 @@ import pytest
 
 from clusterdns.admin.http import Respond, Route
 from clusterdns.admin.tls import Tls
+from clusterdns.chain.plugin import BlockContext, PartKey, Plugin
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.load import parse
-from clusterdns.plugins.handler import BlockContext, PartKey, Plugin
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire.query import Query, read
 from clusterdns.wire.reply import Reply

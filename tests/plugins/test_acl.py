@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from clusterdns.chain.plugin import BlockContext
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import acl
-from clusterdns.plugins.handler import BlockContext
 from clusterdns.wire import codes
 from clusterdns.wire.query import Query
 from clusterdns.wire.reply import Reply

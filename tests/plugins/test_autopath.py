@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from clusterdns.chain.plugin import BlockContext, Part
+from clusterdns.cluster.index.cluster import Index
+from clusterdns.cluster.objects import Change, Namespace, Pod
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
-from clusterdns.index.cluster import Index
-from clusterdns.objects import Change, Namespace, Pod
 from clusterdns.plugins import autopath
-from clusterdns.plugins.handler import BlockContext, Part
-from clusterdns.plugins.kubernetes_offer import ClusterOffer
+from clusterdns.plugins.kubernetes.exports import ClusterOffer
 from clusterdns.telemetry.metrics import Series
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import ROOT, from_text, to_text

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from clusterdns.chain.plugin import BlockContext
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import bind
-from clusterdns.plugins.handler import BlockContext
 
 ReadDirectives = Callable[[str], Sequence[Directive]]
 

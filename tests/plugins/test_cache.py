@@ -6,11 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from clusterdns.chain.plugin import BlockContext
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
-from clusterdns.plugins import cache
-from clusterdns.plugins.cache_settings import Prefetch, Settings, Share, Stale
-from clusterdns.plugins.handler import BlockContext
+from clusterdns.plugins.cache import directive as cache
+from clusterdns.plugins.cache.settings import Prefetch, Settings, Share, Stale
 from clusterdns.wire.name import ROOT, from_text
 
 ReadDirectives = Callable[[str], Sequence[Directive]]

@@ -10,12 +10,12 @@ import pytest
 from fakes.aging import Bed, FakeUpstream, said
 
 from clusterdns.answers.table import AnswerTable
-from clusterdns.index.cluster import Index
-from clusterdns.index.zone import ClusterZone, Pods
-from clusterdns.objects import Change, Namespace, Service
-from clusterdns.plugins import loadbalance
-from clusterdns.plugins.handler import BlockContext, Handler
-from clusterdns.plugins.kubernetes_handler import ClusterHandler, Fallthrough
+from clusterdns.chain.plugin import BlockContext, Handler
+from clusterdns.cluster.index.cluster import Index
+from clusterdns.cluster.index.zone import ClusterZone, Pods
+from clusterdns.cluster.objects import Change, Namespace, Service
+from clusterdns.plugins.kubernetes.handler import ClusterHandler, Fallthrough
+from clusterdns.plugins.loadbalance import directive as loadbalance
 from clusterdns.plugins.order import ORDER
 from clusterdns.server.dispatch import Dispatch, Listener
 from clusterdns.server.routes import Route, Routes

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from fakes.aging import Bed, FakeUpstream, option, owners_text, said, ttls, unwritten
 
-from clusterdns.plugins.handler import BlockContext, Handler
+from clusterdns.chain.plugin import BlockContext, Handler
 from clusterdns.wire import codes
 from clusterdns.wire.query import AD, Query
 from clusterdns.wire.reply import Reply

@@ -11,8 +11,8 @@ from fakes.aging import Bed, FakeUpstream, option, said
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clusterdns.plugins.cache_store import PHASES
-from clusterdns.plugins.handler import BlockContext
+from clusterdns.chain.plugin import BlockContext
+from clusterdns.plugins.cache.store import PHASES
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 from fakes.aging import Bed, FakeUpstream, option, said, ttls, unwritten
 
-from clusterdns.plugins.cache_refresh import MAX_REFRESHES
-from clusterdns.plugins.handler import BlockContext
+from clusterdns.chain.plugin import BlockContext
+from clusterdns.plugins.cache.refresh import MAX_REFRESHES
 from clusterdns.wire import codes
 from clusterdns.wire.query import AD, Query
 from clusterdns.wire.reply import Reply

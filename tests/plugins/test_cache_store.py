@@ -9,8 +9,8 @@ from fakes.aging import START, Clock, said
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterdns.plugins.cache_rules import Kind
-from clusterdns.plugins.cache_store import PHASES, Entry, Phases, Room, Store
+from clusterdns.plugins.cache.rules import Kind
+from clusterdns.plugins.cache.store import PHASES, Entry, Phases, Room, Store
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text
 

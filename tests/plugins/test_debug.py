@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
+from clusterdns.chain.plugin import BlockContext, Part
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import debug
-from clusterdns.plugins.handler import BlockContext, Part
 
 ReadDirectives = Callable[[str], Sequence[Directive]]
 OURS = logging.getLogger("clusterdns")

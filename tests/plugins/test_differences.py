@@ -8,11 +8,11 @@ import dns.rdatatype
 import pytest
 
 from clusterdns.answers.table import AnswerTable
+from clusterdns.chain.plugin import BlockContext
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.corefile.load import parse
-from clusterdns.plugins import rewrite
-from clusterdns.plugins.handler import BlockContext
+from clusterdns.plugins.rewrite import directive as rewrite
 from clusterdns.server.assembly import assemble
 from clusterdns.server.dispatch import Dispatch, Listener
 from clusterdns.telemetry.metrics import Registry, Series

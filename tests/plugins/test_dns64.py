@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clusterdns.chain.plugin import BlockContext
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import dns64
-from clusterdns.plugins.handler import BlockContext
 from clusterdns.telemetry.metrics import Series
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from clusterdns.chain.plugin import BlockContext, Reuse
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import errors
-from clusterdns.plugins.handler import BlockContext, Reuse
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text
 from clusterdns.wire.query import Query

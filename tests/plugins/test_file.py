@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 from plugins.example_zones import EXAMPLE, OTHER
 from plugins.serving import Running, running
 
+from clusterdns.chain.plugin import BlockContext
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
-from clusterdns.plugins import file, file_zone, followed_file
-from clusterdns.plugins.file_tree import ZoneTree
-from clusterdns.plugins.file_zone import ZoneFile
-from clusterdns.plugins.handler import BlockContext
+from clusterdns.host import followed_file
+from clusterdns.plugins.file import directive as file
+from clusterdns.plugins.file import zone as file_zone
+from clusterdns.plugins.file.tree import ZoneTree
+from clusterdns.plugins.file.zone import ZoneFile
 from clusterdns.server.instance import StartError
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire.name import from_text

@@ -3,8 +3,8 @@
 import pytest
 from plugins.example_zones import EXAMPLE, SIGNED
 
-from clusterdns.plugins.file_handler import chase
-from clusterdns.plugins.file_tree import Outcome, ZoneTree
+from clusterdns.plugins.file.handler import chase
+from clusterdns.plugins.file.tree import Outcome, ZoneTree
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text, to_text
 from clusterdns.wire.zonetext import zone_from_text

@@ -18,9 +18,9 @@ from fakes.meddler import TLS_GOODBYE_SECONDS
 from fakes.upstream import Upstream
 from peers import need
 
+from clusterdns.chain.plugin import BlockContext, Handler, Part
 from clusterdns.corefile.directive import Directive
-from clusterdns.plugins import forward
-from clusterdns.plugins.handler import BlockContext, Handler, Part
+from clusterdns.plugins.forward import directive as forward
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.upstream.failure import ExchangeFailed
 from clusterdns.upstream.flight import Flight
@@ -261,7 +261,7 @@ async def test_too_many_questions_are_refused(forwarding: Forwarding, upstream: 
 async def test_the_oldest_question_gives_way(
     forwarding: Forwarding, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clusterdns.plugins.forward_handler.MAX_FLIGHTS", 2)
+    monkeypatch.setattr("clusterdns.plugins.forward.handler.MAX_FLIGHTS", 2)
     async with forwarding(f"forward . {upstream.address}") as ask:
         replies = await asyncio.gather(*(ask(f"x{number}.slow-20.example.org") for number in range(3)))
         assert [reply.rcode for reply in replies] == [codes.SERVFAIL, codes.NOERROR, codes.NOERROR]
@@ -427,7 +427,7 @@ async def test_nothing_is_left_when_it_stops(forwarding: Forwarding, upstream: U
 async def test_questions_that_gave_way_leave_nothing_for_the_collector(
     forwarding: Forwarding, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clusterdns.plugins.forward_handler.MAX_FLIGHTS", 1)
+    monkeypatch.setattr("clusterdns.plugins.forward.handler.MAX_FLIGHTS", 1)
     async with forwarding(fast(upstream, milliseconds=50)) as ask:
         gc.collect()
         gc.disable()

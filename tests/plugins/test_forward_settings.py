@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clusterdns.chain.plugin import BlockContext
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.corefile.load import parse as parse_corefile
-from clusterdns.plugins import forward
-from clusterdns.plugins.forward_settings import Settings
-from clusterdns.plugins.handler import BlockContext
+from clusterdns.plugins.forward import directive as forward
+from clusterdns.plugins.forward.settings import Settings
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.upstream.address import Address
 from clusterdns.wire import codes
@@ -208,7 +208,7 @@ def test_any_to_is_an_address_or_an_error_with_a_place(text: str) -> None:
     context = BlockContext((".",), "dns://:53", Registry(), None)  # type: ignore[arg-type]  # parse asks nothing of it
     quoted = text.replace('"', "")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("clusterdns.plugins.forward_settings.resolve", lambda hosts, _: {host: [] for host in hosts})
+        patched.setattr("clusterdns.plugins.forward.settings.resolve", lambda hosts, _: {host: [] for host in hosts})
         problem = ""
         try:
             directives = parse_corefile(f'. {{\nforward . "{quoted}"\n}}\n', "Corefile", {}).blocks[0].directives

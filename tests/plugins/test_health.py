@@ -9,10 +9,10 @@ import aiohttp
 import pytest
 
 from clusterdns.admin.http import AdminHttp, Route
+from clusterdns.chain.plugin import BlockContext
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import health
-from clusterdns.plugins.handler import BlockContext
 from clusterdns.telemetry.metrics import Registry
 
 ADDRESS = "127.0.0.1:0"

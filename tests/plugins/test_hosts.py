@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clusterdns.chain.plugin import BlockContext, Part
 from clusterdns.corefile.checks import check_repetition
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors, ErrorList
 from clusterdns.corefile.load import parse
-from clusterdns.plugins import followed_file, hosts
-from clusterdns.plugins.handler import BlockContext, Part
-from clusterdns.plugins.hosts_file import HostsFile
-from clusterdns.plugins.hosts_table import HostsTable, packed, wire_name
+from clusterdns.host import followed_file
+from clusterdns.plugins.hosts import directive as hosts
+from clusterdns.plugins.hosts.hosts_file import HostsFile
+from clusterdns.plugins.hosts.table import HostsTable, packed, wire_name
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text, to_text

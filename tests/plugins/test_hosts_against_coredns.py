@@ -12,9 +12,9 @@ import dns.rcode
 import pytest
 from plugins.coredns_blocks import Blocks, serving
 
+from clusterdns.chain.plugin import BlockContext
 from clusterdns.corefile.directive import Directive
-from clusterdns.plugins import hosts
-from clusterdns.plugins.handler import BlockContext
+from clusterdns.plugins.hosts import directive as hosts
 from clusterdns.wire import codes, encode
 from clusterdns.wire.query import Query, read
 from clusterdns.wire.reply import Reply, failure

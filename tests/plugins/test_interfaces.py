@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from clusterdns.plugins import interfaces
+from clusterdns.host import interfaces
 
 DONE = struct.pack("=IHHII", 20, 3, 2, 1, 0) + bytes(4)
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 
+from clusterdns.chain.plugin import BlockContext, Handler, Part
+from clusterdns.cluster.index.cluster import Index
+from clusterdns.cluster.objects import Change, Namespace, Object, Port, Service
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
-from clusterdns.index.cluster import Index
-from clusterdns.objects import Change, Namespace, Object, Port, Service
 from clusterdns.plugins import k8s_external
-from clusterdns.plugins.handler import BlockContext, Handler, Part
 from clusterdns.plugins.k8s_external import Settings
-from clusterdns.plugins.kubernetes_offer import ClusterOffer
+from clusterdns.plugins.kubernetes.exports import ClusterOffer
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text, to_text
 from clusterdns.wire.query import Query

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from clusterdns.index.cluster import Index
-from clusterdns.index.zone import ClusterZone, Pods
-from clusterdns.objects import Change, Namespace, Service, packed
-from clusterdns.plugins import kubernetes
-from clusterdns.plugins.handler import BlockContext, Listening
-from clusterdns.plugins.kubernetes_handler import ClusterHandler, Fallthrough
-from clusterdns.plugins.kubernetes_settings import Settings
+from clusterdns.chain.plugin import BlockContext, Listening
+from clusterdns.cluster.index.cluster import Index
+from clusterdns.cluster.index.zone import ClusterZone, Pods
+from clusterdns.cluster.objects import Change, Namespace, Service, packed
+from clusterdns.plugins.kubernetes import directive as kubernetes
+from clusterdns.plugins.kubernetes.handler import ClusterHandler, Fallthrough
+from clusterdns.plugins.kubernetes.settings import Settings
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text
 from clusterdns.wire.query import Query

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from clusterdns.chain.plugin import BlockContext
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors, ErrorList
-from clusterdns.plugins.handler import BlockContext
-from clusterdns.plugins.kubernetes_settings import parse
+from clusterdns.plugins.kubernetes.settings import parse
 from clusterdns.wire.name import from_text
 
 Read = Callable[[str], Sequence[Directive]]

@@ -9,11 +9,11 @@ from fakes.certificates import Certificate
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clusterdns.chain.plugin import BlockContext, Listening, Plugin
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors, ErrorList
 from clusterdns.corefile.load import parse
 from clusterdns.plugins import multisocket, reload, timeouts, tls
-from clusterdns.plugins.handler import BlockContext, Listening, Plugin
 from clusterdns.plugins.reload import Schedule
 from clusterdns.server.assembly import Configuration, assemble
 from clusterdns.telemetry.metrics import Registry

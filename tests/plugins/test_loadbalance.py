@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from clusterdns.chain.plugin import BlockContext, Reuse
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
-from clusterdns.plugins import loadbalance
-from clusterdns.plugins.handler import BlockContext, Reuse
+from clusterdns.plugins.loadbalance import directive as loadbalance
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text
 from clusterdns.wire.query import Query

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from clusterdns.chain.plugin import BlockContext
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileErrors
-from clusterdns.plugins import loadbalance, loadbalance_weights
-from clusterdns.plugins.handler import BlockContext
+from clusterdns.plugins.loadbalance import directive as loadbalance
+from clusterdns.plugins.loadbalance import weights as loadbalance_weights
 from clusterdns.wire.name import from_text
 
 ReadDirectives = Callable[[str], Sequence[Directive]]

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from clusterdns.chain.plugin import BlockContext, Reuse
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
-from clusterdns.plugins import log
-from clusterdns.plugins.handler import BlockContext, Reuse
+from clusterdns.plugins.log import directive as log
 from clusterdns.telemetry.logs import BARE_LINES, LineFormatter
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from clusterdns.plugins.log_line import COMBINED_FORMAT, COMMON_FORMAT, Entry, LineFormat
+from clusterdns.plugins.log.line import COMBINED_FORMAT, COMMON_FORMAT, Entry, LineFormat
 from clusterdns.wire import codes, record
 from clusterdns.wire.query import Query
 from clusterdns.wire.reply import Reply

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from clusterdns.chain.plugin import BlockContext, Handler
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileErrors
 from clusterdns.plugins import loop
-from clusterdns.plugins.handler import BlockContext, Handler
 from clusterdns.telemetry.metrics import Series
 from clusterdns.upstream.failure import ExchangeFailed
 from clusterdns.wire import codes

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
+from clusterdns.chain.plugin import BlockContext
+from clusterdns.cluster.index.cluster import Index
+from clusterdns.cluster.objects import Change, Pod
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
-from clusterdns.index.cluster import Index
-from clusterdns.objects import Change, Pod
 from clusterdns.plugins import metadata
-from clusterdns.plugins.handler import BlockContext
-from clusterdns.plugins.kubernetes_labels import NameLabels
-from clusterdns.plugins.log_line import Entry, LineFormat
+from clusterdns.plugins.kubernetes.labels import NameLabels
+from clusterdns.plugins.log.line import Entry, LineFormat
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text
 from clusterdns.wire.query import Query

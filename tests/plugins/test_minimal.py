@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from clusterdns.chain.plugin import BlockContext
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import minimal
-from clusterdns.plugins.handler import BlockContext
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text
 from clusterdns.wire.query import Query

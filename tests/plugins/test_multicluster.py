@@ -6,10 +6,10 @@ import dns.rcode
 import pytest
 from plugins.serving import running
 
-from clusterdns.plugins.kubernetes_feed import Feed
-from clusterdns.plugins.kubernetes_settings import Settings
-from clusterdns.sources.api import cluster_places, import_places
-from clusterdns.sources.settings import Settings as ApiSettings
+from clusterdns.cluster.api.settings import Settings as ApiSettings
+from clusterdns.cluster.api.source import cluster_places, import_places
+from clusterdns.plugins.kubernetes.feed import Feed
+from clusterdns.plugins.kubernetes.settings import Settings
 from clusterdns.telemetry.metrics import Registry
 
 MANIFEST = """

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from clusterdns.chain.plugin import BlockContext
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import nsid
-from clusterdns.plugins.handler import BlockContext
 from clusterdns.wire import codes
 from clusterdns.wire.query import Query
 from clusterdns.wire.reply import Reply

@@ -8,10 +8,10 @@ import aiohttp
 import pytest
 
 from clusterdns.admin.http import AdminHttp, Route
+from clusterdns.chain.plugin import BlockContext
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import pprof
-from clusterdns.plugins.handler import BlockContext
 
 ADDRESS = "127.0.0.1:0"
 ReadDirectives = Callable[[str], Sequence[Directive]]

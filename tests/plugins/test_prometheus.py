@@ -9,10 +9,10 @@ import pytest
 
 import clusterdns
 from clusterdns.admin.http import AdminHttp, Route
+from clusterdns.chain.plugin import BlockContext
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
-from clusterdns.plugins import prometheus
-from clusterdns.plugins.handler import BlockContext
+from clusterdns.plugins.prometheus import directive as prometheus
 
 ADDRESS = "127.0.0.1:0"
 

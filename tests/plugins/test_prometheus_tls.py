@@ -12,10 +12,10 @@ from peers import need
 
 from clusterdns.admin.http import AdminHttp, ListenError, Route
 from clusterdns.admin.tls import Tls
+from clusterdns.chain.plugin import BlockContext
 from clusterdns.corefile.directive import Directive
-from clusterdns.plugins import prometheus
-from clusterdns.plugins.handler import BlockContext
-from clusterdns.plugins.prometheus_tls import WebConfigError, read_web_config
+from clusterdns.plugins.prometheus import directive as prometheus
+from clusterdns.plugins.prometheus.web_config import WebConfigError, read_web_config
 
 ADDRESS = "127.0.0.1:0"
 SERVER = "cert_file: server.crt, key_file: server.key"

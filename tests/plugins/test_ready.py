@@ -9,10 +9,10 @@ import pytest
 from aiohttp import web
 
 from clusterdns.admin.http import AdminHttp, Route
+from clusterdns.chain.plugin import BlockContext
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import ready
-from clusterdns.plugins.handler import BlockContext
 
 ADDRESS = "127.0.0.1:0"
 

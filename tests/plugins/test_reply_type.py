@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from clusterdns.plugins import reply_type
+from clusterdns.chain import reply_type
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text
 from clusterdns.wire.query import Query

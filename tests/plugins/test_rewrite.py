@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clusterdns.chain.plugin import BlockContext, Handler
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.corefile.load import parse
-from clusterdns.plugins import rewrite
-from clusterdns.plugins.handler import BlockContext, Handler
-from clusterdns.plugins.rewrite_edns import read_options
-from clusterdns.plugins.rewrite_parse import Step
+from clusterdns.plugins.rewrite import directive as rewrite
+from clusterdns.plugins.rewrite.edns import read_options
+from clusterdns.plugins.rewrite.parse import Step
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text, to_text

@@ -15,9 +15,9 @@ import dns.rdatatype
 import pytest
 from plugins.coredns_blocks import Blocks, address, serving
 
+from clusterdns.chain.plugin import BlockContext, Handler, Listening
 from clusterdns.corefile.directive import Directive
-from clusterdns.plugins import rewrite
-from clusterdns.plugins.handler import BlockContext, Handler, Listening
+from clusterdns.plugins.rewrite import directive as rewrite
 from clusterdns.wire import decode, encode
 from clusterdns.wire.name import to_text
 from clusterdns.wire.query import AA, Query, read

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from clusterdns.chain.plugin import BlockContext
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import root
-from clusterdns.plugins.handler import BlockContext
 
 ReadDirectives = Callable[[str], Sequence[Directive]]
 

@@ -2,10 +2,10 @@
 
 import pytest
 
+from clusterdns.corefile import surplus
 from clusterdns.corefile.errors import CorefileErrors
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.load import parse
-from clusterdns.plugins import surplus
 from clusterdns.server.assembly import assemble
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire.name import ROOT, from_text

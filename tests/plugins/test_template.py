@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from clusterdns.chain.plugin import BlockContext, Handler
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.corefile.load import parse as read_corefile
-from clusterdns.plugins import template
-from clusterdns.plugins.handler import BlockContext, Handler
+from clusterdns.plugins.template import directive as template
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text, to_text

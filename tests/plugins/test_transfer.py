@@ -22,16 +22,16 @@ import pytest
 from plugins.example_zones import EXAMPLE, SIGNED
 from plugins.serving import Running, question, running
 
+from clusterdns.chain.plugin import BlockContext
+from clusterdns.cluster.index.cluster import Index
+from clusterdns.cluster.index.zone import ClusterZone, Pods
+from clusterdns.cluster.objects import Change, Endpoint, EndpointSlice, Namespace, Port, Service, packed
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
-from clusterdns.index.cluster import Index
-from clusterdns.index.zone import ClusterZone, Pods
-from clusterdns.objects import Change, Endpoint, EndpointSlice, Namespace, Port, Service, packed
-from clusterdns.plugins import transfer
-from clusterdns.plugins.file_tree import ZoneTree
-from clusterdns.plugins.handler import BlockContext
-from clusterdns.plugins.kubernetes_transfer import ClusterTransfer
-from clusterdns.plugins.transfer_notify import Notifier
+from clusterdns.plugins.file.tree import ZoneTree
+from clusterdns.plugins.kubernetes.transfer import ClusterTransfer
+from clusterdns.plugins.transfer import directive as transfer
+from clusterdns.plugins.transfer.notify import Notifier
 from clusterdns.upstream.address import Address
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text, to_text

@@ -6,10 +6,10 @@ from typing import Any
 import dns.message
 import pytest
 
+from clusterdns.chain.plugin import BlockContext
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import whoami
-from clusterdns.plugins.handler import BlockContext
 from clusterdns.wire.encode import lay_out
 from clusterdns.wire.query import Query
 from clusterdns.wire.reply import Reply

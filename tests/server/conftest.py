@@ -19,11 +19,11 @@ import uvloop
 
 from bench.ports import free_ports
 from clusterdns.answers.table import AnswerTable
-from clusterdns.index.cluster import Index
-from clusterdns.index.zone import ClusterZone, Pods
-from clusterdns.objects import Change, Endpoint, EndpointSlice, Namespace, Object, Pod, Port, Service, packed
-from clusterdns.plugins import loadbalance
-from clusterdns.plugins.kubernetes_handler import ClusterHandler, Fallthrough
+from clusterdns.cluster.index.cluster import Index
+from clusterdns.cluster.index.zone import ClusterZone, Pods
+from clusterdns.cluster.objects import Change, Endpoint, EndpointSlice, Namespace, Object, Pod, Port, Service, packed
+from clusterdns.plugins.kubernetes.handler import ClusterHandler, Fallthrough
+from clusterdns.plugins.loadbalance import directive as loadbalance
 from clusterdns.server import tcp, udp
 from clusterdns.server.dispatch import Dispatch, Listener
 from clusterdns.server.routes import Route, Routes

@@ -21,8 +21,8 @@ import dns.rdataclass
 import dns.rdatatype
 import pytest
 
-from clusterdns.index.cluster import Index
-from clusterdns.index.zone import ClusterZone, Pods
+from clusterdns.cluster.index.cluster import Index
+from clusterdns.cluster.index.zone import ClusterZone, Pods
 from clusterdns.server.dispatch import Dispatch, Listener
 from clusterdns.telemetry.metrics import Series
 from clusterdns.wire import name

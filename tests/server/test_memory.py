@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from clusterdns.answers.table import Room as AnswerRoom
-from clusterdns.plugins.cache_store import Room as CacheRoom
+from clusterdns.plugins.cache.store import Room as CacheRoom
 from clusterdns.server import memory
 from clusterdns.server.memory import FILL, MIN_SHARE, MemoryWatch, Room, limit_bytes
 

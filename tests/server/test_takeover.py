@@ -13,11 +13,11 @@ import pytest
 
 from bench.ports import free_ports
 from clusterdns.admin.http import AdminHttp
+from clusterdns.cluster.index.cluster import Index
+from clusterdns.cluster.objects import Change, Service
 from clusterdns.corefile.errors import CorefileErrors, ErrorList
 from clusterdns.corefile.load import Corefile, load, load_kept, parse
-from clusterdns.index.cluster import Index
-from clusterdns.objects import Change, Service
-from clusterdns.plugins.kubernetes_feed import Feed
+from clusterdns.plugins.kubernetes.feed import Feed
 from clusterdns.server.instance import StartError
 from clusterdns.server.lastgood import MAX_BYTES, LastGood
 from clusterdns.server.listeners import Listeners

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import dns.message
 import pytest
 
-from clusterdns.index.cluster import Index
+from clusterdns.cluster.index.cluster import Index
 from clusterdns.server import connection, tcp
 from clusterdns.server.dispatch import Dispatch, Listener
 from clusterdns.server.tcp import TcpLimits, TcpListener

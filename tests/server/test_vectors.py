@@ -11,9 +11,9 @@ import dns.rcode
 import dns.rdatatype
 import pytest
 
-from clusterdns.index.cluster import Index
-from clusterdns.index.zone import Pods
-from clusterdns.objects import Change, Pod
+from clusterdns.cluster.index.cluster import Index
+from clusterdns.cluster.index.zone import Pods
+from clusterdns.cluster.objects import Change, Pod
 from clusterdns.server.dispatch import Dispatch, Listener
 from clusterdns.wire import name
 

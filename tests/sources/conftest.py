@@ -9,9 +9,9 @@ from fakes.meddler import TLS_GOODBYE_SECONDS
 from fakes.seen import Seen
 from fakes.time import FakeTime
 
-from clusterdns.sources.api import ApiSource
-from clusterdns.sources.settings import Settings
-from clusterdns.sources.watch import Timing
+from clusterdns.cluster.api.settings import Settings
+from clusterdns.cluster.api.source import ApiSource
+from clusterdns.cluster.api.watch import Timing
 from clusterdns.telemetry.metrics import Registry
 
 Start = Callable[..., ApiSource]

@@ -30,11 +30,11 @@ from fakes.seen import Seen
 from fakes.time import FakeTime
 from peers import need
 
-from clusterdns.objects import Change, Service, ServiceImport
-from clusterdns.sources import watch as watch_module
-from clusterdns.sources.api import ApiSource, import_places
-from clusterdns.sources.settings import Intervals, Settings
-from clusterdns.sources.watch import Timing
+from clusterdns.cluster.api import watch as watch_module
+from clusterdns.cluster.api.settings import Intervals, Settings
+from clusterdns.cluster.api.source import ApiSource, import_places
+from clusterdns.cluster.api.watch import Timing
+from clusterdns.cluster.objects import Change, Service, ServiceImport
 from clusterdns.telemetry.metrics import Registry
 
 Start = Callable[..., ApiSource]
@@ -89,7 +89,7 @@ async def test_lines_arrive_in_pieces_and_of_many_mebibytes(fake: FakeApi, seen:
 async def test_a_line_without_end_is_not_held(
     fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clusterdns.sources.client.MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr("clusterdns.cluster.api.client.MAX_LINE_BYTES", 1000)
     fake.script(SERVICES, page(), fake.stream(*[b"x" * 100] * 20), fake.stream(event("ADDED", service("web"))))
     start(settings(fake), fake_time)
     await seen.until_names(Service, "web")

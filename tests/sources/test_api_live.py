@@ -17,9 +17,9 @@ from controlplane.cluster import ControlPlane
 from fakes.meddler import between
 from fakes.seen import Seen
 
-from clusterdns.objects import EndpointSlice, Namespace, Pod, Service
-from clusterdns.sources.api import ApiSource
-from clusterdns.sources.settings import Settings
+from clusterdns.cluster.api.settings import Settings
+from clusterdns.cluster.api.source import ApiSource
+from clusterdns.cluster.objects import EndpointSlice, Namespace, Pod, Service
 from clusterdns.telemetry.metrics import Registry
 
 pytestmark = [pytest.mark.peer("kube-apiserver")]

@@ -13,14 +13,14 @@ import pytest
 from controlplane.cluster import sign
 from peers import need
 
-from clusterdns.sources import credentials
-from clusterdns.sources.credentials import Credentials, CredentialsError, load
-from clusterdns.sources.settings import ClientTls, Settings
+from clusterdns.cluster.api import credentials
+from clusterdns.cluster.api.credentials import Credentials, CredentialsError, load
+from clusterdns.cluster.api.settings import ClientTls, Settings
 
 REPORT = """
 import asyncio, json, sys
-from clusterdns.sources.credentials import load
-from clusterdns.sources.settings import Settings
+from clusterdns.cluster.api.credentials import load
+from clusterdns.cluster.api.settings import Settings
 {before}
 async def main():
     credentials = await load(Settings(kubeconfig=sys.argv[1]))
@@ -31,7 +31,7 @@ asyncio.run(main())
 """
 NO_STAND_INS = """
 import contextlib
-from clusterdns.sources import credentials
+from clusterdns.cluster.api import credentials
 @contextlib.contextmanager
 def laid_out_differently():
     import kubernetes_asyncio.config.dateutil  # something was loaded before it failed

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterdns import objects
-from clusterdns.objects import (
+from clusterdns.cluster import objects
+from clusterdns.cluster.decoding import LAST_CHANGE_ANNOTATION, SOURCE_CLUSTER_LABEL, Decoded, from_data, from_json
+from clusterdns.cluster.objects import (
     IMPORT_LABEL,
     SERVICE_LABEL,
     Endpoint,
@@ -24,7 +25,6 @@ from clusterdns.objects import (
     Service,
     ServiceImport,
 )
-from clusterdns.sources.decoding import LAST_CHANGE_ANNOTATION, SOURCE_CLUSTER_LABEL, Decoded, from_data, from_json
 
 KINDS: tuple[Kind, ...] = (Service, EndpointSlice, Namespace, Pod, ServiceImport, ImportedSlice)
 META = {"name": "web", "namespace": "prod"}

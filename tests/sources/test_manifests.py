@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from fakes.seen import Seen
 
-from clusterdns.objects import Change, EndpointSlice, Namespace, Object, Pod, Service
-from clusterdns.sources import files
-from clusterdns.sources.manifests import ManifestError, ManifestSource, differences
+from clusterdns.cluster.manifests import files
+from clusterdns.cluster.manifests.source import ManifestError, ManifestSource, differences
+from clusterdns.cluster.objects import Change, EndpointSlice, Namespace, Object, Pod, Service
 from clusterdns.telemetry.metrics import Registry
 
 HOUR_NS = 3600 * 10**9
@@ -372,7 +372,7 @@ async def test_the_loop_gets_its_turn_between_changes(
 ) -> None:
     source = make()
     source.load()
-    monkeypatch.setattr("clusterdns.sources.manifests.MAX_TURN_SECONDS", 0)
+    monkeypatch.setattr("clusterdns.cluster.manifests.source.MAX_TURN_SECONDS", 0)
     (tmp_path / "a.yaml").write_text("".join(service(f"s{number}") for number in range(50)))
     polling = asyncio.ensure_future(source.poll())
     turns = set()

@@ -9,11 +9,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clusterdns.objects import Endpoint, EndpointSlice, Namespace, Pod, Port, Service
-from clusterdns.sources import selectors, workloads
-from clusterdns.sources.addresses import Pool
-from clusterdns.sources.controllers import Desired, Selection, desired_objects
-from clusterdns.sources.documents import read_documents
+from clusterdns.cluster.manifests import selectors, workloads
+from clusterdns.cluster.manifests.addresses import Pool
+from clusterdns.cluster.manifests.controllers import Desired, Selection, desired_objects
+from clusterdns.cluster.manifests.documents import read_documents
+from clusterdns.cluster.objects import Endpoint, EndpointSlice, Namespace, Pod, Port, Service
 
 ALL = Selection(pods=True)
 
@@ -467,7 +467,9 @@ def test_a_pool_gives_every_address_once_and_then_none() -> None:
 
 
 def test_no_address_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clusterdns.sources.controllers.service_pools", lambda: {"IPv4": Pool("10.0.0.0/30", first=2)})
+    monkeypatch.setattr(
+        "clusterdns.cluster.manifests.controllers.service_pools", lambda: {"IPv4": Pool("10.0.0.0/30", first=2)}
+    )
     desired = play(service("a") + service("b"))
     assert [found.cluster_ips for found in every(desired, Service)] == [("10.0.0.2",), ()]
     assert "Service default/b: no IPv4 address is left for it" in desired.remarks[0].text

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from clusterdns.objects import EndpointSlice, Service
-from clusterdns.sources.controllers import desired_objects
-from clusterdns.sources.files import ManifestFiles
+from clusterdns.cluster.manifests.controllers import desired_objects
+from clusterdns.cluster.manifests.files import ManifestFiles
+from clusterdns.cluster.objects import EndpointSlice, Service
 
 DEMO = Path(__file__).resolve().parents[2] / "zones" / "demo"
 

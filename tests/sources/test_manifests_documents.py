@@ -10,10 +10,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clusterdns.sources import documents
-from clusterdns.sources.controllers import desired_objects
-from clusterdns.sources.documents import DocumentError, LibyamlLoader, PythonLoader, read_documents
-from clusterdns.sources.kinds import SHAPES
+from clusterdns.cluster.manifests import documents
+from clusterdns.cluster.manifests.controllers import desired_objects
+from clusterdns.cluster.manifests.documents import DocumentError, LibyamlLoader, PythonLoader, read_documents
+from clusterdns.cluster.manifests.kinds import SHAPES
 
 
 @pytest.fixture(params=[LibyamlLoader, PythonLoader])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterdns.sources.selectors import SelectorError, parse
+from clusterdns.cluster.manifests.selectors import SelectorError, parse
 
 WEB = {"app": "web", "tier": "front", "empty": "", "n": "7"}
 

@@ -1,0 +1,290 @@
+"""Requests to the API server: a page of a list, the lines of a watch, and what went wrong in words.
+
+Bodies are read as raw chunks, so a line of several MiB is just more chunks. Nothing is built from them here: `store`
+decodes objects, `watch` decides what to ask next. Every failure is an `ApiError` whose text does not vary from one
+retry to the next, so that `status` can tell news from repetition.
+"""
+
+import asyncio
+import contextlib
+import os
+import ssl
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import aiohttp
+import msgspec
+
+from clusterdns.cluster.api.credentials import Credentials, CredentialsError, load
+from clusterdns.cluster.api.settings import Settings
+from clusterdns.telemetry.metrics import Registry
+
+Params = Mapping[str, str]
+
+MAX_LINE_BYTES = 64 << 20  # an object is 1.5 MiB at most in etcd by default, JSON some times that
+MAX_REASON_CHARS = 300
+_MAX_ERROR_BODY_BYTES = 1 << 16
+_MAX_PLAIN_CHARS = 200
+_RELOAD_AFTER_SECONDS = 60.0
+_DURATION_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# Compressed lists cost the server and us more CPU than the bytes saved inside a cluster's network are worth.
+_HEADERS = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "clusterdns"}
+
+
+class ApiError(Exception):
+    """A request that failed. `status` is the HTTP status where the server gave one, else 0."""
+
+    def __init__(self, reason: str, status: int = 0, retry_after_seconds: float = 0.0) -> None:
+        super().__init__(reason if len(reason) <= MAX_REASON_CHARS else reason[:MAX_REASON_CHARS] + "…")
+        self.status = status
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Expired(ApiError):
+    """410: what was asked for is older than the server remembers."""
+
+
+class Interrupted(ApiError):
+    """A watch that was accepted and then broke off."""
+
+
+class Silent(Interrupted):
+    """A watch over which nothing came for so long that the connection must be dead."""
+
+
+class _Failure(msgspec.Struct, gc=False):
+    """The API's `Status` object, as a body or in an ERROR event."""
+
+    code: int | None = None
+    reason: str | None = None
+    message: str | None = None
+
+
+_failure_decoder = msgspec.json.Decoder(_Failure)
+
+
+class Lines:
+    """Cuts chunks into lines and holds the half line at the end until the rest of it comes."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._held_bytes = 0
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The lines that `chunk` completes, without line ends. Raises Interrupted on a line without end."""
+        first, *others = chunk.split(b"\n")
+        self._parts.append(first)
+        self._held_bytes += len(first)
+        if self._held_bytes > MAX_LINE_BYTES:
+            raise Interrupted(f"a watch line of more than {MAX_LINE_BYTES} bytes")
+        if not others:
+            return []
+        lines = [b"".join(self._parts), *others[:-1]]
+        self._parts = [others[-1]]
+        self._held_bytes = len(others[-1])
+        return lines
+
+
+class Client:
+    """All requests of one source. Loads credentials when first needed, and again when they seem outdated."""
+
+    def __init__(self, settings: Settings, registry: Registry) -> None:
+        self._settings = settings
+        self._credentials: Credentials | None = None
+        self._loaded: list[Credentials] = []  # with those retired, over which a watch may still run
+        self._loading = asyncio.Lock()
+        self._requests = registry.counter(
+            "coredns_kubernetes_rest_client_requests_total",
+            "Requests to the API server.",
+            "code", "method", "host",
+        )  # fmt: skip
+        self._durations = registry.histogram(
+            "coredns_kubernetes_rest_client_request_duration_seconds",
+            "Time taken by a list request to the API server.",
+            _DURATION_BOUNDS,
+            "verb", "host",
+        )  # fmt: skip
+
+    @property
+    def server(self) -> str:
+        """The API server's URL, or empty while no credentials could be loaded."""
+        return self._credentials.url if self._credentials else ""
+
+    async def page(self, path: str, params: Params) -> bytes:
+        """The body of one page of a list. Raises ApiError."""
+        started = time.perf_counter()
+        async with self._get(path, params, self._settings.intervals.list_read_seconds) as response:
+            body = await response.read()
+            self._durations.labels("GET", response.url.authority).observe(time.perf_counter() - started)
+        return body
+
+    async def lines(self, path: str, params: Params) -> AsyncGenerator[list[bytes], None]:
+        """A watch: first an empty list, when the server has accepted it, then complete lines as they come.
+
+        Ends when the server ends it, dropping half a line. Raises ApiError; Interrupted once it was accepted.
+        """
+        async with self._get(path, params, self._settings.intervals.silence_seconds) as response:
+            yield []
+            lines = Lines()
+            try:
+                while chunk := await response.content.readany():
+                    if complete := lines.feed(chunk):
+                        yield complete
+            except aiohttp.SocketTimeoutError as error:
+                raise Silent("the watch went silent") from error
+            except (aiohttp.ClientError, OSError) as error:
+                raise Interrupted(explain(error, self.server)) from error
+
+    async def close(self) -> None:
+        """Close every session, and break off what is read over it.
+
+        Call this before the readers have run on after being cancelled: a session forgets connections that its readers
+        let go, and a TLS connection then ends in its own time, which the loop may not have any more.
+        """
+        for credentials in self._loaded:
+            await credentials.close()
+
+    @contextlib.asynccontextmanager
+    async def _get(self, path: str, params: Params, read_seconds: float) -> AsyncIterator[aiohttp.ClientResponse]:
+        """An answered GET with status 200. Whatever goes wrong in it comes out as ApiError."""
+        credentials = await self._current_credentials()
+        url = credentials.url + path
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=self._settings.intervals.connect_seconds, sock_read=read_seconds
+        )
+        is_answered = False
+        try:
+            async with (
+                credentials.in_use(),
+                credentials.session.get(
+                    url,
+                    params=params,
+                    headers={**_HEADERS, **await credentials.headers()},
+                    timeout=timeout,
+                    allow_redirects=False,
+                    **credentials.request_options(),
+                ) as response,
+            ):
+                is_answered = True
+                self._count(str(response.status), url)
+                if response.status != HTTPStatus.OK:
+                    raise await _refusal(response, credentials.url)
+                yield response
+        except ApiError as error:
+            if error.status == HTTPStatus.UNAUTHORIZED:
+                await self._renew(credentials)
+            raise
+        except CredentialsError as error:
+            await self._renew(credentials)
+            raise ApiError(str(error)) from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            if not is_answered:
+                self._count("<error>", url)
+            if isinstance(error, ssl.SSLError | ssl.CertificateError | aiohttp.ClientSSLError):
+                await self._renew(credentials)
+            elif time.monotonic() - credentials.loaded_at > _RELOAD_AFTER_SECONDS:
+                await self._renew(credentials)  # the kubeconfig may name another server by now
+            raise ApiError(explain(error, credentials.url)) from error
+
+    async def _current_credentials(self) -> Credentials:
+        async with self._loading:
+            if self._credentials is None:
+                try:
+                    self._credentials = await load(self._settings)
+                except CredentialsError as error:
+                    raise ApiError(str(error)) from error
+                self._loaded = [one for one in self._loaded if not one.session.closed] + [self._credentials]
+            return self._credentials
+
+    async def _renew(self, outdated: Credentials) -> None:
+        """Have the next request load credentials anew; watches that still run over the old ones go on."""
+        if self._credentials is outdated:
+            self._credentials = None
+            await outdated.retire()
+
+    def _count(self, code: str, url: str) -> None:
+        self._requests.labels(code, "GET", urlsplit(url).netloc).value += 1
+
+
+async def _refusal(response: aiohttp.ClientResponse, server: str) -> ApiError:
+    """What a status other than 200 says. Names the server, not the path: all watches then say the same, once."""
+    try:
+        body = await response.content.readexactly(_MAX_ERROR_BODY_BYTES)
+    except asyncio.IncompleteReadError as error:
+        body = error.partial
+    status = response.status
+    if status == HTTPStatus.GONE:
+        return Expired("410 Gone: older than the API server remembers", status)
+    if status == HTTPStatus.UNAUTHORIZED:
+        return ApiError(f"401 Unauthorized: {server} does not accept our credentials", status)
+    if is_html(body):
+        return ApiError(f"{status} HTML instead of JSON from {server}: is this an API server?", status)
+    try:
+        message = _failure_decoder.decode(body).message or ""
+    except msgspec.MsgspecError:
+        message = ""
+    text = message.strip() or f"{_said_in_text(response, body) or response.reason} from {server}"
+    try:
+        retry_after_seconds = float(response.headers.get("retry-after", "0"))
+    except ValueError:  # a date, which no API server sends
+        retry_after_seconds = 0.0
+    return ApiError(f"{status} {text}", status, retry_after_seconds)
+
+
+def _said_in_text(response: aiohttp.ClientResponse, body: bytes) -> str:
+    """What a refusal in plain text says where that is one line: 'Client sent an HTTP request to an HTTPS server.'"""
+    lines = body.decode(errors="replace").strip().splitlines()
+    is_plain = response.content_type == "text/plain" and len(lines) == 1 and len(lines[0]) <= _MAX_PLAIN_CHARS
+    return lines[0].rstrip(".") if is_plain and lines[0].isprintable() else ""
+
+
+def refusal_event(raw: msgspec.Raw) -> ApiError:
+    """What an ERROR event of a watch says."""
+    try:
+        failure = _failure_decoder.decode(raw)
+    except msgspec.MsgspecError:
+        return Interrupted("the watch ended with an error that cannot be read")
+    code = failure.code or 0
+    if code == HTTPStatus.GONE or failure.reason in ("Expired", "Gone"):
+        return Expired("410 Gone: older than the API server remembers", code)
+    return Interrupted(f"{code} {failure.message or failure.reason or 'error without a reason'}", code)
+
+
+def is_html(body: bytes) -> bool:
+    """Whether a body that should be JSON is a page for people."""
+    return body.lstrip()[:1] == b"<"
+
+
+def explain(error: Exception, server: str) -> str:
+    """A failure to talk to the server in words of its own, without what differs from one attempt to the next."""
+    host = urlsplit(server).netloc or server
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            why = getattr(error.certificate_error, "verify_message", "") or str(error.certificate_error)
+            return f"certificate verify failed for {host}: {why}"
+        case aiohttp.ClientConnectorDNSError():
+            return f"unknown host {error.host}"
+        case aiohttp.SocketTimeoutError():
+            return f"{host} does not answer"
+        case TimeoutError():
+            return f"no connection to {host} in time"
+        case aiohttp.ClientConnectorSSLError():
+            return f"TLS with {host} failed: {_words(error.os_error)}"
+        case aiohttp.ClientConnectorError():
+            return f"{_words(error.os_error)}: {host}"
+        case ssl.SSLError():
+            return f"TLS with {host} failed: {_words(error)}"
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError() | ConnectionResetError():
+            return f"connection closed by {host}"
+        case aiohttp.ClientResponseError():
+            return f"no usable HTTP from {host}: {error.message}"
+    return f"{host}: {type(error).__name__}: {error}"
+
+
+def _words(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason.replace("_", " ").lower()
+    # the text of a failed connect names its address, and asyncio's has no number that strerror could be had from
+    return os.strerror(error.errno).lower() if error.errno else type(error).__name__

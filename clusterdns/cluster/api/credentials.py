@@ -1,0 +1,222 @@
+"""The one door to kubernetes_asyncio: who we are to the API server, its TLS, and the HTTP session.
+
+`load` turns settings into a `Credentials`, which gives fresh headers for every request (tokens rotate: a service
+account's file, an exec plugin, OIDC) and an open aiohttp session. What is asked over that session is `client`'s
+business. The library is imported without the thousand generated models that its packages load on the way: they cost
+29 MiB and 0.1 s and are never used here (see `_client_library`).
+"""
+
+import asyncio
+import functools
+import importlib.util
+import logging
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import aiohttp
+import yaml
+
+from clusterdns.cluster.api.settings import Settings
+
+PACKAGE = "kubernetes_asyncio"
+PLUGIN_SECONDS = 30.0  # for an exec plugin or an OIDC issuer to answer
+RELOAD_SECONDS = 60.0  # how long a kubeconfig's token is taken as fresh, as for a service account's
+
+# What a kubeconfig that is not as expected makes the library raise beside its own ConfigException: the plain errors of
+# walking a tree, unreadable files, broken certificates.
+_CAUSES = (OSError, ValueError, TypeError, KeyError, AttributeError, AssertionError, yaml.YAMLError)
+
+
+class CredentialsError(Exception):
+    """No way to address or to prove ourselves to the API server; the text says why and what to do."""
+
+
+class Credentials:
+    """One loaded set of credentials with its session, for several readers. Retire it when done."""
+
+    def __init__(self, configuration: Any, rest: Any) -> None:
+        self.url: str = configuration.host.rstrip("/")
+        self.session: aiohttp.ClientSession = rest.pool_manager
+        self.loaded_at = time.monotonic()
+        self._configuration = configuration
+        self._rest = rest
+        self._readers = 0
+        self._is_retired = False
+
+    async def headers(self) -> dict[str, str]:
+        """Headers that prove who we are, with the token as it is now. Raises CredentialsError."""
+        try:
+            found = await self._configuration.auth_settings()
+        except _client_library().errors as error:
+            raise CredentialsError(f"token: {error}") from error
+        token = found.get("BearerToken", {}).get("value")
+        return {"authorization": token.strip()} if token else {}
+
+    def request_options(self) -> Mapping[str, Any]:
+        """Keyword arguments for every request of the session: proxy and the name in the server's certificate."""
+        options = {"proxy": self._rest.proxy, "server_hostname": self._rest.server_hostname}
+        return {name: value for name, value in options.items() if value}
+
+    @asynccontextmanager
+    async def in_use(self) -> AsyncIterator[None]:
+        """Keep the session open while something is read over it."""
+        self._readers += 1
+        try:
+            yield
+        finally:
+            self._readers -= 1
+            await self._close_if_done()
+
+    async def retire(self) -> None:
+        """Close the session once its last reader is through."""
+        self._is_retired = True
+        await self._close_if_done()
+
+    async def close(self) -> None:
+        """Close the session at once, and break off what is read over it."""
+        await self._rest.close()
+
+    async def _close_if_done(self) -> None:
+        if self._is_retired and not self._readers:
+            await self.close()
+
+
+async def load(settings: Settings) -> Credentials:
+    """Credentials for the API server that the settings name. Raises CredentialsError."""
+    library = _client_library()
+    configuration = library.make_configuration()
+    # Clusters' own authorities often lack the extensions that Python 3.13 asks for and Go does not.
+    configuration.disable_strict_ssl_verification = True
+    configuration.connection_pool_maxsize = 0  # a watch holds a connection, and each namespace may have three
+    try:
+        if settings.kubeconfig:
+            async with asyncio.timeout(PLUGIN_SECONDS):
+                await _from_kubeconfig(library, settings, configuration)
+        elif settings.endpoint:
+            _from_endpoint(settings, configuration)
+        else:
+            library.config.load_incluster_config(client_configuration=configuration)
+        return Credentials(configuration, library.make_session(configuration))
+    except library.errors as error:
+        raise CredentialsError(_explain(settings, error)) from error
+
+
+async def _from_kubeconfig(library: "_Library", settings: Settings, configuration: Any) -> None:
+    loader = await library.config.load_kube_config(
+        config_file=_kubeconfig_path(settings),
+        context=settings.context or None,
+        client_configuration=configuration,
+        persist_config=False,  # a name server writes to nobody's kubeconfig
+    )
+    loaded_at = time.monotonic()
+
+    async def refresh(_: object) -> None:
+        """Re-read a token file, renew an OIDC token, run an exec plugin again when its token is about to end."""
+        nonlocal loaded_at
+        if time.monotonic() - loaded_at >= RELOAD_SECONDS:
+            async with asyncio.timeout(PLUGIN_SECONDS):
+                await loader.load_and_set(configuration)
+            loaded_at = time.monotonic()
+
+    configuration.refresh_api_key_hook = refresh
+
+
+def _kubeconfig_path(settings: Settings) -> str:
+    path = os.path.expanduser(settings.kubeconfig)
+    if not os.path.isfile(path):
+        raise FileNotFoundError("there is no such file")
+    return path
+
+
+def _from_endpoint(settings: Settings, configuration: Any) -> None:
+    configuration.host = settings.endpoint
+    if settings.tls:
+        configuration.cert_file = settings.tls.cert
+        configuration.key_file = settings.tls.key
+        configuration.ssl_ca_cert = settings.tls.ca
+
+
+def _explain(settings: Settings, error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        text = f"its credentials plugin gave no answer within {PLUGIN_SECONDS:g} s"
+    elif isinstance(error, (_client_library().config.ConfigException, OSError)) and str(error):
+        text = str(error)
+    else:
+        text = f"not as expected ({type(error).__name__}: {error})"
+    if settings.kubeconfig:
+        context = f" (context {settings.context})" if settings.context else ""
+        return f"kubeconfig {settings.kubeconfig}{context}: {text}"
+    if settings.endpoint:
+        files = f" with tls {settings.tls.cert} {settings.tls.key} {settings.tls.ca}" if settings.tls else ""
+        return f"endpoint {settings.endpoint}{files}: {text}"
+    return f"not in a pod of a cluster ({text.rstrip('.')}); name a kubeconfig or an endpoint"
+
+
+class _Library(NamedTuple):
+    config: Any
+    make_configuration: Any
+    make_session: Any
+    errors: tuple[type[Exception], ...]  # what loading credentials may raise
+
+
+@functools.cache
+def _client_library() -> _Library:
+    """The parts of kubernetes_asyncio in use, without its models where this release allows that."""
+    # It logs on every attempt what its exceptions say too, and those are told once, by `status`.
+    logging.getLogger(PACKAGE).setLevel(logging.CRITICAL)
+    _have_a_home()
+    try:
+        with _without_models():
+            return _import_parts()
+    except (ImportError, AttributeError):  # a release laid out differently: the plain way, at its price
+        for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
+            del sys.modules[name]
+        return _import_parts()
+
+
+def _have_a_home() -> None:
+    """The library asks for the home folder while it is imported, and a pod's uid may have none, neither in $HOME nor in
+    /etc/passwd: it is `/` then, as container runtimes have it."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = "/"
+
+
+def _import_parts() -> _Library:
+    from kubernetes_asyncio import config
+    from kubernetes_asyncio.client.configuration import Configuration
+    from kubernetes_asyncio.client.rest import RESTClientObject
+
+    return _Library(config, Configuration, RESTClientObject, (config.ConfigException, *_CAUSES))
+
+
+@contextmanager
+def _without_models() -> Iterator[None]:
+    """Stand empty packages in for `kubernetes_asyncio` and its `client`, whose own code imports every model.
+
+    Submodules are found through `__path__` as usual. Of `client`, `config` wants Configuration and, in annotations and
+    a function not used here, ApiClient. The stand-ins go away afterwards: who imports the package later gets it whole.
+    """
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations or PACKAGE in sys.modules:
+        raise ImportError(f"{PACKAGE} is not a package that can be imported in parts")
+    root, client = ModuleType(PACKAGE), ModuleType(f"{PACKAGE}.client")
+    root.__path__ = list(spec.submodule_search_locations)
+    client.__path__ = [str(Path(folder) / "client") for folder in root.__path__]
+    stand_ins = {module.__name__: module for module in (root, client)}
+    sys.modules.update(stand_ins)
+    try:
+        from kubernetes_asyncio.client.configuration import Configuration
+
+        vars(client).update(Configuration=Configuration, ApiClient=object)
+        yield
+    finally:
+        for name in stand_ins:
+            sys.modules.pop(name, None)

@@ -1,0 +1,1 @@
+"""The names of a cluster: from objects to records, in memory."""

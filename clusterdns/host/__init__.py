@@ -1,0 +1,1 @@
+"""What is asked of the operating system: sockets, interfaces, files that change."""

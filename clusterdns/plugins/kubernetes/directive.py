@@ -1,0 +1,107 @@
+"""The `kubernetes` directive: the index with its source and zones, built from the settings.
+
+`kubernetes_settings` reads the directive, `kubernetes_feed` fills the index, `kubernetes_handler` answers questions.
+The source is the API server, or with our own option `manifests PATH…` a set of files and folders that needs no cluster.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Sequence
+from ipaddress import ip_address
+
+from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin
+from clusterdns.cluster.index.imports import ImportZone
+from clusterdns.cluster.index.zone import ClusterZone
+from clusterdns.host.interfaces import interface_addresses
+from clusterdns.plugins.kubernetes.exports import ClusterOffer
+from clusterdns.plugins.kubernetes.feed import Feed, FeedUse, feed_key
+from clusterdns.plugins.kubernetes.handler import ClusterHandler, Fallthrough
+from clusterdns.plugins.kubernetes.labels import NameLabels
+from clusterdns.plugins.kubernetes.settings import OPTIONS, Settings, parse
+from clusterdns.plugins.kubernetes.transfer import ClusterTransfer
+from clusterdns.wire.name import is_reverse
+
+log = logging.getLogger("clusterdns.plugin.kubernetes")
+
+
+def build(settings: Settings, context: BlockContext) -> Part:
+    """The index, its zones, the handler and the source."""
+    key = ("kubernetes", *feed_key(settings))
+    feed = context.shared.keep(key, lambda: Feed(settings, context.registry))
+    use = FeedUse(feed, context.shared.forget, settings.api.startup_timeout_seconds)
+    index = feed.index
+    local = _local_addresses(context.listening.addresses)
+    imports = feed.imports
+    imported = frozenset(zone for zone in settings.multicluster if not is_reverse(zone))
+    zones = [
+        (ImportZone if imports is not None and zone in imported else ClusterZone)(
+            zone,
+            imports if imports is not None and zone in imported else index,
+            primary=settings.primary,
+            ttl_seconds=settings.ttl_seconds,
+            pods=settings.pods,
+            ignores_empty=settings.ignore_empty_service,
+            zonal=settings.zonal and zone not in imported,
+            local_addresses=lambda: local,
+        )
+        for zone in settings.zones
+    ]
+    fallthrough = Fallthrough(settings.fallthrough)
+    return Part(
+        "kubernetes",
+        wrap=lambda following: ClusterHandler(zones, settings.ttl_seconds, fallthrough, following),
+        is_for_in_only=True,
+        rehearse=lambda: _rehearse(settings.api.kubeconfig),
+        start=use.start,
+        stop=use.stop,
+        unready=feed.unready,
+        remark=feed.remark if imported else None,
+        transfer=ClusterTransfer(zones),
+        labels=NameLabels(
+            settings.zones,
+            zonal=settings.zonal,
+            imported=imported,
+            pods=index if settings.api.pods else None,
+        ),
+        offer=ClusterOffer(index, frozenset(settings.zones), settings.api.pods, lambda: local),
+    )
+
+
+async def _rehearse(kubeconfig: str) -> None:
+    if kubeconfig and not await asyncio.to_thread(os.path.exists, kubeconfig):
+        log.warning("kubeconfig %s: there is no such file; it is waited for, with SERVFAIL until then", kubeconfig)
+
+
+def _local_addresses(bound: Sequence[str]) -> tuple[bytes, ...]:
+    """The addresses under which clients reach this server: those bound, and all but loopback ones for a wildcard."""
+    asked = [ip_address(text.partition("%")[0]) for text in bound or ("0.0.0.0", "::")]
+    families = {one.version for one in asked if one.is_unspecified}
+    found = [one for one in asked if not one.is_unspecified]
+    try:
+        texts = [text for several in interface_addresses().values() for text in several] if families else []
+    except OSError as problem:
+        log.warning("cannot list this host's addresses, the zone's NS record will be missing: %s", problem)
+        texts = []
+    own = [ip_address(text.partition("%")[0]) for text in texts]
+    found += [one for one in own if one.version in families and not one.is_loopback and not one.is_unspecified]
+    return tuple(dict.fromkeys(one.packed for one in found))
+
+
+DOC = Doc(
+    usage=("kubernetes [ZONES…]",),
+    about="Answers the names of a cluster. Zones are those named, or those of the block; at least one must not be a "
+    "reverse zone, and the first such is what PTR records point into.",
+    options=OPTIONS,
+    example="""
+kubernetes cluster.local in-addr.arpa ip6.arpa {
+    kubeconfig /etc/clusterdns/kubeconfig
+    pods verified
+    endpoint_pod_names
+    labels app.kubernetes.io/part-of=shop
+    startup_timeout 10s
+}""",
+    better="a change in the cluster is visible at once, whatever `cache` says; a name that exists is never NXDOMAIN; "
+    "the response code of an ExternalName's target is told; see [differences.md](differences.md).",
+)
+PLUGIN = Plugin("kubernetes", parse, build, once=True, doc=DOC)

@@ -1,0 +1,262 @@
+"""The settings of the `kubernetes` directive: its options, and what they mean together.
+
+What is built from them is `plugins.kubernetes`'s business.
+"""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
+
+from clusterdns.chain.plugin import BlockContext
+from clusterdns.cluster.api.settings import ClientTls
+from clusterdns.cluster.api.settings import Settings as ApiSettings
+from clusterdns.cluster.index.zone import MAX_ZONE_BYTES, Pods
+from clusterdns.cluster.manifests import selectors
+from clusterdns.cluster.manifests.selectors import SelectorError
+from clusterdns.corefile import surplus, values
+from clusterdns.corefile.directive import Directive, Line
+from clusterdns.corefile.options import Option, read_block
+from clusterdns.wire.name import IN_ADDR_ARPA, IP6_ARPA, ROOT, is_reverse, to_text
+
+MAX_TTL_SECONDS = 3600
+
+log = logging.getLogger("clusterdns.plugin.kubernetes")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One kubernetes directive. Zones are names; the first that is not a reverse zone is the primary one."""
+
+    zones: tuple[bytes, ...]
+    api: ApiSettings = field(default_factory=ApiSettings)
+    manifests: tuple[str, ...] = ()
+    pods: Pods = Pods.DISABLED
+    ttl_seconds: int = 5
+    endpoint_pod_names: bool = False
+    ignore_empty_service: bool = False
+    zonal: bool = False
+    multicluster: tuple[bytes, ...] = ()
+    fallthrough: tuple[bytes, ...] = ()
+
+    @property
+    def primary(self) -> bytes:
+        """The zone that PTR records point into: of the cluster's own where there is one, and not a reverse zone.
+
+        With reverse zones alone (Talos without a domain) it is the first of them: CoreDNS takes `in-addr.arpa` and
+        `ip6.arpa` for zones like any other there, and refuses only those below them.
+        """
+        forward = [zone for zone in self.zones if not is_reverse(zone)]
+        own = [zone for zone in forward if zone not in self.multicluster]
+        return (own or forward or self.zones)[0]
+
+
+def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
+    """`kubernetes [ZONES…] { options }`; without zones those of the block. Raises CorefileError."""
+    directive = directives[0]
+    settings = Settings(surplus.zones(directive.args, context.zones))
+    if all(is_reverse(zone) and zone not in (IN_ADDR_ARPA, IP6_ARPA) for zone in settings.zones):
+        told = "no zone but reverse ones: PTR records have none to point into"
+        raise directive.error(told if settings.zones else "no zone is left to serve", "name the cluster's own, too")
+    if any(len(zone) > MAX_ZONE_BYTES for zone in settings.zones):
+        mend = "use the cluster's own, such as cluster.local"
+        raise directive.error(f"a zone of more than {MAX_ZONE_BYTES} bytes leaves no room for names", mend)
+    settings = read_block(settings, [directive], OPTIONS)
+    if settings.api.namespaces and settings.api.namespace_labels:
+        raise directive.error("namespaces and namespace_labels exclude each other", "keep one of them")
+    if settings.ignore_empty_service and not settings.api.endpoints:
+        raise directive.error(
+            "ignore empty_service with noendpoints would deny every Service", "remove one of the two options"
+        )
+    if settings.zonal and not settings.api.endpoints:
+        raise directive.error("zonal with noendpoints has nobody to tell apart", "remove one of the two options")
+    for zone in settings.multicluster:
+        if zone not in settings.zones:
+            line = next(line for line in reversed(directive.block) if line.name == "multicluster")
+            mend = f"add it to the zones of 'kubernetes': {' '.join(map(to_text, (*settings.zones, zone)))}"
+            raise line.error(f"multicluster zone {to_text(zone)} is not among the zones served here", mend)
+    if settings.api.tls and not settings.api.endpoint:
+        raise directive.error("tls is used with endpoint only", "add endpoint, or remove tls")
+    return _with_scheme(settings, directive)
+
+
+def _with_scheme(settings: Settings, directive: Directive) -> Settings:
+    """The API server as a URL; `HOST:PORT` alone means HTTPS with `tls` and HTTP without, as in CoreDNS."""
+    endpoint = settings.api.endpoint
+    if endpoint and "://" not in endpoint:
+        endpoint = f"{'https' if settings.api.tls else 'http'}://{endpoint}"
+    try:
+        parts = urlsplit(endpoint)
+        is_url = not endpoint or (parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0)
+    except ValueError:  # an address or a port that is none
+        is_url = False
+    if not is_url:
+        line = next(line for line in directive.block if line.name == "endpoint")
+        raise line.error(f"{line.args[0]} is not the URL of a server", "write one such as https://10.0.0.1:6443")
+    return _api(settings, endpoint=endpoint)
+
+
+def _selector(line: Line) -> str:
+    text = " ".join(word.text for word in line.arguments_between(1, None, "SELECTOR"))
+    try:
+        selectors.parse(text)
+    except SelectorError as error:
+        raise line.error(str(error), "write it as for kubectl: 'app=web,tier in (a, b)'") from error
+    return text
+
+
+def _endpoint(settings: Settings, line: Line) -> Settings:
+    urls = line.arguments_between(1, None, "URL")
+    if len(urls) > 1:
+        log.warning("%s: only the first endpoint is used", line.place)
+    return _api(settings, endpoint=urls[0].text)
+
+
+def _tls(settings: Settings, line: Line) -> Settings:
+    cert, key, ca = (word.text for word in line.arguments_between(3, 3, "CERT KEY CACERT"))
+    return _api(settings, tls=ClientTls(cert, key, ca))
+
+
+def _kubeconfig(settings: Settings, line: Line) -> Settings:
+    words = line.arguments_between(1, 2, "FILE [CONTEXT]")
+    return _api(settings, kubeconfig=words[0].text, context=words[1].text if len(words) > 1 else "")
+
+
+def _namespaces(settings: Settings, line: Line) -> Settings:
+    names = tuple(word.text for word in line.arguments_between(1, None, "NAMESPACE…"))
+    return _api(settings, namespaces=tuple(dict.fromkeys(settings.api.namespaces + names)))
+
+
+def _labels(settings: Settings, line: Line) -> Settings:
+    return _api(settings, labels=_selector(line))
+
+
+def _namespace_labels(settings: Settings, line: Line) -> Settings:
+    return _api(settings, namespace_labels=_selector(line))
+
+
+def _pods(settings: Settings, line: Line) -> Settings:
+    mode = Pods(values.choice(line.one_argument("disabled|insecure|verified"), [one.value for one in Pods]))
+    return _api(replace(settings, pods=mode), pods=mode is Pods.VERIFIED)
+
+
+def _endpoint_pod_names(settings: Settings, line: Line) -> Settings:
+    line.no_arguments()
+    return replace(settings, endpoint_pod_names=True)
+
+
+def _ttl(settings: Settings, line: Line) -> Settings:
+    return replace(settings, ttl_seconds=values.integer(surplus.first_argument(line, "SECONDS"), 0, MAX_TTL_SECONDS))
+
+
+def _noendpoints(settings: Settings, line: Line) -> Settings:
+    line.no_arguments()
+    return _api(settings, endpoints=False)
+
+
+def _ignore(settings: Settings, line: Line) -> Settings:
+    values.choice(surplus.first_argument(line, "empty_service"), ["empty_service"])
+    return replace(settings, ignore_empty_service=True)
+
+
+def _fallthrough(settings: Settings, line: Line) -> Settings:
+    zones = surplus.zones(line.args, (ROOT,))
+    return replace(settings, fallthrough=zones)
+
+
+def _zonal(settings: Settings, line: Line) -> Settings:
+    line.no_arguments()
+    return replace(settings, zonal=True)
+
+
+def _multicluster(settings: Settings, line: Line) -> Settings:
+    zones = surplus.zones(line.arguments_between(1, None, "ZONES…"), ())
+    return _api(replace(settings, multicluster=(*settings.multicluster, *zones)), imports=True)
+
+
+def _startup_timeout(settings: Settings, line: Line) -> Settings:
+    return _api(settings, startup_timeout_seconds=values.duration_seconds(surplus.first_argument(line, "DURATION")))
+
+
+def _client_limit(settings: Settings, line: Line) -> Settings:
+    """Limits of CoreDNS's client library, which have no effect there either; the number is checked."""
+    values.decimal(line.one_argument("NUMBER"), 0)
+    return settings
+
+
+def _manifests(settings: Settings, line: Line) -> Settings:
+    folder = os.path.dirname(line.file)
+    paths = (os.path.join(folder, word.text) for word in line.arguments_between(1, None, "PATH…"))
+    return replace(settings, manifests=(*settings.manifests, *paths))
+
+
+OPTIONS = (
+    Option("endpoint URL", "the pod's own service account", "The API server.", _endpoint),
+    Option(
+        "tls CERT KEY CACERT",
+        "",
+        "With `endpoint`: client certificate, key, and the authority of the server's certificate.",
+        _tls,
+    ),
+    Option(
+        "kubeconfig FILE [CONTEXT]", "", "Server and credentials from a kubeconfig; wins over `endpoint`.", _kubeconfig
+    ),
+    Option("apiserver_qps NUMBER", "", "Accepted, without effect, as in CoreDNS.", _client_limit),
+    Option("apiserver_burst NUMBER", "", "Accepted, without effect, as in CoreDNS.", _client_limit),
+    Option("apiserver_max_inflight NUMBER", "", "Accepted, without effect, as in CoreDNS.", _client_limit),
+    Option("namespaces NAME…", "all", "Only these exist.", _namespaces),
+    Option("labels SELECTOR", "all", "Only Services, EndpointSlices and Pods with these labels.", _labels),
+    Option(
+        "namespace_labels SELECTOR",
+        "all",
+        "Only namespaces with these labels; excludes `namespaces`.",
+        _namespace_labels,
+    ),
+    Option(
+        "pods disabled|insecure|verified",
+        "disabled",
+        "Names of the form `10-1-2-3.NAMESPACE.pod.ZONE`: none, any address, or those of existing pods.",
+        _pods,
+    ),
+    Option(
+        "endpoint_pod_names",
+        "off",
+        "Endpoints without a hostname are named after their pod, not their address.",
+        _endpoint_pod_names,
+    ),
+    Option("ttl SECONDS", "5", "0 to 3600.", _ttl),
+    Option("noendpoints", "off", "Do not watch EndpointSlices; headless Services have no addresses.", _noendpoints),
+    Option("ignore empty_service", "off", "A Service without ready endpoints does not exist.", _ignore),
+    Option(
+        "fallthrough [ZONES…]",
+        "off",
+        "Names that do not exist are the next plugin's, in these zones or in all.",
+        _fallthrough,
+    ),
+    Option("startup_timeout DURATION", "5s", "How long the start waits for the first full lists.", _startup_timeout),
+    Option(
+        "multicluster ZONES…",
+        "",
+        "Of the zones, those that hold ServiceImports (multicluster.x-k8s.io/v1alpha1) instead of Services; an "
+        "endpoint is `ENDPOINT.CLUSTER.SERVICE.NAMESPACE.svc.ZONE`.",
+        _multicluster,
+    ),
+    Option(
+        "zonal",
+        "off",
+        "Names such as `ZONE.pin._zone.SERVICE.NAMESPACE.svc` and `ZONE.prefer._zone.…`: the endpoints of a headless "
+        "Service in a topology zone, with `prefer` all where it has none.",
+        _zonal,
+    ),
+    Option(
+        "manifests PATH…",
+        "",
+        "Own option: read YAML and JSON files and folders instead of an API server; relative to the Corefile.",
+        _manifests,
+    ),
+)
+
+
+def _api(settings: Settings, **changes: object) -> Settings:
+    return replace(settings, api=replace(settings.api, **changes))  # type: ignore[arg-type]  # fields named above

@@ -1,0 +1,169 @@
+"""The lines of the query log: a format with placeholders, compiled once into text and field readers.
+
+Used by `log`; what can be written in a format, and what each placeholder shows, is the interface that log pipelines
+parse. Metadata placeholders (`{/label}`) show `-` where the label is not set, as all are without `metadata`; `{local}`
+always does.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from clusterdns.chain.reply_type import reply_class, reply_type
+from clusterdns.telemetry.logs import seconds_text
+from clusterdns.wire import codes
+from clusterdns.wire.encode import lay_out, uncompressed_size
+from clusterdns.wire.name import to_text
+from clusterdns.wire.query import CD, CLASSIC_UDP_BYTES, HEADER_BYTES, MAX_STREAM_BYTES, OPT_BYTES, RD, Query
+from clusterdns.wire.reply import Reply
+
+COMMON_FORMAT = (
+    '{remote}:{port} - {>id} "{type} {class} {name} {proto} {size} {>do} {>bufsize}" {rcode} {>rflags} {rsize} '
+    "{duration}"
+)
+COMBINED_FORMAT = COMMON_FORMAT + ' "{>opcode}"'
+
+_UNSET = "-"
+_PLACEHOLDER = re.compile(r"(\{[^{}]*\})")
+
+
+class Entry(NamedTuple):
+    """One answered query."""
+
+    query: Query
+    reply: Reply
+    nanoseconds: int
+
+
+class JsonFormat:
+    """One JSON object per query: the fields of the common format under names of their own, and when it was answered."""
+
+    def __call__(self, entry: Entry) -> str:
+        """The object, on one line."""
+        query, reply = entry.query, entry.reply
+        shown = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "client": client_text(query.client),
+            "port": query.client[1],
+            "id": int.from_bytes(query.id, "big"),
+            "type": codes.type_text(query.innermost.qtype),
+            "class": codes.class_text(query.innermost.qclass),
+            "name": to_text(query.name),
+            "proto": query.transport,
+            "size": query_bytes(entry),
+            "do": query.do,
+            "bufsize": buffer_bytes(entry),
+            "rcode": None if reply.is_dropped else _rcode(reply),
+            "rflags": [] if reply.is_dropped else reply_flags(entry),
+            "rsize": reply_bytes(entry),
+            "duration_seconds": entry.nanoseconds / 1e9,
+        }
+        return json.dumps(shown, separators=(",", ":"))
+
+
+class LineFormat:
+    """A compiled format: call it with an entry for the line."""
+
+    def __init__(self, text: str) -> None:
+        """`{common}` and `{combined}` stand for the two well-known formats, unknown words for themselves."""
+        text = text.replace("{common}", COMMON_FORMAT).replace("{combined}", COMBINED_FORMAT)
+        self._pieces: list[str | Callable[[Entry], str]] = [_piece(word) for word in _PLACEHOLDER.split(text) if word]
+
+    def __call__(self, entry: Entry) -> str:
+        """The line of this entry."""
+        return "".join([piece if isinstance(piece, str) else piece(entry) for piece in self._pieces])
+
+
+def _piece(word: str) -> str | Callable[[Entry], str]:
+    if word == "{local}":  # listeners do not note the address that was asked
+        return _UNSET
+    if word.startswith("{/"):
+        label = word[2:-1]
+        return lambda entry: label_value(entry, label)
+    return _FIELDS.get(word, word)
+
+
+def label_value(entry: Entry, label: str) -> str:
+    """A label of the query's metadata; those of `log` itself are known once there is a reply."""
+    known = entry.query.labels
+    if known is None:
+        return _UNSET
+    if label == "log/type":
+        return reply_type(entry.query, entry.reply).value
+    if label == "log/class":
+        return reply_class(entry.query, entry.reply)
+    return known.get(label, _UNSET)
+
+
+def client_text(client: Any) -> str:
+    """The address of a client as lines show it: IPv6 in brackets, IPv4 bare even on a dual-stack socket."""
+    host = str(client[0]).removeprefix("::ffff:") if "." in client[0] else client[0]
+    return f"[{host}]" if ":" in host else host
+
+
+def query_bytes(entry: Entry) -> int:
+    """The query as its facts make it, which is not what came in where a plugin changed them."""
+    query = entry.query.innermost
+    edns_bytes = OPT_BYTES + len(query.options) if query.has_edns else 0
+    return HEADER_BYTES + len(query.question) + edns_bytes
+
+
+def buffer_bytes(entry: Entry) -> int:
+    """What the client can take, by its own account (RFC 6891 §6.2.3)."""
+    if entry.query.transport != "udp":
+        return MAX_STREAM_BYTES
+    return max(entry.query.udp_bytes, CLASSIC_UDP_BYTES)
+
+
+def _rcode(reply: Reply) -> str:
+    return codes.RCODE_NAMES.get(reply.rcode) or str(reply.rcode)
+
+
+def reply_bytes(entry: Entry) -> int:
+    """The reply before compression and truncation; nothing where the client hears nothing."""
+    return 0 if entry.reply.is_dropped else uncompressed_size(entry.query, entry.reply)
+
+
+def _will_be_cut(entry: Entry) -> bool:
+    """Whether records have to go for the client's sake; only what may be too large is encoded to find out."""
+    return reply_bytes(entry) > entry.query.size_limit and lay_out(entry.query, entry.reply).is_cut
+
+
+def reply_flags(entry: Entry) -> list[str]:
+    """The flags of the reply, in the order of the header."""
+    reply, flags = entry.reply, entry.query.flags
+    shown = ["qr"]
+    if reply.is_authoritative:
+        shown.append("aa")
+    if reply.is_truncated or _will_be_cut(entry):
+        shown.append("tc")
+    if flags & RD:
+        shown.append("rd")
+    if reply.recursion_available:
+        shown.append("ra")
+    if reply.is_authentic:
+        shown.append("ad")
+    if flags & CD:
+        shown.append("cd")
+    return shown
+
+
+_FIELDS: dict[str, Callable[[Entry], str]] = {
+    "{type}": lambda entry: codes.type_text(entry.query.innermost.qtype),
+    "{class}": lambda entry: codes.class_text(entry.query.innermost.qclass),
+    "{name}": lambda entry: to_text(entry.query.name),
+    "{proto}": lambda entry: entry.query.transport,
+    "{remote}": lambda entry: client_text(entry.query.client),
+    "{port}": lambda entry: str(entry.query.client[1]),
+    "{size}": lambda entry: str(query_bytes(entry)),
+    "{>id}": lambda entry: str(int.from_bytes(entry.query.id, "big")),
+    "{>opcode}": lambda entry: str(entry.query.flags >> 11 & 0xF),
+    "{>do}": lambda entry: "true" if entry.query.do else "false",
+    "{>bufsize}": lambda entry: str(buffer_bytes(entry)),
+    "{rcode}": lambda entry: _UNSET if entry.reply.is_dropped else _rcode(entry.reply),
+    "{>rflags}": lambda entry: _UNSET if entry.reply.is_dropped else ",".join(reply_flags(entry)),
+    "{rsize}": lambda entry: str(reply_bytes(entry)),
+    "{duration}": lambda entry: seconds_text(entry.nanoseconds) + "s",
+}
