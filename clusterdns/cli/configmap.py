@@ -47,8 +47,8 @@ def files_of(text: str, name: str) -> dict[str, bytes] | None:
     for item in items if isinstance(items, list) else ():
         files |= _mounted(item, name)
     if COREFILE not in files:
-        mend = "send the ConfigMap that the Deployment mounts, mostly 'coredns' in kube-system"
-        raise CorefileError(name, 1, "no ConfigMap here has the key 'Corefile'", mend)
+        hint = "send the ConfigMap that the Deployment mounts, mostly 'coredns' in kube-system"
+        raise CorefileError(name, 1, "no ConfigMap here has the key 'Corefile'", hint)
     return {COREFILE: files.pop(COREFILE), **files}
 
 

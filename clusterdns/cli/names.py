@@ -128,7 +128,7 @@ def _zones(texts: Sequence[str], index: Index, ttl_seconds: int, mode: Pods) -> 
     try:
         found = [from_text(text) for text in zones_of(Token(text, "--zone", 0) for text in texts)]
     except CorefileError as error:
-        raise click.BadParameter(f"{error.text}; {error.mend}", param_hint="--zone") from error
+        raise click.BadParameter(f"{error.text}; {error.hint}", param_hint="--zone") from error
     if max(map(len, found)) > MAX_ZONE_BYTES:
         raise click.BadParameter(f"more than {MAX_ZONE_BYTES} bytes leave no room for names", param_hint="--zone")
     primary = next((zone for zone in found if not is_reverse(zone)), None)

@@ -110,8 +110,8 @@ class ChosenCorefile:
         if self._input is not None:
             return parse(self._input, STDIN, os.environ, errors=errors)
         if sys.stdin is None or sys.stdin.isatty():
-            mend = "pipe the Corefile in, or name a file with -conf"
-            raise CorefileErrors((CorefileError(STDIN, 0, "standard input is a terminal", mend),))
+            hint = "pipe the Corefile in, or name a file with -conf"
+            raise CorefileErrors((CorefileError(STDIN, 0, "standard input is a terminal", hint),))
         corefile = load(STDIN, stdin=sys.stdin, environ=os.environ, errors=errors)
         self._input = dict(corefile.files).get(STDIN, b"").decode("utf-8", "surrogatepass")
         return corefile

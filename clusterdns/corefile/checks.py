@@ -9,11 +9,11 @@ from typing import NamedTuple
 from clusterdns.corefile.directive import ServerBlock
 from clusterdns.corefile.errors import ErrorList
 from clusterdns.corefile.lexer import Token
-from clusterdns.corefile.suggest import mend_for
+from clusterdns.corefile.suggest import hint_for
 
 # Directives that CoreDNS itself dropped, and what took their place.
 _REPLACED = {"proxy": "forward"}
-_REFUSED_MEND = "remove the directive, or keep CoreDNS; docs/corefile.md lists what is implemented"
+_REFUSED_HINT = "remove the directive, or keep CoreDNS; docs/corefile.md lists what is implemented"
 
 
 class Served(NamedTuple):
@@ -42,13 +42,13 @@ def check_directives(
             if name.text in known:
                 continue
             if name.text in refused:
-                errors.add(name.error(f"clusterdns does not implement {name}", _REFUSED_MEND))
+                errors.add(name.error(f"clusterdns does not implement {name}", _REFUSED_HINT))
             elif name.text in _REPLACED:
-                mend = f"use '{_REPLACED[name.text]}', which took its place in CoreDNS"
-                errors.add(name.error(f"Unknown directive {name}", mend))
+                hint = f"use '{_REPLACED[name.text]}', which took its place in CoreDNS"
+                errors.add(name.error(f"Unknown directive {name}", hint))
             else:
                 otherwise = "remove it; 'clusterdns -plugins' lists what exists"
-                errors.add(name.error(f"Unknown directive {name}", mend_for(name.text, known, otherwise)))
+                errors.add(name.error(f"Unknown directive {name}", hint_for(name.text, known, otherwise)))
 
 
 def check_repetition(blocks: Iterable[ServerBlock], once: Collection[str], errors: ErrorList) -> None:
@@ -94,5 +94,5 @@ def _check_address(entry: Served, address: str, places: dict[str, Served], error
         errors.add(entry.token.error(told, "remove one of the two, or 'bind' each to addresses of its own"))
     if other is not None:
         told = f"cannot serve {entry.on(address)} - zone overlap listener capacity with {places[other].on(other)}"
-        mend = "'bind' both to addresses, or neither"
-        errors.add(entry.token.error(f"{told} at {places[other].token.place}", mend))
+        hint = "'bind' both to addresses, or neither"
+        errors.add(entry.token.error(f"{told} at {places[other].token.place}", hint))

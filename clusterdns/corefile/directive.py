@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from clusterdns.corefile.errors import CorefileError, ErrorList
 from clusterdns.corefile.keys import ServerKey
 from clusterdns.corefile.lexer import Token
-from clusterdns.corefile.suggest import mend_for
+from clusterdns.corefile.suggest import hint_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,9 @@ class Statement:
         """`file:line`."""
         return self.words[0].place
 
-    def error(self, text: str, mend: str = "") -> CorefileError:
+    def error(self, text: str, hint: str = "") -> CorefileError:
         """An error about this statement as a whole."""
-        return self.words[0].error(text, mend)
+        return self.words[0].error(text, hint)
 
     def no_arguments(self) -> None:
         """Raises CorefileError where there are arguments."""
@@ -65,8 +65,8 @@ class Statement:
         else:
             return args
         told = f"Wrong argument count or unexpected line ending after {wrong}"
-        mend = f"'{self.name}' takes {_quantity(minimum, maximum)}"
-        raise wrong.error(told, f"{mend}: {self.name} {usage}" if usage else mend)
+        hint = f"'{self.name}' takes {_quantity(minimum, maximum)}"
+        raise wrong.error(told, f"{hint}: {self.name} {usage}" if usage else hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Directive(Statement):
         for line in self.block:
             if line.name not in known and not errors.is_full:
                 otherwise = "" if known else f"'{self.name}' takes no block"
-                errors.add(line.error(f"unknown property '{line.name}'", mend_for(line.name, known, otherwise)))
+                errors.add(line.error(f"unknown property '{line.name}'", hint_for(line.name, known, otherwise)))
         errors.raise_if_any()
         return self.block
 

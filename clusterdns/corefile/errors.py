@@ -1,4 +1,4 @@
-"""What can be wrong with a Corefile, and how it is told: `file:line: what is wrong; the mend`.
+"""What can be wrong with a Corefile, and how it is told: `file:line: what is wrong; the hint`.
 
 Every reader of the Corefile, from the lexer to a plugin's `parse`, raises `CorefileError`; whoever reads several things
 in a row keeps an `ErrorList` and reads each under `collect()`, so that one mistake does not hide the next. A warning is
@@ -35,12 +35,12 @@ def _place(file: str, line: int) -> str:
 class CorefileError(Exception):
     """One mistake: where it is, what it is and what to do. Line 0 is the file as a whole."""
 
-    def __init__(self, file: str, line: int, text: str, mend: str = "") -> None:
-        super().__init__(file, line, text, mend)
+    def __init__(self, file: str, line: int, text: str, hint: str = "") -> None:
+        super().__init__(file, line, text, hint)
         self.file = file
         self.line = line
         self.text = text
-        self.mend = mend
+        self.hint = hint
 
     @property
     def place(self) -> str:
@@ -48,7 +48,7 @@ class CorefileError(Exception):
         return _place(self.file, self.line)
 
     def __str__(self) -> str:
-        return _one_line(f"{self.place}: {self.text}" + (f"; {self.mend}" if self.mend else ""))
+        return _one_line(f"{self.place}: {self.text}" + (f"; {self.hint}" if self.hint else ""))
 
 
 class CorefileErrors(Exception):
@@ -93,7 +93,7 @@ class ErrorList:
 
     @property
     def is_full(self) -> bool:
-        """Whether further errors are only counted, so that working out a mend is wasted."""
+        """Whether further errors are only counted, so that making a hint is wasted."""
         return len(self.errors) >= MAX_ERRORS
 
     def add(self, error: CorefileError) -> None:

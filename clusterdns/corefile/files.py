@@ -15,7 +15,7 @@ from clusterdns.corefile.lexer import Lexed, Token, lex
 from clusterdns.host.openings import open_file, read_file_or_pipe
 
 MAX_FILE_BYTES = 16 << 20  # a ConfigMap holds 1 MiB at most
-MAIN_FILE_MEND = "name an existing, readable Corefile with -conf"
+MAIN_FILE_HINT = "name an existing, readable Corefile with -conf"
 
 
 class Pattern(NamedTuple):
@@ -64,7 +64,7 @@ class Files:
         try:
             content = self._main_content(path)
         except OSError as error:
-            raise CorefileError(path, 0, f"cannot be read: {_reason(error)}", MAIN_FILE_MEND) from error
+            raise CorefileError(path, 0, f"cannot be read: {_reason(error)}", MAIN_FILE_HINT) from error
         return self.take(content, path)
 
     def read_import(self, path: str, at: Token) -> Lexed:
@@ -74,8 +74,8 @@ class Files:
         try:
             content = self._content(path)
         except IsADirectoryError as error:
-            mend = "import its files instead, such as 'folder/*.override'; a mounted ConfigMap also holds '..data'"
-            raise at.error(f"Could not import {path}: is a directory", mend) from error
+            hint = "import its files instead, such as 'folder/*.override'; a mounted ConfigMap also holds '..data'"
+            raise at.error(f"Could not import {path}: is a directory", hint) from error
         except OSError as error:
             raise at.error(f"Could not import {path}: {_reason(error)}", "make the file readable") from error
         lexed = self._imported[path] = self.take(content, path)

@@ -123,8 +123,8 @@ class Statements:
             self._warnings.append(CorefileWarning(argument.file, argument.line, told))
         elif not found:
             near = None if self._errors.is_full else nearest(argument.text, self.snippets)
-            mend = f"did you mean the snippet {near}?" if near else "create it, or define a snippet of that name above"
-            raise argument.error(f"File to import not found: {argument.text}", mend)
+            hint = f"did you mean the snippet {near}?" if near else "create it, or define a snippet of that name above"
+            raise argument.error(f"File to import not found: {argument.text}", hint)
         importer = self._frames[-1]
         for path in reversed(found):  # the last one pushed is read first
             with self._errors.collect():

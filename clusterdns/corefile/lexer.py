@@ -49,9 +49,9 @@ class Token(NamedTuple):
         """Whether this is a bare `}`."""
         return self.text == "}" and not self.quoted
 
-    def error(self, text: str, mend: str = "") -> CorefileError:
+    def error(self, text: str, hint: str = "") -> CorefileError:
         """An error about this word."""
-        return CorefileError(self.file, self.line, text, mend)
+        return CorefileError(self.file, self.line, text, hint)
 
     def __str__(self) -> str:
         return shown(self.text)

@@ -16,7 +16,7 @@ from clusterdns.corefile.errors import CorefileError, CorefileWarning, ErrorList
 from clusterdns.corefile.files import Files, KeptFiles
 from clusterdns.corefile.imports import Statements
 from clusterdns.corefile.lexer import Lexed
-from clusterdns.corefile.parser import KEY_MEND, NO_KEY, parse_statements
+from clusterdns.corefile.parser import KEY_HINT, NO_KEY, parse_statements
 
 STDIN = "stdin"  # the path that means standard input, as in CoreDNS
 
@@ -94,9 +94,9 @@ def _nothing_served(file: str, warnings: Sequence[CorefileWarning]) -> CorefileE
     """Why a Corefile has no server block that counts."""
     keyless = next((one for one in warnings if one.text.startswith(NO_KEY)), None)
     if keyless is not None:
-        return CorefileError(keyless.file, keyless.line, NO_KEY, KEY_MEND)
-    mend = "write at least one, such as '. {', or start without -conf for the built-in one"
-    return CorefileError(file, 1, "this Corefile has no server block", mend)
+        return CorefileError(keyless.file, keyless.line, NO_KEY, KEY_HINT)
+    hint = "write at least one, such as '. {', or start without -conf for the built-in one"
+    return CorefileError(file, 1, "this Corefile has no server block", hint)
 
 
 def _finish(

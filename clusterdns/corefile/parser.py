@@ -15,7 +15,7 @@ from clusterdns.corefile.keys import ServerKey, parse_key
 from clusterdns.corefile.lexer import Token, glued_brace
 
 NO_KEY = "this server block has no key"
-KEY_MEND = "write '.' or a zone before '{'"
+KEY_HINT = "write '.' or a zone before '{'"
 
 
 def parse_statements(
@@ -49,13 +49,13 @@ class _Parser:
                 self.snippet(words[0], brace)
                 continue
             if brace is None and found:
-                mend = "write '{' there; only a file of one block may go without"
-                self.errors.add(last.error(f"Unexpected line ending after {last}, expecting '{{'", mend))
+                hint = "write '{' there; only a file of one block may go without"
+                self.errors.add(last.error(f"Unexpected line ending after {last}, expecting '{{'", hint))
             directives = tuple(self.directives(brace))
             if words:
                 found.append(self.block(words, directives))
             else:
-                told = f"{NO_KEY}, so it serves nothing and is ignored; {KEY_MEND}"
+                told = f"{NO_KEY}, so it serves nothing and is ignored; {KEY_HINT}"
                 self.warnings.append(CorefileWarning(first.file, first.line, told))
         return found
 
@@ -194,8 +194,8 @@ class _Parser:
         following = self.statements.next()
         if (brace := self.brace_of(following)) is None:
             return Directive(self.expanded(words))
-        mend = f"put it at the end of the line of {words[0]}, {words[0].place}"
-        self.errors.add(brace.error("Unexpected '{' at the start of a line", mend))
+        hint = f"put it at the end of the line of {words[0]}, {words[0].place}"
+        self.errors.add(brace.error("Unexpected '{' at the start of a line", hint))
         return self.with_block(words, brace, deque())
 
     def with_block(self, words: list[Token], brace: Token, rest: deque[Token]) -> Directive | None:
@@ -216,8 +216,8 @@ class _Parser:
                 lines.append(Line(self.expanded(words)))
             if line and line[0].opens:
                 told = f"Unexpected '{{': the block of {name}, opened at {brace.place}, holds no further blocks"
-                mend = f"close the block of {name} before this line, or remove the braces"
-                self.errors.add(line.popleft().error(told, mend))
+                hint = f"close the block of {name} before this line, or remove the braces"
+                self.errors.add(line.popleft().error(told, hint))
                 sound = False
                 depth += 1
             elif line:
@@ -248,29 +248,29 @@ class _Parser:
         before, is_empty = found
         word = [token._replace(text=before)] if before else []
         if not is_empty:
-            mend = f"put a blank before the brace: {shown(f'{before} {{')}"
-            self.errors.add(token.error(f"Unexpected '{{' at the end of {token}", mend))
+            hint = f"put a blank before the brace: {shown(f'{before} {{')}"
+            self.errors.add(token.error(f"Unexpected '{{' at the end of {token}", hint))
             return word, []
         if not is_name:
             if not before:
                 told = "'{}' is an argument here and no block; put a blank into it: '{ }'"
                 self.warnings.append(CorefileWarning(token.file, token.line, told))
             return None
-        mend = f"put a blank before the brace and one inside: {shown(f'{before} {{ }}'.lstrip())}"
-        self.errors.add(token.error(f"Unexpected {token}, which is one word and no block", mend))
+        hint = f"put a blank before the brace and one inside: {shown(f'{before} {{ }}'.lstrip())}"
+        self.errors.add(token.error(f"Unexpected {token}, which is one word and no block", hint))
         return word, [token._replace(text="}")]
 
     def surplus_brace(self, brace: Token) -> None:
-        mend = "remove it, or look above for a block without its '{'"
-        self.errors.add(brace.error("Unexpected '}' because no matching opening brace", mend))
+        hint = "remove it, or look above for a block without its '{'"
+        self.errors.add(brace.error("Unexpected '}' because no matching opening brace", hint))
 
     def unclosed(self, owner: Token, brace: Token) -> None:
         subject = f"the block of {owner}" if owner is not brace else "the server block"
         self.unexpected_end(f"{subject} opened at {brace.place} is never closed", "add the missing '}'")
 
-    def unexpected_end(self, told: str, mend: str) -> None:
+    def unexpected_end(self, told: str, hint: str) -> None:
         if (last := self.statements.last) is not None and not self.statements.stopped:
-            self.errors.add(last.error(f"Unexpected EOF: {told}", mend))
+            self.errors.add(last.error(f"Unexpected EOF: {told}", hint))
 
     def expanded(self, words: list[Token]) -> tuple[Token, ...]:
         return tuple([expand(word, self.environ) for word in words])

@@ -17,7 +17,7 @@ def nearest(word: str, known: Collection[str]) -> str | None:
     return found[0] if found else None
 
 
-def mend_for(word: str, known: Collection[str], otherwise: str = "") -> str:
+def hint_for(word: str, known: Collection[str], otherwise: str = "") -> str:
     """What to do about an unknown word: the nearest known one, else a short choice in full, else `otherwise`."""
     if (near := nearest(word, known)) is not None:
         return f"did you mean {shown(near)}?"

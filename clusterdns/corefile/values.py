@@ -1,4 +1,4 @@
-"""Readers for the arguments of directives: a token in, a typed value out, or a CorefileError that names the mend.
+"""Readers for the arguments of directives: a token in, a typed value out, or a CorefileError that gives a hint.
 
 Each takes the `Token` itself, so that the error points at the word. What a value is good for is the plugin's business.
 """
@@ -13,7 +13,7 @@ import re2
 from clusterdns.corefile import keys
 from clusterdns.corefile.errors import shown
 from clusterdns.corefile.lexer import Token
-from clusterdns.corefile.suggest import mend_for
+from clusterdns.corefile.suggest import hint_for
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -127,7 +127,7 @@ def decimal(token: Token, minimum: float | None = None, maximum: float | None = 
 def choice(token: Token, words: Sequence[str]) -> str:
     """One of these words. Raises CorefileError naming the nearest."""
     if token.text not in words:
-        raise token.error(f"{token} is not one of {', '.join(words)}", mend_for(token.text, words, "choose one"))
+        raise token.error(f"{token} is not one of {', '.join(words)}", hint_for(token.text, words, "choose one"))
     return token.text
 
 
@@ -136,13 +136,13 @@ def regex(token: Token) -> Pattern:
     text = token.text
     try:
         if len(text.encode()) > MAX_PATTERN_BYTES:
-            mend = f"at most {MAX_PATTERN_BYTES} bytes are possible"
-            raise token.error(f"pattern {token} is too long", mend)
+            hint = f"at most {MAX_PATTERN_BYTES} bytes are possible"
+            raise token.error(f"pattern {token} is too long", hint)
         pattern: Pattern = re2.compile(text, _quiet_options())
     except re2.error as problem:
         reason = problem.args[0].decode(errors="replace")
-        mend = "write it in RE2 syntax, which has neither look-around nor back-references"
-        raise token.error(f"pattern {token} is no regular expression: {shown(reason)}", mend) from problem
+        hint = "write it in RE2 syntax, which has neither look-around nor back-references"
+        raise token.error(f"pattern {token} is no regular expression: {shown(reason)}", hint) from problem
     except UnicodeEncodeError as problem:
         raise token.error(f"pattern {token} is not UTF-8", "write it in UTF-8") from problem
     return pattern

@@ -133,7 +133,7 @@ def _domains(source: Token, context: BlockContext) -> tuple[bytes, ...]:
     try:
         return tuple(map(from_text, texts))
     except ValueError as problem:
-        raise source.error(f"{path} names a search domain that is none: {problem}", "mend the file") from problem
+        raise source.error(f"{path} names a search domain that is none: {problem}", "correct the file") from problem
 
 
 def _own_domains() -> tuple[bytes, ...]:

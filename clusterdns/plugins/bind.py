@@ -48,8 +48,8 @@ def _addresses(words: Sequence[Token], interfaces: Interfaces) -> list[str]:
             continue
         address = _address(word)
         if address is None:
-            mend = f"interfaces here are {', '.join(interfaces)}"
-            raise word.error(f"{word} is neither an address nor an interface", mend)
+            hint = f"interfaces here are {', '.join(interfaces)}"
+            raise word.error(f"{word} is neither an address nor an interface", hint)
         found.append(address)
     return found
 

@@ -94,13 +94,13 @@ def _prefix(settings: Settings, word: Token) -> Settings:
     try:
         network = IPv6Network(word.text, strict=False)
     except ValueError as error:
-        raise word.error(f"{word} is not an IPv6 prefix", _MEND) from error
+        raise word.error(f"{word} is not an IPv6 prefix", _HINT) from error
     if network.prefixlen not in PREFIX_BITS:
-        raise word.error(f"{word} has a length that no prefix for translation has", _MEND)
+        raise word.error(f"{word} has a length that no prefix for translation has", _HINT)
     return replace(settings, prefix=network)
 
 
-_MEND = "write one such as 64:ff9b::/96, its length 32 to 96 in steps of 8"
+_HINT = "write one such as 64:ff9b::/96, its length 32 to 96 in steps of 8"
 
 
 def _translate_all(settings: Settings, line: Line) -> Settings:

@@ -105,8 +105,8 @@ def _consolidate(settings: Settings, line: Line) -> Settings:
     if show_first:
         more.pop()
     if len(more) > 1:
-        mend = "write one level, then show_first or nothing"
-        raise more[1].error(f"{more[1]} has no place after {more[0]}", mend)
+        hint = "write one level, then show_first or nothing"
+        raise more[1].error(f"{more[1]} has no place after {more[0]}", hint)
     level = LEVELS[values.choice(more[0], tuple(LEVELS))] if more else logging.ERROR
     one = Consolidation(values.regex(regex), values.duration_seconds(period), level, show_first)
     return replace(settings, consolidations=(*settings.consolidations, one))

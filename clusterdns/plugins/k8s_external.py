@@ -122,8 +122,8 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
     settings = read_block(Settings(), directives, OPTIONS)
     directive = directives[-1]
     if "kubernetes" not in context.directive_names:
-        mend = "add 'kubernetes' to the block, which k8s_external takes its Services from"
-        raise directive.error("kubernetes plugin not loaded", mend)
+        hint = "add 'kubernetes' to the block, which k8s_external takes its Services from"
+        raise directive.error("kubernetes plugin not loaded", hint)
     zones = surplus.zones(directive.args, context.zones)
     longest = max(map(len, zones), default=0) + len(settings.apex) + 1 + len(HOSTMASTER_LABEL)
     if longest > MAX_NAME_BYTES:

@@ -31,7 +31,7 @@ PROBE_SECONDS = 2.0
 MAX_RANDOM = 2**63 - 1
 KIND = codes.HINFO.to_bytes(2, "big") + codes.IN.to_bytes(2, "big")
 STOPPED = "Upstream %s is not asked until that ends; names held here are answered"
-MEND = (
+HINT = (
     "Mostly the node's /etc/resolv.conf names a resolver that asks this server again (127.0.0.53, or the cluster's own "
     "DNS): give the kubelet --resolv-conf=/run/systemd/resolve/resolv.conf (resolvConf in its configuration), or name "
     "the upstreams in 'forward'"
@@ -110,7 +110,7 @@ class Watch:
             'Query: "HINFO %s"',
             client_text(query.client), query.client[1], self._listening_at, to_text(self._zone), to_text(query.name),
         )  # fmt: skip
-        log.log(level, MEND)
+        log.log(level, HINT)
         if self._is_fatal:
             self._end(1)
         else:
@@ -219,6 +219,6 @@ DOC = Doc(
     options=OPTIONS,
     example="loop\nforward . 127.0.0.53",
     better="names of the cluster go on being answered, where CoreDNS ends the process; each upstream is probed, not a "
-    "random one; over by itself when the upstream is mended.",
+    "random one; ends by itself when the upstream no longer leads back.",
 )
 PLUGIN = Plugin("loop", parse, build, once=True, doc=DOC)

@@ -51,8 +51,8 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Listening:
     for directive in directives:
         directive.no_arguments()
         if not directive.block:
-            mend = "write at least one of read, write, idle and maxtcpqueries"
-            raise directive.error("'timeouts' without any of its options", mend)
+            hint = "write at least one of read, write, idle and maxtcpqueries"
+            raise directive.error("'timeouts' without any of its options", hint)
     return read_block(Listening(), directives, OPTIONS)
 
 

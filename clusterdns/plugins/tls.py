@@ -65,8 +65,8 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> ssl.SSLCont
     try:
         made.load_cert_chain(cert, key)
     except (ssl.SSLError, OSError) as error:
-        mend = "both must be PEM, the key without a passphrase and the one of the certificate"
-        raise words[0].error(f"{words[0]} and {words[1]} cannot be used: {_reason(error)}", mend) from error
+        hint = "both must be PEM, the key without a passphrase and the one of the certificate"
+        raise words[0].error(f"{words[0]} and {words[1]} cannot be used: {_reason(error)}", hint) from error
     _verify_clients(made, settings.client_auth, words, ca)
     if settings.keylog is not None:
         try:

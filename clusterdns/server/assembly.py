@@ -252,8 +252,8 @@ def _build(plugin: Plugin, block: _Block, shared: SharedState) -> None:
 def _served(block: _Block, dns_port: int, errors: ErrorList) -> Iterable[Served]:
     for key in block.source.keys:
         if key.transport not in ("dns", "tls"):
-            mend = "serve plain DNS or tls:// here, or keep CoreDNS for this block"
-            errors.add(key.token.error(f"clusterdns does not serve {key.transport}://", mend))
+            hint = "serve plain DNS or tls:// here, or keep CoreDNS for this block"
+            errors.add(key.token.error(f"clusterdns does not serve {key.transport}://", hint))
         elif key.transport == "tls" and "tls" not in block.context.directive_names:
             told = f"{key.token} without the directive 'tls', so that there is no certificate to serve it with"
             errors.add(key.token.error(told, "add 'tls CERT KEY' to the block"))

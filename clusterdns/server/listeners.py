@@ -246,13 +246,13 @@ def _tls(point: ListenPoint) -> ssl.SSLContext | None:
 
 def cannot_listen(point: ListenPoint, protocol: str, error: OSError) -> StartError:
     """The error with the block that asked for the address, and what to do."""
-    mends = {
+    hints = {
         errno.EADDRINUSE: f"stop what uses the port ('ss -lnp sport = :{point.port}' shows it), or choose another",
         errno.EACCES: "ports below 1024 need the capability NET_BIND_SERVICE",
         errno.EADDRNOTAVAIL: "no interface of this host has that address; see 'bind' in the server block",
     }
-    mend = mends.get(error.errno or 0, "see the address and port of the server block")
+    hint = hints.get(error.errno or 0, "see the address and port of the server block")
     return StartError(
         f"listen {protocol} {point.host_port}: {os.strerror(error.errno or 0).lower()}"
-        f" (asked for by {point.asked_by}); {mend}"
+        f" (asked for by {point.asked_by}); {hint}"
     )

@@ -92,7 +92,7 @@ class Reloader:
         self._remark = f"serving the last good Corefile, of {saved_at}, because there are errors in the one given: "
         self._remark += str(problem).replace("\n", " | ")
         log.error("%s", problem)
-        log.error("The Corefile has errors: serving the last good one, of %s, until it is mended", saved_at)
+        log.error("The Corefile has errors: serving the last good one, of %s, until the errors are corrected", saved_at)
         return True
 
     # Those that follow

@@ -35,7 +35,7 @@ _FAMILIES = {codes.A: AF_INET, codes.AAAA: AF_INET6}
 
 
 class ZoneTextError(ValueError):
-    """Text that is no record: where, what is wrong, and the mend."""
+    """Text that is no record: where, what is wrong, and a hint."""
 
     def __init__(self, problem: str, line: int, file: str = "") -> None:
         super().__init__(f"{file}:{line}: {problem}" if file else f"line {line}: {problem}")

@@ -46,7 +46,7 @@ def test_what_differs_from_coredns_is_told_for_the_directives_used(program: Prog
     assert not any("externalname" in line or "kubernetes (" in line for line in told)
 
 
-def test_every_mistake_is_told_with_file_line_and_mend(program: Program, tmp_path: Path) -> None:
+def test_every_mistake_is_told_with_file_line_and_hint(program: Program, tmp_path: Path) -> None:
     (tmp_path / "bad").write_text(". {\n kubernetes {\n  pods maybe\n }\n erors\n dnssec\n}\n}\n")
     code, out, err = program("check", "bad")
     lines = err.splitlines()

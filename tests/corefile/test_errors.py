@@ -1,4 +1,4 @@
-"""What is wrong is told with file, line and mend: the exact messages, all of a file at once."""
+"""What is wrong is told with file, line and hint: the exact messages, all of a file at once."""
 
 import pytest
 
@@ -271,10 +271,10 @@ def test_collect_goes_on_after_an_error() -> None:
         with errors.collect():
             raise CorefileError("f", line, "wrong")
     with errors.collect():
-        raise CorefileErrors((CorefileError("f", 4, "wrong"), CorefileError("f", 5, "wrong", "mend it")), left_out=2)
+        raise CorefileErrors((CorefileError("f", 4, "wrong"), CorefileError("f", 5, "wrong", "fix it")), left_out=2)
     with pytest.raises(CorefileErrors) as raised:
         errors.raise_if_any()
-    assert str(raised.value).splitlines() == ["f:3: wrong", "f:4: wrong", "f:5: wrong; mend it", "… and 2 more errors"]
+    assert str(raised.value).splitlines() == ["f:3: wrong", "f:4: wrong", "f:5: wrong; fix it", "… and 2 more errors"]
 
 
 def test_errors_are_told_file_by_file_and_line_by_line() -> None:

@@ -56,7 +56,7 @@ def test_any_text(text: str) -> None:
     for error in errors.errors:
         assert re.match(rf"{FILE}:[0-9]+: .*\S", str(error)), str(error)
         assert 1 <= error.line <= last_line
-        assert error.mend
+        assert error.hint
     assert corefile.blocks or errors
     for warning in corefile.warnings:
         assert 1 <= warning.line <= last_line

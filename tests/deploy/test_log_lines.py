@@ -169,7 +169,7 @@ def test_reloads_signals_and_the_end(printed: tuple[list[str], list[str]]) -> No
 
 
 def shared(lines: list[str]) -> list[str]:
-    """Less what is told differently: mistakes have file, line and a mend, all of them; the hash is told each time."""
+    """Less what is told differently: mistakes have file, line and a hint, all of them; the hash is told each time."""
     cut = [re.sub(r"(Restart failed: |but reload failed).*", r"\1", line) for line in lines]
     cut = [line for line in cut if not re.match(r"\[ERROR\] Corefile:\d+: ", line)]
     again = until(cut, r"\[INFO\] SIGUSR1")

@@ -1,9 +1,9 @@
 """Where our answers are meant to differ from CoreDNS's, each as a rewriting of what CoreDNS said into what we say.
 
-A difference is a name (which docs/differences.md explains) and a mend: given the question and CoreDNS's reply, the
-reply that would be right, or None where it has nothing to say. Mends look at what CoreDNS says to other questions and
-at the objects, not at our reply, so that none can excuse a wrong answer of ours. The two exceptions decide whether an
-answer of ours is a proper part of a whole one: a shortened reply, and a stretch of a ring of aliases.
+A difference is a name (which docs/differences.md explains) and a correction: given the question and CoreDNS's reply,
+the reply that would be right, or None where it does not apply. Corrections look at what CoreDNS says to other questions
+and at the objects, not at our reply, so that none can excuse a wrong answer of ours. The two exceptions decide whether
+an answer of ours is a proper part of a whole one: a shortened reply, and a stretch of a ring of aliases.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from differential.replies import Line, Seen
 
 from bench.server import LOOPBACK
 
-Mend = Callable[[Case, Seen], Seen | None]
+Correction = Callable[[Case, Seen], Seen | None]
 
 OWN_UDP_BYTES = 1232
 NOTIMP, BADVERS = 4, 16
@@ -29,7 +29,7 @@ class Difference(NamedTuple):
     """A named difference."""
 
     name: str
-    mend: Mend
+    correct: Correction
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class Explained:
 
 
 def explain(case: Case, theirs: Seen) -> Explained:
-    """CoreDNS's reply with every difference mended that applies."""
+    """CoreDNS's reply after every correction that applies."""
     names = []
     reply = theirs
     for difference in DIFFERENCES:
-        mended = difference.mend(case, reply)
-        if mended is not None and not mended.same_as(reply):
-            reply = mended
+        corrected = difference.correct(case, reply)
+        if corrected is not None and not corrected.same_as(reply):
+            reply = corrected
             names.append(difference.name)
         if reply.rcode in NOT_LOOKED_UP:
             break

@@ -51,7 +51,7 @@ def test_what_would_only_fail_later_is_a_mistake_in_the_corefile(
         parse(read_directives(f"kubernetes {{\n {option}\n}}"), context)
     (error,) = errors.errors
     assert text in error.text
-    assert (error.file, error.line, bool(error.mend)) == ("Corefile", 3, True)
+    assert (error.file, error.line, bool(error.hint)) == ("Corefile", 3, True)
 
 
 def test_every_wrong_option_is_told_at_once(read_directives: Read, context: BlockContext) -> None:

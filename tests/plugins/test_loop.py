@@ -80,7 +80,7 @@ async def test_a_loop_is_told_once_and_ends_by_itself(caplog: pytest.LogCaptureF
     bad, good = Upstream("loops"), Upstream(text="9.9.9.9:53")
     bench = Bench(bad, good, zone=from_text("example.org."))
 
-    def mend() -> None:
+    def next_stage() -> None:
         if len(bench.pauses) == 1:
             assert (bad.is_looping, good.is_looping, bench.detected.value) == (True, False, 1)
             remark = "zone example.org.: 127.0.0.53:53 leads back to this server and is not asked"
@@ -91,7 +91,7 @@ async def test_a_loop_is_told_once_and_ends_by_itself(caplog: pytest.LogCaptureF
             assert bad.is_looping
             bad.mode = "answers"
 
-    bench.after_pause = mend
+    bench.after_pause = next_stage
     await bench.run()
     assert (bad.is_looping, bench.detected.value, bench.watch.remark()) == (False, 0, "")
     assert bench.pauses == [loop.RECHECK_SECONDS] * 3

@@ -281,4 +281,4 @@ def test_any_words_are_rules_or_an_error(words: list[str], in_braces: bool) -> N
     except CorefileErrors as errors:
         wrong = errors.errors
     assert bool(wrong) is not bool(steps)
-    assert all(one.line and one.mend for one in wrong)
+    assert all(one.line and one.hint for one in wrong)

@@ -1,4 +1,4 @@
-"""What keeps it from starting is told with place and mend, and what it does not need it does without."""
+"""What keeps it from starting is told with place and hint, and what it does not need it does without."""
 
 import os
 import socket

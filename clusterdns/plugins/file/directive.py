@@ -84,7 +84,7 @@ class FileZones:
                     await file.load()
                 except (OSError, ValueError) as error:
                     token = self._settings[zone].token
-                    raise token.error(file.told(error), "mend the file, or remove the line") from error
+                    raise token.error(file.told(error), "correct the file, or remove the line") from error
         errors.raise_if_any()
 
     async def start(self) -> None:

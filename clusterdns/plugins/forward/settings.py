@@ -14,7 +14,7 @@ from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.errors import shown
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
-from clusterdns.corefile.suggest import mend_for
+from clusterdns.corefile.suggest import hint_for
 from clusterdns.host.openings import open_file
 from clusterdns.upstream.address import DNS, Address, parse_address, split_port, split_scheme
 from clusterdns.upstream.pool import POLICIES
@@ -107,7 +107,7 @@ def _health_check(settings: Settings, line: Line) -> Settings:
             settings = replace(settings, check_name=_name(words.pop(0)))
         else:
             raise word.error(
-                f"health_check: unknown option {word}", mend_for(word.text, ("no_rec", "domain"), "leave it out")
+                f"health_check: unknown option {word}", hint_for(word.text, ("no_rec", "domain"), "leave it out")
             )
     return settings
 
@@ -150,7 +150,7 @@ def _doh_method(settings: Settings, line: Line) -> Settings:
 def _policy(settings: Settings, line: Line) -> Settings:
     word = line.one_argument("random|round_robin|sequential")
     if word.text not in POLICIES:
-        raise word.error(f"unknown policy {word}", mend_for(word.text, tuple(POLICIES), "choose one"))
+        raise word.error(f"unknown policy {word}", hint_for(word.text, tuple(POLICIES), "choose one"))
     return replace(settings, policy=word.text)
 
 

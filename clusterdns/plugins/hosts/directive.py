@@ -19,7 +19,7 @@ from clusterdns.corefile import surplus, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.errors import ErrorList
 from clusterdns.corefile.options import Option, read_block
-from clusterdns.corefile.suggest import mend_for
+from clusterdns.corefile.suggest import hint_for
 from clusterdns.plugins.hosts.hosts_file import HostsFile, modified
 from clusterdns.plugins.hosts.table import HostsTable, packed
 from clusterdns.wire import codes, record
@@ -149,8 +149,8 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
         if line.name in _NAMES:
             known.append(line)
         elif any(one.name == "fallthrough" for one in known):
-            mend = "lines with an address stand before 'fallthrough'" if _is_entry(line) else ""
-            errors.add(line.error(f"unknown property '{line.name}'", mend or mend_for(line.name, _NAMES)))
+            hint = "lines with an address stand before 'fallthrough'" if _is_entry(line) else ""
+            errors.add(line.error(f"unknown property '{line.name}'", hint or hint_for(line.name, _NAMES)))
         else:
             inline.append(" ".join(word.text for word in line.words))
             if not _is_entry(line):

@@ -60,8 +60,8 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
         told = "no zone but reverse ones: PTR records have none to point into"
         raise directive.error(told if settings.zones else "no zone is left to serve", "name the cluster's own, too")
     if any(len(zone) > MAX_ZONE_BYTES for zone in settings.zones):
-        mend = "use the cluster's own, such as cluster.local"
-        raise directive.error(f"a zone of more than {MAX_ZONE_BYTES} bytes leaves no room for names", mend)
+        hint = "use the cluster's own, such as cluster.local"
+        raise directive.error(f"a zone of more than {MAX_ZONE_BYTES} bytes leaves no room for names", hint)
     settings = read_block(settings, [directive], OPTIONS)
     if settings.api.namespaces and settings.api.namespace_labels:
         raise directive.error("namespaces and namespace_labels exclude each other", "keep one of them")
@@ -74,8 +74,8 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
     for zone in settings.multicluster:
         if zone not in settings.zones:
             line = next(line for line in reversed(directive.block) if line.name == "multicluster")
-            mend = f"add it to the zones of 'kubernetes': {' '.join(map(to_text, (*settings.zones, zone)))}"
-            raise line.error(f"multicluster zone {to_text(zone)} is not among the zones served here", mend)
+            hint = f"add it to the zones of 'kubernetes': {' '.join(map(to_text, (*settings.zones, zone)))}"
+            raise line.error(f"multicluster zone {to_text(zone)} is not among the zones served here", hint)
     if settings.api.tls and not settings.api.endpoint:
         raise directive.error("tls is used with endpoint only", "add endpoint, or remove tls")
     return _with_scheme(settings, directive)

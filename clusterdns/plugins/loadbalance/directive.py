@@ -170,7 +170,8 @@ def _table(file: Token, path: str) -> Table:
     try:
         return load(path)
     except WeightsError as problem:
-        raise file.error(str(problem), "mend the file: a name alone on a line, below it lines ADDRESS WEIGHT") from None
+        hint = "correct the file: a name alone on a line, below it lines ADDRESS WEIGHT"
+        raise file.error(str(problem), hint) from None
     except OSError:
         return {}
 

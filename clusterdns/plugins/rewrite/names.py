@@ -36,8 +36,8 @@ def kind_of(word: Token, subject: str) -> str:
     """The kind of match that a word names, in any letter case. Raises CorefileError."""
     kind = word.text.lower()
     if kind not in KINDS:
-        mend = f"write {subject} [{'|'.join(KINDS)}] …"
-        raise word.error(f"{word} is no way to match a {subject}: {', '.join(KINDS)} are", mend)
+        hint = f"write {subject} [{'|'.join(KINDS)}] …"
+        raise word.error(f"{word} is no way to match a {subject}: {', '.join(KINDS)} are", hint)
     return kind
 
 

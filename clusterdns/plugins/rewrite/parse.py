@@ -1,4 +1,4 @@
-"""The `rewrite` directive as people write it: words to rules, each mistake with its place and its mend.
+"""The `rewrite` directive as people write it: words to rules, each mistake with its place and a hint.
 
 A rule stands on one line, or its words stand in braces on as many lines as one likes; the lines mean nothing. What the
 rules do is in `rewrite_rules`, `rewrite_edns` and `rewrite_names`.
@@ -13,7 +13,7 @@ from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.errors import ErrorList
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option
-from clusterdns.corefile.suggest import mend_for
+from clusterdns.corefile.suggest import hint_for
 from clusterdns.plugins.rewrite import edns, names, rules
 from clusterdns.wire import codes
 
@@ -76,7 +76,7 @@ def _with_directive(settings: Settings, directive: Directive) -> Settings:
     if field is None:
         if words[0].text.lower() == "answer":
             raise words[0].error("answers are rewritten for names", "write name FROM TO before 'answer'")
-        raise words[0].error(f"rewrite cannot change {words[0]}", mend_for(words[0].text, FIELDS, "choose a field"))
+        raise words[0].error(f"rewrite cannot change {words[0]}", hint_for(words[0].text, FIELDS, "choose a field"))
     settings = field.read(settings, Line(words))
     last = replace(settings.steps[-1], stops=mode != CONTINUE)
     return replace(settings, steps=(*settings.steps[:-1], last))
@@ -134,11 +134,11 @@ def _answers(words: Sequence[Token]) -> tuple[bool, tuple[rules.Response, ...]]:
     return is_auto, tuple(responses)
 
 
-def _number(read_text: Callable[[str], int], word: Token, mend: str) -> int:
+def _number(read_text: Callable[[str], int], word: Token, hint: str) -> int:
     try:
         return read_text(word.text)
     except ValueError as problem:
-        raise word.error(str(problem), mend) from None
+        raise word.error(str(problem), hint) from None
 
 
 def _type(settings: Settings, line: Line) -> Settings:
@@ -188,10 +188,10 @@ def _rcode(settings: Settings, line: Line) -> Settings:
 
 
 def _response_code(word: Token) -> int:
-    mend = f"write a response code such as NXDOMAIN, or its number up to {MAX_RCODE_NUMBER}"
-    number = _number(codes.rcode_from_text, word, mend)
+    hint = f"write a response code such as NXDOMAIN, or its number up to {MAX_RCODE_NUMBER}"
+    number = _number(codes.rcode_from_text, word, hint)
     if number > MAX_RCODE_NUMBER:
-        raise word.error(f"{word} is no response code", mend)
+        raise word.error(f"{word} is no response code", hint)
     return number
 
 
@@ -273,8 +273,8 @@ def _variable(settings: Settings, word: Token) -> tuple[edns.Content, bool]:
     try:
         return edns.variable(inner, settings.bound, settings.port)
     except KeyError:
-        mend = "use {qname}, {qtype}, {client_ip}, {client_port}, {protocol}, {server_ip}, {server_port} or a label"
-        raise word.error(f"there is no variable {word}", mend) from None
+        hint = "use {qname}, {qtype}, {client_ip}, {client_port}, {protocol}, {server_ip}, {server_port} or a label"
+        raise word.error(f"there is no variable {word}", hint) from None
 
 
 OPTIONS: tuple[Option[Settings], ...] = (

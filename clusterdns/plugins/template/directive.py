@@ -16,7 +16,7 @@ from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.errors import CorefileError, ErrorList, shown
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
-from clusterdns.corefile.suggest import mend_for
+from clusterdns.corefile.suggest import hint_for
 from clusterdns.gotemplate import TemplateError, parse_uint
 from clusterdns.gotemplate import parse as parse_template
 from clusterdns.plugins.kubernetes.handler import Fallthrough
@@ -116,8 +116,8 @@ def _zones(words: Sequence[Token], warnings: list[str]) -> list[bytes]:
 def _named(word: Token, numbers: dict[str, int], what: str) -> int:
     if word.text not in numbers:
         known = word.text.upper()
-        mend = f"write {shown(known)}" if known in numbers else mend_for(known, numbers, "write its name in capitals")
-        raise word.error(f"{word} is no {what}", mend)
+        hint = f"write {shown(known)}" if known in numbers else hint_for(known, numbers, "write its name in capitals")
+        raise word.error(f"{word} is no {what}", hint)
     return numbers[word.text]
 
 
@@ -128,8 +128,8 @@ def _constant_doubt(token: Token, text: RecordText) -> list[str]:
     try:
         text.constant  # noqa: B018  # read now, kept for every query
     except ZoneTextError as error:
-        mend = "write one record as in a zone file, in quotes"
-        return [f"{token.place}: {text.section} {token} is no record, so SERVFAIL is answered: {error.problem}; {mend}"]
+        hint = "write one record as in a zone file, in quotes"
+        return [f"{token.place}: {text.section} {token} is no record, so SERVFAIL is answered: {error.problem}; {hint}"]
     return []
 
 
@@ -145,8 +145,8 @@ def _text(settings: Settings, line: Line) -> Settings:
             template = parse_template(token.text, FUNCTIONS)
         except TemplateError as error:
             where = token._replace(line=token.line + error.line - 1)
-            mend = "the language is that of Go's text/template"
-            raise where.error(f"could not compile template {token}: {error.text}", mend) from error
+            hint = "the language is that of Go's text/template"
+            raise where.error(f"could not compile template {token}: {error.text}", hint) from error
         made.append((token, RecordText(line.name, template, token.place)))
     return replace(settings, texts=(*settings.texts, *made))
 
@@ -175,8 +175,8 @@ def _ignored(settings: Settings, line: Line) -> Settings:
 
 
 def _refused(settings: Settings, line: Line) -> NoReturn:
-    mend = "choose names with 'match', and the content with conditions such as {{ if eq .Group.a `1` }}"
-    raise line.error(f"clusterdns does not implement '{line.name}'", mend)
+    hint = "choose names with 'match', and the content with conditions such as {{ if eq .Group.a `1` }}"
+    raise line.error(f"clusterdns does not implement '{line.name}'", hint)
 
 
 _RECORDS = (
