@@ -9,7 +9,7 @@ from clusterdns.cluster.manifests.controllers import desired_objects
 from clusterdns.cluster.manifests.files import ManifestFiles
 from clusterdns.cluster.objects import EndpointSlice, Service
 
-DEMO = Path(__file__).resolve().parents[2] / "zones" / "demo"
+DEMO = Path(__file__).resolve().parents[3] / "zones" / "demo"
 
 
 @pytest.fixture(scope="module")
