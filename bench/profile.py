@@ -20,10 +20,11 @@ from clusterdns.cluster.decoding import from_json
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.zone import ClusterZone, Pods
 from clusterdns.cluster.objects import Change, EndpointSlice, Kind, Namespace, Service
+from clusterdns.host.sockets import bind_udp
 from clusterdns.plugins.kubernetes.handler import ClusterHandler, Fallthrough
 from clusterdns.server.dispatch import Dispatch, Listener
 from clusterdns.server.routes import Route, Routes
-from clusterdns.server.udp import UdpListener, open_socket
+from clusterdns.server.udp import UdpListener
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.telemetry.queries import QueryCounters, panics
 from clusterdns.wire import encode
@@ -136,7 +137,7 @@ def best_us(run: Callable[[], Any], count: int = ROUNDS_PER_REPETITION) -> float
 
 def hit_us(bench: Bench, packet: bytes) -> dict[str, float]:
     """The hit path over a real socket, and the parts of it that can be run alone."""
-    served = open_socket(LOOPBACK, 0)
+    served = bind_udp(LOOPBACK, 0)
     client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         client.connect(served.getsockname())

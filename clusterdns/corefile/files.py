@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from clusterdns.corefile.errors import CorefileError, CorefileWarning
 from clusterdns.corefile.lexer import Lexed, Token, lex
-from clusterdns.host.openings import open_file, read_file_or_pipe
+from clusterdns.host.files import open_file, read_file_or_pipe
 
 MAX_FILE_BYTES = 16 << 20  # a ConfigMap holds 1 MiB at most
 MAIN_FILE_HINT = "name an existing, readable Corefile with -conf"

@@ -1,1 +1,4 @@
-"""What is asked of the operating system: sockets, interfaces, files that change."""
+"""The operating system, as the rest of the server uses it: sockets, interfaces, files, resource limits, TLS contexts.
+
+Nothing here knows DNS, a Corefile or Kubernetes.
+"""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import NamedTuple
 
-from clusterdns.host.openings import open_file
+from clusterdns.host.files import open_file
 
 MAX_FILE_BYTES = 32 << 20  # hosts: 800,000 names in 130 MiB of memory; a zone: 500,000 records in 300 MiB
 

@@ -1,6 +1,7 @@
-"""The addresses of this host's network interfaces, for `bind`, read from the Linux kernel over netlink.
+"""The addresses of this host's network interfaces, read from the Linux kernel over netlink.
 
-The standard library lists interfaces but not their addresses, and the ioctl for them knows only one IPv4 address each.
+The standard library lists interfaces without their addresses, and the ioctl for addresses returns one IPv4 address per
+interface.
 """
 
 import ipaddress
@@ -16,18 +17,18 @@ _ADDRESS = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, inter
 _ATTRIBUTE = struct.Struct("=HH")  # length, type
 
 _RECEIVE_BYTES = 65536
-_PATIENCE_SECONDS = 5.0
+_TIMEOUT_SECONDS = 5.0
 
 
 def interface_addresses() -> dict[str, list[str]]:
-    """The addresses of every interface, by its name, in the kernel's order; link-local IPv6 ones with their zone.
+    """Return the addresses of each interface by the interface's name, in the kernel's order.
 
-    Raises OSError where the kernel does not tell.
+    Link-local IPv6 addresses have their zone (`fe80::1%eth0`). Raises OSError when the kernel refuses the request.
     """
     names = dict(socket.if_nameindex())
     found: dict[str, list[str]] = {name: [] for name in names.values()}
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as kernel:
-        kernel.settimeout(_PATIENCE_SECONDS)
+        kernel.settimeout(_TIMEOUT_SECONDS)
         request = _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
         kernel.send(_MESSAGE.pack(_MESSAGE.size + len(request), _RTM_GETADDR, _NLM_F_REQUEST_DUMP, 1, 0) + request)
         is_done = False
@@ -40,7 +41,7 @@ def interface_addresses() -> dict[str, list[str]]:
 
 
 def read_addresses(datagram: bytes) -> tuple[list[tuple[int, bytes]], bool]:
-    """The (interface index, packed address) pairs in one datagram of a dump, and whether the dump ends with it."""
+    """Read the (interface index, packed address) pairs of one datagram, and whether it is the last. Raises OSError."""
     found: list[tuple[int, bytes]] = []
     start = 0
     while start + _MESSAGE.size <= len(datagram):
@@ -56,7 +57,7 @@ def read_addresses(datagram: bytes) -> tuple[list[tuple[int, bytes]], bool]:
 
 
 def _read_address(message: bytes) -> list[tuple[int, bytes]]:
-    """One or no address: IFA_LOCAL where there is one, because IFA_ADDRESS is the far end of a point-to-point link."""
+    """Read one address or none: IFA_LOCAL if present, because IFA_ADDRESS is the peer of a point-to-point link."""
     _, _, _, _, index = _ADDRESS.unpack_from(message)
     attributes: dict[int, bytes] = {}
     start = _ADDRESS.size

@@ -1,6 +1,7 @@
-"""Bound sockets for the listeners: what UDP and TCP have in common before the first query.
+"""Bound sockets with the options that the DNS listeners need.
 
-Opening is apart from listening, so that a start which fails on one address has served nothing on the others.
+Binding is separate from listening and receiving: a start that fails on one address has then answered nothing on the
+others. What is done with the sockets afterwards is `server.udp`'s and `server.tcp`'s.
 """
 
 import fcntl
@@ -8,12 +9,34 @@ import socket
 import sys
 import termios
 
+UDP_RECEIVE_BUFFER_BYTES = 4 << 20  # a burst of some 5,000 small queries while the index applies a large change
+TCP_BUFFER_BYTES = 65_536  # the kernel's, each way; by default they grow to megabytes for a client that stalls
 
-def open_bound(kind: socket.SocketKind, address: str, port: int, *options: tuple[int, int]) -> socket.socket:
-    """A bound, non-blocking socket of this kind with these SOL_SOCKET options set.
+_IP_PKTINFO = 8  # linux/in.h; the socket module has no name for it before 3.14
 
-    `address` may be `0.0.0.0` or `::`; an IPv6 socket takes IPv6 only, so that each family is bound, counted and
-    answered for itself. SO_REUSEPORT lets several processes share the port. Raises OSError.
+
+def bind_udp(address: str, port: int) -> socket.socket:
+    """Bind a non-blocking UDP socket; `address` may be `0.0.0.0` or `::` (IPv6 only). Raises OSError."""
+    return _bind(socket.SOCK_DGRAM, address, port, (socket.SO_RCVBUF, UDP_RECEIVE_BUFFER_BYTES))
+
+
+def bind_tcp(address: str, port: int) -> socket.socket:
+    """Bind a non-blocking TCP socket, not yet listening; `address` as for `bind_udp`. Raises OSError."""
+    return _bind(
+        socket.SOCK_STREAM,
+        address,
+        port,
+        (socket.SO_REUSEADDR, 1),
+        (socket.SO_SNDBUF, TCP_BUFFER_BYTES),
+        (socket.SO_RCVBUF, TCP_BUFFER_BYTES),
+    )
+
+
+def _bind(kind: socket.SocketKind, address: str, port: int, *options: tuple[int, int]) -> socket.socket:
+    """Bind with these SOL_SOCKET options set.
+
+    An IPv6 socket receives IPv6 only, so that each family has a socket, counters and answers of its own. SO_REUSEPORT
+    lets several processes share the port.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     sock = socket.socket(family, kind | socket.SOCK_NONBLOCK)
@@ -30,6 +53,14 @@ def open_bound(kind: socket.SocketKind, address: str, port: int, *options: tuple
     return sock
 
 
+def receive_local_addresses(sock: socket.socket) -> None:
+    """Have the kernel add to each datagram the local address that it was sent to (IP_PKTINFO, RFC 3542 §6.1)."""
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+
+
 def unread_bytes(sock: socket.socket) -> int:
-    """How much has arrived that nobody has read yet."""
+    """Return how many bytes the kernel has received on this socket that were not read yet."""
     return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.FIONREAD, bytes(4)), sys.byteorder)

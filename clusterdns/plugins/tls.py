@@ -13,7 +13,7 @@ from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
-from clusterdns.host.openings import open_file
+from clusterdns.host.files import open_file
 
 _CLIENT_AUTH = {
     "nocert": ssl.CERT_NONE,

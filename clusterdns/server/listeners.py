@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from clusterdns.chain.plugin import Listening
 from clusterdns.host.interfaces import interface_addresses
+from clusterdns.host.sockets import bind_tcp, bind_udp
 from clusterdns.server import tcp, udp
 from clusterdns.server.assembly import ListenPoint
 from clusterdns.server.instance import Instance, StartError
@@ -184,8 +185,8 @@ class Listeners:
 
     def _bind(self, point: ListenPoint, key: SocketKey) -> None:
         if key not in self._open and key not in self._fresh:
-            open_socket = udp.open_socket if key.protocol == "udp" else tcp.open_socket
-            self._fresh[key] = _Open(key, point, open_socket(key.address, key.port))
+            bind = bind_udp if key.protocol == "udp" else bind_tcp
+            self._fresh[key] = _Open(key, point, bind(key.address, key.port))
         self._wanted[key] = point
 
     def _borrow(self, before: Instance) -> None:

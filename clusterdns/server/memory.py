@@ -8,15 +8,14 @@ is ever scaled. Neither the index nor queries under way are touched: they are wh
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Protocol
+
+from clusterdns.host.resources import resident_bytes
 
 PERIOD_SECONDS = 1.0
 FILL = 0.9  # of the limit: the rest is for bursts of queries under way, and for what the kernel counts beside
 MIN_SHARE = 0.125  # of what the rooms may take otherwise: some 11 MiB, without which every query costs a whole pass
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 log = logging.getLogger("clusterdns")
 
@@ -34,40 +33,6 @@ class Room(Protocol):
 
     def scale(self, share: float) -> None:
         """Hold at most this share of `most_bytes` from now on, and let go of what is more."""
-
-
-def limit_bytes(proc: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """The lowest memory limit of the process's control groups, version 2 or 1; None where there is none."""
-    found = []
-    for path in _limit_files(proc, root):
-        try:
-            text = path.read_text(encoding="ascii").strip()
-        except OSError:  # of the other version, or not to be seen from inside a container
-            continue
-        if text.isdigit() and int(text) < 1 << 60:  # version 1 says 2^63 for none, version 2 "max"
-            found.append(int(text))
-    return min(found, default=None)
-
-
-def _limit_files(proc: Path, root: Path) -> list[Path]:
-    files = [root / "memory.max", root / "memory" / "memory.limit_in_bytes"]
-    try:
-        lines = proc.read_text().splitlines()
-    except (OSError, UnicodeDecodeError):
-        return files
-    for line in lines:
-        _, controllers, group = line.split(":", 2)
-        if not controllers:
-            files.append(root / group.lstrip("/") / "memory.max")
-        elif "memory" in controllers.split(","):
-            files.append(root / "memory" / group.lstrip("/") / "memory.limit_in_bytes")
-    return files
-
-
-def resident_bytes() -> int:
-    """What the process takes of memory now."""
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * _PAGE_BYTES
 
 
 class MemoryWatch:

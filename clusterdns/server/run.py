@@ -10,7 +10,6 @@ import asyncio
 import gc
 import logging
 import os
-import resource
 import signal
 from collections.abc import Coroutine, Iterable
 from contextlib import suppress
@@ -20,10 +19,11 @@ from typing import Any
 import uvloop
 
 from clusterdns.admin.http import AdminHttp
+from clusterdns.host.resources import memory_limit_bytes, raise_open_file_limit
 from clusterdns.server.instance import Instance, StartError
 from clusterdns.server.lastgood import LastGood
 from clusterdns.server.listeners import Listeners, zone_lines
-from clusterdns.server.memory import MemoryWatch, Room, limit_bytes
+from clusterdns.server.memory import MemoryWatch, Room
 from clusterdns.server.reloading import Load, Reloader, log_version
 from clusterdns.version import banner
 
@@ -61,7 +61,7 @@ class _Server:
         loop = asyncio.get_running_loop()
         self._ended_by = loop.create_future()
         self._catch_signals(loop)
-        _raise_file_limit()
+        raise_open_file_limit()
         try:
             await self._until_ended(self._reloader.begin())
             if not self._ended_by.done():
@@ -109,7 +109,7 @@ class _Server:
 
     def _watch_memory(self, loop: asyncio.AbstractEventLoop) -> asyncio.Task[None] | None:
         """Keep within the container's memory, where it has a limit."""
-        limit = limit_bytes()
+        limit = memory_limit_bytes()
         if limit is None:
             return None
         watch = MemoryWatch(limit, self._rooms)
@@ -160,10 +160,3 @@ class _Server:
         if self._reloader.running is not None:
             await self._reloader.running.stop()
         await self._admin.close()
-
-
-def _raise_file_limit() -> None:
-    """Take all file descriptors that the host allows: thousands of TCP clients need more than the usual 1,024."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

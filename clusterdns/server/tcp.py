@@ -14,11 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 
-from clusterdns.host.sockets import open_bound
 from clusterdns.server.connection import CHUNK_BYTES, Connection
 from clusterdns.server.dispatch import Dispatch, Listener
 
-SOCKET_BUFFER_BYTES = 65_536  # the kernel's, each way; left alone they grow to megabytes for a client that stalls
 BACKLOG = 1024
 SWEEP_SECONDS = 1.0
 HANDSHAKE_SECONDS = 5.0  # of TLS; until then a connection is nobody's
@@ -43,18 +41,6 @@ class TcpLimits:
     max_connections: int = 4096
     max_stalled: int = 128
     max_queries: int = -1  # of one connection, which is closed after them; -1: any number
-
-
-def open_socket(address: str, port: int) -> socket.socket:
-    """A bound, non-blocking TCP socket, not yet listening. `address` may be `0.0.0.0` or `::`. Raises OSError."""
-    return open_bound(
-        socket.SOCK_STREAM,
-        address,
-        port,
-        (socket.SO_REUSEADDR, 1),
-        (socket.SO_SNDBUF, SOCKET_BUFFER_BYTES),
-        (socket.SO_RCVBUF, SOCKET_BUFFER_BYTES),
-    )
 
 
 class TcpListener:

@@ -13,25 +13,18 @@ from collections.abc import Callable, Coroutine
 from time import perf_counter
 from typing import Any
 
-from clusterdns.host.sockets import open_bound
+from clusterdns.host.sockets import receive_local_addresses
 from clusterdns.server.dispatch import Dispatch, Listener
 
 BATCH = 64  # packets per wake-up, so that TCP and the watch streams get their turn under load
 MAX_QUERY_BYTES = 4096
 MAX_LAST_BATCHES = 1024  # answered while closing; a flood must not keep the socket open
 MAX_WAITING = 10_000  # queries of one socket that wait for a handler; beyond them the oldest client would have given up
-RECEIVE_BUFFER_BYTES = 4 << 20  # a burst of some 5,000 small queries while the index takes a large change
 
-_IP_PKTINFO = 8  # linux/in.h; the socket module has no name for it before 3.14
 _IN6_PKTINFO = struct.Struct("=16sI")
 _ANCILLARY_BYTES = socket.CMSG_SPACE(20)
 
 log = logging.getLogger("clusterdns")
-
-
-def open_socket(address: str, port: int) -> socket.socket:
-    """A bound, non-blocking UDP socket. `address` may be `0.0.0.0` or `::` (IPv6 only). Raises OSError."""
-    return open_bound(socket.SOCK_DGRAM, address, port, (socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES))
 
 
 class UdpListener:
@@ -44,7 +37,7 @@ class UdpListener:
         self._waiting: dict[Coroutine[Any, Any, bytes | None], asyncio.Task[None]] = {}
         self.is_wildcard = sock.getsockname()[0] in ("0.0.0.0", "::")
         if self.is_wildcard:
-            _ask_for_local_address(sock)
+            receive_local_addresses(sock)
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Answer from now on."""
@@ -181,13 +174,6 @@ class UdpListener:
     def _unsent(self, client: Any, error: OSError) -> None:
         """A full send buffer, or an address that nothing can be sent to: a lost packet like any other."""
         log.debug("udp reply to %s not sent: %s", client, error)
-
-
-def _ask_for_local_address(sock: socket.socket) -> None:
-    if sock.family == socket.AF_INET6:
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
-    else:
-        sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
 
 
 def _from_asked(ancillary: list[Any]) -> list[Any]:

@@ -12,7 +12,7 @@ from os import urandom
 from time import monotonic
 from typing import Any
 
-from clusterdns.host.openings import open_file
+from clusterdns.host.files import open_file
 from clusterdns.upstream.address import DNS, Address, parse_address
 from clusterdns.upstream.question import Question
 from clusterdns.wire import codes

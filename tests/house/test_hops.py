@@ -19,6 +19,7 @@ from clusterdns.cluster.api.store import Store
 from clusterdns.cluster.api.watch import Place, Timing, Watch
 from clusterdns.cluster.objects import EndpointSlice
 from clusterdns.corefile.load import parse
+from clusterdns.host.sockets import bind_udp
 from clusterdns.plugins.kubernetes.feed import Feed
 from clusterdns.plugins.kubernetes.settings import Settings
 from clusterdns.server import udp
@@ -86,7 +87,7 @@ async def profile_of(configuration: Configuration, name: str, address: str, time
     point = configuration.points[0]
     counters = QueryCounters(configuration.registry, point.server_text)
     dispatch = Dispatch(point.routes, counters, panics(configuration.registry))
-    sock = udp.open_socket(address, 0)
+    sock = bind_udp(address, 0)
     listener = udp.UdpListener(sock, dispatch, Listener("udp", "1", configuration.shared.new_table(), counters.pace()))
     listener.start(asyncio.get_running_loop())
     query = dns.message.make_query(name, "A", use_edns=0).to_wire()

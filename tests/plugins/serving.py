@@ -10,6 +10,7 @@ import dns.flags
 import dns.message
 
 from clusterdns.corefile.load import parse
+from clusterdns.host.sockets import bind_tcp
 from clusterdns.server import tcp
 from clusterdns.server.assembly import assemble
 from clusterdns.server.instance import Instance
@@ -46,7 +47,7 @@ class Running:
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[tuple[str, int]]:
         """The same over TCP on the loopback, at the given address."""
-        sock = tcp.open_socket("127.0.0.1", 0)
+        sock = bind_tcp("127.0.0.1", 0)
         address: tuple[str, int] = sock.getsockname()
         listener = tcp.TcpListener(sock, self.dispatch, self.tcp)
         await listener.start(asyncio.get_running_loop())

@@ -22,6 +22,7 @@ from clusterdns.answers.table import AnswerTable
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.zone import ClusterZone, Pods
 from clusterdns.cluster.objects import Change, Endpoint, EndpointSlice, Namespace, Object, Pod, Port, Service, packed
+from clusterdns.host.sockets import bind_tcp, bind_udp
 from clusterdns.plugins.kubernetes.handler import ClusterHandler, Fallthrough
 from clusterdns.plugins.loadbalance import directive as loadbalance
 from clusterdns.server import tcp, udp
@@ -219,7 +220,7 @@ async def serve(
     async def start(dispatch: Dispatch, host: str = "127.0.0.1") -> tuple[str, int]:
         loop = asyncio.get_running_loop()
         (port,) = free_ports(1)
-        tcp_socket, udp_socket = tcp.open_socket(host, port), udp.open_socket(host, port)
+        tcp_socket, udp_socket = bind_tcp(host, port), bind_udp(host, port)
         streams = tcp.TcpListener(tcp_socket, dispatch, make_listener("tcp"))
         await streams.start(loop)
         datagrams = udp.UdpListener(udp_socket, dispatch, make_listener("udp"))

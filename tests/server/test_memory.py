@@ -1,14 +1,12 @@
 """What is kept gives way to the limit of the container, and comes back when there is room again."""
 
 import logging
-from pathlib import Path
 
 import pytest
 
 from clusterdns.answers.table import Room as AnswerRoom
 from clusterdns.plugins.cache.store import Room as CacheRoom
-from clusterdns.server import memory
-from clusterdns.server.memory import FILL, MIN_SHARE, MemoryWatch, Room, limit_bytes
+from clusterdns.server.memory import FILL, MIN_SHARE, MemoryWatch, Room
 
 MIB = 1 << 20
 
@@ -73,30 +71,3 @@ def test_the_rooms_there_are_fit(room: Room) -> None:
 def test_the_usual_limit_is_enough_for_the_rooms_of_a_small_cluster() -> None:
     process_mib = 60
     assert (AnswerRoom().most_bytes + CacheRoom().most_bytes) / MIB <= 170 * FILL - process_mib + 1
-
-
-@pytest.mark.parametrize(
-    ("files", "groups", "limit"),
-    [
-        ({"memory.max": "178257920\n"}, "0::/\n", 178257920),
-        ({"memory.max": "max\n"}, "0::/\n", None),
-        ({"kube/pod/memory.max": "134217728\n", "kube/memory.max": "1\n"}, "0::/kube/pod\n", 134217728),
-        ({"memory/memory.limit_in_bytes": "9223372036854771712\n"}, "4:memory:/\n", None),
-        ({"memory/a/memory.limit_in_bytes": "1000\n"}, "5:cpu:/b\n4:cpuset,memory:/a\n", 1000),
-        ({"memory/memory.limit_in_bytes": "2000\n"}, "4:memory:/not/seen\n", 2000),
-        ({"memory.max": "junk"}, "0::/\n", None),
-        ({}, None, None),
-    ],
-)
-def test_the_limit(tmp_path: Path, files: dict[str, str], groups: str | None, limit: int | None) -> None:
-    root = tmp_path / "cgroup"
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    if groups is not None:
-        (tmp_path / "self").write_text(groups)
-    assert limit_bytes(tmp_path / "self", root) == limit
-
-
-def test_the_resident_set_is_that_of_a_python_process() -> None:
-    assert 5 * MIB < memory.resident_bytes() < 4096 * MIB

@@ -10,7 +10,8 @@ import dns.message
 import pytest
 
 from clusterdns.cluster.index.cluster import Index
-from clusterdns.server import connection, tcp
+from clusterdns.host.sockets import bind_tcp
+from clusterdns.server import connection
 from clusterdns.server.dispatch import Dispatch, Listener
 from clusterdns.server.tcp import TcpLimits, TcpListener
 
@@ -40,7 +41,7 @@ async def start(
     started: list[TcpListener] = []
 
     async def start(**limits: float) -> TcpListener:
-        sock = tcp.open_socket("127.0.0.1", 0)
+        sock = bind_tcp("127.0.0.1", 0)
         listener = TcpListener(sock, make_dispatch(), make_listener("tcp"), TcpLimits(**limits), clock=clock)  # type: ignore[arg-type]
         await listener.start(asyncio.get_running_loop())
         started.append(listener)
@@ -399,7 +400,7 @@ async def test_only_so_many_queries_wait_in_all(
 async def test_what_never_started_can_be_closed(
     make_dispatch: Callable[..., Dispatch], make_listener: Callable[[str], Listener]
 ) -> None:
-    sock = tcp.open_socket("127.0.0.1", 0)
+    sock = bind_tcp("127.0.0.1", 0)
     await TcpListener(sock, make_dispatch(), make_listener("tcp")).close(1)
     assert sock.fileno() == -1
 
@@ -419,7 +420,7 @@ async def test_a_port_in_use_is_reported() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(OSError, match="in use"):
-            tcp.open_socket("127.0.0.1", taken.getsockname()[1])
+            bind_tcp("127.0.0.1", taken.getsockname()[1])
 
 
 async def test_a_connection_without_a_first_query_has_its_own_time(

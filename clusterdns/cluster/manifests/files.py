@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clusterdns.cluster.manifests.documents import Document, DocumentError, read_documents
-from clusterdns.host.openings import open_file
+from clusterdns.host.files import open_file
 
 MAX_FILE_BYTES = 64 << 20
 _SUFFIXES = (".yaml", ".yml", ".json")

@@ -15,7 +15,7 @@ from clusterdns.corefile.errors import shown
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.corefile.suggest import hint_for
-from clusterdns.host.openings import open_file
+from clusterdns.host.files import open_file
 from clusterdns.upstream.address import DNS, Address, parse_address, split_port, split_scheme
 from clusterdns.upstream.pool import POLICIES
 from clusterdns.upstream.resolving import nameservers, resolve, resolver_address

@@ -10,7 +10,7 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
 
-from clusterdns.host.openings import open_file
+from clusterdns.host.files import open_file
 from clusterdns.telemetry.logs import duration_text
 from clusterdns.wire.name import from_text
 

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from clusterdns.admin.tls import Tls
-from clusterdns.host.openings import open_file
+from clusterdns.host.files import open_file
 
 MAX_FILE_BYTES = 1 << 20
 _CLIENT_AUTH = {

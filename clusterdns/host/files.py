@@ -1,8 +1,8 @@
-"""How files that a configuration names are opened: never in a way that waits.
+"""Opening the files that a configuration names, without ever blocking on a named pipe.
 
-Opening a named pipe waits until somebody writes, which may be never, and no signal is heard meanwhile. So everything is
-opened without waiting and must turn out to be a file; only the Corefile itself may come through a pipe (a shell's
-`-conf <(…)`), for a few seconds. Which errors a user reads is the caller's business.
+Opening a pipe blocks until a process writes to it, and signals are not handled meanwhile. Files are therefore opened
+with O_NONBLOCK and must turn out to be files. Only the Corefile itself may be a pipe (a shell's `-conf <(…)`), which is
+read for at most PIPE_SECONDS.
 """
 
 import errno
@@ -17,23 +17,23 @@ _CHUNK_BYTES = 65_536
 
 
 def open_file(path: str) -> BinaryIO:
-    """A file opened for reading. Raises OSError, also for what is neither a file nor a device."""
-    return open(path, "rb", opener=_opener)
+    """Open a regular file or a device for reading. Raises OSError, also for a folder, pipe or socket."""
+    return open(path, "rb", opener=_open_nonblocking)
 
 
 def read_file_or_pipe(path: str, max_bytes: int) -> bytes:
-    """At most so many bytes of a file, or of a pipe that is written and closed within PIPE_SECONDS. Raises OSError."""
+    """Read at most `max_bytes` of a file, or of a pipe that is written and closed in PIPE_SECONDS. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
-            return _from_pipe(descriptor, path, max_bytes)
+            return _read_pipe(descriptor, path, max_bytes)
     finally:
         os.close(descriptor)
     with open_file(path) as file:
         return file.read(max_bytes)
 
 
-def _opener(path: str, flags: int) -> int:
+def _open_nonblocking(path: str, flags: int) -> int:
     descriptor = os.open(path, flags | os.O_NONBLOCK)
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode) or stat.S_ISCHR(mode) or stat.S_ISDIR(mode):  # `open` itself refuses folders
@@ -42,13 +42,13 @@ def _opener(path: str, flags: int) -> int:
     raise OSError(errno.EINVAL, "is a pipe or socket, not a file", path)
 
 
-def _from_pipe(descriptor: int, path: str, max_bytes: int) -> bytes:
+def _read_pipe(descriptor: int, path: str, max_bytes: int) -> bytes:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     deadline = monotonic() + PIPE_SECONDS
     content = b""
     while len(content) < max_bytes:
-        # a pipe nobody has opened for writing looks like one that has ended, unless it is polled first
+        # A pipe without a writer reads as empty, as one whose writer has closed it does; polling tells them apart.
         if not poll.poll(max(0.0, deadline - monotonic()) * 1000):
             raise OSError(errno.ETIMEDOUT, f"is a pipe that was not written to its end within {PIPE_SECONDS:g} s", path)
         chunk = os.read(descriptor, min(_CHUNK_BYTES, max_bytes - len(content)))

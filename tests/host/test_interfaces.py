@@ -1,4 +1,4 @@
-"""Interface addresses out of netlink."""
+"""The addresses of interfaces, read from netlink messages."""
 
 import ipaddress
 import socket
@@ -49,13 +49,13 @@ def test_read_addresses(datagram: bytes, found: list[tuple[int, bytes]], is_done
         address_message(1, struct.pack("=HH", 0, 1)),
     ],
 )
-def test_a_refusal_or_nonsense_is_an_error(datagram: bytes) -> None:
+def test_a_refusal_or_a_malformed_message_is_an_error(datagram: bytes) -> None:
     with pytest.raises(OSError, match="kernel"):
         interfaces.read_addresses(datagram)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="netlink is Linux's")
-def test_this_host() -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="netlink exists on Linux only")
+def test_every_interface_of_this_host_is_listed() -> None:
     found = interfaces.interface_addresses()
     assert found.keys() == {name for _, name in socket.if_nameindex()}
     assert any("127.0.0.1" in addresses for addresses in found.values())

@@ -1,4 +1,4 @@
-"""Nothing that is opened is waited for, but the Corefile in a pipe that somebody writes."""
+"""Opening a file never blocks; only the Corefile may come through a pipe, within a time limit."""
 
 import os
 import socket
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from clusterdns.host import openings as opening
-from clusterdns.host.openings import open_file, read_file_or_pipe
+from clusterdns.host import files
+from clusterdns.host.files import open_file, read_file_or_pipe
 
 
 def _pipe(path: Path) -> None:
@@ -26,7 +26,7 @@ def _loop(path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [_pipe, _socket, _loop, Path.mkdir])
-def test_what_is_no_file_is_refused_at_once(tmp_path: Path, make: Callable[[Path], None]) -> None:
+def test_pipes_sockets_and_folders_are_refused_at_once(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "it")
     with pytest.raises(OSError, match=r"is a pipe or socket|No such device|symbolic links|directory"):
         open_file(str(tmp_path / "it"))
@@ -50,8 +50,8 @@ def test_a_pipe_that_is_written_is_read_to_its_end(tmp_path: Path) -> None:
     writer.join()
 
 
-def test_a_pipe_that_nobody_writes_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "PIPE_SECONDS", 0.05)
+def test_a_pipe_without_a_writer_is_an_error_after_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "PIPE_SECONDS", 0.05)
     path = tmp_path / "pipe"
     _pipe(path)
     with pytest.raises(TimeoutError, match="not written to its end"):

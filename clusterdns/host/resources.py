@@ -1,0 +1,52 @@
+"""The memory and the file descriptors of this process: how much it may use, and how much memory it uses.
+
+What gives way when memory gets short is decided by `server.memory`.
+"""
+
+import os
+import resource
+from pathlib import Path
+
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_UNLIMITED_BYTES = 1 << 60  # control groups of version 1 show 2^63 or so where no limit is set, version 2 "max"
+
+
+def memory_limit_bytes(proc: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Return the lowest memory limit of the process's control groups, version 2 or 1; None where none is set."""
+    found = []
+    for path in _limit_files(proc, root):
+        try:
+            text = path.read_text(encoding="ascii").strip()
+        except OSError:  # the file of the other version, or one that is not visible inside a container
+            continue
+        if text.isdigit() and int(text) < _UNLIMITED_BYTES:
+            found.append(int(text))
+    return min(found, default=None)
+
+
+def _limit_files(proc: Path, root: Path) -> list[Path]:
+    files = [root / "memory.max", root / "memory" / "memory.limit_in_bytes"]
+    try:
+        lines = proc.read_text().splitlines()
+    except (OSError, UnicodeDecodeError):
+        return files
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if not controllers:
+            files.append(root / group.lstrip("/") / "memory.max")
+        elif "memory" in controllers.split(","):
+            files.append(root / "memory" / group.lstrip("/") / "memory.limit_in_bytes")
+    return files
+
+
+def resident_bytes() -> int:
+    """Return the resident set size of the process (RSS)."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * _PAGE_BYTES
+
+
+def raise_open_file_limit() -> None:
+    """Raise the soft limit of open files to the hard one: thousands of TCP clients need more than the usual 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,47 @@
+"""Memory limits of control groups, the resident set size, and the limit of open files."""
+
+import resource
+from pathlib import Path
+
+import pytest
+
+from clusterdns.host.resources import memory_limit_bytes, raise_open_file_limit, resident_bytes
+
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("files", "groups", "limit"),
+    [
+        ({"memory.max": "178257920\n"}, "0::/\n", 178257920),
+        ({"memory.max": "max\n"}, "0::/\n", None),
+        ({"kube/pod/memory.max": "134217728\n", "kube/memory.max": "1\n"}, "0::/kube/pod\n", 134217728),
+        ({"memory/memory.limit_in_bytes": "9223372036854771712\n"}, "4:memory:/\n", None),
+        ({"memory/a/memory.limit_in_bytes": "1000\n"}, "5:cpu:/b\n4:cpuset,memory:/a\n", 1000),
+        ({"memory/memory.limit_in_bytes": "2000\n"}, "4:memory:/not/seen\n", 2000),
+        ({"memory.max": "junk"}, "0::/\n", None),
+        ({}, None, None),
+    ],
+)
+def test_the_lowest_limit_counts(tmp_path: Path, files: dict[str, str], groups: str | None, limit: int | None) -> None:
+    root = tmp_path / "cgroup"
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    if groups is not None:
+        (tmp_path / "self").write_text(groups)
+    assert memory_limit_bytes(tmp_path / "self", root) == limit
+
+
+def test_the_resident_set_size_is_that_of_a_python_process() -> None:
+    assert 5 * MIB < resident_bytes() < 4096 * MIB
+
+
+def test_the_limit_of_open_files_is_raised_to_the_hard_one() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+        raise_open_file_limit()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
