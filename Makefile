@@ -34,14 +34,14 @@ bench: $(INSTALLED) ## measure us, CoreDNS and Knot side by side (first: make co
 	$(BIN)/python -m bench.run
 
 control-plane: ## build etcd, kube-apiserver and kube-controller-manager for the tests, once per user
-	@sh tests/controlplane/build.sh
+	@sh testing/controlplane/build.sh
 
 peers: ## get CoreDNS, and say which of knot, dnsperf, dig and busybox are missing
-	@sh bench/peers.sh
+	@sh testing/peers.sh
 
 clean: ## remove .venv and everything made from the sources; what is built in the user's cache stays
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis bench/results/latest
-	find clusterdns tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+	find clusterdns testing tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Installed once, and again when the dependencies change.
 $(INSTALLED): pyproject.toml

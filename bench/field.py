@@ -13,10 +13,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import ask, objects, peers
-from bench.api import Api
-from bench.ports import free_ports
-from bench.server import LOOPBACK, Server
+from bench import objects
+from testing import dns_client as ask
+from testing import peers
+from testing.api import Api
+from testing.ports import free_ports
+from testing.process import LOOPBACK, Server
 
 OURS, COREDNS, KNOT = "clusterdns", "coredns", "knot"
 

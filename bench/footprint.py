@@ -3,10 +3,10 @@
 import time
 from pathlib import Path
 
-from bench import peers
 from bench.field import COREDNS, OURS, Runner, kubernetes_server
 from bench.results import Figures
-from bench.server import cost_of
+from testing import peers
+from testing.process import cost_of
 
 SETTLE_SECONDS = 2
 IDLE_SECONDS = 5

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address
 
-from bench import ask
-from bench.api import Api, Manifest
 from bench.field import Runner
 from bench.objects import FRESH, ZONE, endpoint_slice, service
 from bench.results import Figures
+from testing import dns_client as ask
+from testing.api import Api, Manifest
 
 LIMIT_SECONDS = 5
 PAUSE_SECONDS = 0.0001

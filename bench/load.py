@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import peers
-from bench.server import LOOPBACK
+from testing import peers
+from testing.process import LOOPBACK
 
 TIMEOUT_SECONDS = 2
 LIMIT_SECONDS = 5  # a server that is slow at something answers fewer questions, and none takes longer than this

@@ -19,13 +19,14 @@ from typing import Any
 
 from aiohttp import web
 
-from bench import load, objects, peers
-from bench.api import Manifest
+from bench import load, objects
 from bench.field import knows
-from bench.limits import Limits, limited
-from bench.looping import LoopThread
-from bench.ports import free_ports
-from bench.server import LOOPBACK, Server
+from testing import peers
+from testing.api import Manifest
+from testing.limits import Limits, limited
+from testing.loop_thread import LoopThread
+from testing.ports import free_ports
+from testing.process import LOOPBACK, Server
 
 PER_NAMESPACE = 100
 LOAD_SECONDS = 15

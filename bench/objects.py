@@ -8,7 +8,7 @@ the same with 10. The freshness benchmark changes objects of a namespace of its 
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
-from bench.api import Manifest
+from testing.api import Manifest
 
 ZONE = "cluster.local"
 NAMESPACES = [f"bench-{number:02}" for number in range(13)]

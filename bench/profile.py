@@ -11,9 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from bench import ask, objects
-from bench.api import Manifest
-from bench.server import LOOPBACK
+from bench import objects
 from clusterdns.answers.compiled import Answer, compile_answer
 from clusterdns.answers.table import AnswerTable
 from clusterdns.cluster.decoding import from_json
@@ -31,6 +29,9 @@ from clusterdns.wire import encode
 from clusterdns.wire.name import from_text
 from clusterdns.wire.query import Query, read
 from clusterdns.wire.reply import Reply, failure
+from testing import dns_client as ask
+from testing.api import Manifest
+from testing.process import LOOPBACK
 
 TTL_SECONDS = 30
 REPETITIONS = 7

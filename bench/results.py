@@ -15,8 +15,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple, Self
 
-from bench import peers
 from bench.field import COREDNS, KNOT, OURS
+from testing import peers
 
 FOLDER = Path(__file__).parent / "results"
 

@@ -18,11 +18,12 @@ from pathlib import Path
 from rich.console import Console
 
 from bench import field, footprint, forwarding, freshness, plots, report, rounds, trouble
-from bench.api import Api
 from bench.field import COREDNS, OURS
-from bench.peers import MissingPeer
 from bench.results import FOLDER, Figures, Results
-from bench.server import LOOPBACK
+from testing.api import Api
+from testing.controlplane import cluster
+from testing.peers import MissingPeer
+from testing.process import LOOPBACK
 
 FRESHNESS_ROUNDS = 100
 PLAIN_PARTS = ("names", "tail", "random", "large", "freshness", "footprint")
@@ -50,9 +51,6 @@ def control_plane(kubeconfig: Path | None, folder: Path) -> Iterator[Path]:
     if kubeconfig is not None:
         yield kubeconfig.absolute()
         return
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-    from controlplane import cluster
-
     if cluster.binaries() is None:
         raise MissingPeer(f"the control plane is missing: {cluster.HOW_TO_ENABLE}")
     with cluster.shared(folder / "control-plane") as running:

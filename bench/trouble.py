@@ -17,13 +17,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from bench import ask, load, objects
+from bench import load, objects
 from bench.field import COREDNS, EXTERNAL, OURS, Runner, external_names, kubeadm_pair
 from bench.forwarding import new_names
 from bench.results import Figures
 from bench.rounds import Effort, shuffled, turns
-from bench.server import LOOPBACK, ServerFailed
 from bench.upstreams import FORGED, TRUE, Scripted, black_hole
+from testing import dns_client as ask
+from testing.process import LOOPBACK, ServerFailed
 
 STAMPEDE = IN_FLIGHT = 1_000
 STAMPEDE_PAUSE_SECONDS = 0.05

@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
-from bench.looping import LoopThread
-from bench.ports import free_ports
-from bench.server import LOOPBACK
+from testing.loop_thread import LoopThread
+from testing.ports import free_ports
+from testing.process import LOOPBACK
 
 TRUE, FORGED = bytes((192, 0, 2, 1)), bytes((203, 0, 113, 66))
 _QUERY_HEADER_BYTES = 12

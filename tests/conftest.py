@@ -5,8 +5,9 @@ from pathlib import Path
 
 import peers
 import pytest
-from controlplane import cluster
 from peers import missing
+
+from testing.controlplane import cluster
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from bench.ports import free_ports
 from clusterdns.admin import http
 from clusterdns.admin.http import AdminHttp, ListenError, Respond, Route
+from testing.ports import free_ports
 
 ANY_PORT = "127.0.0.1:0"
 

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from bench import ask, field
+from bench import field
 from bench.forwarding import new_names
 from bench.upstreams import TRUE, Scripted, black_hole, forgeries, question_end, reply_to
+from testing import dns_client as ask
 
 NAME = "www.example."
 

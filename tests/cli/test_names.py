@@ -5,8 +5,9 @@ import uuid
 from pathlib import Path
 
 import pytest
-from controlplane.cluster import ControlPlane
 from program import Program
+
+from testing.controlplane.cluster import ControlPlane
 
 MANIFEST = """
 apiVersion: v1

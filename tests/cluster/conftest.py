@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from fakes.api import FakeApi, serving
-from fakes.meddler import TLS_GOODBYE_SECONDS
 from fakes.seen import Seen
 from fakes.time import FakeTime
 
@@ -13,6 +11,8 @@ from clusterdns.cluster.api.settings import Settings
 from clusterdns.cluster.api.source import ApiSource
 from clusterdns.cluster.api.watch import Timing
 from clusterdns.telemetry.metrics import Registry
+from testing.api_proxy import TLS_GOODBYE_SECONDS
+from testing.fake_api import FakeApi, serving
 
 Start = Callable[..., ApiSource]
 

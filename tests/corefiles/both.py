@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from controlplane.cluster import ControlPlane
 from corefiles.distribution import Around, Distribution, Put, Question
 from differential.replies import Seen
 from differential.resolving import Step, ask, patience_seconds, read_step
+
+from testing.controlplane.cluster import ControlPlane
 
 NAMESPACE = "corefiles"
 AT_ONCE = 4

@@ -18,9 +18,9 @@ from functools import cached_property
 from pathlib import Path
 
 from differential.resolving import Step, read_step
-from fakes.upstream import Upstream
 
-from bench.ports import free_ports
+from testing.ports import free_ports
+from testing.upstream.scripted import Upstream
 
 HERE = Path(__file__).parent
 FILES = ("Corefile", "*.override", "*.server", "*.conf", "*.inc", "*.inner", "Corefile-*")

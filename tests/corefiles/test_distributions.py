@@ -8,15 +8,15 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from controlplane.cluster import ControlPlane
 from corefiles.both import Outcome, create_objects, run_all
 from corefiles.distribution import Around, Distribution, names
 from differential.resolving import make_certificates, server_context
 from differential.resolving_differences import compare
-from fakes.upstream import Upstream
 from peers import need
 
-from bench.peers import clusterdns
+from testing.controlplane.cluster import ControlPlane
+from testing.peers import clusterdns
+from testing.upstream.scripted import Upstream
 
 DISTRIBUTIONS = [Distribution(name) for name in names()]
 LEAST_COREFILES = 55

@@ -23,8 +23,8 @@ from journeys.journey import Bridge
 from journeys.pod import Pod, network_namespace
 from peers import need
 
-from bench.limits import Limits
 from deploy import probes, runtime
+from testing.limits import Limits
 
 IMAGE_USER = 65532
 PROGRAM = "/usr/local/bin/coredns"

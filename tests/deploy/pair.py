@@ -19,12 +19,13 @@ import dns.exception
 import dns.message
 import dns.query
 import pytest
-from fakes.upstream import Upstream
 from peers import need
 from process.running import new_address
 from program import console_script
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
+
+from testing.upstream.scripted import Upstream
 
 PORT, METRICS_PORT = 1053, 9153
 WAIT_SECONDS = 20.0

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from controlplane.cluster import ControlPlane
 from deploy.container import Container, Mounted, Place, SecurityContext, load, probed, running, upstream
 from deploy.image import ROOT, Image, build
 from journeys.journey import Bridge
 from journeys.pod import network_namespace
 from peers import need
 
-from bench.limits import limited
+from testing.controlplane.cluster import ControlPlane
+from testing.limits import limited
 
 CLUSTER_NAME, CLUSTER_ADDRESS = "kubernetes.default.svc.cluster.local.", "10.96.0.1"
 HEALTH, READY = "http://127.0.0.1:8080/health", "http://127.0.0.1:8181/ready"

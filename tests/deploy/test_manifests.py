@@ -7,14 +7,14 @@ import dns.message
 import dns.query
 import pytest
 import yaml
-from controlplane.client import ApiRefusal, Client
-from controlplane.cluster import ControlPlane
 from house.demo import running
 
-from bench.ports import free_ports
 from clusterdns.corefile.load import parse
 from clusterdns.server.assembly import assemble
 from clusterdns.telemetry.metrics import Registry
+from testing.controlplane.client import ApiRefusal, Client
+from testing.controlplane.cluster import ControlPlane
+from testing.ports import free_ports
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy"
 FILES = sorted(path for path in FOLDER.glob("*.yaml") if path.name != "kustomization.yaml")

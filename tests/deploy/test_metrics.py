@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from controlplane.cluster import ControlPlane
 from deploy.image import ROOT
 from deploy.pair import WAIT_SECONDS, Side, both
+
+from testing.controlplane.cluster import ControlPlane
 
 Series = dict[tuple[str, str], set[tuple[tuple[str, str], ...]]]  # by type and name: the labels of each
 

@@ -9,8 +9,8 @@ from differential import exchange
 from differential.manifests import LAST_NAME
 from differential.questions import Asked
 
-from bench.ports import free_ports
-from bench.server import LOOPBACK, Server
+from testing.ports import free_ports
+from testing.process import LOOPBACK, Server
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Answerer:
         self.server = Server(name, [program, "-conf", path], folder / f"{name}.log", env)
 
     def wait(self) -> None:
-        """Until every block knows the objects. Raises bench.server.ServerFailed."""
+        """Until every block knows the objects. Raises testing.process.ServerFailed."""
         for block, port in self.ports.items():
             probe = Asked("dns-version.cluster.local.", "TXT")
             self.server.wait_until(lambda port=port, probe=probe: _answers(port, probe), f"{block.name} answers")  # type: ignore[misc]

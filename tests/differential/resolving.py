@@ -1,7 +1,8 @@
 """Cases of what resolves names that are not the cluster's: one server block each, and the questions put to it in turn.
 
 All cases run in one process of CoreDNS and one of ours, each case on a port of its own, all at once. Each side has its
-own scripted upstreams (`fakes.upstream`), so that counted words hold for each alike and what was asked can be compared.
+own scripted upstreams (`testing.upstream.scripted`), so that counted words hold for each alike and the questions that
+upstreams got can be compared.
 
 The tables are the files of `cases/`, in this form:
 
@@ -29,13 +30,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from controlplane.cluster import sign
 from differential.questions import AD, CD, COOKIE, RD, Asked, Edns, Shape
 from differential.replies import Seen, read
-from fakes.upstream import Upstream
 
-from bench.ports import free_ports
-from bench.server import Server, ServerFailed
+from testing.controlplane.cluster import sign
+from testing.ports import free_ports
+from testing.process import Server, ServerFailed
+from testing.upstream.scripted import Upstream
 
 CASES = Path(__file__).parent / "cases"
 WAIT_SECONDS = 9.0  # CoreDNS gives up on dead upstreams after 5 s and a time-out

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from controlplane.cluster import ControlPlane
 from differential import manifests
 from differential.blocks import BLOCKS, Answerer, Block, settled
 from differential.case import Facts
@@ -23,8 +22,9 @@ from differential.questions import Asked, Shape, generate
 from differential.resolving_differences import NAMES as RESOLVING_NAMES
 from peers import need
 
-from bench.peers import clusterdns
-from bench.server import Server
+from testing.controlplane.cluster import ControlPlane
+from testing.peers import clusterdns
+from testing.process import Server
 
 LIST = Path(__file__).parents[2] / "docs" / "differences.md"
 LEAST_QUESTIONS = 5000  # of each block

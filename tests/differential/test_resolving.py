@@ -11,7 +11,7 @@ from differential.resolving import Case, Run, Side, make_certificates, read_case
 from differential.resolving_differences import NAMES, UNCOUNTED, compare, compare_upstream, seen_names
 from peers import need
 
-from bench.peers import clusterdns
+from testing.peers import clusterdns
 
 CASES = [case for path in sorted(FOLDER.glob("*.cases")) for case in read_cases(path)]
 Runs = tuple[dict[str, Run], dict[str, Run]]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.ports import free_ports
+from testing.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 PORTS = ("1053", "18080", "18181", "19153")  # of zones/Corefile: DNS, health, ready, metrics

@@ -37,7 +37,10 @@ CATCHES_ALL = {
 }
 
 PACKAGE = sorted((ROOT / "clusterdns").rglob("*.py"))
-PYTHON = [*PACKAGE, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "bench").rglob("*.py"))]
+PYTHON = [
+    *PACKAGE,
+    *(path for folder in ("testing", "tests", "bench") for path in sorted((ROOT / folder).rglob("*.py"))),
+]
 
 
 def short(path: Path) -> str:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import yaml
-from controlplane.client import ApiRefusal, Object, wait_for
-from controlplane.cluster import ControlPlane
+
+from testing.controlplane.client import ApiRefusal, Object, wait_for
+from testing.controlplane.cluster import ControlPlane
 
 DEMO = Path(__file__).resolve().parents[2] / "zones" / "demo"
 WORKLOADS = ("Deployment", "StatefulSet")

@@ -3,12 +3,13 @@
 import contextlib
 from collections.abc import Iterator
 
-import controlplane.cluster
 import pytest
 from journeys.clusters import ApiCluster, Cluster, ManifestCluster
 from journeys.journey import Bridge, Journey, served
 from journeys.pod import network_namespace
 from peers import missing, need
+
+from testing.controlplane.cluster import CONTROLLER_MANAGER, binaries
 
 
 @pytest.fixture(scope="session", params=["api", "manifests"])
@@ -23,9 +24,9 @@ def journey(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         bridge = None
         if request.param == "api":
             control_plane = request.getfixturevalue("control_plane")
-            binaries = controlplane.cluster.binaries()
-            if binaries is None or not (binaries / controlplane.cluster.CONTROLLER_MANAGER).is_file():
-                missing(controlplane.cluster.CONTROLLER_MANAGER, "run `make control-plane` (needs Go)")
+            built = binaries()
+            if built is None or not (built / CONTROLLER_MANAGER).is_file():
+                missing(CONTROLLER_MANAGER, "run `make control-plane` (needs Go)")
             cluster = ApiCluster(control_plane)
             bridge = Bridge(pod, folder, control_plane.url.removeprefix("https://"))
             stack.callback(bridge.down)

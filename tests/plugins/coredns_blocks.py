@@ -11,7 +11,7 @@ import dns.message
 import dns.query
 from peers import need
 
-from bench.ports import free_ports
+from testing.ports import free_ports
 
 START_SECONDS = 10.0
 ASK_SECONDS = 2.0

@@ -22,7 +22,7 @@ import pytest
 from plugins.example_zones import EXAMPLE, OTHER, SIGNED
 from plugins.serving import question, running
 
-from bench.ports import free_ports
+from testing.ports import free_ports
 
 BLOCK = "file db.example example.org\nfile db.other other.test\nfile db.signed a.org\n"
 TYPES = ("A", "AAAA", "NS", "SOA", "CNAME", "DNAME", "MX", "TXT", "SRV", "HTTPS", "DS", "ANY", "NSEC", "RRSIG")

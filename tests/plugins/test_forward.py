@@ -13,9 +13,6 @@ from typing import Any
 import dns.message
 import pytest
 from aiohttp import web
-from controlplane.cluster import sign
-from fakes.meddler import TLS_GOODBYE_SECONDS
-from fakes.upstream import Upstream
 from peers import need
 
 from clusterdns.chain.plugin import BlockContext, Handler, Part
@@ -27,6 +24,9 @@ from clusterdns.upstream.flight import Flight
 from clusterdns.wire import codes
 from clusterdns.wire.query import Query
 from clusterdns.wire.reply import Reply, failure
+from testing.api_proxy import TLS_GOODBYE_SECONDS
+from testing.controlplane.cluster import sign
+from testing.upstream.scripted import Upstream
 
 MakeQuery = Callable[..., Query]
 ReadDirectives = Callable[[str], Sequence[Directive]]

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from fakes.certificates import Certificate
 from hypothesis import given
 from hypothesis import strategies as st
+from peers import need
 
 from clusterdns.chain.plugin import BlockContext, Listening, Plugin
 from clusterdns.corefile.directive import Directive
@@ -17,6 +17,7 @@ from clusterdns.plugins import multisocket, reload, timeouts, tls
 from clusterdns.plugins.reload import Schedule
 from clusterdns.server.assembly import Configuration, assemble
 from clusterdns.telemetry.metrics import Registry
+from testing.certificates import Certificate
 
 ReadDirectives = Callable[[str], Sequence[Directive]]
 
@@ -107,6 +108,7 @@ MISTAKES = [
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory, with a certificate, its key, another key, and no PEM at all."""
     monkeypatch.chdir(tmp_path)
+    need("openssl")
     Certificate.write(tmp_path, "dns.example")
     other = tmp_path / "other"
     other.mkdir()

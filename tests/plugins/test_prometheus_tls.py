@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from controlplane.cluster import sign
 from peers import need
 
 from clusterdns.admin.http import AdminHttp, ListenError, Route
@@ -16,6 +15,7 @@ from clusterdns.chain.plugin import BlockContext
 from clusterdns.corefile.directive import Directive
 from clusterdns.plugins.prometheus import directive as prometheus
 from clusterdns.plugins.prometheus.web_config import WebConfigError, read_web_config
+from testing.controlplane.cluster import sign
 
 ADDRESS = "127.0.0.1:0"
 SERVER = "cert_file: server.crt, key_file: server.key"

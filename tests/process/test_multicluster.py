@@ -10,10 +10,11 @@ import dns.message
 import dns.query
 import dns.rcode
 import pytest
-from controlplane.client import Object
-from controlplane.cluster import ControlPlane
 from peers import need
 from process.running import PORT, Start, new_address, wait_until
+
+from testing.controlplane.client import Object
+from testing.controlplane.cluster import ControlPlane
 
 GROUP = "multicluster.x-k8s.io"
 LABELS = "multicluster.kubernetes.io"

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import dns.message
 import pytest
-from fakes.certificates import Certificate
+from peers import need
 from process.running import WEB, Server, Start
 from process.test_reload import reload, rewrite
+
+from testing.certificates import Certificate
 
 TLS_PORT = 8853
 COREFILE = f"""
@@ -36,6 +38,7 @@ tls://.:{TLS_PORT} {{
 @pytest.fixture
 def server(start: Start, tmp_path: Path) -> Server:
     """A server of DNS over TLS, its certificate in the folder above its own."""
+    need("openssl")
     Certificate.write(tmp_path, "first.example")
     return start(COREFILE).wait_serving()
 

@@ -17,7 +17,6 @@ import dns.rdataclass
 import pytest
 import uvloop
 
-from bench.ports import free_ports
 from clusterdns.answers.table import AnswerTable
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.zone import ClusterZone, Pods
@@ -33,6 +32,7 @@ from clusterdns.telemetry.queries import Pace, QueryCounters
 from clusterdns.wire import codes, name, record
 from clusterdns.wire.query import Query
 from clusterdns.wire.reply import Reply, failure
+from testing.ports import free_ports
 
 ZONES = ("cluster.local.", "in-addr.arpa.", "ip6.arpa.")
 TTL_SECONDS = 5

@@ -11,7 +11,6 @@ from pathlib import Path
 import dns.message
 import pytest
 
-from bench.ports import free_ports
 from clusterdns.admin.http import AdminHttp
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.objects import Change, Service
@@ -22,6 +21,7 @@ from clusterdns.server.instance import StartError
 from clusterdns.server.lastgood import MAX_BYTES, LastGood
 from clusterdns.server.listeners import Listeners
 from clusterdns.server.reloading import Reloader
+from testing.ports import free_ports
 
 WEB = "web.prod.svc.cluster.local."
 MANIFEST = """

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes.upstream import Upstream
 
 from clusterdns.upstream import resolving
 from clusterdns.upstream.address import Address
 from clusterdns.upstream.resolving import nameservers, resolve, resolver_address
+from testing.upstream.scripted import Upstream
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from controlplane.cluster import sign
 from peers import need
 
 from clusterdns.cluster.api import credentials
 from clusterdns.cluster.api.credentials import Credentials, CredentialsError, load
 from clusterdns.cluster.api.settings import ClientTls, Settings
+from testing.controlplane.cluster import sign
 
 REPORT = """
 import asyncio, json, sys

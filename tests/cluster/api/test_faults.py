@@ -10,9 +10,19 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from controlplane.cluster import sign
-from fakes import api as faked
-from fakes.api import (
+from fakes.seen import Seen
+from fakes.time import FakeTime
+from peers import need
+
+from clusterdns.cluster.api import watch as watch_module
+from clusterdns.cluster.api.settings import Intervals, Settings
+from clusterdns.cluster.api.source import ApiSource, import_places
+from clusterdns.cluster.api.watch import Timing
+from clusterdns.cluster.objects import Change, Service, ServiceImport
+from clusterdns.telemetry.metrics import Registry
+from testing import fake_api as faked
+from testing.controlplane.cluster import sign
+from testing.fake_api import (
     NAMESPACES,
     SERVICES,
     SLICES,
@@ -26,16 +36,6 @@ from fakes.api import (
     serving,
     unused_port,
 )
-from fakes.seen import Seen
-from fakes.time import FakeTime
-from peers import need
-
-from clusterdns.cluster.api import watch as watch_module
-from clusterdns.cluster.api.settings import Intervals, Settings
-from clusterdns.cluster.api.source import ApiSource, import_places
-from clusterdns.cluster.api.watch import Timing
-from clusterdns.cluster.objects import Change, Service, ServiceImport
-from clusterdns.telemetry.metrics import Registry
 
 Start = Callable[..., ApiSource]
 

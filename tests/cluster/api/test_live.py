@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from controlplane.client import wait_for
-from controlplane.cluster import ControlPlane
-from fakes.meddler import between
 from fakes.seen import Seen
 
 from clusterdns.cluster.api.settings import Settings
 from clusterdns.cluster.api.source import ApiSource
 from clusterdns.cluster.objects import EndpointSlice, Namespace, Pod, Service
 from clusterdns.telemetry.metrics import Registry
+from testing.api_proxy import between
+from testing.controlplane.client import wait_for
+from testing.controlplane.cluster import ControlPlane
 
 pytestmark = [pytest.mark.peer("kube-apiserver")]
 

@@ -22,9 +22,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from controlplane.client import Client, wait_for
-
-from bench.ports import free_ports
+from testing.controlplane.client import Client, wait_for
+from testing.ports import free_ports
 
 HERE = Path(__file__).resolve().parent
 SERVERS = ("etcd", "kube-apiserver")
@@ -153,8 +152,8 @@ def shared(folder: Path) -> Iterator[ControlPlane]:
 def _start_supervisor(folder: Path) -> subprocess.Popen[bytes]:
     with (folder / "supervisor.log").open("wb") as log:
         supervisor = subprocess.Popen(
-            [sys.executable, "-m", "controlplane.cluster", str(folder)],
-            cwd=HERE.parent, env=os.environ | {"PYTHONPATH": str(HERE.parents[1])},
+            [sys.executable, "-m", "testing.controlplane.cluster", str(folder)],
+            cwd=HERE.parents[1],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     while not (folder / "ready.json").exists():

@@ -4,8 +4,8 @@
         ...                                          # forward . {upstream.address}
         assert upstream.count("www.example.org") == 1
 
-What it says is decided by the labels of the name asked (`fakes.scripted` lists the words), by `always` for the whole
-server (`upstream.always = ("servfail",)`), and by `say` for one name. It keeps what it was asked, letter case included.
+The labels of the name asked decide the reply (`testing.upstream.words` lists the words), then `always` for the whole
+server (`upstream.always = ("servfail",)`), then `say` for one name. It keeps every question, 0x20 case included.
 """
 
 import asyncio
@@ -28,10 +28,10 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 import dns.zonefile
-from fakes.scripted import Holding, Records, Words, compose, words_of
 
-from bench.looping import LoopThread
-from bench.ports import free_ports
+from testing.loop_thread import LoopThread
+from testing.ports import free_ports
+from testing.upstream.words import Holding, Records, Words, compose, words_of
 
 BACKLOG = 2_000
 GARBAGE = bytes(range(0x80, 0x80 + 40))

@@ -7,7 +7,7 @@
 
 Words are matched whatever their letter case, in any order. Those of `RCODES` and `FAULTS` take how many times they hold
 (`-2`: twice for this name and type, then no more); the others take what their comment says. Faults of the transport
-(nothing, garbage, half a frame, a reset) are only named here: `fakes.upstream` commits them.
+(nothing, garbage, half a frame, a reset) are only named here: `testing.upstream.scripted` commits them.
 """
 
 import zlib

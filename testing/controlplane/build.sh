@@ -1,7 +1,7 @@
 #!/bin/sh
 # Build etcd, kube-apiserver and kube-controller-manager for the tests, once per user and version (`make control-plane`).
 #
-# The binaries land in ${XDG_CACHE_HOME:-~/.cache}/clusterdns/control-plane/<versions>/, where tests/controlplane looks
+# The binaries land in ${XDG_CACHE_HOME:-~/.cache}/clusterdns/control-plane/<versions>/, where testing/controlplane looks
 # for them. A folder of your own in KUBEBUILDER_ASSETS (the convention of envtest) is used instead and nothing is built.
 set -eu
 

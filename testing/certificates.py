@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from peers import need
+from testing import peers
 
 
 class Certificate(NamedTuple):
@@ -17,7 +17,15 @@ class Certificate(NamedTuple):
     def write(folder: Path, name: str, address: str = "127.0.0.1") -> "Certificate":
         """Make `cert.pem` and `key.pem` in the folder, for a host name and an address."""
         made = Certificate(folder / "cert.pem", folder / "key.pem")
-        command = [need("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+        command = [
+            str(peers.program("openssl")),
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+        ]
         command += ["-nodes", "-days", "2", "-subj", f"/CN={name}"]
         command += ["-addext", f"subjectAltName=DNS:{name},IP:{address}"]
         subprocess.run([*command, "-out", made.cert, "-keyout", made.key], check=True, capture_output=True)

@@ -6,7 +6,7 @@ import struct
 import dns.message
 import dns.rdatatype
 
-from bench.server import LOOPBACK
+from testing.process import LOOPBACK
 
 NOERROR, NXDOMAIN = 0, 3
 

@@ -12,9 +12,10 @@ import dns.message
 import dns.query
 import dns.rcode
 import pytest
-from controlplane.cluster import sign
-from fakes.upstream import Upstream
 from peers import need
+
+from testing.controlplane.cluster import sign
+from testing.upstream.scripted import Upstream
 
 TIMEOUT_SECONDS = 5.0
 SHORT_SECONDS = 0.1

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
-from controlplane import cluster
 from peers import need
+
+from testing.controlplane import cluster
 
 
 @pytest.fixture(autouse=True)

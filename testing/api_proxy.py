@@ -12,7 +12,8 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 from aiohttp import web
-from controlplane.cluster import ControlPlane
+
+from testing.controlplane.cluster import ControlPlane
 
 Query = dict[str, str]
 

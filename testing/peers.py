@@ -13,7 +13,7 @@ class MissingPeer(RuntimeError):
     """A program that a benchmark needs is not on this machine; the text says how to get it."""
 
 
-_PACKAGES = {"knotd": "knot", "dnsperf": "dnsperf", "dig": "bind9-dnsutils", "busybox": "busybox"}
+_PACKAGES = {"knotd": "knot", "dnsperf": "dnsperf", "dig": "bind9-dnsutils", "busybox": "busybox", "openssl": "openssl"}
 
 
 def coredns() -> Path:

@@ -1,0 +1,1 @@
+"""DNS servers that stand in for an upstream."""
