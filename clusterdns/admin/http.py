@@ -10,13 +10,13 @@ import errno
 import logging
 import os
 import socket
-import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from aiohttp import web
 
-from clusterdns.admin.tls import Tls, following
+from clusterdns.admin.tls import AdminTls, renewing_context
+from clusterdns.host.tls import TlsError
 
 Respond = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -41,7 +41,7 @@ class Route(NamedTuple):
     path: str
     respond: Respond
     asked_by: str
-    tls: Tls | None = None
+    tls: AdminTls | None = None
 
 
 class ListenError(Exception):
@@ -104,7 +104,7 @@ class AdminHttp:
 class _Listener:
     """One listening socket and its table of paths, which may be exchanged while it serves."""
 
-    def __init__(self, address: str, tls: Tls | None) -> None:
+    def __init__(self, address: str, tls: AdminTls | None) -> None:
         self.paths: Mapping[str, Route] = {}
         self.port = 0
         self.tls = tls
@@ -115,11 +115,11 @@ class _Listener:
     async def open(self, route: Route) -> None:
         """Start to listen for what this route asks. Raises ListenError."""
         try:
-            context = following(self.tls) if self.tls is not None else None
+            context = renewing_context(self.tls) if self.tls is not None else None
             bound = await _bind(self._address)
-        except OSError as problem:
-            told = f"{route.asked_by}: cannot listen on {route.address}"
-            raise ListenError(f"{told}: {_reason(problem)}") from problem
+        except (OSError, TlsError) as problem:
+            reason = _reason(problem) if isinstance(problem, OSError) else str(problem)
+            raise ListenError(f"{route.asked_by}: cannot listen on {route.address}: {reason}") from problem
         self.port = bound.getsockname()[1]
         await self._runner.setup()
         await web.SockSite(self._runner, bound, ssl_context=context).start()
@@ -164,7 +164,7 @@ def _bind_everywhere(port: int) -> socket.socket:
 
 
 def _reason(problem: OSError) -> str:
-    if isinstance(problem, socket.gaierror | ssl.SSLError) or problem.errno is None:
+    if isinstance(problem, socket.gaierror) or problem.errno is None:
         return str(problem.strerror)
     text = os.strerror(problem.errno)  # the exception's own text repeats the address
     remedy = _REMEDIES.get(problem.errno)

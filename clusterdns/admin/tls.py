@@ -1,22 +1,22 @@
-"""How an admin listener speaks TLS: which files, who may come, and a context that follows the files.
+"""TLS of an admin listener: its files and policy, and a context that follows the files.
 
-Certificates are renewed while the process runs, so each handshake looks whether the files have changed. What reads a
-configuration into `Tls` belongs to the plugin that has one.
+Certificates are renewed while the process runs, so each handshake checks whether the files have changed. The plugin
+that has a web configuration reads it into `AdminTls`.
 """
 
 import logging
-import os
 import ssl
 from dataclasses import dataclass
 
-log = logging.getLogger("clusterdns")
+from clusterdns.host.followed_file import FollowedFile
+from clusterdns.host.tls import TlsError, server_context
 
-Stamps = tuple[tuple[int, int, int], ...]
+log = logging.getLogger("clusterdns")
 
 
 @dataclass(frozen=True)
-class Tls:
-    """What a listener's certificate is and which clients it wants. Files by path; `ca` may be empty."""
+class AdminTls:
+    """The certificate of a listener and the clients that it accepts. Files by path; `ca` may be empty."""
 
     cert: str
     key: str
@@ -26,39 +26,47 @@ class Tls:
     maximum: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED
 
     def context(self) -> ssl.SSLContext:
-        """What the files hold now. Raises OSError, of which ssl.SSLError is one."""
-        made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        made.minimum_version, made.maximum_version = self.minimum, self.maximum
-        made.load_cert_chain(self.cert, self.key)
-        if self.ca:
-            made.load_verify_locations(self.ca)
-        made.verify_mode = self.verify
-        return made
-
-    def stamps(self) -> Stamps:
-        """What changes when a file does. Raises OSError."""
-        found = [os.stat(path) for path in (self.cert, self.key)]
-        return tuple((one.st_mtime_ns, one.st_ino, one.st_size) for one in found)
+        """Make a context from the files as they are now. Raises TlsError, whose text names the certificate and key."""
+        try:
+            return server_context(
+                self.cert, self.key, ca=self.ca, verify=self.verify, minimum=self.minimum, maximum=self.maximum
+            )
+        except TlsError as error:
+            raise TlsError(f"{self.cert}, {self.key}: cannot be used: {error}") from error
 
 
-def following(tls: Tls) -> ssl.SSLContext:
-    """A context whose handshakes show the certificate that the files hold at that moment.
+def renewing_context(tls: AdminTls) -> ssl.SSLContext:
+    """Make a context whose handshakes show the certificate that the files hold at that moment. Raises TlsError.
 
-    Files that cannot be used leave the last certificate in force, with one line in the log. Raises OSError.
+    Files that cannot be used leave the last certificate in force, with one line in the log per reason.
     """
-    seen = tls.stamps()
+    files = FollowedFile(tls.cert), FollowedFile(tls.key)
+    problem = ""
+    _have_changed(files)
     shown = outer = tls.context()
 
     def begin(handshake: ssl.SSLSocket | ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
-        nonlocal seen, shown
-        try:
-            stamps = tls.stamps()
-            if stamps != seen:
-                seen = stamps
+        nonlocal shown, problem
+        if _have_changed(files):
+            try:
                 shown = tls.context()
-        except OSError as error:
-            log.warning("%s, %s: cannot be used, the certificate stays as it was: %s", tls.cert, tls.key, error)
+                problem = ""
+            except TlsError as error:
+                if str(error) != problem:
+                    problem = str(error)
+                    log.warning("%s; the certificate stays as it was", problem)
         handshake.context = shown
 
     outer.sni_callback = begin
     return outer
+
+
+def _have_changed(files: tuple[FollowedFile, ...]) -> bool:
+    """Return whether one of the files may have changed or cannot be found; each is polled."""
+    changed = False
+    for file in files:
+        try:
+            changed |= file.has_changed()
+        except OSError:
+            changed = True  # the context reports why
+    return changed

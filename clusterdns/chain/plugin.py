@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from clusterdns.admin.http import Respond
-from clusterdns.admin.tls import Tls
+from clusterdns.admin.tls import AdminTls
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.options import Option
 from clusterdns.telemetry.metrics import Registry
@@ -128,7 +128,7 @@ class Shared(Protocol):
         starts before the old one stops.
         """
 
-    def http(self, address: str, path: str, respond: Respond, asked_by: str, tls: Tls | None = None) -> None:
+    def http(self, address: str, path: str, respond: Respond, asked_by: str, tls: AdminTls | None = None) -> None:
         """Serve `path` on the admin listener at `host:port`."""
 
     def unready_reasons(self) -> Mapping[PartKey, str]:

@@ -13,7 +13,7 @@ from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
-from clusterdns.host.files import open_file
+from clusterdns.host.tls import AuthorityError, KeyPairError, UnreadableFileError, server_context
 
 _CLIENT_AUTH = {
     "nocert": ssl.CERT_NONE,
@@ -57,49 +57,24 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> ssl.SSLCont
     directive = directives[-1]
     words = directive.arguments_between(2, 3, "CERT KEY [CA]")
     settings = read_block(Settings(), [directive], OPTIONS)
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.minimum_version = ssl.TLSVersion.TLSv1_2
-    for word in words:
-        _must_be_readable(word, context.path(word.text))
     cert, key, *ca = (context.path(word.text) for word in words)
     try:
-        made.load_cert_chain(cert, key)
-    except (ssl.SSLError, OSError) as error:
+        made = server_context(cert, key, ca=ca[0] if ca else "", verify=settings.client_auth)
+    except UnreadableFileError as error:
+        word = words[(cert, key, *ca).index(error.path)]
+        raise word.error(f"{word} cannot be read: {error}", "name a readable PEM file") from error
+    except KeyPairError as error:
         hint = "both must be PEM, the key without a passphrase and the one of the certificate"
-        raise words[0].error(f"{words[0]} and {words[1]} cannot be used: {_reason(error)}", hint) from error
-    _verify_clients(made, settings.client_auth, words, ca)
+        raise words[0].error(f"{words[0]} and {words[1]} cannot be used: {error}", hint) from error
+    except AuthorityError as error:
+        raise words[2].error(f"{words[2]} holds no usable CA certificate: {error}", "use PEM") from error
     if settings.keylog is not None:
         try:
             made.keylog_filename = context.path(settings.keylog.text)
         except OSError as error:
-            raise settings.keylog.error(f"{settings.keylog} cannot be written: {_reason(error)}") from error
+            reason = (error.strerror or str(error)).lower()
+            raise settings.keylog.error(f"{settings.keylog} cannot be written: {reason}") from error
     return made
-
-
-def _verify_clients(made: ssl.SSLContext, mode: ssl.VerifyMode, words: Sequence[Token], ca: Sequence[str]) -> None:
-    if ca:
-        try:
-            made.load_verify_locations(ca[0])
-        except (ssl.SSLError, OSError) as error:
-            raise words[2].error(f"{words[2]} holds no usable CA certificate: {_reason(error)}", "use PEM") from error
-    elif mode is not ssl.CERT_NONE:
-        made.load_default_certs(ssl.Purpose.CLIENT_AUTH)
-    made.verify_mode = mode
-
-
-def _must_be_readable(word: Token, path: str) -> None:
-    """OpenSSL's errors do not name the file."""
-    try:
-        with open_file(path) as file:
-            file.read(1)
-    except OSError as error:
-        raise word.error(f"{word} cannot be read: {_reason(error)}", "name a readable PEM file") from error
-
-
-def _reason(error: OSError) -> str:
-    if isinstance(error, ssl.SSLError):
-        return (error.reason or str(error)).lower().replace("_", " ")
-    return (error.strerror or str(error)).lower()
 
 
 def shape(made: ssl.SSLContext, context: BlockContext) -> BlockContext:

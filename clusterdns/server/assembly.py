@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from clusterdns.admin.http import Respond
 from clusterdns.admin.http import Route as AdminRoute
-from clusterdns.admin.tls import Tls
+from clusterdns.admin.tls import AdminTls
 from clusterdns.answers.table import AnswerTable, Room
 from clusterdns.chain.plugin import BlockContext, Handler, Listening, Part, PartKey, Plugin, Reuse
 from clusterdns.corefile.checks import Served, check_directives, check_overlaps, check_repetition, check_transports
@@ -86,7 +86,7 @@ class SharedState:
         for table in self._tables:
             table.forget(owners)
 
-    def http(self, address: str, path: str, respond: Respond, asked_by: str, tls: Tls | None = None) -> None:
+    def http(self, address: str, path: str, respond: Respond, asked_by: str, tls: AdminTls | None = None) -> None:
         """Have `path` served on the admin listener at `address`."""
         self.admin_routes.append(AdminRoute(address, path, respond, asked_by, tls))
 

@@ -10,10 +10,11 @@ from clusterdns.chain.plugin import Plugin
 from clusterdns.corefile.load import parse
 from clusterdns.gotemplate import evaluation
 from clusterdns.gotemplate import values as template_values
-from clusterdns.host import followed_file
 from clusterdns.plugins import tls
 from clusterdns.plugins.cache import refresh as cache_refresh
 from clusterdns.plugins.cache import store as cache_store
+from clusterdns.plugins.file import zone as file_zone
+from clusterdns.plugins.hosts import hosts_file
 from clusterdns.plugins.order import ORDER, REFUSED
 from clusterdns.server import connection, dispatch, memory, reloading, run, tcp, udp
 from clusterdns.server.assembly import assemble
@@ -147,7 +148,8 @@ LIMITS = tcp.TcpLimits()
         ("cached replies", f"{cache_store.MAX_BYTES >> 20} MiB"),
         ("refreshes of cached replies", f"{cache_refresh.MAX_REFRESHES:,}"),
         ("text that a template makes", f"{template_values.MAX_TEXT_BYTES >> 10} KiB; {evaluation.MAX_STEPS:,} steps"),
-        ("hosts file, zone file", f"{followed_file.MAX_FILE_BYTES >> 20} MiB"),
+        ("hosts file, zone file", f"{file_zone.MAX_FILE_BYTES >> 20} MiB"),
+        ("hosts file, zone file", f"{hosts_file.MAX_FILE_BYTES >> 20} MiB"),
         ("compiled answers", f"{table.MAX_ANSWER_BYTES >> 20} MiB"),
         ("compiled answers", f"above {dispatch.MAX_RECORDS_AT_ONCE} records"),
         ("compiled denials", f"{table.MAX_DENIAL_BYTES >> 20} MiB"),

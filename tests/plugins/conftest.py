@@ -8,7 +8,7 @@ import dns.message
 import pytest
 
 from clusterdns.admin.http import Respond, Route
-from clusterdns.admin.tls import Tls
+from clusterdns.admin.tls import AdminTls
 from clusterdns.chain.plugin import BlockContext, PartKey, Plugin
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.load import parse
@@ -34,7 +34,7 @@ class RecordingShared:
     def keep(self, key: Hashable, make: Callable[[], T]) -> T:
         return make()
 
-    def http(self, address: str, path: str, respond: Respond, asked_by: str, tls: Tls | None = None) -> None:
+    def http(self, address: str, path: str, respond: Respond, asked_by: str, tls: AdminTls | None = None) -> None:
         self.routes.append(Route(address, path, respond, asked_by, tls))
 
     def unready_reasons(self) -> Mapping[PartKey, str]:

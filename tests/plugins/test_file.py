@@ -19,7 +19,6 @@ from plugins.serving import Running, running
 from clusterdns.chain.plugin import BlockContext
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
-from clusterdns.host import followed_file
 from clusterdns.plugins.file import directive as file
 from clusterdns.plugins.file import zone as file_zone
 from clusterdns.plugins.file.tree import ZoneTree
@@ -153,7 +152,7 @@ async def test_the_last_good_content_stays(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(followed_file, "MAX_FILE_BYTES", 4096)
+    monkeypatch.setattr(file_zone, "MAX_FILE_BYTES", 4096)
     write(path, content(1, "x A 192.0.2.1"))
     await zone.load()
     before = zone.tree

@@ -173,7 +173,7 @@ def make_large(path: Path) -> None:
     ("spoil", "problem"),
     [
         (spoil_nothing, "No such file or directory"),
-        (make_folder, "is no file"),
+        (make_folder, "is not a regular file"),
         (make_binary, "is no text: it holds NUL bytes"),
         (make_large, "is larger than 32 MiB"),
     ],
@@ -244,7 +244,7 @@ async def test_the_loop_goes_on_while_a_large_file_is_read(followed: Followed) -
 async def test_the_part_looks_again_and_forgets(
     make_part: MakePart, make_query: MakeQuery, shared: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(followed_file, "_BEING_WRITTEN_NS", 0)
+    monkeypatch.setattr(followed_file, "_RECENT_NS", 0)
     path = tmp_path / "hosts"
     path.write_text("10.0.0.1 a.cluster.local")
     part = make_part(f"hosts {path} {{\nreload 1ms\n}}")

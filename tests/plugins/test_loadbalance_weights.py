@@ -61,15 +61,15 @@ def test_any_text_is_a_table_or_an_error_with_its_line(text: str) -> None:
 def test_changes_are_taken_and_mistakes_are_not(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     path = tmp_path / "w"
-    followed = loadbalance_weights.Weights(str(path), {}, 30.0)
+    followed = loadbalance_weights.Weights(str(path))
     for step, (text, weight) in enumerate([("example.org\n10.0.0.1 3", 3), ("broken line here", 3), ("b", None)]):
         path.write_text(text)
         os.utime(path, (step + 1, step + 1))
-        followed.look()
-        followed.look()
+        followed.poll()
+        followed.poll()
         assert followed.table.get(NAME, {}).get(ONE) == weight
     path.unlink()
-    followed.look()
+    followed.poll()
     assert list(followed.table) == [from_text("b.")]
     assert [text.partition(":")[0] for text in caplog.messages] == [
         f"Successfully reloaded weight file {path}",
@@ -91,8 +91,10 @@ def test_a_wrong_file_at_the_start_is_an_error(
 
 
 async def test_a_missing_file_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    followed = loadbalance_weights.Weights(str(tmp_path / "w"), {}, 30.0)
-    await followed.start()
+    followed = loadbalance_weights.Weights(str(tmp_path / "w"))
+    followed.load()
+    await followed.start(30.0)
+    followed.poll()
     await followed.stop()
     assert caplog.messages == [
         f"Failed to open weight file {tmp_path}/w: every address weighs 1. Will try again in 30s"

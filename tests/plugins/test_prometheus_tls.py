@@ -10,7 +10,7 @@ import pytest
 from peers import need
 
 from clusterdns.admin.http import AdminHttp, ListenError, Route
-from clusterdns.admin.tls import Tls
+from clusterdns.admin.tls import AdminTls
 from clusterdns.chain.plugin import BlockContext
 from clusterdns.corefile.directive import Directive
 from clusterdns.plugins.prometheus import directive as prometheus
@@ -53,7 +53,7 @@ def test_everything(certificates: Path) -> None:
     path = written(certificates, f"tls_server_config: {{{SERVER}, {more}, prefer_server_cipher_suites: true}}")
     version = ssl.TLSVersion.TLSv1_3
     cert, key, ca = (str(certificates / name) for name in ("server.crt", "server.key", "ca.crt"))
-    assert read_web_config(path) == Tls(cert, key, ca, ssl.CERT_OPTIONAL, version, version)
+    assert read_web_config(path) == AdminTls(cert, key, ca, ssl.CERT_OPTIONAL, version, version)
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_pipes_and_folders_in_the_place_of_files_change_nothing(start: Start) ->
         path = server.folder / name
         path.unlink()
         os.mkfifo(path)
-    wait_until(lambda: "hosts: is no file" in server.get(8181, "/ready").text, "the remark")
+    wait_until(lambda: "hosts: is not a regular file" in server.get(8181, "/ready").text, "the remark")
     server.process.send_signal(signal.SIGHUP)
     assert server.dig("name.example.org") == ["10.1.1.1"]
     assert server.dig(WEB) == ["10.96.0.10"]

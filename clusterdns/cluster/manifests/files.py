@@ -1,8 +1,7 @@
-"""Manifest files on disk: which there are, what changed, and the last good content of each.
+"""Manifest files on disk: which exist, which have changed, and the last good content of each.
 
-`ManifestFiles.read` is called again and again, in a thread, by `manifests`; files are told apart by their status and
-then by a hash of their content. Files of a folder that cannot be listed, and files that cannot be read or parsed, keep
-what they held. There is no inotify: it does not see a ConfigMap's swapped links, NFS, or a folder made later.
+`source` polls `ManifestFiles.read` in a thread. Files of a folder that cannot be listed, and files that cannot be read
+or parsed, keep their last good documents.
 """
 
 import os
@@ -10,41 +9,24 @@ import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from pathlib import Path
-from typing import NamedTuple
 
 from clusterdns.cluster.manifests.documents import Document, DocumentError, read_documents
-from clusterdns.host.files import open_file
+from clusterdns.host.followed_file import FollowedFile
 
 MAX_FILE_BYTES = 64 << 20
 _SUFFIXES = (".yaml", ".yml", ".json")
-
-# Whoever writes a file in place may have emptied it a moment ago; such a file is left for the next reading.
-_BEING_WRITTEN_NS = 100_000_000
-# A file system's clock may tick once in 2 s: until then, the same status does not mean the same content.
-_SETTLED_NS = 2_000_000_000
 
 
 class ManifestError(Exception):
     """Manifests that cannot be served at all; the text says which path and why."""
 
 
-class _Status(NamedTuple):
-    """What changes when a file does."""
-
-    modified_ns: int
-    changed_ns: int
-    size_bytes: int
-    inode: int
-    device: int
-
-
 @dataclass
 class _File:
-    """What is known of one file."""
+    """One file, its last good documents, and why they are not those of the file as it is."""
 
-    status: _Status | None = None  # None: read it again
+    followed: FollowedFile
     digest: bytes = b""
     documents: list[Document] = field(default_factory=list)
     problem: str = ""
@@ -86,33 +68,27 @@ class ManifestFiles:
         for path in [path for path in self._files if path not in found]:
             if not any(_is_in(path, folder) for folder in self._unlisted):
                 is_changed |= bool(self._files.pop(path).documents)
-        for path, status in found.items():
-            is_changed |= self._refresh(path, status)
+        for path in found:
+            is_changed |= self._refresh(path)
         self._is_loaded = True
         return is_changed
 
-    def _refresh(self, path: str, status: _Status) -> bool:
-        known = self._files.get(path)
-        if known is not None and known.status == status:
-            return False
-        age_ns = self._now_ns() - status.modified_ns
-        if self._is_loaded and 0 <= age_ns < _BEING_WRITTEN_NS:
-            return False
-        file = known or self._files.setdefault(path, _File())
-        file.status = status if age_ns >= _SETTLED_NS else None
+    def _refresh(self, path: str) -> bool:
+        file = self._files.get(path)
+        if file is None:
+            file = self._files[path] = _File(FollowedFile(path, self._now_ns))
         try:
-            raw = _content(path)
+            content = file.followed.read(MAX_FILE_BYTES, skip_recent=self._is_loaded)
         except OSError as error:
-            file.status, file.digest = None, b""
+            file.digest = b""
             file.problem = f"{path}: {error.strerror or error}"
             return False
-        digest = blake2b(raw).digest()
-        if digest == file.digest:
+        if content is None or content.digest == file.digest:
             return False
-        file.digest = digest
+        file.digest = content.digest
         file.problem = ""
         try:
-            documents = read_documents(raw, path)
+            documents = read_documents(content.raw, path)
         except DocumentError as error:
             file.problem = str(error)
             return False
@@ -121,17 +97,9 @@ class ManifestFiles:
         return is_changed
 
 
-def _content(path: str) -> bytes:
-    with open_file(path) as file:
-        raw = file.read(MAX_FILE_BYTES + 1)
-    if len(raw) > MAX_FILE_BYTES:
-        raise OSError(f"more than {MAX_FILE_BYTES >> 20} MiB; split the file")
-    return raw
-
-
-def _listed(roots: Sequence[str]) -> tuple[dict[str, _Status], dict[str, str]]:
-    """The files there are, and the paths that cannot be looked into, with the reason."""
-    found: dict[str, _Status] = {}
+def _listed(roots: Sequence[str]) -> tuple[dict[str, None], dict[str, str]]:
+    """List the files, each once, and the paths that cannot be looked into with the reason."""
+    found: dict[str, None] = {}
     unlisted: dict[str, str] = {}
     for root in roots:
         try:
@@ -140,16 +108,16 @@ def _listed(roots: Sequence[str]) -> tuple[dict[str, _Status], dict[str, str]]:
             unlisted[root] = f"{root}: {error.strerror or error}"
             continue
         if stat.S_ISDIR(root_stat.st_mode):
-            found.update(_walk(root, set(), unlisted))
+            found.update(dict.fromkeys(_walk(root, set(), unlisted)))
         elif stat.S_ISREG(root_stat.st_mode):
-            found[root] = _status(root_stat)
+            found[root] = None
         else:
             unlisted[root] = f"{root}: neither a file nor a folder"
     return found, unlisted
 
 
-def _walk(folder: str, seen: set[tuple[int, int]], unlisted: dict[str, str]) -> Iterator[tuple[str, _Status]]:
-    """The manifests below a folder. Links are followed, but no folder twice.
+def _walk(folder: str, seen: set[tuple[int, int]], unlisted: dict[str, str]) -> Iterator[str]:
+    """Yield the paths of the manifests below a folder. Links are followed, but no folder twice.
 
     Hidden entries are left out, among them the `..data` of a mounted ConfigMap, whose files are linked from beside it.
     """
@@ -174,11 +142,7 @@ def _walk(folder: str, seen: set[tuple[int, int]], unlisted: dict[str, str]) -> 
                 seen.add((found.st_dev, found.st_ino))
                 yield from _walk(entry.path, seen, unlisted)
         elif stat.S_ISREG(found.st_mode) and entry.name.endswith(_SUFFIXES):
-            yield entry.path, _status(found)
-
-
-def _status(found: os.stat_result) -> _Status:
-    return _Status(found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev)
+            yield entry.path
 
 
 def _is_in(path: str, folder: str) -> bool:

@@ -17,6 +17,7 @@ from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire.name import to_text
 from clusterdns.wire.zonetext import zone_from_text
 
+MAX_FILE_BYTES = 32 << 20  # 500,000 records, which take 300 MiB of memory
 MISSING_SECONDS = 5.0  # at most between two looks for a file that has not been read yet
 
 log = logging.getLogger("clusterdns.plugin.file")
@@ -129,7 +130,7 @@ class ZoneFile:
 
         Raises OSError or ValueError.
         """
-        found = self._file.read(is_first=is_first)
+        found = self._file.read(MAX_FILE_BYTES, skip_recent=not is_first)
         if found is None:
             return False, None
         if found.digest == self._digest:

@@ -15,7 +15,7 @@ from clusterdns.corefile.errors import shown
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.corefile.suggest import hint_for
-from clusterdns.host.files import open_file
+from clusterdns.host.tls import AuthorityError, KeyPairError, UnreadableFileError, client_context
 from clusterdns.upstream.address import DNS, Address, parse_address, split_port, split_scheme
 from clusterdns.upstream.pool import POLICIES
 from clusterdns.upstream.resolving import nameservers, resolve, resolver_address
@@ -343,28 +343,22 @@ def _from_file(transport: str, path: str) -> list[Address]:
 
 
 def _tls_context(line: Line | None, directive: Directive, context: BlockContext) -> ssl.SSLContext:
-    """TLS as a client: at least 1.2, the certificate's alternative names count, not its common name."""
+    """The context of a TLS client. Raises CorefileError."""
     words = line.args if line is not None else ()
+    pair = words[:2] if len(words) >= 2 else ()
     authorities = words[-1] if len(words) % 2 else None
     where = line or directive
-    for word in words:
-        try:
-            open_file(context.path(word.text)).close()  # OpenSSL waits for pipes, and its errors do not name the file
-        except OSError as error:
-            told = f"{'cannot read' if word is authorities else 'could not load TLS cert'} {word}: {error.strerror}"
-            raise word.error(told, "name a readable PEM file") from error
     try:
-        found = ssl.create_default_context(cafile=None if authorities is None else context.path(authorities.text))
-    except (OSError, ssl.SSLError) as error:
+        return client_context(
+            *(context.path(word.text) for word in pair),
+            ca="" if authorities is None else context.path(authorities.text),
+        )
+    except UnreadableFileError as error:
+        word = next(word for word in words if context.path(word.text) == error.path)
+        told = f"{'cannot read' if word is authorities else 'could not load TLS cert'} {word}: {error}"
+        raise word.error(told, "name a readable PEM file") from error
+    except AuthorityError as error:
         raise where.error(f"cannot read {authorities}: {error}", "name a file of PEM certificates") from error
-    found.minimum_version = ssl.TLSVersion.TLSv1_2
-    found.hostname_checks_common_name = False
-    if len(words) >= 2:
-        cert, key = words[0], words[1]
-        try:
-            found.load_cert_chain(context.path(cert.text), context.path(key.text))
-        except (OSError, ssl.SSLError) as error:
-            raise where.error(
-                f"could not load TLS cert {cert} with key {key}: {error}", "name two PEM files"
-            ) from error
-    return found
+    except KeyPairError as error:
+        told = f"could not load TLS cert {pair[0]} with key {pair[1]}: {error}"
+        raise where.error(told, "name two PEM files") from error

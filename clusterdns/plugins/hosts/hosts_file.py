@@ -13,6 +13,8 @@ from clusterdns.host.followed_file import Content, FollowedFile
 from clusterdns.plugins.hosts.table import HostsTable
 from clusterdns.telemetry.metrics import Family, Registry, Series
 
+MAX_FILE_BYTES = 32 << 20  # 800,000 names, which take 130 MiB of memory
+
 log = logging.getLogger("clusterdns.plugin.hosts")
 
 
@@ -99,7 +101,7 @@ class HostsFile:
 
     def _read(self, *, is_first: bool) -> Content | None:
         """In a thread. Raises OSError."""
-        found = self._file.read(is_first=is_first)
+        found = self._file.read(MAX_FILE_BYTES, skip_recent=not is_first)
         if found is not None and b"\0" in found.raw:
             raise OSError("is no text: it holds NUL bytes")
         return found

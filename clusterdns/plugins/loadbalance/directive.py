@@ -2,7 +2,7 @@
 
 Round robin only marks the reply: the turning itself is part of a compiled answer, so that it costs a query nothing
 here. With `prefer` or weights the order is drawn for each reply in the chain, unless there is only one order possible;
-weights come from a file (see `loadbalance_weights`).
+weights come from a file (see `weights`).
 """
 
 import random
@@ -16,7 +16,7 @@ from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.errors import ErrorList
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
-from clusterdns.plugins.loadbalance.weights import DEFAULT_RELOAD_SECONDS, Table, Weights, WeightsError, load
+from clusterdns.plugins.loadbalance.weights import Weights, WeightsError
 from clusterdns.wire import codes
 from clusterdns.wire.query import Query
 from clusterdns.wire.record import Record
@@ -30,13 +30,12 @@ Arrange = Callable[[Sequence[Record]], tuple[Sequence[Record], bool]]  # the rec
 
 @dataclass(frozen=True)
 class Settings:
-    """The policy. With `weighted` a file and its weights at the start, with `round_robin` preferred networks."""
+    """The policy; for `weighted` the weights, for `round_robin` preferred networks."""
 
     policy: str = ROUND_ROBIN
     preferred: tuple[values.IPNetwork, ...] = ()
-    path: str = ""
-    table: Table | None = None
-    reload_seconds: float = DEFAULT_RELOAD_SECONDS
+    weights: Weights | None = None
+    reload_seconds: float = 30.0
 
 
 def mark(query: Query, reply: Reply, seconds: float) -> None:
@@ -161,30 +160,28 @@ def _policy(directive: Directive, context: BlockContext) -> Settings:
         directive.arguments_between(1, 1, ROUND_ROBIN)
         return Settings()
     _, file = directive.arguments_between(2, 2, f"{WEIGHTED} FILE")
-    path = context.path(file.text)
-    return Settings(WEIGHTED, path=path, table=_table(file, path))
+    return Settings(WEIGHTED, weights=_weights(file, context.path(file.text)))
 
 
-def _table(file: Token, path: str) -> Table:
-    """What the file says now; nothing where it is not there yet."""
+def _weights(file: Token, path: str) -> Weights:
+    """The weights of the file as it is now, none where it cannot be opened yet. Raises CorefileError."""
+    weights = Weights(path)
     try:
-        return load(path)
+        weights.load()
     except WeightsError as problem:
         hint = "correct the file: a name alone on a line, below it lines ADDRESS WEIGHT"
         raise file.error(str(problem), hint) from None
-    except OSError:
-        return {}
+    return weights
 
 
 def build(settings: Settings, context: BlockContext) -> Part:
     """The mark, or the handler that draws."""
-    if settings.policy == WEIGHTED:
-        weights = Weights(settings.path, settings.table or {}, settings.reload_seconds)
+    if (weights := settings.weights) is not None:
         arrange = weighing(weights)
         return Part(
             "loadbalance",
             wrap=lambda following: ordering(arrange, following, _WEIGHED_TYPES),
-            start=weights.start,
+            start=lambda: weights.start(settings.reload_seconds),
             stop=weights.stop,
         )
     if settings.preferred:

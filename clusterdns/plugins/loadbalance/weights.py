@@ -1,20 +1,20 @@
 """The weights file of `loadbalance weighted`: how often each address of a name is to come first.
 
 A line with one word is a name, and the lines `ADDRESS WEIGHT` after it are its addresses; `#` begins a comment. The
-file is looked at again from time to time; one that cannot be read then changes nothing.
+file is polled; one that cannot be read then changes nothing.
 """
 
 import asyncio
+import errno
 import logging
-import os
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
 
-from clusterdns.host.files import open_file
+from clusterdns.host.followed_file import FollowedFile
 from clusterdns.telemetry.logs import duration_text
 from clusterdns.wire.name import from_text
 
-DEFAULT_RELOAD_SECONDS = 30.0
 MAX_WEIGHT = 255
 MAX_FILE_BYTES = 16 << 20  # half a million addresses
 
@@ -52,70 +52,76 @@ def _weight(word: str) -> int:
     return int(word)
 
 
-def load(path: str) -> dict[bytes, dict[bytes, int]]:
-    """The weights of a file. Raises WeightsError, and OSError where it cannot be read."""
-    with open_file(path) as file:
-        content = file.read(MAX_FILE_BYTES + 1)
-    if len(content) > MAX_FILE_BYTES:
-        raise WeightsError(f"{path}: more than {MAX_FILE_BYTES >> 20} MiB")
-    try:
-        return read_table(content.decode(), path)
-    except UnicodeDecodeError as problem:
-        raise WeightsError(f"{path}: not UTF-8 text: {problem}") from problem
-
-
 class Weights:
     """The weights of one file, as of its last good reading."""
 
-    def __init__(self, path: str, table: Table, reload_seconds: float, sleep: Sleep = asyncio.sleep) -> None:
-        """A period of 0 seconds: the file is read once."""
-        self.table = table
+    def __init__(self, path: str, *, sleep: Sleep = asyncio.sleep, now_ns: Callable[[], int] = time.time_ns) -> None:
+        self.table: Table = {}
         self._path = path
-        self._reload_seconds = reload_seconds
         self._sleep = sleep
-        self._seen = _state(path)
+        self._file = FollowedFile(path, now_ns)
+        self._digest = b""  # of the content of `table`
+        self._problem = ""  # why the table is not that of the file as it is
         self._task: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Begin to look at the file."""
-        if self._seen is None:
-            again = f"Will try again in {duration_text(self._reload_seconds)}" if self._reload_seconds else ""
+    def load(self) -> None:
+        """Read the file for the first time; one that cannot be opened leaves the table empty. Raises WeightsError."""
+        try:
+            self._read(is_first=True)
+        except OSError as problem:
+            self._problem = str(problem)
+
+    async def start(self, reload_seconds: float) -> None:
+        """Begin to poll the file; with a period of 0 it is not read again."""
+        if self._problem:
+            again = f"Will try again in {duration_text(reload_seconds)}" if reload_seconds else ""
             log.warning("Failed to open weight file %s: every address weighs 1. %s", self._path, again)
-        if self._reload_seconds:
-            self._task = asyncio.create_task(self._follow(), name=f"weights {self._path}")
+        if reload_seconds:
+            self._task = asyncio.create_task(self._poll_forever(reload_seconds), name=f"weights {self._path}")
 
     async def stop(self) -> None:
-        """Look no more."""
+        """End the polling."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _follow(self) -> None:
+    async def _poll_forever(self, period_seconds: float) -> None:
         try:
             while True:
-                await self._sleep(self._reload_seconds)
-                await asyncio.to_thread(self.look)
+                await self._sleep(period_seconds)
+                await asyncio.to_thread(self.poll)
         except Exception:  # the task's edge: the weights stay as they are
             log.exception("Following the weight file %s ended", self._path)
 
-    def look(self) -> None:
-        """Read the file if it has changed."""
-        state = _state(self._path)
-        if state == self._seen:
-            return
-        self._seen = state
+    def poll(self) -> None:
+        """Take the file's weights over if its content has changed. A problem is logged once as long as it lasts."""
         try:
-            self.table = load(self._path)
+            is_another = self._read(is_first=False)
         except (OSError, WeightsError) as problem:
-            log.error("Weight file %s stays as it was: %s", self._path, problem)
+            if str(problem) != self._problem:
+                self._problem = str(problem)
+                log.error("Weight file %s stays as it was: %s", self._path, problem)
         else:
-            log.info("Successfully reloaded weight file %s", self._path)
+            if is_another:
+                log.info("Successfully reloaded weight file %s", self._path)
 
-
-def _state(path: str) -> tuple[int, int, int] | None:
-    """What differs when a file was written or exchanged; None where there is none."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_size
+    def _read(self, *, is_first: bool) -> bool:
+        """Read the file if it has changed; return whether the table is another. Raises OSError or WeightsError."""
+        try:
+            found = self._file.read(MAX_FILE_BYTES, skip_recent=not is_first)
+        except OSError as problem:
+            if problem.errno == errno.EFBIG:
+                raise WeightsError(f"{self._path}: {problem.strerror}") from problem
+            raise
+        if found is None:
+            return False
+        if found.digest == self._digest:
+            self._problem = ""
+            return False
+        try:
+            self.table = read_table(found.raw.decode(), self._path)
+        except UnicodeDecodeError as problem:
+            raise WeightsError(f"{self._path}: not UTF-8 text: {problem}") from problem
+        self._digest = found.digest
+        self._problem = ""
+        return True

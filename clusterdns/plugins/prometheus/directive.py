@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import clusterdns
 from clusterdns.admin.exposition import MetricsPage
-from clusterdns.admin.tls import Tls
+from clusterdns.admin.tls import AdminTls
 from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
@@ -36,7 +36,7 @@ class Settings:
     address: str = DEFAULT_ADDRESS
     asked_by: str = "prometheus"
     web_config: Token | None = None
-    tls: Tls | None = None
+    tls: AdminTls | None = None
 
 
 def announce(context: BlockContext) -> None:

@@ -14,8 +14,9 @@ from typing import Any
 
 import yaml
 
-from clusterdns.admin.tls import Tls
+from clusterdns.admin.tls import AdminTls
 from clusterdns.host.files import open_file
+from clusterdns.host.tls import TlsError
 
 MAX_FILE_BYTES = 1 << 20
 _CLIENT_AUTH = {
@@ -39,7 +40,7 @@ class WebConfigError(Exception):
     """What is wrong with a web configuration, without its path."""
 
 
-def read_web_config(path: str) -> Tls | None:
+def read_web_config(path: str) -> AdminTls | None:
     """How to serve; None for plain HTTP. Raises WebConfigError."""
     try:
         with open_file(path) as file:
@@ -65,7 +66,7 @@ def _mapping(value: Any, where: str, known: tuple[str, ...]) -> Mapping[str, Any
     return value
 
 
-def _tls(server: Mapping[str, Any], folder: str) -> Tls:
+def _tls(server: Mapping[str, Any], folder: str) -> AdminTls:
     def file(key: str) -> str:
         text = server.get(key) or ""
         return os.path.join(folder, str(text)) if text else ""
@@ -77,15 +78,15 @@ def _tls(server: Mapping[str, Any], folder: str) -> Tls:
         raise WebConfigError("client_ca_file needs client_auth_type RequireAndVerifyClientCert")
     if verify is not ssl.CERT_NONE and not file("client_ca_file"):
         raise WebConfigError(f"client_auth_type {server['client_auth_type']} needs client_ca_file")
-    made = Tls(
+    made = AdminTls(
         file("cert_file"), file("key_file"), file("client_ca_file"), verify,
         _choice(server, "min_version", _VERSIONS, ssl.TLSVersion.TLSv1_2),
         _choice(server, "max_version", _VERSIONS, ssl.TLSVersion.MAXIMUM_SUPPORTED),
     )  # fmt: skip
     try:
         made.context()
-    except OSError as error:
-        raise WebConfigError(f"{made.cert}, {made.key}: cannot be used: {_reason(error)}") from error
+    except TlsError as error:
+        raise WebConfigError(str(error)) from error
     return made
 
 
@@ -96,9 +97,3 @@ def _choice(server: Mapping[str, Any], key: str, known: Mapping[str, Any], defau
     if word not in known:
         raise WebConfigError(f"{key} '{word}' is not supported; use {', '.join(filter(None, known))}")
     return known[word]
-
-
-def _reason(error: OSError) -> str:
-    if isinstance(error, ssl.SSLError):
-        return (error.reason or str(error)).lower().replace("_", " ")
-    return (error.strerror or str(error)).lower()

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from fakes.seen import Seen
@@ -16,6 +17,7 @@ from fakes.seen import Seen
 from clusterdns.cluster.manifests import files
 from clusterdns.cluster.manifests.source import ManifestError, ManifestSource, differences
 from clusterdns.cluster.objects import Change, EndpointSlice, Namespace, Object, Pod, Service
+from clusterdns.host import followed_file
 from clusterdns.telemetry.metrics import Registry
 
 HOUR_NS = 3600 * 10**9
@@ -199,7 +201,7 @@ async def test_a_file_that_grows_too_large(
     monkeypatch.setattr(files, "MAX_FILE_BYTES", 1 << 20)
     file.write_text(service("b") + "#" * (1 << 20))
     assert await poll(source, seen) == []
-    assert "more than 1 MiB" in source.reason
+    assert "is larger than 1 MiB" in source.reason
     file.write_text(service("b"))
     await poll(source, seen)
     assert (services(seen), source.reason) == ({"b"}, "")
@@ -228,12 +230,12 @@ async def test_unreadable_files_and_folders_keep_their_content(
     assert await poll(source, seen) == []
     assert source.reason == ""
 
-    def unreadable(path: str) -> bytes:
+    def unreadable(path: str) -> BinaryIO:
         raise PermissionError(13, "Permission denied")
 
     (tmp_path / "sub" / "a.yaml").write_text(service("c"))
     with monkeypatch.context() as patch:
-        patch.setattr(files, "_content", unreadable)
+        patch.setattr(followed_file, "open_file", unreadable)
         assert await poll(source, seen) == []
         assert source.reason == f"{tmp_path}/sub/a.yaml: Permission denied"
     await poll(source, seen)

@@ -1,0 +1,102 @@
+"""TLS contexts: a handshake between the two kinds, and an error of its own for each file that cannot be used."""
+
+import os
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from clusterdns.host.tls import (
+    AuthorityError,
+    KeyPairError,
+    TlsError,
+    UnreadableFileError,
+    client_context,
+    server_context,
+)
+from testing.certificates import Certificate
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tls")
+    for name in ("dns", "other"):
+        (folder / name).mkdir()
+        Certificate.write(folder / name, f"{name}.example")
+    (folder / "nonsense.pem").write_text("nonsense")
+    return folder
+
+
+def paths(folder: Path, name: str = "dns") -> tuple[str, str]:
+    return str(folder / name / "cert.pem"), str(folder / name / "key.pem")
+
+
+def shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, name: str = "dns.example") -> str | None:
+    """Connect the two in memory; return the protocol version. Raises ssl.SSLError."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    near = client.wrap_bio(to_client, to_server, server_hostname=name)
+    far = server.wrap_bio(to_server, to_client, server_side=True)
+    for end in (near, far) * 3:
+        with suppress(ssl.SSLWantReadError):
+            end.do_handshake()
+    return near.version()
+
+
+def test_a_client_trusts_the_authority_that_is_named(folder: Path) -> None:
+    server = server_context(*paths(folder))
+    assert shake_hands(server, client_context(ca=paths(folder)[0])) == "TLSv1.3"
+    with pytest.raises(ssl.SSLCertVerificationError):
+        shake_hands(server, client_context(ca=paths(folder, "other")[0]))
+    with pytest.raises(ssl.SSLCertVerificationError):
+        shake_hands(server, client_context())
+    with pytest.raises(ssl.SSLCertVerificationError):
+        shake_hands(server, client_context(ca=paths(folder)[0]), "wrong.example")
+
+
+def test_a_server_accepts_the_clients_that_its_authority_has_signed(folder: Path) -> None:
+    server = server_context(*paths(folder), ca=paths(folder, "other")[0], verify=ssl.CERT_REQUIRED)
+    assert shake_hands(server, client_context(*paths(folder, "other"), ca=paths(folder)[0]))
+    with pytest.raises(ssl.SSLError):
+        shake_hands(server, client_context(ca=paths(folder)[0]))
+
+
+def test_a_server_speaks_the_versions_that_are_given(folder: Path) -> None:
+    version = ssl.TLSVersion.TLSv1_2
+    server = server_context(*paths(folder), minimum=version, maximum=version)
+    assert shake_hands(server, client_context(ca=paths(folder)[0])) == "TLSv1.2"
+
+
+def test_a_file_that_cannot_be_read_is_named(folder: Path, tmp_path: Path) -> None:
+    cert, key = paths(folder)
+    missing, pipe = str(tmp_path / "missing"), str(tmp_path / "pipe")
+    os.mkfifo(pipe)
+    for path, reason in [(missing, "no such file or directory"), (pipe, "is a pipe or socket, not a file")]:
+        attempts: list[Callable[[], ssl.SSLContext]] = [
+            partial(server_context, path, key),
+            partial(server_context, cert, path),
+            partial(server_context, cert, key, ca=path),
+            partial(client_context, path, key),
+            partial(client_context, ca=path),
+        ]
+        for attempt in attempts:
+            with pytest.raises(UnreadableFileError) as raised:
+                attempt()
+            assert (raised.value.path, str(raised.value)) == (path, reason)
+
+
+def test_a_key_of_another_certificate(folder: Path) -> None:
+    cert, key = paths(folder)[0], paths(folder, "other")[1]
+    for make in (server_context, client_context):
+        with pytest.raises(KeyPairError, match=r"^key values mismatch$"):
+            make(cert, key)
+
+
+def test_authorities_without_a_certificate(folder: Path) -> None:
+    nonsense = str(folder / "nonsense.pem")
+    with pytest.raises(AuthorityError, match="no certificate"):
+        server_context(*paths(folder), ca=nonsense)
+    with pytest.raises(TlsError, match="no certificate"):
+        client_context(ca=nonsense)
