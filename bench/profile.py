@@ -14,6 +14,8 @@ from typing import Any
 from bench import objects
 from clusterdns.answers.compiled import Answer, compile_answer
 from clusterdns.answers.table import AnswerTable
+from clusterdns.chain.query import Query, read_query
+from clusterdns.chain.reply import Reply, failure
 from clusterdns.cluster.decoding import from_json
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.zone import ClusterZone, Pods
@@ -27,8 +29,6 @@ from clusterdns.telemetry.metrics import Registry
 from clusterdns.telemetry.queries import QueryCounters, panics
 from clusterdns.wire import encode
 from clusterdns.wire.name import from_text
-from clusterdns.wire.query import Query, read
-from clusterdns.wire.reply import Reply, failure
 from testing import dns_client as ask
 from testing.api import Manifest
 from testing.process import LOOPBACK
@@ -85,7 +85,7 @@ class Bench:
 
     def stages(self, packet: bytes) -> Iterable[tuple[str, Callable[[], Any]]]:
         """The stages of a miss, in order."""
-        query = read(packet)
+        query = read_query(packet)
         assert isinstance(query, Query)
         query.transport, query.client, query.lookup = "udp", CLIENT, self.dispatch.lookup
         route = self.dispatch.routes.find(query.name, query.qtype)
@@ -95,7 +95,7 @@ class Bench:
         layout = encode.lay_out(query, reply, will_turn=True)
         answer = compile_answer(layout, reply.serial, None, reply.owners, reply.is_denial)
         chain = route.chain
-        yield "read the packet", lambda: read(packet)
+        yield "read the packet", lambda: read_query(packet)
         yield "find the route", lambda: self.dispatch.routes.find(query.name, query.qtype)
         yield "handler and index", lambda: _finished(chain(query))
         yield "lay out", lambda: encode.lay_out(query, reply, will_turn=True)

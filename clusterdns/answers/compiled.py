@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from clusterdns.wire.encode import Layout
-from clusterdns.wire.reply import Serial
+from clusterdns.wire.response import Serial
 
 
 class Answer:

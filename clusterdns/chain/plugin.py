@@ -20,13 +20,13 @@ from typing import Any, Protocol, TypeVar
 
 from clusterdns.admin.http import Respond
 from clusterdns.admin.tls import AdminTls
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.options import Option
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire.name import from_text
-from clusterdns.wire.query import Query
 from clusterdns.wire.record import Record
-from clusterdns.wire.reply import Reply
 
 Handler = Callable[[Query], Coroutine[Any, Any, Reply]]
 Observer = Callable[[Query, Reply, float], None]  # the third: seconds since the query was read

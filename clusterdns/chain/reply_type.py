@@ -6,9 +6,9 @@ goes by the type.
 
 import enum
 
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.wire import codes
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply
 
 SUCCESS, DENIAL, ERROR = "success", "denial", "error"
 

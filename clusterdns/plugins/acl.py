@@ -12,6 +12,8 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.corefile import surplus, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.lexer import Token
@@ -19,8 +21,6 @@ from clusterdns.corefile.options import Option, read_block
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire import codes
 from clusterdns.wire.name import is_under, to_text
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply
 
 EVERYTHING = "*"
 _BITS = {4: 32, 6: 128}

@@ -6,10 +6,10 @@ It stands above everything that holds records, so none of them is asked.
 from collections.abc import Sequence
 
 from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.corefile.directive import Directive
 from clusterdns.wire import codes, record
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply
 
 TTL_SECONDS = 8482
 

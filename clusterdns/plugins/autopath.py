@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.corefile import surplus
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.lexer import Token
@@ -21,8 +23,6 @@ from clusterdns.telemetry.metrics import Series
 from clusterdns.upstream.resolving import search_domains
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import MAX_NAME_BYTES, ROOT, from_text, is_under
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply
 
 KUBERNETES = "@kubernetes"
 OWN_FILE = "/etc/resolv.conf"

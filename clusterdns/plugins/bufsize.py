@@ -7,10 +7,11 @@ shows all follow. It never raises one, and changes nothing for clients without E
 from collections.abc import Sequence
 
 from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.corefile import surplus, values
 from clusterdns.corefile.directive import Directive
-from clusterdns.wire.query import CLASSIC_UDP_BYTES, OWN_UDP_BYTES, Query
-from clusterdns.wire.reply import Reply
+from clusterdns.wire.header import CLASSIC_UDP_BYTES, OWN_UDP_BYTES
 
 MAX_BYTES = 4096
 

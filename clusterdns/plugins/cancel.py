@@ -7,10 +7,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.corefile import surplus, values
 from clusterdns.corefile.directive import Directive
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply
 
 DEFAULT_SECONDS = 5.001  # a little more than resolvers wait
 LEAST_SECONDS = 1e-9

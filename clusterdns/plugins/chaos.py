@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import clusterdns
 from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.corefile.directive import Directive
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text
-from clusterdns.wire.query import Query
 from clusterdns.wire.record import MAX_STRING_BYTES
-from clusterdns.wire.reply import Reply
 
 VERSION_NAMES = frozenset(map(from_text, ("version.bind.", "version.server.")))
 HOST_NAMES = frozenset(map(from_text, ("hostname.bind.", "id.server.")))

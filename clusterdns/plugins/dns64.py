@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv6Network
 
 from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.telemetry.metrics import Series
 from clusterdns.wire import codes, record
-from clusterdns.wire.query import Query
 from clusterdns.wire.record import Record
-from clusterdns.wire.reply import Reply
 
 MAX_TTL_SECONDS = 600  # where no SOA says for how long there is no AAAA (RFC 6147 §5.1.7)
 PREFIX_BITS = (32, 40, 48, 56, 64, 96)  # RFC 6052 §2.2

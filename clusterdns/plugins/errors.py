@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin, Reuse
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.telemetry.logs import duration_text
 from clusterdns.wire import codes
 from clusterdns.wire.name import to_text
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply
 
 LEVELS = {"warning": logging.WARNING, "error": logging.ERROR, "info": logging.INFO, "debug": logging.DEBUG}
 SHOW_FIRST = "show_first"

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.corefile import surplus, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
-from clusterdns.wire.query import AA, RA, RD, Query
-from clusterdns.wire.reply import Reply
+from clusterdns.wire.header import AA, RA, RD
 
 FLAGS = {"aa": AA, "ra": RA, "rd": RD}
 

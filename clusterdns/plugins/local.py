@@ -7,15 +7,15 @@ told otherwise.
 from collections.abc import Sequence
 
 from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.telemetry.metrics import Registry, Series
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text, is_under
-from clusterdns.wire.query import Query
 from clusterdns.wire.record import Record
-from clusterdns.wire.reply import Reply
 
 TTL_SECONDS = 604_800
 LOCALHOST = from_text("localhost.")

@@ -14,6 +14,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply, failure
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.plugins.log.line import client_text
@@ -21,8 +23,6 @@ from clusterdns.telemetry.metrics import Series
 from clusterdns.upstream.failure import ExchangeFailed
 from clusterdns.wire import codes
 from clusterdns.wire.name import MAX_NAME_BYTES, ROOT, from_labels, from_text, labels, to_text
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply, failure
 
 RETRY_SECONDS = 1.0  # until upstreams answer
 RETRIES = 30  # as many as CoreDNS makes; after that they are rare

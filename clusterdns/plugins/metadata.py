@@ -8,11 +8,11 @@ asked, are added to `Query.labels` by whoever learns them.
 from collections.abc import Sequence
 
 from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.corefile import surplus
 from clusterdns.corefile.directive import Directive
 from clusterdns.wire.name import is_under
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> tuple[bytes, ...]:

@@ -6,10 +6,10 @@ Denials keep their SOA and referrals their NS records and glue, because these ar
 from collections.abc import Sequence
 
 from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.chain.reply_type import ReplyType, reply_type
 from clusterdns.corefile.directive import Directive
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply
 
 
 def shortening(following: Handler) -> Handler:

@@ -7,10 +7,10 @@ import socket
 from collections.abc import Sequence
 
 from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.corefile.directive import Directive
 from clusterdns.wire import codes
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply
 
 
 def is_asked_for(options: bytes) -> bool:

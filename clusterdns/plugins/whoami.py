@@ -7,11 +7,11 @@ import ipaddress
 from collections.abc import Sequence
 
 from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.corefile.directive import Directive
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import MAX_NAME_BYTES, ROOT
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply
 
 
 async def answer(query: Query) -> Reply:

@@ -14,6 +14,8 @@ from clusterdns.admin.http import Route as AdminRoute
 from clusterdns.admin.tls import AdminTls
 from clusterdns.answers.table import AnswerTable, Room
 from clusterdns.chain.plugin import BlockContext, Handler, Listening, Part, PartKey, Plugin, Reuse
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply, failure
 from clusterdns.corefile.checks import Served, check_directives, check_overlaps, check_repetition, check_transports
 from clusterdns.corefile.directive import ServerBlock
 from clusterdns.corefile.errors import CorefileWarning, ErrorList
@@ -24,8 +26,6 @@ from clusterdns.plugins.order import ORDER, REFUSED
 from clusterdns.server.routes import Route, Routes
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire import codes
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply, failure
 
 EVERY_ADDRESS = ""
 _ANY_CLASS = frozenset({"chaos", "forward"})  # a listener with one of these takes queries of every class

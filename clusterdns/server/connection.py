@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from clusterdns.host.sockets import unread_bytes
-from clusterdns.wire.query import HEADER_BYTES
+from clusterdns.wire.header import HEADER_BYTES
 from clusterdns.wire.stream import FirstMessage
 
 if TYPE_CHECKING:

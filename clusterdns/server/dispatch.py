@@ -13,13 +13,13 @@ from typing import Any
 
 from clusterdns.answers.compiled import compile_answer
 from clusterdns.answers.table import AnswerTable
+from clusterdns.chain.query import Query, read_query
+from clusterdns.chain.reply import Reply, failure
 from clusterdns.server.routes import Route, Routes
 from clusterdns.telemetry.metrics import Series
 from clusterdns.telemetry.queries import DROPPED, MAX_TALLIES, Outcome, Pace, QueryCounters, Tally
 from clusterdns.wire import codes, encode
 from clusterdns.wire.name import to_text
-from clusterdns.wire.query import Query, read
-from clusterdns.wire.reply import Reply, failure
 from clusterdns.wire.stream import transfer_messages
 
 MAX_LOOKUP_DEPTH = 16  # a chain of aliases longer than this is cut; CoreDNS follows 11
@@ -56,7 +56,7 @@ class Dispatch:
 
         Of a zone transfer it is the first message (see wire.stream.FirstMessage).
         """
-        query = read(packet)
+        query = read_query(packet)
         if query is None or isinstance(query, bytes):
             return query
         started = perf_counter()

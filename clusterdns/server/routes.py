@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from clusterdns.chain.plugin import Handler, Observer
+from clusterdns.chain.query import Query
 from clusterdns.wire import codes
 from clusterdns.wire.name import ROOT
-from clusterdns.wire.query import Query
 
 Labeller = Callable[[Query], Mapping[str, str]]
 

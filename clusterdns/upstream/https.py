@@ -15,7 +15,7 @@ from clusterdns.upstream.address import Address
 from clusterdns.upstream.failure import ExchangeFailed, broken, timed_out
 from clusterdns.upstream.question import Question
 from clusterdns.upstream.stream import StreamSettings
-from clusterdns.wire.query import MAX_STREAM_BYTES
+from clusterdns.wire.header import MAX_STREAM_BYTES
 
 MEDIA_TYPE = "application/dns-message"
 MAX_CONNECTIONS = 32

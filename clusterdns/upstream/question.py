@@ -9,7 +9,8 @@ guess beside the ID and the port.
 import struct
 
 from clusterdns.wire import codes
-from clusterdns.wire.query import AD, CD, DO, HEADER_BYTES, OWN_UDP_BYTES, RD, Query
+from clusterdns.wire.header import AD, CD, DO, HEADER_BYTES, OWN_UDP_BYTES, RD
+from clusterdns.wire.query import QueryMessage
 
 PASSED_FLAGS = RD | AD | CD
 _HOP_BY_HOP = frozenset({codes.COOKIE, codes.KEEPALIVE, codes.PADDING})
@@ -54,7 +55,7 @@ class Question:
         )
 
 
-def question_of(query: Query, *, is_stream: bool) -> Question:
+def question_of(query: QueryMessage, *, is_stream: bool) -> Question:
     """What to ask for a client's query."""
     edns = end_to_end(query.options) if query.has_edns else None
     return Question(

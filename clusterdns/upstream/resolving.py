@@ -17,8 +17,8 @@ from clusterdns.upstream.address import DNS, Address, parse_address
 from clusterdns.upstream.question import Question
 from clusterdns.wire import codes
 from clusterdns.wire.decode import decode
+from clusterdns.wire.header import RD, Malformed
 from clusterdns.wire.name import from_text
-from clusterdns.wire.query import RD, Malformed
 
 RESOLVE_SECONDS = 3.0
 TRY_SECONDS = 1.0

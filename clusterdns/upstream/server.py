@@ -20,8 +20,8 @@ from clusterdns.upstream.question import Question
 from clusterdns.upstream.stream import MAX_CONNECTIONS, Streams, StreamSettings
 from clusterdns.wire import codes
 from clusterdns.wire.decode import Message, decode
+from clusterdns.wire.header import RD, TC, Malformed
 from clusterdns.wire.name import ROOT
-from clusterdns.wire.query import RD, TC, Malformed
 
 CASE_MEMORY_SECONDS = 600.0  # an upstream that does not keep letter case is tried again after
 HEALTH_SECONDS = 1.0  # a check's time-out

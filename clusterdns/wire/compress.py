@@ -7,10 +7,10 @@ letter case, so a name may come out in the spelling of an earlier one (RFC 4343 
 from collections.abc import Sequence
 
 from clusterdns.wire import codes
-from clusterdns.wire.query import HEADER_BYTES
+from clusterdns.wire.header import HEADER_BYTES
 from clusterdns.wire.rdata import COMPRESSED_TYPES, name_spans
 from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
-from clusterdns.wire.reply import Serial
+from clusterdns.wire.response import Serial
 
 _MAX_POINTER = 0x3FFF
 MAX_CHAIN = 8  # pointers that lead from one to the next: readers have bounds, dnspython's is 16

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from clusterdns.wire import codes, rdata
+from clusterdns.wire.header import DO, HEADER_BYTES, MAX_LABELS, MAX_STREAM_BYTES, OPT_BYTES, Malformed
 from clusterdns.wire.name import MAX_NAME_BYTES
-from clusterdns.wire.query import DO, HEADER_BYTES, MAX_LABELS, MAX_STREAM_BYTES, OPT_BYTES, Malformed
 from clusterdns.wire.record import Record
 
 _HEADER = struct.Struct(">HHHHHH")

@@ -13,8 +13,7 @@ from typing import NamedTuple
 
 from clusterdns.wire import codes
 from clusterdns.wire.compress import Compressor
-from clusterdns.wire.name import is_under
-from clusterdns.wire.query import (
+from clusterdns.wire.header import (
     AA,
     AD,
     CD,
@@ -27,11 +26,12 @@ from clusterdns.wire.query import (
     RA,
     RD,
     TC,
-    Query,
 )
-from clusterdns.wire.query import DO as DO_FLAG
+from clusterdns.wire.header import DO as DO_FLAG
+from clusterdns.wire.name import is_under
+from clusterdns.wire.query import QueryMessage
 from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
-from clusterdns.wire.reply import Reply
+from clusterdns.wire.response import ResponseMessage
 
 QUESTION_POINTER = b"\xc0\x0c"
 MIN_RECORD_BYTES = 11  # the root, type, class, TTL and length: no record is smaller
@@ -83,7 +83,7 @@ class Layout(NamedTuple):
         return bool(int.from_bytes(self.head[:2], "big") & TC)
 
 
-def lay_out(query: Query, reply: Reply, *, will_turn: bool = False) -> Layout:
+def lay_out(query: QueryMessage, reply: ResponseMessage, *, will_turn: bool = False) -> Layout:
     """Fit a reply to its query: whole records from the front, and TC when any had to go (RFC 2181 §9).
 
     A layout that is to be used often keeps all addresses of a rotating reply (`will_turn`); for a single use they are
@@ -125,7 +125,7 @@ def lay_out(query: Query, reply: Reply, *, will_turn: bool = False) -> Layout:
     return Layout(head + question, fixed, turning if window else (), window, rest, serial_at)
 
 
-def reply_flags(query: Query, reply: Reply, rcode: int) -> int:
+def reply_flags(query: QueryMessage, reply: ResponseMessage, rcode: int) -> int:
     """The second 16 bits of the header."""
     flags = QR | query.flags & (OPCODE_MASK | RD | CD) | rcode & 0xF
     if reply.is_authoritative:
@@ -139,7 +139,7 @@ def reply_flags(query: Query, reply: Reply, rcode: int) -> int:
     return flags
 
 
-def uncompressed_size(query: Query, reply: Reply) -> int:
+def uncompressed_size(query: QueryMessage, reply: ResponseMessage) -> int:
     """The bytes a reply would have without compression, truncation and OPT: what CoreDNS logs and counts.
 
     Counting ends where no message could be larger, so that a Service of ten thousand endpoints costs no more.
@@ -153,7 +153,7 @@ def uncompressed_size(query: Query, reply: Reply) -> int:
     return size
 
 
-def _pieces(query: Query, reply: Reply, records: Sequence[Record]) -> list[bytes]:
+def _pieces(query: QueryMessage, reply: ResponseMessage, records: Sequence[Record]) -> list[bytes]:
     name, last = query.name, query.name
     prefix = QUESTION_POINTER
     serial = reply.serial
@@ -177,7 +177,7 @@ def _pieces(query: Query, reply: Reply, records: Sequence[Record]) -> list[bytes
 
 
 def _squeezed(
-    query: Query, reply: Reply, records: Sequence[Record], ring: Sequence[Record], opt: bytes
+    query: QueryMessage, reply: ResponseMessage, records: Sequence[Record], ring: Sequence[Record], opt: bytes
 ) -> tuple[_Pieces, bytes, bool]:
     """A message that is too large with all names compressed, and if need be cut: its sections, its OPT, and if so.
 
@@ -201,7 +201,7 @@ def _squeezed(
     return _cut(space - len(opt), whole, len(records)), opt, True
 
 
-def opt_record(query: Query, rcode: int, options: bytes) -> bytes:
+def opt_record(query: QueryMessage, rcode: int, options: bytes) -> bytes:
     """Our OPT: our own size, the client's DO and nothing else of the client's (RFC 6891 §6.1.1, RFC 3225 §3)."""
     if not options and rcode < 32:
         return _OPTS[rcode >> 4, query.do]
@@ -242,7 +242,7 @@ def _compress(name: bytes, offsets: dict[bytes, int]) -> bytes:
     return name
 
 
-def _split(reply: Reply) -> tuple[Sequence[Record], Sequence[Record]]:
+def _split(reply: ResponseMessage) -> tuple[Sequence[Record], Sequence[Record]]:
     """The answer in two: what stands, a chain of aliases or nothing, and the run of addresses that ends it.
 
     Our own addresses of one answer are all of one name and type; an upstream's need not be, and only a run that is
@@ -292,7 +292,7 @@ def _take(pieces: Sequence[bytes], space: int) -> tuple[Sequence[bytes], int]:
     return pieces, space
 
 
-def _serial_at(reply: Reply, answer: Sequence[bytes], authority: Sequence[bytes], opt: bytes) -> int:
+def _serial_at(reply: ResponseMessage, answer: Sequence[bytes], authority: Sequence[bytes], opt: bytes) -> int:
     """How far from the end the serial is, where the SOA is the last record but the OPT and has not been cut off."""
     records, pieces = (reply.authority, authority) if reply.authority else (reply.answer, answer)
     if reply.additional or len(pieces) < len(records) or not records or records[-1].rtype != codes.SOA:

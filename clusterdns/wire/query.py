@@ -1,30 +1,36 @@
-"""The first look at a packet: which are dropped, which are refused from their header alone, and the query in the rest.
+"""The first look at a packet: `read` drops it, refuses it from its header alone, or gives the query in it.
 
-The checks run cheapest first. `read` gives a `Query`, or the finished refusal for a packet that is a query but cannot
-be read, or None for one that deserves silence. What is asked, and whether there is an answer, is decided further
-down.
+The checks run cheapest first. `chain.query` adds what plugins need to know of a query; whether its name exists is
+decided there, not here.
 """
 
 import struct
-from collections.abc import Awaitable
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import TypeVar
 
 from clusterdns.wire import codes
+from clusterdns.wire.header import (
+    AA,
+    CD,
+    CLASSIC_UDP_BYTES,
+    DO,
+    HEADER_BYTES,
+    MAX_LABELS,
+    MAX_STREAM_BYTES,
+    OPCODE_MASK,
+    OPT_BYTES,
+    OWN_UDP_BYTES,
+    QR,
+    RA,
+    RD,
+    TC,
+    Malformed,
+)
 from clusterdns.wire.name import MAX_NAME_BYTES
-from clusterdns.wire.reply import Reply
 
-HEADER_BYTES = 12
-OWN_UDP_BYTES = 1232  # what we advertise and the most we send over UDP: no fragments on any path (DNS flag day 2020)
-CLASSIC_UDP_BYTES = 512  # without EDNS (RFC 1035 §2.3.4), and the least with it (RFC 6891 §6.2.3)
-MAX_STREAM_BYTES = 65535
+# Clients do not set these flags: a compiled answer for each combination would let clients fill the answer table.
+ODD_FLAGS = AA | TC | RA | 0x0040 | 0x000F
 
-QR, AA, TC, RD, RA, AD, CD = 0x8000, 0x0400, 0x0200, 0x0100, 0x0080, 0x0020, 0x0010
-OPCODE_MASK = 0x7800
-ODD_FLAGS = AA | TC | RA | 0x0040 | 0x000F  # no client sets these; an answer kept for each mixture would be a gift
-DO = 0x8000
-MAX_LABELS = 127
-
-OPT_BYTES = 11  # without options
 _OPT_START = b"\0\0\x29"  # the root and the type
 
 _HEADER = struct.Struct(">HHHHHH")
@@ -32,16 +38,16 @@ _OPT_FIXED = struct.Struct(">HHBBHH")  # type, UDP size, extended rcode, version
 _RECORD_FIXED = struct.Struct(">HHIH")
 
 
-class Query:
-    """One question of one client, with the transport and EDNS facts that shape its answer.
+class QueryMessage:
+    """One question with the EDNS and transport facts that shape the bytes of its response.
 
-    `name` is lower-case, `question` the bytes as received (name, type, class), so that the client's letter case
-    returns.
+    `name` is lower-case; `question` holds the bytes as received (name, type, class), so that the response repeats the
+    client's upper and lower case.
     """
 
     __slots__ = (
-        "client", "deadline", "depth", "do", "flags", "has_edns", "id", "is_canonical", "labels", "lookup", "name",
-        "options", "packet", "passed_on", "qclass", "qtype", "question", "transport", "udp_bytes", "version",
+        "do", "flags", "has_edns", "id", "is_canonical", "name", "options", "packet", "qclass", "qtype", "question",
+        "transport", "udp_bytes", "version",
     )  # fmt: skip
 
     packet: bytes
@@ -56,51 +62,12 @@ class Query:
     version: int
     do: bool
     options: bytes
-    is_canonical: bool  # lower-case, no odd flags or options, nothing after the end: worth keeping an answer for
+    is_canonical: bool  # lower-case, no odd flags or options, no bytes after the end: its answer may be compiled
     transport: str  # "udp" or "tcp"
-    client: Any  # the client's socket address: (host, port, …)
-    lookup: "Lookup"
-    depth: int  # how many lookups led to this one; 0 for what a client asked
-    deadline: float | None  # of the event loop's clock; `cancel` sets it, whoever waits for others keeps it
-    labels: dict[str, str] | None  # metadata by label, where `metadata` is loaded
-    passed_on: "Query | None"  # what a plugin that changed the question passed on; those who count and log show it
-
-    def asking(self, name: bytes, qtype: int, qclass: int) -> "Query":
-        """The same client's query with another question, to be passed on instead of this one."""
-        changed = Query()
-        changed.packet = self.packet  # one by one: a loop over the slots takes 2 µs, on the way of a forwarded query
-        changed.id = self.id
-        changed.flags = self.flags
-        changed.question = name + qtype.to_bytes(2, "big") + qclass.to_bytes(2, "big")
-        changed.name = name
-        changed.qtype = qtype
-        changed.qclass = qclass
-        changed.has_edns = self.has_edns
-        changed.udp_bytes = self.udp_bytes
-        changed.version = self.version
-        changed.do = self.do
-        changed.options = self.options
-        changed.is_canonical = self.is_canonical
-        changed.transport = self.transport
-        changed.client = self.client
-        changed.lookup = self.lookup
-        changed.depth = self.depth
-        changed.deadline = self.deadline
-        changed.labels = self.labels
-        changed.passed_on = None
-        return changed
-
-    @property
-    def innermost(self) -> "Query":
-        """The query as the last plugin that changed its question passed it on."""
-        query = self
-        while query.passed_on is not None:
-            query = query.passed_on
-        return query
 
     @property
     def size_limit(self) -> int:
-        """The most bytes that a reply may have."""
+        """The most bytes that a response may have."""
         if self.transport != "udp":
             return MAX_STREAM_BYTES
         if self.udp_bytes >= OWN_UDP_BYTES:
@@ -108,18 +75,15 @@ class Query:
         return max(self.udp_bytes, CLASSIC_UDP_BYTES)
 
 
-class Lookup(Protocol):
-    """Ask another name of the same class through the same listener, from zone selection on, as the same client."""
-
-    def __call__(self, query: Query, name: bytes, qtype: int) -> Awaitable[Reply]: ...
+Q = TypeVar("Q", bound=QueryMessage)
 
 
-class Malformed(ValueError):
-    """The body of a message breaks the format."""
+def read(packet: bytes, new: Callable[[], Q]) -> Q | bytes | None:
+    """Read a packet into a query that `new` makes.
 
-
-def read(packet: bytes) -> Query | bytes | None:
-    """A packet's query; or the whole refusal to send back; or None: say nothing (RFC 8906 §3, RFC 9619)."""
+    Returns bytes, a whole response to send back, for a query that cannot be read, and None for a packet that gets no
+    response (RFC 8906 §3, RFC 9619).
+    """
     size = len(packet)
     if size < HEADER_BYTES:
         return None
@@ -136,7 +100,7 @@ def read(packet: bytes) -> Query | bytes | None:
             raise Malformed("question cut short")
     except Malformed:
         return _refusal(packet, flags, codes.FORMERR)
-    query = Query()
+    query = new()
     query.packet = packet
     query.id = packet[:2]
     query.flags = flags
@@ -149,8 +113,6 @@ def read(packet: bytes) -> Query | bytes | None:
     query.has_edns = query.do = False
     query.udp_bytes = query.version = 0
     query.options = b""
-    query.depth = 0
-    query.deadline = query.labels = query.passed_on = None
     is_plain = name == raw_name and not flags & ODD_FLAGS
     query.is_canonical = is_plain and end == size
     has_plain_opt = size - end == OPT_BYTES and packet[end : end + 3] == _OPT_START
@@ -170,7 +132,7 @@ def read(packet: bytes) -> Query | bytes | None:
     return query
 
 
-def _read_records(query: Query, packet: bytes, start: int, others: int, additionals: int) -> None:
+def _read_records(query: QueryMessage, packet: bytes, start: int, others: int, additionals: int) -> None:
     """Walk what follows the question; only an OPT of the additional section means anything to us."""
     size = len(packet)
     has_odd_flags = bool(query.flags & ODD_FLAGS)

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator
 
 from clusterdns.wire.compress import Compressor
 from clusterdns.wire.encode import opt_record, reply_flags
-from clusterdns.wire.query import MAX_STREAM_BYTES, Query
+from clusterdns.wire.header import MAX_STREAM_BYTES
+from clusterdns.wire.query import QueryMessage
 from clusterdns.wire.record import Record
-from clusterdns.wire.reply import Reply
+from clusterdns.wire.response import ResponseMessage
 
 MESSAGE_BYTES = 1 << 14
 
@@ -24,7 +25,7 @@ class FirstMessage(bytes):
     rest: Iterator[bytes]
 
 
-def transfer_messages(query: Query, reply: Reply, records: Iterable[Record]) -> FirstMessage:
+def transfer_messages(query: QueryMessage, reply: ResponseMessage, records: Iterable[Record]) -> FirstMessage:
     """All records as messages under the reply's code and flags, the first one made already."""
     rest = _messages(query, reply, records)
     first = FirstMessage(next(rest))
@@ -32,7 +33,7 @@ def transfer_messages(query: Query, reply: Reply, records: Iterable[Record]) -> 
     return first
 
 
-def _messages(query: Query, reply: Reply, records: Iterable[Record]) -> Iterator[bytes]:
+def _messages(query: QueryMessage, reply: ResponseMessage, records: Iterable[Record]) -> Iterator[bytes]:
     opt = opt_record(query, reply.rcode, reply.options) if query.has_edns else b""
     flags = reply_flags(query, reply, reply.rcode)
     limit = MESSAGE_BYTES - len(opt)

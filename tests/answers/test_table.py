@@ -8,7 +8,7 @@ import pytest
 from clusterdns.answers.compiled import Answer, compile_answer
 from clusterdns.answers.table import ENTRY_BYTES, AnswerTable, Room
 from clusterdns.wire.encode import Layout
-from clusterdns.wire.reply import Serial
+from clusterdns.wire.response import Serial
 
 
 def answer(*owners: str, is_denial: bool = False, size_bytes: int = 100) -> Answer:

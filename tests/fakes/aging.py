@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from clusterdns.chain.plugin import BlockContext
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply, failure
 from clusterdns.corefile.load import parse
 from clusterdns.plugins.cache import directive as cache
 from clusterdns.plugins.cache.handler import Cache
@@ -13,9 +15,7 @@ from clusterdns.plugins.cache.metrics import CacheMetrics
 from clusterdns.plugins.cache.store import Phases, Room
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text, to_text
-from clusterdns.wire.query import Query
 from clusterdns.wire.record import Record, record
-from clusterdns.wire.reply import Reply, failure
 
 START = 1000.3  # in the midst of a second
 UNIX = 1_700_000_000

@@ -20,7 +20,7 @@ from clusterdns.server import connection, dispatch, memory, reloading, run, tcp,
 from clusterdns.server.assembly import assemble
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.upstream import datagram, flight, https, pool, server, stream
-from clusterdns.wire import query
+from clusterdns.wire import header
 from docs import generate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -154,8 +154,8 @@ LIMITS = tcp.TcpLimits()
         ("compiled answers", f"above {dispatch.MAX_RECORDS_AT_ONCE} records"),
         ("compiled denials", f"{table.MAX_DENIAL_BYTES >> 20} MiB"),
         ("aliases in a row", f"{dispatch.MAX_LOOKUP_DEPTH}"),
-        ("reply over UDP, EDNS", f"{query.OWN_UDP_BYTES:,}"),
-        ("reply over UDP, no EDNS", f"{query.CLASSIC_UDP_BYTES}"),
+        ("reply over UDP, EDNS", f"{header.OWN_UDP_BYTES:,}"),
+        ("reply over UDP, no EDNS", f"{header.CLASSIC_UDP_BYTES}"),
         ("query as received", f"{udp.MAX_QUERY_BYTES:,}"),
     ],
 )

@@ -10,11 +10,11 @@ import pytest
 from clusterdns.admin.http import Respond, Route
 from clusterdns.admin.tls import AdminTls
 from clusterdns.chain.plugin import BlockContext, PartKey, Plugin
+from clusterdns.chain.query import Query, read_query
+from clusterdns.chain.reply import Reply
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.load import parse
 from clusterdns.telemetry.metrics import Registry
-from clusterdns.wire.query import Query, read
-from clusterdns.wire.reply import Reply
 
 T = TypeVar("T")
 
@@ -70,7 +70,7 @@ def make_query() -> Callable[..., Query]:
             message.use_edns(0, payload=edns_bytes, ednsflags=0x8000 if do else 0)
         message.id = 4711
         message.flags |= 0x0010 if checking_disabled else 0
-        query = read(message.to_wire())
+        query = read_query(message.to_wire())
         assert isinstance(query, Query)
         query.transport = transport
         query.client = client

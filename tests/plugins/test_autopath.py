@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from clusterdns.chain.plugin import BlockContext, Part
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply, failure
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.objects import Change, Namespace, Pod
 from clusterdns.corefile.directive import Directive
@@ -17,8 +19,6 @@ from clusterdns.plugins.kubernetes.exports import ClusterOffer
 from clusterdns.telemetry.metrics import Series
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import ROOT, from_text, to_text
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply, failure
 
 ReadDirectives = Callable[[str], Sequence[Directive]]
 MakeQuery = Callable[..., Query]

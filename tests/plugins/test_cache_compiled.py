@@ -11,6 +11,8 @@ from fakes.aging import Bed, FakeUpstream, said
 
 from clusterdns.answers.table import AnswerTable
 from clusterdns.chain.plugin import BlockContext, Handler
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.zone import ClusterZone, Pods
 from clusterdns.cluster.objects import Change, Namespace, Service
@@ -23,8 +25,6 @@ from clusterdns.telemetry.metrics import Series
 from clusterdns.telemetry.queries import Pace, QueryCounters
 from clusterdns.wire import record
 from clusterdns.wire.name import ROOT, from_text
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply
 
 SOA = "org 300 SOA 300"
 

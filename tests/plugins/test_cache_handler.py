@@ -7,9 +7,10 @@ import pytest
 from fakes.aging import Bed, FakeUpstream, option, owners_text, said, ttls, unwritten
 
 from clusterdns.chain.plugin import BlockContext, Handler
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.wire import codes
-from clusterdns.wire.query import AD, Query
-from clusterdns.wire.reply import Reply
+from clusterdns.wire.header import AD
 
 MakeQuery = Callable[..., Query]
 A = "a.org 300 A"

@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterdns.chain.plugin import BlockContext
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.plugins.cache.store import PHASES
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply
+from clusterdns.wire.query import QueryMessage
 
 
 class Options(NamedTuple):
@@ -124,7 +125,7 @@ async def run(options: Options, steps: list[Step], context: BlockContext) -> Non
 
 def query_of(step: Step) -> Query:
     query = Query()
-    for slot in Query.__slots__:
+    for slot in (*QueryMessage.__slots__, *Query.__slots__):
         setattr(query, slot, None)
     query.flags, query.do, query.has_edns, query.transport = 0x0100, False, bool(step.network), "udp"
     query.options = network_option(step.network, scope=0)

@@ -7,10 +7,11 @@ import pytest
 from fakes.aging import Bed, FakeUpstream, option, said, ttls, unwritten
 
 from clusterdns.chain.plugin import BlockContext
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.plugins.cache.refresh import MAX_REFRESHES
 from clusterdns.wire import codes
-from clusterdns.wire.query import AD, Query
-from clusterdns.wire.reply import Reply
+from clusterdns.wire.header import AD
 
 MakeQuery = Callable[..., Query]
 A = said(0, "a.org 10 A")

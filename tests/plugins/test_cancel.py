@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from clusterdns.chain.plugin import BlockContext
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import cancel
 from clusterdns.wire import codes
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply
 
 MakeQuery = Callable[..., Query]
 ReadDirectives = Callable[[str], Sequence[Directive]]

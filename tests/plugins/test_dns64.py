@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterdns.chain.plugin import BlockContext
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply, failure
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import dns64
 from clusterdns.telemetry.metrics import Series
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply, failure
 
 ReadDirectives = Callable[[str], Sequence[Directive]]
 MakeQuery = Callable[..., Query]

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from clusterdns.chain.plugin import BlockContext, Reuse
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply, failure
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import errors
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply, failure
 
 TIMEOUT = "read udp 10.0.0.1:53: i/o timeout"
 

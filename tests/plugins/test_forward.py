@@ -16,14 +16,14 @@ from aiohttp import web
 from peers import need
 
 from clusterdns.chain.plugin import BlockContext, Handler, Part
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply, failure
 from clusterdns.corefile.directive import Directive
 from clusterdns.plugins.forward import directive as forward
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.upstream.failure import ExchangeFailed
 from clusterdns.upstream.flight import Flight
 from clusterdns.wire import codes
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply, failure
 from testing.api_proxy import TLS_GOODBYE_SECONDS
 from testing.controlplane.cluster import sign
 from testing.upstream.scripted import Upstream

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from clusterdns.chain.plugin import BlockContext
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import header
 from clusterdns.wire import codes
-from clusterdns.wire.query import AA, RA, RD, Query
-from clusterdns.wire.reply import Reply
+from clusterdns.wire.header import AA, RA, RD
 
 MakeQuery = Callable[..., Query]
 ReadDirectives = Callable[[str], Sequence[Directive]]

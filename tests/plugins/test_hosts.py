@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterdns.chain.plugin import BlockContext, Part
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.corefile.checks import check_repetition
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors, ErrorList
@@ -22,8 +24,6 @@ from clusterdns.plugins.hosts.table import HostsTable, packed, wire_name
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text, to_text
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply
 
 MakeQuery = Callable[..., Query]
 ReadDirectives = Callable[[str], Sequence[Directive]]

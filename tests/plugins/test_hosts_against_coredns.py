@@ -13,11 +13,11 @@ import pytest
 from plugins.coredns_blocks import Blocks, serving
 
 from clusterdns.chain.plugin import BlockContext
+from clusterdns.chain.query import Query, read_query
+from clusterdns.chain.reply import Reply, failure
 from clusterdns.corefile.directive import Directive
 from clusterdns.plugins.hosts import directive as hosts
 from clusterdns.wire import codes, encode
-from clusterdns.wire.query import Query, read
-from clusterdns.wire.reply import Reply, failure
 
 ReadDirectives = Callable[[str], Sequence[Directive]]
 
@@ -123,7 +123,7 @@ async def test_same_as_coredns(
     for name, qtype in QUESTIONS:
         message = dns.message.make_query(name, qtype)
         theirs = told(peers.ask(message, number))
-        query = read(message.to_wire())
+        query = read_query(message.to_wire())
         assert isinstance(query, Query)
         query.transport, query.client = "udp", ("127.0.0.1", 4711)
         reply = await handler(query)

@@ -6,6 +6,8 @@ from dataclasses import replace
 import pytest
 
 from clusterdns.chain.plugin import BlockContext, Handler, Part
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply, failure
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.objects import Change, Namespace, Object, Port, Service
 from clusterdns.corefile.directive import Directive
@@ -15,8 +17,6 @@ from clusterdns.plugins.k8s_external import Settings
 from clusterdns.plugins.kubernetes.exports import ClusterOffer
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text, to_text
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply, failure
 
 ReadDirectives = Callable[[str], Sequence[Directive]]
 MakeQuery = Callable[..., Query]

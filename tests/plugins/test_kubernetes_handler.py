@@ -6,6 +6,8 @@ from dataclasses import replace
 import pytest
 
 from clusterdns.chain.plugin import BlockContext, Listening
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply, failure
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.zone import ClusterZone, Pods
 from clusterdns.cluster.objects import Change, Namespace, Service, packed
@@ -14,8 +16,6 @@ from clusterdns.plugins.kubernetes.handler import ClusterHandler, Fallthrough
 from clusterdns.plugins.kubernetes.settings import Settings
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply, failure
 
 ZONE = from_text("cluster.local")
 

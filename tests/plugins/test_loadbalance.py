@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from clusterdns.chain.plugin import BlockContext, Reuse
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins.loadbalance import directive as loadbalance
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text
-from clusterdns.wire.query import Query
 from clusterdns.wire.record import Record
-from clusterdns.wire.reply import Reply
 
 NAME = from_text("web.prod.svc.cluster.local.")
 OTHER = from_text("other.example.")

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from clusterdns.chain.plugin import BlockContext
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import local
 from clusterdns.wire import codes
 from clusterdns.wire.name import to_text
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply
 from clusterdns.wire.text import rdata_text
 
 MakeQuery = Callable[..., Query]

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from clusterdns.chain.plugin import BlockContext, Reuse
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins.log import directive as log
 from clusterdns.telemetry.logs import BARE_LINES, LineFormatter
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply
 
 WEB = "web.prod.svc.cluster.local."
 NAME = from_text(WEB)

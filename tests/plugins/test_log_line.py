@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.plugins.log.line import COMBINED_FORMAT, COMMON_FORMAT, Entry, LineFormat
 from clusterdns.wire import codes, record
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply
 
 WEB = "web.prod.svc.cluster.local."
 MakeQuery = Callable[..., Query]

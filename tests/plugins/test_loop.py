@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from clusterdns.chain.plugin import BlockContext, Handler
+from clusterdns.chain.query import Query, read_query
+from clusterdns.chain.reply import Reply
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileErrors
 from clusterdns.plugins import loop
@@ -14,8 +16,6 @@ from clusterdns.telemetry.metrics import Series
 from clusterdns.upstream.failure import ExchangeFailed
 from clusterdns.wire import codes
 from clusterdns.wire.name import ROOT, from_text, to_text
-from clusterdns.wire.query import Query, read
-from clusterdns.wire.reply import Reply
 
 MakeQuery = Callable[..., Query]
 ReadDirectives = Callable[[str], Sequence[Directive]]
@@ -37,7 +37,7 @@ class Upstream:
             raise ExchangeFailed("timeout", codes.EDE_NO_AUTHORITY)
         if self.mode == "loops":
             assert self.front is not None
-            query = read(bytes(5) + b"\1" + bytes(6) + name + kind)
+            query = read_query(bytes(5) + b"\1" + bytes(6) + name + kind)
             assert isinstance(query, Query)
             query.client = ("127.0.0.1", 37214)
             reply = await self.front(query)

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from clusterdns.chain.plugin import BlockContext
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.objects import Change, Pod
 from clusterdns.corefile.directive import Directive
@@ -15,8 +17,6 @@ from clusterdns.plugins.kubernetes.labels import NameLabels
 from clusterdns.plugins.log.line import Entry, LineFormat
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply
 
 MakeQuery = Callable[..., Query]
 ReadDirectives = Callable[[str], Sequence[Directive]]

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from clusterdns.chain import reply_type
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply
 
 WEB = "web.prod.svc.cluster.local."
 NAME = from_text(WEB)

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterdns.chain.plugin import BlockContext, Handler
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply, failure
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.corefile.load import parse
@@ -16,8 +18,6 @@ from clusterdns.plugins.rewrite.parse import Step
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text, to_text
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply, failure
 
 MakeQuery = Callable[..., Query]
 ReadDirectives = Callable[[str], Sequence[Directive]]

@@ -16,12 +16,13 @@ import pytest
 from plugins.coredns_blocks import Blocks, address, serving
 
 from clusterdns.chain.plugin import BlockContext, Handler, Listening
+from clusterdns.chain.query import Query, read_query
+from clusterdns.chain.reply import Reply
 from clusterdns.corefile.directive import Directive
 from clusterdns.plugins.rewrite import directive as rewrite
 from clusterdns.wire import decode, encode
+from clusterdns.wire.header import AA
 from clusterdns.wire.name import to_text
-from clusterdns.wire.query import AA, Query, read
-from clusterdns.wire.reply import Reply
 
 ZONE = """$TTL 300
 $ORIGIN test.
@@ -228,7 +229,7 @@ async def test_same_as_coredns(
     for name, qtype in questions:
         message = question(name, qtype, with_edns=rule.startswith("edns0"))
         theirs = peers.ask(message, number + 1)
-        query = read(message.to_wire())
+        query = read_query(message.to_wire())
         assert isinstance(query, Query)
         query.transport, query.client, query.lookup = "udp", ("127.0.0.1", 4711), lookup
         reply = await handler(query)

@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clusterdns.chain.plugin import BlockContext, Handler
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply, failure
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.corefile.load import parse as read_corefile
@@ -16,9 +18,7 @@ from clusterdns.plugins.template import directive as template
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text, to_text
-from clusterdns.wire.query import Query
 from clusterdns.wire.record import Record, address, cname
-from clusterdns.wire.reply import Reply, failure
 from clusterdns.wire.text import rdata_text
 
 MakeQuery = Callable[..., Query]

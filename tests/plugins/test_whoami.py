@@ -7,12 +7,12 @@ import dns.message
 import pytest
 
 from clusterdns.chain.plugin import BlockContext
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import whoami
 from clusterdns.wire.encode import lay_out
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply
 
 MakeQuery = Callable[..., Query]
 ReadDirectives = Callable[[str], Sequence[Directive]]

@@ -18,6 +18,8 @@ import pytest
 import uvloop
 
 from clusterdns.answers.table import AnswerTable
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply, failure
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.zone import ClusterZone, Pods
 from clusterdns.cluster.objects import Change, Endpoint, EndpointSlice, Namespace, Object, Pod, Port, Service, packed
@@ -30,8 +32,6 @@ from clusterdns.server.routes import Route, Routes
 from clusterdns.telemetry.metrics import Registry, Series
 from clusterdns.telemetry.queries import Pace, QueryCounters
 from clusterdns.wire import codes, name, record
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply, failure
 from testing.ports import free_ports
 
 ZONES = ("cluster.local.", "in-addr.arpa.", "ip6.arpa.")

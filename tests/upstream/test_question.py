@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from clusterdns.upstream.question import Question, end_to_end, in_random_case
 from clusterdns.wire import codes
 from clusterdns.wire.decode import decode
+from clusterdns.wire.header import CD, RD
 from clusterdns.wire.name import from_text
-from clusterdns.wire.query import CD, RD
 
 NAME = from_text("www.example.org.")
 A_IN = b"\0\1\0\1"

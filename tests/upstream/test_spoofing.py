@@ -14,8 +14,8 @@ import pytest
 
 from clusterdns.upstream.datagram import FLOOD_DATAGRAMS, Datagrams
 from clusterdns.upstream.question import Question
+from clusterdns.wire.header import RD
 from clusterdns.wire.name import from_text
-from clusterdns.wire.query import RD
 
 FORGERIES = 100_000
 SECONDS = 2.0

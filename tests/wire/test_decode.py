@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from clusterdns.wire import codes, name, rdata, record
 from clusterdns.wire.decode import Edns, Message, decode
-from clusterdns.wire.query import Malformed
+from clusterdns.wire.header import Malformed
 from clusterdns.wire.record import Record
 
 QUESTION = b"\3wWw\4Shop\7eXample\0\0\1\0\1"

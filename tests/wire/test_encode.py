@@ -12,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterdns.answers.compiled import compile_answer
+from clusterdns.chain.query import Query, read_query
+from clusterdns.chain.reply import Reply
 from clusterdns.wire import codes, encode, name, rdata, record
 from clusterdns.wire.decode import Edns, decode
-from clusterdns.wire.query import AD, TC, Query, read
+from clusterdns.wire.header import AD, TC
 from clusterdns.wire.record import Record
-from clusterdns.wire.reply import Reply, Serial
+from clusterdns.wire.response import Serial
 
 QNAME = name.from_text("www.Shop.example")
 labels = st.binary(min_size=1, max_size=12).map(bytes.lower)
@@ -51,7 +53,7 @@ sections = st.lists(records, max_size=6)
 
 
 def make_query(qname: str = "www.Shop.example.", transport: str = "tcp", **edns: Any) -> Query:
-    query = read(dns.message.make_query(qname, "A", **edns).to_wire())
+    query = read_query(dns.message.make_query(qname, "A", **edns).to_wire())
     assert isinstance(query, Query)
     query.transport = transport
     return query

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clusterdns.chain.query import Query, read_query
 from clusterdns.wire import name
-from clusterdns.wire.query import Query, read
 
 labels = st.lists(st.binary(min_size=1, max_size=63), max_size=5).filter(lambda ls: sum(map(len, ls)) + len(ls) < 255)
 options = st.lists(
@@ -22,7 +22,7 @@ def test_a_plain_query(parts: list[bytes], qtype: int, qclass: int, flags: int, 
     question = b"".join(bytes((len(part),)) + part for part in parts) + b"\0"
     packet = number.to_bytes(2, "big") + flags.to_bytes(2, "big") + b"\0\1\0\0\0\0\0\0" + question
     packet += qtype.to_bytes(2, "big") + qclass.to_bytes(2, "big")
-    query = read(packet)
+    query = read_query(packet)
     assert isinstance(query, Query)
     assert query.id == packet[:2]
     assert query.question == packet[12:]
@@ -35,7 +35,7 @@ def test_a_plain_query(parts: list[bytes], qtype: int, qclass: int, flags: int, 
 def test_edns(found: list[dns.edns.Option], payload: int, version: int, do: bool) -> None:
     message = dns.message.make_query("a.example", "A", use_edns=0, payload=payload, options=found)
     message.use_edns(version, 0x8000 if do else 0, payload, options=found)
-    query = read(message.to_wire())
+    query = read_query(message.to_wire())
     assert isinstance(query, Query)
     assert (query.has_edns, query.udp_bytes, query.version, query.do) == (True, payload, version, do)
     assert query.is_canonical == (not found)
@@ -56,7 +56,7 @@ def test_noise_behind_a_good_header(body: bytes, answers: int, authorities: int,
 
 
 def check(packet: bytes) -> None:
-    found = read(packet)
+    found = read_query(packet)
     if isinstance(found, bytes):
         assert found[:2] == packet[:2]
         assert found[2] & 0x80
@@ -74,7 +74,7 @@ def check(packet: bytes) -> None:
     ],
 )
 def test_trailing_bytes_are_ignored_but_nothing_is_kept_for_them(tail: bytes, is_canonical: bool) -> None:
-    query = read(b"id\1\0\0\1\0\0\0\0\0\0\1a\0\0\1\0\1" + tail)
+    query = read_query(b"id\1\0\0\1\0\0\0\0\0\0\1a\0\0\1\0\1" + tail)
     assert isinstance(query, Query)
     assert query.is_canonical == is_canonical
 
@@ -93,7 +93,7 @@ def test_trailing_bytes_are_ignored_but_nothing_is_kept_for_them(tail: bytes, is
 def test_nothing_is_kept_for_odd_bits_of_an_opt(fixed: str, is_canonical: bool, others: int) -> None:
     opt = bytes.fromhex(f"00 0029 {fixed} 0000")
     other = b"\0\0\1\0\1\0\0\0\0\0\0" * others
-    query = read(b"id\1\0\0\1\0\0\0\0\0" + bytes((1 + others,)) + b"\1a\0\0\1\0\1" + other + opt)
+    query = read_query(b"id\1\0\0\1\0\0\0\0\0" + bytes((1 + others,)) + b"\1a\0\0\1\0\1" + other + opt)
     assert isinstance(query, Query)
     assert query.has_edns
     assert query.is_canonical == (is_canonical and not others)

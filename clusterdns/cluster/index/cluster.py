@@ -13,7 +13,7 @@ from clusterdns.cluster.index.reverse import ReverseMap
 from clusterdns.cluster.index.service import MOVING, Member, ServiceNode, label_of, members_of
 from clusterdns.cluster.index.topology import Topology
 from clusterdns.cluster.objects import Change, EndpointSlice, Namespace, Pod, Service, packed, split_external
-from clusterdns.wire.reply import Serial
+from clusterdns.wire.response import Serial
 
 PodKey = tuple[bytes, str]  # namespace and name
 Forget = Callable[[set[Hashable]], object]  # told the owners that a change touched

@@ -4,8 +4,8 @@ from collections.abc import Hashable, Iterable
 from typing import NamedTuple
 
 from clusterdns.wire import codes, record
+from clusterdns.wire.header import MAX_STREAM_BYTES
 from clusterdns.wire.name import MAX_NAME_BYTES
-from clusterdns.wire.query import MAX_STREAM_BYTES
 from clusterdns.wire.record import Record
 
 ADDRESS_BYTES = {codes.A: 4, codes.AAAA: 16}

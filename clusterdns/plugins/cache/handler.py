@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 
 from clusterdns.chain.plugin import Handler
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.plugins.cache.metrics import CacheMetrics
 from clusterdns.plugins.cache.refresh import Refreshes, asking_for_all
 from clusterdns.plugins.cache.rules import (
@@ -24,9 +26,8 @@ from clusterdns.plugins.cache.rules import (
 from clusterdns.plugins.cache.settings import Settings, Share
 from clusterdns.plugins.cache.store import Clock, Entry, Phases, Room, Store
 from clusterdns.wire import codes
+from clusterdns.wire.header import AD, CD
 from clusterdns.wire.name import ROOT, is_under, to_text
-from clusterdns.wire.query import AD, CD, Query
-from clusterdns.wire.reply import Reply
 
 MIN_CAPACITY = 1024  # of a store, as in CoreDNS
 

@@ -8,9 +8,10 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.plugins.cache.store import Entry
-from clusterdns.wire.query import AD, Query
-from clusterdns.wire.reply import Reply
+from clusterdns.wire.header import AD
 
 MAX_REFRESHES = 1_000  # beyond them stale entries stay as they are, because upstreams have enough to do
 

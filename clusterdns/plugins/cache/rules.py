@@ -7,11 +7,11 @@ import enum
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.plugins.cache.settings import Share
 from clusterdns.wire import codes
-from clusterdns.wire.query import Query
 from clusterdns.wire.record import Record
-from clusterdns.wire.reply import Reply
 
 DEFAULT_TTL_SECONDS = 5  # of what has no records, or is no answer
 

@@ -14,9 +14,9 @@ from typing import Protocol
 
 from cachetools import LRUCache
 
+from clusterdns.chain.reply import Reply
 from clusterdns.plugins.cache.rules import Kind, kept_options, with_ttl
 from clusterdns.wire.record import Record
-from clusterdns.wire.reply import Reply
 
 MAX_BYTES = 40 << 20  # of all caches: two stores at CoreDNS's capacity, full of usual replies, take 20 to 28 MiB
 ENTRY_BYTES = 650  # what an entry takes beside its records, as RSS grows with it

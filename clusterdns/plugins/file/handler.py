@@ -8,12 +8,12 @@ holds is `file_tree`'s to say, where zones come from `file_zone`'s.
 from collections.abc import Mapping
 
 from clusterdns.chain.plugin import Handler
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply, failure
 from clusterdns.plugins.file.tree import Found, Outcome, Records, ZoneTree
 from clusterdns.plugins.file.zone import ZoneFile
 from clusterdns.wire import codes
 from clusterdns.wire.name import ROOT, is_under
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply, failure
 
 MAX_ALIASES = 10  # in a row inside a zone; what follows is left to the client, as by CoreDNS
 MAX_DEPTH = 8  # of lookups that come back here

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from clusterdns.wire import codes, record
+from clusterdns.wire.header import MAX_STREAM_BYTES
 from clusterdns.wire.name import MAX_NAME_BYTES, is_under, labels, to_text
-from clusterdns.wire.query import MAX_STREAM_BYTES
 from clusterdns.wire.rdata import names_in
 from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
 

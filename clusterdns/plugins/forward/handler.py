@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clusterdns.chain.plugin import Handler
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply, failure
 from clusterdns.telemetry.metrics import Series
 from clusterdns.upstream.failure import ExchangeFailed
 from clusterdns.upstream.flight import MAX_FLIGHTS, Flights
@@ -16,9 +18,8 @@ from clusterdns.upstream.pool import Pool
 from clusterdns.upstream.question import end_to_end, question_of
 from clusterdns.upstream.server import Given
 from clusterdns.wire import codes
+from clusterdns.wire.header import AA, AD, RA, TC
 from clusterdns.wire.name import ROOT, is_under
-from clusterdns.wire.query import AA, AD, RA, TC, Query
-from clusterdns.wire.reply import Reply, failure
 
 LABEL = "forward/upstream"
 DEADLINE_TEXT = "context deadline exceeded"

@@ -15,6 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply, failure
 from clusterdns.corefile import surplus, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.errors import ErrorList
@@ -24,9 +26,7 @@ from clusterdns.plugins.hosts.hosts_file import HostsFile, modified
 from clusterdns.plugins.hosts.table import HostsTable, packed
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import ROOT, is_under, to_address
-from clusterdns.wire.query import Query
 from clusterdns.wire.record import Record
-from clusterdns.wire.reply import Reply, failure
 
 DEFAULT_FILE = "/etc/hosts"
 MAX_TTL_SECONDS = 65535

@@ -11,13 +11,13 @@ from itertools import takewhile
 from typing import Protocol
 
 from clusterdns.chain.plugin import Handler
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply, failure
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.found import Found
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import is_under
-from clusterdns.wire.query import Query
 from clusterdns.wire.record import Record
-from clusterdns.wire.reply import Reply, failure
 
 
 @dataclass(frozen=True)

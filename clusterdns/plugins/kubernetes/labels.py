@@ -5,12 +5,12 @@ The words are CoreDNS's. Those of the name are read off it alone, whether or not
 
 from collections.abc import Mapping, Sequence
 
+from clusterdns.chain.query import Query
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.schema import POD_TREE, SERVICE_TREE, without_underscore
 from clusterdns.cluster.index.topology import read_labels
 from clusterdns.cluster.objects import packed
 from clusterdns.wire.name import is_under, label_text, labels
-from clusterdns.wire.query import Query
 
 PARSE_ERROR = "invalid query name"
 _KEYS = ("endpoint", "kind", "namespace", "port-name", "protocol", "service")

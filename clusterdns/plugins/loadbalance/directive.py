@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.errors import ErrorList
@@ -18,9 +20,7 @@ from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.plugins.loadbalance.weights import Weights, WeightsError
 from clusterdns.wire import codes
-from clusterdns.wire.query import Query
 from clusterdns.wire.record import Record
-from clusterdns.wire.reply import Reply
 
 ROUND_ROBIN, WEIGHTED = "round_robin", "weighted"
 _WEIGHED_TYPES = (codes.A, codes.AAAA, codes.SRV)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from clusterdns.chain.plugin import BlockContext, Doc, Observer, Part, Plugin, Reuse
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.chain.reply_type import DENIAL, ERROR, SUCCESS, reply_class
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
@@ -17,8 +19,6 @@ from clusterdns.corefile.options import Option, read_block
 from clusterdns.plugins.log.line import COMMON_FORMAT, Entry, JsonFormat, LineFormat
 from clusterdns.telemetry.logs import BARE_LINES
 from clusterdns.wire.name import ROOT, from_text, is_under
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply
 
 ALL = frozenset({SUCCESS, DENIAL, ERROR})
 CLASSES = {SUCCESS: {SUCCESS}, DENIAL: {DENIAL}, ERROR: {ERROR}, "all": ALL}  # by the words of `class`

@@ -11,13 +11,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.chain.reply_type import reply_class, reply_type
 from clusterdns.telemetry.logs import seconds_text
 from clusterdns.wire import codes
 from clusterdns.wire.encode import lay_out, uncompressed_size
+from clusterdns.wire.header import CD, CLASSIC_UDP_BYTES, HEADER_BYTES, MAX_STREAM_BYTES, OPT_BYTES, RD
 from clusterdns.wire.name import to_text
-from clusterdns.wire.query import CD, CLASSIC_UDP_BYTES, HEADER_BYTES, MAX_STREAM_BYTES, OPT_BYTES, RD, Query
-from clusterdns.wire.reply import Reply
 
 COMMON_FORMAT = (
     '{remote}:{port} - {>id} "{type} {class} {name} {proto} {size} {>do} {>bufsize}" {rcode} {>rflags} {rsize} '

@@ -8,6 +8,8 @@ laid out for the query that came in. The rules themselves are in `rewrite_rules`
 from collections.abc import Sequence
 
 from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin, Reuse
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply, failure
 from clusterdns.corefile.directive import Directive
 from clusterdns.plugins.rewrite import parse as rewrite_parse
 from clusterdns.plugins.rewrite.edns import echoed
@@ -15,8 +17,6 @@ from clusterdns.plugins.rewrite.parse import Settings
 from clusterdns.plugins.rewrite.rules import AliasTarget, Draft, Response
 from clusterdns.wire import codes
 from clusterdns.wire.name import to_text
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply, failure
 
 
 class Rewriter:

@@ -9,9 +9,9 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from clusterdns.chain.query import Query
 from clusterdns.plugins.rewrite.rules import Applied, Draft
 from clusterdns.wire.name import to_text
-from clusterdns.wire.query import Query
 
 SET, REPLACE, APPEND, UNSET = "set", "replace", "append", "unset"
 ACTIONS = (SET, REPLACE, APPEND, UNSET)

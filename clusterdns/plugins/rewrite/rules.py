@@ -8,14 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.corefile.values import Pattern
 from clusterdns.plugins.rewrite.names import Change, Piece, mapped_back
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text, to_text
-from clusterdns.wire.query import Query
 from clusterdns.wire.rdata import names_in, with_names
 from clusterdns.wire.record import Record
-from clusterdns.wire.reply import Reply
 
 MAX_ALIAS_DEPTH = 8  # lookups for targets that lead to further ones
 

@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from clusterdns.chain.query import Query
 from clusterdns.corefile.values import Match, Pattern
 from clusterdns.gotemplate import Fields, Function, StringList, StringMap, Template, Unsigned
 from clusterdns.wire import codes
+from clusterdns.wire.header import AA, AD, CD, RA, RD, TC
 from clusterdns.wire.name import labels
-from clusterdns.wire.query import AA, AD, CD, RA, RD, TC, Query
 
 _ESCAPED = frozenset(b" '@;()\"\\.")
 _NUMBER = re.compile(r"[0-9]{1,4}\Z")

@@ -13,6 +13,8 @@ from itertools import takewhile
 from typing import Any
 
 from clusterdns.chain.plugin import Handler
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply, failure
 from clusterdns.corefile.values import Pattern
 from clusterdns.gotemplate import Fields, Template, TemplateFailed
 from clusterdns.plugins.kubernetes.handler import Fallthrough
@@ -20,9 +22,7 @@ from clusterdns.plugins.template.fields import OF_THE_CLIENT, Matched, presented
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire import codes
 from clusterdns.wire.name import is_under, to_text
-from clusterdns.wire.query import Query
 from clusterdns.wire.record import Record
-from clusterdns.wire.reply import Reply, failure
 from clusterdns.wire.zonetext import ZoneTextError, record_from_text
 
 SECTIONS = ("answer", "additional", "authority")  # in the order in which CoreDNS makes them

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin, TransferSource
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply, failure
 from clusterdns.corefile import surplus, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.errors import ErrorList
@@ -20,10 +22,9 @@ from clusterdns.plugins.transfer.notify import Notifier
 from clusterdns.upstream.address import DNS, Address, parse_address
 from clusterdns.wire import codes
 from clusterdns.wire.decode import decode
+from clusterdns.wire.header import Malformed
 from clusterdns.wire.name import is_under, to_text
-from clusterdns.wire.query import Malformed, Query
 from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
-from clusterdns.wire.reply import Reply, failure
 
 ANYBODY = "*"
 

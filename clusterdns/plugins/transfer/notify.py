@@ -13,8 +13,8 @@ from contextlib import suppress
 
 from clusterdns.upstream.address import Address
 from clusterdns.wire import codes
+from clusterdns.wire.header import AA, HEADER_BYTES, OPCODE_MASK, QR
 from clusterdns.wire.name import to_text
-from clusterdns.wire.query import AA, HEADER_BYTES, OPCODE_MASK, QR
 
 TRIES = 3
 TRY_SECONDS = 2.0

@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterdns.answers.table import AnswerTable
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply, failure
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.zone import ClusterZone, Pods
 from clusterdns.cluster.objects import (
@@ -31,8 +33,6 @@ from clusterdns.server.routes import Route, Routes
 from clusterdns.telemetry.metrics import Registry, Series
 from clusterdns.telemetry.queries import Pace, QueryCounters
 from clusterdns.wire import codes, name
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply, failure
 
 NAMESPACES = ("prod", "test")
 LABELS = ("a", "b")

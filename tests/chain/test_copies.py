@@ -1,28 +1,33 @@
 """Copies of queries and replies: nothing is left out, whatever slots there will be."""
 
+from clusterdns.chain.query import Query
+from clusterdns.chain.reply import Reply
 from clusterdns.wire import codes
-from clusterdns.wire.query import Query
-from clusterdns.wire.reply import Reply
 
 NAME = b"\1b\0"
 
 
+def slots(kind: type) -> set[str]:
+    """Every slot of a class and of those it extends."""
+    return {slot for one in kind.__mro__ for slot in getattr(one, "__slots__", ())}
+
+
 def test_a_duplicate_says_the_same() -> None:
     reply = Reply(codes.NOERROR)
-    for slot in Reply.__slots__:
+    for slot in slots(Reply):
         setattr(reply, slot, object())
     other = reply.duplicate()
     assert other is not reply
-    assert all(getattr(other, slot) is getattr(reply, slot) for slot in Reply.__slots__)
+    assert all(getattr(other, slot) is getattr(reply, slot) for slot in slots(Reply))
 
 
 def test_only_the_question_is_another() -> None:
     query = Query()
-    for slot in Query.__slots__:
+    for slot in slots(Query):
         setattr(query, slot, object())
     changed = query.asking(NAME, codes.AAAA, codes.IN)
     assert (changed.name, changed.qtype, changed.qclass) == (NAME, codes.AAAA, codes.IN)
     assert changed.question == NAME + b"\0\x1c\0\1"
     assert changed.passed_on is None
-    rest = set(Query.__slots__) - {"name", "passed_on", "qclass", "qtype", "question"}
+    rest = slots(Query) - {"name", "passed_on", "qclass", "qtype", "question"}
     assert all(getattr(changed, slot) is getattr(query, slot) for slot in rest)

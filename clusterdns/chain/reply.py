@@ -6,28 +6,12 @@ from typing import Any
 
 from clusterdns.wire import codes
 from clusterdns.wire.record import Record
+from clusterdns.wire.response import ResponseMessage, Serial
 
 _OPTION = struct.Struct(">HHH")
 
 
-class Serial:
-    """The SOA serial of an index, for all its zones: Unix seconds of the last change, as four bytes of wire.
-
-    Written by the index alone. A compiled answer that carries an SOA reads it at each use, so that one number moving
-    does not make every negative answer stale.
-    """
-
-    __slots__ = ("wire",)
-
-    def __init__(self) -> None:
-        self.wire = bytes(4)
-
-    def set(self, unix_seconds: int) -> None:
-        """Take a new value; serials wrap at 32 bits (RFC 1982)."""
-        self.wire = (unix_seconds & 0xFFFFFFFF).to_bytes(4, "big")
-
-
-class Reply:
+class Reply(ResponseMessage):
     """A response code with its sections. Handlers may change a reply on its way up, before it is compiled.
 
     `owners` names what the reply depends on; when one of them changes, the compiled answer is forgotten.
@@ -36,9 +20,7 @@ class Reply:
     """
 
     __slots__ = (
-        "additional", "answer", "authority", "counted", "error", "is_authentic", "is_authoritative", "is_dropped",
-        "is_truncated", "is_unhandled", "is_upstream", "is_written", "options", "owners", "rcode",
-        "recursion_available", "reusable", "rotates", "serial", "stream",
+        "counted", "error", "is_dropped", "is_unhandled", "is_written", "owners", "reusable", "stream",
     )  # fmt: skip
 
     def __init__(

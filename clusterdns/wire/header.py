@@ -1,0 +1,20 @@
+"""What every DNS message has in common: the header, its flags, and the sizes that bound a message (RFC 1035 §4.1.1).
+
+`query` reads messages of clients, `decode` those of upstream servers, `encode` and `stream` write ours.
+"""
+
+HEADER_BYTES = 12
+OWN_UDP_BYTES = 1232  # the UDP size that we advertise and never exceed: no fragments on any path (DNS flag day 2020)
+CLASSIC_UDP_BYTES = 512  # without EDNS (RFC 1035 §2.3.4), and the least with it (RFC 6891 §6.2.3)
+MAX_STREAM_BYTES = 65535
+OPT_BYTES = 11  # an OPT record without options
+
+QR, AA, TC, RD, RA, AD, CD = 0x8000, 0x0400, 0x0200, 0x0100, 0x0080, 0x0020, 0x0010
+OPCODE_MASK = 0x7800
+DO = 0x8000  # of the EDNS flags (RFC 3225 §3)
+
+MAX_LABELS = 127
+
+
+class Malformed(ValueError):
+    """The bytes of a message break the format."""
