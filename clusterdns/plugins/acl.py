@@ -14,7 +14,7 @@ from ipaddress import IPv6Address, ip_address
 from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.chain.query import Query
 from clusterdns.chain.reply import Reply
-from clusterdns.corefile import surplus, values
+from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
@@ -208,7 +208,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> tuple[Stanz
     """`acl [ZONES…] { ACTION [type TYPES…] [net NETWORKS…] }`, repeatable. Raises CorefileError."""
     stanzas = []
     for directive in directives:
-        zones = surplus.zones(directive.args, context.zones)
+        zones = lenient.zones(directive.args, context.zones)
         none: tuple[Policy, ...] = ()
         stanzas.append(Stanza(zones, read_block(none, [directive], OPTIONS)))
     return tuple(stanzas)

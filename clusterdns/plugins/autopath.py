@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.chain.query import Query
 from clusterdns.chain.reply import Reply
-from clusterdns.corefile import surplus
+from clusterdns.corefile import lenient
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.lexer import Token
 from clusterdns.plugins.kubernetes.exports import ClusterOffer, offer_of
@@ -113,7 +113,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
     for directive in directives:
         *zone_words, source = directive.arguments_between(1, None, "[ZONES…] RESOLV-CONF|@kubernetes")
         directive.no_block()
-        zones = surplus.zones(zone_words, context.zones)
+        zones = lenient.zones(zone_words, context.zones)
         settings = Settings(zones, source.text == KUBERNETES, _domains(source, context))
     return settings
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.chain.query import Query
 from clusterdns.chain.reply import Reply
-from clusterdns.corefile import surplus, values
+from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive
 from clusterdns.wire.header import CLASSIC_UDP_BYTES, OWN_UDP_BYTES
 
@@ -18,7 +18,7 @@ MAX_BYTES = 4096
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> int:
     """`bufsize [BYTES]`, in bytes; of several the first counts. Raises CorefileError."""
-    surplus.no_block(directives[0])
+    lenient.ignore_block(directives[0])
     for word in directives[0].arguments_between(0, 1, "[BYTES]"):
         return values.integer(word, CLASSIC_UDP_BYTES, MAX_BYTES)
     return OWN_UDP_BYTES

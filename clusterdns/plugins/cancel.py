@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.chain.query import Query
 from clusterdns.chain.reply import Reply
-from clusterdns.corefile import surplus, values
+from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive
 
 DEFAULT_SECONDS = 5.001  # a little more than resolvers wait
@@ -20,7 +20,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> float:
     """`cancel [DURATION]`, in seconds; of several the last counts. Raises CorefileError."""
     seconds = DEFAULT_SECONDS
     for directive in directives:
-        surplus.no_block(directive)
+        lenient.ignore_block(directive)
         for word in directive.arguments_between(0, 1, "[DURATION]"):
             seconds = values.duration_seconds(word, LEAST_SECONDS)
     return seconds

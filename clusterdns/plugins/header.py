@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.chain.query import Query
 from clusterdns.chain.reply import Reply
-from clusterdns.corefile import surplus, values
+from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.wire.header import AA, RA, RD
@@ -90,7 +90,7 @@ OPTIONS = (
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
     """`header { query|response set|clear FLAGS… }`; of several the first counts. Raises CorefileError."""
-    surplus.no_arguments(directives[0])
+    lenient.ignore_arguments(directives[0])
     if not directives[0].block:
         raise directives[0].error("'header' without rules", "write at least one: header { response set ra }")
     return read_block(Settings(), directives[:1], OPTIONS)

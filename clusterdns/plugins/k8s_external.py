@@ -11,7 +11,7 @@ from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.external import HOSTMASTER_LABEL, ExternalZone
 from clusterdns.cluster.index.listing import dated
-from clusterdns.corefile import surplus, values
+from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.plugins.kubernetes.exports import offer_of
@@ -73,7 +73,7 @@ def _records(zone: ExternalZone, index: Index) -> Iterator[Record]:
 
 
 def _apex(settings: Settings, line: Line) -> Settings:
-    word = surplus.first_argument(line, "NAME")
+    word = lenient.first_argument(line, "NAME")
     try:
         return replace(settings, apex=from_text(word.text)[:-1])
     except ValueError as error:
@@ -81,7 +81,7 @@ def _apex(settings: Settings, line: Line) -> Settings:
 
 
 def _ttl(settings: Settings, line: Line) -> Settings:
-    return replace(settings, ttl_seconds=values.integer(surplus.first_argument(line, "SECONDS"), 0, MAX_TTL_SECONDS))
+    return replace(settings, ttl_seconds=values.integer(lenient.first_argument(line, "SECONDS"), 0, MAX_TTL_SECONDS))
 
 
 def _headless(settings: Settings, line: Line) -> Settings:
@@ -90,7 +90,7 @@ def _headless(settings: Settings, line: Line) -> Settings:
 
 
 def _fallthrough(settings: Settings, line: Line) -> Settings:
-    zones = surplus.zones(line.args, (ROOT,))
+    zones = lenient.zones(line.args, (ROOT,))
     return replace(settings, fallthrough=zones)
 
 
@@ -124,7 +124,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
     if "kubernetes" not in context.directive_names:
         hint = "add 'kubernetes' to the block, which k8s_external takes its Services from"
         raise directive.error("kubernetes plugin not loaded", hint)
-    zones = surplus.zones(directive.args, context.zones)
+    zones = lenient.zones(directive.args, context.zones)
     longest = max(map(len, zones), default=0) + len(settings.apex) + 1 + len(HOSTMASTER_LABEL)
     if longest > MAX_NAME_BYTES:
         raise directive.error("the name of the zone's hostmaster is too long", "choose a shorter apex or zone")

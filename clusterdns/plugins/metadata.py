@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.chain.query import Query
 from clusterdns.chain.reply import Reply
-from clusterdns.corefile import surplus
+from clusterdns.corefile import lenient
 from clusterdns.corefile.directive import Directive
 from clusterdns.wire.name import is_under
 
@@ -19,7 +19,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> tuple[bytes
     """`metadata [ZONES…]`; without zones those of the block. Raises CorefileError."""
     directive = directives[0]
     directive.no_block()
-    return surplus.zones(directive.args, context.zones)
+    return lenient.zones(directive.args, context.zones)
 
 
 def within(zones: tuple[bytes, ...], following: Handler) -> Handler:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin
-from clusterdns.corefile import surplus, values
+from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive
 
 MIN_INTERVAL_SECONDS = 2.0
@@ -31,7 +31,7 @@ class Schedule:
 def parse(directives: Sequence[Directive], context: BlockContext) -> Schedule:
     """`reload [INTERVAL [JITTER]]`; of several in a block the first counts. Raises CorefileError."""
     directive = directives[0]
-    surplus.no_block(directive)
+    lenient.ignore_block(directive)
     schedule = Schedule()
     words = directive.arguments_between(0, 2, "[INTERVAL [JITTER]]")
     interval = values.duration_seconds(words[0], MIN_INTERVAL_SECONDS) if words else schedule.interval_seconds

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin
-from clusterdns.corefile import surplus, values
+from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
@@ -45,7 +45,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
         args = args[1:]
     elif args and _DURATION.fullmatch(args[0].text):
         log.warning("%s: %s is a zone to 'cache'; a TTL has no unit", directive.place, args[0])
-    zones_text = surplus.zones_text(args, context.zones_text)
+    zones_text = lenient.zones_text(args, context.zones_text)
     settings = Settings(zones_text, tuple(map(from_text, zones_text)), success, denial)
     settings = read_block(settings, directives, OPTIONS)
     if settings.stale.prefers_answers and not any(line.name == "serve_stale" for line in directive.block):
@@ -136,7 +136,7 @@ def _servfail(settings: Settings, line: Line) -> Settings:
 
 def _disable(settings: Settings, line: Line) -> Settings:
     what, *names = line.arguments_between(1, None, "success|denial [ZONES…]")
-    zones = surplus.zones(names, (ROOT,))
+    zones = lenient.zones(names, (ROOT,))
     if values.choice(what, ("success", "denial")) == "success":
         return replace(settings, success=replace(settings.success, disabled=zones))
     return replace(settings, denial=replace(settings.denial, disabled=zones))

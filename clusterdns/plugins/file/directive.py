@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
-from clusterdns.corefile import surplus, values
+from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.errors import ErrorList
 from clusterdns.corefile.lexer import Token
@@ -134,7 +134,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> tuple[Setti
 
 def _parse_line(directive: Directive, context: BlockContext) -> Settings:
     token = directive.arguments_between(1, None, "DBFILE [ZONES…]")[0]
-    zones = surplus.zones(directive.args[1:], context.zones)
+    zones = lenient.zones(directive.args[1:], context.zones)
     path = context.path(token.text)
     settings = read_block(Settings(path, token, zones), (directive,), OPTIONS)
     if not settings.reload_seconds and not os.path.exists(path):
@@ -144,7 +144,7 @@ def _parse_line(directive: Directive, context: BlockContext) -> Settings:
 
 
 def _reload(settings: Settings, line: Line) -> Settings:
-    return replace(settings, reload_seconds=values.duration_seconds(surplus.first_argument(line, "DURATION")))
+    return replace(settings, reload_seconds=values.duration_seconds(lenient.first_argument(line, "DURATION")))
 
 
 def _reload_by_mtime(settings: Settings, line: Line) -> Settings:
@@ -153,7 +153,7 @@ def _reload_by_mtime(settings: Settings, line: Line) -> Settings:
 
 
 def _fallthrough(settings: Settings, line: Line) -> Settings:
-    zones = surplus.zones(line.args, (ROOT,))
+    zones = lenient.zones(line.args, (ROOT,))
     return replace(settings, fallthrough=zones)
 
 

@@ -9,7 +9,7 @@ from ipaddress import IPv6Address
 from typing import Any
 
 from clusterdns.chain.plugin import BlockContext
-from clusterdns.corefile import surplus, values
+from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.errors import shown
 from clusterdns.corefile.lexer import Token
@@ -90,7 +90,7 @@ def _duration(field: str) -> Callable[[Settings, Line], Settings]:
 
 
 def _except(settings: Settings, line: Line) -> Settings:
-    zones = surplus.zones(line.arguments_between(1, None, "NAME…"), ())
+    zones = lenient.zones(line.arguments_between(1, None, "NAME…"), ())
     return replace(settings, excluded=(*settings.excluded, *zones))
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
 from clusterdns.chain.query import Query
 from clusterdns.chain.reply import Reply, failure
-from clusterdns.corefile import surplus, values
+from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.errors import ErrorList
 from clusterdns.corefile.options import Option, read_block
@@ -141,7 +141,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
     path = context.path(directive.args[0].text) if directive.args else DEFAULT_FILE
     if directive.args:
         _check_file(path, directive)
-    zones = surplus.zones(directive.args[1:], context.zones)
+    zones = lenient.zones(directive.args[1:], context.zones)
     inline: list[str] = []
     known: list[Line] = []
     errors = ErrorList()
@@ -183,11 +183,11 @@ def _check_file(path: str, directive: Directive) -> None:
 
 
 def _ttl(settings: Settings, line: Line) -> Settings:
-    return replace(settings, ttl_seconds=values.integer(surplus.first_argument(line, "SECONDS"), 1, MAX_TTL_SECONDS))
+    return replace(settings, ttl_seconds=values.integer(lenient.first_argument(line, "SECONDS"), 1, MAX_TTL_SECONDS))
 
 
 def _no_reverse(settings: Settings, line: Line) -> Settings:
-    surplus.no_arguments(line)
+    lenient.ignore_arguments(line)
     return replace(settings, has_reverse=False)
 
 
@@ -196,7 +196,7 @@ def _reload(settings: Settings, line: Line) -> Settings:
 
 
 def _fallthrough(settings: Settings, line: Line) -> Settings:
-    zones = surplus.zones(line.args, (ROOT,))
+    zones = lenient.zones(line.args, (ROOT,))
     return replace(settings, fallthrough=zones)
 
 

@@ -15,7 +15,7 @@ from clusterdns.cluster.api.settings import Settings as ApiSettings
 from clusterdns.cluster.index.zone import MAX_ZONE_BYTES, Pods
 from clusterdns.cluster.manifests import selectors
 from clusterdns.cluster.manifests.selectors import SelectorError
-from clusterdns.corefile import surplus, values
+from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.wire.name import IN_ADDR_ARPA, IP6_ARPA, ROOT, is_reverse, to_text
@@ -55,7 +55,7 @@ class Settings:
 def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
     """`kubernetes [ZONES…] { options }`; without zones those of the block. Raises CorefileError."""
     directive = directives[0]
-    settings = Settings(surplus.zones(directive.args, context.zones))
+    settings = Settings(lenient.zones(directive.args, context.zones))
     if all(is_reverse(zone) and zone not in (IN_ADDR_ARPA, IP6_ARPA) for zone in settings.zones):
         told = "no zone but reverse ones: PTR records have none to point into"
         raise directive.error(told if settings.zones else "no zone is left to serve", "name the cluster's own, too")
@@ -147,7 +147,7 @@ def _endpoint_pod_names(settings: Settings, line: Line) -> Settings:
 
 
 def _ttl(settings: Settings, line: Line) -> Settings:
-    return replace(settings, ttl_seconds=values.integer(surplus.first_argument(line, "SECONDS"), 0, MAX_TTL_SECONDS))
+    return replace(settings, ttl_seconds=values.integer(lenient.first_argument(line, "SECONDS"), 0, MAX_TTL_SECONDS))
 
 
 def _noendpoints(settings: Settings, line: Line) -> Settings:
@@ -156,12 +156,12 @@ def _noendpoints(settings: Settings, line: Line) -> Settings:
 
 
 def _ignore(settings: Settings, line: Line) -> Settings:
-    values.choice(surplus.first_argument(line, "empty_service"), ["empty_service"])
+    values.choice(lenient.first_argument(line, "empty_service"), ["empty_service"])
     return replace(settings, ignore_empty_service=True)
 
 
 def _fallthrough(settings: Settings, line: Line) -> Settings:
-    zones = surplus.zones(line.args, (ROOT,))
+    zones = lenient.zones(line.args, (ROOT,))
     return replace(settings, fallthrough=zones)
 
 
@@ -171,12 +171,12 @@ def _zonal(settings: Settings, line: Line) -> Settings:
 
 
 def _multicluster(settings: Settings, line: Line) -> Settings:
-    zones = surplus.zones(line.arguments_between(1, None, "ZONES…"), ())
+    zones = lenient.zones(line.arguments_between(1, None, "ZONES…"), ())
     return _api(replace(settings, multicluster=(*settings.multicluster, *zones)), imports=True)
 
 
 def _startup_timeout(settings: Settings, line: Line) -> Settings:
-    return _api(settings, startup_timeout_seconds=values.duration_seconds(surplus.first_argument(line, "DURATION")))
+    return _api(settings, startup_timeout_seconds=values.duration_seconds(lenient.first_argument(line, "DURATION")))
 
 
 def _client_limit(settings: Settings, line: Line) -> Settings:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin
-from clusterdns.corefile import surplus, values
+from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.errors import CorefileError, ErrorList, shown
 from clusterdns.corefile.lexer import Token
@@ -166,7 +166,7 @@ def _ederror(settings: Settings, line: Line) -> Settings:
 
 
 def _fallthrough(settings: Settings, line: Line) -> Settings:
-    zones = surplus.zones(line.args, (ROOT,))
+    zones = lenient.zones(line.args, (ROOT,))
     return replace(settings, fallthrough=Fallthrough(zones))
 
 

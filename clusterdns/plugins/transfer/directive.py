@@ -13,7 +13,7 @@ from itertools import chain
 from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin, TransferSource
 from clusterdns.chain.query import Query
 from clusterdns.chain.reply import Reply, failure
-from clusterdns.corefile import surplus, values
+from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.errors import ErrorList
 from clusterdns.corefile.options import Option, read_block
@@ -151,7 +151,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> tuple[Setti
     stanzas = []
     for directive in directives:
         with errors.collect():
-            zones = surplus.zones(directive.args, context.zones)
+            zones = lenient.zones(directive.args, context.zones)
             stanza = read_block(Settings(zones), (directive,), OPTIONS)
             if not stanza.to and not stanza.anybody:
                 raise directive.error("'to' is required", "write 'to ADDRESS…', or 'to *' for everybody")

@@ -1,8 +1,8 @@
-"""Words, lines and zones that CoreDNS passes over: the server starts, and tells what it leaves out."""
+"""Arguments, lines and zones that CoreDNS ignores: the server starts, and warns of each."""
 
 import pytest
 
-from clusterdns.corefile import surplus
+from clusterdns.corefile import lenient
 from clusterdns.corefile.errors import CorefileErrors
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.load import parse
@@ -14,28 +14,31 @@ KUBERNETES = "kubernetes cluster.local {\n endpoint http://127.0.0.9:1\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "logged"),
     [
-        ("header x {\n response set ra\n}", "Corefile:2: 'header' does not take 'x', which is left out"),
-        ("bufsize 1232 {\n x y\n}", "Corefile:3: 'bufsize' takes no block: 'x' is left out"),
-        ("reload 30s {\n jitter 1s\n}", "Corefile:3: 'reload' takes no block: 'jitter' is left out"),
-        ("cancel {\n x\n}", "Corefile:3: 'cancel' takes no block: 'x' is left out"),
-        ("hosts {\n ttl 60 s\n}", "Corefile:3: 'ttl' does not take 's', which is left out"),
-        ("hosts {\n no_reverse on\n}", "Corefile:3: 'no_reverse' does not take 'on', which is left out"),
-        ("file /nowhere/db {\n reload 1m 2 3\n}", "Corefile:3: 'reload' does not take '2 3', which is left out"),
-        (f"{KUBERNETES} ttl 30 s\n}}", "Corefile:4: 'ttl' does not take 's', which is left out"),
-        (f"{KUBERNETES} ignore empty_service x\n}}", "Corefile:4: 'ignore' does not take 'x', which is left out"),
-        (f"{KUBERNETES} startup_timeout 1s x\n}}", "Corefile:4: 'startup_timeout' does not take 'x', which is left"),
-        (f"{KUBERNETES}}}\nk8s_external a.org {{\n ttl 1 s\n}}", "Corefile:6: 'ttl' does not take 's', which is left"),
+        ("header x {\n response set ra\n}", "Corefile:2: 'header' takes no argument; 'x' is ignored"),
+        ("bufsize 1232 {\n x y\n}", "Corefile:3: 'bufsize' takes no block; 'x' is ignored"),
+        ("reload 30s {\n jitter 1s\n}", "Corefile:3: 'reload' takes no block; 'jitter' is ignored"),
+        ("cancel {\n x\n}", "Corefile:3: 'cancel' takes no block; 'x' is ignored"),
+        ("hosts {\n ttl 60 s\n}", "Corefile:3: 'ttl' takes one argument; 's' is ignored"),
+        ("hosts {\n no_reverse on\n}", "Corefile:3: 'no_reverse' takes no argument; 'on' is ignored"),
+        ("file /nowhere/db {\n reload 1m 2 3\n}", "Corefile:3: 'reload' takes one argument; '2 3' is ignored"),
+        (f"{KUBERNETES} ttl 30 s\n}}", "Corefile:4: 'ttl' takes one argument; 's' is ignored"),
+        (f"{KUBERNETES} ignore empty_service x\n}}", "Corefile:4: 'ignore' takes one argument; 'x' is ignored"),
+        (f"{KUBERNETES} startup_timeout 1s x\n}}", "Corefile:4: 'startup_timeout' takes one argument; 'x' is ignored"),
+        (
+            f"{KUBERNETES}}}\nk8s_external a.org {{\n ttl 1 s\n}}",
+            "Corefile:6: 'ttl' takes one argument; 's' is ignored",
+        ),
         (
             f"{KUBERNETES}}}\nk8s_external a.org {{\n apex a b\n}}",
-            "Corefile:6: 'apex' does not take 'b'",
+            "Corefile:6: 'apex' takes one argument; 'b' is ignored",
         ),
     ],
 )
-def test_what_is_left_out_is_told(text: str, told: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_ignored_words_and_lines_are_warned_of(text: str, logged: str, caplog: pytest.LogCaptureFixture) -> None:
     assemble(parse(f". {{\n{text}\n}}\n", "Corefile", {}), Registry(), dns_port=53)
-    assert told in caplog.text
+    assert logged in caplog.text
 
 
 @pytest.mark.parametrize("word", [".internal", "a..b", '""', "{$UNSET}", "10.0.0.0/33", "a.org:99999"])
@@ -60,9 +63,9 @@ def test_what_is_left_out_is_told(text: str, told: str, caplog: pytest.LogCaptur
         "transfer ZONE {\n to *\n}",
     ],
 )
-def test_a_zone_that_is_none_is_left_out_and_told(text: str, word: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_ignored_zones_are_warned_of(text: str, word: str, caplog: pytest.LogCaptureFixture) -> None:
     assemble(parse(f". {{\n{text.replace('ZONE', word)}\n}}\n", "Corefile", {}), Registry(), dns_port=53)
-    assert "; it is left out, so no name is in it" in caplog.text
+    assert "; the zone is ignored" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -76,9 +79,9 @@ def test_a_zone_that_is_none_is_left_out_and_told(text: str, word: str, caplog: 
         (("10.1.2.0/24", "::/0"), (from_text("2.1.10.in-addr.arpa"),)),
     ],
 )
-def test_where_no_zone_is_left_none_is_meant(words: tuple[str, ...], zones: tuple[bytes, ...]) -> None:
+def test_words_that_are_all_ignored_mean_no_zone(words: tuple[str, ...], zones: tuple[bytes, ...]) -> None:
     tokens = [Token(word, "Corefile", 2) for word in words]
-    assert surplus.zones(tokens, (ROOT,)) == zones
+    assert lenient.zones(tokens, (ROOT,)) == zones
 
 
 @pytest.mark.parametrize(
@@ -89,6 +92,6 @@ def test_kubernetes_needs_a_zone(zones: str, told: str) -> None:
         assemble(parse(f". {{\nkubernetes {zones}\n}}\n", "Corefile", {}), Registry(), dns_port=53)
 
 
-def test_a_name_to_log_that_is_none_is_left_out_and_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_word_after_log_that_is_not_a_name_is_ignored_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     assemble(parse(". {\nlog a..b a.org\n}\n", "Corefile", {}), Registry(), dns_port=53)
     assert "Corefile:2: 'a..b' is not a name: " in caplog.text
