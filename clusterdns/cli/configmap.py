@@ -18,7 +18,7 @@ import yaml
 from clusterdns.corefile.directive import Directive, ServerBlock
 from clusterdns.corefile.errors import CorefileError, ErrorList, shown
 from clusterdns.corefile.lexer import Token
-from clusterdns.corefile.load import Corefile, load_kept
+from clusterdns.corefile.load import Corefile, load_from_memory
 
 MOUNT = "/etc/coredns"
 COREFILE = f"{MOUNT}/Corefile"
@@ -77,7 +77,7 @@ def mounted(
             place = Path(folder) / path.removeprefix(f"{MOUNT}/")
             place.parent.mkdir(exist_ok=True)
             place.write_bytes(content)
-        corefile = load_kept(files, environ, errors=errors)
+        corefile = load_from_memory(files, environ, errors=errors)
         blocks = tuple(_moved(block, files, folder) for block in corefile.blocks)
         yield replace(corefile, blocks=blocks), folder
 

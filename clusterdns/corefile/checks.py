@@ -1,6 +1,6 @@
-"""Checks of whole server blocks against facts that live above: which directives exist, where each block listens.
+"""Checks of whole server blocks against facts known above: which directives exist, and where each block listens.
 
-Each adds to the error list what it finds and names every place involved. The tables come from the plugins.
+Each check adds its errors to the list and names every place involved. The tables come from the plugins.
 """
 
 from collections.abc import Collection, Iterable
@@ -11,13 +11,13 @@ from clusterdns.corefile.errors import ErrorList
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.suggest import hint_for
 
-# Directives that CoreDNS itself dropped, and what took their place.
+# Directives that CoreDNS has removed, and their replacements.
 _REPLACED = {"proxy": "forward"}
 _REFUSED_HINT = "remove the directive, or keep CoreDNS; docs/corefile.md lists what is implemented"
 
 
 class Served(NamedTuple):
-    """One zone of a server block on the addresses it listens on."""
+    """One zone of a server block, with the addresses that the block listens on."""
 
     transport: str
     zone_text: str
@@ -26,14 +26,14 @@ class Served(NamedTuple):
     token: Token  # the key
 
     def on(self, address: str) -> str:
-        """As CoreDNS writes it, with the address where one is bound."""
+        """Write the zone as CoreDNS does, with the address where one is bound."""
         return f"{self.transport}://{self.zone_text}:{self.port}" + (f" on {address}" if address else "")
 
 
 def check_directives(
     blocks: Iterable[ServerBlock], known: Collection[str], refused: Collection[str], errors: ErrorList
 ) -> None:
-    """Every directive is known; `refused` are those that CoreDNS has and clusterdns has not."""
+    """Check that every directive is known; `refused` are those of CoreDNS that clusterdns does not implement."""
     for block in blocks:
         for directive in block.directives:
             name = directive.words[0]
@@ -44,7 +44,7 @@ def check_directives(
             if name.text in refused:
                 errors.add(name.error(f"clusterdns does not implement {name}", _REFUSED_HINT))
             elif name.text in _REPLACED:
-                hint = f"use '{_REPLACED[name.text]}', which took its place in CoreDNS"
+                hint = f"use '{_REPLACED[name.text]}', which replaced it in CoreDNS"
                 errors.add(name.error(f"Unknown directive {name}", hint))
             else:
                 otherwise = "remove it; 'clusterdns -plugins' lists what exists"
@@ -52,7 +52,7 @@ def check_directives(
 
 
 def check_repetition(blocks: Iterable[ServerBlock], once: Collection[str], errors: ErrorList) -> None:
-    """No directive of `once` stands twice in a block."""
+    """Check that no block repeats a directive of `once`."""
     for block in blocks:
         first: dict[str, Token] = {}
         for directive in block.directives:
@@ -60,12 +60,12 @@ def check_repetition(blocks: Iterable[ServerBlock], once: Collection[str], error
             if name.text not in once:
                 continue
             if (earlier := first.setdefault(name.text, name)) is not name:
-                told = f"{name}: this plugin can only be used once per Server Block, and is used at {earlier.place}"
-                errors.add(name.error(told, "merge the two, or remove one"))
+                text = f"{name}: this plugin can only be used once per Server Block, and is used at {earlier.place}"
+                errors.add(name.error(text, "merge the two, or remove one"))
 
 
 def check_overlaps(served: Iterable[Served], errors: ErrorList) -> None:
-    """No zone is served twice on one address, nor both on every address and on a bound one."""
+    """Check that no zone is served twice on one address, nor both on all addresses and on a bound one."""
     seen: dict[tuple[str, str, int], dict[str, Served]] = {}
     for entry in served:
         places = seen.setdefault((entry.transport, entry.zone_text, entry.port), {})
@@ -74,14 +74,14 @@ def check_overlaps(served: Iterable[Served], errors: ErrorList) -> None:
 
 
 def check_transports(served: Iterable[Served], errors: ErrorList) -> None:
-    """No port is asked for plain DNS and for TLS on one address: a connection could not be told apart."""
+    """Check that no port of an address is used for both plain DNS and TLS, which a connection does not reveal."""
     seen: dict[tuple[int, str], Served] = {}
     for entry in served:
         for address in dict.fromkeys(entry.addresses) or ("",):
             first = seen.setdefault((entry.port, address), entry)
             if first.transport != entry.transport and not errors.is_full:
-                told = f"port {entry.port} is asked for {entry.transport}:// here and for {first.transport}:// at "
-                errors.add(entry.token.error(told + first.token.place, "give one of the two another port"))
+                text = f"port {entry.port} is used for {entry.transport}:// here and for {first.transport}:// at "
+                errors.add(entry.token.error(text + first.token.place, "choose another port for one of the two"))
 
 
 def _check_address(entry: Served, address: str, places: dict[str, Served], errors: ErrorList) -> None:
@@ -90,9 +90,9 @@ def _check_address(entry: Served, address: str, places: dict[str, Served], error
     if earlier is None:
         places[address] = entry
     else:
-        told = f"cannot serve {entry.on(address)} - it is already defined at {earlier.token.place}"
-        errors.add(entry.token.error(told, "remove one of the two, or 'bind' each to addresses of its own"))
+        text = f"cannot serve {entry.on(address)} - it is already defined at {earlier.token.place}"
+        errors.add(entry.token.error(text, "remove one of the two, or 'bind' each to addresses of its own"))
     if other is not None:
-        told = f"cannot serve {entry.on(address)} - zone overlap listener capacity with {places[other].on(other)}"
+        text = f"cannot serve {entry.on(address)} - zone overlap listener capacity with {places[other].on(other)}"
         hint = "'bind' both to addresses, or neither"
-        errors.add(entry.token.error(f"{told} at {places[other].token.place}", hint))
+        errors.add(entry.token.error(f"{text} at {places[other].token.place}", hint))

@@ -1,7 +1,7 @@
-"""What a parsed Corefile is made of: server blocks, directives and the lines of their nested blocks.
+"""The parts of a parsed Corefile: server blocks, directives, and the lines of their blocks.
 
-This is the face plugins read: a statement checks its own argument count and names itself in the error, and every value
-is a `Token`, so `values` can say where a wrong one stands. All of it is immutable.
+Plugins read these: a statement checks the number of its arguments, and every argument is a `Token`, so that `values`
+can name the place of a wrong one. All of it is immutable.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from clusterdns.corefile.suggest import hint_for
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A name and its arguments: what directives and the lines inside them share."""
+    """A name and its arguments: a directive, or a line of its block."""
 
     words: tuple[Token, ...]
 
@@ -30,12 +30,12 @@ class Statement:
 
     @property
     def file(self) -> str:
-        """The file this stands in."""
+        """The file that contains the statement."""
         return self.words[0].file
 
     @property
     def line(self) -> int:
-        """The line this starts on, from 1."""
+        """The line on which the statement begins, from 1."""
         return self.words[0].line
 
     @property
@@ -44,19 +44,19 @@ class Statement:
         return self.words[0].place
 
     def error(self, text: str, hint: str = "") -> CorefileError:
-        """An error about this statement as a whole."""
+        """Make an error that points at this statement."""
         return self.words[0].error(text, hint)
 
     def no_arguments(self) -> None:
-        """Raises CorefileError where there are arguments."""
+        """Raise CorefileError where there are arguments."""
         self.arguments_between(0, 0)
 
     def one_argument(self, usage: str = "") -> Token:
-        """The only argument. `usage` names it in the error, as in `ttl SECONDS`. Raises CorefileError."""
+        """Return the only argument. `usage` is its name in the error: `SECONDS` for `ttl`. Raises CorefileError."""
         return self.arguments_between(1, 1, usage)[0]
 
     def arguments_between(self, minimum: int, maximum: int | None = None, usage: str = "") -> tuple[Token, ...]:
-        """The arguments, of which there must be this many; no maximum means any number. Raises CorefileError."""
+        """Return the arguments. Raises CorefileError where there are fewer than `minimum` or more than `maximum`."""
         args = self.args
         if len(args) < minimum:
             wrong = self.words[-1]
@@ -64,24 +64,24 @@ class Statement:
             wrong = args[maximum]
         else:
             return args
-        told = f"Wrong argument count or unexpected line ending after {wrong}"
+        text = f"Wrong argument count or unexpected line ending after {wrong}"
         hint = f"'{self.name}' takes {_quantity(minimum, maximum)}"
-        raise wrong.error(told, f"{hint}: {self.name} {usage}" if usage else hint)
+        raise wrong.error(text, f"{hint}: {self.name} {usage}" if usage else hint)
 
 
 @dataclass(frozen=True, slots=True)
 class Line(Statement):
-    """One option inside a directive's braces."""
+    """One line between a directive's braces."""
 
 
 @dataclass(frozen=True, slots=True)
 class Directive(Statement):
-    """One plugin's statement in a server block, with the lines between its braces; an empty block is like none."""
+    """The statement of one plugin in a server block, with the lines between its braces, if any."""
 
     block: tuple[Line, ...] = ()
 
     def options(self, *known: str) -> tuple[Line, ...]:
-        """The lines of the block, each naming a known option. Raises CorefileErrors telling all that do not."""
+        """Return the lines of the block. Raises CorefileErrors that names every line whose option is not known."""
         errors = ErrorList()
         for line in self.block:
             if line.name not in known and not errors.is_full:
@@ -91,13 +91,13 @@ class Directive(Statement):
         return self.block
 
     def no_block(self) -> None:
-        """Raises CorefileErrors where there are lines in braces."""
+        """Raise CorefileErrors where there are lines in braces."""
         self.options()
 
 
 @dataclass(frozen=True, slots=True)
 class ServerBlock:
-    """Zones and the directives that serve them, in file order."""
+    """The zones of a server block, and the directives that serve them, in file order."""
 
     words: tuple[Token, ...]  # the keys as written, variables replaced; never empty
     keys: tuple[ServerKey, ...]  # what they mean, one per zone; empty only where every key was wrong
@@ -115,16 +115,16 @@ class ServerBlock:
 
     @property
     def zones_text(self) -> tuple[str, ...]:
-        """The zones in text form, each once."""
+        """The zones as text, each once."""
         return tuple(dict.fromkeys(key.zone_text for key in self.keys))
 
     @property
     def directive_names(self) -> frozenset[str]:
-        """Every directive in this block."""
+        """The names of the directives in this block."""
         return frozenset(directive.name for directive in self.directives)
 
     def named(self, name: str) -> tuple[Directive, ...]:
-        """All statements of one directive, in file order."""
+        """Return the statements of one directive, in file order."""
         return tuple(directive for directive in self.directives if directive.name == name)
 
 

@@ -1,7 +1,7 @@
 """Environment variables in words: `{$NAME}` and `{%NAME%}`, anywhere in a word, quoted or not.
 
-A value is put in once and never looked at again: it is not split at blanks, and a reference inside it stays text. There
-are no defaults: `{$NAME:x}` is the variable `NAME:x`. An unset variable is the empty string.
+A value is inserted once: it is not split at spaces, and a reference inside it is not replaced. There are no defaults:
+`{$NAME:x}` is the variable `NAME:x`. An unset variable is the empty string.
 """
 
 import re
@@ -13,12 +13,12 @@ _REFERENCE = re.compile(r"\{%([^%{}]+)%\}|\{\$([^{}]+)\}")
 
 
 def expand(token: Token, environ: Mapping[str, str]) -> Token:
-    """The token with its variables replaced; the same token where it has none."""
+    """Replace the variables of a token; a token without any is returned as it is."""
     if not has_reference(token.text):
         return token
     return token._replace(text=_REFERENCE.sub(lambda match: environ.get(match[1] or match[2], ""), token.text))
 
 
 def has_reference(text: str) -> bool:
-    """Whether the text names a variable."""
+    """Return whether the text refers to a variable."""
     return "{" in text and _REFERENCE.search(text) is not None

@@ -1,28 +1,28 @@
-"""What can be wrong with a Corefile, and how it is told: `file:line: what is wrong; the hint`.
+"""Errors and warnings of a Corefile, written as `file:line: what is wrong; hint`.
 
-Every reader of the Corefile, from the lexer to a plugin's `parse`, raises `CorefileError`; whoever reads several things
-in a row keeps an `ErrorList` and reads each under `collect()`, so that one mistake does not hide the next. A warning is
-for what CoreDNS accepts in silence and nobody means; warnings are handed back to the caller, never logged here.
+Every reader of the Corefile, from the lexer to a plugin's `parse`, raises `CorefileError`. A reader of several things
+in a row has an `ErrorList` and reads each under `collect()`, so that one mistake does not hide the next. A warning is
+for text that CoreDNS accepts although it is probably a mistake; warnings are returned to the caller, not logged here.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-# More would not be read by anyone, and a file of a million stray braces must not cost a gigabyte.
+# Nobody reads more, and a file of a million stray braces must not cost a gigabyte of memory.
 MAX_ERRORS = 200
 _MAX_SHOWN_CHARACTERS = 60
 
 
 def shown(text: str) -> str:
-    """A word as messages quote it: shortened where it is long."""
+    """Quote a word for a message, shortened where it is long."""
     if len(text) > _MAX_SHOWN_CHARACTERS:
         text = text[: _MAX_SHOWN_CHARACTERS - 1] + "…"
     return f"'{text}'"
 
 
 def _one_line(text: str) -> str:
-    """The text with everything that would break the line or the terminal written as an escape."""
+    """Escape the characters that would break the line or control the terminal."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
@@ -33,7 +33,7 @@ def _place(file: str, line: int) -> str:
 
 
 class CorefileError(Exception):
-    """One mistake: where it is, what it is and what to do. Line 0 is the file as a whole."""
+    """One mistake: its place, what is wrong, and a hint. Line 0 stands for the file as a whole."""
 
     def __init__(self, file: str, line: int, text: str, hint: str = "") -> None:
         super().__init__(file, line, text, hint)
@@ -44,7 +44,7 @@ class CorefileError(Exception):
 
     @property
     def place(self) -> str:
-        """`file:line`, as other messages name this place."""
+        """`file:line`, for other messages that refer to this place."""
         return _place(self.file, self.line)
 
     def __str__(self) -> str:
@@ -52,7 +52,7 @@ class CorefileError(Exception):
 
 
 class CorefileErrors(Exception):
-    """Several mistakes, told at once: one per line."""
+    """Several mistakes, one per line."""
 
     def __init__(self, errors: tuple[CorefileError, ...], left_out: int = 0) -> None:
         super().__init__(errors, left_out)
@@ -67,7 +67,7 @@ class CorefileErrors(Exception):
 
 
 class CorefileWarning(NamedTuple):
-    """Something that works, but hardly as meant."""
+    """Something that is accepted, but is probably a mistake."""
 
     file: str
     line: int
@@ -78,9 +78,9 @@ class CorefileWarning(NamedTuple):
 
 
 class ErrorList:
-    """The mistakes found so far, each once; a snippet imported five times is wrong in one place.
+    """The mistakes found so far, each once, because a snippet that is imported five times is wrong in one place.
 
-    Written by whoever reads a Corefile, read once at the end through `raise_if_any`.
+    The readers of a Corefile add to it; `raise_if_any` ends the reading.
     """
 
     def __init__(self) -> None:
@@ -93,11 +93,11 @@ class ErrorList:
 
     @property
     def is_full(self) -> bool:
-        """Whether further errors are only counted, so that making a hint is wasted."""
+        """Whether further errors are only counted, so that looking for a hint is wasted time."""
         return len(self.errors) >= MAX_ERRORS
 
     def add(self, error: CorefileError) -> None:
-        """Keep the error, unless the same text is kept already or `MAX_ERRORS` are."""
+        """Add the error, unless its text is in the list or `MAX_ERRORS` are; those are counted."""
         if self.is_full:
             self.left_out += 1
         elif (text := str(error)) not in self._seen:
@@ -106,7 +106,7 @@ class ErrorList:
 
     @contextmanager
     def collect(self) -> Iterator[None]:
-        """Keep what the body raises as CorefileError or CorefileErrors, and go on after it."""
+        """Add the CorefileError or CorefileErrors that the body raises, and continue after it."""
         try:
             yield
         except CorefileError as error:
@@ -117,7 +117,7 @@ class ErrorList:
             self.left_out += several.left_out
 
     def raise_if_any(self) -> None:
-        """Raise everything kept as one CorefileErrors, file by file, from the first line to the last."""
+        """Raise all errors as one CorefileErrors, ordered by file and line."""
         if self.errors:
             files = {file: number for number, file in enumerate(dict.fromkeys(error.file for error in self.errors))}
             ordered = sorted(self.errors, key=lambda error: (files[error.file], error.line))

@@ -1,6 +1,6 @@
-"""The files a Corefile is read from: each read and lexed once, and remembered by name.
+"""The files of a Corefile: each is read and lexed once, and its content kept by path.
 
-Knows nothing of statements; `imports` decides which file is wanted where.
+`imports` decides which file is read where; statements are not known here.
 """
 
 import errno
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from clusterdns.corefile.errors import CorefileError, CorefileWarning
-from clusterdns.corefile.lexer import Lexed, Token, lex
+from clusterdns.corefile.lexer import TOO_LARGE_HINT, Lexed, Token, lex
 from clusterdns.host.files import open_file, read_file_or_pipe
 
 MAX_FILE_BYTES = 16 << 20  # a ConfigMap holds 1 MiB at most
@@ -19,18 +19,18 @@ MAIN_FILE_HINT = "name an existing, readable Corefile with -conf"
 
 
 class Pattern(NamedTuple):
-    """What an import asks for: a path or a glob, and the folder it is relative to."""
+    """The argument of an import: a path or a glob, and the folder that it is relative to."""
 
     folder: str
     text: str
 
     @property
     def is_glob(self) -> bool:
-        """Whether finding nothing is no error."""
+        """Whether the text has wildcards; then it is not an error that no file matches."""
         return "*" in self.text or "?" in self.text
 
     def matches(self) -> list[str]:
-        """The files found, sorted. As in Go `*` stays within a folder and takes dot-files too."""
+        """Find the files, sorted. As in Go `*` matches within one folder, files with a leading dot included."""
         if self.is_glob:
             pattern = os.path.join(glob.escape(self.folder), self.text)
             return sorted(map(os.path.normpath, glob.iglob(pattern, include_hidden=True)))
@@ -39,28 +39,26 @@ class Pattern(NamedTuple):
 
 
 class Files:
-    """Every file read for one configuration."""
+    """The files read for one configuration."""
 
     def __init__(self, warnings: list[CorefileWarning]) -> None:
-        self.contents: dict[str, bytes] = {}  # of every file read, in the order of reading
+        self.contents: dict[str, bytes] = {}  # by path, in the order of reading
         self._imported: dict[str, Lexed] = {}
         self._warnings = warnings
 
     def take(self, content: bytes, file: str) -> Lexed:
-        """Lex this file's content. Raises CorefileError."""
+        """Keep and lex the content of a file. Raises CorefileError."""
         self.contents[file] = content
         if len(content) > MAX_FILE_BYTES:
-            raise CorefileError(
-                file, 1, f"larger than {MAX_FILE_BYTES >> 20} MiB", "this is no Corefile, or split it up"
-            )
+            raise CorefileError(file, 1, f"larger than {MAX_FILE_BYTES >> 20} MiB", TOO_LARGE_HINT)
         lexed = lex(_decoded(content, file), file)
         if lexed.unclosed is not None:
-            told = "the quote opened here is never closed, so it runs to the end of the file; close it with '\"'"
-            self._warnings.append(CorefileWarning(file, lexed.unclosed.line, told))
+            text = "the quote opened here is never closed, so it runs to the end of the file; close it with '\"'"
+            self._warnings.append(CorefileWarning(file, lexed.unclosed.line, text))
         return lexed
 
     def read_main(self, path: str) -> Lexed:
-        """The main file. Raises CorefileError with line 0 where it cannot be read."""
+        """Read the main file. Raises CorefileError with line 0 where it cannot be read."""
         try:
             content = self._main_content(path)
         except OSError as error:
@@ -68,7 +66,7 @@ class Files:
         return self.take(content, path)
 
     def read_import(self, path: str, at: Token) -> Lexed:
-        """An imported file; `at` is the import's argument, where errors are told. Raises CorefileError."""
+        """Read an imported file. Raises CorefileError that points at `at`, the import's argument."""
         if (known := self._imported.get(path)) is not None:
             return known
         try:
@@ -82,35 +80,35 @@ class Files:
         return lexed
 
     def found(self, pattern: Pattern) -> list[str]:
-        """The files that an import asks for, sorted."""
+        """Find the files that an import names, sorted."""
         return pattern.matches()
 
     def _main_content(self, path: str) -> bytes:
-        """At most one byte more than allowed, so that /dev/zero ends. Raises OSError."""
+        """Read at most one byte more than allowed, so that /dev/zero ends. Raises OSError."""
         return read_file_or_pipe(path, MAX_FILE_BYTES + 1)
 
     def _content(self, path: str) -> bytes:
-        """The same of an imported file."""
+        """Read an imported file, bounded in the same way."""
         with open_file(path) as file:
             return file.read(MAX_FILE_BYTES + 1)
 
 
-class KeptFiles(Files):
-    """Files as they were once, instead of those that there are now."""
+class FilesInMemory(Files):
+    """Files whose contents are given, instead of those on disk."""
 
-    def __init__(self, warnings: list[CorefileWarning], kept: Mapping[str, bytes]) -> None:
+    def __init__(self, warnings: list[CorefileWarning], given: Mapping[str, bytes]) -> None:
         super().__init__(warnings)
-        self._kept = kept
+        self._given = given
 
     def found(self, pattern: Pattern) -> list[str]:
-        """As the patterns of `Pattern.matches`, of what was kept."""
+        """Find the files among those given, by the rules of `Pattern.matches`."""
         wanted = os.path.normpath(os.path.join(pattern.folder, pattern.text)).split(os.sep)
-        return sorted(path for path in self._kept if _is_like(path.split(os.sep), wanted))
+        return sorted(path for path in self._given if _is_like(path.split(os.sep), wanted))
 
     def _content(self, path: str) -> bytes:
-        if path not in self._kept:
+        if path not in self._given:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-        return self._kept[path]
+        return self._given[path]
 
 
 def _is_like(path: list[str], wanted: list[str]) -> bool:
@@ -118,14 +116,14 @@ def _is_like(path: list[str], wanted: list[str]) -> bool:
 
 
 def import_pattern(argument: Token) -> Pattern:
-    """An import's argument, relative to the file it stands in. Raises CorefileError for more than one wildcard."""
-    text = argument.text
-    if "\0" in text:
-        raise argument.error(f"File to import not found: {argument}", "a file name holds no NUL byte")
-    if text.count("*") > 1 or text.count("?") > 1 or "[" in text:
-        told = f"Glob pattern may only contain one wildcard (*), but has others: {argument}"
-        raise argument.error(told, "import in several lines, each with one '*'")
-    return Pattern(os.path.dirname(argument.file), text)
+    """Read an import's argument, relative to the file that contains it. Raises CorefileError."""
+    pattern = argument.text
+    if "\0" in pattern:
+        raise argument.error(f"File to import not found: {argument}", "a file name cannot contain a NUL byte")
+    if pattern.count("*") > 1 or pattern.count("?") > 1 or "[" in pattern:
+        text = f"Glob pattern may only contain one wildcard (*), but has others: {argument}"
+        raise argument.error(text, "import in several lines, each with one '*'")
+    return Pattern(os.path.dirname(argument.file), pattern)
 
 
 def _decoded(content: bytes, file: str) -> str:

@@ -1,7 +1,7 @@
-"""The stream of statements the parser reads: a file's lines, with every `import` replaced by what it names.
+"""The statements that the parser reads: a file's lines, every `import` replaced by the lines of its snippet or files.
 
-Imports are opened lazily, as frames on a stack, so a snippet must have been defined above and nothing is copied. A
-frame knows who imported it: importing one's own importer is a cycle, importing the same thing twice is not.
+Imports are expanded when they are reached, as frames on a stack: a snippet must be defined above its use, and no line
+is copied. Each frame knows its importer: an import of an importer is a cycle, a second import of the same file is not.
 """
 
 from collections import deque
@@ -14,20 +14,22 @@ from clusterdns.corefile.files import Files, import_pattern
 from clusterdns.corefile.lexer import MAX_TOKENS, Lexed, Token
 from clusterdns.corefile.suggest import nearest
 
-MAX_SNIPPET_EXPANSIONS = 10_000  # both as in CoreDNS; MAX_TOKENS is what bounds the time
+MAX_SNIPPET_EXPANSIONS = 10_000  # both as in CoreDNS; the time is bounded by MAX_TOKENS
 MAX_FILE_EXPANSIONS = 100_000
 MAX_DEPTH = 100
 
 
 @dataclass(slots=True)
 class _Frame:
+    """A file or snippet that is being read."""
+
     label: str
     lines: list[list[Token]]
     importer: "_Frame | None" = None
     position: int = 0
 
     def ancestry(self) -> list[str]:
-        """The labels from the main file down to this frame."""
+        """Return the labels from the main file down to this frame."""
         labels = []
         frame: _Frame | None = self
         while frame is not None:
@@ -38,7 +40,7 @@ class _Frame:
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
-    """The lines between the braces of `(name) { … }`, imports in them unopened."""
+    """The lines between the braces of `(name) { … }`, with their imports unexpanded."""
 
     head: Token
     lines: list[list[Token]]
@@ -46,12 +48,12 @@ class Snippet:
 
 
 class Statements:
-    """Lines of tokens in the order they take effect. Read by one parser; errors go to the list given."""
+    """Lines of tokens in the order in which they take effect, for one parser. Errors are added to the list given."""
 
     def __init__(self, files: Files, environ: Mapping[str, str], errors: ErrorList, warnings: list[CorefileWarning]):
         self.snippets: dict[str, Snippet] = {}
         self.stopped = False
-        self.last: Token | None = None  # the last token read, where an end of file is told
+        self.last: Token | None = None  # the last token read, at which an early end of file is reported
         self._files = files
         self._environ = environ
         self._errors = errors
@@ -63,21 +65,21 @@ class Statements:
         self._file_expansions = 0
 
     def open(self, main: Lexed, file: str) -> None:
-        """Start with the main file."""
+        """Begin with the main file."""
         self._token_count = main.token_count
         self._frames.append(_Frame(file, main.lines))
 
     def next(self) -> deque[Token] | None:
-        """The next line that is not an import, the caller's to consume; None at the end."""
-        while (line := self.next_unopened()) is not None:
+        """Return the next line that is not an import, for the caller to consume; None at the end."""
+        while (line := self.next_unexpanded()) is not None:
             if line[0].quoted or line[0].text != "import":
                 return line
             with self._errors.collect():
                 self._import(line)
         return None
 
-    def next_unopened(self) -> deque[Token] | None:
-        """The next line as it stands, imports included: what a snippet keeps."""
+    def next_unexpanded(self) -> deque[Token] | None:
+        """Return the next line as written, imports included, as a snippet stores it; None at the end."""
         if self.stopped:
             return None
         if self._returned:
@@ -93,19 +95,19 @@ class Statements:
         return None
 
     def put_back(self, line: deque[Token]) -> None:
-        """Read what is left of a line as a line of its own, next."""
+        """Have the rest of a line read next, as a line of its own."""
         if line:
             self._returned.append(line)
 
     def _import(self, line: deque[Token]) -> None:
         if len(line) == 1:
-            told = "Wrong argument count or unexpected line ending after 'import'"
-            raise line[0].error(told, "write: import SNIPPET, or import FILE")
+            text = "Wrong argument count or unexpected line ending after 'import'"
+            raise line[0].error(text, "write: import SNIPPET, or import FILE")
         if len(line) > 2:
             raise line[2].error("Import takes only one argument (glob pattern or file)", f"remove {line[2]}")
         argument = expand(line[1], self._environ)
         if not argument.text:
-            raise argument.error("Import requires a non-empty filepath", f"{line[1]} is empty here; name a file")
+            raise argument.error("Import requires a non-empty filepath", f"{line[1]} is empty; name a file")
         if (snippet := self.snippets.get(argument.text)) is not None:
             self._snippet_expansions += 1
             self._limit(argument, self._snippet_expansions, MAX_SNIPPET_EXPANSIONS, "snippet imports")
@@ -119,8 +121,8 @@ class Statements:
         self._file_expansions += max(1, len(found))
         self._limit(argument, self._file_expansions, MAX_FILE_EXPANSIONS, "file imports")
         if not found and pattern.is_glob:
-            told = f"No files matching import glob pattern: {argument.text}"
-            self._warnings.append(CorefileWarning(argument.file, argument.line, told))
+            text = f"No files matching import glob pattern: {argument.text}"
+            self._warnings.append(CorefileWarning(argument.file, argument.line, text))
         elif not found:
             near = None if self._errors.is_full else nearest(argument.text, self.snippets)
             hint = f"did you mean the snippet {near}?" if near else "create it, or define a snippet of that name above"
@@ -141,7 +143,7 @@ class Statements:
         self._limit(argument, self._token_count, MAX_TOKENS, "words after all imports")
         self._frames.append(_Frame(label, lines, importer))
 
-    def _limit(self, argument: Token, count: int, most: int, what: str) -> None:
-        if count > most:
+    def _limit(self, argument: Token, count: int, maximum: int, noun: str) -> None:
+        if count > maximum:
             self.stopped = True
-            raise argument.error(f"more than {most:,} {what}", "look for imports that multiply each other")
+            raise argument.error(f"more than {maximum:,} {noun}", "look for imports that multiply each other")

@@ -1,7 +1,8 @@
 """The keys of a server block: `[SCHEME://]ZONE[:PORT]`, where the zone may be a network in CIDR notation.
 
-A network becomes one reverse zone per octet (IPv4) or nibble (IPv6) boundary inside it. Plugins' zone arguments go the
-same way, through `values`. Which port a key without one gets, and what a scheme means for a listener, is `server`'s.
+A network becomes the reverse zones that cover it, each ending at an octet (IPv4) or nibble (IPv6). Zone arguments of
+plugins are read by the same functions, through `values`. The port of a key without one, and what a scheme means for a
+listener, is decided by `server`.
 """
 
 import ipaddress
@@ -12,7 +13,7 @@ from clusterdns.corefile.errors import CorefileWarning, shown
 from clusterdns.corefile.lexer import Token
 from clusterdns.wire import name
 
-# The port of a key that has none; `dns` is what -dns.port sets.
+# The port of a key without one, by transport; -dns.port replaces that of `dns`.
 DEFAULT_PORTS = {"dns": 53, "tls": 853, "https": 443, "https3": 443, "quic": 853, "grpc": 443}
 MAX_PORT = 65_535
 
@@ -24,7 +25,7 @@ _HOST_LABEL = re.compile(r"[A-Za-z0-9_/-]+")
 
 @dataclass(frozen=True, slots=True)
 class ServerKey:
-    """One zone that a server block serves. A key that is a network makes several."""
+    """One zone that a server block serves. A key that is a network yields several."""
 
     transport: str  # of DEFAULT_PORTS
     zone_text: str  # lower-case, absolute
@@ -33,18 +34,18 @@ class ServerKey:
 
     @property
     def zone(self) -> bytes:
-        """The zone as a name."""
+        """The zone in wire form."""
         return name.from_text(self.zone_text)
 
     def port_or_default(self, dns_port: int = DEFAULT_PORTS["dns"]) -> int:
-        """The port to listen on; `dns_port` stands for plain DNS keys without one."""
+        """Return the port to listen on; `dns_port` is that of plain DNS keys without one."""
         if self.port is not None:
             return self.port
         return dns_port if self.transport == "dns" else DEFAULT_PORTS[self.transport]
 
 
 def parse_key(token: Token, warnings: list[CorefileWarning]) -> tuple[ServerKey, ...]:
-    """The zones of one key; what is legal but serves no one goes to the warnings. Raises CorefileError."""
+    """Read the zones of one key. A zone that no client will ask for is a warning. Raises CorefileError."""
     transport, host, port = split_key(token)
     zones = zones_of(token, host)
     if _CIDR.fullmatch(host) is None and (doubt := _doubt(host, zones[0])):
@@ -53,7 +54,7 @@ def parse_key(token: Token, warnings: list[CorefileWarning]) -> tuple[ServerKey,
 
 
 def split_key(token: Token) -> tuple[str, str, int | None]:
-    """Transport, host part and port of a key. Raises CorefileError."""
+    """Split a key into transport, host part and port. Raises CorefileError."""
     text = token.text
     scheme, mark, rest = text.partition("://")
     transport = "dns"
@@ -65,7 +66,7 @@ def split_key(token: Token) -> tuple[str, str, int | None]:
     if not colon or not (digits == "" or (digits.isascii() and digits.isdigit())):
         return transport, text, None
     if not digits:
-        raise token.error(f"no port after the colon of {token}", "write the port, or drop the colon")
+        raise token.error(f"no port after the colon of {token}", "write the port, or remove the colon")
     if len(digits) > len(str(MAX_PORT)) or int(digits) > MAX_PORT:
         raise token.error(f"port {shown(digits)} of {token} is out of range", f"write a port up to {MAX_PORT}")
     if not host:
@@ -74,42 +75,42 @@ def split_key(token: Token) -> tuple[str, str, int | None]:
 
 
 def zones_of(token: Token, host: str) -> tuple[str, ...]:
-    """The zones of a host part, networks expanded. Raises CorefileError."""
+    """Read the zones of a host part, a network as its reverse zones. Raises CorefileError."""
     if _CIDR.fullmatch(host):
         return _reverse_zones(token, host)
     return (zone_of(token, host),)
 
 
 def zone_of(token: Token, host: str) -> str:
-    """The host part as one zone, lower-case and absolute. Raises CorefileError."""
+    """Read a host part as one zone, lower-case and absolute. Raises CorefileError."""
     if not host:
         raise token.error(f"no zone in {token}", "for all names write '.'")
     if len(host) > _MAX_ZONE_CHARACTERS:
-        raise token.error(
-            f"zone {shown(host)} has {len(host)} characters", f"at most {_MAX_ZONE_CHARACTERS} are possible"
-        )
+        hint = f"write at most {_MAX_ZONE_CHARACTERS} characters"
+        raise token.error(f"zone {shown(host)} has {len(host)} characters", hint)
     try:
         return name.to_text(name.from_text(host))
     except ValueError as error:
-        raise token.error(f"{shown(host)} is no domain name: {error}", "write a zone such as cluster.local") from error
+        text = f"{shown(host)} is not a domain name: {error}"
+        raise token.error(text, "write a zone such as cluster.local") from error
 
 
 def _reverse_zones(token: Token, host: str) -> tuple[str, ...]:
-    """The reverse zones that together cover the network exactly."""
-    # CoreDNS refuses these two as well: `::/0` reads like a port, `0:…` like nothing anyone has.
+    """Return the reverse zones that together cover the network exactly."""
+    # As in CoreDNS, where `::/0` is read as a port, and no network begins with `0:`.
     if host.startswith(":") or (":" in host and host.startswith("0")):
         raise token.error(f"{shown(host)} cannot be made a reverse zone", "write the zone itself, under ip6.arpa")
     try:
         network = ipaddress.ip_network(host, strict=False)
     except ValueError as error:
-        raise token.error(f"{shown(host)} is no network", "write one such as 10.0.0.0/8") from error
+        raise token.error(f"{shown(host)} is not a network", "write one such as 10.0.0.0/8") from error
     digit_bits = 8 if network.version == 4 else 4
     digits = -(-network.prefixlen // digit_bits)
     return tuple(_reverse_zone(part, digits) for part in network.subnets(new_prefix=digits * digit_bits))
 
 
 def _reverse_zone(network: ipaddress.IPv4Network | ipaddress.IPv6Network, digits: int) -> str:
-    """The reverse zone of a network that ends on a digit's boundary."""
+    """Return the reverse zone of a network that ends at an octet or nibble; `digits` is their number."""
     labels = network.network_address.reverse_pointer.split(".")
     total = len(labels) - 2
     return ".".join(labels[total - digits :]) + "."
@@ -126,9 +127,9 @@ def _is_ipv6(text: str) -> bool:
 
 
 def _doubt(host: str, zone_text: str) -> str:
-    """Why hardly any client will ask for this zone; empty where nothing is wrong with it."""
+    """Say why hardly any client will ask for this zone; empty where nothing is wrong with it."""
     if "://" in host:
-        return f"{shown(host)} has no scheme known here ({', '.join(DEFAULT_PORTS)}): it is served as a name"
+        return f"the scheme of {shown(host)} is none of {', '.join(DEFAULT_PORTS)}, so it is served as a name"
     try:
         address = ipaddress.IPv4Address(host)
     except ValueError:

@@ -1,7 +1,7 @@
 """Text to tokens, grouped into the logical lines that are the Corefile's statements.
 
-A line ends at a newline outside quotes and at nothing else, so where a statement begins is known here, once, and an
-import that splices lines cannot blur it. Braces, imports and variables are words like any other at this level;
+A line ends at a newline outside quotes and nowhere else, so the lines of an import can be put in place of the import
+and statements still begin where their author began them. Braces, imports and variables are ordinary words here;
 `imports` and `parser` give them their meaning.
 """
 
@@ -12,8 +12,9 @@ from clusterdns.corefile.errors import CorefileError, shown
 
 MAX_TOKENS = 1_000_000
 BYTE_ORDER_MARK = "\ufeff"
+TOO_LARGE_HINT = "check that it is a Corefile, or split it into imported files"
 
-# Unicode's White_Space without the newline. A carriage return is no separator: it vanishes, inside words too.
+# Unicode's White_Space without the newline. A carriage return does not separate words: it is removed, inside words too.
 _BLANK = "\t\v\f \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _TOKEN = re.compile(
     r"(?P<newline>\n)"
@@ -27,7 +28,7 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 class Token(NamedTuple):
-    """One word and where it stands."""
+    """One word and its place."""
 
     text: str
     file: str
@@ -41,34 +42,24 @@ class Token(NamedTuple):
 
     @property
     def opens(self) -> bool:
-        """Whether this is a bare `{`."""
+        """Whether this is an unquoted `{`."""
         return self.text == "{" and not self.quoted
 
     @property
     def closes(self) -> bool:
-        """Whether this is a bare `}`."""
+        """Whether this is an unquoted `}`."""
         return self.text == "}" and not self.quoted
 
     def error(self, text: str, hint: str = "") -> CorefileError:
-        """An error about this word."""
+        """Make an error that points at this word."""
         return CorefileError(self.file, self.line, text, hint)
 
     def __str__(self) -> str:
         return shown(self.text)
 
 
-def glued_brace(text: str) -> tuple[str, bool] | None:
-    """A word with a brace stuck to its end: what stands before it, and whether it is `{}`. None for any other word."""
-    if text.endswith("{}"):
-        return (text[:-2], True) if "{" not in text[:-2] else None
-    # `{{` may end a template and `\{` a regular expression.
-    if len(text) > 1 and text[-1] == "{" and text[-2] not in "{\\":
-        return text[:-1], False
-    return None
-
-
 class Lexed(NamedTuple):
-    """A text's logical lines, none of them empty, and the quote that was never closed."""
+    """The logical lines of a text, none of them empty, and the quoted word that is never closed."""
 
     lines: list[list[Token]]
     unclosed: Token | None
@@ -92,9 +83,7 @@ def lex(text: str, file: str) -> Lexed:
         elif kind in ("word", "quoted"):
             count += 1
             if count > MAX_TOKENS:
-                raise CorefileError(
-                    file, number, f"more than {MAX_TOKENS:,} words", "this is no Corefile, or split it up"
-                )
+                raise CorefileError(file, number, f"more than {MAX_TOKENS:,} words", TOO_LARGE_HINT)
             if kind == "word":
                 current.append(Token(match["word"].replace("\r", ""), file, number))
             else:
@@ -109,5 +98,5 @@ def lex(text: str, file: str) -> Lexed:
 
 
 def _unescape(match: re.Match[str]) -> str:
-    """Only `\\"` is an escape; every other backslash stays, with what follows it."""
+    """Replace `\\"` by a quote; every other backslash is kept."""
     return '"' if match[1] == '"' else match[0]

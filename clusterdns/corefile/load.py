@@ -1,7 +1,7 @@
-"""The door to this folder: a Corefile's path or text in, server blocks out.
+"""Reading a whole Corefile: a path, a text or files in memory in, server blocks out.
 
-With an error list given, everything wrong is added to it and what could be understood is returned, so that the caller
-can look for more mistakes and tell all of them at once. Without one, errors are raised here.
+With an error list given, every mistake is added to it and the rest of the Corefile is returned, so that the caller can
+look for more mistakes and report all of them together. Without one, errors are raised here.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from typing import TextIO
 
 from clusterdns.corefile.directive import ServerBlock
 from clusterdns.corefile.errors import CorefileError, CorefileWarning, ErrorList
-from clusterdns.corefile.files import Files, KeptFiles
+from clusterdns.corefile.files import Files, FilesInMemory
 from clusterdns.corefile.imports import Statements
 from clusterdns.corefile.lexer import Lexed
 from clusterdns.corefile.parser import KEY_HINT, NO_KEY, parse_statements
@@ -23,7 +23,7 @@ STDIN = "stdin"  # the path that means standard input, as in CoreDNS
 
 @dataclass(frozen=True, slots=True)
 class Corefile:
-    """A configuration as read."""
+    """A configuration as read from its files."""
 
     blocks: tuple[ServerBlock, ...]
     warnings: tuple[CorefileWarning, ...]
@@ -31,7 +31,7 @@ class Corefile:
 
     @property
     def sha512(self) -> str:
-        """Of all files read, names and contents; nothing else decides whether a Corefile has changed."""
+        """The hash of all files read, paths and contents, by which a changed Corefile is recognised."""
         digest = hashlib.sha512()
         for path, content in self.files:
             for part in (os.fsencode(path), content):
@@ -45,42 +45,44 @@ def load(
 ) -> Corefile:
     """Read the Corefile at this path; the path `stdin` reads the stream, where one is given.
 
-    Whether there is a file at all, and what to serve without one, is the caller's to decide: a path that cannot be read
-    is an error. Raises CorefileErrors unless `errors` is given.
+    A path that cannot be read is an error; a default for a missing file is up to the caller. Raises CorefileErrors
+    unless `errors` is given.
     """
     warnings: list[CorefileWarning] = []
     files = Files(warnings)
-    kept = ErrorList() if errors is None else errors
+    found = ErrorList() if errors is None else errors
     lexed = None
-    with kept.collect():
+    with found.collect():
         if path == STDIN and stdin is not None:
             lexed = files.take(_standard_input(stdin), path)
         else:
             lexed = files.read_main(path)
-    return _finish(lexed, path, files, environ, kept, warnings, must_raise=errors is None)
+    return _finish(lexed, path, files, environ, found, warnings, must_raise=errors is None)
 
 
 def parse(text: str, file: str, environ: Mapping[str, str], *, errors: ErrorList | None = None) -> Corefile:
-    """Parse a text as the content of this file, to which imports are relative. Errors as in `load`."""
+    """Parse a text as the content of `file`, to which imports are relative. Errors as for `load`."""
     warnings: list[CorefileWarning] = []
     files = Files(warnings)
-    kept = ErrorList() if errors is None else errors
+    found = ErrorList() if errors is None else errors
     lexed = None
-    with kept.collect():
+    with found.collect():
         lexed = files.take(text.encode("utf-8", "surrogatepass"), file)
-    return _finish(lexed, file, files, environ, kept, warnings, must_raise=errors is None)
+    return _finish(lexed, file, files, environ, found, warnings, must_raise=errors is None)
 
 
-def load_kept(kept: Mapping[str, bytes], environ: Mapping[str, str], *, errors: ErrorList | None = None) -> Corefile:
-    """Parse files that are at hand instead of those on disk, the first of them the main one. Errors as in `load`."""
+def load_from_memory(
+    contents: Mapping[str, bytes], environ: Mapping[str, str], *, errors: ErrorList | None = None
+) -> Corefile:
+    """Parse files whose contents are given by path, the first of them the main one. Errors as for `load`."""
     warnings: list[CorefileWarning] = []
-    files = KeptFiles(warnings, kept)
-    told = ErrorList() if errors is None else errors
-    main = next(iter(kept))
+    files = FilesInMemory(warnings, contents)
+    found = ErrorList() if errors is None else errors
+    main = next(iter(contents))
     lexed = None
-    with told.collect():
-        lexed = files.take(kept[main], main)
-    return _finish(lexed, main, files, environ, told, warnings, must_raise=errors is None)
+    with found.collect():
+        lexed = files.take(contents[main], main)
+    return _finish(lexed, main, files, environ, found, warnings, must_raise=errors is None)
 
 
 def _standard_input(stdin: TextIO) -> bytes:
@@ -91,7 +93,7 @@ def _standard_input(stdin: TextIO) -> bytes:
 
 
 def _nothing_served(file: str, warnings: Sequence[CorefileWarning]) -> CorefileError:
-    """Why a Corefile has no server block that counts."""
+    """Make the error of a Corefile without a server block that has a key."""
     keyless = next((one for one in warnings if one.text.startswith(NO_KEY)), None)
     if keyless is not None:
         return CorefileError(keyless.file, keyless.line, NO_KEY, KEY_HINT)
@@ -111,11 +113,11 @@ def _finish(
 ) -> Corefile:
     blocks: tuple[ServerBlock, ...] = ()
     if lexed is not None:
-        told = len(errors.errors)
+        count = len(errors.errors)
         statements = Statements(files, environ, errors, warnings)
         statements.open(lexed, normpath(file))
         blocks = parse_statements(statements, environ, errors, warnings)
-        if not blocks and len(errors.errors) == told:
+        if not blocks and len(errors.errors) == count:
             errors.add(_nothing_served(file, warnings))
     if must_raise:
         errors.raise_if_any()

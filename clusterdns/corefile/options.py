@@ -1,7 +1,7 @@
-"""Options as rows: what parses the lines of a directive's block is also what its documentation is made of.
+"""The options of a directive's block as rows, from which both the reader and the documentation are made.
 
-A plugin lists its options once, as `Option`s; `read_block` applies them to its settings and tells everything that is
-wrong at once, and docs/corefile.md shows the same rows.
+A plugin lists its options once, as `Option`s. `read_block` applies them to the plugin's settings and raises all
+mistakes together; docs/corefile.md shows the same rows.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,26 +16,26 @@ S = TypeVar("S")
 
 @dataclass(frozen=True)
 class Option(Generic[S]):
-    """One line that a directive's block may hold."""
+    """One line that a directive's block may contain."""
 
-    usage: str  # as people write it, the name first: `ttl SECONDS`
-    default: str  # what holds without the line, in words; empty where there is nothing to say
+    usage: str  # as written in a Corefile: `ttl SECONDS`
+    default: str  # the effect of leaving the line out, in words; may be empty
     meaning: str  # one sentence
-    read: Callable[[S, Line], S]  # the settings with this line's part; raises CorefileError
+    read: Callable[[S, Line], S]  # adds the line to the settings; raises CorefileError
 
     @property
     def name(self) -> str:
-        """The word that the line begins with."""
+        """The first word of the line."""
         return self.usage.split(maxsplit=1)[0]
 
     @property
     def arguments(self) -> str:
-        """The usage without the name, for errors."""
+        """The usage without the name, for error messages."""
         return self.usage.partition(" ")[2]
 
 
 def read_block(settings: S, directives: Sequence[Directive], options: Sequence[Option[S]]) -> S:
-    """The settings with every line of the directives' blocks, in file order. Raises CorefileErrors with all errors."""
+    """Add every line of the directives' blocks to the settings, in file order. Raises CorefileErrors."""
     errors = ErrorList()
     by_name = {option.name: option for option in options}
     for directive in directives:
@@ -43,7 +43,7 @@ def read_block(settings: S, directives: Sequence[Directive], options: Sequence[O
             directive.options(*by_name)
         for line in directive.block:
             option = by_name.get(line.name)
-            if option is not None:  # an unknown one was told with all others
+            if option is not None:  # an unknown one is in the error list already
                 with errors.collect():
                     settings = option.read(settings, line)
     errors.raise_if_any()

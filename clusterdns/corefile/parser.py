@@ -1,18 +1,20 @@
-"""Statements to server blocks. Every mistake is added to the error list and read past, so that the next is told too.
+"""Statements to server blocks. Each mistake is added to the error list and parsing goes on, so that the next is found.
 
-Structure comes from the words as written; variables are replaced after it is known, so no value can open a block. What
-a directive means, and whether it exists, is not known here: see `checks` and the plugins.
+The structure follows from the words as written; variables are replaced afterwards, so that no value can open a block.
+Misplaced braces are reported by `braces`. What a directive means, and whether it exists, is not known here: see
+`checks` and the plugins.
 """
 
 from collections import deque
 from collections.abc import Mapping
 
+from clusterdns.corefile.braces import BraceErrors
 from clusterdns.corefile.directive import Directive, Line, ServerBlock
 from clusterdns.corefile.environment import expand
-from clusterdns.corefile.errors import CorefileWarning, ErrorList, shown
+from clusterdns.corefile.errors import CorefileWarning, ErrorList
 from clusterdns.corefile.imports import Snippet, Statements
 from clusterdns.corefile.keys import ServerKey, parse_key
-from clusterdns.corefile.lexer import Token, glued_brace
+from clusterdns.corefile.lexer import Token
 
 NO_KEY = "this server block has no key"
 KEY_HINT = "write '.' or a zone before '{'"
@@ -21,7 +23,7 @@ KEY_HINT = "write '.' or a zone before '{'"
 def parse_statements(
     statements: Statements, environ: Mapping[str, str], errors: ErrorList, warnings: list[CorefileWarning]
 ) -> tuple[ServerBlock, ...]:
-    """The server blocks of the statements; what is wrong goes to the errors."""
+    """Parse the statements into server blocks; mistakes are added to `errors`."""
     return tuple(_Parser(statements, environ, errors, warnings).blocks())
 
 
@@ -35,13 +37,14 @@ class _Parser:
         self.environ = environ
         self.errors = errors
         self.warnings = warnings
+        self.braces = BraceErrors(statements, errors, warnings)
 
     def blocks(self) -> list[ServerBlock]:
         found: list[ServerBlock] = []
         while (line := self.statements.next()) is not None:
             first, last = line[0], line[-1]
             if first.closes:
-                self.surplus_brace(line.popleft())
+                self.braces.unmatched(line.popleft())
                 self.statements.put_back(line)
                 continue
             words, brace = self.keys(line)
@@ -49,14 +52,14 @@ class _Parser:
                 self.snippet(words[0], brace)
                 continue
             if brace is None and found:
-                hint = "write '{' there; only a file of one block may go without"
+                hint = "write '{' there; only the braces of a file's single block may be omitted"
                 self.errors.add(last.error(f"Unexpected line ending after {last}, expecting '{{'", hint))
             directives = tuple(self.directives(brace))
             if words:
                 found.append(self.block(words, directives))
             else:
-                told = f"{NO_KEY}, so it serves nothing and is ignored; {KEY_HINT}"
-                self.warnings.append(CorefileWarning(first.file, first.line, told))
+                text = f"{NO_KEY}, so it serves nothing and is ignored; {KEY_HINT}"
+                self.warnings.append(CorefileWarning(first.file, first.line, text))
         return found
 
     def block(self, words: list[Token], directives: tuple[Directive, ...]) -> ServerBlock:
@@ -67,7 +70,7 @@ class _Parser:
         return ServerBlock(tuple(words), tuple(keys), directives)
 
     def keys(self, line: deque[Token]) -> tuple[list[Token], Token | None]:
-        """The keys, variables replaced, and the brace after them, which may stand on the next line, or be absent."""
+        """Read the keys, variables replaced, and the brace after them, which may be on the next line, or be absent."""
         words: list[Token] = []
         comma: Token | None = None
         while True:
@@ -75,14 +78,14 @@ class _Parser:
                 token = line.popleft()
                 if token.opens:
                     if comma is not None:
-                        told = f"Expected another address but had '{{' - check for extra comma after {comma}"
-                        self.errors.add(comma.error(told, "remove the comma, or name another zone"))
+                        text = f"Expected another address but had '{{' - check for extra comma after {comma}"
+                        self.errors.add(comma.error(text, "remove the comma, or name another zone"))
                     self.statements.put_back(line)
                     return words, token
                 if token.closes:
-                    self.surplus_brace(token)
+                    self.braces.unmatched(token)
                     continue
-                if (glued := self.glued(token, is_name=True)) is not None:
+                if (glued := self.braces.glued(token, is_name=True)) is not None:
                     before, closing = glued
                     words += [key for word in before for key in self.split_key(word)]
                     line.extendleft(closing)
@@ -92,14 +95,15 @@ class _Parser:
                 comma = token if token.text.endswith(",") and not token.quoted else None
             following = self.statements.next()
             if comma is None:
-                return words, self.brace_of(following)
+                return words, self.opening_brace(following)
             if following is None:
-                self.unexpected_end(f"another key must follow {comma}", "remove the comma, or name another zone")
+                hint = "remove the comma, or name another zone"
+                self.braces.end_of_file(f"another key must follow {comma}", hint)
                 return words, None
             line = following
 
-    def brace_of(self, line: deque[Token] | None) -> Token | None:
-        """The brace that opens this line; without one the line is read again as what it is."""
+    def opening_brace(self, line: deque[Token] | None) -> Token | None:
+        """Take the brace that opens this line; the rest, or a line without one, is read again as a statement."""
         if line is None:
             return None
         brace = line.popleft() if line[0].opens else None
@@ -107,7 +111,7 @@ class _Parser:
         return brace
 
     def split_key(self, token: Token) -> list[Token]:
-        """Keys may be separated by commas as well; what a variable leaves empty is no key."""
+        """Split keys at commas and replace variables; a key that is empty then is dropped."""
         parts = [token] if token.quoted else [token._replace(text=part) for part in token.text.split(",")]
         return [word for part in parts if (word := expand(part, self.environ)).text]
 
@@ -121,16 +125,16 @@ class _Parser:
         if not name:
             self.errors.add(head.error("a snippet without a name", "write: (name) {"))
         elif name in known:
-            told = f"redeclaration of previously declared snippet {name}, at {known[name].head.place}"
-            self.errors.add(head.error(told, "rename one of the two"))
+            text = f"redeclaration of previously declared snippet {name}, at {known[name].head.place}"
+            self.errors.add(head.error(text, "rename one of the two"))
         else:
             known[name] = Snippet(head, lines, sum(map(len, lines)))
 
     def snippet_lines(self, head: Token, brace: Token) -> list[list[Token]]:
-        """Everything up to the brace that closes the snippet, imports unopened."""
+        """Read the lines up to the brace that closes the snippet, imports unexpanded."""
         lines: list[list[Token]] = []
         depth = 1
-        while (line := self.statements.next_unopened()) is not None:
+        while (line := self.statements.next_unexpanded()) is not None:
             words: list[Token] = []
             while line and depth:
                 words.append(line.popleft())
@@ -144,7 +148,7 @@ class _Parser:
             if not depth:
                 self.statements.put_back(line)
                 return lines
-        self.unclosed(head, brace)
+        self.braces.unclosed(head, brace)
         return lines
 
     def imports(self, words: list[Token], name: str) -> bool:
@@ -153,7 +157,7 @@ class _Parser:
         return expand(words[1], self.environ).text == name
 
     def directives(self, brace: Token | None) -> list[Directive]:
-        """The directives up to the closing brace, or to the end where there was no opening one."""
+        """Read the directives up to the closing brace, or up to the end where there was no opening brace."""
         found: list[Directive] = []
         while (line := self.statements.next()) is not None:
             if line[0].closes:
@@ -161,41 +165,39 @@ class _Parser:
                 self.statements.put_back(line)
                 if brace is not None:
                     return found
-                self.surplus_brace(closing)
+                self.braces.unmatched(closing)
             elif line[0].opens:
                 opening = line.popleft()
-                self.errors.add(
-                    opening.error("Unexpected '{' without a directive before it", "write '{' after its directive")
-                )
+                self.braces.without_directive(opening)
                 self.nested(opening, opening, line)
             elif (directive := self.directive(line)) is not None:
                 found.append(directive)
         if brace is not None:
-            self.unclosed(brace, brace)
+            self.braces.unclosed(brace, brace)
         return found
 
     def directive(self, line: deque[Token]) -> Directive | None:
-        """The directive of this line; None where its braces are wrong, because then its block would be misread."""
+        """Read the directive of this line; None where its braces are wrong, because its block would be misread."""
         words: list[Token] = []
         while line:
             token = line.popleft()
             if token.opens:
                 return self.with_block(words, token, line)
             if token.closes:
-                self.errors.add(token.error(*_close_on_own_line(words[-1])))
+                self.braces.not_on_own_line(token, words[-1])
                 line.appendleft(token)
                 self.statements.put_back(line)
                 return Directive(self.expanded(words))
-            if (not words or not line) and (glued := self.glued(token, is_name=not words)) is not None:
-                before, closing = glued
-                line.extendleft(closing)
-                return self.with_block([*words, *before], token, line)
+            if not words or not line:
+                glued = self.braces.glued(token, is_name=not words)
+                if glued is not None:
+                    before, closing = glued
+                    line.extendleft(closing)
+                    return self.with_block([*words, *before], token, line)
             words.append(token)
-        following = self.statements.next()
-        if (brace := self.brace_of(following)) is None:
+        if (brace := self.opening_brace(self.statements.next())) is None:
             return Directive(self.expanded(words))
-        hint = f"put it at the end of the line of {words[0]}, {words[0].place}"
-        self.errors.add(brace.error("Unexpected '{' at the start of a line", hint))
+        self.braces.on_next_line(brace, words[0])
         return self.with_block(words, brace, deque())
 
     def with_block(self, words: list[Token], brace: Token, rest: deque[Token]) -> Directive | None:
@@ -203,9 +205,9 @@ class _Parser:
         return Directive(self.expanded(words), tuple(block)) if words and block is not None else None
 
     def nested(self, name: Token, brace: Token, rest: deque[Token]) -> list[Line] | None:
-        """The lines up to the brace that closes a directive's block; None where they nest deeper or never end."""
+        """Read the lines of a directive's block; None where it contains blocks or is never closed."""
         lines: list[Line] = []
-        sound = True
+        is_flat = True
         depth = 1
         self.statements.put_back(rest)
         while (line := self.statements.next()) is not None:
@@ -215,73 +217,27 @@ class _Parser:
             if depth == 1 and words:
                 lines.append(Line(self.expanded(words)))
             if line and line[0].opens:
-                told = f"Unexpected '{{': the block of {name}, opened at {brace.place}, holds no further blocks"
-                hint = f"close the block of {name} before this line, or remove the braces"
-                self.errors.add(line.popleft().error(told, hint))
-                sound = False
+                self.braces.too_deep(line.popleft(), name, brace)
+                is_flat = False
                 depth += 1
             elif line:
                 closing = line.popleft()
                 if words:
-                    self.errors.add(closing.error(*_close_on_own_line(words[-1])))
+                    self.braces.not_on_own_line(closing, words[-1])
                 depth -= 1
                 if not depth:
-                    self.end_of_nested(name, line)
-                    return lines if sound else None
+                    self.braces.after_closing(line, name)
+                    return lines if is_flat else None
             self.statements.put_back(line)
-        self.unclosed(name, brace)
+        self.braces.unclosed(name, brace)
         return None
-
-    def end_of_nested(self, name: Token, rest: deque[Token]) -> None:
-        if rest:
-            told = f"Unexpected {rest[0]} after the '}}' that closes {name}"
-            self.errors.add(rest[0].error(told, f"put {rest[0]} on a line of its own"))
-            self.statements.put_back(rest)
-
-    def glued(self, token: Token, *, is_name: bool) -> tuple[list[Token], list[Token]] | None:
-        """The word before a glued brace, and the closing one of `{}`; told as an error. None where nothing is glued.
-
-        `x{}` and `{}` may be meant as arguments, but hardly as a key or a directive's name.
-        """
-        if token.quoted or (found := glued_brace(token.text)) is None:
-            return None
-        before, is_empty = found
-        word = [token._replace(text=before)] if before else []
-        if not is_empty:
-            hint = f"put a blank before the brace: {shown(f'{before} {{')}"
-            self.errors.add(token.error(f"Unexpected '{{' at the end of {token}", hint))
-            return word, []
-        if not is_name:
-            if not before:
-                told = "'{}' is an argument here and no block; put a blank into it: '{ }'"
-                self.warnings.append(CorefileWarning(token.file, token.line, told))
-            return None
-        hint = f"put a blank before the brace and one inside: {shown(f'{before} {{ }}'.lstrip())}"
-        self.errors.add(token.error(f"Unexpected {token}, which is one word and no block", hint))
-        return word, [token._replace(text="}")]
-
-    def surplus_brace(self, brace: Token) -> None:
-        hint = "remove it, or look above for a block without its '{'"
-        self.errors.add(brace.error("Unexpected '}' because no matching opening brace", hint))
-
-    def unclosed(self, owner: Token, brace: Token) -> None:
-        subject = f"the block of {owner}" if owner is not brace else "the server block"
-        self.unexpected_end(f"{subject} opened at {brace.place} is never closed", "add the missing '}'")
-
-    def unexpected_end(self, told: str, hint: str) -> None:
-        if (last := self.statements.last) is not None and not self.statements.stopped:
-            self.errors.add(last.error(f"Unexpected EOF: {told}", hint))
 
     def expanded(self, words: list[Token]) -> tuple[Token, ...]:
         return tuple([expand(word, self.environ) for word in words])
 
 
-def _close_on_own_line(before: Token) -> tuple[str, str]:
-    return "Unexpected '}' at the end of a line", f"put '}}' on a line of its own, after {before}"
-
-
 def _is_snippet_head(words: list[Token]) -> bool:
-    """One word in parentheses."""
+    """Whether the only key is a word in parentheses."""
     if len(words) != 1 or words[0].quoted:
         return False
     text = words[0].text

@@ -1,4 +1,4 @@
-"""The known word nearest to one that is not known: `rewirte` was meant to be `rewrite`."""
+"""Suggestions for unknown words: `rewrite` for `rewirte`."""
 
 from collections.abc import Collection
 from difflib import get_close_matches
@@ -10,7 +10,7 @@ _MAX_LISTED = 12
 
 
 def nearest(word: str, known: Collection[str]) -> str | None:
-    """The known word that looks most like this one, or None when none is close."""
+    """Return the known word that is most similar to this one; None where none is similar."""
     if len(word) > _MAX_WORD_CHARACTERS:
         return None
     found = get_close_matches(word.lower(), sorted(known), n=1, cutoff=0.6)
@@ -18,7 +18,7 @@ def nearest(word: str, known: Collection[str]) -> str | None:
 
 
 def hint_for(word: str, known: Collection[str], otherwise: str = "") -> str:
-    """What to do about an unknown word: the nearest known one, else a short choice in full, else `otherwise`."""
+    """Make the hint for an unknown word: the most similar known word, or a short list of all, or `otherwise`."""
     if (near := nearest(word, known)) is not None:
         return f"did you mean {shown(near)}?"
     if known and len(known) <= _MAX_LISTED:

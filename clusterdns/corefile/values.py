@@ -1,6 +1,6 @@
-"""Readers for the arguments of directives: a token in, a typed value out, or a CorefileError that gives a hint.
+"""Readers for the arguments of directives: a token in, a typed value out, or a CorefileError with a hint.
 
-Each takes the `Token` itself, so that the error points at the word. What a value is good for is the plugin's business.
+Each takes the `Token`, so that the error points at the word. What a value means is known to the plugin alone.
 """
 
 import ipaddress
@@ -23,27 +23,27 @@ _AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 _BARE_INTEGER = re.compile(r"[+-]?[0-9]+")
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _HOST = re.compile(r"[A-Za-z0-9_.-]*")
-_MAX_DIGITS = 18  # of an integer; more than any setting means
+_MAX_DIGITS = 18  # of an integer; no setting needs more
 _MAX_DURATION_CHARACTERS = 64
-_MAX_DURATION_SECONDS = (2**63 - 1) / 1e9  # what 64 bits of nanoseconds hold
+_MAX_DURATION_SECONDS = (2**63 - 1) / 1e9  # 64 bits of nanoseconds, as in Go
 MAX_PATTERN_BYTES = 10_000  # as in CoreDNS
 
 
 class Match(Protocol):
-    """Where a pattern was found."""
+    """A match of a pattern in a text."""
 
     def group(self, which: int | str = 0, /) -> str | None:
-        """The text of a group; None where it took no part in the match. Group 0 is the whole match."""
+        """Return the text of a group; None where it did not participate in the match. Group 0 is the whole match."""
 
     def groups(self) -> tuple[str | None, ...]:
-        """The texts of all groups but 0."""
+        """Return the texts of all groups but 0."""
 
     def groupdict(self) -> dict[str, str | None]:
-        """The texts of the groups that have a name."""
+        """Return the texts of the named groups."""
 
 
 class Pattern(Protocol):
-    """A compiled RE2 expression: linear time, whatever it is and whatever it reads."""
+    """A compiled RE2 expression, which matches in linear time."""
 
     @property
     def pattern(self) -> str:
@@ -51,18 +51,18 @@ class Pattern(Protocol):
 
     @property
     def groups(self) -> int:
-        """How many groups it has, group 0 left out."""
+        """The number of groups, without group 0."""
 
     @property
     def groupindex(self) -> Mapping[str, int]:
-        """The numbers of the groups that have a name."""
+        """The numbers of the named groups."""
 
     def search(self, text: str, /) -> Match | None:
-        """The leftmost match anywhere in the text."""
+        """Find the leftmost match anywhere in the text."""
 
 
 class ListenAddress(NamedTuple):
-    """Where to listen. An empty host is every address."""
+    """A host and port to listen on. An empty host stands for every address."""
 
     host: str
     port: int
@@ -72,10 +72,10 @@ class ListenAddress(NamedTuple):
 
 
 def duration_seconds(token: Token, minimum: float = 0.0, maximum: float | None = None) -> float:
-    """A Go duration (`1h30m`, `1.5s`, a bare `0`) in seconds, within bounds in seconds. Raises CorefileError."""
+    """Read a Go duration (`1h30m`, `1.5s`, a bare `0`) in seconds, within bounds in seconds. Raises CorefileError."""
     text = token.text
     if _BARE_INTEGER.fullmatch(text) and text.strip("+-0"):
-        raise token.error(f"{token} is not a duration, its unit is missing", f"for seconds write {shown(text + 's')}")
+        raise token.error(f"{token} is not a duration: its unit is missing", f"for seconds write {shown(text + 's')}")
     body = text[1:] if text[:1] in ("+", "-") else text
     seconds = 0.0 if body == "0" else _sum_of_amounts(body)
     if seconds is None or seconds > _MAX_DURATION_SECONDS:
@@ -104,7 +104,7 @@ def _sum_of_amounts(text: str) -> float | None:
 
 
 def integer(token: Token, minimum: int | None = None, maximum: int | None = None) -> int:
-    """A decimal integer, sign allowed, within bounds. Raises CorefileError."""
+    """Read a decimal integer within bounds; a sign is allowed. Raises CorefileError."""
     text = token.text
     if not _BARE_INTEGER.fullmatch(text) or len(text) > _MAX_DIGITS + 1:
         raise token.error(f"{token} is not an integer", _bounds(minimum, maximum))
@@ -115,7 +115,7 @@ def integer(token: Token, minimum: int | None = None, maximum: int | None = None
 
 
 def decimal(token: Token, minimum: float | None = None, maximum: float | None = None) -> float:
-    """A decimal number such as `0.5` or `100`, within bounds. Raises CorefileError."""
+    """Read a decimal number such as `0.5` or `100`, within bounds. Raises CorefileError."""
     if not _DECIMAL.fullmatch(token.text):
         raise token.error(f"{token} is not a number", _bounds(minimum, maximum))
     value = float(token.text)
@@ -125,24 +125,23 @@ def decimal(token: Token, minimum: float | None = None, maximum: float | None = 
 
 
 def choice(token: Token, words: Sequence[str]) -> str:
-    """One of these words. Raises CorefileError naming the nearest."""
+    """Read one of these words. Raises CorefileError that suggests the most similar."""
     if token.text not in words:
         raise token.error(f"{token} is not one of {', '.join(words)}", hint_for(token.text, words, "choose one"))
     return token.text
 
 
 def regex(token: Token) -> Pattern:
-    """An RE2 expression, as in Go: no look-around, no back-references, not anchored. Raises CorefileError."""
+    """Read an RE2 expression, as in Go: no look-around, no back-references, not anchored. Raises CorefileError."""
     text = token.text
     try:
         if len(text.encode()) > MAX_PATTERN_BYTES:
-            hint = f"at most {MAX_PATTERN_BYTES} bytes are possible"
-            raise token.error(f"pattern {token} is too long", hint)
+            raise token.error(f"pattern {token} is too long", f"write at most {MAX_PATTERN_BYTES} bytes")
         pattern: Pattern = re2.compile(text, _quiet_options())
     except re2.error as problem:
         reason = problem.args[0].decode(errors="replace")
         hint = "write it in RE2 syntax, which has neither look-around nor back-references"
-        raise token.error(f"pattern {token} is no regular expression: {shown(reason)}", hint) from problem
+        raise token.error(f"pattern {token} is not a regular expression: {shown(reason)}", hint) from problem
     except UnicodeEncodeError as problem:
         raise token.error(f"pattern {token} is not UTF-8", "write it in UTF-8") from problem
     return pattern
@@ -150,12 +149,12 @@ def regex(token: Token) -> Pattern:
 
 def _quiet_options() -> re2.Options:
     options = re2.Options()
-    options.log_errors = False  # RE2 would write to standard error by itself, past the log
+    options.log_errors = False  # RE2 would write to standard error, not to the log
     return options
 
 
 def listen_address(token: Token) -> ListenAddress:
-    """`host:port`, `:port` or `[v6]:port`. Raises CorefileError."""
+    """Read `host:port`, `:port` or `[v6]:port`. Raises CorefileError."""
     host, colon, port = token.text.rpartition(":")
     if not colon or (":" in host and not (host.startswith("[") and host.endswith("]"))):
         suggestion = shown(f":{token.text}") if token.text.isdigit() else "127.0.0.1:9153, :9153 or [::1]:9153"
@@ -169,7 +168,7 @@ def listen_address(token: Token) -> ListenAddress:
 
 
 def ip(token: Token) -> IPAddress:
-    """An IPv4 or IPv6 address, scope allowed. Raises CorefileError."""
+    """Read an IPv4 or IPv6 address; a zone (`%eth0`) is allowed. Raises CorefileError."""
     try:
         return ipaddress.ip_address(token.text)
     except ValueError as error:
@@ -177,7 +176,7 @@ def ip(token: Token) -> IPAddress:
 
 
 def network(token: Token) -> IPNetwork:
-    """A network in CIDR notation, host bits ignored; a bare address is a network of one. Raises CorefileError."""
+    """Read a network in CIDR notation, host bits ignored; a bare address is a network of one. Raises CorefileError."""
     try:
         return ipaddress.ip_network(token.text, strict=False)
     except ValueError as error:
@@ -185,9 +184,9 @@ def network(token: Token) -> IPNetwork:
 
 
 def zones(tokens: Iterable[Token]) -> tuple[str, ...]:
-    """Zones in absolute text form, each once, networks as their reverse zones. Raises CorefileError.
+    """Read zones as absolute text, each once, networks as their reverse zones. Raises CorefileError.
 
-    As in CoreDNS a scheme and a port, which mean nothing here, are allowed and dropped.
+    As in CoreDNS a scheme and a port are allowed and ignored.
     """
     found: dict[str, None] = {}
     for token in tokens:

@@ -17,7 +17,7 @@ from typing import TypeVar
 from clusterdns.admin.http import AdminHttp, ListenError
 from clusterdns.chain.plugin import Part
 from clusterdns.corefile.errors import CorefileErrors, ErrorList
-from clusterdns.corefile.load import Corefile, load_kept
+from clusterdns.corefile.load import Corefile, load_from_memory
 from clusterdns.server.assembly import draft
 from clusterdns.server.instance import Instance, StartError
 from clusterdns.server.lastgood import LastGood
@@ -81,7 +81,7 @@ class Reloader:
             return False
         files, saved_at = kept
         try:
-            corefile = await _in_thread(lambda: load_kept(files, os.environ))
+            corefile = await _in_thread(lambda: load_from_memory(files, os.environ))
             if corefile.sha512 == self._refused:
                 return False
             await self._try(corefile, ErrorList())

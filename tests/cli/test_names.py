@@ -110,7 +110,7 @@ REFUSED = {
     "a path without its option": (["here"], 2, "manifests are named with --manifests"),
     "no such kubeconfig": (["--kubeconfig", "nowhere"], 2, "'nowhere' does not exist"),
     "no such manifests": (["--manifests", "nowhere"], 1, "nowhere"),
-    "a zone that is none": (["--manifests", "here", "--zone", "a..b"], 2, "'a..b' is no domain name"),
+    "a zone that is none": (["--manifests", "here", "--zone", "a..b"], 2, "'a..b' is not a domain name"),
     "a zone too long": (["--manifests", "here", "--zone", ".".join(["z" * 60] * 4)], 2, "no room for names"),
     "reverse zones alone": (["--manifests", "here", "--zone", "10.0.0.0/8"], 2, "name that as well"),
     "no mode of pods": (["--manifests", "here", "--pods", "some"], 2, "'some' is not one of"),

@@ -1,4 +1,4 @@
-"""Server blocks as short text, for tables of expected trees."""
+"""The fixture that writes a server block as one short line, for tables of expected trees."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -11,7 +11,7 @@ from clusterdns.corefile.lexer import Token
 
 @pytest.fixture(scope="session")
 def flat() -> Callable[[ServerBlock], str]:
-    """A block as `keys: directive words { line; line } | directive`, odd words in ‹›."""
+    """Writes a block as `keys: directive words { line; line } | directive`, unusual words in ‹›."""
     return _flat
 
 

@@ -1,25 +1,23 @@
-"""Server blocks back to text, one way of writing each: what is printed parses to the same blocks again.
-
-The grammar's own test: whoever can write everything down and read it back has understood it.
-"""
+"""Server blocks written as a Corefile that parses to the same blocks again, for the tests of the grammar."""
 
 import re
 from collections.abc import Iterable
 
+from clusterdns.corefile.braces import glued_brace
 from clusterdns.corefile.directive import Directive, Line, ServerBlock
 from clusterdns.corefile.environment import has_reference
 from clusterdns.corefile.errors import shown
-from clusterdns.corefile.lexer import BYTE_ORDER_MARK, Token, glued_brace, lex
+from clusterdns.corefile.lexer import BYTE_ORDER_MARK, Token, lex
 
 _INDENT = "    "
 _QUOTABLE = re.compile(r'(?:[^\\]|\\[^"])*+', re.DOTALL)
 
 
 def print_corefile(blocks: Iterable[ServerBlock]) -> str:
-    """The blocks as a Corefile, imports and variables replaced.
+    """Write the blocks as a Corefile, imports and variables replaced.
 
-    Raises ValueError for a word that the grammar cannot write: the environment has put it there, or it is a key that
-    ends in a brace and has an escaped quote, which can stand only behind another key and a comma.
+    Raises ValueError for a word that the grammar cannot express: one that comes from the environment, or a key that
+    ends in a brace and has an escaped quote, which is possible only after another key and a comma.
     """
     text = "\n".join(map(_block, blocks))
     return "\n" + text if text.startswith(BYTE_ORDER_MARK) else text
@@ -38,7 +36,7 @@ def _directive(directive: Directive) -> list[str]:
     first, *rest = directive.words
     words = [_word(first, ambiguous=_misread_as_name(first.text)), *map(_word, rest)]
     head = _INDENT + " ".join(words)
-    # a word that ends in a brace must not end the line; an empty block is like none
+    # a word that ends in a brace must not end the line; an empty block has no effect
     if not directive.block and glued_brace(words[-1]) is None:
         return [head]
     return [f"{head} {{", *(_INDENT * 2 + _line(line) for line in directive.block), _INDENT + "}"]
@@ -65,12 +63,12 @@ def _word(word: Token, ambiguous: bool = False) -> str:
 
 
 def quote(text: str) -> str:
-    """The text as a quoted string. Raises ValueError for the few that no string can hold."""
+    """Write the text as a quoted string. Raises ValueError for the few texts that a string cannot express."""
     if _QUOTABLE.fullmatch(text) is None:
         raise ValueError(f"{shown(text)} cannot be written: it has a backslash before a quote, or at its end")
     return '"' + text.replace('"', '\\"') + '"'
 
 
 def _needs_quotes(text: str) -> bool:
-    """Whether the text, written bare inside a line, would not be read back as this one word."""
+    """Return whether the text, written without quotes, would not be read as this one word."""
     return text in ("{", "}") or lex(f". {text}", "").lines != [[Token(".", "", 1), Token(text, "", 1)]]

@@ -1,4 +1,4 @@
-"""What plugins read with: argument counts and options, with the exact errors."""
+"""Statements check their arguments and options; the exact errors."""
 
 from collections.abc import Callable
 
@@ -59,7 +59,7 @@ def test_options() -> None:
     ]
 
 
-def test_all_unknown_options_are_told_at_once() -> None:
+def test_all_unknown_options_are_reported_together() -> None:
     kubernetes = directive("kubernetes {\n pod insecure\n ttl 30\n wildcards\n}")
     assert refusal(lambda: kubernetes.options("pods", "ttl")) == [
         "f:3: unknown property 'pod'; did you mean 'pods'?",
@@ -67,12 +67,12 @@ def test_all_unknown_options_are_told_at_once() -> None:
     ]
 
 
-def test_a_block_where_none_belongs() -> None:
+def test_a_block_after_a_directive_that_takes_none() -> None:
     assert refusal(directive("loop {\n x\n}").no_block) == ["f:3: unknown property 'x'; 'loop' takes no block"]
     assert refusal(directive("loop {\n}").no_block) == []
 
 
-def test_errors_of_other_directives_are_not_hidden() -> None:
+def test_an_error_does_not_hide_those_of_other_directives() -> None:
     block = parse(". {\n ttl\n cache {\n  x\n }\n log\n ttl 1 2\n}\n", "f", {}).blocks[0]
     errors = ErrorList()
     read = []

@@ -1,4 +1,4 @@
-"""The Corefiles of tests/corefiles, to trees, printed and read back. What their servers answer is asked there."""
+"""The Corefiles of tests/corefiles, parsed, printed and parsed again. Tests there query their servers."""
 
 from collections.abc import Callable
 

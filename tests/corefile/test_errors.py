@@ -1,4 +1,4 @@
-"""What is wrong is told with file, line and hint: the exact messages, all of a file at once."""
+"""Every mistake of a Corefile is reported with file, line and hint; the exact messages."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from clusterdns.corefile.errors import MAX_ERRORS, CorefileError, CorefileErrors
 from clusterdns.corefile.load import parse
 
 OWN_LINE = "Unexpected '}' at the end of a line; put '}' on a line of its own, after "
-SURPLUS = "Unexpected '}' because no matching opening brace; remove it, or look above for a block without its '{'"
+UNMATCHED = "Unexpected '}' because no matching opening brace; remove it, or look above for a block without its '{'"
 NO_BLOCKS = (
     "Corefile:1: this Corefile has no server block; write at least one, such as '. {', "
     "or start without -conf for the built-in one"
@@ -44,10 +44,10 @@ ERRORS: list[tuple[str, str, list[str]]] = [
         "(a) {\n log\n",
         ["Corefile:2: Unexpected EOF: the block of '(a)' opened at Corefile:1 is never closed; add the missing '}'"],
     ),
-    ("a surplus brace after a block", ". {\n}\n}\n", [f"Corefile:3: {SURPLUS}"]),
-    ("a surplus brace in a file without braces", ".\nlog\n}\n", [f"Corefile:3: {SURPLUS}"]),
-    ("a surplus brace before anything", "}\n. {\n}\n", [f"Corefile:1: {SURPLUS}"]),
-    ("a surplus brace among keys", "a } {\n}\n", [f"Corefile:1: {SURPLUS}"]),
+    ("an unmatched brace after a block", ". {\n}\n}\n", [f"Corefile:3: {UNMATCHED}"]),
+    ("an unmatched brace in a file without braces", ".\nlog\n}\n", [f"Corefile:3: {UNMATCHED}"]),
+    ("an unmatched brace before anything", "}\n. {\n}\n", [f"Corefile:1: {UNMATCHED}"]),
+    ("an unmatched brace among keys", "a } {\n}\n", [f"Corefile:1: {UNMATCHED}"]),
     (
         "a comma before the brace",
         "a, {\n}\n",
@@ -70,42 +70,42 @@ ERRORS: list[tuple[str, str, list[str]]] = [
         ["Corefile:1: Unexpected EOF: another key must follow 'a,'; remove the comma, or name another zone"],
     ),
     (
-        "no blank before the brace of a block",
+        "no space before the brace of a block",
         "corp.example.com{\n log\n}\n",
         [
             "Corefile:1: Unexpected '{' at the end of 'corp.example.com{'; "
-            "put a blank before the brace: 'corp.example.com {'"
+            "put a space before the brace: 'corp.example.com {'"
         ],
     ),
     (
-        "no blank before the brace of a directive",
+        "no space before the brace of a directive",
         ". {\n errors{\n }\n forward . 1.1.1.1{\n }\n}\n",
         [
-            "Corefile:2: Unexpected '{' at the end of 'errors{'; put a blank before the brace: 'errors {'",
-            "Corefile:4: Unexpected '{' at the end of '1.1.1.1{'; put a blank before the brace: '1.1.1.1 {'",
+            "Corefile:2: Unexpected '{' at the end of 'errors{'; put a space before the brace: 'errors {'",
+            "Corefile:4: Unexpected '{' at the end of '1.1.1.1{'; put a space before the brace: '1.1.1.1 {'",
         ],
     ),
     (
-        "no blank before the brace of a snippet",
+        "no space before the brace of a snippet",
         "(a){\n log\n}\n. {\n import a\n}\n",
-        ["Corefile:1: Unexpected '{' at the end of '(a){'; put a blank before the brace: '(a) {'"],
+        ["Corefile:1: Unexpected '{' at the end of '(a){'; put a space before the brace: '(a) {'"],
     ),
     (
         "an empty block in one word",
         ". {\n errors {}\n log{}\n}\n.:54 {}\n",
         [
-            "Corefile:3: Unexpected 'log{}', which is one word and no block; "
-            "put a blank before the brace and one inside: 'log { }'",
-            "Corefile:5: Unexpected '{}', which is one word and no block; "
-            "put a blank before the brace and one inside: '{ }'",
+            "Corefile:3: Unexpected 'log{}', which is a word, not a block; "
+            "put a space before the brace and one inside: 'log { }'",
+            "Corefile:5: Unexpected '{}', which is a word, not a block; "
+            "put a space before the brace and one inside: '{ }'",
         ],
     ),
     (
         "an empty block in one word, alone",
         ". {\n {}\n}\n",
         [
-            "Corefile:2: Unexpected '{}', which is one word and no block; "
-            "put a blank before the brace and one inside: '{ }'"
+            "Corefile:2: Unexpected '{}', which is a word, not a block; "
+            "put a space before the brace and one inside: '{ }'"
         ],
     ),
     ("a block folded into one line", "zone:53 { forward . IP }", [f"Corefile:1: {OWN_LINE}'IP'"]),
@@ -134,17 +134,17 @@ ERRORS: list[tuple[str, str, list[str]]] = [
         "a block that was not closed holds the next directive's",
         ". {\n kubernetes {\n  pods insecure\n forward . 1.1.1.1 {\n  force_tcp\n }\n}\n",
         [
-            "Corefile:4: Unexpected '{': the block of 'kubernetes', opened at Corefile:2, holds no further blocks; "
+            "Corefile:4: Unexpected '{': the block of 'kubernetes', opened at Corefile:2, cannot contain blocks; "
             "close the block of 'kubernetes' before this line, or remove the braces",
             "Corefile:7: Unexpected EOF: the server block opened at Corefile:1 is never closed; add the missing '}'",
         ],
     ),
     (
-        "only one block may go without braces",
+        "only a single block may omit its braces",
         ". {\n}\nexample.org\nlog\n",
         [
             "Corefile:3: Unexpected line ending after 'example.org', expecting '{'; "
-            "write '{' there; only a file of one block may go without"
+            "write '{' there; only the braces of a file's single block may be omitted"
         ],
     ),
     (
@@ -169,7 +169,7 @@ ERRORS: list[tuple[str, str, list[str]]] = [
         ["Corefile:5: import of itself: (a) → (b) → (a); remove one of these imports"],
     ),
     (
-        "import of nothing",
+        "import without an argument",
         ". {\n import\n}\n",
         [
             "Corefile:2: Wrong argument count or unexpected line ending after 'import'; "
@@ -177,17 +177,17 @@ ERRORS: list[tuple[str, str, list[str]]] = [
         ],
     ),
     (
-        "import of two",
+        "import with two arguments",
         ". {\n import a b\n}\n",
         ["Corefile:2: Import takes only one argument (glob pattern or file); remove 'b'"],
     ),
     (
         "import of an unset variable",
         ". {\n import {$NONE}\n}\n",
-        ["Corefile:2: Import requires a non-empty filepath; '{$NONE}' is empty here; name a file"],
+        ["Corefile:2: Import requires a non-empty filepath; '{$NONE}' is empty; name a file"],
     ),
     (
-        "import of what is not there",
+        "import of a missing file",
         ". {\n import nothing/here\n}\n",
         ["Corefile:2: File to import not found: nothing/here; create it, or define a snippet of that name above"],
     ),
@@ -214,24 +214,24 @@ ERRORS: list[tuple[str, str, list[str]]] = [
     (
         "import of a name with a NUL byte",
         ". {\n import a\0\n}\n",
-        ["Corefile:2: File to import not found: 'a\\x00'; a file name holds no NUL byte"],
+        ["Corefile:2: File to import not found: 'a\\x00'; a file name cannot contain a NUL byte"],
     ),
     (
-        "an error in a snippet is told once",
+        "an error in a snippet is reported once",
         "(a) {\n log x {\n  y {\n  }\n }\n}\n. {\n import a\n import a\n}\n",
         [
-            "Corefile:3: Unexpected '{': the block of 'log', opened at Corefile:2, holds no further blocks; "
+            "Corefile:3: Unexpected '{': the block of 'log', opened at Corefile:2, cannot contain blocks; "
             "close the block of 'log' before this line, or remove the braces"
         ],
     ),
     (
-        "wrong keys of one block, all of them",
+        "all wrong keys of one block",
         "a..b :53 c: {\n}\n",
         [
-            "Corefile:1: 'a..b' is no domain name: label of 0 bytes, must be 1 to 63; "
+            "Corefile:1: 'a..b' is not a domain name: label of 0 bytes, must be 1 to 63; "
             "write a zone such as cluster.local",
             "Corefile:1: no zone in ':53'; for all names write .:53",
-            "Corefile:1: no port after the colon of 'c:'; write the port, or drop the colon",
+            "Corefile:1: no port after the colon of 'c:'; write the port, or remove the colon",
         ],
     ),
     ("text that is not UTF-8", "a {\n\ud800\n}\n", ["Corefile:2: byte 0xed is not UTF-8; save it as UTF-8"]),
@@ -245,7 +245,7 @@ def test_errors(text: str, expected: list[str]) -> None:
     assert [str(error) for error in errors.errors] == expected
 
 
-def test_without_a_list_all_are_raised_at_once() -> None:
+def test_without_an_error_list_all_errors_are_raised_together() -> None:
     with pytest.raises(CorefileErrors) as raised:
         parse(". {\n errors{\n}\n import nowhere\n}\n}\n", "Corefile", {})
     assert [line.split(": ")[0] for line in str(raised.value).splitlines()] == [
@@ -255,7 +255,7 @@ def test_without_a_list_all_are_raised_at_once() -> None:
     ]
 
 
-def test_what_follows_a_mistake_is_still_read() -> None:
+def test_parsing_continues_after_a_mistake() -> None:
     errors = ErrorList()
     corefile = parse(".{\n errors{\n }\n cache 30 {\n  success 1 }\n log\n}\n}\n.:54 {\n}\n", "f", {}, errors=errors)
     assert [[directive.name for directive in block.directives] for block in corefile.blocks] == [
@@ -277,7 +277,7 @@ def test_collect_goes_on_after_an_error() -> None:
     assert str(raised.value).splitlines() == ["f:3: wrong", "f:4: wrong", "f:5: wrong; fix it", "… and 2 more errors"]
 
 
-def test_errors_are_told_file_by_file_and_line_by_line() -> None:
+def test_errors_are_ordered_by_file_and_line() -> None:
     errors = ErrorList()
     for file, line in (("f", 9), ("f", 2), ("imported", 4), ("f", 5), ("imported", 1)):
         errors.add(CorefileError(file, line, "wrong"))
@@ -286,14 +286,14 @@ def test_errors_are_told_file_by_file_and_line_by_line() -> None:
     assert [error.place for error in raised.value.errors] == ["f:2", "f:5", "f:9", "imported:1", "imported:4"]
 
 
-def test_collect_keeps_nothing_else() -> None:
+def test_collect_lets_other_exceptions_pass() -> None:
     errors = ErrorList()
     with pytest.raises(KeyError), errors.collect():
         raise KeyError
     assert not errors
 
 
-def test_a_flood_of_errors_is_counted() -> None:
+def test_errors_beyond_the_maximum_are_counted() -> None:
     errors = ErrorList()
     parse("}\n" * 1000, "f", {}, errors=errors)
     assert (len(errors.errors), errors.left_out) == (MAX_ERRORS, 1000 - MAX_ERRORS)
@@ -313,4 +313,4 @@ def test_an_empty_block_in_one_word_after_a_name_is_an_argument() -> None:
     corefile = parse(". {\n cache {}\n}\n", "Corefile", {})
     assert [word.text for word in corefile.blocks[0].directives[0].args] == ["{}"]
     (warning,) = corefile.warnings
-    assert str(warning) == "Corefile:2: '{}' is an argument here and no block; put a blank into it: '{ }'"
+    assert str(warning) == "Corefile:2: '{}' is read as an argument, not as a block; for an empty block write '{ }'"

@@ -1,4 +1,4 @@
-"""Files on disk: what an import finds, where a relative one looks, and what keeps it finite."""
+"""Imports of files: matching paths, relative paths, errors, and the bounds of expansion."""
 
 import time
 from pathlib import Path
@@ -87,7 +87,7 @@ FOUND: list[tuple[str, dict[str, str | bytes], list[list[str]]]] = [
 
 
 @pytest.mark.parametrize(("files", "expected"), [row[1:] for row in FOUND], ids=[row[0] for row in FOUND])
-def test_found(files: dict[str, str | bytes], expected: list[list[str]], tmp_path: Path) -> None:
+def test_imported_files(files: dict[str, str | bytes], expected: list[list[str]], tmp_path: Path) -> None:
     corefile, errors = read(tmp_path, files)
     assert errors == []
     assert directives(corefile) == expected
@@ -116,7 +116,7 @@ WRONG: list[tuple[str, dict[str, str | bytes], list[str]]] = [
     (
         "an error in an imported file",
         {"Corefile": ". {\n import c/*\n}\n", "c/a": "log\nerrors{\n}\n"},
-        ["c/a:2: Unexpected '{' at the end of 'errors{'; put a blank before the brace: 'errors {'"],
+        ["c/a:2: Unexpected '{' at the end of 'errors{'; put a space before the brace: 'errors {'"],
     ),
     (
         "a file that is not UTF-8",
@@ -126,18 +126,18 @@ WRONG: list[tuple[str, dict[str, str | bytes], list[str]]] = [
     (
         "a file that is far too large",
         {"Corefile": ". {\n import a\n}\n", "a": b" " * ((16 << 20) + 1)},
-        ["a:1: larger than 16 MiB; this is no Corefile, or split it up"],
+        ["a:1: larger than 16 MiB; check that it is a Corefile, or split it into imported files"],
     ),
 ]
 
 
 @pytest.mark.parametrize(("files", "expected"), [row[1:] for row in WRONG], ids=[row[0] for row in WRONG])
-def test_wrong(files: dict[str, str | bytes], expected: list[str], tmp_path: Path) -> None:
+def test_errors(files: dict[str, str | bytes], expected: list[str], tmp_path: Path) -> None:
     _, errors = read(tmp_path, files)
     assert errors == expected
 
 
-def test_a_dangling_link_is_told(tmp_path: Path) -> None:
+def test_a_dangling_link_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("nowhere")
     _, errors = read(tmp_path, {"Corefile": ". {\n import a\n}\n"})
     assert errors == ["Corefile:2: Could not import a: no such file or directory; make the file readable"]

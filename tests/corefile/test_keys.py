@@ -1,4 +1,4 @@
-"""Keys of server blocks: schemes, ports, networks, and what is refused or doubted."""
+"""Keys of server blocks: schemes, ports, networks, errors and warnings."""
 
 import pytest
 
@@ -43,7 +43,7 @@ def test_one_zone(text: str, transport: str, zone_text: str, port: int | None, l
     assert warnings == []
 
 
-def test_a_zone_is_a_name_too() -> None:
+def test_a_zone_in_wire_form() -> None:
     (key,), _ = read("Cluster.local:53")
     assert key.zone == b"\x07cluster\x05local\0"
 
@@ -77,21 +77,21 @@ def test_networks(text: str, zones: list[str]) -> None:
     [
         (":1053", "no zone in ':1053'; for all names write .:1053"),
         ("tls://", "no zone in 'tls://'; for all names write '.'"),
-        ("a.org:", "no port after the colon of 'a.org:'; write the port, or drop the colon"),
+        ("a.org:", "no port after the colon of 'a.org:'; write the port, or remove the colon"),
         (".:65536", "port '65536' of '.:65536' is out of range; write a port up to 65535"),
         (".:" + "9" * 5000, f"port '{'9' * 59}…' of '.:{'9' * 57}…' is out of range; write a port up to 65535"),
         ("fe80::1", "'fe80::1' is an address, not a zone; for its reverse zone write fe80::1/128"),
-        ("a..b", "'a..b' is no domain name: label of 0 bytes, must be 1 to 63; write a zone such as cluster.local"),
-        ("a" * 64, f"'{'a' * 59}…' is no domain name: label of 64 bytes, must be 1 to 63; "
+        ("a..b", "'a..b' is not a domain name: label of 0 bytes, must be 1 to 63; write a zone such as cluster.local"),
+        ("a" * 64, f"'{'a' * 59}…' is not a domain name: label of 64 bytes, must be 1 to 63; "
          "write a zone such as cluster.local"),
-        ("a." * 128, f"zone '{'a.' * 29}a…' has 256 characters; at most 255 are possible"),
-        ("10.0.0.0/33", "'10.0.0.0/33' is no network; "
+        ("a." * 128, f"zone '{'a.' * 29}a…' has 256 characters; write at most 255 characters"),
+        ("10.0.0.0/33", "'10.0.0.0/33' is not a network; "
          "write one such as 10.0.0.0/8"),
         ("::/0", "'::/0' cannot be made a reverse zone; write the zone itself, under ip6.arpa"),
         ("0::/8", "'0::/8' cannot be made a reverse zone; write the zone itself, under ip6.arpa"),
     ],
 )  # fmt: skip
-def test_refused(text: str, message: str) -> None:
+def test_errors(text: str, message: str) -> None:
     with pytest.raises(CorefileError) as raised:
         read(text)
     assert str(raised.value) == f"f:1: {message}"
@@ -100,7 +100,7 @@ def test_refused(text: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("text", "zone_text", "warning"),
     [
-        ("foo://bar", "foo://bar.", "'foo://bar' has no scheme known here (dns, tls, https, https3, quic, grpc): "
+        ("foo://bar", "foo://bar.", "the scheme of 'foo://bar' is none of dns, tls, https, https3, quic, grpc, so "
          "it is served as a name"),
         ("10.0.0.1", "10.0.0.1.", "'10.0.0.1' is served as a name; "
          "for the reverse zone of this address write 10.0.0.1/32"),
@@ -111,7 +111,7 @@ def test_refused(text: str, message: str) -> None:
          "(RFC 1035 §2.3.1)"),
     ],
 )  # fmt: skip
-def test_doubted(text: str, zone_text: str, warning: str) -> None:
+def test_warnings(text: str, zone_text: str, warning: str) -> None:
     (key,), warnings = read(text)
     assert key.zone_text == zone_text
     assert warnings == [warning]

@@ -5,12 +5,13 @@ import time
 import pytest
 from corefile.printing import quote
 
+from clusterdns.corefile.braces import glued_brace
 from clusterdns.corefile.errors import CorefileError
-from clusterdns.corefile.lexer import Token, glued_brace, lex
+from clusterdns.corefile.lexer import Token, lex
 
 LINES: list[tuple[str, str, list[list[str]]]] = [
     ("blanks separate, newlines end a line", "a  b\tc\nd", [["a", "b", "c"], ["d"]]),
-    ("empty lines are no lines", "\n\n a \n \n", [["a"]]),
+    ("empty lines are dropped", "\n\n a \n \n", [["a"]]),
     ("a byte order mark is dropped", "\ufeffa", [["a"]]),
     ("a byte order mark further on is not", "a\n\ufeffb", [["a"], ["\ufeffb"]]),
     ("Unicode white space separates", "a\xa0b\x85c\u2028d\u3000e", [["a", "b", "c", "d", "e"]]),
@@ -47,7 +48,7 @@ def test_lines(text: str, expected: list[list[str]]) -> None:
     assert [[token.text for token in line] for line in lex(text, "Corefile").lines] == expected
 
 
-def test_tokens_know_their_line_and_whether_they_were_quoted() -> None:
+def test_tokens_have_their_line_and_whether_they_were_quoted() -> None:
     lines = lex('# one\na "b\nc" d\ne', "f").lines
     assert lines == [
         [Token("a", "f", 2), Token("b\nc", "f", 2, quoted=True), Token("d", "f", 3)],
@@ -61,7 +62,7 @@ def test_quoted_braces_are_words() -> None:
     assert not string.opens
 
 
-def test_the_unclosed_quote_is_remembered() -> None:
+def test_an_unclosed_quote_is_returned() -> None:
     assert lex('a\nb "c\nd', "f").unclosed == Token("c\nd", "f", 2, quoted=True)
     assert lex('a "b" c', "f").unclosed is None
 
@@ -72,7 +73,7 @@ def test_a_quoted_text_is_read_back(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["a b\\", 'a \\"b'])
-def test_what_no_string_can_hold(text: str) -> None:
+def test_texts_that_a_string_cannot_express(text: str) -> None:
     with pytest.raises(ValueError, match="cannot be written"):
         quote(text)
 
@@ -97,10 +98,10 @@ def test_braces_glued_to_a_word(text: str, expected: tuple[str, bool] | None) ->
     assert glued_brace(text) == expected
 
 
-def test_too_many_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_words_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("clusterdns.corefile.lexer.MAX_TOKENS", 1_000)
     assert lex("a " * 1_000, "f").token_count == 1_000
-    with pytest.raises(CorefileError, match=r"^f:2: more than 1,000 words; this is no Corefile"):
+    with pytest.raises(CorefileError, match=r"^f:2: more than 1,000 words; check that it is a Corefile"):
         lex("a " * 1_000 + "\nb", "f")
 
 

@@ -1,4 +1,4 @@
-"""The entry: which text is read, and what happens where there is none."""
+"""Loading a Corefile from a path, from standard input, and the errors of both."""
 
 import io
 from pathlib import Path

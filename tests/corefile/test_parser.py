@@ -1,4 +1,4 @@
-"""Lines to server blocks: one row per rule of the structure, and per form seen in the wild."""
+"""Lines to server blocks: one row per rule of the structure, and per form seen in published Corefiles."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,7 @@ def parsed(text: str) -> Corefile:
     return parse(text, "Corefile", ENVIRON)
 
 
-# What, the text, and each block as `keys: directive words { line; line } | directive`, odd words in ‹›.
+# Name, text, and each block as `keys: directive words { line; line } | directive`, unusual words in ‹›.
 STRUCTURE: list[tuple[str, str, list[str]]] = [
     ("a block", ".:53 {\n whoami\n}\n", [".:53: whoami"]),
     ("the brace may open the next line", ".:53\n{\n whoami\n}\n", [".:53: whoami"]),
@@ -34,8 +34,8 @@ STRUCTURE: list[tuple[str, str, list[str]]] = [
     ("keys only", ".", [".:"]),
     ("an empty block", ".:6053 { }\n", [".:6053:"]),
     ("an empty block over two lines", ". {\n}\n", [".:"]),
-    ("keys by blanks", "a b:53 c {\n}\n", ["a b:53 c:"]),
-    ("keys by commas", "a, b,c , d {\n}\n", ["a b c d:"]),
+    ("keys separated by spaces", "a b:53 c {\n}\n", ["a b:53 c:"]),
+    ("keys separated by commas", "a, b,c , d {\n}\n", ["a b c d:"]),
     ("keys continue after a comma", "a,\nb, \n c {\n}\n", ["a b c:"]),
     ("an empty key is dropped", '"" a {\n}\n', ["a:"]),
     ("blocks one after another", "a {\n}\nb {\n}\n", ["a:", "b:"]),
@@ -117,9 +117,9 @@ STRUCTURE: list[tuple[str, str, list[str]]] = [
     ("environment in a snippet's name", "({$ZONE}) {\n whoami\n}\n. {\n import {$ZONE}\n}\n", [".: whoami"]),
     ("an unset variable is empty, but a word", ". {\n log {$NONE} x{%NONE%}y\n}\n", [".: log ‹› xy"]),
     ("a value is not split", ". {\n log {$SPACED}\n}\n", [".: log ‹a b›"]),
-    ("a value opens no block", ". {\n log {$BRACE}\n}\n", [".: log {"]),
+    ("the value of a variable does not open a block", ". {\n log {$BRACE}\n}\n", [".: log {"]),
     ("no default values", ". {\n log {$PORT:9} {$X:y}\n}\n", [".: log colon ‹›"]),
-    ("no name, no variable", ". {\n log {$} {%%}\n}\n", [".: log {$} {%%}"]),
+    ("a reference without a name stays as it is", ". {\n log {$} {%%}\n}\n", [".: log {$} {%%}"]),
     ("values are put in once", ". {\n log {$LOOP} {%PERCENT%}\n}\n", [".: log {$LOOP} {$PORT}"]),
     ("a template's variable with blanks is none", '. {\n t "{{ $x }}"\n}\n', [".: t ‹{{ $x }}›"]),
 ]
@@ -132,14 +132,14 @@ def test_structure(text: str, expected: list[str], flat: Callable[[ServerBlock],
     assert corefile.warnings == ()
 
 
-def test_statements_know_their_place() -> None:
+def test_statements_have_their_place() -> None:
     block = parsed("\n.:53 {\n errors\n\n health {\n  lameduck 5s\n }\n}\n").blocks[0]
     errors, health = block.directives
     assert (block.file, block.line, errors.line, health.place) == ("Corefile", 2, 3, "Corefile:5")
     assert (health.block[0].name, health.block[0].line) == ("lameduck", 6)
 
 
-def test_a_block_tells_its_zones_and_directives() -> None:
+def test_a_block_names_its_zones_and_directives() -> None:
     block = parsed("a.org 10.0.0.0/15:5353 A.org:54 {\n log\n errors\n log x\n}\n").blocks[0]
     assert block.zones_text == ("a.org.", "0.10.in-addr.arpa.", "1.10.in-addr.arpa.")
     assert block.directive_names == {"log", "errors"}
@@ -162,7 +162,7 @@ WARNINGS = [
     (". {\n import no/*.override\n}\n", "Corefile:2: No files matching import glob pattern: no/*.override"),
     (
         "foo://bar {\n}\n",
-        "Corefile:1: 'foo://bar' has no scheme known here (dns, tls, https, https3, quic, grpc): "
+        "Corefile:1: the scheme of 'foo://bar' is none of dns, tls, https, https3, quic, grpc, so "
         "it is served as a name",
     ),
 ]

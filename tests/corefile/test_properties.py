@@ -1,4 +1,4 @@
-"""Any text becomes a tree or errors with file and line, and nothing else; what is printed is read back."""
+"""Any text becomes a tree or errors with file and line; a printed tree parses to the same tree."""
 
 import re
 import time
@@ -9,10 +9,11 @@ from corefile.printing import print_corefile
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from clusterdns.corefile.braces import glued_brace
 from clusterdns.corefile.directive import Directive, Line, ServerBlock
 from clusterdns.corefile.environment import has_reference
 from clusterdns.corefile.errors import CorefileError, ErrorList
-from clusterdns.corefile.lexer import Token, glued_brace
+from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.load import parse
 
 PIECES = [
@@ -21,12 +22,12 @@ PIECES = [
     *(".", "a", "example.org", "10.0.0.0/15", "fe80::1", "tls://.", "log", "errors {", " {\n", "\n}\n", "é", "\ud800"),
 ]
 TEXTS = st.one_of(st.text(max_size=200), st.lists(st.sampled_from(PIECES), max_size=60).map("".join))
-FILE = "/nowhere/Corefile"  # in a folder that is not there, so that `import *` finds nothing
+FILE = "/nowhere/Corefile"  # in a folder that does not exist, so that `import *` finds nothing
 ENVIRON = {"A": "x y", "B": "{$A}"}
 
 
 def words(blocks: tuple[ServerBlock, ...]) -> list[object]:
-    """The tree as plain text, places left out."""
+    """The tree as plain text, without places."""
     return [
         (
             [word.text for word in block.words],
@@ -78,7 +79,7 @@ def test_any_text_with_variables(text: str) -> None:
 
 
 def is_unwritable(block: ServerBlock) -> bool:
-    """Whether a word is what only the environment or a list of keys can make of a text (see `printing`)."""
+    """Whether a word can only come from the environment or from a list of keys (see `printing`)."""
     found = list(block.words)
     for directive in block.directives:
         found += directive.words
@@ -110,18 +111,19 @@ BLOCKS = st.builds(ServerBlock, KEYS, st.just(()), st.lists(DIRECTIVES, max_size
 def test_any_tree_is_printed_and_read_back(blocks: tuple[ServerBlock, ...]) -> None:
     errors = ErrorList()
     again = parse(print_corefile(blocks), "printed", {}, errors=errors)
-    assert [keys_left_out(block) for block in words(again.blocks)] == [keys_left_out(block) for block in words(blocks)]
-    # The words of a key may be no zone; everything else must be sound.
+    assert [comparable(block) for block in words(again.blocks)] == [comparable(block) for block in words(blocks)]
+    # The words of a key may not be a zone; everything else must be valid.
     assert {error.line for error in errors.errors} <= {word.line for block in again.blocks for word in block.words}
 
 
-def keys_left_out(block: object) -> object:
+def comparable(block: object) -> object:
+    """The block without its parsed keys, of which a wrong word has none."""
     assert isinstance(block, tuple)
     return block[0], block[2]
 
 
 @pytest.mark.parametrize("value", ["a b\\", "{$X}", 'a \\"'])
-def test_what_cannot_be_printed_is_said(value: str) -> None:
+def test_words_that_cannot_be_printed_are_errors(value: str) -> None:
     blocks = parse(".\nlog {$V}\n", "f", {"V": value}).blocks
     with pytest.raises(ValueError, match="cannot be written"):
         print_corefile(blocks)

@@ -1,4 +1,4 @@
-"""Typed arguments: what each reader takes, and the exact words for what it does not."""
+"""Readers of arguments: the values that each accepts, and the exact errors for others."""
 
 from collections.abc import Callable
 from functools import partial
@@ -21,7 +21,7 @@ bounded_integer: Reader = partial(values.integer, minimum=0, maximum=3600)
 bounded_duration: Reader = partial(values.duration_seconds, minimum=1, maximum=60)
 mode: Reader = partial(values.choice, words=("disabled", "insecure", "verified"))
 
-READ: list[tuple[Reader, str, object]] = [
+VALUES: list[tuple[Reader, str, object]] = [
     (values.duration_seconds, "30s", 30.0),
     (values.duration_seconds, "1h30m", 5400.0),
     (values.duration_seconds, "1.5s", 1.5),
@@ -59,8 +59,8 @@ READ: list[tuple[Reader, str, object]] = [
 ]
 
 
-@pytest.mark.parametrize(("reader", "text", "expected"), READ)
-def test_read(reader: Reader, text: str, expected: object) -> None:
+@pytest.mark.parametrize(("reader", "text", "expected"), VALUES)
+def test_values(reader: Reader, text: str, expected: object) -> None:
     value = reader(token(text))
     assert value == (pytest.approx(expected) if isinstance(expected, float) else expected)
     assert type(value) is type(expected)
@@ -68,8 +68,8 @@ def test_read(reader: Reader, text: str, expected: object) -> None:
 
 A_DURATION = "write one such as 30s, 1m30s or 500ms"
 RE2_SYNTAX = "write it in RE2 syntax, which has neither look-around nor back-references"
-REFUSED: list[tuple[Reader, str, str]] = [
-    (values.duration_seconds, "3600", "'3600' is not a duration, its unit is missing; for seconds write '3600s'"),
+ERRORS: list[tuple[Reader, str, str]] = [
+    (values.duration_seconds, "3600", "'3600' is not a duration: its unit is missing; for seconds write '3600s'"),
     (values.duration_seconds, "", f"'' is not a duration; {A_DURATION}"),
     (values.duration_seconds, "s", f"'s' is not a duration; {A_DURATION}"),
     (values.duration_seconds, "1d", f"'1d' is not a duration; {A_DURATION}"),
@@ -97,31 +97,35 @@ REFUSED: list[tuple[Reader, str, str]] = [
     (values.listen_address, ":dns", "'dns' is not an integer; write 0 to 65535"),
     (values.listen_address, "a b:1", "'a b' is not a host; write an address, or nothing for every address"),
     (values.listen_address, "[x]:1", "'x' is not an IP address; write one such as 10.96.0.10 or fd00::a"),
-    (values.regex, "(", f"pattern '(' is no regular expression: 'missing ): ('; {RE2_SYNTAX}"),
-    (values.regex, r"(a)\1", rf"pattern '(a)\1' is no regular expression: 'invalid escape sequence: \1'; {RE2_SYNTAX}"),
-    (values.regex, "ä" * 5001, f"pattern '{'ä' * 59}…' is too long; at most 10000 bytes are possible"),
+    (values.regex, "(", f"pattern '(' is not a regular expression: 'missing ): ('; {RE2_SYNTAX}"),
+    (
+        values.regex,
+        r"(a)\1",
+        rf"pattern '(a)\1' is not a regular expression: 'invalid escape sequence: \1'; {RE2_SYNTAX}",
+    ),
+    (values.regex, "ä" * 5001, f"pattern '{'ä' * 59}…' is too long; write at most 10000 bytes"),
     (values.regex, "a\udcff", "pattern 'a\\udcff' is not UTF-8; write it in UTF-8"),
     (values.ip, "192.168.xxx.xxx", "'192.168.xxx.xxx' is not an IP address; write one such as 10.96.0.10 or fd00::a"),
     (lambda t: values.zones([t]), "", "no zone in ''; for all names write '.'"),
-    (lambda t: values.zones([t]), "a:", "no port after the colon of 'a:'; write the port, or drop the colon"),
+    (lambda t: values.zones([t]), "a:", "no port after the colon of 'a:'; write the port, or remove the colon"),
 ]
 
 
-@pytest.mark.parametrize(("reader", "text", "message"), REFUSED)
-def test_refused(reader: Reader, text: str, message: str) -> None:
+@pytest.mark.parametrize(("reader", "text", "message"), ERRORS)
+def test_errors(reader: Reader, text: str, message: str) -> None:
     with pytest.raises(CorefileError) as raised:
         reader(token(text))
     assert str(raised.value) == f"f:7: {message}"
 
 
 @pytest.mark.parametrize("text", [r"(?:\pL{500}){2}(?:\pN{500}){2}\pZ{1000}", "((((a{100}){100}){100}){100}", "(?=a)b"])
-def test_a_pattern_that_would_explode_is_refused_in_silence(text: str, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(CorefileError, match="is no regular expression"):
+def test_a_pattern_that_would_explode_is_an_error(text: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(CorefileError, match="is not a regular expression"):
         values.regex(token(text))
     assert capfd.readouterr() == ("", "")
 
 
-def test_zones_are_told_once_each() -> None:
+def test_repeated_zones_are_returned_once() -> None:
     found = values.zones([token("a.org"), token("10.0.0.0/8"), token("A.org."), token("10.1.2.3/8")])
     assert found == ("a.org.", "10.in-addr.arpa.")
 

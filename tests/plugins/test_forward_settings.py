@@ -148,7 +148,7 @@ TO_MISTAKES = [
     ("forward . /dev/null/x", "there is no file"),
     ("forward . a..b", "label of 0 bytes"),
     (f"forward . {'1.1.1.1 ' * 16}", "more than 15 TOs configured: 16"),
-    ("forward a..b 1.1.1.1", "is no domain name"),
+    ("forward a..b 1.1.1.1", "is not a domain name"),
     ("forward . tls://1.1.1.1%a.b {\n tls_servername x\n}", "both forward ('x') and proxy level ('a.b') TLS"),
     ("forward . 1.1.1.1 {\n expire 20s\n max_age 15s\n}", "max_age (15s) must not be less than expire (20s)"),
 ]

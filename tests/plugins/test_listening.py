@@ -166,7 +166,7 @@ TRANSPORTS = {
     "gRPC": ("grpc://. {\n whoami\n}\n", "Corefile:1: clusterdns does not serve grpc://"),
     "two protocols on one port": (
         "dns://.:853 {\n whoami\n}\ntls://. {\n tls cert.pem key.pem\n whoami\n}\n",
-        "Corefile:4: port 853 is asked for tls:// here and for dns:// at Corefile:1; ",
+        "Corefile:4: port 853 is used for tls:// here and for dns:// at Corefile:1; ",
     ),
 }
 

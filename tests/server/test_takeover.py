@@ -15,7 +15,7 @@ from clusterdns.admin.http import AdminHttp
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.objects import Change, Service
 from clusterdns.corefile.errors import CorefileErrors, ErrorList
-from clusterdns.corefile.load import Corefile, load, load_kept, parse
+from clusterdns.corefile.load import Corefile, load, load_from_memory, parse
 from clusterdns.plugins.kubernetes.feed import Feed
 from clusterdns.server.instance import StartError
 from clusterdns.server.lastgood import MAX_BYTES, LastGood
@@ -355,7 +355,7 @@ def test_imports_are_kept_and_found_again(tmp_path: Path) -> None:
         path.unlink()
     kept = last_good.load()
     assert kept is not None
-    again = load_kept(kept[0], {})
+    again = load_from_memory(kept[0], {})
     assert [block.zones_text for block in again.blocks] == [("a.",), ("b.",), ("c.",)]
     assert again.sha512 == corefile.sha512
 
