@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
-PATIENCE_SECONDS = 30.0
+TIMEOUT_SECONDS = 30.0
 
 
 class Ended(NamedTuple):
-    """How a run ended, and what it printed."""
+    """The exit code and output of a run."""
 
     code: int
     out: str
@@ -23,7 +23,7 @@ Program = Callable[..., Ended]  # called with the arguments as texts
 
 
 def console_script() -> str:
-    """The installed `clusterdns`."""
+    """Return the path of the installed `clusterdns`."""
     return str(Path(sysconfig.get_path("scripts")) / "clusterdns")
 
 
@@ -31,10 +31,10 @@ def run_script(
     arguments: Sequence[str], cwd: Path, *, environ: Mapping[str, str] | None = None, stdin: str | None = None,
     stdout: IO[str] | None = None,
 ) -> Ended:  # fmt: skip
-    """Run the console script to its end; what it prints to `stdout`, where one is given, is not in the result."""
+    """Run the console script to its end; its output to `stdout`, where one is given, is not in the result."""
     done = subprocess.run(
         [sys.executable, console_script(), *arguments], cwd=cwd, env={**os.environ, **(environ or {})}, input=stdin,
         stdin=subprocess.DEVNULL if stdin is None else None, stdout=stdout or subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, timeout=PATIENCE_SECONDS, check=False,
+        text=True, timeout=TIMEOUT_SECONDS, check=False,
     )  # fmt: skip
     return Ended(done.returncode, done.stdout or "", done.stderr)

@@ -1,24 +1,27 @@
-"""Commands and flags: the only place that knows argv and exit codes.
+"""The command line: the only place that knows argv and exit codes.
 
-`main` chooses between the server with CoreDNS's flags (`serve`) and the commands that CoreDNS has not (`check`,
-`names`). What each needs is imported when it runs, so that `-version` answers before the libraries would have loaded.
+`main` chooses between the server with CoreDNS's flags (`serve`) and two commands that CoreDNS does not have (`check`,
+`names`). Each is imported when it is chosen, and imports libraries when it needs them: `-version` loads none.
 """
 
 import os
 import sys
 from collections.abc import Sequence
 
-COMMANDS = ("check", "names")
-INTERRUPTED = 130  # as shells say it: 128 and the number of SIGINT
+INTERRUPTED = 130  # 128 and the number of SIGINT, as in shells
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run what the command line asks for, and exit."""
+    """Run the command that the arguments choose, and exit."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    if given and given[0] in COMMANDS:
-        from clusterdns.cli.commands import commands
+    if given[:1] == ["check"]:
+        from clusterdns.cli.check import check
 
-        commands.main(given, prog_name="clusterdns")
+        check.main(given[1:], prog_name="clusterdns check")
+    elif given[:1] == ["names"]:
+        from clusterdns.cli.names import names
+
+        names.main(given[1:], prog_name="clusterdns names")
     else:
         from clusterdns.cli.serve import serve
 
@@ -26,13 +29,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             code = serve(given)
         except KeyboardInterrupt:  # before the server has taken over its signals
             code = INTERRUPTED
-        _flush()
+        _flush_output()
         sys.exit(code)
 
 
-def _flush() -> None:
-    """Let go of what standard output does not take, so that the interpreter does not fail over it at the very end."""
-    if sys.stdout is None:  # closed before we began
+def _flush_output() -> None:
+    """Flush standard output, and discard what it does not accept, so that the interpreter does not fail at its end."""
+    if sys.stdout is None:  # closed before the start
         return
     try:
         sys.stdout.flush()

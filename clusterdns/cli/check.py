@@ -1,7 +1,7 @@
-"""`clusterdns check COREFILE`: everything that is wrong with a configuration, and what will differ from CoreDNS.
+"""`clusterdns check COREFILE`: the errors and warnings of a configuration, and its differences from CoreDNS.
 
-It goes as far as a real start does before the first socket is bound, through the same code. A ConfigMap as kubectl
-prints it does as well as the Corefile in it.
+It runs the code of a real start up to the binding of the first socket. A ConfigMap as kubectl prints it is accepted as
+well as the Corefile in it.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import click
 
 from clusterdns.chain.plugin import Part
 from clusterdns.cli import configmap
-from clusterdns.cli.differences import told_of
+from clusterdns.cli.differences import differences_of
 from clusterdns.cli.flags import DEFAULT_PORT, MAX_PORT
 from clusterdns.corefile.errors import CorefileError, CorefileErrors, ErrorList
 from clusterdns.corefile.load import STDIN, Corefile, load, parse
@@ -25,13 +25,13 @@ from clusterdns.telemetry.metrics import Registry
 @click.command()
 @click.argument("corefile_path", metavar="COREFILE")
 @click.option("-p", "--dns-port", type=click.IntRange(0, MAX_PORT), default=DEFAULT_PORT, show_default=True,
-              help="Port of plain DNS keys that name none.")  # fmt: skip
+              help="Port of plain DNS keys without one.")  # fmt: skip
 def check(corefile_path: str, dns_port: int) -> None:
-    """Tell everything that is wrong with COREFILE ('-' for standard input): one line each on standard error.
+    """Report every error of COREFILE ('-' for standard input) on standard error, one per line.
 
     COREFILE may also be a ConfigMap, or a list of them, as 'kubectl get configmap coredns -o yaml' prints it; its other
-    keys are the files beside the Corefile. Exit code 0 means that the server would get as far as binding its ports;
-    then standard output has what it will do otherwise than CoreDNS.
+    keys are the files beside the Corefile. Exit code 0 means that the server would start as far as binding its ports;
+    standard output then lists how its answers will differ from CoreDNS's.
     """
     logs.set_up(sys.stderr)
     errors = ErrorList()
@@ -48,19 +48,19 @@ def check(corefile_path: str, dns_port: int) -> None:
         corefile = parse(text, path, os.environ, errors=errors)
         points = _assembled(corefile, dns_port, errors)
     else:
-        corefile = load(path, environ=os.environ, errors=errors)  # tells why it cannot be read
+        corefile = load(path, environ=os.environ, errors=errors)  # adds to the errors why it cannot be read
         points = _assembled(corefile, dns_port, errors)
     zone_count = len({zone for block in corefile.blocks for zone in block.zones_text})
     counts = (_counted(len(corefile.blocks), "server block"), _counted(zone_count, "zone"))
-    where = ", ".join(point.server_text for point in points)
-    click.echo(f"{corefile_path}: OK: {', '.join(counts)}, {_counted(len(points), 'listener')} ({where})")
-    click.echo("Otherwise than in CoreDNS (docs/differences.md has more on each name):")
-    for line in told_of(corefile):
+    listeners = ", ".join(point.server_text for point in points)
+    click.echo(f"{corefile_path}: OK: {', '.join(counts)}, {_counted(len(points), 'listener')} ({listeners})")
+    click.echo("Differences from CoreDNS (docs/differences.md explains each name):")
+    for line in differences_of(corefile):
         click.echo(f"  {line}")
 
 
 def _text(path: str) -> str | None:
-    """What is to be checked; None where a file cannot be read as text. Raises CorefileError for standard input."""
+    """Read the text to check; None where a file cannot be read as text. Raises CorefileError for standard input."""
     if path == STDIN:
         try:
             return sys.stdin.read()
@@ -74,7 +74,10 @@ def _text(path: str) -> str | None:
 
 
 def _assembled(corefile: Corefile, dns_port: int, errors: ErrorList, folder: str = "") -> tuple[ListenPoint, ...]:
-    """What would be listened on. Exits where the configuration is wrong; `folder` stands for /etc/coredns."""
+    """Assemble the configuration and return its listen points; exit with all errors where it is wrong.
+
+    `folder` stands for /etc/coredns and is replaced by it in the errors.
+    """
     for warning in corefile.warnings:
         click.echo(f"warning: {warning}", err=True)
     try:
@@ -87,7 +90,7 @@ def _assembled(corefile: Corefile, dns_port: int, errors: ErrorList, folder: str
 
 
 async def _rehearse(parts: Iterable[Part]) -> None:
-    """Read what a start reads before a socket is bound. Raises CorefileErrors."""
+    """Have each part read the files that a start reads before a socket is bound. Raises CorefileErrors."""
     errors = ErrorList()
     for part in parts:
         if part.rehearse is not None:

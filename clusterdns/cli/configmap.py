@@ -1,8 +1,8 @@
-"""A ConfigMap as `kubectl get configmap -o yaml` (or json) prints it, taken for the folder that it is mounted as.
+"""A ConfigMap as `kubectl get configmap -o yaml` (or json) prints it, read as the folder that it is mounted as.
 
-`coredns` is mounted at /etc/coredns, one file per key, and `coredns-custom` below it, as k3s, AKS and Gardener do. Both
-may come in one List. The Corefile and its imports are read from there; the other files are laid down in a folder of
-their own for as long as the check runs, and the words that name them lead there.
+`coredns` is mounted at /etc/coredns, one file per key, and `coredns-custom` below it, as in k3s, AKS and Gardener; both
+may come in one List. The Corefile and its imports are read from memory. All files are also written to a temporary
+folder while the check runs, and words of the Corefile that name one of them are replaced by its path there.
 """
 
 import contextlib
@@ -30,9 +30,9 @@ _IS_ONE = re.compile(rf"^[ \t-]*kind:[ \t]*{_KINDS}[ \t]*$|\"kind\"\s*:\s*\"{_KI
 
 
 def files_of(text: str, name: str) -> dict[str, bytes] | None:
-    """The files that the ConfigMaps of this text are mounted as, the Corefile first; None where it is none.
+    """Read the files of the ConfigMaps in this text by mounted path, the Corefile first; None for any other text.
 
-    Raises CorefileError, at `name`, where it cannot be read or has no Corefile.
+    Raises CorefileError, at `name`, where the text is not YAML or no ConfigMap has a Corefile.
     """
     if not _IS_ONE.search(text):
         return None
@@ -41,13 +41,13 @@ def files_of(text: str, name: str) -> dict[str, bytes] | None:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark is not None else 1
-        raise CorefileError(name, line, "this is no YAML", "send what kubectl get configmap -o yaml prints") from error
+        raise CorefileError(name, line, "this is not YAML", "send what kubectl get configmap -o yaml prints") from error
     items = read.get("items", [read]) if isinstance(read, dict) else []
     files: dict[str, bytes] = {}
     for item in items if isinstance(items, list) else ():
         files |= _mounted(item, name)
     if COREFILE not in files:
-        hint = "send the ConfigMap that the Deployment mounts, mostly 'coredns' in kube-system"
+        hint = "send the ConfigMap that the Deployment mounts, usually 'coredns' in kube-system"
         raise CorefileError(name, 1, "no ConfigMap here has the key 'Corefile'", hint)
     return {COREFILE: files.pop(COREFILE), **files}
 
@@ -62,7 +62,7 @@ def _mounted(item: Any, name: str) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for key, text in data.items():
         if not _KEY.fullmatch(str(key)):
-            raise CorefileError(name, 1, f"{shown(str(key))} is no key of a ConfigMap", "keys are names of files")
+            raise CorefileError(name, 1, f"{shown(str(key))} is not a key of a ConfigMap", "keys are file names")
         files[f"{folder}/{key}"] = str(text).encode("utf-8", "surrogatepass")
     return files
 
@@ -71,7 +71,7 @@ def _mounted(item: Any, name: str) -> dict[str, bytes]:
 def mounted(
     files: Mapping[str, bytes], environ: Mapping[str, str], errors: ErrorList
 ) -> Iterator[tuple[Corefile, str]]:
-    """The Corefile of these files, and the folder that stands for /etc/coredns meanwhile."""
+    """Parse the Corefile of these files, and yield it with the temporary folder that stands for /etc/coredns."""
     with tempfile.TemporaryDirectory(prefix="clusterdns-check-") as folder:
         for path, content in files.items():
             place = Path(folder) / path.removeprefix(f"{MOUNT}/")

@@ -1,7 +1,7 @@
-"""Where answers differ from CoreDNS's on purpose, by the directives that it concerns: what `check` tells beforehand.
+"""The intended differences from CoreDNS's answers, by directive, as `check` prints them.
 
-The names are those of docs/differences.md, which says more of each and which test pins it. What a directive does better
-without answering differently is its own documentation (`Doc.better`).
+The names are those of docs/differences.md, which explains each and names the test that pins it. Improvements that do
+not change an answer are documented by the directive itself (`Doc.better`).
 """
 
 from collections.abc import Collection, Iterator
@@ -11,62 +11,68 @@ from clusterdns.corefile.load import Corefile
 from clusterdns.plugins.order import ORDER
 
 
-class Named(NamedTuple):
+class Difference(NamedTuple):
     """One difference; without directives it concerns every configuration."""
 
     name: str
     directives: tuple[str, ...]
-    told: str
+    text: str
 
 
 _CLUSTER = ("kubernetes",)
 
-NAMED = (
-    Named("notify", (), "NOTIFY is NOTIMP"),
-    Named("reserved-edns-flags", (), "reserved flags of EDNS are zero in replies"),
-    Named("badvers-do", (), "BADVERS has DO as asked"),
-    Named("udp-at-1232", (), "replies over UDP have 1,232 bytes at most, then TC"),
-    Named("told-why", (), "SERVFAIL and stale replies carry an extended error with the cause"),
-    Named("txt-of-existing", _CLUSTER, "TXT of the zone, svc, pod and namespaces is NODATA, not NXDOMAIN"),
-    Named("fixed-names", _CLUSTER, "other types of dns, ns.dns and dns-version are NODATA, not NXDOMAIN"),
-    Named("soa-of-absent", _CLUSTER, "SOA of a name that is not there is NXDOMAIN, not NODATA"),
-    Named("port-ancestor", _CLUSTER, "_tcp above a named port is NODATA, not NXDOMAIN"),
-    Named("reverse-ancestor", _CLUSTER, "a reverse name above one with a name is NODATA, not NXDOMAIN"),
-    Named("reverse-other-types", _CLUSTER, "types other than PTR of a known address are NODATA, not NXDOMAIN"),
-    Named("reverse-extra-labels", _CLUSTER, "labels left of a whole IPv6 reverse name make it NXDOMAIN"),
-    Named("pod-extra-labels", _CLUSTER, "labels left of a pod's address label make the name NXDOMAIN"),
-    Named("pod-srv", _CLUSTER, "SRV of a pod's name is NODATA, not a record with port 0"),
-    Named("pod-other-addresses", _CLUSTER, "'pods verified' knows every address of a pod, however it is spelled"),
-    Named("externalname-all-types", _CLUSTER, "an ExternalName is a CNAME for all types"),
-    Named("externalname-dangling", _CLUSTER, "an ExternalName that leads nowhere shows its CNAME and its end's code"),
-    Named("externalname-ring", _CLUSTER, "ExternalNames in a ring show a stretch of it"),
-    Named("externalname-empty-labels", _CLUSTER, "_._. left of an ExternalName is NXDOMAIN"),
-    Named("fqdn-endpoints", _CLUSTER, "endpoints that are no IP addresses are left out"),
-    Named("slice-without-service", _CLUSTER, "EndpointSlices without a Service are left out"),
-    Named("srv-weights", _CLUSTER, "SRV weights are shared among the records that are sent"),
-    Named("any-hinfo", _CLUSTER, "ANY is answered with HINFO RFC8482, not NODATA"),
-    Named("own-addresses-when-bound", ("bind",), "NS of a cluster's zone and addresses of ns.dns are those bound"),
-    Named("wrong-question", ("forward",), "a reply to another question is ignored, not passed on as FORMERR"),
-    Named("truncated-upstream", ("forward",), "a truncated reply is asked for again over TCP"),
-    Named("letter-case-as-asked", ("forward", "cache"), "names come back in the letters of the question"),
-    Named("opt-unasked", ("forward", "acl", "template"), "an OPT goes only to clients that sent one"),
-    Named("do-unasked", ("acl", "template", "nsid"), "DO is set in replies only where it was asked for"),
-    Named("negative-ttl", ("cache",), "denials are kept for the smaller of the SOA's TTL and its MINIMUM"),
-    Named("held-data-uncached", ("cache",), "data of the server's own is not cached: whole TTLs, changes seen at once"),
-    Named("ttl-of-opt", ("rewrite",), "'rewrite ttl' leaves the OPT alone"),
-    Named("search-domain", ("autopath",), "a search domain itself is answered, not SERVFAIL"),
-    Named("alias-twice", ("autopath",), "an alias has one CNAME, not the same one twice"),
-    Named("class-in-only", ("file",), "questions of class CH do not get data of class IN"),
-    Named("malformed-upstream", ("forward",), "a reply cut short is asked for again, then the next upstream's turn"),
-    Named("file-any-hinfo", ("file",), "ANY is answered with HINFO RFC8482, not NODATA"),
-    Named("file-alias-denied", ("file",), "an alias whose end lacks the type has the zone's SOA below it"),
-    Named("file-alias-ring", ("file",), "aliases in a ring are shown once each"),
-    Named("file-referral-owner", ("file",), "NS records of a referral are named after the cut"),
+DIFFERENCES = (
+    Difference("notify", (), "NOTIFY is NOTIMP"),
+    Difference("reserved-edns-flags", (), "reserved flags of EDNS are zero in replies"),
+    Difference("badvers-do", (), "BADVERS has DO as asked"),
+    Difference("udp-at-1232", (), "replies over UDP have 1,232 bytes at most, then TC"),
+    Difference("extended-error", (), "SERVFAIL and stale replies carry an extended error with the cause"),
+    Difference("txt-of-existing", _CLUSTER, "TXT of the zone, svc, pod and namespaces is NODATA, not NXDOMAIN"),
+    Difference("fixed-names", _CLUSTER, "other types of dns, ns.dns and dns-version are NODATA, not NXDOMAIN"),
+    Difference("soa-of-absent", _CLUSTER, "SOA of a name that does not exist is NXDOMAIN, not NODATA"),
+    Difference("port-ancestor", _CLUSTER, "_tcp above a named port is NODATA, not NXDOMAIN"),
+    Difference("reverse-ancestor", _CLUSTER, "a reverse name above one with a name is NODATA, not NXDOMAIN"),
+    Difference("reverse-other-types", _CLUSTER, "types other than PTR of a known address are NODATA, not NXDOMAIN"),
+    Difference("reverse-extra-labels", _CLUSTER, "labels left of a whole IPv6 reverse name make it NXDOMAIN"),
+    Difference("pod-extra-labels", _CLUSTER, "labels left of a pod's address label make the name NXDOMAIN"),
+    Difference("pod-srv", _CLUSTER, "SRV of a pod's name is NODATA, not a record with port 0"),
+    Difference("pod-other-addresses", _CLUSTER, "'pods verified' finds every address of a pod, in any spelling"),
+    Difference("externalname-all-types", _CLUSTER, "an ExternalName is a CNAME for all types"),
+    Difference("externalname-dangling", _CLUSTER, "an ExternalName without a target: its CNAME and the target's RCODE"),
+    Difference("externalname-ring", _CLUSTER, "ExternalNames in a ring are answered with a part of the ring"),
+    Difference("externalname-empty-labels", _CLUSTER, "_._. left of an ExternalName is NXDOMAIN"),
+    Difference("fqdn-endpoints", _CLUSTER, "endpoints that are not IP addresses are left out"),
+    Difference("slice-without-service", _CLUSTER, "EndpointSlices without a Service are left out"),
+    Difference("srv-weights", _CLUSTER, "SRV weights are shared among the records that are sent"),
+    Difference("any-hinfo", _CLUSTER, "ANY is answered with HINFO RFC8482, not NODATA"),
+    Difference("own-addresses-when-bound", ("bind",), "NS and ns.dns of a cluster's zone have the bound addresses"),
+    Difference("wrong-question", ("forward",), "a reply to another question is ignored, not passed on as FORMERR"),
+    Difference("truncated-upstream", ("forward",), "a truncated reply is asked for again over TCP"),
+    Difference("case-as-asked", ("forward", "cache"), "names have the case of the question (0x20)"),
+    Difference("opt-unasked", ("forward", "acl", "template"), "an OPT record is sent only to clients that sent one"),
+    Difference("do-unasked", ("acl", "template", "nsid"), "DO is set in replies only where it was asked for"),
+    Difference("negative-ttl", ("cache",), "negative answers are kept for the smaller of SOA TTL and MINIMUM"),
+    Difference("held-data-uncached", ("cache",), "own data is not cached: full TTLs, changes seen at once"),
+    Difference("ttl-of-opt", ("rewrite",), "'rewrite ttl' leaves the OPT alone"),
+    Difference("search-domain", ("autopath",), "a search domain itself is answered, not SERVFAIL"),
+    Difference("cname-twice", ("autopath",), "a name has one CNAME, not the same one twice"),
+    Difference("class-in-only", ("file",), "questions of class CH do not get data of class IN"),
+    Difference(
+        "malformed-upstream", ("forward",), "after a malformed reply the question is sent again, then to the next"
+    ),
+    Difference("file-any-hinfo", ("file",), "ANY is answered with HINFO RFC8482, not NODATA"),
+    Difference(
+        "file-cname-nodata",
+        ("file",),
+        "a CNAME to a name without the type comes with the zone's SOA",
+    ),
+    Difference("file-cname-ring", ("file",), "CNAMEs in a ring are sent once each"),
+    Difference("file-referral-owner", ("file",), "NS records of a referral have the name of the delegation"),
 )
 
 
-def told_of(corefile: Corefile) -> Iterator[str]:
-    """Lines for people: what concerns everyone, then directive by directive in the order in which they work."""
+def differences_of(corefile: Corefile) -> Iterator[str]:
+    """Write the differences as lines: those of every configuration first, then by directive, in the chain's order."""
     yield from _named(())
     places = {directive.name: directive.place for block in reversed(corefile.blocks) for directive in block.directives}
     for plugin in ORDER:
@@ -79,6 +85,6 @@ def told_of(corefile: Corefile) -> Iterator[str]:
 
 
 def _named(directives: Collection[str]) -> Iterator[str]:
-    for one in NAMED:
+    for one in DIFFERENCES:
         if one.directives == directives or any(name in directives for name in one.directives):
-            yield f"{one.name}: {one.told}"
+            yield f"{one.name}: {one.text}"

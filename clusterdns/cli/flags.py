@@ -1,7 +1,7 @@
-"""CoreDNS's flags in the spelling of Go's flag package, which deployments depend on: one dash or two, `=` or a blank.
+"""CoreDNS's flags as Go's flag package reads them, which deployments depend on: one dash or two, `=` or a space.
 
-Only argv is looked at here; what the flags mean is `serve`'s. Libraries for command lines know `-dns.port` and
-`-quiet=false` as something else, hence an own reader.
+Only argv is read here; `serve` knows what the flags mean. Libraries for command lines read `-dns.port` and
+`-quiet=false` differently, hence a reader of our own.
 """
 
 from collections.abc import Sequence
@@ -13,35 +13,35 @@ MAX_PORT = 65_535
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 
-# Flag, the word for its value (empty: a switch), what it does. In the order of the usage.
+# Flag, name of its value (empty: a switch), effect; in the order of the usage.
 _FLAGS = (
     ("conf", "FILE", "Corefile to load, 'stdin' for standard input (default: Corefile in the working directory)"),
-    ("dns.port", "PORT", f"port of plain DNS keys that name none (default {DEFAULT_PORT})"),
+    ("dns.port", "PORT", f"port of plain DNS keys without one (default {DEFAULT_PORT})"),
     ("p", "PORT", "the same as -dns.port"),
-    ("pidfile", "FILE", "write the process id there once DNS is answered"),
+    ("pidfile", "FILE", "write the process id to FILE once DNS is answered"),
     ("plugins", "", "list the plugins and exit"),
-    ("quiet", "", "do not list zones and version at start"),
+    ("quiet", "", "do not print zones and version at the start"),
     ("state", "FOLDER", "keep the last good Corefile there, for starts with a wrong one (default: $CLUSTERDNS_STATE)"),
     ("version", "", "show the version and exit"),
 )
 _VALUES = {name: value for name, value, _ in _FLAGS}
 _COMMANDS = (
-    ("check COREFILE", "tell everything that is wrong with a Corefile, and exit"),
+    ("check COREFILE", "report every error of a Corefile, and exit"),
     ("names", "list the names that would be answered, from a cluster or from manifests"),
 )
 
 
 class HelpAsked(Exception):
-    """`-h` or `-help`."""
+    """The command line has `-h` or `-help`."""
 
 
 class FlagError(Exception):
-    """A command line that is none; the text is Go's."""
+    """The command line is wrong; the text is Go's."""
 
 
 @dataclass
 class Flags:
-    """What the command line says; `extra` is what follows the last flag."""
+    """The flags of a command line; `extra` are the arguments after the last flag."""
 
     conf: str = ""
     dns_port: int = DEFAULT_PORT
@@ -54,7 +54,7 @@ class Flags:
 
 
 def parse(arguments: Sequence[str]) -> Flags:
-    """Read flags up to the first argument that is none, or past `--`. Raises FlagError and HelpAsked."""
+    """Read flags up to the first argument that is not a flag, or to `--`. Raises FlagError and HelpAsked."""
     flags = Flags()
     left = list(arguments)
     while left and len(left[0]) > 1 and left[0][0] == "-":
@@ -79,7 +79,7 @@ def parse(arguments: Sequence[str]) -> Flags:
 
 
 def _set(flags: Flags, name: str, value: str) -> None:
-    """The last of several flags for the same thing wins."""
+    """Set the field of a flag; the last of several for the same field wins."""
     if name in ("dns.port", "p"):
         flags.dns_port = _port(name, value)
     elif _VALUES[name]:
@@ -91,7 +91,7 @@ def _set(flags: Flags, name: str, value: str) -> None:
 
 
 def _port(name: str, value: str) -> int:
-    # CoreDNS takes any text here and fails when it listens; this fails before anything else is done
+    # CoreDNS accepts any text here and fails when it listens
     is_number = value.isascii() and value.isdigit() and len(value) <= len(str(MAX_PORT))
     if not is_number or int(value) > MAX_PORT:
         raise FlagError(f'invalid value "{value}" for flag -{name}: not a port from 0 to {MAX_PORT}')
@@ -99,7 +99,7 @@ def _port(name: str, value: str) -> int:
 
 
 def usage(program: str) -> str:
-    """What `-h` and a wrong flag show."""
+    """Write the usage that is printed for `-h` and after a wrong flag."""
     lines = [f"Usage of {program}:"]
     for name, value, text in _FLAGS:
         lines += [f"  -{name} {value}".rstrip(), f"    \t{text}"]

@@ -1,7 +1,6 @@
 """`clusterdns names`: every name that would be answered, from a cluster or from manifests, as a table or as JSON.
 
-It fills an index from the same sources as the server and asks the same zones; what they hold is put together by
-`index.listing`.
+It fills an index from the same sources as the server's; `index.listing` lists what the zones made of it contain.
 """
 
 import asyncio
@@ -12,9 +11,6 @@ from collections.abc import Sequence
 from itertools import groupby
 
 import click
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from clusterdns.cluster.api.settings import Settings
 from clusterdns.cluster.api.source import ApiSource
@@ -32,7 +28,7 @@ from clusterdns.wire.codes import type_text
 from clusterdns.wire.name import from_text, is_reverse, to_text
 from clusterdns.wire.text import rdata_text
 
-_PATIENCE_SECONDS = 15.0  # to list a cluster
+_LIST_TIMEOUT_SECONDS = 15.0
 _MAX_PLAIN_COLUMNS = 4096  # names and data have 255 bytes at most, escaped fourfold
 
 
@@ -60,7 +56,7 @@ _MAX_PLAIN_COLUMNS = 4096  # names and data have 255 bytes at most, escaped four
     type=click.Choice([mode.value for mode in Pods]),
     default=Pods.DISABLED.value,
     show_default=True,
-    help="How names of pods' addresses are answered.",
+    help="How pod names (1-2-3-4.NAMESPACE.pod) are answered.",
 )
 @click.option(
     "--ttl",
@@ -71,13 +67,13 @@ _MAX_PLAIN_COLUMNS = 4096  # names and data have 255 bytes at most, escaped four
     show_default=True,
     help="The TTL of records.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON array instead of a table.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array instead of a table.")
 @click.argument("more_manifests", metavar="[PATH]...", nargs=-1)
 def names(
     kubeconfig: str | None, context: str, manifests: tuple[str, ...], zone_texts: tuple[str, ...],
     namespaces: tuple[str, ...], pods: str, ttl_seconds: int, as_json: bool, more_manifests: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """List what would be answered, from a cluster (--kubeconfig) or from manifests (--manifests PATH...)."""
+    """List the names that would be answered, from a cluster (--kubeconfig) or from manifests (--manifests PATH...)."""
     if more_manifests and not manifests:
         raise click.UsageError(f"unexpected {more_manifests[0]!r}; manifests are named with --manifests")
     if (kubeconfig is not None) == bool(manifests):
@@ -91,7 +87,7 @@ def names(
     else:
         settings = Settings(
             kubeconfig=kubeconfig, context=context, namespaces=namespaces, pods=mode is Pods.VERIFIED,
-            startup_timeout_seconds=_PATIENCE_SECONDS,
+            startup_timeout_seconds=_LIST_TIMEOUT_SECONDS,
         )  # fmt: skip
         asyncio.run(_read_cluster(settings, index))
     zones = _zones(zone_texts, index, ttl_seconds, mode)
@@ -103,7 +99,7 @@ def names(
 
 
 def _read_manifests(paths: Sequence[str], index: Index, namespaces: Sequence[str], mode: Pods) -> None:
-    """Fill the index from files. Exits where they cannot be used."""
+    """Fill the index from files. Raises ClickException where they cannot be used."""
     try:
         ManifestSource(
             paths, index.apply, lambda: None, Registry(),
@@ -114,7 +110,7 @@ def _read_manifests(paths: Sequence[str], index: Index, namespaces: Sequence[str
 
 
 async def _read_cluster(settings: Settings, index: Index) -> None:
-    """Fill the index from the API server, once. Exits where that is not possible in time."""
+    """Fill the index from the API server, once. Raises ClickException where that is not possible in time."""
     source = ApiSource(settings, index.apply, lambda: None, Registry())
     source.start()
     try:
@@ -133,7 +129,8 @@ def _zones(texts: Sequence[str], index: Index, ttl_seconds: int, mode: Pods) -> 
         raise click.BadParameter(f"more than {MAX_ZONE_BYTES} bytes leave no room for names", param_hint="--zone")
     primary = next((zone for zone in found if not is_reverse(zone)), None)
     if primary is None:
-        raise click.BadParameter("reverse zones point into a cluster's zone: name that as well", param_hint="--zone")
+        text = "reverse zones point to names of a cluster's zone: name that zone as well"
+        raise click.BadParameter(text, param_hint="--zone")
     return [ClusterZone(zone, index, primary=primary, ttl_seconds=ttl_seconds, pods=mode) for zone in found]
 
 
@@ -145,7 +142,11 @@ def _print_json(listed: Sequence[Listed]) -> None:
 
 
 def _print_table(listed: Sequence[Listed]) -> None:
-    """On a terminal as wide as it is; elsewhere as wide as the content, so that it can be searched line by line."""
+    """Print a table as wide as the terminal, or as wide as its content, so that it can be searched line by line."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
     console = Console(
         markup=False, emoji=False, highlight=False, width=None if sys.stdout.isatty() else _MAX_PLAIN_COLUMNS
     )

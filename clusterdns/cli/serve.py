@@ -1,7 +1,6 @@
-"""The server's own command: CoreDNS's flags, which configuration is used, and the exit codes that deployments know.
+"""Running the server with CoreDNS's flags: the choice of the Corefile, and the exit codes that deployments depend on.
 
-0: ended as asked. 1: it could not start. 2: the command line is wrong. All that stands between the Corefile and the
-listeners is `server.assembly`'s and `server.run`'s work.
+0: the server has ended as requested. 1: it could not start. 2: the command line is wrong. `server.run` does the rest.
 """
 
 import os
@@ -25,7 +24,7 @@ EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 
 
 def serve(arguments: Sequence[str]) -> int:
-    """Do what the flags say; for most of them, run the server until it is told to end. Returns the exit code."""
+    """Obey the flags: print version or plugins, or run the server until a signal ends it. Returns the exit code."""
     program = os.path.basename(sys.argv[0]) or "clusterdns"
     try:
         flags = parse(arguments)
@@ -40,7 +39,7 @@ def serve(arguments: Sequence[str]) -> int:
         print(f"extra command line arguments: [{words}]; name the Corefile with -conf", file=sys.stderr)
         return EXIT_FAILED
     if flags.version:
-        return _say(banner())
+        return _print(banner())
     if flags.plugins:
         return _list_plugins()
     return _run(flags)
@@ -50,10 +49,10 @@ def _list_plugins() -> int:
     from clusterdns.plugins.order import ORDER
 
     names = sorted(plugin.name for plugin in ORDER)
-    return _say("\n".join([*names, ""]))  # CoreDNS, too, ends its list with an empty line
+    return _print("\n".join([*names, ""]))  # CoreDNS, too, ends its list with an empty line
 
 
-def _say(text: str) -> int:
+def _print(text: str) -> int:
     try:
         print(text, flush=True)
     except OSError as error:
@@ -80,20 +79,20 @@ def _run(flags: Flags) -> int:
 
 
 class ChosenCorefile:
-    """The Corefile that `-conf` names, or else ./Corefile, or else the built-in one: whoami and log for all names.
+    """The Corefile that `-conf` names, or ./Corefile, or the built-in one: whoami and log for all names.
 
-    Unlike in CoreDNS an empty Corefile is an error, and so is a terminal where standard input is to be read: neither
-    was meant to start the built-in one.
+    Unlike in CoreDNS, an empty Corefile and a terminal as standard input are errors: neither is a request for the
+    built-in Corefile.
     """
 
     def __init__(self, conf: str) -> None:
         self._conf = conf
-        self._input: str | None = None  # what standard input gave; it cannot be read twice
+        self._input: str | None = None  # of standard input, which can be read once only
 
     def load(self, errors: "ErrorList") -> "Corefile":
-        """Read it, or read it again: the choice is made anew, and so is what it imports.
+        """Choose and read the Corefile, for the start and for each reload.
 
-        What is wrong with it goes to the errors; raises CorefileErrors where there is nothing to read.
+        Its mistakes are added to `errors`. Raises CorefileErrors where standard input is a terminal.
         """
         from clusterdns.corefile.load import STDIN, load, parse
 

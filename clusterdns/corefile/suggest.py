@@ -1,7 +1,6 @@
 """Suggestions for unknown words: `rewrite` for `rewirte`."""
 
 from collections.abc import Collection
-from difflib import get_close_matches
 
 from clusterdns.corefile.errors import shown
 
@@ -13,6 +12,8 @@ def nearest(word: str, known: Collection[str]) -> str | None:
     """Return the known word that is most similar to this one; None where none is similar."""
     if len(word) > _MAX_WORD_CHARACTERS:
         return None
+    from difflib import get_close_matches  # only a mistake needs it
+
     found = get_close_matches(word.lower(), sorted(known), n=1, cutoff=0.6)
     return found[0] if found else None
 

@@ -8,8 +8,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-import re2
-
 from clusterdns.corefile import keys
 from clusterdns.corefile.errors import shown
 from clusterdns.corefile.lexer import Token
@@ -133,11 +131,15 @@ def choice(token: Token, words: Sequence[str]) -> str:
 
 def regex(token: Token) -> Pattern:
     """Read an RE2 expression, as in Go: no look-around, no back-references, not anchored. Raises CorefileError."""
+    import re2  # 3 MiB, which a Corefile without patterns does without
+
     text = token.text
+    options = re2.Options()
+    options.log_errors = False  # RE2 would write to standard error, not to the log
     try:
         if len(text.encode()) > MAX_PATTERN_BYTES:
             raise token.error(f"pattern {token} is too long", f"write at most {MAX_PATTERN_BYTES} bytes")
-        pattern: Pattern = re2.compile(text, _quiet_options())
+        pattern: Pattern = re2.compile(text, options)
     except re2.error as problem:
         reason = problem.args[0].decode(errors="replace")
         hint = "write it in RE2 syntax, which has neither look-around nor back-references"
@@ -145,12 +147,6 @@ def regex(token: Token) -> Pattern:
     except UnicodeEncodeError as problem:
         raise token.error(f"pattern {token} is not UTF-8", "write it in UTF-8") from problem
     return pattern
-
-
-def _quiet_options() -> re2.Options:
-    options = re2.Options()
-    options.log_errors = False  # RE2 would write to standard error, not to the log
-    return options
 
 
 def listen_address(token: Token) -> ListenAddress:

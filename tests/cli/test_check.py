@@ -1,7 +1,8 @@
-"""`clusterdns check`: every mistake on standard error, one line that sums up what is well."""
+"""`clusterdns check`: every error on standard error, or one line that sums up the configuration."""
 
 import io
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -37,16 +38,16 @@ def test_the_default_port_can_be_chosen(program: Program, tmp_path: Path) -> Non
     assert out.splitlines()[0] == "good: OK: 1 server block, 1 zone, 1 listener (dns://:1053)"
 
 
-def test_what_differs_from_coredns_is_told_for_the_directives_used(program: Program, tmp_path: Path) -> None:
+def test_differences_from_coredns_are_listed_for_the_directives_used(program: Program, tmp_path: Path) -> None:
     (tmp_path / "good").write_text(". {\n cache\n forward . 127.0.0.1\n}\n")
-    told = program("check", "good").out.splitlines()
-    assert any(line.startswith("  cache (good:2): Never stands before data") for line in told)
-    assert "    wrong-question: a reply to another question is ignored, not passed on as FORMERR" in told
-    assert any("udp-at-1232" in line for line in told), "what concerns everyone"
-    assert not any("externalname" in line or "kubernetes (" in line for line in told)
+    lines = program("check", "good").out.splitlines()
+    assert any(line.startswith("  cache (good:2): Never stands before data") for line in lines)
+    assert "    wrong-question: a reply to another question is ignored, not passed on as FORMERR" in lines
+    assert any("udp-at-1232" in line for line in lines), "a difference of every configuration"
+    assert not any("externalname" in line or "kubernetes (" in line for line in lines)
 
 
-def test_every_mistake_is_told_with_file_line_and_hint(program: Program, tmp_path: Path) -> None:
+def test_every_error_has_file_line_and_hint(program: Program, tmp_path: Path) -> None:
     (tmp_path / "bad").write_text(". {\n kubernetes {\n  pods maybe\n }\n erors\n dnssec\n}\n}\n")
     code, out, err = program("check", "bad")
     lines = err.splitlines()
@@ -56,20 +57,20 @@ def test_every_mistake_is_told_with_file_line_and_hint(program: Program, tmp_pat
     assert any("'errors'" in line for line in lines)
 
 
-def test_a_zone_that_leaves_no_room_for_names_is_a_mistake(program: Program, tmp_path: Path) -> None:
+def test_a_zone_that_leaves_no_room_for_names_is_an_error(program: Program, tmp_path: Path) -> None:
     (tmp_path / "bad").write_text(f"{'.'.join(['z' * 60] * 4)} {{\n kubernetes\n}}\n")
     code, _, err = program("check", "bad")
     assert (code, err.split(" ")[0]) == (1, "bad:2:")
 
 
-def test_warnings_are_told_and_are_no_failure(program: Program, tmp_path: Path) -> None:
+def test_warnings_are_printed_and_the_exit_code_is_0(program: Program, tmp_path: Path) -> None:
     (tmp_path / "odd").write_text("10.1.2.3 {\n whoami\n}\n")
     code, out, err = program("check", "odd")
     assert (code, out.startswith("odd: OK: ")) == (0, True)
     assert err.startswith("warning: odd:1: '10.1.2.3' is served as a name;")
 
 
-def test_warnings_are_told_beside_mistakes(program: Program, tmp_path: Path) -> None:
+def test_warnings_are_printed_before_errors(program: Program, tmp_path: Path) -> None:
     (tmp_path / "odd").write_text("10.1.2.3 {\n nosuch\n}\n")
     code, _, err = program("check", "odd")
     assert code == 1
@@ -83,17 +84,17 @@ def test_standard_input(program: Program, path: str, monkeypatch: pytest.MonkeyP
     assert (code, err.split(" ")[0]) == (1, "stdin:2:")
 
 
-def test_a_missing_file(program: Program) -> None:
+def test_a_missing_file_is_an_error(program: Program) -> None:
     code, out, err = program("check", "nowhere")
     assert (code, out) == (1, "")
     assert err.startswith("nowhere: cannot be read: no such file or directory; ")
 
 
-def test_a_folder(program: Program, tmp_path: Path) -> None:
+def test_a_folder_is_an_error(program: Program, tmp_path: Path) -> None:
     assert program("check", str(tmp_path)).code == 1
 
 
-def test_nothing_is_bound(program: Program, tmp_path: Path) -> None:
+def test_no_socket_is_bound(program: Program, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         (tmp_path / "good").write_text(f".:{port} {{\n bind 127.0.0.1\n health 127.0.0.1:{port}\n}}\n")
@@ -118,7 +119,7 @@ def test_zone_files_are_read_as_at_a_start(program: Program, tmp_path: Path) -> 
     ]
 
 
-def test_a_kubeconfig_that_is_not_there_is_told(program: Program, tmp_path: Path) -> None:
+def test_a_missing_kubeconfig_is_a_warning(program: Program, tmp_path: Path) -> None:
     path = tmp_path / "kubeconfig"
     (tmp_path / "good").write_text(f". {{\n kubernetes cluster.local {{\n  kubeconfig {path}\n }}\n}}\n")
     code, _, err = program("check", "good")
@@ -131,3 +132,10 @@ def test_a_wrong_command_line_is_exit_code_2(program: Program) -> None:
     code, out, err = program("check")
     assert (code, out) == (2, "")
     assert "Missing argument 'COREFILE'" in err
+
+
+def test_check_loads_neither_the_kubernetes_client_nor_rich() -> None:
+    script = "import sys, clusterdns.cli.check; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert "click" in loaded
+    assert not {"kubernetes_asyncio", "rich"} & set(loaded)

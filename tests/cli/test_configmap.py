@@ -1,4 +1,4 @@
-"""`clusterdns check` on what kubectl prints: ConfigMaps, alone or listed, as YAML or JSON, with the files beside."""
+"""`clusterdns check` on the output of kubectl: ConfigMaps, one or a list, as YAML or JSON, with their other files."""
 
 import io
 import json
@@ -58,9 +58,7 @@ def test_a_list_with_every_file(program: Program, monkeypatch: pytest.MonkeyPatc
     assert "file (/etc/coredns/Corefile:6)" in out
 
 
-def test_a_mistake_in_an_imported_key_is_told_at_its_place_in_the_pod(
-    program: Program, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_in_an_imported_key_has_its_path_in_the_pod(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     code, out, err = check(program, yaml.safe_dump(everything("x.test:53 {\n dnssec\n}\n")), monkeypatch)
     assert (code, out) == (1, "")
     assert err.startswith("/etc/coredns/custom/x.server:2: clusterdns does not implement 'dnssec'; ")
@@ -78,28 +76,28 @@ def test_a_missing_import_is_a_warning(program: Program, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         (yaml.safe_dump(one("coredns", Other="x")), "stdin:1: no ConfigMap here has the key 'Corefile'; "),
-        ("kind: ConfigMap\ndata: [\n", "stdin:3: this is no YAML; "),
+        ("kind: ConfigMap\ndata: [\n", "stdin:3: this is not YAML; "),
         ("kind: ConfigMap\ndata: 7\n", "stdin:1: no ConfigMap here has the key 'Corefile'; "),
         (yaml.safe_dump(listed()), "stdin:1: no ConfigMap here has the key 'Corefile'; "),
         (
             yaml.safe_dump(one("coredns", **{"a/../../b": "x", "Corefile": ". {\n whoami\n}\n"})),
-            "stdin:1: 'a/../../b' is no key of a ConfigMap; ",
+            "stdin:1: 'a/../../b' is not a key of a ConfigMap; ",
         ),
     ],
 )
-def test_what_is_no_configmap_of_coredns(
-    program: Program, monkeypatch: pytest.MonkeyPatch, text: str, told: str
+def test_texts_that_are_not_coredns_s_configmap(
+    program: Program, monkeypatch: pytest.MonkeyPatch, text: str, message: str
 ) -> None:
     code, out, err = check(program, text, monkeypatch)
     assert (code, out) == (1, "")
-    assert err.startswith(told)
+    assert err.startswith(message)
 
 
 @given(st.text(st.sampled_from('kind: ConfigMapLst{}[]\n"-,#&*!|>%\t0'), max_size=200))
-def test_any_text_is_files_or_none_or_an_error(text: str) -> None:
+def test_any_text_is_read_or_an_error(text: str) -> None:
     for candidate in (text, f"kind: ConfigMap\n{text}"):
         try:
             found = files_of(candidate, "stdin")

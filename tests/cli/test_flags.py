@@ -4,11 +4,11 @@ import pytest
 
 from clusterdns.cli.flags import FlagError, Flags, HelpAsked, parse, usage
 
-READ = {
-    "nothing": ([], Flags()),
-    "one dash, blank": (["-conf", "a"], Flags(conf="a")),
+ACCEPTED = {
+    "no flags": ([], Flags()),
+    "one dash, space": (["-conf", "a"], Flags(conf="a")),
     "one dash, equals sign": (["-conf=a"], Flags(conf="a")),
-    "two dashes, blank": (["--conf", "a"], Flags(conf="a")),
+    "two dashes, space": (["--conf", "a"], Flags(conf="a")),
     "two dashes, equals sign": (["--conf=a"], Flags(conf="a")),
     "a value with an equals sign": (["-conf=a=b"], Flags(conf="a=b")),
     "an empty value": (["-conf="], Flags()),
@@ -20,31 +20,31 @@ READ = {
     "the last Corefile wins": (["-conf", "a", "-conf", "b"], Flags(conf="b")),
     "port 0": (["-p", "0"], Flags(dns_port=0)),
     "a switch": (["-quiet"], Flags(quiet=True)),
-    "a switch takes no blank": (["-quiet", "false"], Flags(quiet=True, extra=("false",))),
+    "a switch takes no separate value": (["-quiet", "false"], Flags(quiet=True, extra=("false",))),
     "a switch turned off": (["-quiet=false"], Flags()),
     "a switch turned off later": (["-quiet", "--quiet=F"], Flags()),
     "a switch turned on by number": (["-quiet=1"], Flags(quiet=True)),
-    "what Kubernetes manifests carry": (["-conf", "/etc/coredns/Corefile"], Flags(conf="/etc/coredns/Corefile")),
-    "everything": (
+    "the flags of Kubernetes manifests": (["-conf", "/etc/coredns/Corefile"], Flags(conf="/etc/coredns/Corefile")),
+    "all flags": (
         ["-plugins", "-version", "-pidfile", "/p", "-quiet=t", "-p", "54"],
         Flags(plugins=True, version=True, pidfile="/p", quiet=True, dns_port=54),
     ),
-    "flags end at the first argument that is none": (["x", "-version"], Flags(extra=("x", "-version"))),
-    "a single dash is no flag": (["-", "-quiet"], Flags(extra=("-", "-quiet"))),
+    "flags end at the first other argument": (["x", "-version"], Flags(extra=("x", "-version"))),
+    "a single dash is not a flag": (["-", "-quiet"], Flags(extra=("-", "-quiet"))),
     "two dashes end the flags": (["-quiet", "--", "-version"], Flags(quiet=True, extra=("-version",))),
-    "an empty argument is no flag": (["", "-quiet"], Flags(extra=("", "-quiet"))),
+    "an empty argument is not a flag": (["", "-quiet"], Flags(extra=("", "-quiet"))),
 }
 
 
-@pytest.mark.parametrize(("arguments", "expected"), READ.values(), ids=READ.keys())
+@pytest.mark.parametrize(("arguments", "expected"), ACCEPTED.values(), ids=ACCEPTED.keys())
 def test_flags_read_as_in_go(arguments: list[str], expected: Flags) -> None:
     assert parse(arguments) == expected
 
 
-REFUSED = {
+ERRORS = {
     "unknown": (["-nosuch"], "flag provided but not defined: -nosuch"),
     "unknown, two dashes and a value": (["--nosuch=1"], "flag provided but not defined: -nosuch"),
-    "flags that others have": (["-validate"], "flag provided but not defined: -validate"),
+    "a flag of another program": (["-validate"], "flag provided but not defined: -validate"),
     "several in one": (["-pquiet"], "flag provided but not defined: -pquiet"),
     "in capitals": (["-Quiet"], "flag provided but not defined: -Quiet"),
     "three dashes": (["---conf"], "bad flag syntax: ---conf"),
@@ -52,30 +52,30 @@ REFUSED = {
     "no name after two dashes": (["--=x"], "bad flag syntax: --=x"),
     "no value": (["-conf"], "flag needs an argument: -conf"),
     "no value at the end": (["-quiet", "-pidfile"], "flag needs an argument: -pidfile"),
-    "a switch that is neither": (["-quiet=maybe"], 'invalid boolean value "maybe" for -quiet: parse error'),
-    "a switch that is empty": (["-version="], 'invalid boolean value "" for -version: parse error'),
+    "a switch with another value": (["-quiet=maybe"], 'invalid boolean value "maybe" for -quiet: parse error'),
+    "a switch with an empty value": (["-version="], 'invalid boolean value "" for -version: parse error'),
     "a port that is a word": (["-p", "dns"], 'invalid value "dns" for flag -p: not a port from 0 to 65535'),
     "a port out of range": (["-p", "65536"], 'invalid value "65536" for flag -p: not a port from 0 to 65535'),
     "a negative port": (["-p=-1"], 'invalid value "-1" for flag -p: not a port from 0 to 65535'),
     "no port": (["-dns.port="], 'invalid value "" for flag -dns.port: not a port from 0 to 65535'),
-    "digits that are not ours": (["-p", "٥٣"], 'invalid value "٥٣" for flag -p: not a port from 0 to 65535'),
+    "digits of another script": (["-p", "٥٣"], 'invalid value "٥٣" for flag -p: not a port from 0 to 65535'),
 }
 
 
-@pytest.mark.parametrize(("arguments", "text"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_go_refuses_is_refused_in_its_words(arguments: list[str], text: str) -> None:
+@pytest.mark.parametrize(("arguments", "text"), ERRORS.values(), ids=ERRORS.keys())
+def test_errors_are_those_of_go(arguments: list[str], text: str) -> None:
     with pytest.raises(FlagError) as error:
         parse(arguments)
     assert str(error.value) == text
 
 
 @pytest.mark.parametrize("arguments", [["-h"], ["-help"], ["--help"], ["-h=x"], ["-quiet", "-h", "-nosuch"]])
-def test_help_is_asked_for(arguments: list[str]) -> None:
+def test_help(arguments: list[str]) -> None:
     with pytest.raises(HelpAsked):
         parse(arguments)
 
 
-def test_an_earlier_mistake_is_told_before_help() -> None:
+def test_an_error_before_the_help_flag_is_raised() -> None:
     with pytest.raises(FlagError):
         parse(["-nosuch", "-h"])
 

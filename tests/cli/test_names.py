@@ -56,7 +56,7 @@ def test_the_table_has_one_line_for_each_record_grouped_by_namespace(program: Pr
     assert all(len(line) < 200 for line in out.splitlines())
 
 
-def test_names_are_shown_as_they_are_whatever_they_look_like(program: Program, manifest: str) -> None:
+def test_markup_in_names_is_printed_as_it_is(program: Program, manifest: str) -> None:
     assert "[red]odd.prod.svc.cluster.local." in program("names", "--manifests", manifest).out
 
 
@@ -75,7 +75,7 @@ def names_of(program: Program, *arguments: str) -> set[str]:
     return {row["name"] for row in json.loads(out)}
 
 
-def test_zones_are_names_or_networks_and_pointers_go_to_the_first_forward_one(program: Program, manifest: str) -> None:
+def test_zones_may_be_networks_and_ptr_records_name_the_first_forward_zone(program: Program, manifest: str) -> None:
     zones = ("--zone", "10.96.0.0/16", "--zone", "k8s.example", "--zone", "cluster.local")
     rows = json.loads(program("names", "--json", *zones, "--manifests", manifest).out)
     answers = {(row["name"], row["type"]): row["data"] for row in rows}
@@ -84,19 +84,19 @@ def test_zones_are_names_or_networks_and_pointers_go_to_the_first_forward_one(pr
     assert answers["96.10.in-addr.arpa.", "SOA"].startswith("ns.dns.96.10.in-addr.arpa. ")
 
 
-def test_one_namespace(program: Program, manifest: str) -> None:
+def test_names_of_one_namespace(program: Program, manifest: str) -> None:
     found = names_of(program, "--namespace", "dev", "--manifests", manifest)
     assert "api.dev.svc.cluster.local." in found
     assert not any("prod" in one for one in found)
 
 
-def test_pods(program: Program, manifest: str) -> None:
+def test_names_of_pods(program: Program, manifest: str) -> None:
     pod = "10-244-9-9.dev.pod.cluster.local."
     assert pod in names_of(program, "--pods", "verified", "--manifests", manifest)
     assert pod not in names_of(program, "--manifests", manifest)
 
 
-def test_manifests_may_follow_one_another(program: Program, manifest: str, tmp_path: Path) -> None:
+def test_several_manifests(program: Program, manifest: str, tmp_path: Path) -> None:
     other = tmp_path / "folder"
     other.mkdir()
     (other / "x.yaml").write_text(MANIFEST.replace("prod", "stage").replace("dev", "test"))
@@ -104,34 +104,32 @@ def test_manifests_may_follow_one_another(program: Program, manifest: str, tmp_p
     assert {"web.prod.svc.cluster.local.", "web.stage.svc.cluster.local."} <= found
 
 
-REFUSED = {
+ERRORS = {
     "no source": ([], 2, "name either --kubeconfig FILE or --manifests PATH"),
     "both sources": (["--kubeconfig", __file__, "--manifests", "here"], 2, "name either --kubeconfig FILE or"),
     "a path without its option": (["here"], 2, "manifests are named with --manifests"),
     "no such kubeconfig": (["--kubeconfig", "nowhere"], 2, "'nowhere' does not exist"),
     "no such manifests": (["--manifests", "nowhere"], 1, "nowhere"),
-    "a zone that is none": (["--manifests", "here", "--zone", "a..b"], 2, "'a..b' is not a domain name"),
+    "a word that is not a zone": (["--manifests", "here", "--zone", "a..b"], 2, "'a..b' is not a domain name"),
     "a zone too long": (["--manifests", "here", "--zone", ".".join(["z" * 60] * 4)], 2, "no room for names"),
-    "reverse zones alone": (["--manifests", "here", "--zone", "10.0.0.0/8"], 2, "name that as well"),
-    "no mode of pods": (["--manifests", "here", "--pods", "some"], 2, "'some' is not one of"),
+    "reverse zones alone": (["--manifests", "here", "--zone", "10.0.0.0/8"], 2, "name that zone as well"),
+    "an unknown mode of pods": (["--manifests", "here", "--pods", "some"], 2, "'some' is not one of"),
     "a TTL out of range": (["--manifests", "here", "--ttl", "3601"], 2, "3601 is not in the range"),
 }
 
 
-@pytest.mark.parametrize(("arguments", "code", "text"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_cannot_be_done_is_told(
-    program: Program, tmp_path: Path, arguments: list[str], code: int, text: str
-) -> None:
+@pytest.mark.parametrize(("arguments", "code", "text"), ERRORS.values(), ids=ERRORS.keys())
+def test_errors(program: Program, tmp_path: Path, arguments: list[str], code: int, text: str) -> None:
     (tmp_path / "here").mkdir()
     ended = program("names", *arguments)
     assert (ended.code, ended.out) == (code, "")
     assert text in ended.err
 
 
-def test_a_cluster_that_cannot_be_read_is_a_failure(
+def test_a_cluster_that_cannot_be_read_is_an_error(
     program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clusterdns.cli.names._PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr("clusterdns.cli.names._LIST_TIMEOUT_SECONDS", 0.2)
     (tmp_path / "config").write_text("apiVersion: v1\nkind: Config\n")
     code, out, err = program("names", "--kubeconfig", "config")
     assert (code, out) == (1, "")

@@ -1,4 +1,4 @@
-"""The server's own command up to the moment it would run: exit codes, streams, and which configuration is used."""
+"""The server's command up to the start of the server: exit codes, output, and the choice of the Corefile."""
 
 import io
 import os
@@ -19,7 +19,7 @@ from clusterdns.version import banner
 
 
 class Started:
-    """Stands in for the server: notes what it was to run."""
+    """A stand-in for the server that records what it was to run."""
 
     def __init__(self) -> None:
         self.configuration: Configuration | None = None
@@ -41,7 +41,7 @@ class Started:
 
     @property
     def listening(self) -> list[str]:
-        """What would be listened on, by which zones."""
+        """The listen points with their zones."""
         assert self.configuration is not None
         return [f"{point.server_text} {' '.join(point.zones_text)}" for point in self.configuration.points]
 
@@ -78,19 +78,19 @@ def test_an_unknown_flag_shows_the_usage_on_standard_error(program: Program) -> 
     assert err.startswith("flag provided but not defined: -nosuch\nUsage of clusterdns:\n")
 
 
-def test_help_goes_to_standard_error_and_is_no_failure(program: Program) -> None:
+def test_help_goes_to_standard_error_with_exit_code_0(program: Program) -> None:
     code, out, err = program("--help")
     assert (code, out) == (0, "")
     assert err.startswith("Usage of clusterdns:\n")
 
 
-def test_arguments_that_are_no_flags_are_refused_before_anything_else(program: Program) -> None:
+def test_other_arguments_are_an_error_before_anything_else(program: Program) -> None:
     code, out, err = program("-version", "stray", "-quiet")
     assert (code, out) == (1, "")
     assert err.startswith("extra command line arguments: [stray -quiet];")
 
 
-def test_a_file_named_but_missing(program: Program) -> None:
+def test_a_missing_file_is_an_error(program: Program) -> None:
     code, out, err = program("-conf", "nowhere")
     assert (code, out) == (1, "")
     assert err.startswith("nowhere: cannot be read: no such file or directory; ")
@@ -120,7 +120,7 @@ def test_the_corefile_of_the_working_directory_is_used_where_none_is_named(
     assert started.listening == ["dns://:53 there."]
 
 
-def test_quiet_and_pidfile_are_passed_on_and_the_exit_code_back(program: Program, started: Started) -> None:
+def test_quiet_and_pidfile_are_passed_on_and_the_exit_code_is_returned(program: Program, started: Started) -> None:
     started.code = 4
     assert program("-quiet", "-pidfile", "p").code == 4
     assert (started.quiet, started.pidfile) == (True, "p")
@@ -138,7 +138,7 @@ def test_the_environment_fills_the_corefile(
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("", "Corefile:1: this Corefile has no server block; "),
         ("# nothing\n", "Corefile:1: this Corefile has no server block; "),
@@ -148,12 +148,12 @@ def test_the_environment_fills_the_corefile(
     ],
 )
 def test_a_corefile_without_a_block_does_not_mean_the_built_in_one(
-    program: Program, started: Started, tmp_path: Path, text: str, told: str
+    program: Program, started: Started, tmp_path: Path, text: str, message: str
 ) -> None:
     (tmp_path / "Corefile").write_text(text)
     code, _, err = program()
     assert (code, started.configuration) == (1, None)
-    assert err.startswith(told)
+    assert err.startswith(message)
 
 
 def test_a_corefile_that_is_a_dangling_link_does_not_mean_the_built_in_one(
@@ -170,7 +170,7 @@ def test_standard_input_is_read(program: Program, started: Started, monkeypatch:
     assert started.listening == ["dns://:53 piped."]
 
 
-def test_a_terminal_is_not_taken_for_a_corefile(
+def test_a_terminal_as_standard_input_is_an_error(
     program: Program, started: Started, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     near, far = os.openpty()
@@ -181,7 +181,7 @@ def test_a_terminal_is_not_taken_for_a_corefile(
     assert err.startswith("stdin: standard input is a terminal; ")
 
 
-def test_every_mistake_of_grammar_and_of_meaning_is_told_at_once(
+def test_errors_of_grammar_and_of_meaning_are_reported_together(
     program: Program, started: Started, tmp_path: Path
 ) -> None:
     (tmp_path / "Corefile").write_text(". {\n nosuch\n ready nowhere:at:all\n}\na:b:c:99999 {\n whoami\n}\n")
@@ -190,15 +190,15 @@ def test_every_mistake_of_grammar_and_of_meaning_is_told_at_once(
     assert {line.split(" ")[0] for line in err.splitlines()} == {"Corefile:2:", "Corefile:3:", "Corefile:5:"}
 
 
-def test_a_failed_start_is_told_on_standard_error(program: Program, started: Started) -> None:
+def test_a_failed_start_is_reported_on_standard_error(program: Program, started: Started) -> None:
     started.fails_with = StartError("listen udp :53: permission denied; do this")
     assert program() == (1, "", "listen udp :53: permission denied; do this\n")
 
 
-# Real processes: what the interpreter adds to all of this.
+# Real processes
 
 
-def test_version_is_answered_without_loading_the_libraries(tmp_path: Path) -> None:
+def test_version_is_printed_without_loading_the_libraries(tmp_path: Path) -> None:
     heavy = "aiohttp", "kubernetes_asyncio", "uvloop", "msgspec", "yaml", "click", "rich", "asyncio"
     ended = run_script(["-version"], tmp_path, environ={"PYTHONPROFILEIMPORTTIME": "1"})
     imported = {line.rpartition("|")[2].strip() for line in ended.err.splitlines()}
@@ -209,7 +209,7 @@ def test_version_is_answered_without_loading_the_libraries(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("flag", ["-version", "-plugins"])
 @pytest.mark.parametrize("environ", [{}, {"PYTHONUNBUFFERED": "1"}])
-def test_what_cannot_be_printed_is_a_failure_in_one_line(tmp_path: Path, flag: str, environ: dict[str, str]) -> None:
+def test_output_that_cannot_be_written_is_an_error(tmp_path: Path, flag: str, environ: dict[str, str]) -> None:
     with open("/dev/full", "w") as full:
         ended = run_script([flag], tmp_path, environ=environ, stdout=full)
     assert ended == (1, "", "standard output: no space left on device\n")

@@ -73,13 +73,13 @@ DIFFERENCES: dict[str, Callable[[str, str, Seen, Seen], bool]] = {
     "file-alias-type": lambda qname, qtype, theirs, ours: (
         qtype in ("NSEC", "RRSIG") and (types_in(theirs[2]) >= {"cname"} or qname == "to-self.example.org.")
     ),
-    "file-alias-ring": lambda qname, qtype, theirs, ours: (
+    "file-cname-ring": lambda qname, qtype, theirs, ours: (
         types_in(ours[2]) <= {"cname", "dname"} and ("loop" in qname or qname == "to-self.example.org.")
     ),
     "file-alias-long": lambda qname, qtype, theirs, ours: (
         qname in ("c0.example.org.", "c1.example.org.", "c2.example.org.") and ours[2] >= theirs[2]
     ),
-    "file-alias-denied": lambda qname, qtype, theirs, ours: (
+    "file-cname-nodata": lambda qname, qtype, theirs, ours: (
         ours[2] == theirs[2] and ours[0] == theirs[0] and types_in(ours[2]) <= {"cname", "dname"}
         and types_in(ours[3]) == {"soa"}
     ),
