@@ -14,16 +14,17 @@ from typing import Any
 from bench import objects
 from clusterdns.answers.compiled import Answer, compile_answer
 from clusterdns.answers.table import AnswerTable
-from clusterdns.chain.query import Query, read_query
-from clusterdns.chain.reply import Reply, failure
+from clusterdns.chain import Query, Reply, failure
+from clusterdns.chain.fallthrough import Fallthrough
+from clusterdns.chain.query import read_query
 from clusterdns.cluster.decoding import from_json
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.zone import ClusterZone, Pods
 from clusterdns.cluster.objects import Change, EndpointSlice, Kind, Namespace, Service
 from clusterdns.host.sockets import bind_udp
-from clusterdns.plugins.kubernetes.handler import ClusterHandler, Fallthrough
-from clusterdns.server.dispatch import Dispatch, Listener
-from clusterdns.server.routes import Route, Routes
+from clusterdns.plugins.kubernetes.handler import ClusterHandler
+from clusterdns.server.dispatch import Dispatch, ListenerContext
+from clusterdns.server.routes import Chain, Route, Routes
 from clusterdns.server.udp import UdpListener
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.telemetry.queries import QueryCounters, panics
@@ -65,11 +66,11 @@ class Bench:
         zone = from_text(f"{objects.ZONE}.")
         cluster = ClusterZone(zone, index, primary=zone, ttl_seconds=TTL_SECONDS, pods=Pods.INSECURE)
         handler = ClusterHandler([cluster], TTL_SECONDS, Fallthrough(), _end_of_chain)
-        route = Route(zone, f"{objects.ZONE}.", handler)
+        route = Route(zone, f"{objects.ZONE}.", Chain(handler))
         registry = Registry()
         counters = QueryCounters(registry, "dns://:53")
         self.dispatch = Dispatch(Routes([route]), counters, panics(registry))
-        self.listener = Listener("udp", "1", self.table, counters.pace())
+        self.listener = ListenerContext("udp", "1", self.table, counters.pace())
 
     def miss(self, packet: bytes) -> bytes:
         """A query that the table does not know, from packet to packet."""
@@ -90,16 +91,16 @@ class Bench:
         query.transport, query.client, query.lookup = "udp", CLIENT, self.dispatch.lookup
         route = self.dispatch.routes.find(query.name, query.qtype)
         assert route is not None
-        assert route.chain is not None
-        reply = _finished(route.chain(query))
+        assert route.chain.handler is not None
+        reply = _finished(route.chain.handler(query))
         layout = encode.lay_out(query, reply, will_turn=True)
-        answer = compile_answer(layout, reply.serial, None, reply.owners, reply.is_denial)
-        chain = route.chain
+        answer = compile_answer(layout, reply.serial, None, reply.dependencies, reply.is_empty)
+        chain = route.chain.handler
         yield "read the packet", lambda: read_query(packet)
         yield "find the route", lambda: self.dispatch.routes.find(query.name, query.qtype)
         yield "handler and index", lambda: _finished(chain(query))
         yield "lay out", lambda: encode.lay_out(query, reply, will_turn=True)
-        yield "compile", lambda: compile_answer(layout, reply.serial, None, reply.owners, reply.is_denial)
+        yield "compile", lambda: compile_answer(layout, reply.serial, None, reply.dependencies, reply.is_empty)
         yield "put and forget", lambda: self._put(packet, answer)
         yield "the whole miss", lambda: self.miss(packet)
 

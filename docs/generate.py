@@ -7,8 +7,8 @@ in the page is written by hand.
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from clusterdns.chain.plugin import Doc, Plugin
-from clusterdns.plugins.order import ORDER, REFUSED
+from clusterdns.chain import Doc, Plugin
+from clusterdns.plugins.order import ORDER, REFUSED, plugin
 
 PAGE = Path(__file__).parent / "corefile.md"
 MARK = "<!-- from here on made by `make docs` from clusterdns/plugins -->\n"
@@ -27,8 +27,8 @@ def by_hand() -> str:
 def _directives() -> Iterator[str]:
     yield "## Directives\n"
     yield "In the order in which they work, whatever their order in the file.\n"
-    for plugin in ORDER:
-        yield from _section(plugin.name, plugin.doc)
+    for name in ORDER:
+        yield from _section(name, plugin(name).doc)
 
 
 def _section(name: str, doc: Doc) -> Iterator[str]:
@@ -50,7 +50,7 @@ def _section(name: str, doc: Doc) -> Iterator[str]:
 def _all() -> Iterator[str]:
     yield "## Every directive of CoreDNS\n"
     yield "| directive | same | better | refused |\n|---|---|---|---|"
-    rows = [(plugin.name, _state(plugin)) for plugin in ORDER] + [(name, 2) for name in REFUSED] + [("import", 0)]
+    rows = [(name, _state(plugin(name))) for name in ORDER] + [(name, 2) for name in REFUSED] + [("import", 0)]
     yield "".join(f"| `{name}` | {' | '.join(_marks(state))} |\n" for name, state in sorted(rows))
     yield (
         "A Corefile with a refused directive does not start: the error names file, line and word. `import`\n"
@@ -59,8 +59,8 @@ def _all() -> Iterator[str]:
     yield ""
 
 
-def _state(plugin: Plugin) -> int:
-    return 1 if plugin.doc.better else 0
+def _state(one: Plugin) -> int:
+    return 1 if one.doc.better else 0
 
 
 def _marks(state: int) -> Iterable[str]:

@@ -1,8 +1,8 @@
 """The admin listeners: /health, /ready, /metrics and whatever else a plugin serves over HTTP.
 
-Several paths may share one `host:port`. A configuration is a list of `Route`s; `apply` moves from the one before to
-the next, and a listener that both have stays open meanwhile, so that a reload never makes a probe fail. What a path
-answers belongs to the plugin that asked for it; nothing here knows DNS.
+Several paths may share one `host:port`. A configuration is a list of `AdminRoute`s; `apply` moves from the previous
+one to the next, and a listener that both have stays open meanwhile, so that a reload never makes a probe fail. What a
+path answers belongs to the plugin that asked for it; nothing here knows DNS.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ _EVERYWHERE = ("", "0.0.0.0", "[::]")  # each stands for every address of either
 log = logging.getLogger("clusterdns")
 
 
-class Route(NamedTuple):
+class AdminRoute(NamedTuple):
     """One path on one listener. `asked_by` names the directive, with file and line, for error messages."""
 
     address: str  # host:port; without a host, or with a wildcard, every address
@@ -54,13 +54,13 @@ class AdminHttp:
     def __init__(self) -> None:
         self._listeners: dict[str, _Listener] = {}
 
-    async def apply(self, routes: Iterable[Route]) -> None:
+    async def apply(self, routes: Iterable[AdminRoute]) -> None:
         """Serve exactly these routes; of several for one path the first counts.
 
         Raises ListenError where one cannot open; what was served before is then served again.
         """
         before = {address: listener.paths for address, listener in self._listeners.items()}
-        wanted: dict[str, dict[str, Route]] = {}
+        wanted: dict[str, dict[str, AdminRoute]] = {}
         for route in routes:
             paths = wanted.setdefault(_place(route.address), {})
             paths.setdefault(route.path, route)
@@ -86,7 +86,7 @@ class AdminHttp:
         """The port that the listener asked for as `address` really has; tells what port 0 became."""
         return self._listeners[_place(address)].port
 
-    async def _move_to(self, wanted: Mapping[str, Mapping[str, Route]]) -> None:
+    async def _move_to(self, wanted: Mapping[str, Mapping[str, AdminRoute]]) -> None:
         # closing comes first: `:9153` cannot open while `127.0.0.1:9153` is
         first = {address: next(iter(paths.values())) for address, paths in wanted.items()}
         for address, before in tuple(self._listeners.items()):
@@ -105,14 +105,14 @@ class _Listener:
     """One listening socket and its table of paths, which may be exchanged while it serves."""
 
     def __init__(self, address: str, tls: AdminTls | None) -> None:
-        self.paths: Mapping[str, Route] = {}
+        self.paths: Mapping[str, AdminRoute] = {}
         self.port = 0
         self.tls = tls
         self._address = address
         server = web.Server(self._respond, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS)
         self._runner = web.ServerRunner(server, shutdown_timeout=STOP_SECONDS)
 
-    async def open(self, route: Route) -> None:
+    async def open(self, route: AdminRoute) -> None:
         """Start to listen for what this route asks. Raises ListenError."""
         try:
             context = renewing_context(self.tls) if self.tls is not None else None

@@ -15,22 +15,22 @@ from clusterdns.wire.response import Serial
 class Answer:
     """What the hit path needs: `tail`, or when that is empty `turn()` to make it; `tally.count` to add one to."""
 
-    __slots__ = ("is_denial", "owners", "size_bytes", "tail", "tally", "turn")
+    __slots__ = ("dependencies", "is_empty", "size_bytes", "tail", "tally", "turn")
 
     def __init__(
         self,
         tail: bytes,
         turn: Callable[[], bytes] | None,
         tally: Any,
-        owners: tuple[Hashable, ...],
-        is_denial: bool,
+        dependencies: tuple[Hashable, ...],
+        is_empty: bool,
         size_bytes: int,
     ) -> None:
         self.tail = tail
         self.turn = turn
         self.tally = tally
-        self.owners = owners
-        self.is_denial = is_denial
+        self.dependencies = dependencies
+        self.is_empty = is_empty
         self.size_bytes = size_bytes  # of the bytes it is made of; a ring of 4,000 addresses has 128 KiB
 
     def message(self) -> bytes:
@@ -39,7 +39,7 @@ class Answer:
 
 
 def compile_answer(
-    layout: Layout, serial: Serial | None, tally: Any, owners: tuple[Hashable, ...], is_denial: bool
+    layout: Layout, serial: Serial | None, tally: Any, dependencies: tuple[Hashable, ...], is_empty: bool
 ) -> Answer:
     """The answer that a layout makes."""
     turn: Callable[[], bytes] | None = None
@@ -54,8 +54,8 @@ def compile_answer(
     else:
         tail = layout.message()
         size_bytes = len(tail)
-    owners = tuple(dict.fromkeys(owners))  # the hops of an alias mostly share their namespace
-    return Answer(tail, turn, tally, owners, is_denial, size_bytes)
+    dependencies = tuple(dict.fromkeys(dependencies))  # the hops of an alias mostly share their namespace
+    return Answer(tail, turn, tally, dependencies, is_empty, size_bytes)
 
 
 class _Rotation:

@@ -2,8 +2,8 @@
 
 Two queries that are the same bytes but for the ID get the same bytes but for the ID, so a hit needs no parsing at all.
 The table knows neither records nor Kubernetes. It forgets what depends on an owner when told that the owner changed;
-nothing leaves by age. All tables of a configuration share one `Room`, so that neither the number of sockets nor what
-clients make up decides what the process takes.
+nothing leaves by age. All tables of a configuration share one `AnswerBudget`, so that neither the number of sockets nor
+the names that clients make up decide how much memory the process takes.
 """
 
 from collections import OrderedDict
@@ -49,7 +49,7 @@ class _Share:
         del self._entries[table, key]
 
 
-class Room:
+class AnswerBudget:
     """What several tables may take together.
 
     Answers and denials are bounded each for themselves, so that random names can only push out denials, and a large
@@ -83,7 +83,7 @@ class Room:
 
     def share(self, answer: Answer) -> _Share:
         """Where an answer belongs."""
-        return self._denials if answer.is_denial else self._answers
+        return self._denials if answer.is_empty else self._answers
 
     def asks_again(self, key: bytes) -> bool:
         """Whether this key was here before, not too long ago; from now on it was."""
@@ -99,43 +99,43 @@ class Room:
 class AnswerTable:
     """Written by dispatch (`put`) and by the index's changes (`forget`); listeners read `entries` directly."""
 
-    def __init__(self, room: Room | None = None) -> None:
+    def __init__(self, budget: AnswerBudget | None = None) -> None:
         self.entries: dict[bytes, Answer] = {}
-        self._by_owner: dict[Hashable, set[bytes]] = {}
-        self._room = room or Room()
+        self._by_dependency: dict[Hashable, set[bytes]] = {}
+        self._budget = budget or AnswerBudget()
 
     def admits(self, key: bytes, *, is_at_once: bool) -> bool:
         """Whether an answer is worth keeping: at once, or only when it is asked a second time.
 
         Random names are asked once, so they cost neither a compiled answer nor another denial its place.
         """
-        return is_at_once or self._room.asks_again(key)
+        return is_at_once or self._budget.asks_again(key)
 
     def put(self, key: bytes, answer: Answer) -> None:
         """Keep an answer; the oldest of its sort makes room where needed."""
         if key in self.entries:
             self.drop(key)
-        self._room.share(answer).take(self, key, answer)
+        self._budget.share(answer).take(self, key, answer)
         self.entries[key] = answer
-        for owner in answer.owners:
-            keys = self._by_owner.get(owner)
+        for owner in answer.dependencies:
+            keys = self._by_dependency.get(owner)
             if keys is None:
-                self._by_owner[owner] = {key}
+                self._by_dependency[owner] = {key}
             else:
                 keys.add(key)
 
-    def forget(self, owners: Iterable[Hashable]) -> None:
-        """Drop every answer that depends on one of these owners."""
-        for owner in owners:
-            for key in tuple(self._by_owner.get(owner, ())):
+    def forget(self, dependencies: Iterable[Hashable]) -> None:
+        """Drop every answer that depends on one of these dependencies."""
+        for owner in dependencies:
+            for key in tuple(self._by_dependency.get(owner, ())):
                 self.drop(key)
 
     def drop(self, key: bytes) -> None:
         """Take one answer out. Raises KeyError where it is not here."""
         answer = self.entries.pop(key)
-        self._room.share(answer).give_back(self, key, answer)
-        for owner in answer.owners:
-            keys = self._by_owner[owner]
+        self._budget.share(answer).give_back(self, key, answer)
+        for owner in answer.dependencies:
+            keys = self._by_dependency[owner]
             keys.discard(key)
             if not keys:
-                del self._by_owner[owner]
+                del self._by_dependency[owner]

@@ -13,14 +13,14 @@ from clusterdns.wire.query import QueryMessage, read
 class Query(QueryMessage):
     """One question of one client."""
 
-    __slots__ = ("client", "deadline", "depth", "labels", "lookup", "passed_on")
+    __slots__ = ("client", "deadline", "depth", "labels", "lookup", "rewritten_as")
 
     client: Any  # the client's socket address: (host, port, …)
     lookup: "Lookup"
     depth: int  # how many lookups led to this one; 0 for what a client asked
     deadline: float | None  # of the event loop's clock; `cancel` sets it, whoever waits for others keeps it
     labels: dict[str, str] | None  # metadata by label, where `metadata` is loaded
-    passed_on: "Query | None"  # what a plugin that changed the question passed on; those who count and log show it
+    rewritten_as: "Query | None"  # what a plugin that changed the question passed on; those who count and log show it
 
     def asking(self, name: bytes, qtype: int, qclass: int) -> "Query":
         """The same client's query with another question, to be passed on instead of this one."""
@@ -44,15 +44,15 @@ class Query(QueryMessage):
         changed.depth = self.depth
         changed.deadline = self.deadline
         changed.labels = self.labels
-        changed.passed_on = None
+        changed.rewritten_as = None
         return changed
 
     @property
-    def innermost(self) -> "Query":
+    def effective(self) -> "Query":
         """The query as the last plugin that changed its question passed it on."""
         query = self
-        while query.passed_on is not None:
-            query = query.passed_on
+        while query.rewritten_as is not None:
+            query = query.rewritten_as
         return query
 
 
@@ -68,5 +68,5 @@ def read_query(packet: bytes) -> Query | bytes | None:
     if query is None or isinstance(query, bytes):
         return query
     query.depth = 0
-    query.deadline = query.labels = query.passed_on = None
+    query.deadline = query.labels = query.rewritten_as = None
     return query

@@ -14,13 +14,20 @@ _OPTION = struct.Struct(">HHH")
 class Reply(ResponseMessage):
     """A response code with its sections. Handlers may change a reply on its way up, before it is compiled.
 
-    `owners` names what the reply depends on; when one of them changes, the compiled answer is forgotten.
+    `dependencies` names what the reply depends on; when one of them changes, the compiled answer is forgotten.
     A reply that is not `reusable` is made anew for each query. `error` is the text that the `errors` plugin logs.
     Whoever changes a reply that it did not make changes a `duplicate`, because others may hold the same one.
     """
 
     __slots__ = (
-        "counted", "error", "is_dropped", "is_unhandled", "is_written", "owners", "reusable", "stream",
+        "counted",
+        "dependencies",
+        "error",
+        "is_dropped",
+        "is_unhandled",
+        "is_written",
+        "reusable",
+        "stream",
     )  # fmt: skip
 
     def __init__(
@@ -31,7 +38,7 @@ class Reply(ResponseMessage):
         additional: Sequence[Record] = (),
         *,
         is_authoritative: bool = True,
-        owners: tuple[Hashable, ...] = (),
+        dependencies: tuple[Hashable, ...] = (),
         reusable: bool = False,
         serial: Serial | None = None,
         error: str = "",
@@ -45,7 +52,7 @@ class Reply(ResponseMessage):
         self.is_truncated = False
         self.is_authentic = False  # the AD flag (RFC 4035 §3.2.3)
         self.options = b""  # EDNS options, whole; sent to clients that use EDNS
-        self.owners = owners
+        self.dependencies = dependencies
         self.reusable = reusable
         self.rotates = False  # set by loadbalance: successive queries see the addresses in rotated order
         self.serial = serial  # of the SOA in this reply, when that is the index's own
@@ -58,7 +65,7 @@ class Reply(ResponseMessage):
         self.counted: tuple[Any, ...] = ()  # series to add one to each time the compiled answer is used again
 
     @property
-    def is_denial(self) -> bool:
+    def is_empty(self) -> bool:
         """NXDOMAIN or NODATA: there are far more of these than of names that exist."""
         return not self.answer
 
@@ -79,7 +86,7 @@ class Reply(ResponseMessage):
         other.is_truncated = self.is_truncated
         other.is_authentic = self.is_authentic
         other.options = self.options
-        other.owners = self.owners
+        other.dependencies = self.dependencies
         other.reusable = self.reusable
         other.rotates = self.rotates
         other.serial = self.serial

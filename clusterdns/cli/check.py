@@ -11,13 +11,14 @@ from collections.abc import Iterable
 
 import click
 
-from clusterdns.chain.plugin import Part
+from clusterdns.chain import Part
 from clusterdns.cli import configmap
 from clusterdns.cli.differences import differences_of
 from clusterdns.cli.flags import DEFAULT_PORT, MAX_PORT
 from clusterdns.corefile.errors import CorefileError, CorefileErrors, ErrorList
 from clusterdns.corefile.load import STDIN, Corefile, load, parse
-from clusterdns.server.assembly import ListenPoint, assemble
+from clusterdns.server.assembly import assemble
+from clusterdns.server.listen_points import ListenPoint
 from clusterdns.telemetry import logs
 from clusterdns.telemetry.metrics import Registry
 
@@ -93,9 +94,9 @@ async def _rehearse(parts: Iterable[Part]) -> None:
     """Have each part read the files that a start reads before a socket is bound. Raises CorefileErrors."""
     errors = ErrorList()
     for part in parts:
-        if part.rehearse is not None:
+        if part.life.dry_run is not None:
             with errors.collect():
-                await part.rehearse()
+                await part.life.dry_run()
     errors.raise_if_any()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from clusterdns.corefile.load import Corefile
-from clusterdns.plugins.order import ORDER
+from clusterdns.plugins.order import ORDER, plugin
 
 
 class Difference(NamedTuple):
@@ -75,12 +75,13 @@ def differences_of(corefile: Corefile) -> Iterator[str]:
     """Write the differences as lines: those of every configuration first, then by directive, in the chain's order."""
     yield from _named(())
     places = {directive.name: directive.place for block in reversed(corefile.blocks) for directive in block.directives}
-    for plugin in ORDER:
-        if plugin.name not in places:
+    for name in ORDER:
+        if name not in places:
             continue
-        lines = [f"  {one}" for one in _named((plugin.name,))]
-        if plugin.doc.better or lines:
-            yield f"{plugin.name} ({places[plugin.name]}): {plugin.doc.better}".rstrip(": ")
+        better = plugin(name).doc.better
+        lines = [f"  {one}" for one in _named((name,))]
+        if better or lines:
+            yield f"{name} ({places[name]}): {better}".rstrip(": ")
             yield from lines
 
 

@@ -81,7 +81,7 @@ def names(
     logs.set_up(sys.stderr)
     logging.getLogger("clusterdns").setLevel(logging.WARNING)
     mode = Pods(pods)
-    index = Index(lambda owners: None, namespaces=frozenset(namespaces))
+    index = Index(lambda dependencies: None, namespaces=frozenset(namespaces))
     if kubeconfig is None:
         _read_manifests((*manifests, *more_manifests), index, namespaces, mode)
     else:

@@ -48,8 +48,7 @@ def serve(arguments: Sequence[str]) -> int:
 def _list_plugins() -> int:
     from clusterdns.plugins.order import ORDER
 
-    names = sorted(plugin.name for plugin in ORDER)
-    return _print("\n".join([*names, ""]))  # CoreDNS, too, ends its list with an empty line
+    return _print("\n".join([*sorted(ORDER), ""]))  # CoreDNS, too, ends its list with an empty line
 
 
 def _print(text: str) -> int:

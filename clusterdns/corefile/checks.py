@@ -24,6 +24,7 @@ class Served(NamedTuple):
     port: int
     addresses: tuple[str, ...]  # empty: every address of the host
     token: Token  # the key
+    has_certificate: bool  # the block has the directive `tls`
 
     def on(self, address: str) -> str:
         """Write the zone as CoreDNS does, with the address where one is bound."""
@@ -74,9 +75,15 @@ def check_overlaps(served: Iterable[Served], errors: ErrorList) -> None:
 
 
 def check_transports(served: Iterable[Served], errors: ErrorList) -> None:
-    """Check that no port of an address is used for both plain DNS and TLS, which a connection does not reveal."""
+    """Each key has a transport that is served, TLS has a certificate, and no port of an address has two transports."""
     seen: dict[tuple[int, str], Served] = {}
     for entry in served:
+        if entry.transport not in ("dns", "tls"):
+            hint = "serve plain DNS or tls:// here, or keep CoreDNS for this block"
+            errors.add(entry.token.error(f"clusterdns does not serve {entry.transport}://", hint))
+        elif entry.transport == "tls" and not entry.has_certificate:
+            text = f"{entry.token} without the directive 'tls', so that there is no certificate to serve it with"
+            errors.add(entry.token.error(text, "add 'tls CERT KEY' to the block"))
         for address in dict.fromkeys(entry.addresses) or ("",):
             first = seen.setdefault((entry.port, address), entry)
             if first.transport != entry.transport and not errors.is_full:

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
-from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import BlockContext, Doc, Handler, Handling, Part, Plugin, Query, Reply
 from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.lexer import Token
@@ -216,7 +214,10 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> tuple[Stanz
 
 def build(stanzas: tuple[Stanza, ...], context: BlockContext) -> Part:
     """The handler."""
-    return Part("acl", wrap=lambda following: Guard(stanzas, context.server_text, context.registry, following))
+    return Part(
+        "acl",
+        handling=Handling(wrap=lambda following: Guard(stanzas, context.server_text, context.registry, following)),
+    )
 
 
 DOC = Doc(

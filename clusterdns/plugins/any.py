@@ -5,9 +5,7 @@ It stands above everything that holds records, so none of them is asked.
 
 from collections.abc import Sequence
 
-from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import BlockContext, Doc, Handler, Handling, Part, Plugin, Query, Reply
 from clusterdns.corefile.directive import Directive
 from clusterdns.wire import codes, record
 
@@ -34,7 +32,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> None:
 
 def build(settings: None, context: BlockContext) -> Part:
     """The handler."""
-    return Part("any", wrap=refusing, is_for_in_only=True)
+    return Part("any", handling=Handling(wrap=refusing, is_for_in_only=True))
 
 
 DOC = Doc(

@@ -12,13 +12,11 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import BlockContext, Doc, Handler, Handling, Part, Plugin, Query, Reply
 from clusterdns.corefile import lenient
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.lexer import Token
-from clusterdns.plugins.kubernetes.exports import ClusterOffer, offer_of
+from clusterdns.plugins.kubernetes.exports import ClusterExports
 from clusterdns.telemetry.metrics import Series
 from clusterdns.upstream.resolving import search_domains
 from clusterdns.wire import codes, record
@@ -42,7 +40,7 @@ class Settings:
 class Walk:
     """Goes through a search list; `following` answers each name."""
 
-    def __init__(self, settings: Settings, cluster: ClusterOffer | None, success: Series, following: Handler) -> None:
+    def __init__(self, settings: Settings, cluster: ClusterExports | None, success: Series, following: Handler) -> None:
         self._zones = settings.zones
         self._domains = (*settings.domains, ROOT)
         self._is_of_pods = settings.is_of_pods
@@ -102,7 +100,7 @@ class Walk:
 def _depending(reply: Reply, replies: Sequence[Reply]) -> Reply:
     """The reply as one that holds as long as all of these do."""
     reply = reply.duplicate()
-    reply.owners = tuple(owner for one in replies for owner in one.owners)
+    reply.dependencies = tuple(owner for one in replies for owner in one.dependencies)
     reply.counted = tuple(series for one in replies for series in one.counted)
     reply.reusable = all(one.reusable for one in replies)
     return reply
@@ -154,12 +152,12 @@ def build(settings: Settings, context: BlockContext) -> Part:
     )
 
     def wrap(following: Handler) -> Handler:
-        cluster = offer_of(context) if settings.is_of_pods else None
+        cluster = context.export(ClusterExports) if settings.is_of_pods else None
         if settings.is_of_pods and (cluster is None or not cluster.knows_pods):
             log.warning("without 'pods verified' of 'kubernetes' in the same block no client's search list is known")
         return Walk(settings, cluster, success.labels(context.server_text), following)
 
-    return Part("autopath", wrap=wrap, is_for_in_only=True)
+    return Part("autopath", handling=Handling(wrap=wrap, is_for_in_only=True))
 
 
 DOC = Doc(

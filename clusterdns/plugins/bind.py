@@ -8,7 +8,7 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin
+from clusterdns.chain import BlockContext, Doc, Part, Plugin
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
@@ -74,13 +74,13 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
     return Settings(resolve(directives, interfaces))
 
 
-def shape(settings: Settings, context: BlockContext) -> BlockContext:
+def configure_block(settings: Settings, context: BlockContext) -> BlockContext:
     """The block listens on these addresses; the first is the one that metrics name."""
     host = settings.addresses[0]
     scheme = context.server_text.partition(":")[0]
     server_text = f"{scheme}://[{host}]:{context.port}" if ":" in host else f"{scheme}://{host}:{context.port}"
-    listening = replace(context.listening, addresses=settings.addresses)
-    return replace(context, listening=listening, server_text=server_text)
+    listening = replace(context.listener, addresses=settings.addresses)
+    return replace(context, listener=listening, server_text=server_text)
 
 
 def build(settings: Settings, context: BlockContext) -> Part:
@@ -104,4 +104,4 @@ DOC = Doc(
     example="bind 127.0.0.1\nwhoami",
     better="apex NS records name the bound addresses, where CoreDNS has none.",
 )
-PLUGIN = Plugin("bind", parse, build, doc=DOC, shape=shape)
+PLUGIN = Plugin("bind", parse, build, doc=DOC, configure_block=configure_block)

@@ -6,9 +6,7 @@ shows all follow. It never raises one, and changes nothing for clients without E
 
 from collections.abc import Sequence
 
-from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import BlockContext, Doc, Handler, Handling, Part, Plugin, Query, Reply
 from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive
 from clusterdns.wire.header import CLASSIC_UDP_BYTES, OWN_UDP_BYTES
@@ -35,7 +33,7 @@ def build(limit_bytes: int, context: BlockContext) -> Part:
 
         return handle
 
-    return Part("bufsize", wrap=lowering)
+    return Part("bufsize", handling=Handling(wrap=lowering))
 
 
 DOC = Doc(

@@ -6,9 +6,7 @@ It notes the moment in the query; `forward` and whoever else waits keeps it.
 import asyncio
 from collections.abc import Callable, Sequence
 
-from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import BlockContext, Doc, Handler, Handling, Part, Plugin, Query, Reply
 from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive
 
@@ -43,7 +41,7 @@ def limiting(seconds: float, clock: Callable[[], float] | None = None) -> Callab
 
 def build(seconds: float, context: BlockContext) -> Part:
     """The handler."""
-    return Part("cancel", wrap=limiting(seconds))
+    return Part("cancel", handling=Handling(wrap=limiting(seconds)))
 
 
 DOC = Doc(

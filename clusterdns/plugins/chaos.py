@@ -9,9 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import clusterdns
-from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import BlockContext, Doc, Handler, Handling, Part, Plugin, Query, Reply
 from clusterdns.corefile.directive import Directive
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text
@@ -64,7 +62,7 @@ def build(settings: Settings, context: BlockContext) -> Part:
 
         return handle
 
-    return Part("chaos", wrap=wrap)
+    return Part("chaos", handling=Handling(wrap=wrap, takes_any_class=True))
 
 
 DOC = Doc(

@@ -6,7 +6,7 @@ out why, and the log has the whole traceback either way.
 
 from collections.abc import Sequence
 
-from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin
+from clusterdns.chain import BlockContext, Doc, LifeCycle, Part, Plugin
 from clusterdns.corefile.directive import Directive
 from clusterdns.telemetry.logs import debug_lines
 
@@ -29,7 +29,7 @@ def build(settings: None, context: BlockContext) -> Part:
     async def stop() -> None:
         debug_lines.release(block)  # also where the start before this part's turn failed
 
-    return Part("debug", start=start, stop=stop)
+    return Part("debug", life=LifeCycle(start=start, stop=stop))
 
 
 DOC = Doc(

@@ -9,9 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv6Network
 
-from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import BlockContext, Doc, Handler, Handling, Part, Plugin, Query, Reply
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
@@ -63,7 +61,7 @@ class Translator:
         made.answer = self._synthesized(reply, target)
         made.is_authoritative = made.recursion_available = made.is_authentic = False
         made.is_upstream = False
-        made.owners = (*reply.owners, *target.owners)
+        made.dependencies = (*reply.dependencies, *target.dependencies)
         made.reusable = reply.reusable and target.reusable
         made.counted = (*reply.counted, *target.counted, self._translated)
         return made
@@ -144,8 +142,10 @@ def build(settings: Settings, context: BlockContext) -> Part:
     )
     return Part(
         "dns64",
-        wrap=lambda following: Translator(settings, translated.labels(context.server_text), following),
-        is_for_in_only=True,
+        handling=Handling(
+            wrap=lambda following: Translator(settings, translated.labels(context.server_text), following),
+            is_for_in_only=True,
+        ),
     )
 
 

@@ -9,9 +9,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin, Reuse
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import BlockContext, Doc, Handling, LifeCycle, Part, Plugin, Query, Reply, Reuse
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
@@ -81,7 +79,7 @@ class ErrorLog:
             log.log(one.level, "%d errors like '%s' occurred in last %s", count, one.pattern.pattern, period)
 
     def _tell(self, level: int, query: Query, reply: Reply) -> None:
-        query = query.innermost  # a rewritten question failed as what it was rewritten to
+        query = query.effective  # a rewritten question failed as what it was rewritten to
         log.log(level, "%d %s %s: %s", reply.rcode, to_text(query.name), codes.type_text(query.qtype), reply.error)
 
 
@@ -132,7 +130,9 @@ OPTIONS: tuple[Option[Settings], ...] = (
 def build(settings: Settings, context: BlockContext) -> Part:
     """The log; what is counted is told when the block ends."""
     errors = ErrorLog(settings)
-    return Part("errors", observe=errors.observe, reuse=Reuse.PER_REPLY, stop=errors.flush)
+    return Part(
+        "errors", handling=Handling(observe=errors.observe, reuse=Reuse.PER_REPLY), life=LifeCycle(stop=errors.flush)
+    )
 
 
 PLUGIN = Plugin(

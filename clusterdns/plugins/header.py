@@ -7,9 +7,7 @@ rules for RD of either change the query's.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import BlockContext, Doc, Handler, Handling, Part, Plugin, Query, Reply
 from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
@@ -98,7 +96,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
 
 def build(settings: Settings, context: BlockContext) -> Part:
     """The handler."""
-    return Part("header", wrap=lambda following: changing(settings, following))
+    return Part("header", handling=Handling(wrap=lambda following: changing(settings, following)))
 
 
 DOC = Doc(

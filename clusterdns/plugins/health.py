@@ -13,19 +13,19 @@ from time import perf_counter
 import aiohttp
 from aiohttp import web
 
-from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin
+from clusterdns.chain import BlockContext, Doc, LifeCycle, Part, Plugin
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.telemetry.logs import duration_text
-from clusterdns.telemetry.metrics import Histogram, Registry, Series
+from clusterdns.telemetry.metrics import Registry
+from clusterdns.telemetry.unlabelled import health_durations, health_failures
 
 DEFAULT_ADDRESS = ":8080"
 PATH = "/health"
 POLL_SECONDS = 1.0
 POLL_TIMEOUT_SECONDS = 3.0
 SLOW_SECONDS = 1.0
-DURATION_BOUNDS = (0.00025, 0.0025, 0.025, 0.25, 2.5)  # seconds
 
 Sleep = Callable[[float], Awaitable[object]]
 
@@ -46,23 +46,14 @@ async def respond(request: web.BaseRequest) -> web.Response:
     return web.Response(text="OK")
 
 
-def self_checks(registry: Registry) -> tuple[Histogram, Series]:
-    """How long our own checks took, and how many failed."""
-    durations = registry.histogram(
-        "coredns_health_request_duration_seconds", "Time the process took to answer its own health check.",
-        DURATION_BOUNDS,
-    )  # fmt: skip
-    failures = registry.counter("coredns_health_request_failures_total", "Own health checks that failed.")
-    return durations.labels(), failures.labels()
-
-
 class Poller:
     """Asks our own /health over HTTP, as a kubelet does, and counts how that goes."""
 
     def __init__(self, url: str, registry: Registry, sleep: Sleep = asyncio.sleep) -> None:
         self._url = url
         self._sleep = sleep
-        self._durations, self._failures = self_checks(registry)
+        self._durations = health_durations(registry)
+        self._failures = health_failures(registry)
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -143,7 +134,7 @@ def build(settings: Settings, context: BlockContext) -> Part:
     context.shared.http(settings.address, PATH, respond, settings.asked_by)
     poller = Poller(own_url(settings.address), context.registry)
     waits = drain(settings.lameduck_seconds) if settings.lameduck_seconds else None
-    return Part("health", start=poller.start, stop=poller.stop, drain=waits)
+    return Part("health", life=LifeCycle(start=poller.start, stop=poller.stop, drain=waits))
 
 
 DOC = Doc(
@@ -154,4 +145,4 @@ DOC = Doc(
     example="health :18080 {\n    lameduck 5s\n}\nwhoami",
     better="the cluster is still followed during the lameduck period.",
 )
-PLUGIN = Plugin("health", parse, build, doc=DOC, announce=self_checks)
+PLUGIN = Plugin("health", parse, build, doc=DOC)

@@ -7,17 +7,19 @@ as the cluster's own names do, in `kubernetes_handler`.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
+from clusterdns.chain import BlockContext, Doc, Handler, Handling, Part, Plugin
+from clusterdns.chain.exports import ZoneSource
+from clusterdns.chain.fallthrough import NO_FALLTHROUGH, Fallthrough, fallthrough_option
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.external import HOSTMASTER_LABEL, ExternalZone
 from clusterdns.cluster.index.listing import dated
 from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
-from clusterdns.plugins.kubernetes.exports import offer_of
-from clusterdns.plugins.kubernetes.handler import ClusterHandler, Fallthrough
+from clusterdns.plugins.kubernetes.exports import ClusterExports
+from clusterdns.plugins.kubernetes.handler import ClusterHandler
 from clusterdns.wire import codes, record
-from clusterdns.wire.name import MAX_NAME_BYTES, ROOT, from_text, is_reverse
+from clusterdns.wire.name import MAX_NAME_BYTES, from_text, is_reverse
 from clusterdns.wire.record import Record
 
 MAX_TTL_SECONDS = 3600
@@ -33,7 +35,7 @@ class Settings:
     apex: bytes = b"\x03dns"  # labels with their lengths, as they stand in front of a zone
     ttl_seconds: int = 5
     headless: bool = False
-    fallthrough: tuple[bytes, ...] = ()
+    fallthrough: Fallthrough = NO_FALLTHROUGH
 
     @property
     def primary(self) -> bytes:
@@ -42,7 +44,7 @@ class Settings:
 
 
 class ExternalTransfer:
-    """The zones of one block, for `transfer` (see plugins.handler.TransferSource)."""
+    """The zones of one block, for `transfer` (see `chain.exports.ZoneSource`)."""
 
     def __init__(self) -> None:
         self.zones: dict[bytes, ExternalZone] = {}
@@ -89,12 +91,7 @@ def _headless(settings: Settings, line: Line) -> Settings:
     return replace(settings, headless=True)
 
 
-def _fallthrough(settings: Settings, line: Line) -> Settings:
-    zones = lenient.zones(line.args, (ROOT,))
-    return replace(settings, fallthrough=zones)
-
-
-OPTIONS = (
+OPTIONS: tuple[Option[Settings], ...] = (
     Option(
         "apex NAME",
         "dns",
@@ -108,12 +105,7 @@ OPTIONS = (
         "Services without external addresses: the endpoints of headless ones, and those of all by endpoint name.",
         _headless,
     ),
-    Option(
-        "fallthrough [ZONES…]",
-        "off",
-        "Names that do not exist are the next plugin's, in these zones or in all.",
-        _fallthrough,
-    ),
+    fallthrough_option("off", "Names that do not exist are the next plugin's, in these zones or in all."),
 )
 
 
@@ -136,7 +128,7 @@ def build(settings: Settings, context: BlockContext) -> Part:
     transfer = ExternalTransfer()
 
     def wrap(following: Handler) -> Handler:
-        cluster = offer_of(context)
+        cluster = context.export(ClusterExports)
         if cluster is None:
             raise RuntimeError("kubernetes is in the block, and yet not among its parts")
         zones = [
@@ -153,10 +145,11 @@ def build(settings: Settings, context: BlockContext) -> Part:
         ]
         transfer.index = cluster.index
         transfer.zones = {zone.zone: zone for zone in zones}
-        fallthrough = Fallthrough(settings.fallthrough)
-        return ClusterHandler(zones, settings.ttl_seconds, fallthrough, following)
+        return ClusterHandler(zones, settings.ttl_seconds, settings.fallthrough, following)
 
-    return Part("k8s_external", wrap=wrap, is_for_in_only=True, transfer=transfer)
+    return Part(
+        "k8s_external", handling=Handling(wrap=wrap, is_for_in_only=True), exports=(ZoneSource(transfer.zone_records),)
+    )
 
 
 DOC = Doc(

@@ -6,13 +6,12 @@ told otherwise.
 
 from collections.abc import Sequence
 
-from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import BlockContext, Doc, Handler, Handling, Part, Plugin, Query, Reply
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
-from clusterdns.telemetry.metrics import Registry, Series
+from clusterdns.telemetry.metrics import Series
+from clusterdns.telemetry.unlabelled import localhost_requests
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text, is_under
 from clusterdns.wire.record import Record
@@ -100,19 +99,12 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> bool:
     return read_block(True, directives, OPTIONS)
 
 
-def requests(registry: Registry) -> Series:
-    """What `local` has answered of localhost."""
-    text = "Queries for names below localhost, or that begin with it."
-    return registry.counter("coredns_local_localhost_requests_total", text).labels()
-
-
 def build(prefix_is_on: bool, context: BlockContext) -> Part:
     """The handler."""
-    counter = requests(context.registry)
+    counter = localhost_requests(context.registry)
     return Part(
         "local",
-        wrap=lambda following: answering(counter, prefix_is_on, following),
-        is_for_in_only=True,
+        handling=Handling(wrap=lambda following: answering(counter, prefix_is_on, following), is_for_in_only=True),
     )
 
 
@@ -124,4 +116,4 @@ DOC = Doc(
     example="local\nwhoami",
     better="a name above one that exists is NODATA (RFC 8020).",
 )
-PLUGIN = Plugin("local", parse, build, doc=DOC, announce=requests)
+PLUGIN = Plugin("local", parse, build, doc=DOC)

@@ -13,11 +13,22 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
-from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply, failure
+from clusterdns.chain import (
+    BlockContext,
+    Doc,
+    Handler,
+    Handling,
+    LifeCycle,
+    Part,
+    Plugin,
+    Query,
+    Readiness,
+    Reply,
+    failure,
+)
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
+from clusterdns.plugins.forward.exports import ForwardExports
 from clusterdns.plugins.log.line import client_text
 from clusterdns.telemetry.metrics import Series
 from clusterdns.upstream.failure import ExchangeFailed
@@ -205,10 +216,15 @@ def build(is_fatal: bool, context: BlockContext) -> Part:
     watch = Watch(from_text(zone_text), listening_at, detected, is_fatal=is_fatal)
 
     def wrap(following: Handler) -> Handler:
-        forward = context.part("forward")
-        return watch.wrap(forward.offer if forward is not None else (), following)
+        forwarding = context.export(ForwardExports)
+        return watch.wrap(forwarding.upstreams if forwarding is not None else (), following)
 
-    return Part("loop", wrap=wrap, serving=watch.serving, stop=watch.stop, remark=watch.remark)
+    return Part(
+        "loop",
+        handling=Handling(wrap=wrap),
+        life=LifeCycle(serving=watch.serving, stop=watch.stop),
+        readiness=Readiness(warning=watch.remark),
+    )
 
 
 DOC = Doc(

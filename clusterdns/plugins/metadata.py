@@ -1,15 +1,13 @@
 """The `metadata` directive: facts about a query, by label, for those plugins of its block that show or use them.
 
-Before the chain is run each part of the block that has labels to give (`Part.labels`) is asked for them; `server`
+Before the chain is run each part of the block that has labels to give (`Handling.labels`) is asked for them; `server`
 does so for blocks with this directive. `log` prints them as `{/label}`. Later ones, such as the upstream that was
 asked, are added to `Query.labels` by whoever learns them.
 """
 
 from collections.abc import Sequence
 
-from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import BlockContext, Doc, Handler, Handling, Part, Plugin, Query, Reply
 from clusterdns.corefile import lenient
 from clusterdns.corefile.directive import Directive
 from clusterdns.wire.name import is_under
@@ -35,7 +33,7 @@ def within(zones: tuple[bytes, ...], following: Handler) -> Handler:
 
 def build(zones: tuple[bytes, ...], context: BlockContext) -> Part:
     """The handler."""
-    return Part("metadata", wrap=lambda following: within(zones, following))
+    return Part("metadata", handling=Handling(wrap=lambda following: within(zones, following), collects_labels=True))
 
 
 DOC = Doc(

@@ -5,9 +5,7 @@ Denials keep their SOA and referrals their NS records and glue, because these ar
 
 from collections.abc import Sequence
 
-from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import BlockContext, Doc, Handler, Handling, Part, Plugin, Query, Reply
 from clusterdns.chain.reply_type import ReplyType, reply_type
 from clusterdns.corefile.directive import Directive
 
@@ -34,7 +32,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> None:
 
 def build(settings: None, context: BlockContext) -> Part:
     """The handler."""
-    return Part("minimal", wrap=shortening)
+    return Part("minimal", handling=Handling(wrap=shortening))
 
 
 DOC = Doc(

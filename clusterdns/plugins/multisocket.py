@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 
-from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin
+from clusterdns.chain import BlockContext, Doc, Part, Plugin
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive
 
@@ -22,9 +22,9 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> int:
     return values.integer(words[0], 1, MAX_SOCKETS) if words else os.cpu_count() or 1
 
 
-def shape(sockets: int, context: BlockContext) -> BlockContext:
+def configure_block(sockets: int, context: BlockContext) -> BlockContext:
     """The block's addresses are listened on with this many sockets."""
-    return replace(context, listening=replace(context.listening, sockets=sockets))
+    return replace(context, listener=replace(context.listener, sockets=sockets))
 
 
 def build(sockets: int, context: BlockContext) -> Part:
@@ -39,4 +39,4 @@ DOC = Doc(
     "bring more processors to bear. Of several blocks on one listener the first that says anything counts.",
     example="multisocket 2\nwhoami",
 )
-PLUGIN = Plugin("multisocket", parse, build, once=True, doc=DOC, shape=shape)
+PLUGIN = Plugin("multisocket", parse, build, once=True, doc=DOC, configure_block=configure_block)

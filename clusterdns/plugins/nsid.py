@@ -6,9 +6,7 @@ A query with options is never answered from the compiled table, so every such qu
 import socket
 from collections.abc import Sequence
 
-from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import BlockContext, Doc, Handler, Handling, Part, Plugin, Query, Reply
 from clusterdns.corefile.directive import Directive
 from clusterdns.wire import codes
 
@@ -45,7 +43,7 @@ def build(identity: bytes, context: BlockContext) -> Part:
 
         return handle
 
-    return Part("nsid", wrap=wrap)
+    return Part("nsid", handling=Handling(wrap=wrap))
 
 
 DOC = Doc(

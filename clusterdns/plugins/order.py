@@ -1,98 +1,69 @@
-"""The order of the chain, as data: the first plugin here is the outermost, whatever the order in the Corefile.
+"""The order of the chain, as data: the first directive here is the outermost, whatever the order in the Corefile.
 
-It is CoreDNS's order, so that a Corefile means the same. Those who watch stand outside (`prometheus`, `errors`, `log`:
-they must see what everything else did), those who change a reply above those who make one, and the makers last, local
-data before what would be asked elsewhere. One place differs: `cache`, which CoreDNS has above all data, stands right
-above `loop` and `forward` here, so that nothing once forwarded hides a Service or a host that has come since.
+It is CoreDNS's order, so that a Corefile means the same: observers first (`prometheus`, `errors`, `log` see the result
+of all others), then modifiers of queries and replies, then producers, local data before upstreams. One place differs:
+`cache`, which CoreDNS has above all data, stands right above `loop` and `forward` here, so that no forwarded reply
+hides a Service or a host that has appeared since.
+
+A directive's module is imported when a Corefile uses it (`plugin`).
 """
 
-from clusterdns.chain.plugin import Plugin
-from clusterdns.plugins import (
-    acl,
-    autopath,
-    bind,
-    bufsize,
-    cancel,
-    chaos,
-    debug,
-    dns64,
-    errors,
-    header,
-    health,
-    k8s_external,
-    local,
-    loop,
-    metadata,
-    minimal,
-    multisocket,
-    nsid,
-    pprof,
-    ready,
-    reload,
-    root,
-    timeouts,
-    tls,
-    whoami,
-)
-from clusterdns.plugins import (
-    any as any_type,
-)
-from clusterdns.plugins.cache import directive as cache
-from clusterdns.plugins.file import directive as file
-from clusterdns.plugins.forward import directive as forward
-from clusterdns.plugins.hosts import directive as hosts
-from clusterdns.plugins.kubernetes import directive as kubernetes
-from clusterdns.plugins.loadbalance import directive as loadbalance
-from clusterdns.plugins.log import directive as log
-from clusterdns.plugins.prometheus import directive as prometheus
-from clusterdns.plugins.rewrite import directive as rewrite
-from clusterdns.plugins.template import directive as template
-from clusterdns.plugins.transfer import directive as transfer
+from functools import cache
+from importlib import import_module
 
-ORDER: tuple[Plugin, ...] = (
-    root.PLUGIN,
-    metadata.PLUGIN,
-    cancel.PLUGIN,
-    timeouts.PLUGIN,
-    multisocket.PLUGIN,
-    reload.PLUGIN,
-    nsid.PLUGIN,
-    bufsize.PLUGIN,
-    bind.PLUGIN,
-    debug.PLUGIN,
-    ready.PLUGIN,
-    health.PLUGIN,
-    pprof.PLUGIN,
-    prometheus.PLUGIN,
-    errors.PLUGIN,
-    log.PLUGIN,
-    local.PLUGIN,
-    dns64.PLUGIN,
-    any_type.PLUGIN,
-    chaos.PLUGIN,
-    loadbalance.PLUGIN,
-    rewrite.PLUGIN,
-    autopath.PLUGIN,
-    acl.PLUGIN,
-    header.PLUGIN,
-    tls.PLUGIN,
-    minimal.PLUGIN,
-    template.PLUGIN,
-    transfer.PLUGIN,
-    hosts.PLUGIN,
-    k8s_external.PLUGIN,
-    kubernetes.PLUGIN,
-    file.PLUGIN,
-    cache.PLUGIN,
-    loop.PLUGIN,
-    forward.PLUGIN,
-    whoami.PLUGIN,
+from clusterdns.chain import Plugin
+
+ORDER: tuple[str, ...] = (
+    "root",
+    "metadata",
+    "cancel",
+    "timeouts",
+    "multisocket",
+    "reload",
+    "nsid",
+    "bufsize",
+    "bind",
+    "debug",
+    "ready",
+    "health",
+    "pprof",
+    "prometheus",
+    "errors",
+    "log",
+    "local",
+    "dns64",
+    "any",
+    "chaos",
+    "loadbalance",
+    "rewrite",
+    "autopath",
+    "acl",
+    "header",
+    "tls",
+    "minimal",
+    "template",
+    "transfer",
+    "hosts",
+    "k8s_external",
+    "kubernetes",
+    "file",
+    "cache",
+    "loop",
+    "forward",
+    "whoami",
 )
 
-# Directives of CoreDNS that are refused by name, so that nobody loses an effect in silence.
+# Directives of CoreDNS that are refused by name, so that no effect is lost in silence.
 REFUSED = frozenset({
     "auto", "azure", "clouddns", "dnssec", "dnstap", "dynupdate", "erratic", "etcd",
     "geoip", "grpc", "grpc_server", "https", "https3",
     "nomad", "on", "proxyproto", "quic", "route53", "secondary", "shed", "sign", "siit",
     "trace", "tsig", "view",
 })  # fmt: skip
+
+
+@cache
+def plugin(name: str) -> Plugin:
+    """Import a directive of `ORDER`."""
+    found: Plugin = import_module(f"clusterdns.plugins.{name}").PLUGIN
+    return found

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from aiohttp import web
 
-from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin
+from clusterdns.chain import BlockContext, Doc, LifeCycle, Part, Plugin
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
@@ -114,7 +114,7 @@ def build(settings: Settings, context: BlockContext) -> Part:
         ("cmdline", pages.command_line),
     ):
         context.shared.http(settings.address, PATH + name, respond, settings.asked_by)
-    return Part("pprof", stop=pages.stop)
+    return Part("pprof", life=LifeCycle(stop=pages.stop))
 
 
 DOC = Doc(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from aiohttp import web
 
-from clusterdns.chain.plugin import BlockContext, Doc, Part, PartKey, Plugin
+from clusterdns.chain import BlockContext, Doc, LifeCycle, Part, PartKey, Plugin
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
@@ -113,9 +113,9 @@ _OPTIONS = (
 
 def build(settings: Settings, context: BlockContext) -> Part:
     """The listener."""
-    readiness = Readiness(context.shared.unready_reasons, settings.monitor, context.shared.remarks)
+    readiness = Readiness(context.shared.unready_reasons, settings.monitor, context.shared.warnings)
     context.shared.http(settings.address, PATH, readiness.respond, settings.asked_by)
-    return Part("ready", drain=readiness.drain)
+    return Part("ready", life=LifeCycle(drain=readiness.drain))
 
 
 DOC = Doc(

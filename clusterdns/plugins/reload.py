@@ -4,11 +4,10 @@ It is the process's, not the block's: of several blocks the last counts. Looking
 is `server.reloading`'s work, for signals as well, which need no directive.
 """
 
-import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin
+from clusterdns.chain import BlockContext, Doc, Part, Plugin
+from clusterdns.chain.exports import ReloadSchedule
 from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive
 
@@ -16,34 +15,22 @@ MIN_INTERVAL_SECONDS = 2.0
 MIN_JITTER_SECONDS = 1.0
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """Times between two looks."""
-
-    interval_seconds: float = 30.0
-    jitter_seconds: float = 15.0
-
-    def pick_seconds(self) -> float:
-        """An interval at random, so that the servers of a cluster do not all reload at once."""
-        return self.interval_seconds + random.uniform(-0.5, 0.5) * self.jitter_seconds
-
-
-def parse(directives: Sequence[Directive], context: BlockContext) -> Schedule:
+def parse(directives: Sequence[Directive], context: BlockContext) -> ReloadSchedule:
     """`reload [INTERVAL [JITTER]]`; of several in a block the first counts. Raises CorefileError."""
     directive = directives[0]
     lenient.ignore_block(directive)
-    schedule = Schedule()
+    schedule = ReloadSchedule()
     words = directive.arguments_between(0, 2, "[INTERVAL [JITTER]]")
     interval = values.duration_seconds(words[0], MIN_INTERVAL_SECONDS) if words else schedule.interval_seconds
     jitter = values.duration_seconds(words[1]) if len(words) > 1 else schedule.jitter_seconds
     if 0 < jitter < MIN_JITTER_SECONDS:
         raise words[1].error(f"{words[1]} is out of range", f"write 0s, or {MIN_JITTER_SECONDS:g}s or more")
-    return Schedule(interval, min(jitter, interval / 2))
+    return ReloadSchedule(interval, min(jitter, interval / 2))
 
 
-def build(schedule: Schedule, context: BlockContext) -> Part:
+def build(schedule: ReloadSchedule, context: BlockContext) -> Part:
     """Nothing in the chain; the server asks for the schedule."""
-    return Part("reload", offer=schedule)
+    return Part("reload", exports=(schedule,))
 
 
 DOC = Doc(

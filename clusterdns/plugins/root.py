@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 
-from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin
+from clusterdns.chain import BlockContext, Doc, LifeCycle, Part, Plugin
 from clusterdns.corefile.directive import Directive
 
 log = logging.getLogger("clusterdns.plugin.root")
@@ -23,7 +23,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> str:
     return folder
 
 
-def shape(folder: str, context: BlockContext) -> BlockContext:
+def configure_block(folder: str, context: BlockContext) -> BlockContext:
     """Relative paths are in this folder."""
     return replace(context, root=folder)
 
@@ -34,7 +34,7 @@ def build(folder: str, context: BlockContext) -> Part:
     async def start() -> None:
         warn_of(folder)
 
-    return Part("root", start=start)
+    return Part("root", life=LifeCycle(start=start))
 
 
 def warn_of(folder: str) -> None:
@@ -51,4 +51,4 @@ DOC = Doc(
     "is told as a warning.",
     example="root /etc/coredns\nwhoami",
 )
-PLUGIN = Plugin("root", parse, build, doc=DOC, shape=shape)
+PLUGIN = Plugin("root", parse, build, doc=DOC, configure_block=configure_block)

@@ -1,12 +1,12 @@
 """The `timeouts` directive: how long a connection may take, and how many queries it may ask.
 
-It shapes how the block's listeners treat streams (`Listening`); UDP has no such thing.
+It shapes how the block's listeners treat streams (`ListenerOptions`); UDP has no such thing.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from clusterdns.chain.plugin import BlockContext, Doc, Listening, Part, Plugin
+from clusterdns.chain import BlockContext, Doc, ListenerOptions, Part, Plugin
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.lexer import Token
@@ -21,15 +21,15 @@ def _seconds(word: Token) -> float:
     return values.duration_seconds(in_seconds, MIN_SECONDS, MAX_SECONDS)
 
 
-def _duration(field_name: str) -> Callable[[Listening, Line], Listening]:
-    def read(settings: Listening, line: Line) -> Listening:
+def _duration(field_name: str) -> Callable[[ListenerOptions, Line], ListenerOptions]:
+    def read(settings: ListenerOptions, line: Line) -> ListenerOptions:
         changes = {field_name: _seconds(line.one_argument("DURATION"))}
         return replace(settings, **changes)  # type: ignore[arg-type]  # a field of seconds
 
     return read
 
 
-def _max_queries(settings: Listening, line: Line) -> Listening:
+def _max_queries(settings: ListenerOptions, line: Line) -> ListenerOptions:
     word = line.one_argument("NUMBER")
     number = values.integer(word, -1)
     if not number:
@@ -46,29 +46,29 @@ OPTIONS = (
 )  # fmt: skip
 
 
-def parse(directives: Sequence[Directive], context: BlockContext) -> Listening:
+def parse(directives: Sequence[Directive], context: BlockContext) -> ListenerOptions:
     """`timeouts { read|write|idle DURATION; maxtcpqueries NUMBER }`; the last of each counts. Raises CorefileError."""
     for directive in directives:
         directive.no_arguments()
         if not directive.block:
             hint = "write at least one of read, write, idle and maxtcpqueries"
             raise directive.error("'timeouts' without any of its options", hint)
-    return read_block(Listening(), directives, OPTIONS)
+    return read_block(ListenerOptions(), directives, OPTIONS)
 
 
-def shape(settings: Listening, context: BlockContext) -> BlockContext:
+def configure_block(settings: ListenerOptions, context: BlockContext) -> BlockContext:
     """The block's connections have these times."""
     listening = replace(
-        context.listening,
+        context.listener,
         read_seconds=settings.read_seconds,
         write_seconds=settings.write_seconds,
         idle_seconds=settings.idle_seconds,
         max_queries=settings.max_queries,
     )
-    return replace(context, listening=listening)
+    return replace(context, listener=listening)
 
 
-def build(settings: Listening, context: BlockContext) -> Part:
+def build(settings: ListenerOptions, context: BlockContext) -> Part:
     """Nothing in the chain."""
     return Part("timeouts")
 
@@ -81,4 +81,4 @@ DOC = Doc(
     example="timeouts {\n    read 3s\n    write 5s\n    idle 20s\n    maxtcpqueries 1000\n}\nwhoami",
     better="`write` has an effect: a client that does not take its replies is cut off.",
 )
-PLUGIN = Plugin("timeouts", parse, build, doc=DOC, shape=shape)
+PLUGIN = Plugin("timeouts", parse, build, doc=DOC, configure_block=configure_block)

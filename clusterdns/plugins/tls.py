@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin
+from clusterdns.chain import BlockContext, Doc, Part, Plugin
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.lexer import Token
@@ -77,9 +77,9 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> ssl.SSLCont
     return made
 
 
-def shape(made: ssl.SSLContext, context: BlockContext) -> BlockContext:
+def configure_block(made: ssl.SSLContext, context: BlockContext) -> BlockContext:
     """The block's tls:// zones are served with this."""
-    return replace(context, listening=replace(context.listening, tls=made))
+    return replace(context, listener=replace(context.listener, tls=made))
 
 
 def build(made: ssl.SSLContext, context: BlockContext) -> Part:
@@ -96,4 +96,4 @@ DOC = Doc(
     better="A `tls://` zone without a certificate is an error; CoreDNS serves it in clear text. A renewed certificate "
     "is taken over by SIGHUP without a connection being refused.",
 )
-PLUGIN = Plugin("tls", parse, build, doc=DOC, shape=shape)
+PLUGIN = Plugin("tls", parse, build, doc=DOC, configure_block=configure_block)

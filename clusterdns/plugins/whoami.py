@@ -6,9 +6,7 @@ The reply is different for every client, so it is never kept.
 import ipaddress
 from collections.abc import Sequence
 
-from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import BlockContext, Doc, Handling, Part, Plugin, Query, Reply
 from clusterdns.corefile.directive import Directive
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import MAX_NAME_BYTES, ROOT
@@ -36,7 +34,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> None:
 
 def build(settings: None, context: BlockContext) -> Part:
     """The end of a chain."""
-    return Part("whoami", wrap=lambda following: answer)
+    return Part("whoami", handling=Handling(wrap=lambda following: answer))
 
 
 DOC = Doc(

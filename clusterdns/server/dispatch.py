@@ -13,8 +13,8 @@ from typing import Any
 
 from clusterdns.answers.compiled import compile_answer
 from clusterdns.answers.table import AnswerTable
-from clusterdns.chain.query import Query, read_query
-from clusterdns.chain.reply import Reply, failure
+from clusterdns.chain import Query, Reply, failure
+from clusterdns.chain.query import read_query
 from clusterdns.server.routes import Route, Routes
 from clusterdns.telemetry.metrics import Series
 from clusterdns.telemetry.queries import DROPPED, MAX_TALLIES, Outcome, Pace, QueryCounters, Tally
@@ -28,7 +28,7 @@ MAX_RECORDS_AT_ONCE = 256  # larger answers are compiled when asked again: 10,00
 log = logging.getLogger("clusterdns")
 
 
-class Listener:
+class ListenerContext:
     """What dispatch knows of a listening socket: the facts that all its queries share, and its answers."""
 
     __slots__ = ("answers", "family", "pace", "transport")
@@ -51,7 +51,9 @@ class Dispatch:
         # for blocks without `prometheus`: counted like all others, in families that nobody scrapes
         self._uncounted = counters.tally(Outcome("", "", "", "", "", False, 0, 0, is_shown=False))
 
-    def miss(self, packet: bytes, client: Any, listener: Listener) -> bytes | Coroutine[Any, Any, bytes | None] | None:
+    def miss(
+        self, packet: bytes, client: Any, listener: ListenerContext
+    ) -> bytes | Coroutine[Any, Any, bytes | None] | None:
         """The message to send back; or, where a handler has to wait, a coroutine that gives it; None: say nothing.
 
         Of a zone transfer it is the first message (see wire.stream.FirstMessage).
@@ -95,7 +97,12 @@ class Dispatch:
         return await _handle(asked, route)
 
     async def _finish_later(
-        self, query: Query, handling: Coroutine[Any, Any, Reply], route: Route, listener: Listener, started: float
+        self,
+        query: Query,
+        handling: Coroutine[Any, Any, Reply],
+        route: Route,
+        listener: ListenerContext,
+        started: float,
     ) -> bytes | None:
         try:
             reply = await handling
@@ -105,16 +112,23 @@ class Dispatch:
         return self._finish(query, reply, route, listener, started, may_keep=False)
 
     def _finish(
-        self, query: Query, reply: Reply, route: Route | None, listener: Listener, started: float, *, may_keep: bool
+        self,
+        query: Query,
+        reply: Reply,
+        route: Route | None,
+        listener: ListenerContext,
+        started: float,
+        *,
+        may_keep: bool,
     ) -> bytes | None:
         is_kept = False
         first: bytes | None = None  # of the messages of a transfer
         try:
             if route is not None:
                 seconds = perf_counter() - started
-                for observe in route.observers:
+                for observe in route.chain.observers:
                     observe(query, reply, seconds)
-                is_kept = may_keep and reply.reusable and query.is_canonical and route.keeps_answers
+                is_kept = may_keep and reply.reusable and query.is_canonical and route.chain.keeps_answers
                 is_kept = is_kept and listener.answers.admits(
                     query.packet[2:], is_at_once=0 < len(reply.answer) <= MAX_RECORDS_AT_ONCE
                 )
@@ -131,18 +145,20 @@ class Dispatch:
             return first
         if not is_kept:
             return query.id + layout.message()
-        answer = compile_answer(layout, reply.serial, tally, reply.owners, reply.is_denial)
+        answer = compile_answer(layout, reply.serial, tally, reply.dependencies, reply.is_empty)
         listener.answers.put(query.packet[2:], answer)
         return query.id + answer.message()
 
-    def _count(self, query: Query, reply: Reply, route: Route | None, listener: Listener, started: float) -> Tally:
-        is_shown = route is None or route.counts_queries
+    def _count(
+        self, query: Query, reply: Reply, route: Route | None, listener: ListenerContext, started: float
+    ) -> Tally:
+        is_shown = route is None or route.chain.counts_queries
         if not is_shown and not reply.counted:
             return self._uncounted
         zone_text = DROPPED if route is None else route.zone_text
-        qtype = query.innermost.qtype
+        qtype = query.effective.qtype
         reply_bytes = encode.uncompressed_size(query, reply)
-        writer = route.writer if route is not None and reply.is_written else ""  # the core, as CoreDNS tells it
+        writer = route.chain.writer if route is not None and reply.is_written else ""  # the core, as CoreDNS tells it
         facts = (
             zone_text, listener, qtype, reply.rcode, query.do, len(query.packet), reply_bytes, reply.counted, writer,
         )  # fmt: skip
@@ -167,7 +183,7 @@ class Dispatch:
             return failure(codes.REFUSED, is_unhandled=True)
         if query.version:
             return failure(codes.BADVERS)  # RFC 6891 §6.1.3
-        if route is None or (route.chain if query.qclass == codes.IN else route.other_chain) is None:
+        if route is None or (route.chain.handler if query.qclass == codes.IN else route.chain.other_handler) is None:
             return failure(codes.REFUSED, is_unhandled=True)
         return None
 
@@ -179,11 +195,11 @@ class Dispatch:
 
 def _handle(query: Query, route: Route) -> Coroutine[Any, Any, Reply]:
     """The chain for the query's class, set going once what is known of the query has been noted."""
-    if route.labellers:
-        query.labels = {label: text for ask in route.labellers for label, text in ask(query).items()}
-    chain = route.chain if query.qclass == codes.IN else route.other_chain
-    assert chain is not None
-    return chain(query)
+    if route.chain.labellers:
+        query.labels = {label: text for ask in route.chain.labellers for label, text in ask(query).items()}
+    handler = route.chain.handler if query.qclass == codes.IN else route.chain.other_handler
+    assert handler is not None
+    return handler(query)
 
 
 @coroutine

@@ -9,12 +9,13 @@ import logging
 import socket
 
 from clusterdns.admin.http import ListenError
-from clusterdns.chain.plugin import Part
+from clusterdns.chain import Part
+from clusterdns.chain.exports import ReloadSchedule
 from clusterdns.cluster.manifests.source import ManifestError
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
-from clusterdns.plugins.reload import Schedule
-from clusterdns.server.assembly import Configuration, ListenPoint
-from clusterdns.server.dispatch import Dispatch, Listener
+from clusterdns.server.assembly import Configuration
+from clusterdns.server.dispatch import Dispatch, ListenerContext
+from clusterdns.server.listen_points import ListenPoint
 from clusterdns.telemetry.queries import QueryCounters, panics, plugin_enabled
 
 log = logging.getLogger("clusterdns")
@@ -31,13 +32,13 @@ class _Point:
         self.counters = QueryCounters(configuration.registry, point.server_text)
         self.dispatch = Dispatch(point.routes, self.counters, panics(configuration.registry))
         self._shared = configuration.shared
-        self._facts: dict[tuple[str, str], Listener] = {}
+        self._contexts: dict[tuple[str, str], ListenerContext] = {}
 
-    def facts(self, protocol: str, family: str) -> Listener:
-        found = self._facts.get((protocol, family))
+    def context_for(self, protocol: str, family: str) -> ListenerContext:
+        found = self._contexts.get((protocol, family))
         if found is None:
             table, pace = self._shared.new_table(), self.counters.pace()
-            found = self._facts[protocol, family] = Listener(protocol, family, table, pace)
+            found = self._contexts[protocol, family] = ListenerContext(protocol, family, table, pace)
         return found
 
 
@@ -47,18 +48,20 @@ class Instance:
     def __init__(self, configuration: Configuration, sha512: str) -> None:
         self.configuration = configuration
         self.sha512 = sha512  # of the Corefile's text
-        self._points = {id(point): _Point(point, configuration) for point in configuration.points}
+        self._points = {point: _Point(point, configuration) for point in configuration.points}
 
     @property
-    def schedule(self) -> Schedule | None:
+    def schedule(self) -> ReloadSchedule | None:
         """How often the Corefile is looked at: what the last `reload` of the file says, None without one."""
-        found = [part.offer for part in self.configuration.parts if isinstance(part.offer, Schedule)]
+        found = tuple(self.configuration.exports(ReloadSchedule))
         return found[-1] if found else None
 
-    def answering(self, point: ListenPoint, protocol: str, family: socket.AddressFamily) -> tuple[Dispatch, Listener]:
+    def dispatch_for(
+        self, point: ListenPoint, protocol: str, family: socket.AddressFamily
+    ) -> tuple[Dispatch, ListenerContext]:
         """What answers queries of one protocol and address family at this point of the configuration."""
-        one = self._points[id(point)]
-        return one.dispatch, one.facts(protocol, "2" if family == socket.AF_INET6 else "1")
+        one = self._points[point]
+        return one.dispatch, one.context_for(protocol, "2" if family == socket.AF_INET6 else "1")
 
     def unready(self) -> dict[str, str]:
         """The plugins that are not ready, with the reason."""
@@ -70,8 +73,8 @@ class Instance:
             log.warning("%s", warning)
         try:
             for part in self.configuration.parts:
-                if part.start is not None:
-                    await part.start()
+                if part.life.start is not None:
+                    await part.life.start()
         except (CorefileError, CorefileErrors, ListenError, ManifestError) as error:
             raise StartError(str(error)) from error
 
@@ -79,14 +82,14 @@ class Instance:
         """Say what runs, now that it answers queries."""
         plugin_enabled(self.configuration.registry).forget()
         for part in self.configuration.parts:
-            if part.serving is not None:
-                await part.serving()
+            if part.life.serving is not None:
+                await part.life.serving()
 
     async def drain(self) -> None:
         """What comes first at the end, while queries are still answered."""
         for part in self.configuration.parts:
-            if part.drain is not None:
-                await part.drain()
+            if part.life.drain is not None:
+                await part.life.drain()
 
     async def stop(self) -> None:
         """Stop every part, one failure not keeping the rest from it, and let go of everything."""
@@ -99,7 +102,7 @@ class Instance:
 
 
 async def _stop(part: Part) -> None:
-    if part.stop is not None:
-        for outcome in await asyncio.gather(part.stop(), return_exceptions=True):
+    if part.life.stop is not None:
+        for outcome in await asyncio.gather(part.life.stop(), return_exceptions=True):
             if isinstance(outcome, BaseException):
                 log.error("while stopping plugin/%s: %r", part.name, outcome)

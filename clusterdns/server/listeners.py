@@ -16,12 +16,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from clusterdns.chain.plugin import Listening
+from clusterdns.chain import ListenerOptions
 from clusterdns.host.interfaces import interface_addresses
 from clusterdns.host.sockets import bind_tcp, bind_udp
 from clusterdns.server import tcp, udp
-from clusterdns.server.assembly import ListenPoint
 from clusterdns.server.instance import Instance, StartError
+from clusterdns.server.listen_points import ListenPoint
 from clusterdns.server.tcp import TcpLimits
 
 _EVERY_ADDRESS = ("0.0.0.0", "::")
@@ -100,8 +100,8 @@ class Listeners:
         for key, one in self._fresh.items():
             if key.protocol != "tcp":
                 continue
-            dispatch, facts = instance.answering(one.point, key.protocol, one.sock.family)
-            listener = tcp.TcpListener(one.sock, dispatch, facts, limits_of(one.point.listening), tls=_tls(one.point))
+            dispatch, facts = instance.dispatch_for(one.point, key.protocol, one.sock.family)
+            listener = tcp.TcpListener(one.sock, dispatch, facts, limits_of(one.point.options), tls=_tls(one.point))
             try:
                 await listener.start(loop)
             except BaseException as error:
@@ -125,14 +125,14 @@ class Listeners:
         for key, point in self._wanted.items():
             one = self._open[key]
             one.point = point
-            dispatch, facts = instance.answering(point, key.protocol, one.sock.family)
+            dispatch, facts = instance.dispatch_for(point, key.protocol, one.sock.family)
             if one.listener is None:
                 one.listener = udp.UdpListener(one.sock, dispatch, facts)
                 one.listener.start(loop)
             elif isinstance(one.listener, udp.UdpListener):
                 waiting |= one.listener.serve(dispatch, facts)
             else:
-                waiting |= one.listener.serve(dispatch, facts, limits_of(point.listening))
+                waiting |= one.listener.serve(dispatch, facts, limits_of(point.options))
         return waiting
 
     async def settle(self, grace_seconds: float) -> None:
@@ -155,7 +155,7 @@ class Listeners:
 
     def _want(self, point: ListenPoint, address: str) -> None:
         for protocol in ("tcp",) if point.transport == "tls" else ("udp", "tcp"):
-            for number in range(point.listening.sockets):
+            for number in range(point.options.sockets):
                 try:
                     self._bind(point, SocketKey(point.transport, protocol, address, point.port, number))
                 except OSError as error:
@@ -177,7 +177,7 @@ class Listeners:
             log.debug("cannot list this host's addresses: %s", problem)
             return
         for address in sorted(address for address in addresses - taken if "%" not in address):
-            for number in range(point.listening.sockets):
+            for number in range(point.options.sockets):
                 try:
                     self._bind(point, SocketKey("dns", "udp", address, point.port, number))
                 except OSError as problem:
@@ -198,7 +198,7 @@ class Listeners:
             places = [key._replace(number=0), key._replace(number=0, address=everywhere)]
             found = next((self._open[place] for place in places if place in self._open), None)
             if found is not None:
-                one.listener = udp.UdpListener(one.sock, *before.answering(found.point, "udp", one.sock.family))
+                one.listener = udp.UdpListener(one.sock, *before.dispatch_for(found.point, "udp", one.sock.family))
                 one.listener.start(loop)
 
 
@@ -217,7 +217,7 @@ def zone_lines(points: Iterable[ListenPoint]) -> Iterable[str]:
     for point in points:
         scheme = "" if point.transport == "dns" else f"{point.transport}://"
         where = f" on {point.address}" if point.address else ""
-        for zone_text in point.zones_text * point.listening.sockets:
+        for zone_text in point.zones_text * point.options.sockets:
             if not _is_preferred(zone_text):
                 yield f'Warning: Domain "{zone_text}" does not follow RFC1035 preferred syntax'
             yield f"{scheme}{zone_text}:{point.port}{where}"
@@ -229,7 +229,7 @@ def _is_preferred(zone_text: str) -> bool:
     return is_reverse or zone_text == "." or all(map(_HOST_LABEL.fullmatch, zone_text[:-1].split(".")))
 
 
-def limits_of(listening: Listening) -> TcpLimits:
+def limits_of(listening: ListenerOptions) -> TcpLimits:
     """What `timeouts` says of streams; what it does not say stays as it is without."""
     usual = TcpLimits()
     return TcpLimits(
@@ -242,7 +242,7 @@ def limits_of(listening: Listening) -> TcpLimits:
 
 
 def _tls(point: ListenPoint) -> ssl.SSLContext | None:
-    return point.listening.tls if point.transport == "tls" else None
+    return point.options.tls if point.transport == "tls" else None
 
 
 def cannot_listen(point: ListenPoint, protocol: str, error: OSError) -> StartError:

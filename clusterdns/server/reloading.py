@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from clusterdns.admin.http import AdminHttp, ListenError
-from clusterdns.chain.plugin import Part
+from clusterdns.chain import Part, Readiness
 from clusterdns.corefile.errors import CorefileErrors, ErrorList
 from clusterdns.corefile.load import Corefile, load_from_memory
 from clusterdns.server.assembly import draft
@@ -166,7 +166,7 @@ class Reloader:
             lambda: draft(corefile, self._registry, dns_port=self._dns_port, errors=errors, before=running)
         )
         configuration = read.build()
-        configuration.shared.parts.append(Part("corefile", remark=lambda: self._remark))
+        configuration.shared.parts.append(Part("corefile", readiness=Readiness(warning=lambda: self._remark)))
         instance = Instance(configuration, corefile.sha512)
         try:
             await self._start(instance, before)

@@ -7,8 +7,7 @@ ones.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from clusterdns.chain.plugin import Handler, Observer
-from clusterdns.chain.query import Query
+from clusterdns.chain import Handler, Observer, Query
 from clusterdns.wire import codes
 from clusterdns.wire.name import ROOT
 
@@ -16,18 +15,26 @@ Labeller = Callable[[Query], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
+class Chain:
+    """The parts of one server block as dispatch uses them; `folding` makes it."""
+
+    handler: Handler | None  # for class IN; None: no part of the block handles queries
+    other_handler: Handler | None = None  # for all other classes
+    takes_any_class: bool = False
+    observers: tuple[Observer, ...] = ()  # called on each finished reply, the innermost plugin's first
+    labellers: tuple[Labeller, ...] = ()  # called before the handler: metadata of the query
+    keeps_answers: bool = True  # no handler must see every query
+    counts_queries: bool = True
+    writer: str = ""  # the `plugin` label of the metrics
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
-    """A zone of a server block: how its queries are handled, kept and counted."""
+    """A zone of a server block, and the chain that answers its queries."""
 
     zone: bytes
     zone_text: str  # the `zone` label of the metrics
-    chain: Handler | None  # for class IN; None: a block without handlers, which refuses
-    other_chain: Handler | None = None  # for all other classes
-    observers: tuple[Observer, ...] = ()  # run on each finished reply, the innermost plugin's first
-    labellers: tuple[Labeller, ...] = ()  # run before the chain: what is known of a query without answering it
-    keeps_answers: bool = True  # no handler of the chain must see every query
-    counts_queries: bool = True
-    writer: str = ""  # the `plugin` label of the metrics
+    chain: Chain
 
 
 class Routes:
@@ -38,7 +45,7 @@ class Routes:
         self._by_zone = {route.zone: route for route in routes}
         root = self._by_zone.get(ROOT)
         # most listeners have one block, for all names: nothing to search
-        self._sole = root if root is not None and root.chain is not None and len(self._by_zone) == 1 else None
+        self._sole = root if root is not None and root.chain.handler is not None and len(self._by_zone) == 1 else None
 
     def find(self, name: bytes, qtype: int) -> Route | None:
         """The route of the longest zone that the name is in; None when it is in none (the core then refuses)."""
@@ -49,7 +56,7 @@ class Routes:
         best = None
         while True:
             route = routes.get(name[start:])
-            if route is not None and (route.chain is not None or route.zone != ROOT):
+            if route is not None and (route.chain.handler is not None or route.zone != ROOT):
                 if qtype != codes.DS:
                     return route
                 if best is None or route.zone != ROOT:

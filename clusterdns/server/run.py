@@ -23,7 +23,7 @@ from clusterdns.host.resources import memory_limit_bytes, raise_open_file_limit
 from clusterdns.server.instance import Instance, StartError
 from clusterdns.server.lastgood import LastGood
 from clusterdns.server.listeners import Listeners, zone_lines
-from clusterdns.server.memory import MemoryWatch, Room
+from clusterdns.server.memory import MemoryBudget, MemoryWatch
 from clusterdns.server.reloading import Load, Reloader, log_version
 from clusterdns.version import banner
 
@@ -112,12 +112,12 @@ class _Server:
         limit = memory_limit_bytes()
         if limit is None:
             return None
-        watch = MemoryWatch(limit, self._rooms)
+        watch = MemoryWatch(limit, self._budgets)
         return loop.create_task(watch.look_forever(), name="memory")
 
-    def _rooms(self) -> Iterable[Room]:
+    def _budgets(self) -> Iterable[MemoryBudget]:
         running = self._reloader.running
-        return () if running is None else running.configuration.shared.rooms
+        return () if running is None else running.configuration.shared.budgets
 
     # Signals
 

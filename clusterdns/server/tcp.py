@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from clusterdns.server.connection import CHUNK_BYTES, Connection
-from clusterdns.server.dispatch import Dispatch, Listener
+from clusterdns.server.dispatch import Dispatch, ListenerContext
 
 BACKLOG = 1024
 SWEEP_SECONDS = 1.0
@@ -50,7 +50,7 @@ class TcpListener:
         self,
         sock: socket.socket,
         dispatch: Dispatch,
-        listener: Listener,
+        listener: ListenerContext,
         limits: TcpLimits | None = None,
         *,
         tls: ssl.SSLContext | None = None,
@@ -90,7 +90,7 @@ class TcpListener:
             ssl_handshake_timeout=HANDSHAKE_SECONDS, ssl_shutdown_timeout=FAREWELL_SECONDS,
         )  # fmt: skip
 
-    def serve(self, dispatch: Dispatch, listener: Listener, limits: TcpLimits) -> set[asyncio.Task[None]]:
+    def serve(self, dispatch: Dispatch, listener: ListenerContext, limits: TcpLimits) -> set[asyncio.Task[None]]:
         """Answer from another configuration from now on; gives the queries that still wait in the one before."""
         self.dispatch, self.listener, self.limits = dispatch, listener, limits
         return {task for connection in self.connections for task in connection.waiting}

@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import Any
 
 from clusterdns.host.sockets import receive_local_addresses
-from clusterdns.server.dispatch import Dispatch, Listener
+from clusterdns.server.dispatch import Dispatch, ListenerContext
 
 BATCH = 64  # packets per wake-up, so that TCP and the watch streams get their turn under load
 MAX_QUERY_BYTES = 4096
@@ -30,7 +30,7 @@ log = logging.getLogger("clusterdns")
 class UdpListener:
     """One UDP socket. `start` and `close` belong to the life cycle; the rest runs inside the event loop."""
 
-    def __init__(self, sock: socket.socket, dispatch: Dispatch, listener: Listener) -> None:
+    def __init__(self, sock: socket.socket, dispatch: Dispatch, listener: ListenerContext) -> None:
         self._socket = sock
         self._dispatch = dispatch
         self._listener = listener
@@ -44,7 +44,7 @@ class UdpListener:
         self._loop = loop
         loop.add_reader(self._socket, self._drain_wildcard if self.is_wildcard else self._drain)
 
-    def serve(self, dispatch: Dispatch, listener: Listener) -> set[asyncio.Task[None]]:
+    def serve(self, dispatch: Dispatch, listener: ListenerContext) -> set[asyncio.Task[None]]:
         """Answer from another configuration from now on; gives the queries that still wait in the one before."""
         self._dispatch, self._listener = dispatch, listener
         return set(self._waiting.values())

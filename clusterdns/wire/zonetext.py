@@ -1,7 +1,7 @@
 """Zone-file text to records (RFC 1035 §5.1): one record as `template` writes it, or a whole master file.
 
-Lines, owners, TTLs, classes and directives are read here; the RDATA of all types but addresses by dnspython, which
-knows them all. It is imported only where such a record occurs: it costs 12 MiB that most clusters need not spend.
+Lines, owner names, TTLs, classes and directives are read here; dnspython reads the RDATA of all types but
+addresses. It is imported only where such a record occurs: it costs 12 MiB that most clusters need not spend.
 What a zone must have (an SOA, its names) is for those who serve it. The other direction is `text`.
 """
 

@@ -10,7 +10,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from clusterdns.admin import exposition
-from clusterdns.admin.http import AdminHttp, Route
+from clusterdns.admin.http import AdminHttp, AdminRoute
 from clusterdns.telemetry.metrics import Registry
 
 ADDRESS = "127.0.0.1:0"
@@ -30,7 +30,7 @@ def registry() -> Registry:
 @pytest.fixture
 async def url(registry: Registry) -> AsyncIterator[str]:
     admin = AdminHttp()
-    await admin.apply([Route(ADDRESS, "/metrics", exposition.MetricsPage(registry), "test")])
+    await admin.apply([AdminRoute(ADDRESS, "/metrics", exposition.MetricsPage(registry), "test")])
     yield f"http://127.0.0.1:{admin.port(ADDRESS)}/metrics"
     await admin.close()
 

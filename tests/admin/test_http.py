@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from clusterdns.admin import http
-from clusterdns.admin.http import AdminHttp, ListenError, Respond, Route
+from clusterdns.admin.http import AdminHttp, AdminRoute, ListenError, Respond
 from testing.ports import free_ports
 
 ANY_PORT = "127.0.0.1:0"
@@ -38,8 +38,8 @@ async def fetch(admin: AdminHttp, path: str, address: str = ANY_PORT, method: st
 
 async def test_paths_share_a_listener(admin: AdminHttp) -> None:
     await admin.apply([
-        Route(ANY_PORT, "/health", says("OK"), "Corefile:2 health"),
-        Route(ANY_PORT, "/ready", says("kubernetes", 503), "Corefile:3 ready"),
+        AdminRoute(ANY_PORT, "/health", says("OK"), "Corefile:2 health"),
+        AdminRoute(ANY_PORT, "/ready", says("kubernetes", 503), "Corefile:3 ready"),
     ])  # fmt: skip
     assert await fetch(admin, "/health") == (200, "OK")
     assert await fetch(admin, "/health", method="POST") == (200, "OK")
@@ -48,17 +48,17 @@ async def test_paths_share_a_listener(admin: AdminHttp) -> None:
 
 
 async def test_first_of_two_routes_for_a_path_counts(admin: AdminHttp) -> None:
-    await admin.apply([Route(ANY_PORT, "/a", says("one"), "x"), Route(ANY_PORT, "/a", says("two"), "y")])
+    await admin.apply([AdminRoute(ANY_PORT, "/a", says("one"), "x"), AdminRoute(ANY_PORT, "/a", says("two"), "y")])
     assert await fetch(admin, "/a") == (200, "one")
 
 
 async def test_a_kept_listener_stays_open_while_its_paths_change(admin: AdminHttp) -> None:
-    await admin.apply([Route(ANY_PORT, "/a", says("old"), "x")])
+    await admin.apply([AdminRoute(ANY_PORT, "/a", says("old"), "x")])
     port = admin.port(ANY_PORT)
     async with aiohttp.ClientSession() as session:
         async with session.get(f"http://127.0.0.1:{port}/a") as response:
             assert await response.text() == "old"
-        await admin.apply([Route(ANY_PORT, "/a", says("new"), "x"), Route(ANY_PORT, "/b", says("more"), "x")])
+        await admin.apply([AdminRoute(ANY_PORT, "/a", says("new"), "x"), AdminRoute(ANY_PORT, "/b", says("more"), "x")])
         assert admin.port(ANY_PORT) == port
         async with session.get(f"http://127.0.0.1:{port}/a") as response:  # on the same connection
             assert await response.text() == "new"
@@ -66,7 +66,7 @@ async def test_a_kept_listener_stays_open_while_its_paths_change(admin: AdminHtt
 
 
 async def test_a_listener_that_no_route_names_is_closed(admin: AdminHttp) -> None:
-    await admin.apply([Route(ANY_PORT, "/a", says("x"), "x")])
+    await admin.apply([AdminRoute(ANY_PORT, "/a", says("x"), "x")])
     port = admin.port(ANY_PORT)
     await admin.apply([])
     with socket.socket() as client, pytest.raises(ConnectionRefusedError):
@@ -77,7 +77,7 @@ async def test_taken_port_names_address_directive_and_remedy(admin: AdminHttp) -
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(ListenError) as problem:
-            await admin.apply([Route(address, "/health", says("OK"), "Corefile:3 health")])
+            await admin.apply([AdminRoute(address, "/health", says("OK"), "Corefile:3 health")])
     text = str(problem.value)
     assert text.startswith(f"Corefile:3 health: cannot listen on {address}: Address already in use; ")
     assert "choose a free one" in text
@@ -89,33 +89,33 @@ async def test_taken_port_names_address_directive_and_remedy(admin: AdminHttp) -
 )
 async def test_address_that_is_not_ours(admin: AdminHttp, address: str, expected: str) -> None:
     with pytest.raises(ListenError, match=expected):
-        await admin.apply([Route(address, "/health", says("OK"), "Corefile:3 health")])
+        await admin.apply([AdminRoute(address, "/health", says("OK"), "Corefile:3 health")])
 
 
 async def test_failed_change_keeps_what_was_served(admin: AdminHttp) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         kept = f"127.0.0.1:{free.getsockname()[1]}"
-    await admin.apply([Route(kept, "/a", says("still here"), "x")])
+    await admin.apply([AdminRoute(kept, "/a", says("still here"), "x")])
     with pytest.raises(ListenError):
-        await admin.apply([Route("192.0.2.1:1", "/a", says("never"), "y")])
+        await admin.apply([AdminRoute("192.0.2.1:1", "/a", says("never"), "y")])
     assert await fetch(admin, "/a", kept) == (200, "still here")
 
 
 async def test_a_host_name_prefers_ipv4(admin: AdminHttp) -> None:
-    await admin.apply([Route("localhost:0", "/a", says("named"), "x")])
+    await admin.apply([AdminRoute("localhost:0", "/a", says("named"), "x")])
     assert await fetch(admin, "/a", "localhost:0") == (200, "named")
 
 
 async def test_change_from_one_address_to_another_on_the_same_port(admin: AdminHttp) -> None:
-    await admin.apply([Route(ANY_PORT, "/a", says("one"), "x")])
+    await admin.apply([AdminRoute(ANY_PORT, "/a", says("one"), "x")])
     port = admin.port(ANY_PORT)
-    await admin.apply([Route(f"localhost:{port}", "/a", says("two"), "x")])
+    await admin.apply([AdminRoute(f"localhost:{port}", "/a", says("two"), "x")])
     assert await fetch(admin, "/a", f"localhost:{port}") == (200, "two")
 
 
 @pytest.mark.parametrize("address", [":0", "0.0.0.0:0", "[::]:0"])
 async def test_a_wildcard_of_either_family_is_both(admin: AdminHttp, address: str) -> None:
-    await admin.apply([Route(address, "/a", says("here"), "x")])
+    await admin.apply([AdminRoute(address, "/a", says("here"), "x")])
     for host in ("127.0.0.1", "[::1]"):
         url = f"http://{host}:{admin.port(address)}/a"
         async with aiohttp.ClientSession() as session, session.get(url) as response:
@@ -125,7 +125,7 @@ async def test_a_wildcard_of_either_family_is_both(admin: AdminHttp, address: st
 async def test_wildcards_share_a_listener(admin: AdminHttp) -> None:
     (port,) = free_ports(1)
     addresses = f":{port}", f"0.0.0.0:{port}", f"[::]:{port}"
-    await admin.apply([Route(address, f"/{number}", says("OK"), "x") for number, address in enumerate(addresses)])
+    await admin.apply([AdminRoute(address, f"/{number}", says("OK"), "x") for number, address in enumerate(addresses)])
     for number, address in enumerate(addresses):
         assert await fetch(admin, f"/{number}", address) == (200, "OK")
 

@@ -6,20 +6,20 @@ from itertools import pairwise
 import pytest
 
 from clusterdns.answers.compiled import Answer, compile_answer
-from clusterdns.answers.table import ENTRY_BYTES, AnswerTable, Room
+from clusterdns.answers.table import ENTRY_BYTES, AnswerBudget, AnswerTable
 from clusterdns.wire.encode import Layout
 from clusterdns.wire.response import Serial
 
 
-def answer(*owners: str, is_denial: bool = False, size_bytes: int = 100) -> Answer:
-    return compile_answer(Layout(b"", bytes(size_bytes), [], 0, b"", 0), None, None, owners, is_denial)
+def answer(*dependencies: str, is_empty: bool = False, size_bytes: int = 100) -> Answer:
+    return compile_answer(Layout(b"", bytes(size_bytes), [], 0, b"", 0), None, None, dependencies, is_empty)
 
 
 def test_forgetting_drops_exactly_what_depends_on_an_owner() -> None:
     table = AnswerTable()
     table.put(b"1", answer("web"))
     table.put(b"2", answer("web", "db", "web"))  # an alias from a namespace into itself names it twice
-    table.put(b"3", answer("db", is_denial=True))
+    table.put(b"3", answer("db", is_empty=True))
     table.put(b"4", answer())
     table.forget(["web", "nobody"])
     assert set(table.entries) == {b"3", b"4"}
@@ -38,17 +38,17 @@ def test_a_new_answer_takes_the_place_of_the_old_one() -> None:
 
 
 def test_denials_push_out_denials_only() -> None:
-    table = AnswerTable(Room(max_denial_bytes=10 * (ENTRY_BYTES + 2 + 100)))
+    table = AnswerTable(AnswerBudget(max_denial_bytes=10 * (ENTRY_BYTES + 2 + 100)))
     table.put(b"web", answer("web"))
     for number in range(10, 100):
-        table.put(b"%d" % number, answer("web", is_denial=True))
+        table.put(b"%d" % number, answer("web", is_empty=True))
     assert set(table.entries) == {b"web", *(b"%d" % number for number in range(90, 100))}
 
 
 @pytest.mark.parametrize("size_bytes", [0, 100, 131_072])
 def test_answers_are_bounded_by_their_bytes(size_bytes: int) -> None:
-    table = AnswerTable(Room(max_answer_bytes=10 * (ENTRY_BYTES + 2 + size_bytes)))
-    table.put(b"no", answer("web", is_denial=True))
+    table = AnswerTable(AnswerBudget(max_answer_bytes=10 * (ENTRY_BYTES + 2 + size_bytes)))
+    table.put(b"no", answer("web", is_empty=True))
     for number in range(10, 100):
         table.put(b"%d" % number, answer("web", size_bytes=size_bytes))
     assert set(table.entries) == {b"no", *(b"%d" % number for number in range(90, 100))}
@@ -59,14 +59,14 @@ def test_answers_are_bounded_by_their_bytes(size_bytes: int) -> None:
     assert len(table.entries) == 10, "what was forgotten has given its room back"
 
 
-@pytest.mark.parametrize("is_denial", [False, True])
-def test_all_tables_share_one_room(is_denial: bool) -> None:
-    room = Room(10 * (ENTRY_BYTES + 2 + 100), 10 * (ENTRY_BYTES + 2 + 100))
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_all_tables_share_one_room(is_empty: bool) -> None:
+    room = AnswerBudget(10 * (ENTRY_BYTES + 2 + 100), 10 * (ENTRY_BYTES + 2 + 100))
     udp, tcp = AnswerTable(room), AnswerTable(room)
     for number in range(10, 20):
-        udp.put(b"%d" % number, answer("web", is_denial=is_denial))
+        udp.put(b"%d" % number, answer("web", is_empty=is_empty))
     for number in range(10, 14):
-        tcp.put(b"%d" % number, answer("db", is_denial=is_denial))
+        tcp.put(b"%d" % number, answer("db", is_empty=is_empty))
     assert set(udp.entries) == {b"%d" % number for number in range(14, 20)}
     assert set(tcp.entries) == {b"%d" % number for number in range(10, 14)}
     for table in (udp, tcp):
@@ -75,7 +75,7 @@ def test_all_tables_share_one_room(is_denial: bool) -> None:
 
 
 def test_long_keys_take_room_too() -> None:
-    table = AnswerTable(Room(max_answer_bytes=10 * (ENTRY_BYTES + 250)))
+    table = AnswerTable(AnswerBudget(max_answer_bytes=10 * (ENTRY_BYTES + 250)))
     for number in range(100):
         table.put(b"%0250d" % number, answer("web", size_bytes=0))
     assert len(table.entries) == 10

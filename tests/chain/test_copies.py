@@ -1,7 +1,6 @@
 """Copies of queries and replies: nothing is left out, whatever slots there will be."""
 
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import Query, Reply
 from clusterdns.wire import codes
 
 NAME = b"\1b\0"
@@ -28,6 +27,6 @@ def test_only_the_question_is_another() -> None:
     changed = query.asking(NAME, codes.AAAA, codes.IN)
     assert (changed.name, changed.qtype, changed.qclass) == (NAME, codes.AAAA, codes.IN)
     assert changed.question == NAME + b"\0\x1c\0\1"
-    assert changed.passed_on is None
-    rest = slots(Query) - {"name", "passed_on", "qclass", "qtype", "question"}
+    assert changed.rewritten_as is None
+    rest = slots(Query) - {"name", "rewritten_as", "qclass", "qtype", "question"}
     assert all(getattr(changed, slot) is getattr(query, slot) for slot in rest)

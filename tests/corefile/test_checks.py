@@ -64,7 +64,7 @@ def test_a_repeated_directive_is_an_error() -> None:
 
 
 def served(line: int, zone: str, *addresses: str, port: int = 53, transport: str = "dns") -> Served:
-    return Served(transport, zone, port, addresses, Token(zone, "f", line))
+    return Served(transport, zone, port, addresses, Token(zone, "f", line), has_certificate=True)
 
 
 TWICE = "it is already defined at f:1; remove one of the two, or 'bind' each to addresses of its own"

@@ -5,14 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clusterdns.chain.plugin import BlockContext
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply, failure
+from clusterdns.chain import BlockContext, Query, Reply, failure
 from clusterdns.corefile.load import parse
 from clusterdns.plugins.cache import directive as cache
 from clusterdns.plugins.cache.handler import Cache
 from clusterdns.plugins.cache.metrics import CacheMetrics
-from clusterdns.plugins.cache.store import Phases, Room
+from clusterdns.plugins.cache.store import CacheBudget, Phases
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text, to_text
 from clusterdns.wire.record import Record, record
@@ -89,7 +87,9 @@ class FakeUpstream:
 class Bed:
     """A cache as a Corefile's text makes it, between a fake upstream and a fake clock."""
 
-    def __init__(self, text: str, context: BlockContext, upstream: FakeUpstream, room: Room | None = None) -> None:
+    def __init__(
+        self, text: str, context: BlockContext, upstream: FakeUpstream, room: CacheBudget | None = None
+    ) -> None:
         directives = parse(f". {{\n{text}\n}}\n", "Corefile", {}).blocks[0].directives
         self.clock = Clock()
         self.upstream = upstream
@@ -99,7 +99,7 @@ class Bed:
         metrics = CacheMetrics(context.registry, context.server_text, self.settings.zones_text)
         self.phases = Phases(context.shared.forget, self.clock, self.clock.later)
         unix = lambda: UNIX + self.clock.now - START  # noqa: E731
-        self.cache = Cache(self.settings, room or Room(), metrics, self.phases, self.clock, unix)
+        self.cache = Cache(self.settings, room or CacheBudget(), metrics, self.phases, self.clock, unix)
         self.handler = self.cache.wrap(upstream)
 
     def counts(self) -> dict[str, float]:

@@ -23,8 +23,9 @@ from clusterdns.host.sockets import bind_udp
 from clusterdns.plugins.kubernetes.feed import Feed
 from clusterdns.plugins.kubernetes.settings import Settings
 from clusterdns.server import udp
-from clusterdns.server.assembly import Configuration, SharedState, assemble
-from clusterdns.server.dispatch import Dispatch, Listener
+from clusterdns.server.assembly import Configuration, assemble
+from clusterdns.server.dispatch import Dispatch, ListenerContext
+from clusterdns.server.shared import SharedState
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.telemetry.queries import QueryCounters, panics
 from clusterdns.wire.name import from_text
@@ -88,7 +89,9 @@ async def profile_of(configuration: Configuration, name: str, address: str, time
     counters = QueryCounters(configuration.registry, point.server_text)
     dispatch = Dispatch(point.routes, counters, panics(configuration.registry))
     sock = bind_udp(address, 0)
-    listener = udp.UdpListener(sock, dispatch, Listener("udp", "1", configuration.shared.new_table(), counters.pace()))
+    listener = udp.UdpListener(
+        sock, dispatch, ListenerContext("udp", "1", configuration.shared.new_table(), counters.pace())
+    )
     listener.start(asyncio.get_running_loop())
     query = dns.message.make_query(name, "A", use_edns=0).to_wire()
     try:
@@ -112,14 +115,14 @@ async def with_demo(use: Callable[[Configuration], Awaitable[list[str]]]) -> lis
     configuration = assemble(parse(COREFILE, str(ROOT / "Corefile"), {}), Registry(), dns_port=53)
     parts = [part for part in configuration.parts if part.name == "kubernetes"]
     for part in parts:
-        assert part.start is not None
-        await part.start()
+        assert part.life.start is not None
+        await part.life.start()
     try:
         return await use(configuration)
     finally:
         for part in parts:
-            assert part.stop is not None
-            await part.stop()
+            assert part.life.stop is not None
+            await part.life.stop()
 
 
 FIXED, TURNING, DENIED = "normal-nginx.default.svc", "headless-nginx.default.svc", "no-such.default.svc"
@@ -154,8 +157,8 @@ async def test_forwarded() -> None:
         called = await profile_of(configuration, "www.example.org", "127.0.0.1")
         loop.remove_reader(upstream)
         for part in configuration.parts:
-            if part.stop is not None:
-                await part.stop()
+            if part.life.stop is not None:
+                await part.life.stop()
     assert_in_order(called, "Forwarded")
 
 

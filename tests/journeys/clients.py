@@ -36,7 +36,7 @@ class Answer:
         return [data for _, _, data in self.records]
 
     @property
-    def owners(self) -> set[str]:
+    def dependencies(self) -> set[str]:
         """The names that the records belong to."""
         return {owner for owner, _, _ in self.records}
 

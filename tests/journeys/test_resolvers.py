@@ -51,7 +51,7 @@ def test_an_address_that_comes_later_is_answered_from(journey: Journey, server: 
 def test_the_letters_case_comes_back(journey: Journey) -> None:
     """Resolvers that mix the case of what they ask look for it in the reply."""
     mixed = "NorMal-ngINX.deFault.svc.cluster.LOCAL"
-    assert dig(journey.pod, mixed).owners == {mixed}
+    assert dig(journey.pod, mixed).dependencies == {mixed}
 
 
 @pytest.mark.parametrize(

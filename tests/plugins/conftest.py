@@ -7,11 +7,10 @@ from typing import Any, TypeVar
 import dns.message
 import pytest
 
-from clusterdns.admin.http import Respond, Route
+from clusterdns.admin.http import AdminRoute, Respond
 from clusterdns.admin.tls import AdminTls
-from clusterdns.chain.plugin import BlockContext, PartKey, Plugin
-from clusterdns.chain.query import Query, read_query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import BlockContext, PartKey, Plugin, Query, Reply
+from clusterdns.chain.query import read_query
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.load import parse
 from clusterdns.telemetry.metrics import Registry
@@ -23,24 +22,24 @@ T = TypeVar("T")
 class RecordingShared:
     """Keeps what plugins ask of the process."""
 
-    routes: list[Route] = field(default_factory=list)
+    routes: list[AdminRoute] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)
     noted: dict[str, str] = field(default_factory=dict)
     forgotten: list[Any] = field(default_factory=list)
 
-    def forget(self, owners: Iterable[Any]) -> None:
-        self.forgotten += owners
+    def forget(self, dependencies: Iterable[Any]) -> None:
+        self.forgotten += dependencies
 
     def keep(self, key: Hashable, make: Callable[[], T]) -> T:
         return make()
 
     def http(self, address: str, path: str, respond: Respond, asked_by: str, tls: AdminTls | None = None) -> None:
-        self.routes.append(Route(address, path, respond, asked_by, tls))
+        self.routes.append(AdminRoute(address, path, respond, asked_by, tls))
 
     def unready_reasons(self) -> Mapping[PartKey, str]:
         return {(name, 0): text for name, text in self.reasons.items()}
 
-    def remarks(self) -> Mapping[PartKey, str]:
+    def warnings(self) -> Mapping[PartKey, str]:
         return {(name, 0): text for name, text in self.noted.items()}
 
 
@@ -102,7 +101,7 @@ def through(
         async def following(query: Query) -> Reply:
             return below
 
-        assert part.wrap is not None
-        return await part.wrap(following)(query)
+        assert part.handling.wrap is not None
+        return await part.handling.wrap(following)(query)
 
     return ask

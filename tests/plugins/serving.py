@@ -25,8 +25,8 @@ class Running:
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
         point = instance.configuration.points[0]
-        self.dispatch, self.udp = instance.answering(point, "udp", socket.AF_INET)
-        _, self.tcp = instance.answering(point, "tcp", socket.AF_INET)
+        self.dispatch, self.udp = instance.dispatch_for(point, "udp", socket.AF_INET)
+        _, self.tcp = instance.dispatch_for(point, "tcp", socket.AF_INET)
 
     async def raw(self, packet: bytes, transport: str = "udp", client: tuple[str, int] = CLIENT) -> bytes:
         """The reply to a packet; of several messages the first."""

@@ -8,9 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from clusterdns.chain.plugin import BlockContext
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import BlockContext, Query, Reply
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors

@@ -7,15 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from clusterdns.chain.plugin import BlockContext, Part
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply, failure
+from clusterdns.chain import BlockContext, Part, Query, Reply, failure
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.objects import Change, Namespace, Pod
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import autopath
-from clusterdns.plugins.kubernetes.exports import ClusterOffer
+from clusterdns.plugins.kubernetes.exports import ClusterExports
 from clusterdns.telemetry.metrics import Series
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import ROOT, from_text, to_text
@@ -36,17 +34,17 @@ class Below:
         self.asked: list[str] = []
         for text in names:
             name = from_text(text)
-            reply = Reply(codes.NOERROR, (record.address(name, 30, ADDRESS),), owners=(text,), reusable=True)
+            reply = Reply(codes.NOERROR, (record.address(name, 30, ADDRESS),), dependencies=(text,), reusable=True)
             self.replies[name] = reply
 
     async def __call__(self, query: Query) -> Reply:
         self.asked.append(to_text(query.name).removesuffix("."))
-        missing = Reply(codes.NXDOMAIN, owners=(f"no {self.asked[-1]}",), reusable=True)
+        missing = Reply(codes.NXDOMAIN, dependencies=(f"no {self.asked[-1]}",), reusable=True)
         return self.replies.get(query.name, missing)
 
 
 @pytest.fixture
-def cluster() -> ClusterOffer:
+def cluster() -> ClusterExports:
     index = Index()
     for obj in (
         Namespace("prod"),
@@ -56,10 +54,10 @@ def cluster() -> ClusterOffer:
         Pod("aside", "agent", (HOST,)),
     ):
         index.apply(Change(None, obj))
-    return ClusterOffer(index, frozenset((ZONE,)), True, tuple)
+    return ClusterExports(index, frozenset((ZONE,)), True, tuple)
 
 
-def of_pods(cluster: ClusterOffer | None, below: Below, zone: bytes = ROOT) -> autopath.Walk:
+def of_pods(cluster: ClusterExports | None, below: Below, zone: bytes = ROOT) -> autopath.Walk:
     settings = autopath.Settings((zone,), True, (from_text("corp.example"),))
     return autopath.Walk(settings, cluster, Series(), below)
 
@@ -81,7 +79,7 @@ LIST = [
 @pytest.mark.parametrize("client", [PROD, "fd00::5", HOST])
 @pytest.mark.parametrize("place", range(5))
 async def test_the_list_of_the_pod_that_asks(
-    make_query: MakeQuery, cluster: ClusterOffer, client: str, place: int
+    make_query: MakeQuery, cluster: ClusterExports, client: str, place: int
 ) -> None:
     below = Below(LIST[place])
     query = make_query(LIST[0], client=(client, 4022))
@@ -106,14 +104,16 @@ async def test_the_list_of_the_pod_that_asks(
         ("cluster.local", PROD),
     ],
 )
-async def test_names_that_no_search_makes(make_query: MakeQuery, cluster: ClusterOffer, name: str, client: str) -> None:
+async def test_names_that_no_search_makes(
+    make_query: MakeQuery, cluster: ClusterExports, name: str, client: str
+) -> None:
     below = Below("www.example.org")
     reply = await of_pods(cluster, below)(make_query(name, client=(client, 4022)))
     assert below.asked == [name]
     assert reply.reusable is (name != LIST[0]), "a pod of that namespace is to hear something else"
 
 
-async def test_other_zones_and_transfers_pass(make_query: MakeQuery, cluster: ClusterOffer) -> None:
+async def test_other_zones_and_transfers_pass(make_query: MakeQuery, cluster: ClusterExports) -> None:
     below = Below()
     await of_pods(cluster, below, from_text("example.org"))(make_query(LIST[0], client=(PROD, 4022)))
     await of_pods(cluster, below)(make_query(LIST[0], "AXFR", client=(PROD, 4022)))
@@ -121,22 +121,22 @@ async def test_other_zones_and_transfers_pass(make_query: MakeQuery, cluster: Cl
     assert below.asked == [LIST[0]] * 3
 
 
-async def test_a_name_nowhere_is_denied_as_it_was_asked(make_query: MakeQuery, cluster: ClusterOffer) -> None:
+async def test_a_name_nowhere_is_denied_as_it_was_asked(make_query: MakeQuery, cluster: ClusterExports) -> None:
     below = Below()
     reply = await of_pods(cluster, below)(make_query(LIST[0], client=(PROD, 4022)))
     assert below.asked == LIST
-    assert (reply.rcode, reply.owners[0], reply.reusable) == (codes.NXDOMAIN, f"no {LIST[0]}", False)
+    assert (reply.rcode, reply.dependencies[0], reply.reusable) == (codes.NXDOMAIN, f"no {LIST[0]}", False)
 
 
 async def test_the_list_of_a_file_holds_for_all_and_is_kept(make_query: MakeQuery) -> None:
     below, success = Below("www.second.test"), Series()
     reply = await of_file(below, success)(make_query("www.first.test"))
     assert reply.reusable
-    assert reply.owners == ("no www.first.test", "www.second.test")
+    assert reply.dependencies == ("no www.first.test", "www.second.test")
     assert (reply.counted, success.value) == ((success,), 1)
     assert below.replies[from_text("www.second.test")].answer == reply.answer[1:], "others may hold the same reply"
     denied = await of_file(below)(make_query("other.first.test"))
-    assert denied.owners == ("no other.first.test", "no other.second.test", "no other")
+    assert denied.dependencies == ("no other.first.test", "no other.second.test", "no other")
 
 
 async def test_names_without_address_end_the_search(make_query: MakeQuery) -> None:
@@ -204,15 +204,15 @@ def test_a_search_domain_that_is_none(read_directives: ReadDirectives, context: 
 @pytest.mark.parametrize(("knows_pods", "is_told"), [(True, False), (False, True), (None, True)])
 def test_without_pods_a_warning(
     context: BlockContext,
-    cluster: ClusterOffer,
+    cluster: ClusterExports,
     caplog: pytest.LogCaptureFixture,
     knows_pods: bool | None,
     is_told: bool,
 ) -> None:
     if knows_pods is not None:
-        context.parts.append(Part("kubernetes", offer=replace(cluster, knows_pods=knows_pods)))
+        context.parts.append(Part("kubernetes", exports=(replace(cluster, knows_pods=knows_pods),)))
     part = autopath.build(autopath.Settings((ROOT,), True, ()), context)
     with caplog.at_level(logging.WARNING, "clusterdns.plugin.autopath"):
-        assert part.wrap is not None
-        part.wrap(Below())
+        assert part.handling.wrap is not None
+        part.handling.wrap(Below())
     assert ("pods verified" in caplog.text) is is_told

@@ -10,17 +10,16 @@ import pytest
 from fakes.aging import Bed, FakeUpstream, said
 
 from clusterdns.answers.table import AnswerTable
-from clusterdns.chain.plugin import BlockContext, Handler
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import BlockContext, Handler, Query, Reply
+from clusterdns.chain.fallthrough import Fallthrough
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.zone import ClusterZone, Pods
 from clusterdns.cluster.objects import Change, Namespace, Service
-from clusterdns.plugins.kubernetes.handler import ClusterHandler, Fallthrough
+from clusterdns.plugins.kubernetes.handler import ClusterHandler
 from clusterdns.plugins.loadbalance import directive as loadbalance
 from clusterdns.plugins.order import ORDER
-from clusterdns.server.dispatch import Dispatch, Listener
-from clusterdns.server.routes import Route, Routes
+from clusterdns.server.dispatch import Dispatch, ListenerContext
+from clusterdns.server.routes import Chain, Route, Routes
 from clusterdns.telemetry.metrics import Series
 from clusterdns.telemetry.queries import Pace, QueryCounters
 from clusterdns.wire import record
@@ -37,9 +36,9 @@ class Server:
         self.table = table
         self.misses = 0
         counters = QueryCounters(bed.registry, "dns://:53")
-        route = Route(ROOT, ".", handler or bed.handler, observers=(loadbalance.mark,))
+        route = Route(ROOT, ".", Chain(handler or bed.handler, observers=(loadbalance.mark,)))
         self.dispatch = Dispatch(Routes([route]), counters, Series())
-        self.listener = Listener("udp", "1", table, Pace())
+        self.listener = ListenerContext("udp", "1", table, Pace())
 
     async def ask(self, name: str, qtype: str = "A") -> dns.message.Message:
         packet = dns.message.make_query(name, qtype).to_wire()
@@ -223,6 +222,5 @@ async def test_a_new_service_is_seen_at_once(context: BlockContext) -> None:
 
 
 def test_its_place_is_below_all_data() -> None:
-    names = [plugin.name for plugin in ORDER]
-    below = names[names.index("cache") + 1 :]
+    below = ORDER[ORDER.index("cache") + 1 :]
     assert set(below) <= {"loop", "forward", "whoami"}, "what holds data stands above the cache"

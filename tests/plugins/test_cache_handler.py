@@ -6,9 +6,7 @@ from collections.abc import Callable
 import pytest
 from fakes.aging import Bed, FakeUpstream, option, owners_text, said, ttls, unwritten
 
-from clusterdns.chain.plugin import BlockContext, Handler
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import BlockContext, Handler, Query, Reply
 from clusterdns.wire import codes
 from clusterdns.wire.header import AD
 

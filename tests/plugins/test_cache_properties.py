@@ -11,9 +11,7 @@ from fakes.aging import Bed, FakeUpstream, option, said
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clusterdns.chain.plugin import BlockContext
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import BlockContext, Query, Reply
 from clusterdns.plugins.cache.store import PHASES
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire import codes, record
@@ -159,8 +157,8 @@ def check(options: Options, step: Step, reply: Reply, given: Given, now: float) 
 @given(options=OPTIONS, steps=STEPS)
 def test_no_reply_is_older_longer_or_anothers(options: Options, steps: list[Step]) -> None:
     class Shared:
-        def forget(self, owners: object) -> None:
-            assert owners
+        def forget(self, dependencies: object) -> None:
+            assert dependencies
 
     context = BlockContext((".",), "dns://:53", Registry(), Shared())  # type: ignore[arg-type]
     asyncio.run(run(options, steps, context))

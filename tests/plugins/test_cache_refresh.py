@@ -6,9 +6,7 @@ from collections.abc import Callable
 import pytest
 from fakes.aging import Bed, FakeUpstream, option, said, ttls, unwritten
 
-from clusterdns.chain.plugin import BlockContext
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import BlockContext, Query, Reply
 from clusterdns.plugins.cache.refresh import MAX_REFRESHES
 from clusterdns.wire import codes
 from clusterdns.wire.header import AD

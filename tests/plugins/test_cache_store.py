@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterdns.plugins.cache.rules import Kind
-from clusterdns.plugins.cache.store import PHASES, Entry, Phases, Room, Store
+from clusterdns.plugins.cache.store import PHASES, CacheBudget, Entry, Phases, Store
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text
 
@@ -24,7 +24,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def make_entry(clock: Clock) -> Callable[..., Entry]:
-    phases = Phases(lambda owners: None, clock, clock.later)
+    phases = Phases(lambda dependencies: None, clock, clock.later)
 
     def make(text_bytes: int = 0, count: int = 1) -> Entry:
         """An entry with records of so many bytes of text."""
@@ -44,7 +44,7 @@ class Evictions:
         self.count += 1
 
 
-def opened(capacity: int, room: Room) -> tuple[Store, Evictions]:
+def opened(capacity: int, room: CacheBudget) -> tuple[Store, Evictions]:
     evictions = Evictions()
     store = Store(capacity, room, evictions)
     store.open()
@@ -52,7 +52,7 @@ def opened(capacity: int, room: Room) -> tuple[Store, Evictions]:
 
 
 def test_who_was_used_longest_ago_makes_room(make_entry: Callable[..., Entry]) -> None:
-    store, evictions = opened(3, Room())
+    store, evictions = opened(3, CacheBudget())
     for key in (b"a", b"b", b"c"):
         store.put(key, make_entry())
     store.get(b"a")
@@ -63,7 +63,7 @@ def test_who_was_used_longest_ago_makes_room(make_entry: Callable[..., Entry]) -
 
 
 def test_bytes_are_bounded_for_all_together(make_entry: Callable[..., Entry]) -> None:
-    room = Room(1000 * KIB)
+    room = CacheBudget(1000 * KIB)
     large, large_evictions = opened(10_000, room)
     small, small_evictions = opened(10_000, room)
     for number in range(20):
@@ -86,7 +86,7 @@ def test_bytes_are_bounded_for_all_together(make_entry: Callable[..., Entry]) ->
 
 
 def test_an_entry_larger_than_the_room(make_entry: Callable[..., Entry]) -> None:
-    room = Room(10 * KIB)
+    room = CacheBudget(10 * KIB)
     store, evictions = opened(10, room)
     store.put(b"a", make_entry(20 * KIB))
     assert (len(store), evictions.count, room.used_bytes) == (0, 1, 0)
@@ -97,8 +97,8 @@ def test_an_entry_larger_than_the_room(make_entry: Callable[..., Entry]) -> None
 )
 def test_counts_of_bytes_add_up(steps: list[tuple[int, int, int]]) -> None:
     clock = Clock()
-    phases = Phases(lambda owners: None, clock, clock.later)
-    room = Room(20 * KIB)
+    phases = Phases(lambda dependencies: None, clock, clock.later)
+    room = CacheBudget(20 * KIB)
     stores = [opened(5, room)[0] for _ in range(2)]
     for what, number, size in steps:
         store, key = stores[number % 2], b"%d" % number
@@ -116,7 +116,7 @@ def test_counts_of_bytes_add_up(steps: list[tuple[int, int, int]]) -> None:
 @pytest.mark.parametrize(("count", "text_bytes"), [(1, 4), (8, 16), (60, 200)])
 def test_what_an_entry_takes_is_not_underrated(make_entry: Callable[..., Entry], count: int, text_bytes: int) -> None:
     """Measured with the names that each entry has of its own, and with the records made anew for another TTL."""
-    room = Room(1 << 30)
+    room = CacheBudget(1 << 30)
     store, _ = opened(10_000, room)
     total = 300
     tracemalloc.start()
@@ -152,7 +152,7 @@ def test_phases(clock: Clock) -> None:
 def test_a_phase_ends_when_the_next_whole_second_does(start: float, later_seconds: float) -> None:
     clock = Clock()
     clock.now = start
-    phases = Phases(lambda owners: None, clock, clock.later)
+    phases = Phases(lambda dependencies: None, clock, clock.later)
     stored, phase = phases.stored_now()
     entry = Entry(said(0), Kind.ANSWER, 1000, stored, phase)
     clock.now += later_seconds

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from clusterdns.chain.plugin import BlockContext, Part
+from clusterdns.chain import BlockContext, Part
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import debug
@@ -23,13 +23,13 @@ def level() -> Iterator[None]:
 
 
 async def start(part: Part) -> None:
-    assert part.start is not None
-    await part.start()
+    assert part.life.start is not None
+    await part.life.start()
 
 
 async def stop(part: Part) -> None:
-    assert part.stop is not None
-    await part.stop()
+    assert part.life.stop is not None
+    await part.life.stop()
 
 
 async def test_one_block_is_enough(read_directives: ReadDirectives, context: BlockContext) -> None:

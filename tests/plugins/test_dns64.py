@@ -7,9 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterdns.chain.plugin import BlockContext
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply, failure
+from clusterdns.chain import BlockContext, Query, Reply, failure
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import dns64
@@ -69,20 +67,20 @@ async def ask(query: Query, native: Reply, found: Reply, settings: dns64.Setting
 
 def found_v4(ttl: int = 300) -> Reply:
     alias, address = record.cname(NAME, 60, TARGET), record.address(TARGET, ttl, V4)
-    reply = Reply(codes.NOERROR, (alias, address), owners=("v4",), reusable=True)
+    reply = Reply(codes.NOERROR, (alias, address), dependencies=("v4",), reusable=True)
     reply.recursion_available = reply.is_authentic = reply.is_upstream = True
     return reply
 
 
 async def test_what_is_made_of_ipv4_addresses(make_query: MakeQuery) -> None:
     below = Series()
-    native = Reply(codes.NOERROR, authority=(SOA,), owners=("v6",), reusable=True)
+    native = Reply(codes.NOERROR, authority=(SOA,), dependencies=("v6",), reusable=True)
     native.counted = (below,)
     reply, translated = await ask(make_query("www.example.org", "AAAA", client=OVER_V6), native, found_v4())
     made = record.address(TARGET, 30, IPv6Address(MADE).packed)
     assert list(reply.answer) == [record.cname(NAME, 60, TARGET), made]
     assert not any((reply.is_authoritative, reply.recursion_available, reply.is_authentic, reply.is_upstream))
-    assert (reply.owners, reply.reusable, translated) == (("v6", "v4"), True, 1)
+    assert (reply.dependencies, reply.reusable, translated) == (("v6", "v4"), True, 1)
     assert reply.counted[0] is below
     assert len(reply.counted) == 2
 

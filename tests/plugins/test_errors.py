@@ -5,9 +5,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from clusterdns.chain.plugin import BlockContext, Reuse
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply, failure
+from clusterdns.chain import BlockContext, Query, Reply, Reuse, failure
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import errors
@@ -65,8 +63,8 @@ def test_one_line(make_query: MakeQuery, lines: TakeLines) -> None:
 
 def test_a_rewritten_question_shows_what_it_was_rewritten_to(make_query: MakeQuery, lines: TakeLines) -> None:
     query = make_query("example.org.")
-    query.passed_on = query.asking(from_text("example.net."), codes.AAAA, codes.IN)
-    query.passed_on.passed_on = query.asking(from_text("example.com."), codes.TXT, codes.IN)
+    query.rewritten_as = query.asking(from_text("example.net."), codes.AAAA, codes.IN)
+    query.rewritten_as.rewritten_as = query.asking(from_text("example.com."), codes.TXT, codes.IN)
     errors.ErrorLog(errors.Settings()).observe(query, failure(codes.SERVFAIL, TIMEOUT), 0.1)
     assert lines() == [(logging.ERROR, f"2 example.com. TXT: {TIMEOUT}")]
 
@@ -122,11 +120,11 @@ async def test_end_tells_what_was_counted(
     make_query: MakeQuery, lines: TakeLines, read_directives: ReadDirectives, context: BlockContext
 ) -> None:
     part = errors.build(errors.parse(read_directives("errors {\nconsolidate 30s .*\n}"), context), context)
-    assert part.observe is not None
-    assert part.stop is not None
-    assert part.reuse is Reuse.PER_REPLY
-    part.observe(make_query("a."), failure(codes.SERVFAIL, TIMEOUT), 0.1)
-    await part.stop()
+    assert part.handling.observe is not None
+    assert part.life.stop is not None
+    assert part.handling.reuse is Reuse.PER_REPLY
+    part.handling.observe(make_query("a."), failure(codes.SERVFAIL, TIMEOUT), 0.1)
+    await part.life.stop()
     assert lines() == [(logging.ERROR, "1 errors like '.*' occurred in last 30s")]
 
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from plugins.example_zones import EXAMPLE, OTHER
 from plugins.serving import Running, running
 
-from clusterdns.chain.plugin import BlockContext
+from clusterdns.chain import BlockContext
+from clusterdns.chain.fallthrough import Fallthrough
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins.file import directive as file
@@ -100,7 +101,7 @@ def test_lines_share_a_plugin(context: BlockContext, read_directives: Callable[[
     )  # fmt: skip
     assert [(one.path, one.zones, one.reload_seconds, one.by_mtime, one.fallthrough) for one in lines] == [
         ("db.a", (from_text("a.org"),), 60.0, False, None),
-        ("/c", (from_text("c.org"), from_text("0.0.10.in-addr.arpa")), 5.0, True, (from_text("c.org"),)),
+        ("/c", (from_text("c.org"), from_text("0.0.10.in-addr.arpa")), 5.0, True, Fallthrough((from_text("c.org"),))),
     ]
 
 
@@ -407,10 +408,9 @@ async def test_compiled_answers_end_with_the_content(tmp_path: Path) -> None:
     async with running("file db a.org {\n reload 0\n}", tmp_path) as server:
         assert str((await server.ask("x.a.org")).answer[0][0]) == "192.0.2.1"
         assert server.udp.answers.entries
-        part = next(one for one in server.instance.configuration.parts if one.name == "file")
-        assert isinstance(part.offer, file.FileZones)
+        (zones,) = server.instance.configuration.exports(file.FileZones)
         write(path, content(2, "x A 192.0.2.2"))
-        zone = part.offer.files[ZONE]
+        zone = zones.files[ZONE]
         zone._file._now_ns = Clock()
         await zone.look()
         assert str((await server.ask("x.a.org")).answer[0][0]) == "192.0.2.2"
@@ -427,4 +427,4 @@ async def test_one_missing_file_is_servfail_for_its_zone_alone(folder: Path) -> 
     async with running("file db.none a.org\nfile db.other other.test", folder) as server:
         assert (await server.ask("x.a.org")).rcode() == dns.rcode.SERVFAIL
         assert (await server.ask("host.other.test")).rcode() == dns.rcode.NOERROR
-        assert "db.none" in next(iter(server.instance.configuration.shared.remarks().values()))
+        assert "db.none" in next(iter(server.instance.configuration.shared.warnings().values()))

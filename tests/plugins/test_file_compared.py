@@ -38,8 +38,8 @@ Seen = tuple[str, bool, frozenset[str], frozenset[str], frozenset[str]]
 
 def names() -> Iterator[tuple[str, bool]]:
     """Each name, and whether it is asked with DO."""
-    owners = {line.split()[0].lower() for line in EXAMPLE.splitlines() if line and line[0] not in "$@"}
-    for label in sorted(owners | set(BESIDE)):
+    dependencies = {line.split()[0].lower() for line in EXAMPLE.splitlines() if line and line[0] not in "$@"}
+    for label in sorted(dependencies | set(BESIDE)):
         yield f"{label}.example.org.", False
     yield "example.org.", False
     for label in SIGNED_NAMES:

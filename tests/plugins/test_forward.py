@@ -15,9 +15,7 @@ import pytest
 from aiohttp import web
 from peers import need
 
-from clusterdns.chain.plugin import BlockContext, Handler, Part
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply, failure
+from clusterdns.chain import BlockContext, Handler, Part, Query, Reply, failure
 from clusterdns.corefile.directive import Directive
 from clusterdns.plugins.forward import directive as forward
 from clusterdns.telemetry.metrics import Registry
@@ -64,12 +62,12 @@ def forwarding(read_directives: ReadDirectives, context: BlockContext, make_quer
         async def following(query: Query) -> Reply:
             return failure(codes.SERVFAIL, NOT_OURS)
 
-        assert part.wrap is not None
-        assert part.stop is not None
+        assert part.handling.wrap is not None
+        assert part.life.stop is not None
         try:
-            yield Forwarder(part, part.wrap(following), make_query, context.registry)
+            yield Forwarder(part, part.handling.wrap(following), make_query, context.registry)
         finally:
-            await part.stop()
+            await part.life.stop()
         await asyncio.sleep(0)
         assert not [task for task in asyncio.all_tasks() if "clusterdns/upstream" in repr(task.get_coro())]
 

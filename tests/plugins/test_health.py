@@ -8,8 +8,8 @@ from typing import Protocol
 import aiohttp
 import pytest
 
-from clusterdns.admin.http import AdminHttp, Route
-from clusterdns.chain.plugin import BlockContext
+from clusterdns.admin.http import AdminHttp, AdminRoute
+from clusterdns.chain import BlockContext
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import health
@@ -23,7 +23,7 @@ ReadDirectives = Callable[[str], Sequence[Directive]]
 class SharedRoutes(Protocol):
     """What the fixture `shared` records."""
 
-    routes: list[Route]
+    routes: list[AdminRoute]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def numbers(registry: Registry) -> dict[str, float]:
 
 async def test_endpoint_and_self_check() -> None:
     admin, registry = AdminHttp(), Registry()
-    await admin.apply([Route(ADDRESS, health.PATH, health.respond, "test")])
+    await admin.apply([AdminRoute(ADDRESS, health.PATH, health.respond, "test")])
     url = health.own_url(f"127.0.0.1:{admin.port(ADDRESS)}")
     poller = health.Poller(url, registry)
     async with aiohttp.ClientSession() as session:
@@ -100,7 +100,7 @@ def test_buckets() -> None:
 
 async def test_polls_until_stopped() -> None:
     admin, registry = AdminHttp(), Registry()
-    await admin.apply([Route(ADDRESS, health.PATH, health.respond, "test")])
+    await admin.apply([AdminRoute(ADDRESS, health.PATH, health.respond, "test")])
     waits: list[float] = []
     fourth, forever = asyncio.Event(), asyncio.Event()
 
@@ -121,7 +121,7 @@ async def test_polls_until_stopped() -> None:
 
 async def test_slow_answer_warns(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     admin = AdminHttp()
-    await admin.apply([Route(ADDRESS, health.PATH, health.respond, "test")])
+    await admin.apply([AdminRoute(ADDRESS, health.PATH, health.respond, "test")])
     poller = health.Poller(health.own_url(f"127.0.0.1:{admin.port(ADDRESS)}"), Registry())
     ticks = iter((10.0, 11.5))
     monkeypatch.setattr(health, "perf_counter", lambda: next(ticks))
@@ -136,9 +136,9 @@ def test_part(read_directives: ReadDirectives, context: BlockContext, shared: Sh
     assert [(one.address, one.path, one.asked_by) for one in shared.routes] == [
         (":8080", "/health", "Corefile:2: health")
     ]
-    assert part.start is not None
-    assert part.stop is not None
-    assert part.drain is None
+    assert part.life.start is not None
+    assert part.life.stop is not None
+    assert part.life.drain is None
     assert not health.PLUGIN.once
 
 

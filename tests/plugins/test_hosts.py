@@ -10,9 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterdns.chain.plugin import BlockContext, Part
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import BlockContext, Part, Query, Reply
 from clusterdns.corefile.checks import check_repetition
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors, ErrorList
@@ -32,7 +30,7 @@ MINUTE_NS = 60 * 10**9
 
 async def below(query: Query) -> Reply:
     """The next plugin: NXDOMAIN, which may be kept."""
-    return Reply(codes.NXDOMAIN, owners=("below",), reusable=True)
+    return Reply(codes.NXDOMAIN, dependencies=("below",), reusable=True)
 
 
 @pytest.fixture
@@ -50,19 +48,19 @@ async def test_all_that_passes_depends_on_the_file(make_part: MakePart, make_que
     path = tmp_path / "hosts"
     path.write_text("10.0.0.1 a.cluster.local")
     part = make_part(f"hosts {path} {{\nfallthrough other.cluster.local\n}}")
-    assert part.wrap is not None
-    assert part.start is not None
-    assert part.stop is not None
-    await part.start()
-    handler = part.wrap(below)
+    assert part.handling.wrap is not None
+    assert part.life.start is not None
+    assert part.life.stop is not None
+    await part.life.start()
+    handler = part.handling.wrap(below)
     ours = await handler(make_query("a.cluster.local"))
     passed = await handler(make_query("b.other.cluster.local"))
     refused = await handler(make_query("b.cluster.local"))
-    await part.stop()
-    assert (ours.rcode, ours.reusable, len(ours.owners)) == (codes.NOERROR, True, 1)
-    assert (passed.rcode, passed.reusable, passed.owners) == (codes.NXDOMAIN, True, ("below", *ours.owners))
+    await part.life.stop()
+    assert (ours.rcode, ours.reusable, len(ours.dependencies)) == (codes.NOERROR, True, 1)
+    assert (passed.rcode, passed.reusable, passed.dependencies) == (codes.NXDOMAIN, True, ("below", *ours.dependencies))
     assert (refused.rcode, refused.is_written, refused.error) == (codes.SERVFAIL, False, "")
-    assert part.is_for_in_only
+    assert part.handling.is_for_in_only
 
 
 class Followed:
@@ -248,20 +246,20 @@ async def test_the_part_looks_again_and_forgets(
     path = tmp_path / "hosts"
     path.write_text("10.0.0.1 a.cluster.local")
     part = make_part(f"hosts {path} {{\nreload 1ms\n}}")
-    assert part.wrap is not None
-    assert part.start is not None
-    assert part.stop is not None
-    handler = part.wrap(below)
-    await part.start()
+    assert part.handling.wrap is not None
+    assert part.life.start is not None
+    assert part.life.stop is not None
+    handler = part.handling.wrap(below)
+    await part.life.start()
     first = await handler(make_query("a.cluster.local"))
     path.write_text("10.0.0.2 a.cluster.local")
     forgotten = asyncio.get_running_loop().create_future()
     monkeypatch.setattr(shared, "forget", forgotten.set_result)
     async with asyncio.timeout(5):
-        owners = await forgotten
+        dependencies = await forgotten
     second = await handler(make_query("a.cluster.local"))
-    await part.stop()
-    assert owners == first.owners
+    await part.life.stop()
+    assert dependencies == first.dependencies
     assert [one.rdata for reply in (first, second) for one in reply.answer] == [
         bytes((10, 0, 0, 1)),
         bytes((10, 0, 0, 2)),

@@ -12,9 +12,8 @@ import dns.rcode
 import pytest
 from plugins.coredns_blocks import Blocks, serving
 
-from clusterdns.chain.plugin import BlockContext
-from clusterdns.chain.query import Query, read_query
-from clusterdns.chain.reply import Reply, failure
+from clusterdns.chain import BlockContext, Query, Reply, failure
+from clusterdns.chain.query import read_query
 from clusterdns.corefile.directive import Directive
 from clusterdns.plugins.hosts import directive as hosts
 from clusterdns.wire import codes, encode
@@ -114,11 +113,11 @@ async def test_same_as_coredns(
 ) -> None:
     context = replace(context, zones_text=(".",))
     part = hosts.build(hosts.parse(read_directives(directive(peers.path, number)), context), context)
-    assert part.wrap is not None
-    assert part.start is not None
-    assert part.stop is not None
-    await part.start()
-    handler = part.wrap(gone_on)
+    assert part.handling.wrap is not None
+    assert part.life.start is not None
+    assert part.life.stop is not None
+    await part.life.start()
+    handler = part.handling.wrap(gone_on)
     went_on = 0
     for name, qtype in QUESTIONS:
         message = dns.message.make_query(name, qtype)
@@ -134,4 +133,4 @@ async def test_same_as_coredns(
         ours = told(dns.message.from_wire(query.id + encode.lay_out(query, reply).message()))
         assert ours == theirs, (name, qtype)
     assert 0 < went_on < len(QUESTIONS)
-    await part.stop()
+    await part.life.stop()

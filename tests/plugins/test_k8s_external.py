@@ -5,16 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from clusterdns.chain.plugin import BlockContext, Handler, Part
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply, failure
+from clusterdns.chain import BlockContext, Handler, Part, Query, Reply, failure
+from clusterdns.chain.exports import ZoneSource
+from clusterdns.chain.fallthrough import Fallthrough
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.objects import Change, Namespace, Object, Port, Service
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import k8s_external
 from clusterdns.plugins.k8s_external import Settings
-from clusterdns.plugins.kubernetes.exports import ClusterOffer
+from clusterdns.plugins.kubernetes.exports import ClusterExports
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text, to_text
 
@@ -39,7 +39,7 @@ def index() -> Index:
 
 
 def built(context: BlockContext, index: Index, settings: Settings | None = None) -> tuple[Part, Handler]:
-    context.parts.append(Part("kubernetes", offer=ClusterOffer(index, frozenset(), False, tuple)))
+    context.parts.append(Part("kubernetes", exports=(ClusterExports(index, frozenset(), False, tuple),)))
     part = k8s_external.build(settings or Settings((ZONE,)), context)
 
     async def following(query: Query) -> Reply:
@@ -47,8 +47,8 @@ def built(context: BlockContext, index: Index, settings: Settings | None = None)
         reply.reusable = True
         return reply
 
-    assert part.wrap is not None
-    return part, part.wrap(following)
+    assert part.handling.wrap is not None
+    return part, part.handling.wrap(following)
 
 
 async def test_replies_hold_until_the_service_changes(
@@ -58,7 +58,7 @@ async def test_replies_hold_until_the_service_changes(
     reply = await handler(make_query("web.prod.ex.org"))
     assert (reply.rcode, [one.rdata for one in reply.answer]) == (codes.NOERROR, [bytes((192, 0, 2, 1))])
     assert reply.reusable
-    assert (b"prod", b"web") in reply.owners
+    assert (b"prod", b"web") in reply.dependencies
     denied = await handler(make_query("new.prod.ex.org"))
     assert (denied.rcode, denied.reusable, denied.authority[0].ttl) == (codes.NXDOMAIN, True, 5)
     assert (await handler(make_query("example.org"))).rcode == codes.REFUSED
@@ -69,10 +69,10 @@ async def test_replies_hold_until_the_service_changes(
 async def test_what_falls_through_is_forgotten_when_the_name_comes(
     context: BlockContext, index: Index, make_query: MakeQuery
 ) -> None:
-    _, handler = built(context, index, Settings((ZONE,), fallthrough=(ZONE,)))
+    _, handler = built(context, index, Settings((ZONE,), fallthrough=Fallthrough((ZONE,))))
     reply = await handler(make_query("new.prod.ex.org"))
     assert (reply.rcode, reply.reusable) == (codes.REFUSED, True)
-    assert (b"prod", b"new") in reply.owners
+    assert (b"prod", b"new") in reply.dependencies
 
 
 async def test_the_host_of_a_load_balancer_is_followed(
@@ -94,9 +94,10 @@ async def test_the_host_of_a_load_balancer_is_followed(
 
 def test_a_transfer(context: BlockContext, index: Index) -> None:
     part, _ = built(context, index)
-    assert part.transfer is not None
-    assert part.transfer.zone_records(from_text("prod.ex.org")) is None
-    records = part.transfer.zone_records(ZONE)
+    (source,) = part.exports
+    assert isinstance(source, ZoneSource)
+    assert source.zone_records(from_text("prod.ex.org")) is None
+    records = source.zone_records(ZONE)
     assert records is not None
     assert [f"{to_text(one.name)} {codes.type_text(one.rtype)}" for one in records] == [
         "ex.org. SOA", "ex.org. NS",
@@ -106,7 +107,7 @@ def test_a_transfer(context: BlockContext, index: Index) -> None:
         "ex.org. SOA",
     ]  # fmt: skip
     index.synced = False
-    assert list(part.transfer.zone_records(ZONE) or ("none",)) == []
+    assert list(source.zone_records(ZONE) or ("none",)) == []
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,7 @@ def test_a_transfer(context: BlockContext, index: Index) -> None:
         ("k8s_external ex.org {\nheadless\n}", Settings((ZONE,), headless=True)),
         (
             "k8s_external a.org {\nttl 0\napex top.most\n}\nk8s_external ex.org {\nttl 3600\nfallthrough ex.org\n}",
-            Settings((ZONE,), b"\x03top\x04most", 3600, fallthrough=(ZONE,)),
+            Settings((ZONE,), b"\x03top\x04most", 3600, fallthrough=Fallthrough((ZONE,))),
         ),
     ],
 )

@@ -5,14 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from clusterdns.chain.plugin import BlockContext, Listening
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply, failure
+from clusterdns.chain import BlockContext, ListenerOptions, Query, Reply, failure
+from clusterdns.chain.fallthrough import Fallthrough
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.zone import ClusterZone, Pods
 from clusterdns.cluster.objects import Change, Namespace, Service, packed
 from clusterdns.plugins.kubernetes import directive as kubernetes
-from clusterdns.plugins.kubernetes.handler import ClusterHandler, Fallthrough
+from clusterdns.plugins.kubernetes.handler import ClusterHandler
 from clusterdns.plugins.kubernetes.settings import Settings
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text
@@ -21,7 +20,7 @@ ZONE = from_text("cluster.local")
 
 
 async def test_why_the_end_of_an_alias_failed_is_told(make_query: Callable[..., Query]) -> None:
-    index = Index(lambda owners: None)
+    index = Index(lambda dependencies: None)
     for obj in (Namespace("prod"), Service("prod", "far", "ExternalName", external_name="far.example")):
         index.apply(Change(None, obj))
     index.synced = True
@@ -46,7 +45,7 @@ async def test_what_others_say_of_a_missing_name_is_forgotten_when_it_comes(make
     index = Index(forgotten.update)
     index.apply(Change(None, Namespace("prod")))
     index.synced = True
-    forwarded = Reply(codes.NXDOMAIN, owners=("phase",), reusable=True)
+    forwarded = Reply(codes.NXDOMAIN, dependencies=("phase",), reusable=True)
 
     async def next_plugin(query: Query) -> Reply:
         return forwarded
@@ -55,10 +54,10 @@ async def test_what_others_say_of_a_missing_name_is_forgotten_when_it_comes(make
     handler = ClusterHandler([zone], 5, Fallthrough((ZONE,)), next_plugin)
     reply = await handler(make_query("new.prod.svc.cluster.local"))
     assert reply.reusable
-    assert forwarded.owners == ("phase",), "others may hold the same reply"
+    assert forwarded.dependencies == ("phase",), "others may hold the same reply"
     forgotten.clear()
     index.apply(Change(None, Service("prod", "new", cluster_ips=("10.96.0.9",))))
-    assert forgotten & set(reply.owners)
+    assert forgotten & set(reply.dependencies)
     assert (await handler(make_query("new.prod.svc.cluster.local"))).rcode == codes.NOERROR
     elsewhere = await handler(make_query("example.org"))
     assert elsewhere is forwarded
@@ -87,11 +86,11 @@ async def test_the_zones_servers_are_the_addresses_that_clients_reach(
 ) -> None:
     monkeypatch.setattr(kubernetes, "interface_addresses", lambda: OWN)
     settings = Settings((ZONE,))
-    part = kubernetes.build(settings, replace(context, listening=Listening(addresses=bound)))
+    part = kubernetes.build(settings, replace(context, listener=ListenerOptions(addresses=bound)))
 
     async def next_plugin(query: Query) -> Reply:
         raise AssertionError
 
-    assert part.wrap is not None
-    reply = await part.wrap(next_plugin)(make_query("cluster.local", "NS"))
+    assert part.handling.wrap is not None
+    reply = await part.handling.wrap(next_plugin)(make_query("cluster.local", "NS"))
     assert [one.rdata for one in reply.additional] == [packed(text) for text in expected]

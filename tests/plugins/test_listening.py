@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from peers import need
 
-from clusterdns.chain.plugin import BlockContext, Listening, Plugin
+from clusterdns.chain import BlockContext, ListenerOptions, Plugin
+from clusterdns.chain.exports import ReloadSchedule
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors, ErrorList
 from clusterdns.corefile.load import parse
 from clusterdns.plugins import multisocket, reload, timeouts, tls
-from clusterdns.plugins.reload import Schedule
 from clusterdns.server.assembly import Configuration, assemble
 from clusterdns.telemetry.metrics import Registry
 from testing.certificates import Certificate
@@ -22,28 +22,28 @@ from testing.certificates import Certificate
 ReadDirectives = Callable[[str], Sequence[Directive]]
 
 RELOADS = {
-    "reload": Schedule(30, 15),
-    "reload 10s": Schedule(10, 5),
-    "reload 2s 0s": Schedule(2, 0),
-    "reload 1m 1s": Schedule(60, 1),
-    "reload 10s 1h": Schedule(10, 5),
-    "reload 40s\nreload 50s": Schedule(40, 15),
+    "reload": ReloadSchedule(30, 15),
+    "reload 10s": ReloadSchedule(10, 5),
+    "reload 2s 0s": ReloadSchedule(2, 0),
+    "reload 1m 1s": ReloadSchedule(60, 1),
+    "reload 10s 1h": ReloadSchedule(10, 5),
+    "reload 40s\nreload 50s": ReloadSchedule(40, 15),
 }
 
 
 @pytest.mark.parametrize(("text", "expected"), RELOADS.items())
-def test_reload(read_directives: ReadDirectives, context: BlockContext, text: str, expected: Schedule) -> None:
+def test_reload(read_directives: ReadDirectives, context: BlockContext, text: str, expected: ReloadSchedule) -> None:
     assert reload.parse(read_directives(text), context) == expected
 
 
 def test_the_last_reload_of_the_file_is_the_process_s() -> None:
     configuration = assembled("a. {\n reload 10s\n whoami\n}\nb. {\n whoami\n reload 20s\n}\n")
-    found = [part.offer for part in configuration.parts if isinstance(part.offer, Schedule)]
-    assert found[-1] == Schedule(20, 10)
+    found = list(configuration.exports(ReloadSchedule))
+    assert found[-1] == ReloadSchedule(20, 10)
 
 
 def test_picks_lie_half_the_jitter_around_the_interval() -> None:
-    picks = [Schedule(30, 15).pick_seconds() for _ in range(200)]
+    picks = [ReloadSchedule(30, 15).pick_seconds() for _ in range(200)]
     assert min(picks) >= 22.5
     assert max(picks) <= 37.5
     assert max(picks) - min(picks) > 5
@@ -55,7 +55,7 @@ MULTISOCKETS = {"multisocket 1": 1, "multisocket 1024": 1024}
 @pytest.mark.parametrize(("text", "expected"), MULTISOCKETS.items())
 def test_multisocket(read_directives: ReadDirectives, context: BlockContext, text: str, expected: int) -> None:
     sockets = multisocket.parse(read_directives(text), context)
-    assert multisocket.shape(sockets, context).listening.sockets == expected
+    assert multisocket.configure_block(sockets, context).listener.sockets == expected
 
 
 def test_multisocket_alone_means_the_processors(read_directives: ReadDirectives, context: BlockContext) -> None:
@@ -63,18 +63,18 @@ def test_multisocket_alone_means_the_processors(read_directives: ReadDirectives,
 
 
 TIMEOUTS = {
-    "timeouts {\n read 3s\n}": Listening(read_seconds=3),
-    "timeouts {\n read 20\n write 1m\n idle 24h\n maxtcpqueries 7\n}": Listening(
+    "timeouts {\n read 3s\n}": ListenerOptions(read_seconds=3),
+    "timeouts {\n read 20\n write 1m\n idle 24h\n maxtcpqueries 7\n}": ListenerOptions(
         read_seconds=20, write_seconds=60, idle_seconds=86_400, max_queries=7
     ),
-    "timeouts {\n idle 5s\n}\ntimeouts {\n maxtcpqueries -1\n idle 6s\n}": Listening(idle_seconds=6),
+    "timeouts {\n idle 5s\n}\ntimeouts {\n maxtcpqueries -1\n idle 6s\n}": ListenerOptions(idle_seconds=6),
 }
 
 
 @pytest.mark.parametrize(("text", "expected"), TIMEOUTS.items())
-def test_timeouts(read_directives: ReadDirectives, context: BlockContext, text: str, expected: Listening) -> None:
+def test_timeouts(read_directives: ReadDirectives, context: BlockContext, text: str, expected: ListenerOptions) -> None:
     settings = timeouts.parse(read_directives(text), context)
-    assert timeouts.shape(settings, context).listening == expected
+    assert timeouts.configure_block(settings, context).listener == expected
 
 
 MISTAKES = [
@@ -153,7 +153,7 @@ def test_tls(
 ) -> None:
     text = f"tls cert.pem key.pem cert.pem {{\n client_auth {mode}\n keylog keys\n}}"
     made = tls.parse(read_directives(text), context)
-    assert tls.shape(made, context).listening.tls is made
+    assert tls.configure_block(made, context).listener.tls is made
     assert made.verify_mode == expected
     assert made.minimum_version == ssl.TLSVersion.TLSv1_2
     assert (folder / "keys").exists()

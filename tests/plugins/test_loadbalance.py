@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from clusterdns.chain.plugin import BlockContext, Reuse
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import BlockContext, Query, Reply, Reuse
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins.loadbalance import directive as loadbalance
@@ -63,7 +61,7 @@ def test_what_turns(make_query: MakeQuery, rcode: int, answer: tuple[Record, ...
 )  # fmt: skip
 def test_round_robin_costs_nothing(read_directives: ReadDirectives, context: BlockContext, text: str) -> None:
     part = loadbalance.build(loadbalance.parse(read_directives(text), context), context)
-    assert (part.wrap, part.observe, part.reuse) == (None, loadbalance.mark, Reuse.COMPILED)
+    assert (part.handling.wrap, part.handling.observe, part.handling.reuse) == (None, loadbalance.mark, Reuse.COMPILED)
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from clusterdns.chain.plugin import BlockContext, Reuse
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import BlockContext, Query, Reply, Reuse
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins.log import directive as log
@@ -84,7 +82,7 @@ def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: 
 
 
 def test_part(read_directives: ReadDirectives, context: BlockContext) -> None:
-    assert log.build(log.parse(read_directives("log"), context), context).reuse is Reuse.PER_REPLY
+    assert log.build(log.parse(read_directives("log"), context), context).handling.reuse is Reuse.PER_REPLY
     assert not log.PLUGIN.once
 
 

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import Query, Reply
 from clusterdns.plugins.log.line import COMBINED_FORMAT, COMMON_FORMAT, Entry, LineFormat
 from clusterdns.wire import codes, record
 

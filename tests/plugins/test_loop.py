@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from clusterdns.chain.plugin import BlockContext, Handler
-from clusterdns.chain.query import Query, read_query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import BlockContext, Handler, Query, Reply
+from clusterdns.chain.query import read_query
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileErrors
 from clusterdns.plugins import loop
@@ -164,9 +163,9 @@ def test_probes_are_names_of_the_zone_and_differ(zone_text: str) -> None:
 def test_parse(read_directives: ReadDirectives, context: BlockContext, text: str, is_fatal: bool) -> None:
     assert loop.parse(read_directives(text), context) == is_fatal
     part = loop.build(is_fatal, context)
-    assert part.serving is not None
-    assert part.remark is not None
-    assert part.remark() == ""
+    assert part.life.serving is not None
+    assert part.readiness.warning is not None
+    assert part.readiness.warning() == ""
 
 
 def test_mistake(read_directives: ReadDirectives, context: BlockContext) -> None:

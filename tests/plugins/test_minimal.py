@@ -5,9 +5,7 @@ from typing import Any
 
 import pytest
 
-from clusterdns.chain.plugin import BlockContext
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import BlockContext, Query, Reply
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import minimal

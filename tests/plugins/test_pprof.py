@@ -7,8 +7,8 @@ from typing import Protocol
 import aiohttp
 import pytest
 
-from clusterdns.admin.http import AdminHttp, Route
-from clusterdns.chain.plugin import BlockContext
+from clusterdns.admin.http import AdminHttp, AdminRoute
+from clusterdns.chain import BlockContext
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import pprof
@@ -20,7 +20,7 @@ ReadDirectives = Callable[[str], Sequence[Directive]]
 class Shared(Protocol):
     """What the fixture `shared` records."""
 
-    routes: list[Route]
+    routes: list[AdminRoute]
 
 
 async def test_pages(read_directives: ReadDirectives, context: BlockContext, shared: Shared) -> None:
@@ -49,8 +49,8 @@ async def test_pages(read_directives: ReadDirectives, context: BlockContext, sha
         assert [(await get(f"profile?seconds={text}"))[0] for text in ("x", "0", "301", "nan")] == [400] * 4
         both = await asyncio.gather(get("profile?seconds=0.1"), get("profile?seconds=0.1"))
         assert sorted(status for status, _ in both) == [200, 503]
-        assert part.stop is not None
-        await part.stop()
+        assert part.life.stop is not None
+        await part.life.stop()
         assert (await get("profile?seconds=300"))[0] == 200  # over at once: the end of the process waits for threads
     await admin.close()
 

@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 
 import clusterdns
-from clusterdns.admin.http import AdminHttp, Route
-from clusterdns.chain.plugin import BlockContext
+from clusterdns.admin.http import AdminHttp, AdminRoute
+from clusterdns.chain import BlockContext
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins.prometheus import directive as prometheus
@@ -22,7 +22,7 @@ ReadDirectives = Callable[[str], Sequence[Directive]]
 class Shared(Protocol):
     """What the fixture `shared` records."""
 
-    routes: list[Route]
+    routes: list[AdminRoute]
 
 
 @pytest.mark.parametrize(
@@ -56,9 +56,9 @@ def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: 
 async def test_endpoint(read_directives: ReadDirectives, context: BlockContext, shared: Shared) -> None:
     context = replace(context, directive_names=frozenset({"prometheus", "errors", "kubernetes", "health", "bind"}))
     part = prometheus.build(prometheus.parse(read_directives(f"prometheus {ADDRESS}"), context), context)
-    assert part.counts_queries
-    assert part.serving is not None
-    await part.serving()
+    assert part.handling.counts_queries
+    assert part.life.serving is not None
+    await part.life.serving()
     admin = AdminHttp()
     await admin.apply(shared.routes)
     async with (

@@ -9,9 +9,9 @@ from typing import Protocol
 import pytest
 from peers import need
 
-from clusterdns.admin.http import AdminHttp, ListenError, Route
+from clusterdns.admin.http import AdminHttp, AdminRoute, ListenError
 from clusterdns.admin.tls import AdminTls
-from clusterdns.chain.plugin import BlockContext
+from clusterdns.chain import BlockContext
 from clusterdns.corefile.directive import Directive
 from clusterdns.plugins.prometheus import directive as prometheus
 from clusterdns.plugins.prometheus.web_config import WebConfigError, read_web_config
@@ -24,7 +24,7 @@ SERVER = "cert_file: server.crt, key_file: server.key"
 class Shared(Protocol):
     """What the fixture `shared` records."""
 
-    routes: list[Route]
+    routes: list[AdminRoute]
 
 
 @pytest.fixture(scope="module")
@@ -122,8 +122,8 @@ async def test_https_whose_certificate_is_renewed(
     path = written(tmp_path, f"tls_server_config: {{{SERVER}, {limits}}}")
     settings = prometheus.parse(read_directives(f"prometheus {ADDRESS} {{\n tls {path}\n}}"), context)
     part = prometheus.build(settings, context)
-    assert part.serving is not None
-    await part.serving()
+    assert part.life.serving is not None
+    await part.life.serving()
     admin = AdminHttp()
     await admin.apply(shared.routes)
     port = admin.port(ADDRESS)
@@ -140,7 +140,7 @@ async def test_https_whose_certificate_is_renewed(
         assert "the certificate stays as it was" in caplog.text
         (other,) = shared.routes
         with pytest.raises(ListenError, match=r"^Corefile:9: health: .* cannot have TLS settings other than"):
-            await admin.apply([other, Route(ADDRESS, "/health", other.respond, "Corefile:9: health")])
+            await admin.apply([other, AdminRoute(ADDRESS, "/health", other.respond, "Corefile:9: health")])
         assert await asked(port, certificates, "client") == "renewed"
     finally:
         await admin.close()

@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from clusterdns.admin.http import AdminHttp, Route
-from clusterdns.chain.plugin import BlockContext
+from clusterdns.admin.http import AdminHttp, AdminRoute
+from clusterdns.chain import BlockContext
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import ready
@@ -22,7 +22,7 @@ ReadDirectives = Callable[[str], Sequence[Directive]]
 class Shared(Protocol):
     """What the fixture `shared` records and says."""
 
-    routes: list[Route]
+    routes: list[AdminRoute]
     reasons: dict[str, str]
 
 
@@ -93,8 +93,8 @@ async def test_endpoint(
         assert await ask() == (503, expected)
         shared.reasons.clear()
         assert await ask() == (200, ["OK"])
-        assert part.drain is not None
-        await part.drain()
+        assert part.life.drain is not None
+        await part.life.drain()
         status, lines = await ask()
         assert (status, lines[0]) == (503, "shutdown")
     await admin.close()

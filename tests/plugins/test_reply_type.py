@@ -5,9 +5,7 @@ from typing import Any
 
 import pytest
 
-from clusterdns.chain import reply_type
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import Query, Reply, reply_type
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text
 

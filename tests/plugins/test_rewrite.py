@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterdns.chain.plugin import BlockContext, Handler
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply, failure
+from clusterdns.chain import BlockContext, Handler, Query, Reply, failure
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.corefile.load import parse
@@ -36,7 +34,7 @@ class Below:
         if self._reply is not None:
             return self._reply
         answer = record.address(query.name, 30, bytes(4))
-        return Reply(codes.NOERROR, (answer,), owners=(OWNER,), reusable=True)
+        return Reply(codes.NOERROR, (answer,), dependencies=(OWNER,), reusable=True)
 
 
 @pytest.fixture
@@ -45,8 +43,8 @@ def chain(read_directives: ReadDirectives, context: BlockContext) -> Callable[[s
 
     def make(text: str, below: Handler) -> Handler:
         part = rewrite.build(rewrite.parse(read_directives(text), context), context)
-        assert part.wrap is not None
-        return part.wrap(below)
+        assert part.handling.wrap is not None
+        return part.handling.wrap(below)
 
     return make
 
@@ -78,7 +76,7 @@ async def test_what_depends_on_the_question_alone_is_kept(
 ) -> None:
     reply = await chain(f"rewrite {rule}", Below())(make_query("a.test"))
     assert reply.reusable is is_kept
-    assert reply.owners == (OWNER,)
+    assert reply.dependencies == (OWNER,)
 
 
 async def test_what_stands_behind_a_rule_that_stops_does_not_matter(chain: Chain, make_query: MakeQuery) -> None:
@@ -90,8 +88,8 @@ async def test_what_stands_behind_a_rule_that_stops_does_not_matter(chain: Chain
 async def test_those_above_see_what_was_passed_on(chain: Chain, make_query: MakeQuery) -> None:
     query, below = make_query("A.test"), Below()
     reply = await chain("rewrite continue name a.test b.test\nrewrite type A AAAA", below)(query)
-    assert query.passed_on is below.asked[0]
-    assert (to_text(query.passed_on.name), query.passed_on.qtype) == ("b.test.", codes.AAAA)
+    assert query.rewritten_as is below.asked[0]
+    assert (to_text(query.rewritten_as.name), query.rewritten_as.qtype) == ("b.test.", codes.AAAA)
     assert (to_text(query.name), query.qtype) == ("a.test.", codes.A)
     assert [to_text(one.name) for one in reply.answer] == ["a.test."]
 
@@ -100,7 +98,7 @@ async def test_a_question_that_no_rule_is_for_is_left_alone(chain: Chain, make_q
     query, below = make_query("c.test"), Below()
     await chain("rewrite name a.test b.test", below)(query)
     assert below.asked == [query]
-    assert query.passed_on is None
+    assert query.rewritten_as is None
 
 
 @pytest.mark.parametrize(
@@ -153,9 +151,9 @@ async def test_classes_lead_to_their_chain(
 ) -> None:
     part = rewrite.build(rewrite.parse(read_directives("rewrite class CH IN"), context), context)
     internet, other = Below(), Below()
-    assert part.wrap is not None
-    part.wrap(internet)
-    handler = part.wrap(other)
+    assert part.handling.wrap is not None
+    part.handling.wrap(internet)
+    handler = part.handling.wrap(other)
     query = make_query("a.test")
     query.qclass = codes.CH
     await handler(query)
@@ -166,7 +164,7 @@ async def test_classes_lead_to_their_chain(
 
 
 @pytest.mark.parametrize(
-    ("rule", "has_edns", "sent", "passed_on", "back"),
+    ("rule", "has_edns", "sent", "rewritten_as", "back"),
     [
         ("local set 0xffee abc", False, "", {0xFFEE: b"abc"}, {}),
         ("local set 0xffee abc", True, "", {0xFFEE: b"abc"}, {0xFFEE: b"abc"}),
@@ -187,13 +185,13 @@ async def test_classes_lead_to_their_chain(
     ],
 )
 async def test_edns_options(
-    chain: Chain, make_query: MakeQuery, rule: str, has_edns: bool, sent: str, passed_on: dict[int, bytes],
+    chain: Chain, make_query: MakeQuery, rule: str, has_edns: bool, sent: str, rewritten_as: dict[int, bytes],
     back: dict[int, bytes],
 ) -> None:  # fmt: skip
     query, below = make_query("a.test", edns_bytes=1232 if has_edns else None), Below()
     query.options = bytes.fromhex(sent)
     reply = await chain(f"rewrite edns0 {rule}", below)(query)
-    assert dict(read_options(below.asked[0].options)) == passed_on
+    assert dict(read_options(below.asked[0].options)) == rewritten_as
     assert dict(read_options(reply.options)) == back
     assert below.asked[0].has_edns
     assert query.options == bytes.fromhex(sent)

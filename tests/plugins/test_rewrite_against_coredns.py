@@ -15,9 +15,8 @@ import dns.rdatatype
 import pytest
 from plugins.coredns_blocks import Blocks, address, serving
 
-from clusterdns.chain.plugin import BlockContext, Handler, Listening
-from clusterdns.chain.query import Query, read_query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import BlockContext, Handler, ListenerOptions, Query, Reply
+from clusterdns.chain.query import read_query
 from clusterdns.corefile.directive import Directive
 from clusterdns.plugins.rewrite import directive as rewrite
 from clusterdns.wire import decode, encode
@@ -215,9 +214,9 @@ async def test_same_as_coredns(
     peers: Blocks, number: int, context: BlockContext, read_directives: Callable[[str], Sequence[Directive]]
 ) -> None:
     rule, questions = CASES[number]
-    context = replace(context, port=peers.port, listening=Listening(addresses=(address(number + 1),)))
+    context = replace(context, port=peers.port, listener=ListenerOptions(addresses=(address(number + 1),)))
     settings = rewrite.parse(read_directives(f"rewrite {rule}"), context)
-    wrap = rewrite.build(settings, context).wrap
+    wrap = rewrite.build(settings, context).handling.wrap
     assert wrap is not None
     handler = wrap(zone_handler(peers))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from clusterdns.chain.plugin import BlockContext
+from clusterdns.chain import BlockContext
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import root
@@ -14,7 +14,7 @@ ReadDirectives = Callable[[str], Sequence[Directive]]
 
 
 def test_paths(read_directives: ReadDirectives, context: BlockContext) -> None:
-    shaped = root.shape(root.parse(read_directives("root /nowhere\nroot /etc/coredns"), context), context)
+    shaped = root.configure_block(root.parse(read_directives("root /nowhere\nroot /etc/coredns"), context), context)
     assert shaped.path("zones/db") == "/etc/coredns/zones/db"
     assert shaped.path("/var/db") == "/var/db"
 
@@ -28,8 +28,8 @@ async def test_warning(
     (tmp_path / "file").touch()
     folder = str(tmp_path / name)
     part = root.build(folder, context)
-    assert part.start is not None
-    await part.start()
+    assert part.life.start is not None
+    await part.life.start()
     assert caplog.messages == [text.format(folder) for text in told]
 
 

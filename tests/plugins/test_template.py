@@ -8,9 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clusterdns.chain.plugin import BlockContext, Handler
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply, failure
+from clusterdns.chain import BlockContext, Handler, Query, Reply, failure
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.corefile.load import parse as read_corefile
@@ -38,8 +36,8 @@ def make_handler(read_directives: ReadDirectives, context: BlockContext) -> Make
 
     def make(text: str) -> Handler:
         part = template.PLUGIN.build(template.parse(read_directives(text), context), context)
-        assert part.wrap is not None
-        return part.wrap(passed_on)
+        assert part.handling.wrap is not None
+        return part.handling.wrap(passed_on)
 
     return make
 
@@ -218,9 +216,14 @@ BACK = cname(TARGET, 5, from_text("a.example.org."))
 @pytest.mark.parametrize(
     ("qtype", "found", "answers", "is_kept"),
     [
-        ("A", Reply(codes.NOERROR, (FOUND,), owners=("net",), reusable=True), 2, True),
-        ("AAAA", Reply(codes.NXDOMAIN, (FOUND,), owners=("net",)), 2, False),
-        ("A", Reply(codes.NOERROR, (BACK, cname(from_text("a.example.org."), 5, TARGET)), owners=("net",)), 1, False),
+        ("A", Reply(codes.NOERROR, (FOUND,), dependencies=("net",), reusable=True), 2, True),
+        ("AAAA", Reply(codes.NXDOMAIN, (FOUND,), dependencies=("net",)), 2, False),
+        (
+            "A",
+            Reply(codes.NOERROR, (BACK, cname(from_text("a.example.org."), 5, TARGET)), dependencies=("net",)),
+            1,
+            False,
+        ),
         ("A", failure(codes.REFUSED, is_unhandled=True), 1, True),
         ("MX", None, 1, True),
     ],
@@ -240,7 +243,7 @@ async def test_alias_is_completed(
     assert reply.rcode == codes.NOERROR
     assert len(reply.answer) == answers
     assert reply.reusable is is_kept
-    assert reply.owners == (("net",)[: found is not None and not found.is_unhandled])
+    assert reply.dependencies == (("net",)[: found is not None and not found.is_unhandled])
 
 
 async def test_alias_of_itself_asks_nobody(make_handler: MakeHandler, make_query: MakeQuery) -> None:

@@ -22,12 +22,13 @@ import pytest
 from plugins.example_zones import EXAMPLE, SIGNED
 from plugins.serving import Running, question, running
 
-from clusterdns.chain.plugin import BlockContext
+from clusterdns.chain import BlockContext
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.zone import ClusterZone, Pods
 from clusterdns.cluster.objects import Change, Endpoint, EndpointSlice, Namespace, Port, Service, packed
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
+from clusterdns.plugins.file.directive import FileZones
 from clusterdns.plugins.file.tree import ZoneTree
 from clusterdns.plugins.kubernetes.transfer import ClusterTransfer
 from clusterdns.plugins.transfer import directive as transfer
@@ -290,8 +291,8 @@ async def test_listed_servers_are_told_at_the_start_and_of_another_content(folde
         async with running(block, folder) as server:
             async with asyncio.timeout(5):
                 await told.come.wait()
-            part = next(one for one in server.instance.configuration.parts if one.name == "file")
-            zone = part.offer.files[from_text("example.org")]
+            (zones,) = server.instance.configuration.exports(FileZones)
+            zone = zones.files[from_text("example.org")]
             (folder / "db.example").write_text(PLAIN.replace("2024010101", "2024010102"))
             zone._file._now_ns = lambda: time.time_ns() + 10**10
             told.come.clear()

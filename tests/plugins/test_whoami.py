@@ -6,9 +6,7 @@ from typing import Any
 import dns.message
 import pytest
 
-from clusterdns.chain.plugin import BlockContext
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import BlockContext, Query, Reply
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import whoami
@@ -20,12 +18,12 @@ ReadDirectives = Callable[[str], Sequence[Directive]]
 
 async def answer(query: Query) -> Reply:
     part = whoami.PLUGIN.build(None, BlockContext((), "", None, None))  # type: ignore[arg-type]  # it reads neither
-    assert part.wrap is not None
+    assert part.handling.wrap is not None
 
     async def never(query: Query) -> Reply:
         raise AssertionError("whoami ends the chain")
 
-    return await part.wrap(never)(query)
+    return await part.handling.wrap(never)(query)
 
 
 @pytest.mark.parametrize(

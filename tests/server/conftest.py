@@ -18,17 +18,17 @@ import pytest
 import uvloop
 
 from clusterdns.answers.table import AnswerTable
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply, failure
+from clusterdns.chain import Query, Reply, failure
+from clusterdns.chain.fallthrough import Fallthrough
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.zone import ClusterZone, Pods
 from clusterdns.cluster.objects import Change, Endpoint, EndpointSlice, Namespace, Object, Pod, Port, Service, packed
 from clusterdns.host.sockets import bind_tcp, bind_udp
-from clusterdns.plugins.kubernetes.handler import ClusterHandler, Fallthrough
+from clusterdns.plugins.kubernetes.handler import ClusterHandler
 from clusterdns.plugins.loadbalance import directive as loadbalance
 from clusterdns.server import tcp, udp
-from clusterdns.server.dispatch import Dispatch, Listener
-from clusterdns.server.routes import Route, Routes
+from clusterdns.server.dispatch import Dispatch, ListenerContext
+from clusterdns.server.routes import Chain, Route, Routes
 from clusterdns.telemetry.metrics import Registry, Series
 from clusterdns.telemetry.queries import Pace, QueryCounters
 from clusterdns.wire import codes, name, record
@@ -144,9 +144,9 @@ def tables() -> list[AnswerTable]:
 def index(tables: list[AnswerTable]) -> Index:
     """The cluster, synced."""
 
-    def forget(owners: set[Hashable]) -> None:
+    def forget(dependencies: set[Hashable]) -> None:
         for table in tables:
-            table.forget(owners)
+            table.forget(dependencies)
 
     index = Index(forget, clock=lambda: NOW)
     for obj in CLUSTER:
@@ -192,27 +192,29 @@ def make_dispatch(index: Index, panics: Series) -> Callable[..., Dispatch]:
 
         handler = ClusterHandler(zones, TTL_SECONDS, Fallthrough(fallthrough), next_plugin)
         observers = (loadbalance.mark,)
-        routes = [Route(zone, text, handler, observers=observers) for zone, text in zip(names, ZONES, strict=True)]
-        routes.append(Route(name.from_text("test"), "test.", _bed()))
+        routes = [
+            Route(zone, text, Chain(handler, observers=observers)) for zone, text in zip(names, ZONES, strict=True)
+        ]
+        routes.append(Route(name.from_text("test"), "test.", Chain(_bed())))
         return Dispatch(Routes(routes), QueryCounters(Registry(), "dns://:53"), panics)
 
     return make
 
 
 @pytest.fixture
-def make_listener(tables: list[AnswerTable]) -> Callable[[str], Listener]:
+def make_listener(tables: list[AnswerTable]) -> Callable[[str], ListenerContext]:
     """The facts of a listening socket, by its transport."""
 
-    def make(transport: str) -> Listener:
+    def make(transport: str) -> ListenerContext:
         tables.append(AnswerTable())
-        return Listener(transport, "1", tables[-1], Pace())
+        return ListenerContext(transport, "1", tables[-1], Pace())
 
     return make
 
 
 @pytest.fixture
 async def serve(
-    make_listener: Callable[[str], Listener],
+    make_listener: Callable[[str], ListenerContext],
 ) -> AsyncIterator[Callable[..., Awaitable[tuple[str, int]]]]:
     """Put a dispatcher behind a UDP and a TCP socket of the same port; gives their address."""
     opened: list[udp.UdpListener | tcp.TcpListener] = []

@@ -23,7 +23,7 @@ import pytest
 
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.zone import ClusterZone, Pods
-from clusterdns.server.dispatch import Dispatch, Listener
+from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.telemetry.metrics import Series
 from clusterdns.wire import name
 
@@ -304,7 +304,7 @@ async def test_a_cut_reply_shows_other_records_each_time(large_index: Index, ask
 @pytest.mark.parametrize(("qname", "asked"), [("nine", 1), ("ten", 2), ("none", 2)])
 def test_what_is_large_or_denied_is_compiled_when_asked_again(
     qname: str, asked: int, large_index: Index, make_dispatch: Callable[..., Dispatch],
-    make_listener: Callable[[str], Listener],
+    make_listener: Callable[[str], ListenerContext],
 ) -> None:  # fmt: skip
     dispatch, listener = make_dispatch(), make_listener("udp")
     sent = query(f"{qname}.prod.svc.cluster.local.")
@@ -317,7 +317,7 @@ def test_what_is_large_or_denied_is_compiled_when_asked_again(
 
 @pytest.mark.parametrize("sent", [query("nine.prod.svc.cluster.local."), with_options(COOKIE)], ids=["kept", "cookie"])
 def test_every_address_comes_first_equally_often(
-    sent: bytes, make_dispatch: Callable[..., Dispatch], make_listener: Callable[[str], Listener]
+    sent: bytes, make_dispatch: Callable[..., Dispatch], make_listener: Callable[[str], ListenerContext]
 ) -> None:
     sent = sent.replace(b"\x03web", b"\x04nine")
     dispatch, listener = make_dispatch(), make_listener("udp")

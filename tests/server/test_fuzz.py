@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import dns.message
 import pytest
 
-from clusterdns.server.dispatch import Dispatch, Listener
+from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.telemetry.metrics import Series
 
 PACKETS = 200_000
@@ -81,7 +81,7 @@ def pointers(generator: random.Random) -> bytes:
 def test_no_packet_disturbs_the_dispatcher(
     transport: str,
     make_dispatch: Callable[..., Dispatch],
-    make_listener: Callable[[str], Listener],
+    make_listener: Callable[[str], ListenerContext],
     panics: Series,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -110,7 +110,7 @@ def test_no_packet_disturbs_the_dispatcher(
 
 @pytest.mark.parametrize("manner", ["ladder", "labels"])
 def test_long_chains_of_pointers_cost_little(
-    manner: str, make_dispatch: Callable[..., Dispatch], make_listener: Callable[[str], Listener]
+    manner: str, make_dispatch: Callable[..., Dispatch], make_listener: Callable[[str], ListenerContext]
 ) -> None:
     """As many steps as a message has room for would take milliseconds each; the reader gives up long before."""
     dispatch, listener = make_dispatch(), make_listener("tcp")

@@ -1,17 +1,17 @@
-"""What is kept gives way to the limit of the container, and comes back when there is room again."""
+"""What is kept gives way to the limit of the container, and comes back when there is budget again."""
 
 import logging
 
 import pytest
 
-from clusterdns.answers.table import Room as AnswerRoom
-from clusterdns.plugins.cache.store import Room as CacheRoom
-from clusterdns.server.memory import FILL, MIN_SHARE, MemoryWatch, Room
+from clusterdns.answers.table import AnswerBudget
+from clusterdns.plugins.cache.store import CacheBudget
+from clusterdns.server.memory import FILL, MIN_SHARE, MemoryBudget, MemoryWatch
 
 MIB = 1 << 20
 
 
-class FakeRoom:
+class FakeBudget:
     most_bytes = 80 * MIB
 
     def __init__(self, used_bytes: int = 0) -> None:
@@ -26,7 +26,7 @@ class FakeRoom:
 @pytest.mark.parametrize(
     ("resident_mib", "used_mib", "share"),
     [
-        (50, 0, 1.0),  # 103 MiB left of 153: more than the rooms want
+        (50, 0, 1.0),  # 103 MiB left of 153: more than the budgets want
         (113, 0, 0.5),
         (133, 20, 0.5),  # the same: 20 of what is taken is theirs
         (153, 60, 0.75),  # full: what they hold they keep
@@ -36,9 +36,9 @@ class FakeRoom:
     ],
 )
 def test_the_rooms_take_what_is_left(resident_mib: int, used_mib: int, share: float) -> None:
-    rooms: list[Room] = [room := FakeRoom(used_mib * MIB)]
-    MemoryWatch(170 * MIB, lambda: rooms, lambda: resident_mib * MIB).look()
-    assert room.share == pytest.approx(share, abs=0.001)
+    budgets: list[MemoryBudget] = [budget := FakeBudget(used_mib * MIB)]
+    MemoryWatch(170 * MIB, lambda: budgets, lambda: resident_mib * MIB).look()
+    assert budget.share == pytest.approx(share, abs=0.001)
 
 
 def test_nothing_runs_yet() -> None:
@@ -47,7 +47,7 @@ def test_nothing_runs_yet() -> None:
 
 def test_short_memory_is_told_once_each_time(caplog: pytest.LogCaptureFixture) -> None:
     taken = 500 * MIB
-    watch = MemoryWatch(170 * MIB, lambda: [FakeRoom()], lambda: taken)
+    watch = MemoryWatch(170 * MIB, lambda: [FakeBudget()], lambda: taken)
     with caplog.at_level(logging.WARNING, "clusterdns"):
         watch.look()
         watch.look()
@@ -60,14 +60,14 @@ def test_short_memory_is_told_once_each_time(caplog: pytest.LogCaptureFixture) -
     assert len(caplog.messages) == 2
 
 
-@pytest.mark.parametrize("room", [AnswerRoom(), CacheRoom()])
-def test_the_rooms_there_are_fit(room: Room) -> None:
-    assert room.used_bytes == 0
-    assert room.most_bytes >= 40 * MIB
-    room.scale(MIN_SHARE)
-    assert room.most_bytes >= 40 * MIB
+@pytest.mark.parametrize("budget", [AnswerBudget(), CacheBudget()])
+def test_the_budgets_there_are_fit(budget: MemoryBudget) -> None:
+    assert budget.used_bytes == 0
+    assert budget.most_bytes >= 40 * MIB
+    budget.scale(MIN_SHARE)
+    assert budget.most_bytes >= 40 * MIB
 
 
 def test_the_usual_limit_is_enough_for_the_rooms_of_a_small_cluster() -> None:
     process_mib = 60
-    assert (AnswerRoom().most_bytes + CacheRoom().most_bytes) / MIB <= 170 * FILL - process_mib + 1
+    assert (AnswerBudget().most_bytes + CacheBudget().most_bytes) / MIB <= 170 * FILL - process_mib + 1

@@ -317,10 +317,10 @@ async def test_the_last_good_configuration_takes_the_place_of_a_bad_first_one(pr
     assert await ask(process.port) == ["10.96.0.10"]
     assert process.reloader._is_last_good.value == 1
     assert process.reloader.running is not None
-    assert "nosuch" in "".join(process.reloader.running.configuration.shared.remarks().values())
+    assert "nosuch" in "".join(process.reloader.running.configuration.shared.warnings().values())
     await process.reload(process.corefile("errors"))
     assert process.reloader._is_last_good.value == 0
-    assert process.reloader.running.configuration.shared.remarks() == {}
+    assert process.reloader.running.configuration.shared.warnings() == {}
 
 
 @pytest.mark.parametrize(
@@ -376,7 +376,7 @@ def test_an_index_tells_each_as_often_as_it_asked() -> None:
     index.tell(len)
     index.tell(len)
     index.tell_no_more(len)
-    index.tell(lambda owners: told.append(len(owners)))
+    index.tell(lambda dependencies: told.append(len(dependencies)))
     index.apply(Change(None, Service("prod", "web", cluster_ips=("10.96.0.10",))))
     assert told == [2]
     assert len(index._forgets) == 2

@@ -12,7 +12,7 @@ import pytest
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.host.sockets import bind_tcp
 from clusterdns.server import connection
-from clusterdns.server.dispatch import Dispatch, Listener
+from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.server.tcp import TcpLimits, TcpListener
 
 Start = Callable[..., Awaitable[TcpListener]]
@@ -35,7 +35,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def start(
-    clock: Clock, make_dispatch: Callable[..., Dispatch], make_listener: Callable[[str], Listener]
+    clock: Clock, make_dispatch: Callable[..., Dispatch], make_listener: Callable[[str], ListenerContext]
 ) -> AsyncIterator[Start]:
     """Start a listener with the given limits."""
     started: list[TcpListener] = []
@@ -398,7 +398,7 @@ async def test_only_so_many_queries_wait_in_all(
 
 
 async def test_what_never_started_can_be_closed(
-    make_dispatch: Callable[..., Dispatch], make_listener: Callable[[str], Listener]
+    make_dispatch: Callable[..., Dispatch], make_listener: Callable[[str], ListenerContext]
 ) -> None:
     sock = bind_tcp("127.0.0.1", 0)
     await TcpListener(sock, make_dispatch(), make_listener("tcp")).close(1)
@@ -454,7 +454,10 @@ async def test_a_connection_may_ask_so_many_queries(connect: Connect, start: Sta
 
 
 async def test_another_configuration_takes_over_an_open_connection(
-    connect: Connect, start: Start, make_dispatch: Callable[..., Dispatch], make_listener: Callable[[str], Listener]
+    connect: Connect,
+    start: Start,
+    make_dispatch: Callable[..., Dispatch],
+    make_listener: Callable[[str], ListenerContext],
 ) -> None:
     listener = await start()
     reader, writer = await connect(listener)

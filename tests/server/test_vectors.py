@@ -14,7 +14,7 @@ import pytest
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.zone import Pods
 from clusterdns.cluster.objects import Change, Pod
-from clusterdns.server.dispatch import Dispatch, Listener
+from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.wire import name
 
 Row = tuple[str, str, str, str]
@@ -179,7 +179,7 @@ def test_what_a_name_answers(
     pods: Pods,
     row: Row,
     make_dispatch: Callable[..., Dispatch],
-    make_listener: Callable[[str], Listener],
+    make_listener: Callable[[str], ListenerContext],
     verify: Callable[[bytes, bytes, str], dns.message.Message],
 ) -> None:
     question, rcode, answer, additional = row
@@ -200,7 +200,7 @@ def test_what_a_name_answers(
 
 def test_as_many_aliases_as_coredns_follows(
     make_dispatch: Callable[..., Dispatch],
-    make_listener: Callable[[str], Listener],
+    make_listener: Callable[[str], ListenerContext],
     verify: Callable[[bytes, bytes, str], dns.message.Message],
 ) -> None:
     packet = make_packet("link-11~ A")
@@ -212,7 +212,7 @@ def test_as_many_aliases_as_coredns_follows(
 
 def test_letter_case_does_not_matter_and_comes_back(
     make_dispatch: Callable[..., Dispatch],
-    make_listener: Callable[[str], Listener],
+    make_listener: Callable[[str], ListenerContext],
     verify: Callable[[bytes, bytes, str], dns.message.Message],
 ) -> None:
     packet = make_packet("_HTTP._Tcp.WEB~ SRV")
@@ -232,7 +232,7 @@ def test_while_unsynced_nothing_is_denied(
     answers: int,
     index: Index,
     make_dispatch: Callable[..., Dispatch],
-    make_listener: Callable[[str], Listener],
+    make_listener: Callable[[str], ListenerContext],
     verify: Callable[[bytes, bytes, str], dns.message.Message],
 ) -> None:
     index.synced = False
@@ -263,7 +263,7 @@ def test_only_missing_names_fall_through(
     question: str,
     rcode: str,
     make_dispatch: Callable[..., Dispatch],
-    make_listener: Callable[[str], Listener],
+    make_listener: Callable[[str], ListenerContext],
 ) -> None:
     dispatch = make_dispatch(fallthrough=(name.from_text(zone),))
     raw = dispatch.miss(make_packet(question), ("127.0.0.1", 4), make_listener("udp"))
@@ -273,7 +273,7 @@ def test_only_missing_names_fall_through(
 
 @pytest.mark.parametrize("qtype", ["AXFR", "IXFR"])
 def test_transfers_are_refused(
-    qtype: str, make_dispatch: Callable[..., Dispatch], make_listener: Callable[[str], Listener]
+    qtype: str, make_dispatch: Callable[..., Dispatch], make_listener: Callable[[str], ListenerContext]
 ) -> None:
     raw = make_dispatch().miss(make_packet(f"cluster.local. {qtype}"), ("127.0.0.1", 4), make_listener("tcp"))
     assert isinstance(raw, bytes)

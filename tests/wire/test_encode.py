@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterdns.answers.compiled import compile_answer
-from clusterdns.chain.query import Query, read_query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import Query, Reply
+from clusterdns.chain.query import read_query
 from clusterdns.wire import codes, encode, name, rdata, record
 from clusterdns.wire.decode import Edns, decode
 from clusterdns.wire.header import AD, TC

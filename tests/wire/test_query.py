@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterdns.chain.query import Query, read_query
+from clusterdns.chain import Query
+from clusterdns.chain.query import read_query
 from clusterdns.wire import name
 
 labels = st.lists(st.binary(min_size=1, max_size=63), max_size=5).filter(lambda ls: sum(map(len, ls)) + len(ls) < 255)

@@ -52,20 +52,20 @@ class Apex:
         return Found(())
 
     def _nameservers(self) -> Found:
-        owners: list[Hashable] = []
+        dependencies: list[Hashable] = []
         names: dict[bytes, tuple[bytes, ...]] = {}
         local_addresses = tuple(self._local_addresses())
         for local in local_addresses:
-            owners.append(local)
+            dependencies.append(local)
             for member in self._index.reverse.members(local):
-                owners.append((member.namespace, member.service))
+                dependencies.append((member.namespace, member.service))
                 node = self._index.service(member.namespace, member.service)
                 if node is not None:
                     names.update(self._names_of(node))
         if not names:
             names[below(self._zone, *NAMESERVER_LABELS)] = local_addresses
         return Found(
-            tuple(owners),
+            tuple(dependencies),
             records=tuple(record.ns(self._zone, self._ttl, target) for target, several in names.items() if several),
             additional=found.glue(self._ttl, names.items()),
         )

@@ -1,8 +1,8 @@
 """The index: what exists in the cluster, as of the last change, and what each change touched.
 
 A source hands changes to `apply`, in any order of kinds; handlers read through `index.zone`. After each change the
-owners it touched go to whoever asked to be told (which makes the answer tables forget); the index does not know them.
-An owner is `(namespace,)`, `(namespace, service)` or a packed address.
+index notifies its subscribers of the dependencies that it touched, so that answer tables forget; it does not know the
+tables. A dependency is `(namespace,)`, `(namespace, service)` or a packed address.
 """
 
 import time
@@ -16,7 +16,7 @@ from clusterdns.cluster.objects import Change, EndpointSlice, Namespace, Pod, Se
 from clusterdns.wire.response import Serial
 
 PodKey = tuple[bytes, str]  # namespace and name
-Forget = Callable[[set[Hashable]], object]  # told the owners that a change touched
+Forget = Callable[[set[Hashable]], object]  # told the dependencies that a change touched
 
 
 class Index:

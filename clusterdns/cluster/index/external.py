@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 
 from clusterdns.cluster.index import found
 from clusterdns.cluster.index.cluster import Index
-from clusterdns.cluster.index.found import ADDRESS_BYTES, Found, Owners, below
+from clusterdns.cluster.index.found import ADDRESS_BYTES, Dependencies, Found, below
 from clusterdns.cluster.index.schema import without_underscore
 from clusterdns.cluster.index.service import NO_PORTS, Member, ServiceNode, matches
 from clusterdns.cluster.objects import Service, split_external
@@ -60,8 +60,8 @@ class ExternalZone:
         if qname == self.zone:
             return self._at_zone(qtype)
         if qname == self._server_name:
-            owners, addresses = self._servers()
-            return Found(owners, records=found.addresses(qname, self.ttl_seconds, qtype, addresses))
+            dependencies, addresses = self._servers()
+            return Found(dependencies, records=found.addresses(qname, self.ttl_seconds, qtype, addresses))
         if qname == self._apex_name:
             return Found(())
         return self._at_address(qname, qtype) if self.is_reverse else self._at_service(qname, qtype)
@@ -83,23 +83,25 @@ class ExternalZone:
             return Found((), records=(self.soa,))
         if qtype != codes.NS:
             return Found(())
-        owners, addresses = self._servers()
+        dependencies, addresses = self._servers()
         glue = found.glue(self.ttl_seconds, [(self._server_name, addresses)])
-        return Found(owners, records=(record.ns(self.zone, self.ttl_seconds, self._server_name),), additional=glue)
+        return Found(
+            dependencies, records=(record.ns(self.zone, self.ttl_seconds, self._server_name),), additional=glue
+        )
 
-    def _servers(self) -> tuple[Owners, tuple[bytes, ...]]:
+    def _servers(self) -> tuple[Dependencies, tuple[bytes, ...]]:
         """The external addresses of the Services that this host is behind; where they have none, its own."""
-        owners: list[Hashable] = []
+        dependencies: list[Hashable] = []
         external: dict[bytes, None] = {}
         local = tuple(self._local_addresses())
         for address in local:
-            owners.append(address)
+            dependencies.append(address)
             for member in self._index.reverse.members(address):
-                owners.append((member.namespace, member.service))
+                dependencies.append((member.namespace, member.service))
                 node = self._index.service(member.namespace, member.service)
                 if node is not None and node.service is not None:
                     external.update(dict.fromkeys(split_external(node.service)[0]))
-        return tuple(owners), tuple(external) or local
+        return tuple(dependencies), tuple(external) or local
 
     # Addresses
 
@@ -110,14 +112,14 @@ class ExternalZone:
             tree = name.IP6_ARPA if v6 else name.IN_ADDR_ARPA
             labels = name.labels(qname[: len(qname) - len(tree)] + name.ROOT)
             return Found((), self._by_address.is_ancestor(labels, v6=v6), reusable=False)
-        owners: list[Hashable] = [address]
+        dependencies: list[Hashable] = [address]
         targets = []
         for namespace, service in sorted(self._by_address.services(address)):
-            owners.append((namespace,))
+            dependencies.append((namespace,))
             target = below(self._primary, service, namespace)
             if target and self._index.exposes(namespace):
                 targets.append(record.ptr(qname, self.ttl_seconds, target))
-        return Found(tuple(owners), bool(targets), tuple(targets) if qtype == codes.PTR else ())
+        return Found(tuple(dependencies), bool(targets), tuple(targets) if qtype == codes.PTR else ())
 
     # Services
 
@@ -128,44 +130,52 @@ class ExternalZone:
         namespace = labels[-1]
         if len(labels) == 1:
             return Found(((namespace,),), self._index.exposes(namespace))
-        owners: Owners = ((namespace,), (namespace, labels[-2]))
+        dependencies: Dependencies = ((namespace,), (namespace, labels[-2]))
         node = self._index.service(namespace, labels[-2]) if self._index.exposes(namespace) else None
         if node is None or node.service is None or len(labels) > _MAX_LABELS:
-            return Found(owners, False)
+            return Found(dependencies, False)
         left = labels[:-2]
         if node.service.external:
-            return self._external(owners, node, node.service, left, qname, qtype)
+            return self._external(dependencies, node, node.service, left, qname, qtype)
         if self._headless and (node.service.headless or len(left) == 1):
-            return self._members(owners, node, left, qname, qtype)
-        return Found(owners, False)
+            return self._members(dependencies, node, left, qname, qtype)
+        return Found(dependencies, False)
 
     def _external(
-        self, owners: Owners, node: ServiceNode, service: Service, left: list[bytes], qname: bytes, qtype: int
+        self,
+        dependencies: Dependencies,
+        node: ServiceNode,
+        service: Service,
+        left: list[bytes],
+        qname: bytes,
+        qtype: int,
     ) -> Found:
         """A Service with addresses outside; one that has host names alone is an alias of the first."""
         if len(left) == 1:
-            return Found(owners, self._is_protocol(left[0], service))
+            return Found(dependencies, self._is_protocol(left[0], service))
         port, protocol = map(without_underscore, left) if left else (b"", b"")
         if not any(matches(one, port, protocol) for one in service.ports or NO_PORTS):
-            return Found(owners, False)
+            return Found(dependencies, False)
         addresses, hosts = split_external(service)
         aliases = tuple(filter(None, map(_as_name, hosts)))
         if qtype != codes.SRV:
             if addresses or not aliases:
-                return Found(owners, records=found.addresses(qname, self.ttl_seconds, qtype, addresses))
-            return Found(owners, alias=aliases[0])
+                return Found(dependencies, records=found.addresses(qname, self.ttl_seconds, qtype, addresses))
+            return Found(dependencies, alias=aliases[0])
         own = below(self.zone, node.name, node.namespace)
         targets = [(own, addresses)] if addresses else [(alias, ()) for alias in aliases]
         ports = [one.number for one in service.ports if one.number > 0 and matches(one, port, protocol)]
         several = ((target, number, packed) for target, packed in targets for number in ports)
-        return found.srv(owners, qname, self.ttl_seconds, several)
+        return found.srv(dependencies, qname, self.ttl_seconds, several)
 
     def _is_protocol(self, label: bytes, service: Service) -> bool:
         """Whether names of ports hang below `_tcp.SERVICE` (RFC 8020)."""
         protocol = without_underscore(label)
         return protocol != label and any(port.name and matches(port, b"", protocol) for port in service.ports)
 
-    def _members(self, owners: Owners, node: ServiceNode, left: list[bytes], qname: bytes, qtype: int) -> Found:
+    def _members(
+        self, dependencies: Dependencies, node: ServiceNode, left: list[bytes], qname: bytes, qtype: int
+    ) -> Found:
         """Endpoints, as inside the cluster; without any the name does not exist."""
         if len(left) == 1:
             members: Iterable[Member] = node.endpoint(left[0])
@@ -173,21 +183,21 @@ class ExternalZone:
             if not members:
                 label = without_underscore(left[0])
                 is_protocol = bool(node.service and node.service.headless) and label != left[0]
-                return Found(owners, is_protocol and node.has_named_port(label))
+                return Found(dependencies, is_protocol and node.has_named_port(label))
         else:
             port, protocol = map(without_underscore, left) if left else (b"", b"")
             if not node.has_port(port, protocol):
-                return Found(owners, False)
+                return Found(dependencies, False)
             members = node.members()
         fitting = [(one, number) for one in members for number in one.ports if matches(number, port, protocol)]
         if qtype in ADDRESS_BYTES:
             addresses = dict.fromkeys(one.address for one, _ in fitting)
-            return Found(owners, records=found.addresses(qname, self.ttl_seconds, qtype, addresses))
+            return Found(dependencies, records=found.addresses(qname, self.ttl_seconds, qtype, addresses))
         if qtype != codes.SRV:
-            return Found(owners)
+            return Found(dependencies)
         own = below(self.zone, node.name, node.namespace)
         targets = ((below(own, one.label), at.number, (one.address,)) for one, at in fitting if own and at.number > 0)
-        return found.srv(owners, qname, self.ttl_seconds, targets)
+        return found.srv(dependencies, qname, self.ttl_seconds, targets)
 
     def _names_of(self, node: ServiceNode) -> Iterator[bytes]:
         """The Service's name, those of its ports, and those of its endpoints where they are its addresses."""

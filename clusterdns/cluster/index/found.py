@@ -10,14 +10,14 @@ from clusterdns.wire.record import Record
 
 ADDRESS_BYTES = {codes.A: 4, codes.AAAA: 16}
 
-Owners = tuple[Hashable, ...]
+Dependencies = tuple[Hashable, ...]
 Targets = Iterable[tuple[bytes, int, tuple[bytes, ...]]]  # target name, port number, addresses
 
 
 class Found(NamedTuple):
     """What a zone holds for a name and type: records, none of that type (both empty), or no such name."""
 
-    owners: Owners
+    dependencies: Dependencies
     exists: bool = True
     records: tuple[Record, ...] = ()
     additional: tuple[Record, ...] = ()
@@ -42,7 +42,7 @@ def glue(ttl_seconds: int, addresses_by_name: Iterable[tuple[bytes, Iterable[byt
     return tuple([record.address(owner, ttl_seconds, one) for owner, several in addresses_by_name for one in several])
 
 
-def srv(owners: Owners, qname: bytes, ttl_seconds: int, targets: Targets) -> Found:
+def srv(dependencies: Dependencies, qname: bytes, ttl_seconds: int, targets: Targets) -> Found:
     """SRV records, each once and all of one weight, and the addresses of their targets.
 
     Of more than any message can hold there are just enough to fill one, and no addresses.
@@ -60,5 +60,5 @@ def srv(owners: Owners, qname: bytes, ttl_seconds: int, targets: Targets) -> Fou
         records.append(record.srv(qname, ttl_seconds, weight, number, target))
         spare_bytes -= len(records[-1].body)
         if spare_bytes < 0:  # ten thousand would take 5 MiB, in each spelling of a port's name
-            return Found(owners, records=tuple(records))
-    return Found(owners, records=tuple(records), additional=glue(ttl_seconds, addresses.items()))
+            return Found(dependencies, records=tuple(records))
+    return Found(dependencies, records=tuple(records), additional=glue(ttl_seconds, addresses.items()))

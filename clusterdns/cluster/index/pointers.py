@@ -8,7 +8,7 @@ pod's own hostname first, always in the same order. Names above an address that 
 from collections.abc import Hashable
 
 from clusterdns.cluster.index.cluster import Index
-from clusterdns.cluster.index.found import Found, Owners, below
+from clusterdns.cluster.index.found import Dependencies, Found, below
 from clusterdns.cluster.index.schema import SERVICE_TREE
 from clusterdns.wire import codes, name, record
 
@@ -26,9 +26,9 @@ class Pointers:
         address = name.to_address(qname)
         if address is None:
             return self._at_ancestor(qname)
-        targets, owners = self._targets(address)
+        targets, dependencies = self._targets(address)
         records = tuple(record.ptr(qname, self._ttl, target) for target in targets) if qtype == codes.PTR else ()
-        return Found(owners, bool(targets), records)
+        return Found(dependencies, bool(targets), records)
 
     def _at_ancestor(self, qname: bytes) -> Found:
         v6 = name.is_under(qname, name.IP6_ARPA)
@@ -36,18 +36,18 @@ class Pointers:
         labels = name.labels(qname[: len(qname) - len(tree)] + name.ROOT)
         return Found((), self._index.reverse.is_ancestor(labels, v6=v6), reusable=False)
 
-    def _targets(self, address: bytes) -> tuple[tuple[bytes, ...], Owners]:
+    def _targets(self, address: bytes) -> tuple[tuple[bytes, ...], Dependencies]:
         index = self._index
-        owners: dict[Hashable, None] = {address: None}
+        dependencies: dict[Hashable, None] = {address: None}
         for namespace, service in sorted(index.reverse.services(address)):
-            owners[namespace,] = None
+            dependencies[namespace,] = None
             target = below(self._primary, service, namespace, SERVICE_TREE)
             if target and index.exposes(namespace):
-                return (target,), tuple(owners)
+                return (target,), tuple(dependencies)
         targets: dict[bytes, None] = {}
         for member in index.reverse.members(address):
-            owners[member.namespace,] = None
+            dependencies[member.namespace,] = None
             target = below(self._primary, member.label, member.service, member.namespace, SERVICE_TREE)
             if target and index.exposes(member.namespace):
                 targets[target] = None
-        return tuple(targets), tuple(owners)
+        return tuple(targets), tuple(dependencies)

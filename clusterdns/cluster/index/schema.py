@@ -88,7 +88,7 @@ def _in_services(labels: list[bytes], count: int) -> Place:
         return Place(Shape.SERVICE_NAMESPACE, labels[0])
     if count == 1:
         return _FIXED
-    # more labels than any name has: absent, but it hangs below a service, and the owners say so
+    # more labels than any name has: absent, but it hangs below a service, and the dependencies say so
     return Place(Shape.NOTHING, labels[-2], labels[-3])
 
 

@@ -14,7 +14,7 @@ from typing import ClassVar
 from clusterdns.cluster.index import found
 from clusterdns.cluster.index.apex import Apex
 from clusterdns.cluster.index.cluster import Index
-from clusterdns.cluster.index.found import ADDRESS_BYTES, Found, Owners, Targets, below
+from clusterdns.cluster.index.found import ADDRESS_BYTES, Dependencies, Found, Targets, below
 from clusterdns.cluster.index.pointers import Pointers
 from clusterdns.cluster.index.schema import SERVICE_TREE, Place, Shape, locate, without_underscore
 from clusterdns.cluster.index.service import NO_PORTS, Member, ServiceNode, matches
@@ -131,62 +131,68 @@ class ClusterZone:
 
     def _external(self, place: Place, external_name: str) -> Found:
         """A CNAME, at the Service's own name only; a target that is no name (an address) is as good as none."""
-        owners = _owners(place)
+        dependencies = _owners(place)
         if place.shape is Shape.SERVICE and external_name and not _is_address(external_name):
             try:
-                return Found(owners, alias=name.from_text(external_name))
+                return Found(dependencies, alias=name.from_text(external_name))
             except ValueError:
-                return Found(owners, False)
-        return Found(owners, False)
+                return Found(dependencies, False)
+        return Found(dependencies, False)
 
     def _plain(self, node: ServiceNode, service: Service, place: Place, qname: bytes, qtype: int) -> Found:
         """A Service with clusterIPs, which answer whether or not there are endpoints."""
-        owners = _owners(place)
+        dependencies = _owners(place)
         if not any(matches(port, place.port, place.protocol) for port in service.ports or self._ports_of_none):
-            return Found(owners, place.shape is Shape.SERVICE and node.has_members)  # RFC 8020: above its endpoints
+            return Found(
+                dependencies, place.shape is Shape.SERVICE and node.has_members
+            )  # RFC 8020: above its endpoints
         cluster_ips = tuple(map(packed, service.cluster_ips))
         if qtype == codes.SRV:
             target = self._service_name(node)
             targets = [(target, port.number, cluster_ips) for port in _numbered(service.ports, place)]
-            return found.srv(owners, qname, self.ttl_seconds, targets)
-        return Found(owners, records=found.addresses(qname, self.ttl_seconds, qtype, cluster_ips))
+            return found.srv(dependencies, qname, self.ttl_seconds, targets)
+        return Found(dependencies, records=found.addresses(qname, self.ttl_seconds, qtype, cluster_ips))
 
     def _headless(self, node: ServiceNode, place: Place, qname: bytes, qtype: int) -> Found:
         """The ready endpoints; without any the name does not exist."""
-        owners = _owners(place)
+        dependencies = _owners(place)
         if not node.has_port(place.port, place.protocol):
-            return Found(owners, self._leads_to_zones(node, place.port, b"_" + place.protocol))
+            return Found(dependencies, self._leads_to_zones(node, place.port, b"_" + place.protocol))
         if qtype == codes.SRV:
             return node.view(
                 (qname, qtype, self.ttl_seconds),
-                lambda: found.srv(owners, qname, self.ttl_seconds, self._member_targets(node, node.members(), place)),
+                lambda: found.srv(
+                    dependencies, qname, self.ttl_seconds, self._member_targets(node, node.members(), place)
+                ),
             )
         if qtype not in ADDRESS_BYTES:
-            return Found(owners)
+            return Found(dependencies)
         return node.view(
-            (qname, qtype, self.ttl_seconds), lambda: self._headless_addresses(node, owners, place, qname, qtype)
+            (qname, qtype, self.ttl_seconds), lambda: self._headless_addresses(node, dependencies, place, qname, qtype)
         )
 
-    def _headless_addresses(self, node: ServiceNode, owners: Owners, place: Place, qname: bytes, qtype: int) -> Found:
+    def _headless_addresses(
+        self, node: ServiceNode, dependencies: Dependencies, place: Place, qname: bytes, qtype: int
+    ) -> Found:
         addresses = dict.fromkeys(
             member.address
             for member in node.members()
             if any(matches(port, place.port, place.protocol) for port in member.ports)
         )
-        return Found(owners, records=found.addresses(qname, self.ttl_seconds, qtype, addresses))
+        return Found(dependencies, records=found.addresses(qname, self.ttl_seconds, qtype, addresses))
 
     def _at_endpoint(self, place: Place, qname: bytes, qtype: int) -> Found:
-        owners = _owners(place)
+        dependencies = _owners(place)
         node = self._node(place)
         if node is None or node.service is None or node.service.type == "ExternalName":
-            return Found(owners, False)
+            return Found(dependencies, False)
         members = node.endpoint(place.endpoint)
         if not members:
-            return Found(owners, self._is_above(node, place.endpoint))
+            return Found(dependencies, self._is_above(node, place.endpoint))
         if qtype == codes.SRV:
-            return found.srv(owners, qname, self.ttl_seconds, self._member_targets(node, members, place))
+            return found.srv(dependencies, qname, self.ttl_seconds, self._member_targets(node, members, place))
         addresses = dict.fromkeys(member.address for member in members)
-        return Found(owners, records=found.addresses(qname, self.ttl_seconds, qtype, addresses))
+        return Found(dependencies, records=found.addresses(qname, self.ttl_seconds, qtype, addresses))
 
     def _is_above(self, node: ServiceNode, label: bytes) -> bool:
         """Whether there are names below a label that no endpoint has."""
@@ -222,17 +228,17 @@ class ClusterZone:
 
     def _zonal(self, topology: Topology, place: Place, qname: bytes, qtype: int) -> Found:
         """Endpoints of a headless Service that are in a zone; without any there is the name, and no records."""
-        owners = _owners(place)
+        dependencies = _owners(place)
         asked = read_labels(name.labels(qname)[: -self._zone_labels - len(_SERVICE_LABELS)])
         node = self._node(place)
         if asked is None or node is None or node.service is None or not node.service.headless:
-            return Found(owners, False)
+            return Found(dependencies, False)
         members = topology.members(node, *asked)
         if qtype == codes.SRV:
             targets = self._member_targets(node, members, place)
-            return found.srv(owners, qname, self.ttl_seconds, targets)
+            return found.srv(dependencies, qname, self.ttl_seconds, targets)
         addresses = dict.fromkeys(member.address for member in members)
-        return Found(owners, records=found.addresses(qname, self.ttl_seconds, qtype, addresses))
+        return Found(dependencies, records=found.addresses(qname, self.ttl_seconds, qtype, addresses))
 
     def _leads_to_zones(self, node: ServiceNode, *left: bytes) -> bool:
         """Whether names of topology zones hang below these labels (RFC 8020: then they exist)."""
@@ -248,10 +254,10 @@ class ClusterZone:
         address = _undashed(place.endpoint)
         if self._pods is Pods.DISABLED or address is None or not self._index.exposes(place.namespace):
             return Found(_owners(place), False)
-        owners = (*_owners(place), address)
+        dependencies = (*_owners(place), address)
         if self._pods is Pods.VERIFIED and not self._index.has_pod(place.namespace, address):
-            return Found(owners, False)
-        return Found(owners, records=found.addresses(qname, self.ttl_seconds, qtype, (address,)))
+            return Found(dependencies, False)
+        return Found(dependencies, records=found.addresses(qname, self.ttl_seconds, qtype, (address,)))
 
     _AT: ClassVar = {
         Shape.FIXED: _at_fixed,
@@ -267,7 +273,7 @@ class ClusterZone:
     }
 
 
-def _owners(place: Place) -> Owners:
+def _owners(place: Place) -> Dependencies:
     """What a name at this place depends on: its namespace, and its Service where it is at or below one."""
     if not place.namespace:
         return ()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin
+from clusterdns.chain import BlockContext, Doc, Handling, LifeCycle, Part, Plugin
 from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.lexer import Token
@@ -16,7 +16,7 @@ from clusterdns.corefile.options import Option, read_block
 from clusterdns.plugins.cache.handler import Cache
 from clusterdns.plugins.cache.metrics import CacheMetrics
 from clusterdns.plugins.cache.settings import MAX_TTL_SECONDS, Prefetch, Settings, Share, Stale
-from clusterdns.plugins.cache.store import Phases, Room, Timer
+from clusterdns.plugins.cache.store import CacheBudget, Phases, Timer
 from clusterdns.wire.name import ROOT, from_text
 
 MAX_FAILURE_SECONDS = 300
@@ -190,8 +190,8 @@ def build(settings: Settings, context: BlockContext) -> Part:
     """The handler, empty at first: a reload may have changed whom `forward` asks."""
     phases = Phases(context.shared.forget, time.monotonic, _later)
     metrics = CacheMetrics(context.registry, context.server_text, settings.zones_text)
-    cache = Cache(settings, context.shared.keep(Room, Room), metrics, phases)
-    return Part("cache", wrap=cache.wrap, start=cache.start, stop=cache.stop)
+    cache = Cache(settings, context.shared.keep(CacheBudget, CacheBudget), metrics, phases)
+    return Part("cache", handling=Handling(wrap=cache.wrap), life=LifeCycle(start=cache.start, stop=cache.stop))
 
 
 def _later(seconds: float, call: Callable[[], None]) -> Timer:

@@ -9,9 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from clusterdns.chain.plugin import Handler
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import Handler, Query, Reply
 from clusterdns.plugins.cache.metrics import CacheMetrics
 from clusterdns.plugins.cache.refresh import Refreshes, asking_for_all
 from clusterdns.plugins.cache.rules import (
@@ -24,7 +22,7 @@ from clusterdns.plugins.cache.rules import (
     with_ttl,
 )
 from clusterdns.plugins.cache.settings import Settings, Share
-from clusterdns.plugins.cache.store import Clock, Entry, Phases, Room, Store
+from clusterdns.plugins.cache.store import CacheBudget, Clock, Entry, Phases, Store
 from clusterdns.wire import codes
 from clusterdns.wire.header import AD, CD
 from clusterdns.wire.name import ROOT, is_under, to_text
@@ -42,7 +40,7 @@ class Cache:
     def __init__(
         self,
         settings: Settings,
-        room: Room,
+        budget: CacheBudget,
         metrics: CacheMetrics,
         phases: Phases,
         clock: Clock = time.monotonic,
@@ -53,8 +51,8 @@ class Cache:
         self.phases = phases
         self.clock = clock
         self.unix_clock = unix_clock
-        self.success = _store(settings.success, room, metrics.count_success_eviction)
-        self.denial = _store(settings.denial, room, metrics.count_denial_eviction)
+        self.success = _store(settings.success, budget, metrics.count_success_eviction)
+        self.denial = _store(settings.denial, budget, metrics.count_denial_eviction)
         self.handlers: list[CacheHandler] = []
         self._unfollow: Callable[[], None] | None = None
 
@@ -149,7 +147,7 @@ class CacheHandler:
     def _fresh(self, query: Query, key: bytes, entry: Entry, left_seconds: int, now: float) -> Reply:
         """A reply whose TTL is not over. It may be compiled, until it has to show another TTL."""
         reply = entry.reply(entry.ttl_seconds if self._settings.keeps_ttl else left_seconds)
-        reply.owners = (entry.phase,)
+        reply.dependencies = (entry.phase,)
         reply.reusable = True
         prefetch = self._settings.prefetch
         if prefetch.amount:
@@ -254,8 +252,8 @@ class CacheHandler:
         return self._take(query, key, reply, entry.hits)
 
 
-def _store(share: Share, room: Room, count_eviction: Callable[[], None]) -> Store:
-    return Store(max(share.capacity, MIN_CAPACITY), room, count_eviction)
+def _store(share: Share, budget: CacheBudget, count_eviction: Callable[[], None]) -> Store:
+    return Store(max(share.capacity, MIN_CAPACITY), budget, count_eviction)
 
 
 def _wants_ad(query: Query) -> bool:

@@ -17,7 +17,7 @@ class CacheMetrics:
         self._zones = (server_text, ",".join(zones_text), "")
         self._entries = registry.gauge("coredns_cache_entries", "Replies in the cache.", *_TYPE)
         self._hits = registry.counter("coredns_cache_hits_total", "Queries answered from the cache.", *_TYPE)
-        self._evictions = registry.counter("coredns_cache_evictions_total", "Replies that made room.", *_TYPE)
+        self._evictions = registry.counter("coredns_cache_evictions_total", "Replies that made budget.", *_TYPE)
         self._requests = registry.counter("coredns_cache_requests_total", "Queries of the cache.", *_ZONE)
         self._misses = registry.counter("coredns_cache_misses_total", "Queries not answered from the cache.", *_ZONE)
         self._prefetches = registry.counter("coredns_cache_prefetch_total", "Refreshes in the background.", *_ZONE)
@@ -79,11 +79,11 @@ class CacheMetrics:
         self.misses.value += 1
 
     def count_success_eviction(self) -> None:
-        """One answer that made room."""
+        """One answer that made budget."""
         self._evictions.labels(*self._typed("success")).value += 1
 
     def count_denial_eviction(self) -> None:
-        """One denial that made room."""
+        """One denial that made budget."""
         self._evictions.labels(*self._typed("denial")).value += 1
 
     def follow(self, sizes: Callable[[], tuple[int, int]]) -> Callable[[], None]:

@@ -8,8 +8,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import Query, Reply
 from clusterdns.plugins.cache.store import Entry
 from clusterdns.wire.header import AD
 

@@ -7,8 +7,7 @@ import enum
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import Query, Reply
 from clusterdns.plugins.cache.settings import Share
 from clusterdns.wire import codes
 from clusterdns.wire.record import Record
@@ -49,7 +48,7 @@ def _leads_to(name: bytes, qtype: int, answer: Sequence[Record]) -> bool:
     """
     if qtype == codes.ANY or (qtype != codes.CNAME and {one.rtype for one in answer} == {qtype}):
         return name in {one.name for one in answer}  # no aliases to follow
-    owners = {one.name for one in answer if one.rtype == qtype}
+    dependencies = {one.name for one in answer if one.rtype == qtype}
     targets: dict[bytes, set[bytes]] = {}
     for one in answer:
         if one.rtype == codes.CNAME:
@@ -58,7 +57,7 @@ def _leads_to(name: bytes, qtype: int, answer: Sequence[Record]) -> bool:
         return len(targets.get(name, ())) == 1
     for _ in range(len(targets) + 1):
         if name not in targets:
-            return name in owners
+            return name in dependencies
         if len(targets[name]) > 1:
             return False
         (name,) = targets[name]

@@ -1,6 +1,6 @@
 """Where `cache` keeps replies: least recently used first out, bounded in number, and in bytes for all caches together.
 
-`cachetools.LRUCache` and not `TLRUCache`: what has expired must stay at hand for `serve_stale`, and goes when room is
+`cachetools.LRUCache` and not `TLRUCache`: what has expired must stay at hand for `serve_stale`, and goes when budget is
 needed, because nobody asks for it. When it has expired the handler sees, from the time it was stored.
 
 A reply that was kept is compiled by dispatch and shown by the answer table until its TTL must show one second less.
@@ -14,7 +14,7 @@ from typing import Protocol
 
 from cachetools import LRUCache
 
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import Reply
 from clusterdns.plugins.cache.rules import Kind, kept_options, with_ttl
 from clusterdns.wire.record import Record
 
@@ -132,7 +132,7 @@ class Entry:
         return reply
 
 
-class Room:
+class CacheBudget:
     """The bytes that all stores of the process may take together. Who holds most gives way."""
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
@@ -161,12 +161,12 @@ class Room:
 
 
 class Store:
-    """Replies by the question they answer. Between `open` and `close` it takes part in the process's room."""
+    """Replies by the question they answer. Between `open` and `close` it takes part in the process's budget."""
 
-    def __init__(self, capacity: int, room: Room, count_eviction: Callable[[], None]) -> None:
+    def __init__(self, capacity: int, budget: CacheBudget, count_eviction: Callable[[], None]) -> None:
         self.used_bytes = 0
         self._capacity = capacity
-        self._room = room
+        self._budget = budget
         self._count_eviction = count_eviction
         self._entries: LRUCache[bytes, Entry] = LRUCache(capacity)
         self._is_open = False
@@ -177,23 +177,23 @@ class Store:
     def open(self) -> None:
         """Begin to keep entries."""
         self._is_open = True
-        self._room.enter(self)
+        self._budget.enter(self)
 
     def close(self) -> None:
         """Let go of everything."""
         if self._is_open:
             self._is_open = False
-            self._room.used_bytes -= self.used_bytes
+            self._budget.used_bytes -= self.used_bytes
             self.used_bytes = 0
             self._entries.clear()
-            self._room.leave(self)
+            self._budget.leave(self)
 
     def get(self, key: bytes) -> Entry | None:
         """The entry, which is now the one used last."""
         return self._entries.get(key)
 
     def put(self, key: bytes, entry: Entry) -> None:
-        """Keep an entry in the place of what was there; the one used longest ago makes room."""
+        """Keep an entry in the place of what was there; the one used longest ago makes budget."""
         if not self._is_open:
             return
         self.drop(key)
@@ -201,7 +201,7 @@ class Store:
             self.evict()
         self._entries[key] = entry
         self._add_bytes(len(key) + entry.size_bytes)
-        self._room.make_space()
+        self._budget.make_space()
 
     def drop(self, key: bytes) -> None:
         """Take an entry out, if it is here."""
@@ -217,4 +217,4 @@ class Store:
 
     def _add_bytes(self, count: int) -> None:
         self.used_bytes += count
-        self._room.used_bytes += count
+        self._budget.used_bytes += count

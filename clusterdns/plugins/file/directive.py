@@ -12,7 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
+from clusterdns.chain import BlockContext, Doc, Handler, Handling, LifeCycle, Part, Plugin, Readiness
+from clusterdns.chain.exports import ZoneSource
+from clusterdns.chain.fallthrough import Fallthrough, fallthrough_option
 from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.errors import ErrorList
@@ -20,7 +22,6 @@ from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.plugins.file.handler import FileHandler
 from clusterdns.plugins.file.zone import ZoneFile
-from clusterdns.wire.name import ROOT
 from clusterdns.wire.record import Record
 
 RELOAD_SECONDS = 60.0
@@ -37,7 +38,7 @@ class Settings:
     zones: tuple[bytes, ...]
     reload_seconds: float = RELOAD_SECONDS  # 0: never
     by_mtime: bool = False
-    fallthrough: tuple[bytes, ...] | None = None
+    fallthrough: Fallthrough | None = None
 
 
 class FileZones:
@@ -51,7 +52,7 @@ class FileZones:
                 self.files[zone] = _file(settings, zone, context)
                 self._settings[zone] = settings
         asked = [one.fallthrough for one in lines if one.fallthrough is not None]
-        self._fallthrough = asked[-1] if asked else ()
+        self._fallthrough = asked[-1] if asked else Fallthrough()
         self._context = context
         self._changed: dict[bytes, Callable[[], None]] = {}
         self._others: list[Callable[[bytes], None]] = []
@@ -59,7 +60,7 @@ class FileZones:
 
     def wrap(self, following: Handler) -> Handler:
         """The handler above `following`."""
-        names = [part.name for part in self._context.parts if part.wrap is not None]
+        names = [part.name for part in self._context.parts if part.handling.wrap is not None]
         after = names[names.index("file") + 1 :] if "file" in names else []
         is_last = not set(after) - {"cache"}  # which stands above in CoreDNS
         return FileHandler(self.files, self._fallthrough, following, is_last=is_last)
@@ -69,7 +70,7 @@ class FileZones:
         self._others.append(changed)
 
     def zone_records(self, zone: bytes) -> Iterator[Record] | None:
-        """See plugins.handler.TransferSource; nothing for a zone that could not be read yet."""
+        """See `chain.exports.ZoneSource`; nothing for a zone that could not be read yet."""
         file = self.files.get(zone)
         if file is None:
             return None
@@ -152,11 +153,6 @@ def _reload_by_mtime(settings: Settings, line: Line) -> Settings:
     return replace(settings, by_mtime=True)
 
 
-def _fallthrough(settings: Settings, line: Line) -> Settings:
-    zones = lenient.zones(line.args, (ROOT,))
-    return replace(settings, fallthrough=zones)
-
-
 def _upstream(settings: Settings, line: Line) -> Settings:
     """Once the servers for targets of aliases; without effect in CoreDNS as well, and still in many a Corefile."""
     return settings
@@ -170,12 +166,10 @@ OPTIONS: tuple[Option[Settings], ...] = (
         "Another content counts although its SOA has the same serial.",
         _reload_by_mtime,
     ),
-    Option(
-        "fallthrough [ZONES…]",
+    fallthrough_option(
         "NXDOMAIN",
         "Names that are not there go to the next plugin, all or those below ZONES; holds for all `file` lines of the "
         "block.",
-        _fallthrough,
     ),
     Option("upstream [ADDRESS…]", "", "Without effect, as in CoreDNS: aliases are followed anyway.", _upstream),
 )
@@ -186,14 +180,10 @@ def build(settings: tuple[Settings, ...], context: BlockContext) -> Part:
     zones = FileZones(settings, context)
     return Part(
         "file",
-        wrap=zones.wrap,
-        is_for_in_only=True,
-        rehearse=zones.load,
-        start=zones.start,
-        stop=zones.stop,
-        remark=zones.remark,
-        transfer=zones,
-        offer=zones,
+        handling=Handling(wrap=zones.wrap, is_for_in_only=True),
+        life=LifeCycle(dry_run=zones.load, start=zones.start, stop=zones.stop),
+        readiness=Readiness(warning=zones.remark),
+        exports=(zones, ZoneSource(zones.zone_records)),
     )
 
 

@@ -7,9 +7,8 @@ holds is `file_tree`'s to say, where zones come from `file_zone`'s.
 
 from collections.abc import Mapping
 
-from clusterdns.chain.plugin import Handler
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply, failure
+from clusterdns.chain import Handler, Query, Reply, failure
+from clusterdns.chain.fallthrough import Fallthrough, ask_next
 from clusterdns.plugins.file.tree import Found, Outcome, Records, ZoneTree
 from clusterdns.plugins.file.zone import ZoneFile
 from clusterdns.wire import codes
@@ -27,7 +26,7 @@ class FileHandler:
     def __init__(
         self,
         zones: Mapping[bytes, ZoneFile],
-        fallthrough: tuple[bytes, ...],
+        fallthrough: Fallthrough,
         following: Handler,
         *,
         is_last: bool,
@@ -52,12 +51,16 @@ class FileHandler:
         found = chase(tree, query.name, query.qtype, do=query.do)
         if found.outcome is Outcome.ALIAS:
             return await self._follow(query, file, tree, found)
-        if found.outcome in (Outcome.NXDOMAIN, Outcome.EMPTY) and not found.answer and self._passes(query.name):
-            return await self._while_absent(query, file)
+        if (
+            found.outcome in (Outcome.NXDOMAIN, Outcome.EMPTY)
+            and not found.answer
+            and self._fallthrough.includes(query.name)
+        ):
+            return await ask_next(self._next, query, (file,))
         return Reply(
             _RCODES.get(found.outcome, codes.NOERROR), found.answer, found.authority, found.additional,
             is_authoritative=found.outcome is not Outcome.REFERRAL,
-            owners=(file,),
+            dependencies=(file,),
             reusable=True,
         )  # fmt: skip
 
@@ -78,25 +81,14 @@ class FileHandler:
                 return found
             start += 1 + size
 
-    def _passes(self, name: bytes) -> bool:
-        return any(is_under(name, zone) for zone in self._fallthrough)
-
-    async def _while_absent(self, query: Query, file: ZoneFile) -> Reply:
-        """What others say of a name that is not here; if compiled, to be forgotten when the zone changes."""
-        reply = await self._next(query)
-        if reply.reusable:
-            reply = reply.duplicate()
-            reply.owners = (*reply.owners, file)
-        return reply
-
     async def _follow(self, query: Query, file: ZoneFile, tree: ZoneTree, found: Found) -> Reply:
         """What the end of a chain says, with the chain before it and the code of its end (RFC 6604 §2)."""
         own_servers = tree.nameservers(do=query.do)
-        reply = Reply(codes.NOERROR, found.answer, own_servers, owners=(file,), reusable=True)
+        reply = Reply(codes.NOERROR, found.answer, own_servers, dependencies=(file,), reusable=True)
         target = await query.lookup(query, found.target, query.qtype)
         if target.is_unhandled and target.rcode == codes.REFUSED:
             return reply  # out of all zones: the client's to follow
-        reply.owners = (file, *target.owners)
+        reply.dependencies = (file, *target.dependencies)
         reply.reusable = target.reusable
         reply.rcode = target.rcode
         reply.answer = tuple(dict.fromkeys((*found.answer, *target.answer)))

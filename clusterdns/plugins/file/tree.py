@@ -53,7 +53,7 @@ class ZoneTree:
 
     def __init__(self, origin: bytes, records: Iterable[Record]) -> None:
         self.origin = origin
-        self.outside: list[bytes] = []  # owners that are left out: not in the zone, or not of class IN
+        self.outside: list[bytes] = []  # dependencies that are left out: not in the zone, or not of class IN
         groups: dict[bytes, dict[Record, None]] = {origin: {}}
         soa: Record | None = None
         for one in records:

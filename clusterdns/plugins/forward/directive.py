@@ -6,12 +6,13 @@ queries are answered is in `forward_handler` and `clusterdns.upstream`; the opti
 
 from collections.abc import Sequence
 
-from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin
+from clusterdns.chain import BlockContext, Doc, Handling, LifeCycle, Part, Plugin
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import ErrorList
+from clusterdns.plugins.forward.exports import ForwardExports
 from clusterdns.plugins.forward.handler import Forward, Scope, handler
 from clusterdns.plugins.forward.settings import OPTIONS, Settings, read_directive
-from clusterdns.telemetry.metrics import Registry, Series
+from clusterdns.telemetry.unlabelled import forward_broken, forward_rejects
 from clusterdns.upstream.datagram import Datagrams
 from clusterdns.upstream.pool import POLICIES, Pool
 from clusterdns.upstream.server import Counters, Server, ServerSettings
@@ -44,20 +45,16 @@ def build(settings: tuple[Settings, ...], context: BlockContext) -> Part:
             await forward.close()
         datagrams.close()
 
-    return Part("forward", wrap=lambda following: handler(forwards, following), stop=stop, offer=upstreams)
-
-
-def totals(registry: Registry) -> tuple[Series, Series]:
-    """Queries that found every upstream down, and those refused because of `max_concurrent`."""
-    broken = registry.counter("coredns_forward_healthcheck_broken_total", "Queries that found no upstream healthy.")
-    rejects = registry.counter(
-        "coredns_forward_max_concurrent_rejects_total", "Queries refused because max_concurrent was reached."
+    return Part(
+        "forward",
+        handling=Handling(wrap=lambda following: handler(forwards, following), takes_any_class=True),
+        life=LifeCycle(stop=stop),
+        exports=(ForwardExports(upstreams),),
     )
-    return broken.labels(), rejects.labels()
 
 
 def _forward(settings: Settings, datagrams: Datagrams, counters: Counters, context: BlockContext) -> Forward:
-    broken, rejects = totals(context.registry)
+    broken, rejects = forward_broken(context.registry), forward_rejects(context.registry)
     asking = ServerSettings(
         read_seconds=settings.read_seconds,
         streams=StreamSettings(
@@ -118,4 +115,4 @@ DOC = Doc(
     ),
 )
 
-PLUGIN = Plugin("forward", parse, build, doc=DOC, announce=totals)
+PLUGIN = Plugin("forward", parse, build, doc=DOC)

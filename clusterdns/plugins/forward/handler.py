@@ -8,9 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clusterdns.chain.plugin import Handler
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply, failure
+from clusterdns.chain import Handler, Query, Reply, failure
 from clusterdns.telemetry.metrics import Series
 from clusterdns.upstream.failure import ExchangeFailed
 from clusterdns.upstream.flight import MAX_FLIGHTS, Flights

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv6Address
 from typing import Any
 
-from clusterdns.chain.plugin import BlockContext
+from clusterdns.chain import BlockContext
 from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.errors import shown

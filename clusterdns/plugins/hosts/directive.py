@@ -14,18 +14,29 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply, failure
+from clusterdns.chain import (
+    BlockContext,
+    Doc,
+    Handler,
+    Handling,
+    LifeCycle,
+    Part,
+    Plugin,
+    Query,
+    Readiness,
+    Reply,
+    failure,
+)
+from clusterdns.chain.fallthrough import NO_FALLTHROUGH, Fallthrough, ask_next, fallthrough_option
 from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.errors import ErrorList
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.corefile.suggest import hint_for
-from clusterdns.plugins.hosts.hosts_file import HostsFile, modified
+from clusterdns.plugins.hosts.hosts_file import HostsFile
 from clusterdns.plugins.hosts.table import HostsTable, packed
 from clusterdns.wire import codes, record
-from clusterdns.wire.name import ROOT, is_under, to_address
+from clusterdns.wire.name import is_under, to_address
 from clusterdns.wire.record import Record
 
 DEFAULT_FILE = "/etc/hosts"
@@ -44,7 +55,7 @@ class Settings:
     ttl_seconds: int = 3600
     has_reverse: bool = True
     reload_seconds: float = 5.0  # 0: never
-    fallthrough: tuple[bytes, ...] = ()
+    fallthrough: Fallthrough = NO_FALLTHROUGH
     passes_other_types: bool = False
 
     def new_table(self) -> HostsTable:
@@ -74,14 +85,7 @@ class Hosts:
 
         async def handle(query: Query) -> Reply:
             reply = self._find(query)
-            if reply is not None:
-                return reply
-            reply = await following(query)
-            if not reply.reusable:
-                return reply
-            reply = reply.duplicate()
-            reply.owners = (*reply.owners, self.file)
-            return reply
+            return reply if reply is not None else await ask_next(following, query, (self.file,))
 
         return handle
 
@@ -95,7 +99,7 @@ class Hosts:
         settings = self._settings
         if qtype == codes.PTR or not any(is_under(name, zone) for zone in settings.zones):
             return None
-        passes = any(is_under(name, zone) for zone in settings.fallthrough)
+        passes = settings.fallthrough.includes(name)
         is_address = qtype in codes.ADDRESS_TYPES
         if passes and settings.passes_other_types and not is_address:
             return None
@@ -119,7 +123,7 @@ class Hosts:
         return tuple(record.ptr(name, self._settings.ttl_seconds, target) for target in names)
 
     def _reply(self, records: tuple[Record, ...]) -> Reply:
-        return Reply(codes.NOERROR, records, owners=(self.file,), reusable=True)
+        return Reply(codes.NOERROR, records, dependencies=(self.file,), reusable=True)
 
     async def start(self) -> None:
         """Read the file, and begin to look whether it has become another."""
@@ -159,7 +163,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
     with errors.collect():
         settings = read_block(settings, (replace(directive, block=tuple(known)),), OPTIONS)
     errors.raise_if_any()
-    if settings.passes_other_types and not settings.fallthrough:
+    if settings.passes_other_types and not settings.fallthrough.zones:
         raise directive.error("fallthrough_unsupported requires fallthrough", "add fallthrough, or remove it")
     return settings
 
@@ -195,11 +199,6 @@ def _reload(settings: Settings, line: Line) -> Settings:
     return replace(settings, reload_seconds=values.duration_seconds(line.one_argument("DURATION")))
 
 
-def _fallthrough(settings: Settings, line: Line) -> Settings:
-    zones = lenient.zones(line.args, (ROOT,))
-    return replace(settings, fallthrough=zones)
-
-
 def _fallthrough_unsupported(settings: Settings, line: Line) -> Settings:
     line.no_arguments()
     return replace(settings, passes_other_types=True)
@@ -209,11 +208,9 @@ OPTIONS: tuple[Option[Settings], ...] = (
     Option("ttl SECONDS", "3600", "The TTL of what is answered, 1 to 65535.", _ttl),
     Option("no_reverse", "addresses have names", "No PTR is answered for the addresses.", _no_reverse),
     Option("reload DURATION", "5s", "How often the file is looked at; 0 for never.", _reload),
-    Option(
-        "fallthrough [ZONES…]",
+    fallthrough_option(
         "SERVFAIL",
         "Names that are not there go to the next plugin, all or those below ZONES. Lines with addresses stand before.",
-        _fallthrough,
     ),
     Option(
         "fallthrough_unsupported",
@@ -230,11 +227,9 @@ def build(settings: Settings, context: BlockContext) -> Part:
     hosts = Hosts(settings, context)
     return Part(
         "hosts",
-        wrap=hosts.wrap,
-        is_for_in_only=True,
-        start=hosts.start,
-        stop=hosts.stop,
-        remark=lambda: hosts.file.problem,
+        handling=Handling(wrap=hosts.wrap, is_for_in_only=True),
+        life=LifeCycle(start=hosts.start, stop=hosts.stop),
+        readiness=Readiness(warning=lambda: hosts.file.problem),
     )
 
 
@@ -243,7 +238,6 @@ PLUGIN = Plugin(
     parse,
     build,
     once=True,
-    announce=modified,
     doc=Doc(
         usage=("hosts [FILE [ZONES…]]",),
         about="Answers A, AAAA and PTR out of a hosts file (`/etc/hosts` where none is named) and out of lines in the "

@@ -11,16 +11,12 @@ from collections.abc import Callable
 
 from clusterdns.host.followed_file import Content, FollowedFile
 from clusterdns.plugins.hosts.table import HostsTable
-from clusterdns.telemetry.metrics import Family, Registry, Series
+from clusterdns.telemetry.metrics import Registry
+from clusterdns.telemetry.unlabelled import hosts_modified
 
 MAX_FILE_BYTES = 32 << 20  # 800,000 names, which take 130 MiB of memory
 
 log = logging.getLogger("clusterdns.plugin.hosts")
-
-
-def modified(registry: Registry) -> Family[Series]:
-    """When the file that is answered from was written."""
-    return registry.gauge("coredns_hosts_reload_timestamp_seconds", "When the hosts file was written.")
 
 
 class HostsFile:
@@ -47,7 +43,7 @@ class HostsFile:
         self._digest = b""  # of the content that is answered
         self._is_first = True
         self._entries = registry.gauge("coredns_hosts_entries", "Entries of hosts files and Corefiles.", "hostsfile")
-        self._modified = modified(registry)
+        self._modified = hosts_modified(registry)
         self._failures = registry.counter(
             "clusterdns_hosts_read_failures_total", "Hosts files that could not be read.", "hostsfile"
         )

@@ -10,13 +10,14 @@ import os
 from collections.abc import Sequence
 from ipaddress import ip_address
 
-from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin
+from clusterdns.chain import BlockContext, Doc, Handling, LifeCycle, Part, Plugin, Readiness
+from clusterdns.chain.exports import ZoneSource
 from clusterdns.cluster.index.imports import ImportZone
 from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.host.interfaces import interface_addresses
-from clusterdns.plugins.kubernetes.exports import ClusterOffer
+from clusterdns.plugins.kubernetes.exports import ClusterExports
 from clusterdns.plugins.kubernetes.feed import Feed, FeedUse, feed_key
-from clusterdns.plugins.kubernetes.handler import ClusterHandler, Fallthrough
+from clusterdns.plugins.kubernetes.handler import ClusterHandler
 from clusterdns.plugins.kubernetes.labels import NameLabels
 from clusterdns.plugins.kubernetes.settings import OPTIONS, Settings, parse
 from clusterdns.plugins.kubernetes.transfer import ClusterTransfer
@@ -31,7 +32,7 @@ def build(settings: Settings, context: BlockContext) -> Part:
     feed = context.shared.keep(key, lambda: Feed(settings, context.registry))
     use = FeedUse(feed, context.shared.forget, settings.api.startup_timeout_seconds)
     index = feed.index
-    local = _local_addresses(context.listening.addresses)
+    local = _local_addresses(context.listener.addresses)
     imports = feed.imports
     imported = frozenset(zone for zone in settings.multicluster if not is_reverse(zone))
     zones = [
@@ -47,24 +48,24 @@ def build(settings: Settings, context: BlockContext) -> Part:
         )
         for zone in settings.zones
     ]
-    fallthrough = Fallthrough(settings.fallthrough)
     return Part(
         "kubernetes",
-        wrap=lambda following: ClusterHandler(zones, settings.ttl_seconds, fallthrough, following),
-        is_for_in_only=True,
-        rehearse=lambda: _rehearse(settings.api.kubeconfig),
-        start=use.start,
-        stop=use.stop,
-        unready=feed.unready,
-        remark=feed.remark if imported else None,
-        transfer=ClusterTransfer(zones),
-        labels=NameLabels(
-            settings.zones,
-            zonal=settings.zonal,
-            imported=imported,
-            pods=index if settings.api.pods else None,
+        handling=Handling(
+            wrap=lambda following: ClusterHandler(zones, settings.ttl_seconds, settings.fallthrough, following),
+            is_for_in_only=True,
+            labels=NameLabels(
+                settings.zones,
+                zonal=settings.zonal,
+                imported=imported,
+                pods=index if settings.api.pods else None,
+            ),
         ),
-        offer=ClusterOffer(index, frozenset(settings.zones), settings.api.pods, lambda: local),
+        life=LifeCycle(dry_run=lambda: _rehearse(settings.api.kubeconfig), start=use.start, stop=use.stop),
+        readiness=Readiness(unready=feed.unready, warning=feed.remark if imported else None),
+        exports=(
+            ZoneSource(ClusterTransfer(zones).zone_records),
+            ClusterExports(index, frozenset(settings.zones), settings.api.pods, lambda: local),
+        ),
     )
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from clusterdns.chain.plugin import BlockContext
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.found import below
 from clusterdns.cluster.index.schema import SERVICE_TREE
@@ -23,7 +22,7 @@ class Asker(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ClusterOffer:
+class ClusterExports:
     """The index of a block, its zones and the addresses that this server is reached at."""
 
     index: Index
@@ -46,9 +45,3 @@ class ClusterOffer:
     def has_pod(self, namespace: bytes, client: str) -> bool:
         """Whether a pod of the namespace has this address, as text."""
         return self.knows_pods and self.index.has_pod(namespace, packed(client.partition("%")[0]))
-
-
-def offer_of(context: BlockContext) -> ClusterOffer | None:
-    """The offer of the block's `kubernetes`, if there is one."""
-    part = context.part("kubernetes")
-    return part.offer if part is not None and isinstance(part.offer, ClusterOffer) else None

@@ -6,29 +6,15 @@ the index are in `plugins.kubernetes`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import takewhile
 from typing import Protocol
 
-from clusterdns.chain.plugin import Handler
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply, failure
+from clusterdns.chain import Handler, Query, Reply, failure
+from clusterdns.chain.fallthrough import Fallthrough, ask_next
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.found import Found
 from clusterdns.wire import codes, record
-from clusterdns.wire.name import is_under
 from clusterdns.wire.record import Record
-
-
-@dataclass(frozen=True)
-class Fallthrough:
-    """Which names that do not exist are the next plugin's to answer: none, all, or those under some zones."""
-
-    zones: tuple[bytes, ...] = ()
-
-    def includes(self, name: bytes) -> bool:
-        """Whether a missing name goes on to the next plugin."""
-        return any(is_under(name, zone) for zone in self.zones)
 
 
 class Zone(Protocol):
@@ -66,7 +52,7 @@ class ClusterHandler:
         found = zone.find(qname, query.qtype)
         if not found.exists:
             if zone.index.synced and self._fallthrough.includes(qname):
-                return _while_absent(await self._next(query), found)
+                return await ask_next(self._next, query, found.dependencies, is_reusable=found.reusable)
             return self._denied(zone, found, codes.NXDOMAIN if zone.index.synced else codes.SERVFAIL)
         if found.alias:
             return await self._follow(zone, query, found)
@@ -77,7 +63,7 @@ class ClusterHandler:
         is_dated = found.records[0].rtype == codes.SOA
         return Reply(
             codes.NOERROR, found.records, (), found.additional,
-            owners=found.owners,
+            dependencies=found.dependencies,
             reusable=zone.index.synced and found.reusable,
             serial=zone.index.serial if is_dated else None,
         )  # fmt: skip
@@ -86,7 +72,7 @@ class ClusterHandler:
         """NXDOMAIN, NODATA, or SERVFAIL while unsynced: the zone's SOA and nothing else (RFC 2308 §2)."""
         return Reply(
             rcode, (), (zone.soa,), (),
-            owners=found.owners,
+            dependencies=found.dependencies,
             reusable=zone.index.synced and found.reusable,
             serial=zone.index.serial,
         )  # fmt: skip
@@ -94,13 +80,13 @@ class ClusterHandler:
     async def _follow(self, zone: Zone, query: Query, found: Found) -> Reply:
         """The alias of an ExternalName, then what its target says: records, denial and code (RFC 6604 §2)."""
         alias = record.cname(query.name, self._ttl, found.alias)
-        reply = Reply(codes.NOERROR, (alias,), owners=found.owners, reusable=zone.index.synced)
+        reply = Reply(codes.NOERROR, (alias,), dependencies=found.dependencies, reusable=zone.index.synced)
         if query.qtype in (codes.CNAME, codes.ANY):
             return reply
         target = await query.lookup(query, found.alias, query.qtype)
         if target.is_unhandled:
             return reply  # out of our zones and nobody to ask: as far as we can tell (RFC 1034 §4.3.2)
-        reply.owners = (*found.owners, *target.owners)
+        reply.dependencies = (*found.dependencies, *target.dependencies)
         reply.reusable = reply.reusable and target.reusable
         aliases = takewhile(lambda one: one.rtype == codes.CNAME, target.answer)
         if any(one.name == query.name for one in aliases):
@@ -113,13 +99,3 @@ class ClusterHandler:
         reply.counted = target.counted
         reply.error = target.error
         return reply
-
-
-def _while_absent(reply: Reply, found: Found) -> Reply:
-    """What others say of a name that is not here; if compiled, to be forgotten when the name comes."""
-    if not reply.reusable:
-        return reply
-    reply = reply.duplicate()
-    reply.owners = (*reply.owners, *found.owners)
-    reply.reusable = found.reusable
-    return reply

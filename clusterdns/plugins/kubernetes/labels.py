@@ -5,7 +5,7 @@ The words are CoreDNS's. Those of the name are read off it alone, whether or not
 
 from collections.abc import Mapping, Sequence
 
-from clusterdns.chain.query import Query
+from clusterdns.chain import Query
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.schema import POD_TREE, SERVICE_TREE, without_underscore
 from clusterdns.cluster.index.topology import read_labels

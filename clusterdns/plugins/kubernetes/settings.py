@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
-from clusterdns.chain.plugin import BlockContext
+from clusterdns.chain import BlockContext
+from clusterdns.chain.fallthrough import NO_FALLTHROUGH, Fallthrough, fallthrough_option
 from clusterdns.cluster.api.settings import ClientTls
 from clusterdns.cluster.api.settings import Settings as ApiSettings
 from clusterdns.cluster.index.zone import MAX_ZONE_BYTES, Pods
@@ -18,7 +19,7 @@ from clusterdns.cluster.manifests.selectors import SelectorError
 from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
-from clusterdns.wire.name import IN_ADDR_ARPA, IP6_ARPA, ROOT, is_reverse, to_text
+from clusterdns.wire.name import IN_ADDR_ARPA, IP6_ARPA, is_reverse, to_text
 
 MAX_TTL_SECONDS = 3600
 
@@ -38,7 +39,7 @@ class Settings:
     ignore_empty_service: bool = False
     zonal: bool = False
     multicluster: tuple[bytes, ...] = ()
-    fallthrough: tuple[bytes, ...] = ()
+    fallthrough: Fallthrough = NO_FALLTHROUGH
 
     @property
     def primary(self) -> bytes:
@@ -160,11 +161,6 @@ def _ignore(settings: Settings, line: Line) -> Settings:
     return replace(settings, ignore_empty_service=True)
 
 
-def _fallthrough(settings: Settings, line: Line) -> Settings:
-    zones = lenient.zones(line.args, (ROOT,))
-    return replace(settings, fallthrough=zones)
-
-
 def _zonal(settings: Settings, line: Line) -> Settings:
     line.no_arguments()
     return replace(settings, zonal=True)
@@ -228,12 +224,7 @@ OPTIONS = (
     Option("ttl SECONDS", "5", "0 to 3600.", _ttl),
     Option("noendpoints", "off", "Do not watch EndpointSlices; headless Services have no addresses.", _noendpoints),
     Option("ignore empty_service", "off", "A Service without ready endpoints does not exist.", _ignore),
-    Option(
-        "fallthrough [ZONES…]",
-        "off",
-        "Names that do not exist are the next plugin's, in these zones or in all.",
-        _fallthrough,
-    ),
+    fallthrough_option("off", "Names that do not exist are the next plugin's, in these zones or in all."),
     Option("startup_timeout DURATION", "5s", "How long the start waits for the first full lists.", _startup_timeout),
     Option(
         "multicluster ZONES…",

@@ -10,9 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
-from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import BlockContext, Doc, Handler, Handling, LifeCycle, Part, Plugin, Query, Reply
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.errors import ErrorList
@@ -180,13 +178,14 @@ def build(settings: Settings, context: BlockContext) -> Part:
         arrange = weighing(weights)
         return Part(
             "loadbalance",
-            wrap=lambda following: ordering(arrange, following, _WEIGHED_TYPES),
-            start=lambda: weights.start(settings.reload_seconds),
-            stop=weights.stop,
+            handling=Handling(wrap=lambda following: ordering(arrange, following, _WEIGHED_TYPES)),
+            life=LifeCycle(start=lambda: weights.start(settings.reload_seconds), stop=weights.stop),
         )
     if settings.preferred:
-        return Part("loadbalance", wrap=lambda following: ordering(preferring(settings.preferred), following))
-    return Part("loadbalance", observe=mark)
+        return Part(
+            "loadbalance", handling=Handling(wrap=lambda following: ordering(preferring(settings.preferred), following))
+        )
+    return Part("loadbalance", handling=Handling(observe=mark))
 
 
 DOC = Doc(

@@ -8,9 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from clusterdns.chain.plugin import BlockContext, Doc, Observer, Part, Plugin, Reuse
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import BlockContext, Doc, Handling, Observer, Part, Plugin, Query, Reply, Reuse
 from clusterdns.chain.reply_type import DENIAL, ERROR, SUCCESS, reply_class
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
@@ -120,7 +118,7 @@ def _scope(token: Token) -> bytes | None:
 
 def build(settings: Settings, context: BlockContext) -> Part:
     """The observer."""
-    return Part("log", observe=observer(settings), reuse=Reuse.PER_REPLY)
+    return Part("log", handling=Handling(observe=observer(settings), reuse=Reuse.PER_REPLY))
 
 
 DOC = Doc(

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import Query, Reply
 from clusterdns.chain.reply_type import reply_class, reply_type
 from clusterdns.telemetry.logs import seconds_text
 from clusterdns.wire import codes
@@ -49,8 +48,8 @@ class JsonFormat:
             "client": client_text(query.client),
             "port": query.client[1],
             "id": int.from_bytes(query.id, "big"),
-            "type": codes.type_text(query.innermost.qtype),
-            "class": codes.class_text(query.innermost.qclass),
+            "type": codes.type_text(query.effective.qtype),
+            "class": codes.class_text(query.effective.qclass),
             "name": to_text(query.name),
             "proto": query.transport,
             "size": query_bytes(entry),
@@ -106,7 +105,7 @@ def client_text(client: Any) -> str:
 
 def query_bytes(entry: Entry) -> int:
     """The query as its facts make it, which is not what came in where a plugin changed them."""
-    query = entry.query.innermost
+    query = entry.query.effective
     edns_bytes = OPT_BYTES + len(query.options) if query.has_edns else 0
     return HEADER_BYTES + len(query.question) + edns_bytes
 
@@ -152,8 +151,8 @@ def reply_flags(entry: Entry) -> list[str]:
 
 
 _FIELDS: dict[str, Callable[[Entry], str]] = {
-    "{type}": lambda entry: codes.type_text(entry.query.innermost.qtype),
-    "{class}": lambda entry: codes.class_text(entry.query.innermost.qclass),
+    "{type}": lambda entry: codes.type_text(entry.query.effective.qtype),
+    "{class}": lambda entry: codes.class_text(entry.query.effective.qclass),
     "{name}": lambda entry: to_text(entry.query.name),
     "{proto}": lambda entry: entry.query.transport,
     "{remote}": lambda entry: client_text(entry.query.client),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import clusterdns
 from clusterdns.admin.exposition import MetricsPage
 from clusterdns.admin.tls import AdminTls
-from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin
+from clusterdns.chain import BlockContext, Doc, Handling, LifeCycle, Part, Plugin
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.lexer import Token
@@ -91,7 +91,7 @@ def build(settings: Settings, context: BlockContext) -> Part:
     async def serving() -> None:
         announce(context)
 
-    return Part("prometheus", serving=serving, counts_queries=True)
+    return Part("prometheus", handling=Handling(counts_queries=True), life=LifeCycle(serving=serving))
 
 
 DOC = Doc(

@@ -7,9 +7,7 @@ laid out for the query that came in. The rules themselves are in `rewrite_rules`
 
 from collections.abc import Sequence
 
-from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin, Reuse
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply, failure
+from clusterdns.chain import BlockContext, Doc, Handler, Handling, Part, Plugin, Query, Reply, Reuse, failure
 from clusterdns.corefile.directive import Directive
 from clusterdns.plugins.rewrite import parse as rewrite_parse
 from clusterdns.plugins.rewrite.edns import echoed
@@ -50,7 +48,7 @@ class Rewriter:
             if step.stops:
                 break
         if asked is not query:
-            query.passed_on = asked
+            query.rewritten_as = asked
         following = self._following[0 if asked.qclass == codes.IN else -1]
         reply = await following(asked)
         if reply.is_dropped or not (has_applied or self._codes_echoed or not is_fixed):
@@ -80,12 +78,12 @@ class Rewriter:
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
     """`rewrite [stop|continue] FIELD …`, on one line or in braces; repeatable. Raises CorefileErrors."""
-    return rewrite_parse.read(directives, Settings(context.listening.addresses, context.port))
+    return rewrite_parse.read(directives, Settings(context.listener.addresses, context.port))
 
 
 def build(settings: Settings, context: BlockContext) -> Part:
     """The handler."""
-    return Part("rewrite", wrap=Rewriter(settings).wrap, reuse=Reuse.PER_REPLY)
+    return Part("rewrite", handling=Handling(wrap=Rewriter(settings).wrap, reuse=Reuse.PER_REPLY))
 
 
 PLUGIN = Plugin(

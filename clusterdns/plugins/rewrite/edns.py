@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from clusterdns.chain.query import Query
+from clusterdns.chain import Query
 from clusterdns.plugins.rewrite.rules import Applied, Draft
 from clusterdns.wire.name import to_text
 

@@ -100,7 +100,7 @@ def _name(settings: Settings, line: Line) -> Settings:
     old, new = names.absolute(before.text), names.absolute(after.text)
     if kind == names.SUFFIX and is_auto:
         back = names.suffix_mapped_back(old, new)
-        responses = (rules.Owners(back), rules.Values(back), *responses)
+        responses = (rules.Dependencies(back), rules.Values(back), *responses)
         is_auto = False
     change = names.changer(kind, old, new)
     return settings.with_rule(rules.NameRule(change, is_auto or kind == names.EXACT, responses))
@@ -127,9 +127,9 @@ def _answers(words: Sequence[Token]) -> tuple[bool, tuple[rules.Response, ...]]:
         if len(words) < position + 2:
             raise kind.error(f"answer {kind.text} takes FROM and TO", f"write answer {kind.text} REGEX REPLACEMENT")
         change = names.answer_changer(words[position : position + 2])
-        responses.append(rules.Owners(change) if kind.text == "name" else rules.Values(change))
+        responses.append(rules.Dependencies(change) if kind.text == "name" else rules.Values(change))
         position += 2
-    if is_auto and any(isinstance(one, rules.Owners) for one in responses):
+    if is_auto and any(isinstance(one, rules.Dependencies) for one in responses):
         raise words[0].error("'answer auto' and 'answer name' exclude each other", "keep one of them")
     return is_auto, tuple(responses)
 
@@ -284,7 +284,7 @@ OPTIONS: tuple[Option[Settings], ...] = (
         "Another name is asked for. FROM and TO are made absolute, but for regex: `prefix foo` means `foo.`. A "
         "regular expression sees the name in lower case with its last dot, and TO may hold `{0}`, `{1}`, …; after "
         "TO the word `metadata` allows `{plugin/label}` in it. `answer auto` calls what comes back by the name "
-        "that was asked (exact does it always); `answer name` and `answer value` change owners, and names in the "
+        "that was asked (exact does it always); `answer name` and `answer value` change owner names, and names in the "
         "data of records, by a regular expression.",
         _name,
     ),

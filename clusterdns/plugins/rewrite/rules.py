@@ -8,8 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply
+from clusterdns.chain import Query, Reply
 from clusterdns.corefile.values import Pattern
 from clusterdns.plugins.rewrite.names import Change, Piece, mapped_back
 from clusterdns.wire import codes
@@ -99,8 +98,8 @@ def changed_value(change: Callable[[str], str]) -> Callable[[Record], Record]:
 
 
 @dataclass(frozen=True)
-class Owners:
-    """`answer name`: owners are changed."""
+class Dependencies:
+    """`answer name`: owner names are changed."""
 
     change: Callable[[str], str]
 
@@ -172,7 +171,7 @@ def renamed(query: Query, before: str, after: str, rule: NameRule | MetadataName
     responses: tuple[Response, ...] = rule.responses
     if rule.is_auto:
         change = mapped_back(before, after)
-        responses = (Owners(change), Values(change), *responses)
+        responses = (Dependencies(change), Values(change), *responses)
     return Applied(query.asking(name, query.qtype, query.qclass), after, responses)
 
 
@@ -273,7 +272,7 @@ class AliasTarget:
             reply = draft.reply
             reply.rcode = found.rcode  # an alias has the code of its end (RFC 6604 §2.1)
             reply.is_truncated = found.is_truncated
-            reply.owners = (*reply.owners, *found.owners)
+            reply.dependencies = (*reply.dependencies, *found.dependencies)
             reply.reusable = reply.reusable and found.reusable
             reply.is_upstream = reply.is_upstream or found.is_upstream
             reply.error = reply.error or found.error

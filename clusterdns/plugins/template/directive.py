@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
-from clusterdns.chain.plugin import BlockContext, Doc, Part, Plugin
-from clusterdns.corefile import lenient, values
+from clusterdns.chain import BlockContext, Doc, Handling, Part, Plugin
+from clusterdns.chain.fallthrough import NO_FALLTHROUGH, Fallthrough, fallthrough_option
+from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.errors import CorefileError, ErrorList, shown
 from clusterdns.corefile.lexer import Token
@@ -19,11 +20,10 @@ from clusterdns.corefile.options import Option, read_block
 from clusterdns.corefile.suggest import hint_for
 from clusterdns.gotemplate import TemplateError, parse_uint
 from clusterdns.gotemplate import parse as parse_template
-from clusterdns.plugins.kubernetes.handler import Fallthrough
 from clusterdns.plugins.template.fields import doubts
-from clusterdns.plugins.template.handler import NO_FALLTHROUGH, SECTIONS, RecordText, Stanza, Templates
+from clusterdns.plugins.template.handler import SECTIONS, RecordText, Stanza, Templates
 from clusterdns.wire import codes
-from clusterdns.wire.name import ROOT, from_text
+from clusterdns.wire.name import from_text
 from clusterdns.wire.zonetext import ZoneTextError
 
 _CLASSES = {name: number for number, name in codes.CLASS_NAMES.items()}
@@ -165,11 +165,6 @@ def _ederror(settings: Settings, line: Line) -> Settings:
     return replace(settings, reason=(values.integer(code, 0, _MAX_INFO_CODE), reason))
 
 
-def _fallthrough(settings: Settings, line: Line) -> Settings:
-    zones = lenient.zones(line.args, (ROOT,))
-    return replace(settings, fallthrough=Fallthrough(zones))
-
-
 def _ignored(settings: Settings, line: Line) -> Settings:
     return settings
 
@@ -202,12 +197,10 @@ OPTIONS: tuple[Option[Settings], ...] = (
     Option("authority RECORD…", "", _RECORDS + "what `answer` may. Repeatable.", _text),
     Option("rcode RCODE", "NOERROR", "The response code; with SERVFAIL no record is sent.", _rcode),
     Option("ederror CODE [TEXT]", "none", "Adds an extended error (RFC 8914) to the reply.", _ederror),
-    Option(
-        "fallthrough [ZONES…]",
+    fallthrough_option(
         "off",
         "Names in which no expression finds anything go on to the next `template` and then the next plugin, in these "
         "zones or in all; without it they are answered SERVFAIL.",
-        _fallthrough,
     ),
     Option("upstream", "", "Accepted and without effect, as in CoreDNS.", _ignored),
     Option("var NAME EXPRESSION", "", "Refused: the language expr is not implemented.", _refused),
@@ -221,7 +214,9 @@ def build(parsed: Parsed, context: BlockContext) -> Part:
         log.warning("%s", warning)
     return Part(
         "template",
-        wrap=lambda following: Templates(parsed.stanzas, context.server_text, context.registry, following),
+        handling=Handling(
+            wrap=lambda following: Templates(parsed.stanzas, context.server_text, context.registry, following)
+        ),
     )
 
 

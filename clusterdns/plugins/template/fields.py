@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clusterdns.chain.query import Query
+from clusterdns.chain import Query
 from clusterdns.corefile.values import Match, Pattern
 from clusterdns.gotemplate import Fields, Function, StringList, StringMap, Template, Unsigned
 from clusterdns.wire import codes

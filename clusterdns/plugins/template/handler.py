@@ -12,12 +12,10 @@ from functools import cached_property
 from itertools import takewhile
 from typing import Any
 
-from clusterdns.chain.plugin import Handler
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply, failure
+from clusterdns.chain import Handler, Query, Reply, failure
+from clusterdns.chain.fallthrough import NO_FALLTHROUGH, Fallthrough
 from clusterdns.corefile.values import Pattern
 from clusterdns.gotemplate import Fields, Template, TemplateFailed
-from clusterdns.plugins.kubernetes.handler import Fallthrough
 from clusterdns.plugins.template.fields import OF_THE_CLIENT, Matched, presented
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire import codes
@@ -26,7 +24,6 @@ from clusterdns.wire.record import Record
 from clusterdns.wire.zonetext import ZoneTextError, record_from_text
 
 SECTIONS = ("answer", "additional", "authority")  # in the order in which CoreDNS makes them
-NO_FALLTHROUGH = Fallthrough()
 _QUOTED = r'"(?:\\.|[^"\\])*"|`[^`]*`'
 _ACTION = re.compile(rf"{{{{[ \t\n]*((?:{_QUOTED}|[^\"`])*?)[ \t\n]*}}}}", re.DOTALL)
 _BLANKS = re.compile(rf"({_QUOTED})|[ \t\n]+", re.DOTALL)
@@ -175,7 +172,7 @@ async def _completion(query: Query, alias: Record, reply: Reply) -> Sequence[Rec
     found = await query.lookup(query, alias.rdata.lower(), query.qtype)
     if found.is_unhandled:
         return ()  # nobody here to ask
-    reply.owners = (*reply.owners, *found.owners)
+    reply.dependencies = (*reply.dependencies, *found.dependencies)
     reply.reusable = reply.reusable and found.reusable
     aliases = takewhile(lambda one: one.rtype == codes.CNAME, found.answer)
     if any(one.name == query.name for one in aliases):

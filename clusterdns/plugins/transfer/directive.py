@@ -10,9 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from clusterdns.chain.plugin import BlockContext, Doc, Handler, Part, Plugin, TransferSource
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply, failure
+from clusterdns.chain import BlockContext, Doc, Handler, Handling, LifeCycle, Part, Plugin, Query, Reply, failure
+from clusterdns.chain.exports import ZoneSource
 from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.errors import ErrorList
@@ -55,11 +54,9 @@ class Transfer:
 
     def wrap(self, following: Handler) -> Handler:
         """The handler above `following`."""
-        parts = self._context.parts
-        sources = [part.transfer for part in parts if part.transfer is not None]
-        for part in parts:
-            if isinstance(part.offer, FileZones):
-                part.offer.tell(self._notify)
+        sources = self._context.exports(ZoneSource)
+        for zones in self._context.exports(FileZones):
+            zones.tell(self._notify)
 
         async def handle(query: Query) -> Reply:
             if query.qtype not in codes.TRANSFER_TYPES:
@@ -75,11 +72,10 @@ class Transfer:
 
     async def serving(self) -> None:
         """Tell of every zone that is there, once it can be asked for."""
-        for part in self._context.parts:
-            if isinstance(part.offer, FileZones):
-                for zone, file in part.offer.files.items():
-                    if file.tree is not None:
-                        self._notify(zone)
+        for zones in self._context.exports(FileZones):
+            for zone, file in zones.files.items():
+                if file.tree is not None:
+                    self._notify(zone)
 
     async def stop(self) -> None:
         """Tell nobody any more."""
@@ -96,7 +92,7 @@ class Transfer:
             self._notifier.notify(zone, stanza.to, stanza.source)
 
 
-def _answer(query: Query, stanza: Settings, sources: Sequence[TransferSource]) -> Reply | None:
+def _answer(query: Query, stanza: Settings, sources: Sequence[ZoneSource]) -> Reply | None:
     """The transfer, or its refusal; None where nobody here has the zone."""
     client = query.client[0]
     if not stanza.allows(client):
@@ -196,7 +192,11 @@ OPTIONS: tuple[Option[Settings], ...] = (
 def build(settings: tuple[Settings, ...], context: BlockContext) -> Part:
     """The handler, and who is told."""
     transfer = Transfer(settings, context)
-    return Part("transfer", wrap=transfer.wrap, is_for_in_only=True, serving=transfer.serving, stop=transfer.stop)
+    return Part(
+        "transfer",
+        handling=Handling(wrap=transfer.wrap, is_for_in_only=True),
+        life=LifeCycle(serving=transfer.serving, stop=transfer.stop),
+    )
 
 
 PLUGIN = Plugin(

@@ -135,8 +135,8 @@ def test_the_server_is_known_by_its_services_address(make: Make) -> None:
     zone, _ = make(local="10.1.0.53")
     found = zone.find(from_text("ns1.dns.ex.org"), codes.A)
     assert told(found) == ["A 192.0.2.53"]
-    assert (b"prod", b"dns") in found.owners
-    assert packed("10.1.0.53") in found.owners
+    assert (b"prod", b"dns") in found.dependencies
+    assert packed("10.1.0.53") in found.dependencies
 
 
 def test_addresses_have_names(make: Make) -> None:
@@ -162,7 +162,7 @@ def test_owners_of_what_changes(make: Make, name: str) -> None:
     web, other = OBJECTS[1], Service("prod", "web", external=("192.0.2.9",))
     change = {"web": Change(web, other), "new": Change(None, Service("prod", "new"))}
     index.apply(change.get(name.partition(".")[0], Change(Namespace("prod"), None)))
-    assert touched & set(found.owners)
+    assert touched & set(found.dependencies)
     if name.startswith("web"):
         assert {packed(V4), packed(V6), packed("192.0.2.9")} <= touched
         assert told(zone.find(from_text(name), codes.A)) == ["A 192.0.2.9"]

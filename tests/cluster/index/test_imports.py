@@ -199,7 +199,7 @@ def test_what_was_said_is_forgotten_when_it_changes(
     index = imports if isinstance(new or old, ServiceImport | ImportedSlice) else cluster
     index.apply(Change(old, new))
     assert zone.find(qname, codes.A) != before
-    assert touched.intersection(before.owners)
+    assert touched.intersection(before.dependencies)
 
 
 def test_serials_are_apart(make: Make) -> None:

@@ -35,7 +35,7 @@ OBJECTS: list[Object] = [
 @pytest.fixture
 def make() -> Callable[..., tuple[ClusterZone, Index]]:
     def make_zone(zone_text: str = "cluster.local", pods: Pods = Pods.DISABLED) -> tuple[ClusterZone, Index]:
-        index = Index(lambda owners: None, clock=lambda: 1700000000)
+        index = Index(lambda dependencies: None, clock=lambda: 1700000000)
         for one in OBJECTS:
             index.apply(Change(None, one))
         return ClusterZone(from_text(zone_text), index, primary=ZONE, ttl_seconds=5, pods=pods), index
@@ -109,7 +109,7 @@ def test_a_reverse_zone_is_listed_by_address(make: Make, zone_text: str, address
 
 def test_a_name_that_nobody_can_ask_for_is_left_out() -> None:
     zone_text = ".".join(["z" * 57] * 4)
-    index = Index(lambda owners: None)
+    index = Index(lambda dependencies: None)
     index.apply(Change(None, Namespace("n")))
     index.apply(Change(None, Service("n", "x" * 63, cluster_ips=("10.0.0.1",))))
     zone = ClusterZone(from_text(zone_text), index, primary=ZONE, ttl_seconds=5, pods=Pods.DISABLED)

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterdns.answers.table import AnswerTable
-from clusterdns.chain.query import Query
-from clusterdns.chain.reply import Reply, failure
+from clusterdns.chain import Query, Reply, failure
+from clusterdns.chain.fallthrough import Fallthrough
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.zone import ClusterZone, Pods
 from clusterdns.cluster.objects import (
@@ -27,9 +27,9 @@ from clusterdns.cluster.objects import (
     key_of,
     packed,
 )
-from clusterdns.plugins.kubernetes.handler import ClusterHandler, Fallthrough
-from clusterdns.server.dispatch import Dispatch, Listener
-from clusterdns.server.routes import Route, Routes
+from clusterdns.plugins.kubernetes.handler import ClusterHandler
+from clusterdns.server.dispatch import Dispatch, ListenerContext
+from clusterdns.server.routes import Chain, Route, Routes
 from clusterdns.telemetry.metrics import Registry, Series
 from clusterdns.telemetry.queries import Pace, QueryCounters
 from clusterdns.wire import codes, name
@@ -94,7 +94,7 @@ class Server:
     """An index behind a dispatcher, asked in process."""
 
     def __init__(self, pods: Pods, *, use_pod_names: bool = False) -> None:
-        self.listener = Listener("udp", "1", AnswerTable(), Pace())
+        self.listener = ListenerContext("udp", "1", AnswerTable(), Pace())
         self.index = Index(self._forget, use_pod_names=use_pod_names, clock=lambda: 1_700_000_000)
         self.index.synced = True
         names = [name.from_text(text) for text in ZONES]
@@ -109,12 +109,12 @@ class Server:
             )
             for zone in names
         ]
-        chain = ClusterHandler(zones, 5, Fallthrough(), self._nobody)
-        routes = Routes(Route(zone, "", chain, counts_queries=False) for zone in names)
+        chain = Chain(ClusterHandler(zones, 5, Fallthrough(), self._nobody), counts_queries=False)
+        routes = Routes(Route(zone, "", chain) for zone in names)
         self._dispatch = Dispatch(routes, QueryCounters(Registry(), ""), Series())
 
-    def _forget(self, owners: set[Hashable]) -> None:
-        self.listener.answers.forget(owners)
+    def _forget(self, dependencies: set[Hashable]) -> None:
+        self.listener.answers.forget(dependencies)
 
     async def _nobody(self, query: Query) -> Reply:
         return failure(codes.REFUSED, is_unhandled=True)
@@ -211,7 +211,7 @@ def test_nothing_is_left_when_everything_is_gone(history: list[tuple[Object, boo
     server = Server(Pods.VERIFIED)
     server.apply(made)
     server.apply(Change(obj, None) for obj in state.values())
-    empty = Index(lambda owners: None)
+    empty = Index(lambda dependencies: None)
     left = {key: value for key, value in vars(server.index).items() if isinstance(value, dict | set)}
     assert left == {key: value for key, value in vars(empty).items() if isinstance(value, dict | set)}
     assert vars(server.index.reverse) == vars(empty.reverse)

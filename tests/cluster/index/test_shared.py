@@ -19,7 +19,7 @@ PORTS = (Port("pg", 5432, "TCP"),)
     [("db.prod.svc", codes.A), ("db.prod.svc", codes.SRV), ("_pg._tcp.db.prod.svc", codes.SRV)],
 )
 def test_each_zone_has_its_ttl(size: int, qname: str, qtype: int) -> None:
-    index = Index(lambda owners: None)
+    index = Index(lambda dependencies: None)
     zones = [ClusterZone(ZONE, index, primary=ZONE, ttl_seconds=ttl, pods=Pods.DISABLED) for ttl in (30, 5)]
     endpoints = tuple(Endpoint((f"10.1.0.{number}",), f"db-{number}") for number in range(1, size + 1))
     index.apply(Change(None, Namespace("prod")))

@@ -84,14 +84,14 @@ def test_services_and_types(make: Make) -> None:
 def test_an_endpoint_in_another_zone_is_a_change(make: Make) -> None:
     zone, index = make()
     name = from_text("us.pin._zone.db.prod.svc.cluster.local")
-    owners = zone.find(name, codes.A).owners
+    dependencies = zone.find(name, codes.A).dependencies
     touched: set[Hashable] = set()
     index.tell(touched.update)
     moved = EndpointSlice(
         "prod", "db-1", "db", (HTTP,), (Endpoint(("10.1.0.1",), "db-0", zone="us"), *SLICE.endpoints[1:])
     )
     index.apply(Change(SLICE, moved))
-    assert touched & set(owners)
+    assert touched & set(dependencies)
     assert told(zone, "us.pin._zone.db") == ["10.1.0.1"]
     assert told(zone, "eu-1a.pin._zone.db") == []
 

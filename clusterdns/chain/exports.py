@@ -1,0 +1,31 @@
+"""Types that one directive exports and another, or the server, imports: neither has to know the other.
+
+A part lists instances in `Part.exports`; `BlockContext.exports` and `Configuration.exports` find them by type. Types
+that only one folder's readers need stay in that folder (`plugins.kubernetes.exports`).
+"""
+
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from clusterdns.wire.record import Record
+
+
+@dataclass(frozen=True)
+class ZoneSource:
+    """Zones that can be transferred (RFC 5936); the `transfer` directive asks for their records."""
+
+    # from the apex of a zone to its records, SOA to SOA; to None if this source has no such zone
+    zone_records: Callable[[bytes], Iterable[Record] | None]
+
+
+@dataclass(frozen=True)
+class ReloadSchedule:
+    """How often the Corefile is polled for changes; the `reload` directive sets it, the server follows it."""
+
+    interval_seconds: float = 30.0
+    jitter_seconds: float = 15.0
+
+    def pick_seconds(self) -> float:
+        """Draw the time until the next poll, so that the servers of a cluster do not all reload at once."""
+        return self.interval_seconds + random.uniform(-0.5, 0.5) * self.jitter_seconds

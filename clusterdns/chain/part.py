@@ -1,0 +1,63 @@
+"""What one directive adds to its server block: a handler, a life cycle, a state of readiness, exports.
+
+Plugins make a `Part` in `build`; `server.folding` makes a block's chain of them, `server.instance` starts and stops
+them, `admin` and the `ready` directive report on them.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from clusterdns.chain.handler import Handler, Observer, Reuse
+from clusterdns.chain.query import Query
+
+PartKey = tuple[str, int]  # the plugin's name, and the number of the part among all parts
+
+
+@dataclass(frozen=True)
+class Handling:
+    """What a part does with queries and replies."""
+
+    wrap: Callable[[Handler], Handler] | None = None  # makes this part's handler above the next one; pure, called once
+    is_for_in_only: bool = False  # queries of other classes than IN bypass the handler
+    takes_any_class: bool = False  # listeners of the block accept queries of other classes than IN
+    observe: Observer | None = None  # sees each finished reply of the block before it is encoded, and may mark it
+    reuse: Reuse = Reuse.COMPILED
+    labels: Callable[[Query], Mapping[str, str]] | None = None  # metadata of a query, before the chain runs
+    collects_labels: bool = False  # the block's `labels` are called for each query (metadata)
+    counts_queries: bool = False  # the block's queries are counted in coredns_dns_* (prometheus)
+
+    @property
+    def is_link(self) -> bool:
+        """Whether CoreDNS has a handler for this part in its chain."""
+        return self.wrap is not None or self.observe is not None or self.counts_queries
+
+
+@dataclass(frozen=True)
+class LifeCycle:
+    """What a part does beside queries, in the order in which the server calls it."""
+
+    dry_run: Callable[[], Awaitable[None]] | None = None  # the checks of `start`; `clusterdns check` runs nothing else
+    start: Callable[[], Awaitable[None]] | None = None  # before the DNS listeners open, in plugin order
+    serving: Callable[[], Awaitable[None]] | None = None  # once the DNS listeners are open
+    drain: Callable[[], Awaitable[None]] | None = None  # first at shutdown, while DNS is still answered (lameduck)
+    # after the DNS listeners closed or moved on; also where `start` failed, was cancelled or never ran
+    stop: Callable[[], Awaitable[None]] | None = None
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """What /ready shows of a part. Both functions return an empty text while all is well."""
+
+    unready: Callable[[], str] | None = None  # why the part is not ready yet
+    warning: Callable[[], str] | None = None  # what is wrong although the part is ready; fails no probe
+
+
+@dataclass
+class Part:
+    """What one directive adds to its server block. Most parts have little of it."""
+
+    name: str  # of the directive
+    handling: Handling = field(default_factory=Handling)
+    life: LifeCycle = field(default_factory=LifeCycle)
+    readiness: Readiness = field(default_factory=Readiness)
+    exports: tuple[object, ...] = ()  # for other parts of the block and for the server; see `chain.exports`

@@ -1,0 +1,80 @@
+"""Where DNS is served: the zones of all server blocks, grouped by the address that they listen on.
+
+`assembly` asks for the points of a configuration; `listeners` opens a socket for each, and `instance` puts a dispatch
+behind it. Nothing is bound here.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from clusterdns.chain import ListenerOptions
+from clusterdns.corefile.keys import ServerKey
+from clusterdns.server.routes import Chain, Route, Routes
+
+EVERY_ADDRESS = ""
+
+
+@dataclass(frozen=True, eq=False)
+class ListenPoint:
+    """An address that DNS is served on, and who asked for it. An empty address is every address, IPv4 and IPv6."""
+
+    address: str
+    port: int
+    asked_by: str
+    routes: Routes
+    zones_text: tuple[str, ...]
+    transport: str = "dns"  # or tls
+    options: ListenerOptions = field(default_factory=ListenerOptions)
+
+    @property
+    def host_port(self) -> str:
+        """`host:port`, IPv6 in brackets."""
+        return f"{_bracketed(self.address)}:{self.port}"
+
+    @property
+    def server_text(self) -> str:
+        """As in the `server` label of the metrics."""
+        return f"{self.transport}://{self.host_port}"
+
+
+class ServedBlock(NamedTuple):
+    """A server block as listeners see it."""
+
+    keys: tuple[ServerKey, ...]
+    listener: ListenerOptions
+    chain: Chain
+
+
+def listen_points(blocks: Iterable[ServedBlock], dns_port: int) -> tuple[ListenPoint, ...]:
+    """Group the zones of all blocks by the address that they listen on, in the order of the file."""
+    grouped: dict[tuple[str, str, int], list[tuple[ServedBlock, ServerKey]]] = {}
+    for block in blocks:
+        for key in block.keys:
+            for address in block.listener.addresses or (EVERY_ADDRESS,):
+                where = (key.transport, address, key.port_or_default(dns_port))
+                grouped.setdefault(where, []).append((block, key))
+    return tuple(_listen_point(*where, served) for where, served in grouped.items())
+
+
+def _listen_point(transport: str, address: str, port: int, served: list[tuple[ServedBlock, ServerKey]]) -> ListenPoint:
+    routes = [Route(key.zone, key.zone_text, block.chain) for block, key in served]
+    first_key = served[0][1]
+    return ListenPoint(
+        address,
+        port,
+        f"{first_key.token.place}: server block {first_key.token.text}",
+        Routes(routes, takes_any_class=any(block.chain.takes_any_class for block, _ in served)),
+        tuple(sorted({key.zone_text for _, key in served})),
+        transport,
+        _listener_options([block.listener for block, _ in served]),
+    )
+
+
+def _listener_options(options: list[ListenerOptions]) -> ListenerOptions:
+    """Of several blocks on one listener, the first non-default options win, as in CoreDNS."""
+    return next((one for one in options if one != ListenerOptions(addresses=one.addresses)), options[0])
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
