@@ -16,9 +16,9 @@ from pathlib import Path
 from bench import objects
 from testing import dns_client as ask
 from testing import peers
-from testing.api import Api
-from testing.ports import free_ports
-from testing.process import LOOPBACK, Server
+from testing.api import ApiClient
+from testing.ports import LOOPBACK, free_ports
+from testing.process import ServerProcess
 
 OURS, COREDNS, KNOT = "clusterdns", "coredns", "knot"
 
@@ -98,7 +98,7 @@ ns A 192.0.2.53
 class Runner:
     """A server on the field, with the port it answers on and the seconds from its start to its first right answer."""
 
-    server: Server
+    server: ServerProcess
     port: int
     first_answer_seconds: float
     corefile: Path
@@ -109,10 +109,10 @@ class Runner:
         return self.server.name
 
 
-def load_objects(api: Api) -> None:
+def load_objects(api: ApiClient) -> None:
     """Create the benchmark's cluster; objects that exist already stay."""
-    api.load(objects.namespaces())
-    api.load(objects.objects())
+    api.apply_all(objects.namespaces())
+    api.apply_all(objects.objects())
 
 
 def external_names() -> list[str]:
@@ -125,7 +125,7 @@ def kubernetes_server(
     name: str, kubeconfig: Path, folder: Path, text: str = COREFILE, env: Mapping[str, str] | None = None
 ) -> Iterator[Runner]:
     """CoreDNS or clusterdns, serving from a Corefile of its own in `folder`; stopped at the end."""
-    program = peers.coredns() if name == COREDNS else peers.clusterdns()
+    program = peers.clusterdns() if name == OURS else peers.find(COREDNS)
     folder.mkdir(exist_ok=True)
     corefile = folder / f"Corefile.{name}"
     corefile.write_text(text)
@@ -137,7 +137,7 @@ def kubernetes_server(
         "BENCH_METRICS_PORT": str(metrics),
         "BENCH_KUBECONFIG": str(kubeconfig),
     }
-    with Server(name, [program, "-conf", corefile], folder / f"{name}.log", {**places, **(env or {})}) as server:
+    with ServerProcess(name, [program, "-conf", corefile], folder / f"{name}.log", {**places, **(env or {})}) as server:
         seconds = server.wait_until(lambda: knows(port, next(objects.names())[0]), "the first right answer")
         server.wait_until(lambda: all(knows(port, name) for name in objects.landmarks()), "a right answer to all")
         yield Runner(server, port, seconds, corefile)
@@ -167,7 +167,7 @@ def kubeadm_pair(
 
 
 @contextmanager
-def knot(api: Api, folder: Path) -> Iterator[Runner]:
+def knot(api: ApiClient, folder: Path) -> Iterator[Runner]:
     """Knot with a static zone of the cluster's names, serving; stopped at the end."""
     cluster_ips = [
         (one["metadata"]["namespace"], one["metadata"]["name"], one["spec"]["clusterIP"]) for one in api.list("Service")
@@ -196,7 +196,7 @@ def _knot(home: Path, zone: str, zone_text: str, known: str) -> Iterator[Runner]
     conf = home / "knot.conf"
     user = "root" if os.geteuid() == 0 else str(os.geteuid())
     conf.write_text(KNOT_CONF.format(address=LOOPBACK, port=port, folder=home, zone=zone, user=user))
-    with Server(KNOT, [peers.program("knotd"), "-c", conf], home / "log") as server:
+    with ServerProcess(KNOT, [peers.find("knotd"), "-c", conf], home / "log") as server:
         seconds = server.wait_until(lambda: knows(port, known), "the first right answer")
         yield Runner(server, port, seconds, conf)
 

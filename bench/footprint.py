@@ -1,22 +1,32 @@
 """What a server costs before the first question: the program itself, the start, and standing by with a full index."""
 
+import os
+import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.field import COREDNS, OURS, Runner, kubernetes_server
 from bench.results import Figures
 from testing import peers
-from testing.process import cost_of
 
 SETTLE_SECONDS = 2
 IDLE_SECONDS = 5
 _MIB = 1 << 20
 
 
+class Cost(NamedTuple):
+    """What a command used from start to end."""
+
+    cpu_seconds: float
+    max_rss_bytes: int
+
+
 def program(rounds: int, figures: Figures) -> None:
     """What `-version` costs: loading the program and nothing else."""
     for _ in range(rounds):
-        for name, path in ((COREDNS, peers.coredns()), (OURS, peers.clusterdns())):
+        for name, path in ((COREDNS, peers.find(COREDNS)), (OURS, peers.clusterdns())):
             cost = cost_of([path, "-version"])
             figures.add("version_cpu_seconds", name, cost.cpu_seconds)
             figures.add("version_rss_mib", name, cost.max_rss_bytes / _MIB)
@@ -41,3 +51,13 @@ def memory(figure: str, runners: list[Runner], figures: Figures) -> None:
     """The resident sets of the moment."""
     for runner in runners:
         figures.add(figure, runner.name, runner.server.rss_bytes() / _MIB)
+
+
+def cost_of(command: Sequence[str | Path]) -> Cost:
+    """Run a short command to its end, and measure it. Raises CalledProcessError."""
+    process = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
+    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)

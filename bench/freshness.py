@@ -17,7 +17,7 @@ from bench.field import Runner
 from bench.objects import FRESH, ZONE, endpoint_slice, service
 from bench.results import Figures
 from testing import dns_client as ask
-from testing.api import Api, Manifest
+from testing.api import ApiClient, Manifest
 
 LIMIT_SECONDS = 5
 PAUSE_SECONDS = 0.0001
@@ -33,14 +33,14 @@ class TooStale(RuntimeError):
 class _Seen:
     """The moments at which events arrived, by object and kind of event."""
 
-    def __init__(self, api: Api, kinds: list[str]) -> None:
+    def __init__(self, api: ApiClient, kinds: list[str]) -> None:
         self._moments: dict[tuple[str, str, str], float] = {}
         self._news = threading.Condition()
         self._threads = [threading.Thread(target=self._follow, args=(api, kind), daemon=True) for kind in kinds]
         for thread in self._threads:
             thread.start()
 
-    def _follow(self, api: Api, kind: str) -> None:
+    def _follow(self, api: ApiClient, kind: str) -> None:
         for what, changed in api.watch(kind, FRESH):
             moment = time.monotonic()
             with self._news:
@@ -62,13 +62,13 @@ def _key(what: str, changed: Manifest) -> tuple[str, str, str]:
     return what, changed["metadata"]["name"], version
 
 
-def measure(api: Api, runners: list[Runner], rounds: int, figures: Figures) -> None:
+def measure(api: ApiClient, runners: list[Runner], rounds: int, figures: Figures) -> None:
     """Per round and server: a Service comes, an endpoint gets another address, the Service goes."""
     sys.setswitchinterval(0.0001)  # the watch's thread must get its turn at once
     seen = _Seen(api, ["Service", "EndpointSlice"])
-    api.ensure(service(FRESH, "moving", headless=True))
+    api.apply(service(FRESH, "moving", headless=True))
     moving = endpoint_slice(FRESH, "moving", "moving-0", [str(_FIRST_ADDRESS)], ["pod-0"])
-    api.ensure(moving)
+    api.apply(moving)
     addresses = (_FIRST_ADDRESS + number for number in range(1, 1 << 16))
     time.sleep(0.5)  # the watches are open before the first change
     for number in range(rounds):
@@ -77,8 +77,8 @@ def measure(api: Api, runners: list[Runner], rounds: int, figures: Figures) -> N
             address = next(addresses)
             moved = endpoint_slice(FRESH, "moving", "moving-0", [str(address)], ["pod-0"])
             steps: list[tuple[str, Callable[[], Manifest], str, IsRight]] = [
-                ("ADDED", lambda new=coming: api.create(new), coming["metadata"]["name"], _has_answer),  # type: ignore[misc]
-                ("MODIFIED", lambda new=moved: api.replace(new), "moving", _is_exactly(address)),  # type: ignore[misc]
+                ("ADDED", lambda new=coming: api.apply(new), coming["metadata"]["name"], _has_answer),  # type: ignore[misc]
+                ("MODIFIED", lambda new=moved: api.apply(new), "moving", _is_exactly(address)),  # type: ignore[misc]
                 ("DELETED", lambda old=coming: _deleted(api, old), coming["metadata"]["name"], _is_denied),  # type: ignore[misc]
             ]
             for what, change, name, is_right in steps:
@@ -104,8 +104,8 @@ def _follow_change(
     return right - seen.moment(what, changed.result())
 
 
-def _deleted(api: Api, old: Manifest) -> Manifest:
-    api.delete(old)
+def _deleted(api: ApiClient, old: Manifest) -> Manifest:
+    api.delete(old["kind"], old["metadata"]["name"], old["metadata"]["namespace"])
     return old
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testing import peers
-from testing.process import LOOPBACK
+from testing.ports import LOOPBACK
 
 TIMEOUT_SECONDS = 2
 LIMIT_SECONDS = 5  # a server that is slow at something answers fewer questions, and none takes longer than this
@@ -99,7 +99,7 @@ def _run(port: int, questions: Path, options: list[str]) -> Load:
 
 
 def _command(port: int, questions: Path, options: list[str]) -> list[str]:
-    command = [str(peers.program("dnsperf")), "-s", LOOPBACK, "-p", str(port), "-d", str(questions), "-e"]
+    command = [str(peers.find("dnsperf")), "-s", LOOPBACK, "-p", str(port), "-d", str(questions), "-e"]
     return [*command, "-t", str(TIMEOUT_SECONDS), *options]
 
 

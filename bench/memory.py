@@ -25,8 +25,8 @@ from testing import peers
 from testing.api import Manifest
 from testing.limits import Limits, limited
 from testing.loop_thread import LoopThread
-from testing.ports import free_ports
-from testing.process import LOOPBACK, Server
+from testing.ports import LOOPBACK, free_ports
+from testing.process import ServerProcess
 
 PER_NAMESPACE = 100
 LOAD_SECONDS = 15
@@ -102,7 +102,7 @@ def measure(cluster: Cluster, limits: Limits, folder: Path) -> None:
     command = ["sh", "-c", 'for group in $GROUPS_TO_ENTER; do echo $$ > "$group"; done; exec "$0" "$@"']
     command += [str(peers.clusterdns()), "-conf", str(folder / "Corefile")]
     entrances = {"GROUPS_TO_ENTER": " ".join(limits.entrances)}
-    with listing(cluster, ports["api"]), Server("clusterdns", command, folder / "log", entrances) as server:
+    with listing(cluster, ports["api"]), ServerProcess("clusterdns", command, folder / "log", entrances) as server:
         ready_seconds = server.wait_until(
             lambda: knows(ports["dns"], cluster.names[-1]), "answering the last name", START_SECONDS, 0.05
         )

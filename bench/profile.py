@@ -32,7 +32,7 @@ from clusterdns.wire import encode
 from clusterdns.wire.name import from_text
 from testing import dns_client as ask
 from testing.api import Manifest
-from testing.process import LOOPBACK
+from testing.ports import LOOPBACK
 
 TTL_SECONDS = 30
 REPETITIONS = 7

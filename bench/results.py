@@ -180,8 +180,8 @@ def versions() -> dict[str, str]:
     """The versions of what was compared."""
     return {
         OURS: _first_line([peers.clusterdns(), "-version"]),
-        COREDNS: _first_line([peers.coredns(), "-version"]),
-        KNOT: _first_line([peers.program("knotd"), "--version"]),
+        COREDNS: _first_line([peers.find(COREDNS), "-version"]),
+        KNOT: _first_line([peers.find("knotd"), "--version"]),
         "python": platform.python_version(),
     }
 

@@ -20,10 +20,10 @@ from rich.console import Console
 from bench import field, footprint, forwarding, freshness, plots, report, rounds, trouble
 from bench.field import COREDNS, OURS
 from bench.results import FOLDER, Figures, Results
-from testing.api import Api
-from testing.controlplane import cluster
+from testing import controlplane
+from testing.api import ApiClient
 from testing.peers import MissingPeer
-from testing.process import LOOPBACK
+from testing.ports import LOOPBACK
 
 FRESHNESS_ROUNDS = 100
 PLAIN_PARTS = ("names", "tail", "random", "large", "freshness", "footprint")
@@ -51,9 +51,7 @@ def control_plane(kubeconfig: Path | None, folder: Path) -> Iterator[Path]:
     if kubeconfig is not None:
         yield kubeconfig.absolute()
         return
-    if cluster.binaries() is None:
-        raise MissingPeer(f"the control plane is missing: {cluster.HOW_TO_ENABLE}")
-    with cluster.shared(folder / "control-plane") as running:
+    with controlplane.shared(folder / "control-plane") as running:
         yield running.kubeconfig
 
 
@@ -79,7 +77,7 @@ def measure(kubeconfig: Path, folder: Path, options: argparse.Namespace) -> Figu
     """Everything that was asked for, in order."""
     effort = rounds.Effort(options.rounds, options.questions)
     run = Run(kubeconfig, folder, frozenset(options.only or PARTS), effort, Figures())
-    api = Api(kubeconfig)
+    api = ApiClient(kubeconfig)
     print("bench: loading 1,304 Services and their slices", file=sys.stderr)
     field.load_objects(api)
     if run.begin("footprint", about="the program and its start"):
@@ -94,7 +92,7 @@ def measure(kubeconfig: Path, folder: Path, options: argparse.Namespace) -> Figu
     return run.figures
 
 
-def measure_plain(run: Run, api: Api) -> None:
+def measure_plain(run: Run, api: ApiClient) -> None:
     """Cluster names only, with Knot beside."""
     kubeconfig, folder, effort, figures = run.kubeconfig, run.folder, run.effort, run.figures
     with ExitStack() as running:

@@ -24,7 +24,8 @@ from bench.results import Figures
 from bench.rounds import Effort, shuffled, turns
 from bench.upstreams import FORGED, TRUE, Scripted, black_hole
 from testing import dns_client as ask
-from testing.process import LOOPBACK, ServerFailed
+from testing.ports import LOOPBACK
+from testing.process import ServerFailed
 
 STAMPEDE = IN_FLIGHT = 1_000
 STAMPEDE_PAUSE_SECONDS = 0.05
@@ -159,9 +160,9 @@ def _reload(runner: Runner, number: int) -> float:
     changed = runner.corefile.with_suffix(".new")
     changed.write_text(runner.corefile.read_text().replace(old, new))
     changed.replace(runner.corefile)
-    before = runner.server.log.read_text().count(_RELOADED)
-    runner.server.signal(signal.SIGUSR1)
-    while runner.server.log.read_text().count(_RELOADED) == before:
+    before = runner.server.out.count(_RELOADED)
+    runner.server.send_signal(signal.SIGUSR1)
+    while runner.server.out.count(_RELOADED) == before:
         if time.monotonic() - started > RELOAD_LIMIT_SECONDS:
             raise ServerFailed(f"{runner.name}: no {_RELOADED!r} within {RELOAD_LIMIT_SECONDS} s{runner.server.tail()}")
         time.sleep(0.01)

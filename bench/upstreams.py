@@ -17,8 +17,7 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 from testing.loop_thread import LoopThread
-from testing.ports import free_ports
-from testing.process import LOOPBACK
+from testing.ports import LOOPBACK, free_ports
 
 TRUE, FORGED = bytes((192, 0, 2, 1)), bytes((203, 0, 113, 66))
 _QUERY_HEADER_BYTES = 12

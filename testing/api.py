@@ -1,165 +1,205 @@
-"""A small client of the Kubernetes API for loading, changing and watching the benchmark's objects.
+"""A synchronous client of the Kubernetes API: apply, get, list, delete and watch objects.
 
-It speaks plain JSON over one kept connection per thread, so that what is measured is the servers and not a client
-library; the product's own client is clusterdns.cluster.api. Credentials come from a kubeconfig: certificates or a
-token.
+JSON over `http.client`, no Kubernetes library: the objects that the product reads are written by code that it does not
+share, and a benchmark measures servers and not a client library. The product's own client is `clusterdns.cluster.api`.
 """
 
-import base64
+import contextlib
 import http.client
 import json
-import ssl
-import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Self
+from urllib.parse import quote, urlencode, urlsplit
 
-import yaml
+from testing import kubeconfig as kubeconfig_files
 
-Manifest = dict[str, Any]
+Manifest = dict[str, Any]  # an object of the API, as JSON
 
-_PLURALS = {
-    "Namespace": ("api/v1", "namespaces"),
-    "Service": ("api/v1", "services"),
-    "Pod": ("api/v1", "pods"),
-    "ServiceAccount": ("api/v1", "serviceaccounts"),
-    "EndpointSlice": ("apis/discovery.k8s.io/v1", "endpointslices"),
+FIELD_MANAGER = "clusterdns-tests"
+TIMEOUT_SECONDS = 30.0
+WATCH_SECONDS = 300.0
+LOADERS = 8  # threads that apply many manifests
+
+_CORE, _APPS, _RBAC = "/api/v1", "/apis/apps/v1", "/apis/rbac.authorization.k8s.io/v1"
+_KINDS = {  # kind → path of the group's version, plural, whether objects are in namespaces
+    "Namespace": (_CORE, "namespaces", False),
+    "Node": (_CORE, "nodes", False),
+    "Service": (_CORE, "services", True),
+    "Endpoints": (_CORE, "endpoints", True),
+    "Pod": (_CORE, "pods", True),
+    "ConfigMap": (_CORE, "configmaps", True),
+    "Secret": (_CORE, "secrets", True),
+    "ServiceAccount": (_CORE, "serviceaccounts", True),
+    "EndpointSlice": ("/apis/discovery.k8s.io/v1", "endpointslices", True),
+    "Deployment": (_APPS, "deployments", True),
+    "ReplicaSet": (_APPS, "replicasets", True),
+    "StatefulSet": (_APPS, "statefulsets", True),
+    "DaemonSet": (_APPS, "daemonsets", True),
+    "PodDisruptionBudget": ("/apis/policy/v1", "poddisruptionbudgets", True),
+    "NetworkPolicy": ("/apis/networking.k8s.io/v1", "networkpolicies", True),
+    "HorizontalPodAutoscaler": ("/apis/autoscaling/v2", "horizontalpodautoscalers", True),
+    "CustomResourceDefinition": ("/apis/apiextensions.k8s.io/v1", "customresourcedefinitions", False),
+    "ServiceImport": ("/apis/multicluster.x-k8s.io/v1alpha1", "serviceimports", True),
+    "ClusterRole": (_RBAC, "clusterroles", False),
+    "ClusterRoleBinding": (_RBAC, "clusterrolebindings", False),
+    "Role": (_RBAC, "roles", True),
+    "RoleBinding": (_RBAC, "rolebindings", True),
 }
-_LOADERS = 8
 
 
 class ApiError(RuntimeError):
-    """The API server refused; the text is its own."""
+    """A response with an HTTP status of 400 or above; the text ends with the API server's message."""
 
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(f"{status}: {message}")
+    def __init__(self, request: str, status: int, body: bytes) -> None:
+        with contextlib.suppress(ValueError, AttributeError):
+            body = json.loads(body).get("message", "").encode() or body
+        super().__init__(f"{request}: {status} {body.decode(errors='replace')[:2000]}")
         self.status = status
 
 
-class Api:
-    """An API server, as the current context of a kubeconfig says."""
+class ApiClient:
+    """One user of an API server, with one kept connection per thread."""
 
-    def __init__(self, kubeconfig: Path) -> None:
-        config = yaml.safe_load(kubeconfig.read_text())
-        context = _named(config["contexts"], config["current-context"])["context"]
-        cluster = _named(config["clusters"], context["cluster"])["cluster"]
-        user = _named(config["users"], context["user"])["user"]
-        self._host = urlsplit(cluster["server"]).netloc
-        self._tls = _tls(cluster, user, kubeconfig.parent) if cluster["server"].startswith("https") else None
-        self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if "token" in user:
-            self._headers["Authorization"] = f"Bearer {user['token']}"
-        self._local = threading.local()
+    def __init__(self, kubeconfig: Path, server: str = "") -> None:
+        """Read the credentials from a kubeconfig; `server` overrides its URL."""
+        context = kubeconfig_files.read(kubeconfig)
+        self.url = server or context.server
+        self._tls = context.tls
+        self._headers = {"authorization": f"Bearer {context.token}"} if context.token else {}
+        self._thread = threading.local()
+        self._opened: list[http.client.HTTPConnection] = []
 
-    def connect(self, timeout_seconds: float = 30) -> http.client.HTTPConnection:
-        """A new connection."""
-        if self._tls is None:
-            return http.client.HTTPConnection(self._host, timeout=timeout_seconds)
-        return http.client.HTTPSConnection(self._host, timeout=timeout_seconds, context=self._tls)
+    def __enter__(self) -> Self:
+        return self
 
-    def request(self, method: str, path: str, body: Any = None, content_type: str = "") -> Manifest:
-        """One request over this thread's connection, repeated once if the server had closed it. Raises ApiError."""
-        headers = self._headers | ({"Content-Type": content_type} if content_type else {})
-        payload = None if body is None else json.dumps(body)
-        for attempt in range(2):
-            connection = getattr(self._local, "connection", None)
-            if connection is None:
-                connection = self._local.connection = self.connect()
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        while self._opened:
+            self._opened.pop().close()
+
+    def is_ready(self) -> bool:
+        """Whether the API server answers, and reports that all of it has started."""
+        try:
+            return self._request("GET", "/readyz") == b"ok"
+        except (OSError, http.client.HTTPException, ApiError):
+            return False
+
+    def apply(self, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
+        """Create or change an object by server-side apply, then its status where the manifest has one.
+
+        With `dry_run` the API server validates the manifest, unknown fields included, and changes nothing.
+        """
+        metadata = manifest["metadata"]
+        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        if dry_run:
+            query |= {"dryRun": "All", "fieldValidation": "Strict"}
+        path = path_of(manifest["kind"], metadata["name"], metadata.get("namespace", ""))
+        applied = self._json("PATCH", f"{path}?{urlencode(query)}", manifest, "application/apply-patch+yaml")
+        if "status" in manifest and not dry_run:
+            status = {"status": manifest["status"]}
+            applied = self._json("PATCH", f"{path}/status", status, "application/merge-patch+json")
+        return applied
+
+    def apply_all(self, manifests: Iterable[Manifest]) -> None:
+        """Apply many manifests, several at a time and in no particular order."""
+        with ThreadPoolExecutor(LOADERS) as pool:
+            for _ in pool.map(self.apply, manifests):
+                pass
+
+    def post(self, path: str, body: Manifest) -> Manifest:
+        """POST to a path: subresources such as `binding` and `token` are not applied."""
+        return self._json("POST", path, body, "application/json")
+
+    def patch_status(self, kind: str, name: str, namespace: str, status: Manifest) -> Manifest:
+        """Merge fields into the status of an object."""
+        path = f"{path_of(kind, name, namespace)}/status"
+        return self._json("PATCH", path, {"status": status}, "application/merge-patch+json")
+
+    def get(self, kind: str, name: str, namespace: str = "") -> Manifest:
+        """Get an object. Raises ApiError."""
+        return self._json("GET", path_of(kind, name, namespace))
+
+    def find(self, kind: str, name: str, namespace: str = "") -> Manifest | None:
+        """Get an object, or None where there is none."""
+        try:
+            return self.get(kind, name, namespace)
+        except ApiError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+
+    def list(self, kind: str, namespace: str = "") -> list[Manifest]:
+        """List the objects of a kind, of all namespaces or of one."""
+        items: list[Manifest] = self._json("GET", path_of(kind, "", namespace))["items"] or []
+        return items
+
+    def watch(self, kind: str, namespace: str) -> Iterator[tuple[str, Manifest]]:
+        """Yield (event type, object) from now on; ends with the connection."""
+        path = path_of(kind, "", namespace)
+        version = self._json("GET", path)["metadata"]["resourceVersion"]
+        with contextlib.closing(self._connection(WATCH_SECONDS)) as connection:
+            connection.request("GET", f"{path}?watch=1&resourceVersion={version}", headers=self._headers)
+            with connection.getresponse() as response:
+                while line := response.readline():
+                    event = json.loads(line)
+                    yield event["type"], event["object"]
+
+    def delete(self, kind: str, name: str, namespace: str = "", grace_seconds: int | None = None) -> None:
+        """Delete an object; does nothing where there is none."""
+        options = {} if grace_seconds is None else {"gracePeriodSeconds": grace_seconds}
+        try:
+            self._json("DELETE", path_of(kind, name, namespace), options, "application/json")
+        except ApiError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+
+    def _json(self, method: str, path: str, body: Manifest | None = None, content_type: str = "") -> Manifest:
+        found: Manifest = json.loads(self._request(method, path, body, content_type))
+        return found
+
+    def _request(self, method: str, path: str, body: Manifest | None = None, content_type: str = "") -> bytes:
+        """One request; one that fails on a kept connection is sent again on a new one. Raises ApiError and OSError."""
+        payload = None if body is None else json.dumps(body).encode()
+        headers = self._headers | ({"content-type": content_type} if content_type else {})
+        connection = self._thread_connection()
+        while True:
+            is_kept = connection.sock is not None
             try:
                 connection.request(method, path, payload, headers)
                 response = connection.getresponse()
                 content = response.read()
                 break
-            except (http.client.HTTPException, OSError):  # the server had closed it, with TLS in various ways
-                connection.close()
-                self._local.connection = None
-                if attempt:
+            except (OSError, http.client.HTTPException):  # the API server closed it; over TLS that takes many forms
+                connection.close()  # the next request opens it again
+                if not is_kept:
                     raise
-        answer: Manifest = json.loads(content)
-        if response.status >= 400:
-            raise ApiError(response.status, str(answer.get("message", content[:200])))
-        return answer
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            raise ApiError(f"{method} {path}", response.status, content)
+        return content
 
-    def create(self, manifest: Manifest) -> Manifest:
-        """Create an object; its status, where the manifest has one, is set after it, as a kubelet or load balancer
-        does."""
-        made = self.request("POST", path_of(manifest, with_name=False), manifest)
-        if "status" in manifest:
-            made = self.request(
-                "PATCH", path_of(manifest) + "/status", {"status": manifest["status"]}, "application/merge-patch+json"
-            )
-        return made
+    def _thread_connection(self) -> http.client.HTTPConnection:
+        if not hasattr(self._thread, "connection"):
+            self._thread.connection = self._connection(TIMEOUT_SECONDS)
+            self._opened.append(self._thread.connection)
+        connection: http.client.HTTPConnection = self._thread.connection
+        return connection
 
-    def ensure(self, manifest: Manifest) -> None:
-        """Create an object, or leave the one of that name as it is."""
-        try:
-            self.create(manifest)
-        except ApiError as error:
-            if error.status != http.HTTPStatus.CONFLICT:
-                raise
-
-    def replace(self, manifest: Manifest) -> Manifest:
-        """Put a new state in the place of an object."""
-        return self.request("PUT", path_of(manifest), manifest)
-
-    def delete(self, manifest: Manifest) -> Manifest:
-        """Delete an object."""
-        return self.request("DELETE", path_of(manifest) + "?gracePeriodSeconds=0")
-
-    def list(self, kind: str) -> list[Manifest]:
-        """Every object of a kind."""
-        group, plural = _PLURALS[kind]
-        items: list[Manifest] = self.request("GET", f"/{group}/{plural}")["items"]
-        return items
-
-    def load(self, manifests: Iterable[Manifest]) -> None:
-        """Create many objects, several at a time; those that exist stay as they are."""
-        with ThreadPoolExecutor(_LOADERS) as pool:
-            for _ in pool.map(self.ensure, manifests):
-                pass
-
-    def watch(self, kind: str, namespace: str) -> Iterator[tuple[str, Manifest]]:
-        """Events (type, object) of a kind in a namespace from now on, as they arrive; ends with the connection."""
-        group, plural = _PLURALS[kind]
-        path = f"/{group}/namespaces/{namespace}/{plural}"
-        version = self.request("GET", path)["metadata"]["resourceVersion"]
-        connection = self.connect(timeout_seconds=300)
-        connection.request("GET", f"{path}?watch=1&resourceVersion={version}", headers=self._headers)
-        response = connection.getresponse()
-        try:
-            while line := response.readline():
-                event = json.loads(line)
-                yield event["type"], event["object"]
-        finally:
-            connection.close()
+    def _connection(self, timeout_seconds: float) -> http.client.HTTPConnection:
+        host = urlsplit(self.url).netloc
+        if self._tls is None:
+            return http.client.HTTPConnection(host, timeout=timeout_seconds)
+        return http.client.HTTPSConnection(host, timeout=timeout_seconds, context=self._tls)
 
 
-def path_of(manifest: Manifest, *, with_name: bool = True) -> str:
-    """Where an object, or its collection, is."""
-    group, plural = _PLURALS[manifest["kind"]]
-    metadata = manifest["metadata"]
-    place = f"namespaces/{metadata['namespace']}/" if "namespace" in metadata else ""
-    return f"/{group}/{place}{plural}" + (f"/{metadata['name']}" if with_name else "")
-
-
-def _named(entries: list[Manifest], name: str) -> Manifest:
-    return next(entry for entry in entries if entry["name"] == name)
-
-
-def _tls(cluster: Manifest, user: Manifest, folder: Path) -> ssl.SSLContext:
-    context = ssl.create_default_context(cadata=_content(cluster, "certificate-authority", folder).decode())
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # the authority of a test cluster lacks what Python 3.13 asks for
-    if "client-certificate" in user or "client-certificate-data" in user:
-        with tempfile.NamedTemporaryFile() as pair:  # the ssl module reads client certificates from files only
-            pair.write(_content(user, "client-certificate", folder) + b"\n" + _content(user, "client-key", folder))
-            pair.flush()
-            context.load_cert_chain(pair.name)
-    return context
-
-
-def _content(entry: Manifest, key: str, folder: Path) -> bytes:
-    inline = entry.get(f"{key}-data")
-    return base64.b64decode(inline) if inline else (folder / entry[key]).read_bytes()
+def path_of(kind: str, name: str, namespace: str = "") -> str:
+    """The path of an object, or of its collection where the name is empty."""
+    version, plural, is_namespaced = _KINDS[kind]
+    scope = f"/namespaces/{quote(namespace)}" if is_namespaced and namespace else ""
+    return f"{version}{scope}/{plural}" + (f"/{quote(name)}" if name else "")

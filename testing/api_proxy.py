@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 from aiohttp import web
 
-from testing.controlplane.cluster import ControlPlane
+from testing.controlplane import ControlPlane
 
 Query = dict[str, str]
 

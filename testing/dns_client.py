@@ -6,7 +6,7 @@ import struct
 import dns.message
 import dns.rdatatype
 
-from testing.process import LOOPBACK
+from testing.ports import LOOPBACK
 
 NOERROR, NXDOMAIN = 0, 3
 

@@ -1,42 +1,60 @@
-"""Where the programs that we are compared with are, and what to do when one is missing.
+"""Where the real programs are that tests and benchmarks run, and how to get one that is missing.
 
-`make peers` puts CoreDNS into the user's cache folder and checks the rest. Nothing here builds or starts anything.
+`make peers` builds CoreDNS into the user's cache and checks the rest. Nothing here builds or starts anything.
 """
 
 import os
 import shutil
-import sys
+import sysconfig
 from pathlib import Path
+
+HOW_TO_GET = {
+    "coredns": "run `make peers` (needs Go)",
+    "knotd": "install the Debian package knot",
+    "dnsperf": "install the Debian package dnsperf",
+    "dig": "install the Debian package bind9-dnsutils",
+    "nslookup": "install the Debian package bind9-dnsutils",
+    "busybox": "install the Debian package busybox",
+    "bwrap": "install the Debian package bubblewrap",
+    "setcap": "install the Debian package libcap2-bin",
+    "getcap": "install the Debian package libcap2-bin",
+    "nsenter": "install the Debian package util-linux",
+    "ip": "install the Debian package iproute2",
+    "openssl": "install the Debian package openssl",
+    "go": "install Go 1.24 or later",
+    "script": "install the Debian package bsdutils",
+}
 
 
 class MissingPeer(RuntimeError):
-    """A program that a benchmark needs is not on this machine; the text says how to get it."""
+    """A program that is not on this machine; the text says how to get it."""
+
+    def __init__(self, name: str, how_to_get: str) -> None:
+        super().__init__(f"{name} is missing: {how_to_get}")
 
 
-_PACKAGES = {"knotd": "knot", "dnsperf": "dnsperf", "dig": "bind9-dnsutils", "busybox": "busybox", "openssl": "openssl"}
+def cache_folder() -> Path:
+    """The folder below which the peers and the control plane are built, once per user."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clusterdns"
 
 
-def coredns() -> Path:
-    """The CoreDNS binary: $COREDNS, or what `make peers` built."""
-    named = os.environ.get("COREDNS")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    path = Path(named) if named else cache / "clusterdns" / "peers" / "bin" / "coredns"
-    if not os.access(path, os.X_OK):
-        raise MissingPeer(f"CoreDNS is not at {path}: run `make peers`, or name it in COREDNS")
-    return path
+def find(name: str) -> Path:
+    """Find a program: built by `make peers`, on PATH, or where Debian puts servers; $COREDNS names another CoreDNS.
+
+    Raises MissingPeer.
+    """
+    if name == "coredns" and (named := os.environ.get("COREDNS")):
+        return Path(named)
+    folders = (str(cache_folder() / "peers" / "bin"), os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin")
+    found = shutil.which(name, path=os.pathsep.join(folders))
+    if found is None:
+        raise MissingPeer(name, HOW_TO_GET.get(name, f"install {name}"))
+    return Path(found)
 
 
 def clusterdns() -> Path:
-    """Our own server, as installed beside the running Python."""
-    path = Path(sys.executable).with_name("clusterdns")
+    """Our own console script, as installed beside the running Python. Raises MissingPeer."""
+    path = Path(sysconfig.get_path("scripts")) / "clusterdns"
     if not path.exists():
-        raise MissingPeer(f"{path} is missing: run `make bench`, which installs it, or `pip install -e .`")
+        raise MissingPeer("clusterdns", "run `make test` or `make bench`, which install it, or `pip install -e .`")
     return path
-
-
-def program(name: str) -> Path:
-    """A program of the distribution. Raises MissingPeer with the Debian package that brings it."""
-    found = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin")))
-    if found is None:
-        raise MissingPeer(f"{name} is missing: apt-get install {_PACKAGES.get(name, name)}")
-    return Path(found)

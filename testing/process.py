@@ -1,42 +1,56 @@
-"""A server under measurement: started, watched through /proc, stopped by its own process id.
+"""A server as a process: started, waited for, measured through /proc, stopped by its own process id.
 
-CPU seconds are user plus system time of all threads, as the kernel counts them (ticks of 10 ms: measure seconds, not
-milliseconds). Memory is the resident set. Output goes to a file, which is quoted when the server does not come up.
+Both streams go to files, whose last lines are quoted when the server does not come up. What a server answers is asked
+elsewhere (`testing.dns_client`).
 """
 
+import contextlib
 import os
-import resource
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
-LOOPBACK = "127.0.0.1"
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+_TAIL_LINES = 30
+_END_SECONDS = 20.0
 
 
 class ServerFailed(RuntimeError):
-    """A server ended, or did not answer in time; the text ends with its last output."""
+    """A server that ended early, or did not get ready in time; the text ends with the last lines of its output."""
 
 
-class Server:
-    """A running server process. Use as a context manager: leaving it stops the process."""
+class ServerProcess:
+    """A running server. Leaving its context stops it."""
 
     def __init__(
-        self, name: str, command: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        *,
+        cwd: Path | None = None,
+        error_log: Path | None = None,
     ) -> None:
+        """Start the command; `env` is added to the environment, `error_log` takes standard error out of `log`."""
         self.name = name
-        self.log = log
+        self._command = [str(word) for word in command]
+        self._log, self._error_log = log, error_log
+        self._env = {**os.environ, **(env or {})}
+        self._cwd = cwd
+        self.start()
+
+    def start(self) -> None:
+        """Start the process, or start it again after its end; the output begins anew."""
         self.started = time.monotonic()
-        with log.open("ab") as output:
+        with contextlib.ExitStack() as opened:
+            out = opened.enter_context(self._log.open("wb"))
+            err = opened.enter_context(self._error_log.open("wb")) if self._error_log else out
             self._process = subprocess.Popen(
-                [str(word) for word in command],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env={**os.environ, **(env or {})},
+                self._command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=self._env, cwd=self._cwd
             )
         self.pid = self._process.pid
 
@@ -48,69 +62,71 @@ class Server:
 
     @property
     def is_running(self) -> bool:
-        """Whether the process is there."""
+        """Whether the process has not ended."""
         return self._process.poll() is None
 
+    @property
+    def out(self) -> str:
+        """The output so far; with standard error, where that has no file of its own."""
+        return self._log.read_text(errors="replace")
+
+    @property
+    def err(self) -> str:
+        """Standard error so far, where it has a file of its own."""
+        return self._error_log.read_text(errors="replace") if self._error_log else ""
+
+    def tail(self) -> str:
+        """The last lines of the output, indented, for a message."""
+        lines = (self.out + self.err).splitlines()[-_TAIL_LINES:]
+        return "".join(f"\n    {line}" for line in lines)
+
     def cpu_seconds(self) -> float:
-        """User and system time that the process has used so far."""
+        """User and system time of all threads so far; the kernel counts ticks of 10 ms."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
 
     def rss_bytes(self) -> int:
-        """The resident set of the moment."""
+        """The resident set now."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(status.partition("VmRSS:")[2].split()[0]) * 1024
 
     def wait_until(
-        self, is_right: Callable[[], bool], what: str, timeout_seconds: float = 60, every_seconds: float = 0.002
+        self, check: Callable[[], object], what: str, timeout_seconds: float = 60, every_seconds: float = 0.02
     ) -> float:
-        """Seconds from the start until `is_right`. Raises ServerFailed."""
-        while time.monotonic() - self.started < timeout_seconds:
-            if is_right():
-                return time.monotonic() - self.started
-            if not self.is_running:
-                raise ServerFailed(
-                    f"{self.name} ended with status {self._process.returncode} before {what}{self.tail()}"
-                )
+        """Wait until `check` is true, and return the seconds since the start of the process. Raises ServerFailed."""
+        deadline = time.monotonic() + timeout_seconds
+        while not check():
+            self.require_running(what)
+            if time.monotonic() > deadline:
+                raise ServerFailed(f"{self.name}: no {what} within {timeout_seconds:g} s{self.tail()}")
             time.sleep(every_seconds)
-        raise ServerFailed(f"{self.name}: not {what} within {timeout_seconds:.0f} s{self.tail()}")
+        return time.monotonic() - self.started
 
-    def tail(self) -> str:
-        """The last lines of output, for a message."""
-        lines = self.log.read_text(errors="replace").splitlines()[-15:]
-        return "".join(f"\n    {line}" for line in lines)
+    def require_running(self, awaited: str) -> None:
+        """Raise ServerFailed where the process has ended."""
+        if not self.is_running:
+            status = self._process.returncode
+            raise ServerFailed(f"{self.name} ended with status {status} before {awaited}{self.tail()}")
 
-    def signal(self, number: signal.Signals) -> None:
+    def wait_ended(self) -> int:
+        """Wait until the process has ended by itself, and return its exit status. Raises subprocess.TimeoutExpired."""
+        return self._process.wait(_END_SECONDS)
+
+    def send_signal(self, number: signal.Signals) -> None:
         """Send a signal."""
         self._process.send_signal(number)
 
-    def stop(self, timeout_seconds: float = 10) -> int:
-        """SIGTERM, and SIGKILL to one that does not end; gives the exit status."""
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal, then SIGKILL where the process does not end in time, and return the exit status."""
         if self.is_running:
-            self._process.send_signal(signal.SIGTERM)
+            self.send_signal(number)
             try:
-                self._process.wait(timeout_seconds)
+                self._process.wait(_END_SECONDS)
             except subprocess.TimeoutExpired:
                 self._process.kill()
         return self._process.wait()
 
-
-class Cost(NamedTuple):
-    """What a command used from start to end."""
-
-    cpu_seconds: float
-    max_rss_bytes: int
-
-
-def cost_of(command: Sequence[str | Path]) -> Cost:
-    """Run a short command to its end and tell what it used. Raises CalledProcessError."""
-    process = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, [str(word) for word in command])
-    return _cost(usage)
-
-
-def _cost(usage: resource.struct_rusage) -> Cost:
-    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+    def kill(self) -> None:
+        """Send SIGKILL, and wait for the end."""
+        self._process.kill()
+        self._process.wait()

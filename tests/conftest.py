@@ -5,27 +5,29 @@ from pathlib import Path
 
 import peers
 import pytest
-from peers import missing
 
-from testing.controlplane import cluster
+from testing import controlplane
+from testing.controlplane import ControlPlane
+from testing.peers import MissingPeer
 
 
 @pytest.fixture(scope="session")
-def control_plane(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[cluster.ControlPlane]:
+def control_plane(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[ControlPlane]:
     """A real control plane, one for all workers of the run. Tests make namespaces of their own in it."""
-    if cluster.binaries() is None:
-        missing("the control plane", cluster.HOW_TO_ENABLE)
     base: Path = tmp_path_factory.getbasetemp()
     run_folder = base if worker_id == "master" else base.parent  # each worker has a folder inside the run's
-    with cluster.shared(run_folder / "control-plane") as running:
-        yield running
+    try:
+        with controlplane.shared(run_folder / "control-plane") as running:
+            yield running
+    except MissingPeer as error:
+        peers.skip_or_fail(error)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Give all skips for want of one thing one place, so that the summary has one line for them, not one per test."""
+    """Give all skips for want of one program one place, so that the summary has one line for them, not one per test."""
     report = yield
     if report.skipped and isinstance(report.longrepr, tuple) and peers.IS_MISSING in report.longrepr[2]:
         report.longrepr = (peers.__file__, 0, report.longrepr[2])

@@ -2,11 +2,11 @@
 
 import os
 import subprocess
-import sys
-import sysconfig
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
+
+from testing.peers import clusterdns
 
 TIMEOUT_SECONDS = 30.0
 
@@ -22,18 +22,13 @@ class Ended(NamedTuple):
 Program = Callable[..., Ended]  # called with the arguments as texts
 
 
-def console_script() -> str:
-    """Return the path of the installed `clusterdns`."""
-    return str(Path(sysconfig.get_path("scripts")) / "clusterdns")
-
-
 def run_script(
     arguments: Sequence[str], cwd: Path, *, environ: Mapping[str, str] | None = None, stdin: str | None = None,
     stdout: IO[str] | None = None,
 ) -> Ended:  # fmt: skip
     """Run the console script to its end; its output to `stdout`, where one is given, is not in the result."""
     done = subprocess.run(
-        [sys.executable, console_script(), *arguments], cwd=cwd, env={**os.environ, **(environ or {})}, input=stdin,
+        [clusterdns(), *arguments], cwd=cwd, env={**os.environ, **(environ or {})}, input=stdin,
         stdin=subprocess.DEVNULL if stdin is None else None, stdout=stdout or subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, timeout=TIMEOUT_SECONDS, check=False,
     )  # fmt: skip

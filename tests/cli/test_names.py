@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from program import Program
 
-from testing.controlplane.cluster import ControlPlane
+from testing.controlplane import ControlPlane
 
 MANIFEST = """
 apiVersion: v1

@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import os
-import signal
-import subprocess
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +11,8 @@ from corefiles.distribution import Around, Distribution, Put, Question
 from differential.replies import Seen
 from differential.resolving import Step, ask, patience_seconds, read_step
 
-from testing.controlplane.cluster import ControlPlane
+from testing.controlplane import ControlPlane
+from testing.process import ServerFailed, ServerProcess
 
 NAMESPACE = "corefiles"
 AT_ONCE = 4
@@ -48,7 +47,7 @@ def create_objects(control_plane: ControlPlane) -> None:
     for name, spec in services.items():
         control_plane.apply({"apiVersion": "v1", "kind": "Service", "metadata": {**meta, "name": name}, "spec": spec})
     ingress = {"loadBalancer": {"ingress": [{"ip": "192.0.2.88", "ipMode": "VIP"}]}}
-    control_plane.patch_status("Service", "balanced", NAMESPACE, {"status": ingress})
+    control_plane.patch_status("Service", "balanced", NAMESPACE, ingress)
     control_plane.apply(
         {
             "apiVersion": "discovery.k8s.io/v1",
@@ -99,7 +98,7 @@ async def _run(distribution: Distribution, programs: tuple[Path, Path], puts: li
             )
             await asyncio.gather(*starting)
             outcome.theirs, outcome.ours = await asyncio.gather(*(_ask_all(put, questions) for put in puts))
-    except NotServing as failure:
+    except ServerFailed as failure:
         outcome.failure = str(failure)
     return outcome
 
@@ -120,35 +119,23 @@ def _without_port(seen: Seen) -> Seen:
     return replace(seen, additional=tuple(additional))
 
 
-class NotServing(RuntimeError):
-    """A server ended, or did not come to know the objects; the text ends with what it printed."""
-
-
 @contextlib.asynccontextmanager
 async def _running(program: Path, put: Put, knows_objects: bool) -> AsyncIterator[None]:
-    log = put.path.with_name("log")
-    process = _start(program, put, log)
+    """Run a server once it knows the objects. Raises ServerFailed."""
+    command = [str(program), "-conf", str(put.path), "-dns.port", put.ports["53"]]
+    folder = put.path.parent
+    server = ServerProcess(program.name, command, folder / "log", put.environment, cwd=folder)
     try:
-        ends_at = asyncio.get_running_loop().time() + START_SECONDS
+        ends_at = server.started + START_SECONDS
         while not await _serves(put, knows_objects):
-            if process.poll() is not None or asyncio.get_running_loop().time() > ends_at:
-                raise NotServing(f"{program.name} with {put.path}: {log.read_text()[-2000:]}")
+            server.require_running(f"answering, with {put.path}")
+            if time.monotonic() > ends_at:
+                raise ServerFailed(f"{program.name} does not answer, with {put.path}{server.tail()}")
             await asyncio.sleep(POLL_SECONDS)
         yield
-        if process.poll() is not None:
-            raise NotServing(f"{program.name} ended by itself: {log.read_text()[-2000:]}")
+        server.require_running("the end of the questions")
     finally:
-        process.send_signal(signal.SIGKILL)  # not SIGTERM: lameduck takes up to 35 s
-        process.wait()
-
-
-def _start(program: Path, put: Put, log: Path) -> subprocess.Popen[bytes]:
-    command = [str(program), "-conf", str(put.path), "-dns.port", put.ports["53"]]
-    with log.open("w") as output:
-        return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=put.path.parent,
-            env={**os.environ, **put.environment},
-        )  # fmt: skip
+        server.kill()  # not SIGTERM: lameduck takes up to 35 s
 
 
 async def _serves(put: Put, knows_objects: bool) -> bool:

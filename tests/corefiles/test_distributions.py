@@ -14,7 +14,7 @@ from differential.resolving import make_certificates, server_context
 from differential.resolving_differences import compare
 from peers import need
 
-from testing.controlplane.cluster import ControlPlane
+from testing.controlplane import ControlPlane
 from testing.peers import clusterdns
 from testing.upstream.scripted import Upstream
 

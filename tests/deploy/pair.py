@@ -5,12 +5,7 @@ metrics) has the addresses named again, so that the two can be compared as they 
 """
 
 import contextlib
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,13 +13,13 @@ from pathlib import Path
 import dns.exception
 import dns.message
 import dns.query
-import pytest
 from peers import need
-from process.running import new_address
-from program import console_script
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from testing.peers import clusterdns
+from testing.ports import new_address
+from testing.process import ServerProcess
 from testing.upstream.scripted import Upstream
 
 PORT, METRICS_PORT = 1053, 9153
@@ -32,22 +27,17 @@ WAIT_SECONDS = 20.0
 BANNERS = ("CoreDNS-", "clusterdns-")
 
 
-class Side:
+class Side(ServerProcess):
     """One of the two programs."""
 
-    def __init__(self, name: str, command: list[str], corefile: str, folder: Path, upstream: Upstream) -> None:
-        self.name = name
+    def __init__(self, name: str, program: str, corefile: str, folder: Path, upstream: Upstream) -> None:
         self.host = new_address()
         self.upstream = upstream
         self.folder = folder
         self.corefile = folder / "Corefile"
         folder.mkdir()
         self.write(corefile)
-        self._out = folder / "log"
-        with self._out.open("wb") as out:
-            self.process = subprocess.Popen(
-                [*command, "-conf", "Corefile"], stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=folder
-            )
+        super().__init__(name, [program, "-conf", "Corefile"], folder / "log", cwd=folder)
 
     def write(self, corefile: str) -> None:
         """Another Corefile, as a whole."""
@@ -58,8 +48,7 @@ class Side:
     @property
     def lines(self) -> list[str]:
         """What it printed so far, addresses named as in the Corefile."""
-        text = self._out.read_text()
-        return [self.named(line) for line in text.splitlines()]
+        return [self.named(line) for line in self.out.splitlines()]
 
     def named(self, text: str) -> str:
         """The text with this side's addresses as the Corefile has them."""
@@ -67,11 +56,11 @@ class Side:
 
     def wait_for_line(self, pattern: str, count: int = 1) -> None:
         """Wait until that many lines match from their beginning."""
-        ends_at = time.monotonic() + WAIT_SECONDS
-        while sum(bool(re.match(pattern, line)) for line in self.lines) < count:
-            if time.monotonic() > ends_at:
-                pytest.fail(f"{self.name} never printed {pattern!r}:\n" + "\n".join(self.lines))
-            time.sleep(0.02)
+
+        def has_lines() -> bool:
+            return sum(bool(re.match(pattern, line)) for line in self.lines) >= count
+
+        self.wait_until(has_lines, f"line {pattern!r}", WAIT_SECONDS)
 
     def ask(self, words: str) -> dns.message.Message | None:
         """Ask `NAME TYPE [tcp] [do] [bare]`; None where nothing comes back."""
@@ -88,25 +77,15 @@ class Side:
         with urllib.request.urlopen(f"http://{self.host}:{METRICS_PORT}/metrics", timeout=WAIT_SECONDS) as page:
             return list(text_string_to_metric_families(page.read().decode()))
 
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal."""
-        self.process.send_signal(number)
-
-    def end(self) -> int:
-        """SIGTERM, and the exit code."""
-        self.signal(signal.SIGTERM)
-        return self.process.wait(WAIT_SECONDS)
-
 
 @contextlib.contextmanager
 def both(corefile: str, folder: Path) -> Iterator[tuple[Side, Side]]:
     """CoreDNS and ours, both serving."""
     folder.mkdir()
-    theirs, ours = [need("coredns")], [sys.executable, console_script()]
     with Upstream() as upstream:
         sides = [
-            Side(name, command, corefile, folder / name, upstream)
-            for name, command in (("coredns", theirs), ("ours", ours))
+            Side(name, program, corefile, folder / name, upstream)
+            for name, program in (("coredns", need("coredns")), ("ours", str(clusterdns())))
         ]
         try:
             for side, banner in zip(sides, BANNERS, strict=True):
@@ -114,6 +93,4 @@ def both(corefile: str, folder: Path) -> Iterator[tuple[Side, Side]]:
             yield sides[0], sides[1]
         finally:
             for side in sides:
-                if side.process.poll() is None:
-                    os.kill(side.process.pid, signal.SIGKILL)
-                side.process.wait()
+                side.kill()

@@ -20,7 +20,7 @@ from journeys.journey import Bridge
 from journeys.pod import network_namespace
 from peers import need
 
-from testing.controlplane.cluster import ControlPlane
+from testing.controlplane import ControlPlane
 from testing.limits import limited
 
 CLUSTER_NAME, CLUSTER_ADDRESS = "kubernetes.default.svc.cluster.local.", "10.96.0.1"
@@ -69,10 +69,10 @@ def place(image: Image, control_plane: ControlPlane, tmp_path_factory: pytest.Te
     folder = tmp_path_factory.mktemp("place")
     for manifest in yaml.safe_load_all((ROOT / "deploy" / "rbac.yaml").read_text(encoding="utf-8")):
         control_plane.apply(manifest)
-    asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
-    token = control_plane.create("/api/v1/namespaces/kube-system/serviceaccounts/coredns/token", asked)
     files = {
-        "token": token["status"]["token"], "ca.crt": control_plane.ca.read_text(), "namespace": "kube-system",
+        "token": control_plane.make_token("coredns", "kube-system"),
+        "ca.crt": control_plane.ca.read_text(),
+        "namespace": "kube-system",
     }  # fmt: skip
     with contextlib.ExitStack() as stack:
         pod = stack.enter_context(network_namespace("contract"))

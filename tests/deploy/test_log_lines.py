@@ -8,7 +8,7 @@ import re
 import signal
 
 import pytest
-from deploy.pair import WAIT_SECONDS, Side, both
+from deploy.pair import Side, both
 
 COREFILE = """
 .:1053 {
@@ -131,12 +131,12 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], list[s
             side.write(COREFILE)
         for side in sides:
             side.wait_for_line(r"\[INFO\] Reloading complete", 2)
-            side.signal(signal.SIGUSR1)
+            side.send_signal(signal.SIGUSR1)
         for side in sides:
             side.wait_for_line(r"\[INFO\] Reloading complete", 3)
         for side in sides:
-            side.signal(signal.SIGTERM)
-        assert [side.process.wait(WAIT_SECONDS) for side in sides] == [0, 0]
+            side.send_signal(signal.SIGTERM)
+        assert [side.wait_ended() for side in sides] == [0, 0]
         theirs, ours = map(plain, sides)
     return theirs, ours
 

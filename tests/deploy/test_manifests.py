@@ -12,8 +12,8 @@ from house.demo import running
 from clusterdns.corefile.load import parse
 from clusterdns.server.assembly import assemble
 from clusterdns.telemetry.metrics import Registry
-from testing.controlplane.client import ApiRefusal, Client
-from testing.controlplane.cluster import ControlPlane
+from testing.api import ApiClient, ApiError
+from testing.controlplane import ControlPlane
 from testing.ports import free_ports
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy"
@@ -64,14 +64,11 @@ def role_user(control_plane: ControlPlane, worker_id: str) -> str:
 
 
 def test_the_role_has_no_more_than_is_needed(control_plane: ControlPlane, role_user: str) -> None:
-    folder = control_plane.folder
-    with Client(
-        control_plane.url, control_plane.ca, folder / f"{role_user}.crt", folder / f"{role_user}.key"
-    ) as client:
+    with ApiClient(control_plane.folder / f"{role_user}.kubeconfig") as client:
         for kind in ("Service", "EndpointSlice", "Namespace", "Pod"):
             client.list(kind)
         for kind, name, namespace in (("Service", "kubernetes", "default"), ("ConfigMap", "coredns", "kube-system")):
-            with pytest.raises(ApiRefusal) as refused:
+            with pytest.raises(ApiError) as refused:
                 client.get(kind, name, namespace)
             assert refused.value.status == 403
 

@@ -9,7 +9,7 @@ import pytest
 from deploy.image import ROOT
 from deploy.pair import WAIT_SECONDS, Side, both
 
-from testing.controlplane.cluster import ControlPlane
+from testing.controlplane import ControlPlane
 
 Series = dict[tuple[str, str], set[tuple[tuple[str, str], ...]]]  # by type and name: the labels of each
 

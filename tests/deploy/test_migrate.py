@@ -3,14 +3,14 @@
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from deploy.image import ROOT
-from program import console_script
+
+from testing.peers import clusterdns
 
 PAGE = (ROOT / "docs" / "migrate.md").read_text(encoding="utf-8")
 IMAGE = "clusterdns/coredns:0.1.0"
@@ -66,9 +66,7 @@ def test_the_check_is_a_command_that_there_is(tmp_path: Path) -> None:
     assert program == "clusterdns"
     text = (ROOT / "deploy" / "configmap.yaml").read_text(encoding="utf-8")
     listed = yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": [yaml.safe_load(text)]})
-    done = subprocess.run(
-        [sys.executable, console_script(), *words], input=listed, cwd=tmp_path, capture_output=True, text=True
-    )
+    done = subprocess.run([clusterdns(), *words], input=listed, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("-: OK: 1 server block")
 

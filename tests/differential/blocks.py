@@ -9,8 +9,8 @@ from differential import exchange
 from differential.manifests import LAST_NAME
 from differential.questions import Asked
 
-from testing.ports import free_ports
-from testing.process import LOOPBACK, Server
+from testing.ports import LOOPBACK, free_ports
+from testing.process import ServerProcess
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Answerer:
         path.write_text(corefile(kubeconfig))
         self.ports = dict(zip(BLOCKS, free_ports(len(BLOCKS)), strict=True))
         env = {f"DIFFERENTIAL_PORT_{number}": str(port) for number, port in enumerate(self.ports.values())}
-        self.server = Server(name, [program, "-conf", path], folder / f"{name}.log", env)
+        self.server = ServerProcess(name, [program, "-conf", path], folder / f"{name}.log", env)
 
     def wait(self) -> None:
         """Until every block knows the objects. Raises testing.process.ServerFailed."""

@@ -14,7 +14,7 @@ from differential.case import NODATA, Case
 from differential.questions import NOTIFY, RD
 from differential.replies import Line, Seen
 
-from testing.process import LOOPBACK
+from testing.ports import LOOPBACK
 
 Correction = Callable[[Case, Seen], Seen | None]
 

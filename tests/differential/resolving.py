@@ -33,9 +33,9 @@ from pathlib import Path
 from differential.questions import AD, CD, COOKIE, RD, Asked, Edns, Shape
 from differential.replies import Seen, read
 
-from testing.controlplane.cluster import sign
+from testing.certificates import make_authority, sign
 from testing.ports import free_ports
-from testing.process import Server, ServerFailed
+from testing.process import ServerFailed, ServerProcess
 from testing.upstream.scripted import Upstream
 
 CASES = Path(__file__).parent / "cases"
@@ -172,7 +172,7 @@ class Side:
             while True:
                 path, lines = self._write()
                 path.with_suffix(".log").unlink(missing_ok=True)
-                server = Server(self.name, [self._program, "-conf", path], path.with_suffix(".log"))
+                server = ServerProcess(self.name, [self._program, "-conf", path], path.with_suffix(".log"))
                 try:
                     server.wait_until(self._listens, "answering", START_SECONDS)
                 except ServerFailed as failure:
@@ -260,8 +260,8 @@ async def ask(step: Step, host: str, port: int, wait_seconds: float = WAIT_SECON
 
 def make_certificates(folder: Path) -> None:
     """An authority (`ca.crt`) and a certificate for `SERVER_NAME` and 127.0.0.1 in an empty folder."""
-    sign(folder, "ca", "/CN=test-ca", "keyUsage=critical,keyCertSign,cRLSign")
-    sign(folder, "dns", f"/CN={SERVER_NAME}", f"subjectAltName=DNS:{SERVER_NAME},IP:127.0.0.1")
+    make_authority(folder)
+    sign(folder, "dns", f"/CN={SERVER_NAME}", f"DNS:{SERVER_NAME},IP:127.0.0.1")
 
 
 def server_context(folder: Path) -> ssl.SSLContext:
@@ -271,7 +271,7 @@ def server_context(folder: Path) -> ssl.SSLContext:
     return context
 
 
-def _stop(server: Server) -> None:
+def _stop(server: ServerProcess) -> None:
     assert server.is_running, f"{server.name} ended by itself{server.tail()}"
     server.stop()
 

@@ -22,9 +22,9 @@ from differential.questions import Asked, Shape, generate
 from differential.resolving_differences import NAMES as RESOLVING_NAMES
 from peers import need
 
-from testing.controlplane.cluster import ControlPlane
+from testing.controlplane import ControlPlane
 from testing.peers import clusterdns
-from testing.process import Server
+from testing.process import ServerProcess
 
 LIST = Path(__file__).parents[2] / "docs" / "differences.md"
 LEAST_QUESTIONS = 5000  # of each block
@@ -65,11 +65,7 @@ def _create(control_plane: ControlPlane) -> None:
     for namespace in manifests.namespaces():
         control_plane.apply(namespace)
     for one in manifests.objects():
-        control_plane.apply({key: value for key, value in one.items() if key != "status"})
-        if "status" in one:
-            metadata = one["metadata"]
-            status = {"status": one["status"]}
-            control_plane.patch_status(one["kind"], metadata["name"], metadata["namespace"], status)
+        control_plane.apply(one)
     for pod, addresses in manifests.pods():
         control_plane.apply(pod)
         control_plane.set_pod_status(pod["metadata"]["namespace"], pod["metadata"]["name"], *addresses)
@@ -84,7 +80,7 @@ def _wait(answerer: Answerer) -> None:
             time.sleep(0.1)
 
 
-def _stop(server: Server) -> None:
+def _stop(server: ServerProcess) -> None:
     assert server.stop() == 0, f"{server.name} did not end well{server.tail()}"
 
 

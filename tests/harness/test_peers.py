@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from peers import need
 
-from testing.controlplane import cluster
+from testing.controlplane import binaries
+from testing.peers import MissingPeer
 
 
 @pytest.fixture(autouse=True)
@@ -40,13 +41,12 @@ def test_built_peers_come_before_path(empty: Path) -> None:
 
 
 def test_the_control_plane_is_built_or_given(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert cluster.binaries() is None
+    with pytest.raises(MissingPeer, match="control plane is missing: run `make control-plane`"):
+        binaries.find()
     program(empty / "openssl")
-    for name in cluster.SERVERS:
+    for name in binaries.SERVERS:
         program(empty / "clusterdns/control-plane/kubernetes-v1.34.4-etcd-v3.6.4" / name)
         given = program(empty / "assets" / name)
-    built = cluster.binaries()
-    assert built is not None
-    assert built.name == "kubernetes-v1.34.4-etcd-v3.6.4"
+    assert binaries.find().name == "kubernetes-v1.34.4-etcd-v3.6.4"
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(empty / "assets"))
-    assert cluster.binaries() == Path(given).parent
+    assert binaries.find() == Path(given).parent

@@ -14,7 +14,7 @@ import dns.rcode
 import pytest
 from peers import need
 
-from testing.controlplane.cluster import sign
+from testing.certificates import make_authority, sign
 from testing.upstream.scripted import Upstream
 
 TIMEOUT_SECONDS = 5.0
@@ -162,8 +162,8 @@ def test_endings_of_connections(upstream: Upstream, word: str, expected: type[OS
 
 def test_tls(tmp_path: Path) -> None:
     need("openssl")
-    sign(tmp_path, "ca", "/CN=test-ca", "keyUsage=critical,keyCertSign,cRLSign")
-    sign(tmp_path, "dns", "/CN=dns", "subjectAltName=DNS:dns.example.org")
+    make_authority(tmp_path)
+    sign(tmp_path, "dns", "/CN=dns", "DNS:dns.example.org")
     own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     own.load_cert_chain(tmp_path / "dns.crt", tmp_path / "dns.key")
     client = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from peers import need
 
 from clusterdns.host.tls import (
     AuthorityError,
@@ -17,15 +18,16 @@ from clusterdns.host.tls import (
     client_context,
     server_context,
 )
-from testing.certificates import Certificate
+from testing.certificates import self_sign
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    need("openssl")
     folder = tmp_path_factory.mktemp("tls")
     for name in ("dns", "other"):
         (folder / name).mkdir()
-        Certificate.write(folder / name, f"{name}.example")
+        self_sign(folder / name, f"{name}.example")
     (folder / "nonsense.pem").write_text("nonsense")
     return folder
 

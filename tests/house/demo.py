@@ -3,15 +3,14 @@ any Corefile."""
 
 import contextlib
 import shutil
-import subprocess
-import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from testing.ports import free_ports
+from testing.peers import clusterdns
+from testing.ports import LOOPBACK, free_ports
+from testing.process import ServerProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 PORTS = ("1053", "18080", "18181", "19153")  # of zones/Corefile: DNS, health, ready, metrics
@@ -53,25 +52,17 @@ def serving(demo: Demo) -> Iterator[Demo]:
 @contextlib.contextmanager
 def running(corefile: Path, ready_port: int) -> Iterator[None]:
     """Run the server on this Corefile; it must become ready, and end well."""
-    command = [sys.executable, "-m", "clusterdns", "-conf", str(corefile)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as server:
-        try:
-            wait_until_ready(ready_port)
-            yield
-        finally:
-            server.terminate()
-            server.wait(timeout=START_SECONDS)
-    assert server.returncode == 0
+    command = [str(clusterdns()), "-conf", str(corefile)]
+    with ServerProcess("clusterdns", command, corefile.with_name("clusterdns.log"), cwd=ROOT) as server:
+        server.wait_until(lambda: is_ready(ready_port), "readiness", START_SECONDS)
+        yield
+        assert server.stop() == 0, server.tail()
 
 
-def wait_until_ready(port: int) -> None:
-    """Wait for /ready."""
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=1):
-                return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
+def is_ready(port: int) -> bool:
+    """Whether /ready reports readiness."""
+    try:
+        with urllib.request.urlopen(f"http://{LOOPBACK}:{port}/ready", timeout=1):
+            return True
+    except OSError:
+        return False

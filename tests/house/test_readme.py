@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from house.demo import ROOT, START_SECONDS, Demo, copy_zones, serving, wait_until_ready
+from house.demo import ROOT, START_SECONDS, Demo, copy_zones, is_ready, serving
 from peers import need
+
+from testing.waiting import wait_for
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 QUESTIONS = re.findall(r"dig @.+$", (ROOT / "zones" / "questions.txt").read_text(encoding="utf-8"), re.MULTILINE)
@@ -96,7 +98,7 @@ def test_make_run_ends_cleanly_on_ctrl_c(tmp_path: Path) -> None:
     command = ["script", "--quiet", "--return", "--command", "make -o .venv/.installed run", "/dev/null"]
     with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as terminal:
         try:
-            wait_until_ready(demo.ports["18181"])
+            wait_for(lambda: is_ready(demo.ports["18181"]), "readiness", START_SECONDS)
             output, _ = terminal.communicate("\x03", timeout=START_SECONDS)
         finally:
             terminal.kill()

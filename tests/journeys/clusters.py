@@ -14,8 +14,9 @@ from typing import Any, Protocol
 
 import yaml
 
-from testing.controlplane.client import ApiRefusal, Object, wait_for
-from testing.controlplane.cluster import ControlPlane
+from testing.api import ApiError, Manifest
+from testing.controlplane import ControlPlane
+from testing.waiting import wait_for
 
 DEMO = Path(__file__).resolve().parents[2] / "zones" / "demo"
 WORKLOADS = ("Deployment", "StatefulSet")
@@ -28,7 +29,7 @@ class Cluster(Protocol):
     def directive(self) -> str:
         """The options of `kubernetes` in the Corefile."""
 
-    def apply(self, manifest: Object) -> None:
+    def apply(self, manifest: Manifest) -> None:
         """Make the object as the manifest says."""
 
     def delete(self, kind: str, name: str, namespace: str) -> None:
@@ -44,7 +45,7 @@ class Cluster(Protocol):
         """The addresses of the workload's pods, where somebody else than the product can say them."""
 
 
-def demo_objects() -> list[Object]:
+def demo_objects() -> list[Manifest]:
     """The objects of zones/demo, namespaces first, each with the namespace that it is in."""
     found = [one for path in _manifest_files(DEMO) for one in _read(path)]
     return sorted(found, key=lambda one: bool(one["kind"] != "Namespace"))
@@ -69,7 +70,7 @@ class ApiCluster:
         """The options of `kubernetes`."""
         return f"kubeconfig {self._api.kubeconfig}"
 
-    def apply(self, manifest: Object) -> None:
+    def apply(self, manifest: Manifest) -> None:
         """Server-side apply."""
         self._api.apply(manifest)
 
@@ -92,7 +93,7 @@ class ApiCluster:
         """As the pods' status says."""
         return {pod["status"]["podIP"] for pod in self._pods(workload, namespace)}
 
-    def _pods(self, workload: str, namespace: str) -> list[Object]:
+    def _pods(self, workload: str, namespace: str) -> list[Manifest]:
         return [one for one in self._api.list("Pod", namespace) if one["metadata"]["name"].startswith(f"{workload}-")]
 
     def _settle(self, namespace: str) -> None:
@@ -102,7 +103,7 @@ class ApiCluster:
             try:
                 with self._alone():
                     running = self._api.run_pods(namespace)
-            except ApiRefusal as refusal:
+            except ApiError as refusal:
                 if refusal.status in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
                     return False  # a pod went away or changed while we were at it
                 raise
@@ -135,7 +136,7 @@ class ManifestCluster:
         """The options of `kubernetes`."""
         return f"manifests {self._folder}"
 
-    def apply(self, manifest: Object) -> None:
+    def apply(self, manifest: Manifest) -> None:
         """Change the object where it is written, or write a file for it."""
         path, objects = self._holding(*_key(manifest))
         self._write(path, [*objects, manifest])
@@ -158,7 +159,7 @@ class ManifestCluster:
         template = workload["spec"]["template"]
         is_named = kind == "StatefulSet"
         ip = f"{POD_NETWORK}255.{next(self._numbers)}"
-        pod: Object = {
+        pod: Manifest = {
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": {
@@ -179,7 +180,7 @@ class ManifestCluster:
         """Only the product knows what it has made up."""
         return None
 
-    def _holding(self, kind: str, name: str, namespace: str) -> tuple[Path, list[Object]]:
+    def _holding(self, kind: str, name: str, namespace: str) -> tuple[Path, list[Manifest]]:
         """The file that the object is in, and what else is; for a new object the file to be."""
         for path in _manifest_files(self._folder):
             objects = _read(path)
@@ -188,7 +189,7 @@ class ManifestCluster:
                 return path, others
         return self._folder / f"{kind.lower()}-{namespace}-{name}.yaml", []
 
-    def _write(self, path: Path, objects: list[Object]) -> None:
+    def _write(self, path: Path, objects: list[Manifest]) -> None:
         """Replace the file in one step, as editors and kubelets do."""
         fresh = path.with_name(f"{path.name}.new")
         fresh.write_text(yaml.safe_dump_all(objects))
@@ -199,8 +200,8 @@ def _manifest_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix in (".yaml", ".yml", ".json"))
 
 
-def _read(path: Path) -> list[Object]:
-    found: list[Object] = []
+def _read(path: Path) -> list[Manifest]:
+    found: list[Manifest] = []
     for document in yaml.safe_load_all(path.read_text()):
         found += document["items"] if document and document["kind"].endswith("List") else [document] if document else []
     for one in found:
@@ -209,14 +210,14 @@ def _read(path: Path) -> list[Object]:
     return found
 
 
-def _key(manifest: Object) -> tuple[str, str, str]:
+def _key(manifest: Manifest) -> tuple[str, str, str]:
     meta: dict[str, Any] = manifest["metadata"]
     return manifest["kind"], meta["name"], meta.get("namespace", "")
 
 
-def _demo_object(kind: str, name: str, namespace: str) -> Object:
+def _demo_object(kind: str, name: str, namespace: str) -> Manifest:
     return next(one for one in demo_objects() if _key(one) == (kind, name, namespace))
 
 
-def _scaled(workload: Object, replicas: int) -> Object:
+def _scaled(workload: Manifest, replicas: int) -> Manifest:
     return workload | {"spec": workload["spec"] | {"replicas": replicas}}

@@ -7,9 +7,10 @@ import pytest
 from journeys.clusters import ApiCluster, Cluster, ManifestCluster
 from journeys.journey import Bridge, Journey, served
 from journeys.pod import network_namespace
-from peers import missing, need
+from peers import need, skip_or_fail
 
-from testing.controlplane.cluster import CONTROLLER_MANAGER, binaries
+from testing.controlplane import binaries
+from testing.peers import MissingPeer
 
 
 @pytest.fixture(scope="session", params=["api", "manifests"])
@@ -24,9 +25,10 @@ def journey(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         bridge = None
         if request.param == "api":
             control_plane = request.getfixturevalue("control_plane")
-            built = binaries()
-            if built is None or not (built / CONTROLLER_MANAGER).is_file():
-                missing(CONTROLLER_MANAGER, "run `make control-plane` (needs Go)")
+            try:
+                binaries.find_controller_manager()
+            except MissingPeer as error:
+                skip_or_fail(error)
             cluster = ApiCluster(control_plane)
             bridge = Bridge(pod, folder, control_plane.url.removeprefix("https://"))
             stack.callback(bridge.down)

@@ -1,19 +1,19 @@
 """The server under test in a pod's network, the way from there to the API server, and what tests see of both."""
 
 import contextlib
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 from journeys import relay
 from journeys.clients import dig, until
 from journeys.clusters import POD_NETWORK, Cluster
 from journeys.pod import Pod
+
+from testing.peers import clusterdns
+from testing.process import ServerProcess
 
 COREFILE = """\
 .:53 {
@@ -88,29 +88,18 @@ class Journey:
 @contextlib.contextmanager
 def served(journey: Journey, *options: str) -> Iterator[None]:
     """The server from the moment it is ready to its end, which must be in good order."""
-    with launched(journey, *options) as process:
-        ends_at = time.monotonic() + START_SECONDS
-        while (said := journey.readiness()) != READY:
-            is_late = time.monotonic() > ends_at
-            if is_late or process.poll() is not None:
-                pytest.fail(f"the server did not get ready, /ready: {said}, log:\n{journey.log.read_text()}")
-            time.sleep(0.05)
+    with launched(journey, *options) as server:
+        server.wait_until(lambda: journey.readiness() == READY, "readiness", START_SECONDS)
         yield
 
 
 @contextlib.contextmanager
-def launched(journey: Journey, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+def launched(journey: Journey, *options: str) -> Iterator[ServerProcess]:
     """The server from the start of its process to its end, with more options for `kubernetes`."""
     corefile = journey.log.with_name("Corefile")
     corefile.write_text(COREFILE % "\n        ".join((journey.cluster.directive(), *options)))
-    command = journey.pod.command(sys.executable, "-m", "clusterdns", "-conf", str(corefile))
-    with journey.log.open("wb") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    try:
-        yield process
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(START_SECONDS) == 0, journey.log.read_text()
-        assert "Traceback" not in journey.log.read_text()
-    finally:
-        process.kill()
-        process.wait()
+    command = journey.pod.command(str(clusterdns()), "-conf", str(corefile))
+    with ServerProcess("clusterdns", command, journey.log) as server:
+        yield server
+        assert server.stop() == 0, server.out
+        assert "Traceback" not in server.out

@@ -1,7 +1,5 @@
 """One CoreDNS process with a server block for each case, each on a loopback address of its own."""
 
-import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +10,7 @@ import dns.query
 from peers import need
 
 from testing.ports import free_ports
+from testing.process import ServerProcess
 
 START_SECONDS = 10.0
 ASK_SECONDS = 2.0
@@ -29,43 +28,27 @@ class Blocks:
         (self.port,) = free_ports(1)
         self._count = len(blocks)
         texts = [f".:{self.port} {{\nbind {address(number)}\n{text}\n}}" for number, text in enumerate(blocks)]
-        (folder / "Corefile").write_text("\n".join(texts))
-        self._process = subprocess.Popen(
-            [need("coredns"), "-conf", str(folder / "Corefile")], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
+        corefile = folder / "Corefile"
+        corefile.write_text("\n".join(texts))
+        self.server = ServerProcess("coredns", [need("coredns"), "-conf", corefile], folder / "coredns.log")
 
     def ask(self, message: dns.message.Message, number: int, seconds: float = ASK_SECONDS) -> dns.message.Message:
         """Its reply over UDP. Raises dns.exception.Timeout."""
         return dns.query.udp(message, address(number), seconds, self.port, ignore_unexpected=True)
 
-    def wait(self) -> None:
-        """Until the last block answers."""
-        assert self._process.stderr is not None
-        ends_at = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                self.ask(dns.message.make_query("a.test", "A"), self._count - 1, 0.2)
-            except (OSError, dns.exception.Timeout):
-                assert self._process.poll() is None, self._process.stderr.read().decode()
-                assert time.monotonic() < ends_at
-                time.sleep(0.05)
-            else:
-                return
-
-    def stop(self) -> None:
-        """End it."""
-        assert self._process.stderr is not None
-        self._process.terminate()
-        self._process.wait(START_SECONDS)
-        self._process.stderr.close()
+    def answers(self) -> bool:
+        """Whether the last block answers."""
+        try:
+            self.ask(dns.message.make_query("a.test", "A"), self._count - 1, 0.2)
+        except (OSError, dns.exception.Timeout):
+            return False
+        return True
 
 
 @contextmanager
 def serving(folder: Path, blocks: Sequence[str]) -> Iterator[Blocks]:
     """CoreDNS with these blocks' directives."""
     found = Blocks(folder, blocks)
-    try:
-        found.wait()
+    with found.server:
+        found.server.wait_until(found.answers, "answer", START_SECONDS)
         yield found
-    finally:
-        found.stop()

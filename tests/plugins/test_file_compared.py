@@ -5,7 +5,6 @@ A difference must have a name here, with who sees it; docs/differences.md says w
 
 import asyncio
 import socket
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -22,7 +21,8 @@ import pytest
 from plugins.example_zones import EXAMPLE, OTHER, SIGNED
 from plugins.serving import question, running
 
-from testing.ports import free_ports
+from testing.ports import LOOPBACK, free_ports
+from testing.process import ServerProcess
 
 BLOCK = "file db.example example.org\nfile db.other other.test\nfile db.signed a.org\n"
 TYPES = ("A", "AAAA", "NS", "SOA", "CNAME", "DNAME", "MX", "TXT", "SRV", "HTTPS", "DS", "ANY", "NSEC", "RRSIG")
@@ -100,20 +100,19 @@ def coredns(tmp_path: Path) -> Iterator[int]:
     for label, text in (("example", EXAMPLE), ("other", OTHER), ("signed", SIGNED)):
         (tmp_path / f"db.{label}").write_text(text)
     (port,) = free_ports(1)
-    (tmp_path / "Corefile").write_text(f".:{port} {{\nbind 127.0.0.1\n{BLOCK}}}\n")
-    process = subprocess.Popen([binary, "-conf", "Corefile"], cwd=tmp_path, stdout=subprocess.DEVNULL)
-    try:
-        until = time.monotonic() + 10
-        while time.monotonic() < until:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                time.sleep(0.05)
+    (tmp_path / "Corefile").write_text(f".:{port} {{\nbind {LOOPBACK}\n{BLOCK}}}\n")
+    log = tmp_path / "coredns.log"
+    with ServerProcess("coredns", [binary, "-conf", "Corefile"], log, cwd=tmp_path) as server:
+        server.wait_until(lambda: is_listening(port), "open port")
         yield port
-    finally:
-        process.kill()
-        process.wait(10)
+
+
+def is_listening(port: int) -> bool:
+    try:
+        socket.create_connection((LOOPBACK, port), 1).close()
+    except OSError:
+        return False
+    return True
 
 
 @pytest.mark.peer("coredns")

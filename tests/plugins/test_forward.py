@@ -23,7 +23,7 @@ from clusterdns.upstream.failure import ExchangeFailed
 from clusterdns.upstream.flight import Flight
 from clusterdns.wire import codes
 from testing.api_proxy import TLS_GOODBYE_SECONDS
-from testing.controlplane.cluster import sign
+from testing.certificates import make_authority, sign
 from testing.upstream.scripted import Upstream
 
 MakeQuery = Callable[..., Query]
@@ -483,9 +483,9 @@ async def test_a_query_that_is_dropped_while_it_waits_leaves_no_failure_unheard(
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     need("openssl")
     folder = tmp_path_factory.mktemp("tls")
-    sign(folder, "ca", "/CN=test-ca", "keyUsage=critical,keyCertSign,cRLSign")
-    sign(folder, "both", "/CN=both", "subjectAltName=DNS:dns.example.org,IP:127.0.0.1")
-    sign(folder, "name", "/CN=127.0.0.1", "subjectAltName=DNS:dns.example.org")
+    make_authority(folder)
+    sign(folder, "both", "/CN=both", "DNS:dns.example.org,IP:127.0.0.1")
+    sign(folder, "name", "/CN=127.0.0.1", "DNS:dns.example.org")
     return folder
 
 

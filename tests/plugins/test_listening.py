@@ -17,7 +17,7 @@ from clusterdns.corefile.load import parse
 from clusterdns.plugins import multisocket, reload, timeouts, tls
 from clusterdns.server.assembly import Configuration, assemble
 from clusterdns.telemetry.metrics import Registry
-from testing.certificates import Certificate
+from testing.certificates import self_sign
 
 ReadDirectives = Callable[[str], Sequence[Directive]]
 
@@ -109,10 +109,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory, with a certificate, its key, another key, and no PEM at all."""
     monkeypatch.chdir(tmp_path)
     need("openssl")
-    Certificate.write(tmp_path, "dns.example")
+    self_sign(tmp_path, "dns.example")
     other = tmp_path / "other"
     other.mkdir()
-    Certificate.write(other, "other.example")
+    self_sign(other, "other.example")
     (other / "key.pem").rename(tmp_path / "other-key.pem")
     (tmp_path / "nonsense.pem").write_text("hello")
     return tmp_path

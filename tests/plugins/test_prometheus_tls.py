@@ -15,7 +15,7 @@ from clusterdns.chain import BlockContext
 from clusterdns.corefile.directive import Directive
 from clusterdns.plugins.prometheus import directive as prometheus
 from clusterdns.plugins.prometheus.web_config import WebConfigError, read_web_config
-from testing.controlplane.cluster import sign
+from testing.certificates import make_authority, sign
 
 ADDRESS = "127.0.0.1:0"
 SERVER = "cert_file: server.crt, key_file: server.key"
@@ -31,9 +31,9 @@ class Shared(Protocol):
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     need("openssl")
     folder = tmp_path_factory.mktemp("web")
-    sign(folder, "ca", "/CN=test-ca", "keyUsage=critical,keyCertSign,cRLSign")
+    make_authority(folder)
     for name in ("server", "renewed", "client"):
-        sign(folder, name, f"/CN={name}", "subjectAltName=IP:127.0.0.1")
+        sign(folder, name, f"/CN={name}", "IP:127.0.0.1")
     return folder
 
 

@@ -5,7 +5,9 @@ import socket
 import time
 
 import pytest
-from process.running import PORT, WEB, Server, Start, wait_until
+from process.running import PORT, WEB, CorefileServer, Start
+
+from testing.waiting import wait_for
 
 LAMEDUCK_SECONDS = 3
 # Beyond the lameduck period. A busy machine needs some of it; to wait for a client that is idle would take 5 s or more.
@@ -43,8 +45,8 @@ def test_it_answers_through_the_lameduck_period_but_is_not_ready(start: Start, n
     server = start(COREFILE).wait_serving()
     assert server.get(8181, "/ready").status == 200
     asked_at = time.monotonic()
-    server.process.send_signal(number)
-    wait_until(lambda: server.get(8181, "/ready").status != 200, "unreadiness")
+    server.send_signal(number)
+    wait_for(lambda: server.get(8181, "/ready").status != 200, "unreadiness")
     unready_after_seconds = time.monotonic() - asked_at
     assert server.get(8181, "/ready").status == 503
     assert server.dig("+notcp", WEB, "A") == ["10.96.0.10"]
@@ -60,9 +62,9 @@ def test_it_answers_through_the_lameduck_period_but_is_not_ready(start: Start, n
     assert server.err == ""
 
 
-def ends_in_time(server: Server, number: signal.Signals = signal.SIGTERM) -> int:
+def ends_in_time(server: CorefileServer, number: signal.Signals = signal.SIGTERM) -> int:
     asked_at = time.monotonic()
-    code = server.end(number)
+    code = server.stop(number)
     assert time.monotonic() - asked_at < MAX_END_SECONDS
     return code
 
@@ -84,8 +86,8 @@ def test_idle_connections_do_not_hold_it_up(start: Start) -> None:
 
 def test_a_second_interrupt_does_not_wait(start: Start) -> None:
     server = start(COREFILE.replace(f"{LAMEDUCK_SECONDS}s", "1h")).wait_serving()
-    server.process.send_signal(signal.SIGINT)
-    wait_until(lambda: "lameduck" in server.out, "the first to be taken")
+    server.send_signal(signal.SIGINT)
+    wait_for(lambda: "lameduck" in server.out, "the first to be taken")
     assert ends_in_time(server, signal.SIGINT) == 2
 
 
@@ -97,8 +99,8 @@ def test_quit_does_not_wait_either(start: Start) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_can_be_ended_while_it_still_waits_for_the_cluster(start: Start, number: signal.Signals) -> None:
     server = start(WAITING)
-    wait_until(lambda: server.get(8080, "/health").status == 200, "the admin listener")
-    wait_until(lambda: "refused" in server.get(8181, "/ready").text, "the reason")
+    wait_for(lambda: server.get(8080, "/health").status == 200, "the admin listener")
+    wait_for(lambda: "refused" in server.get(8181, "/ready").text, "the reason")
     page = server.get(8181, "/ready")
     assert (page.status, page.text.splitlines()[0]) == (503, "kubernetes")
     assert ends_in_time(server, number) == 0
@@ -110,23 +112,23 @@ def test_it_serves_and_ends_well_where_nobody_takes_its_output(start: Start) -> 
     server = start(
         COREFILE.replace("prometheus", "log\n prometheus"), launcher=["sh", "-c", 'exec "$@" > /dev/full', "sh"]
     )
-    wait_until(lambda: server.get(8181, "/ready").status == 200, "readiness")
+    wait_for(lambda: server.get(8181, "/ready").status == 200, "readiness")
     assert server.dig(WEB, "A") == ["10.96.0.10"]
-    assert server.end() == 0
+    assert server.stop() == 0
     assert server.err == ""
 
 
 def test_the_pidfile_lives_as_long_as_the_server(start: Start) -> None:
     server = start(AT_ONCE, "-pidfile", "pid")
     path = server.folder / "pid"
-    number = f"{server.process.pid}\n"
-    wait_until(lambda: path.exists() and path.read_text() == number, "the process id in the pidfile")
-    assert server.end() == 0
+    number = f"{server.pid}\n"
+    wait_for(lambda: path.exists() and path.read_text() == number, "the process id in the pidfile")
+    assert server.stop() == 0
     assert not path.exists()
 
 
 def test_a_pidfile_that_cannot_be_written_is_no_reason_not_to_serve(start: Start) -> None:
     server = start(AT_ONCE, "-pidfile", "no/such/folder/pid").wait_serving()
-    wait_until(lambda: "[ERROR] cannot write the pidfile no/such/folder/pid:" in server.out, "a line about the pidfile")
-    assert server.end() == 0
+    wait_for(lambda: "[ERROR] cannot write the pidfile no/such/folder/pid:" in server.out, "a line about the pidfile")
+    assert server.stop() == 0
     assert "cannot remove" not in server.out

@@ -3,7 +3,9 @@
 import os
 import signal
 
-from process.running import WEB, Start, wait_until
+from process.running import WEB, Start
+
+from testing.waiting import wait_for
 
 COREFILE = """
 .:1053 {
@@ -41,14 +43,14 @@ def test_pipes_and_folders_in_the_place_of_files_change_nothing(start: Start) ->
     server = start(COREFILE.replace("    import more\n", ""))
     (server.folder / "hosts").write_text("10.1.1.1 name.example.org\n")
     server.wait_serving()
-    wait_until(lambda: server.dig("name.example.org") == ["10.1.1.1"], "the hosts file")
+    wait_for(lambda: server.dig("name.example.org") == ["10.1.1.1"], "the hosts file")
     for name in ("hosts", "Corefile"):
         path = server.folder / name
         path.unlink()
         os.mkfifo(path)
-    wait_until(lambda: "hosts: is not a regular file" in server.get(8181, "/ready").text, "the remark")
-    server.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: "hosts: is not a regular file" in server.get(8181, "/ready").text, "the remark")
+    server.send_signal(signal.SIGHUP)
     assert server.dig("name.example.org") == ["10.1.1.1"]
     assert server.dig(WEB) == ["10.96.0.10"]
     assert server.metric("clusterdns_hosts_read_failures_total") == 1
-    assert server.end() == 0
+    assert server.stop() == 0

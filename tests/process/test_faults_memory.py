@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from peers import need
-from process.running import WEB, Start, wait_until
+from process.running import WEB, Start
+
+from testing.waiting import wait_for
 
 COREFILE = """
 .:1053 {
@@ -24,5 +26,5 @@ def test_the_limit_of_the_container_is_seen_and_kept_to(start: Start, tmp_path: 
     launcher = [need("bwrap"), "--die-with-parent", "--dev-bind", "/", "/", "--tmpfs", groups]
     launcher += ["--ro-bind", str(limit), f"{groups}/memory.max"]
     server = start(COREFILE, launcher=launcher).wait_serving()
-    wait_until(lambda: "of the container's 40 are taken" in server.out + server.err, "the warning")
+    wait_for(lambda: "of the container's 40 are taken" in server.out + server.err, "the warning")
     assert server.dig(WEB) == ["10.96.0.10"] == server.dig(WEB)

@@ -1,6 +1,5 @@
 """`multicluster` against a real API server and CoreDNS: before there is a CRD, name by name with it, and changes."""
 
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,10 +10,13 @@ import dns.query
 import dns.rcode
 import pytest
 from peers import need
-from process.running import PORT, Start, new_address, wait_until
+from process.running import PORT, Start
 
-from testing.controlplane.client import Object
-from testing.controlplane.cluster import ControlPlane
+from testing.api import Manifest
+from testing.controlplane import ControlPlane
+from testing.ports import new_address
+from testing.process import ServerProcess
+from testing.waiting import wait_for
 
 GROUP = "multicluster.x-k8s.io"
 LABELS = "multicluster.kubernetes.io"
@@ -24,7 +26,7 @@ HTTP, DNS = ("http", 80, "TCP"), ("dns", 53, "UDP")
 Ports = tuple[tuple[str, int, str], ...]
 
 _ANYTHING = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-CRD: Object = {
+CRD: Manifest = {
     "apiVersion": "apiextensions.k8s.io/v1",
     "kind": "CustomResourceDefinition",
     "metadata": {
@@ -47,7 +49,7 @@ CRD: Object = {
 }
 
 
-def service_import(name: str, kind: str, ips: tuple[str, ...] = (), ports: Ports = (HTTP,)) -> Object:
+def service_import(name: str, kind: str, ips: tuple[str, ...] = (), ports: Ports = (HTTP,)) -> Manifest:
     return {
         "apiVersion": f"{GROUP}/v1alpha1",
         "kind": "ServiceImport",
@@ -56,7 +58,7 @@ def service_import(name: str, kind: str, ips: tuple[str, ...] = (), ports: Ports
     }
 
 
-def imported_slice(name: str, owner: str, cluster: str, *ends: tuple[str, str], ports: Ports = (HTTP,)) -> Object:
+def imported_slice(name: str, owner: str, cluster: str, *ends: tuple[str, str], ports: Ports = (HTTP,)) -> Manifest:
     """`ends` are addresses with host names; one that begins with `-` is not ready."""
     labels = {f"{LABELS}/service-name": owner, f"{LABELS}/source-cluster": cluster}
     return {
@@ -73,7 +75,7 @@ def imported_slice(name: str, owner: str, cluster: str, *ends: tuple[str, str], 
     }
 
 
-def _ports(ports: Ports) -> list[Object]:
+def _ports(ports: Ports) -> list[Manifest]:
     return [{"name": name, "port": number, "protocol": protocol} for name, number, protocol in ports]
 
 
@@ -122,14 +124,14 @@ def asked(address: str, port: int, qname: str, qtype: str) -> tuple[str, list[st
 @pytest.fixture
 def coredns(tmp_path: Path) -> Iterator[Callable[[ControlPlane], str]]:
     """Starts CoreDNS and gives its address."""
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[ServerProcess] = []
 
     def start(control_plane: ControlPlane) -> str:
         address = new_address()
         path = tmp_path / "Corefile.coredns"
         path.write_text(corefile(address, PEER_PORT, control_plane))
-        command = [need("coredns"), "-conf", str(path)]
-        started.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        server = ServerProcess("coredns", [need("coredns"), "-conf", path], tmp_path / "coredns.log")
+        started.append(server)
 
         def is_up() -> bool:
             try:
@@ -137,13 +139,12 @@ def coredns(tmp_path: Path) -> Iterator[Callable[[ControlPlane], str]]:
             except (OSError, dns.exception.Timeout):
                 return False
 
-        wait_until(is_up, "CoreDNS")
+        server.wait_until(is_up, "answer")
         return address
 
     yield start
-    for one in started:
-        one.kill()
-        one.wait()
+    for server in started:
+        server.kill()
 
 
 @pytest.fixture
@@ -178,11 +179,11 @@ def test_before_there_is_a_crd_then_as_coredns_and_then_at_once(
     assert told("web")[0] == "SERVFAIL"
 
     cluster.apply(CRD)
-    wait_until(lambda: told("web")[0] == "NXDOMAIN", "the CRD to be noticed")
+    wait_for(lambda: told("web")[0] == "NXDOMAIN", "the CRD to be noticed")
     assert ours.get(8181, "/ready").text == "OK"
     for one in IMPORTS:
         cluster.apply(one)
-    wait_until(lambda: told("idle")[0] == "NXDOMAIN" and told("empty")[0] == "NOERROR", "the imports")
+    wait_for(lambda: told("idle")[0] == "NXDOMAIN" and told("empty")[0] == "NOERROR", "the imports")
 
     address = coredns(cluster)
     for qtype in ("A", "AAAA", "SRV"):
@@ -199,12 +200,12 @@ def test_before_there_is_a_crd_then_as_coredns_and_then_at_once(
 
     assert told("db")[1] == ["10.1.1.1", "10.1.1.2", "10.2.1.1", "10.2.1.2"]
     cluster.delete("EndpointSlice", SLICE["metadata"]["name"], NAMESPACE)
-    wait_until(lambda: told("db")[1] == ["10.1.1.1", "10.1.1.2"], "the slice to be gone")
+    wait_for(lambda: told("db")[1] == ["10.1.1.1", "10.1.1.2"], "the slice to be gone")
     assert told("db-0.c2.db")[0] == "NXDOMAIN"
     cluster.apply(service_import("web", "ClusterSetIP", ("10.200.0.8",), (HTTP,)))
-    wait_until(lambda: told("web")[1] == ["10.200.0.8"], "the import to change")
+    wait_for(lambda: told("web")[1] == ["10.200.0.8"], "the import to change")
     cluster.delete("ServiceImport", "web", NAMESPACE)
-    wait_until(lambda: told("web")[0] == "NXDOMAIN", "the import to be gone")
+    wait_for(lambda: told("web")[0] == "NXDOMAIN", "the import to be gone")
     lines = (ours.out + ours.err).splitlines()
     warned = [line for line in lines if line.startswith("[WARNING]") and "diff-" not in line]  # others' objects
     assert len(warned) == 1

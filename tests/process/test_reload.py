@@ -6,7 +6,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from process.running import MANIFEST, PORT, WEB, Server, Start, wait_until
+from process.running import MANIFEST, PORT, WEB, CorefileServer, Start
+
+from testing.waiting import wait_for
 
 OTHER_PORT = PORT + 1
 BLOCK = f"""
@@ -28,25 +30,27 @@ other.test:{OTHER_PORT} {{
 BROKEN = BLOCK.replace("prometheus", "promethus")
 
 
-def rewrite(server: Server, corefile: str) -> None:
+def rewrite(server: CorefileServer, corefile: str) -> None:
     path = server.folder / "Corefile"
     fresh = path.with_suffix(".fresh")
     fresh.write_text(corefile.replace("HOST", server.host))
     fresh.replace(path)
 
 
-def reload(server: Server, number: signal.Signals = signal.SIGHUP, *, outcome: str = "Reloading complete") -> None:
-    """Ask for a reload, and wait for how it ends."""
+def reload(
+    server: CorefileServer, number: signal.Signals = signal.SIGHUP, *, outcome: str = "Reloading complete"
+) -> None:
+    """Send the signal to reload, and wait for the line that reports the outcome."""
     before = server.out.count(outcome)
-    server.process.send_signal(number)
-    wait_until(lambda: server.out.count(outcome) > before, outcome)
+    server.send_signal(number)
+    wait_for(lambda: server.out.count(outcome) > before, outcome)
 
 
-def reload_in_vain(server: Server) -> None:
+def reload_in_vain(server: CorefileServer) -> None:
     reload(server, outcome="Restart failed")
 
 
-def enabled(server: Server) -> set[str]:
+def enabled(server: CorefileServer) -> set[str]:
     return set(re.findall(r'plugin_enabled\{.*?name="(\w+)"', server.get(9153, "/metrics").text))
 
 
@@ -68,17 +72,17 @@ def test_blocks_come_go_and_move(start: Start) -> None:
     rewrite(server, BLOCK.replace("prometheus", "errors\n prometheus"))
     reload(server)
     assert enabled(server) == {"errors", "kubernetes", "prometheus"}
-    wait_until(lambda: answers_nothing(server, OTHER_PORT), "the removed block's port to close")
+    wait_for(lambda: answers_nothing(server, OTHER_PORT), "the removed block's port to close")
     rewrite(server, BLOCK.replace(f":{PORT}", f":{OTHER_PORT}"))
     reload(server)
     assert server.dig("-p", str(OTHER_PORT), WEB, "A") == ["10.96.0.10"]
     assert server.dig("-p", str(OTHER_PORT), "+tcp", WEB, "A") == ["10.96.0.10"]
-    wait_until(lambda: answers_nothing(server, PORT), "the port that was left to close")
-    assert server.end() == 0
+    wait_for(lambda: answers_nothing(server, PORT), "the port that was left to close")
+    assert server.stop() == 0
     assert server.err == ""
 
 
-def answers_nothing(server: Server, port: int) -> bool:
+def answers_nothing(server: CorefileServer, port: int) -> bool:
     table = Path("/proc/net/udp").read_text() + Path("/proc/net/tcp").read_text()
     address = "".join(f"{int(part):02X}" for part in reversed(server.host.split(".")))
     return f" {address}:{port:04X} 00000000:0000" not in table
@@ -93,13 +97,13 @@ def test_what_is_read_of_the_cluster_may_change(start: Start) -> None:
     reload(server)
     assert server.dig(WEB, "A") == ["10.96.0.20"]
     (second / "web.yaml").write_text(MANIFEST.replace("10.96.0.10", "10.96.0.30"))
-    wait_until(lambda: server.dig(WEB, "A") == ["10.96.0.30"], "the new source to be followed")
+    wait_for(lambda: server.dig(WEB, "A") == ["10.96.0.30"], "the new source to be followed")
     rewrite(server, BLOCK.replace("manifests cluster", "manifests second\n ttl 40"))
     reload(server)
     assert server.out.count("objects of 1 manifest files") == 2, "an index that is read the same is kept"
     assert server.dig(WEB, "A", "+noshort", "+noall", "+answer")[0].split()[1] == "40"
     (second / "web.yaml").write_text(MANIFEST.replace("10.96.0.10", "10.96.0.40"))
-    wait_until(lambda: server.dig(WEB, "A") == ["10.96.0.40"], "changes to be seen after a reload")
+    wait_for(lambda: server.dig(WEB, "A") == ["10.96.0.40"], "changes to be seen after a reload")
 
 
 FAILURES = {
@@ -144,11 +148,11 @@ def test_queries_are_answered_while_the_new_configuration_waits_and_sigterm_ends
     server = start(BLOCK).wait_serving()
     api = "endpoint http://HOST:6443\n startup_timeout 1h"
     rewrite(server, BLOCK.replace("manifests cluster", api).replace("bind HOST", "bind HOST 127.0.0.1") + OTHER_BLOCK)
-    server.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: "[WARNING] plugin/kubernetes:" in server.out, "the new configuration to start")
+    server.send_signal(signal.SIGHUP)
+    wait_for(lambda: "[WARNING] plugin/kubernetes:" in server.out, "the new configuration to start")
     assert server.dig("+notcp", WEB, "A") == ["10.96.0.10"]
     assert server.dig("+tcp", WEB, "A") == ["10.96.0.10"]
-    assert server.end() == 0
+    assert server.stop() == 0
     assert "Reloading complete" not in server.out
     assert server.err == ""
 
@@ -170,9 +174,9 @@ def test_a_configmap_is_swapped_and_its_imports_with_it(start: Start) -> None:
     (server.folder / "Corefile").unlink()
     (server.folder / "Corefile").symlink_to(Path("volume") / "Corefile")
     (server.folder / "more.override").symlink_to(Path("volume") / "more.override")
-    wait_until(lambda: "Reloading complete" in server.out, "the first mount to be read")
+    wait_for(lambda: "Reloading complete" in server.out, "the first mount to be read")
     swap(volume, "..2")
-    wait_until(lambda: server.out.count("Reloading complete") == 2, "the swap to be seen")
+    wait_for(lambda: server.out.count("Reloading complete") == 2, "the swap to be seen")
     assert server.dig("-p", str(OTHER_PORT), "other.test", "SOA") == []
     hashes = re.findall(r"^\[INFO\] plugin/reload: Running configuration SHA512 = ([0-9a-f]{128})$", server.out, re.M)
     assert len(set(hashes)) == 3
@@ -194,7 +198,7 @@ def test_after_a_restart_with_a_bad_file_the_last_good_one_serves(start: Start) 
     (server.folder / "more").write_text(OTHER_BLOCK.replace("HOST", server.host))
     rewrite(server, "import more\n" + BLOCK)
     reload(server)
-    assert server.end() == 0
+    assert server.stop() == 0
     rewrite(server, BROKEN)
     (server.folder / "more").unlink()
     server.start()

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import dns.message
 from peers import need
-from process.running import PORT, WEB, Server, Start, wait_until
+from process.running import PORT, WEB, CorefileServer, Start
 from process.test_reload import BLOCK, OTHER_BLOCK, reload, rewrite
+
+from testing.waiting import wait_for
 
 RELOADS = 20
 UDP_PER_SECOND, TCP_PER_SECOND = 4_000, 1_000
@@ -27,7 +29,7 @@ LAMEDUCK = BLOCK.replace("ready", "health HOST:8080 {\n lameduck 500ms\n }\n rea
 class Load:
     """dnsperf against a server, until the end of the block; then what it sent and lost."""
 
-    def __init__(self, server: Server, mode: str, per_second: int) -> None:
+    def __init__(self, server: CorefileServer, mode: str, per_second: int) -> None:
         questions = server.folder / "questions"
         questions.write_text(f"{WEB} A\n{WEB} AAAA\nnosuch.{WEB} A\n")
         self._command = [need("dnsperf"), "-s", server.host, "-p", str(PORT), "-d", str(questions), "-m", mode]
@@ -73,34 +75,34 @@ def test_two_hundred_reloads_leave_nothing_behind(start: Start) -> None:
     reload_often(server, MANY_RELOADS // 4)  # the allocator's own pools fill first
     rss_before, open_before = rss_kib(server), open_files(server)
     reload_often(server, MANY_RELOADS)
-    wait_until(lambda: open_files(server) == open_before, "files to be closed")
+    wait_for(lambda: open_files(server) == open_before, "files to be closed")
     assert rss_kib(server) - rss_before < MAX_GROWTH_KIB
     assert server.dig(WEB, "A") == ["10.96.0.10"]
 
 
-def reload_often(server: Server, times: int) -> None:
+def reload_often(server: CorefileServer, times: int) -> None:
     for _ in range(times):
         before = server.out.count("Reloading complete")
-        server.process.send_signal(signal.SIGHUP)
+        server.send_signal(signal.SIGHUP)
         deadline = time.monotonic() + 20
         while server.out.count("Reloading complete") == before:
             assert time.monotonic() < deadline
             time.sleep(0.002)
 
 
-def rss_kib(server: Server) -> int:
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
+def rss_kib(server: CorefileServer) -> int:
+    status = Path(f"/proc/{server.pid}/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
 
 
-def open_files(server: Server) -> int:
-    return len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
+def open_files(server: CorefileServer) -> int:
+    return len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
 
 
 class Client(threading.Thread):
     """Asks at a steady pace until the server has ended, and notes what came back."""
 
-    def __init__(self, server: Server, kind: socket.SocketKind) -> None:
+    def __init__(self, server: CorefileServer, kind: socket.SocketKind) -> None:
         super().__init__(daemon=True)
         self._kind = kind
         self._sock = socket.socket(socket.AF_INET, kind)
@@ -159,7 +161,7 @@ def test_an_upstream_that_says_nothing_does_not_hold_up_the_end(start: Start) ->
             silent.settimeout(5)
             silent.recv(512)
             asked_at = time.monotonic()
-            assert server.end() == 0
+            assert server.stop() == 0
             assert time.monotonic() - asked_at < 1.0
     assert server.err == ""
 
@@ -171,7 +173,7 @@ def test_what_was_accepted_is_answered_before_the_end(start: Start) -> None:
         client.start()
     time.sleep(0.5)
     asked_at = time.monotonic()
-    server.process.send_signal(signal.SIGTERM)
+    server.send_signal(signal.SIGTERM)
     assert server.wait_ended() == 0
     ended_at = time.monotonic()
     for client in clients:

@@ -1,6 +1,5 @@
 """DNS over TLS: answered as over TCP, within its limits, and with the certificate that the last reload has read."""
 
-import signal
 import socket
 import ssl
 import struct
@@ -11,10 +10,10 @@ from pathlib import Path
 import dns.message
 import pytest
 from peers import need
-from process.running import WEB, Server, Start
+from process.running import WEB, CorefileServer, Start
 from process.test_reload import reload, rewrite
 
-from testing.certificates import Certificate
+from testing.certificates import self_sign
 
 TLS_PORT = 8853
 COREFILE = f"""
@@ -36,15 +35,15 @@ tls://.:{TLS_PORT} {{
 
 
 @pytest.fixture
-def server(start: Start, tmp_path: Path) -> Server:
+def server(start: Start, tmp_path: Path) -> CorefileServer:
     """A server of DNS over TLS, its certificate in the folder above its own."""
     need("openssl")
-    Certificate.write(tmp_path, "first.example")
+    self_sign(tmp_path, "first.example")
     return start(COREFILE).wait_serving()
 
 
 @contextmanager
-def connected(server: Server, *, with_certificate: bool = False) -> Iterator[ssl.SSLSocket]:
+def connected(server: CorefileServer, *, with_certificate: bool = False) -> Iterator[ssl.SSLSocket]:
     """A verified TLS connection."""
     context = ssl.create_default_context(cafile=server.folder.parent / "cert.pem")
     context.check_hostname = False
@@ -74,7 +73,7 @@ def receive(secured: ssl.SSLSocket) -> dns.message.Message:
     return dns.message.from_wire(secured.recv(size))
 
 
-def test_it_answers_and_says_so(server: Server) -> None:
+def test_it_answers_and_says_so(server: CorefileServer) -> None:
     with connected(server) as secured:
         assert secured.version() in ("TLSv1.2", "TLSv1.3")
         assert ask(secured) == ["10.96.0.10"]
@@ -83,7 +82,7 @@ def test_it_answers_and_says_so(server: Server) -> None:
     assert server.metric("coredns_dns_requests_total", **facts) == 1
 
 
-def test_a_connection_ends_after_its_last_query(server: Server) -> None:
+def test_a_connection_ends_after_its_last_query(server: CorefileServer) -> None:
     with connected(server) as secured:
         for number in range(4):
             send(secured, number)
@@ -91,11 +90,11 @@ def test_a_connection_ends_after_its_last_query(server: Server) -> None:
         assert secured.recv(1) == b""
 
 
-def test_a_renewed_certificate_is_shown_without_an_old_connection_being_closed(server: Server) -> None:
+def test_a_renewed_certificate_is_shown_without_an_old_connection_being_closed(server: CorefileServer) -> None:
     with connected(server) as before:
         assert ask(before) == ["10.96.0.10"]
         old = before.getpeercert(binary_form=True)
-        Certificate.write(server.folder.parent, "second.example")
+        self_sign(server.folder.parent, "second.example")
         reload(server)
         with connected(server) as after:  # verified with the new file
             assert after.getpeercert(binary_form=True) != old
@@ -108,7 +107,7 @@ def test_a_renewed_certificate_is_shown_without_an_old_connection_being_closed(s
     assert server.err == ""
 
 
-def test_clients_may_have_to_show_a_certificate(server: Server) -> None:
+def test_clients_may_have_to_show_a_certificate(server: CorefileServer) -> None:
     rewrite(server, COREFILE.replace("nocert", "require_and_verify"))
     reload(server)
     with connected(server, with_certificate=True) as secured:
@@ -117,10 +116,10 @@ def test_clients_may_have_to_show_a_certificate(server: Server) -> None:
         ask(secured)
 
 
-def test_open_connections_do_not_hold_up_the_end(server: Server) -> None:
+def test_open_connections_do_not_hold_up_the_end(server: CorefileServer) -> None:
     with connected(server) as secured, socket.create_connection((server.host, TLS_PORT)):
         assert ask(secured) == ["10.96.0.10"]
         send(secured, 9)
-        assert server.end(signal.SIGTERM) == 0
+        assert server.stop() == 0
         assert receive(secured).id == 9
     assert server.err == ""

@@ -1,8 +1,9 @@
 """A running server: it answers over both transports, says so over HTTP, and counts exactly."""
 
-from process.running import MANIFEST, PORT, WEB, Start, wait_until
+from process.running import MANIFEST, PORT, WEB, Start
 
 from clusterdns.version import banner
+from testing.waiting import wait_for
 
 COREFILE = f"""
 .:{PORT} {{
@@ -46,8 +47,8 @@ def test_admin_pages(start: Start) -> None:
 
 def test_quiet_says_nothing_of_zones_and_version(start: Start) -> None:
     server = start(COREFILE, "-quiet")
-    wait_until(lambda: server.get(8181, "/ready").status == 200, "readiness")
-    assert server.end() == 0
+    wait_for(lambda: server.get(8181, "/ready").status == 200, "readiness")
+    assert server.stop() == 0
     assert all(line.startswith("[INFO]") for line in server.out.splitlines())
 
 
@@ -80,11 +81,11 @@ def test_an_edited_manifest_is_answered_and_a_broken_one_changes_nothing(start: 
     server = start(COREFILE).wait_serving()
     manifest = server.folder / "cluster" / "web.yaml"
     manifest.write_text(MANIFEST.replace("10.96.0.10", "10.96.0.77"))
-    wait_until(lambda: server.dig(WEB, "A") == ["10.96.0.77"], "the edit")
+    wait_for(lambda: server.dig(WEB, "A") == ["10.96.0.77"], "the edit")
     manifest.write_text("kind: Service\nspec: [\n")
-    wait_until(lambda: "web.yaml:" in server.out, "a line about the broken file")
+    wait_for(lambda: "web.yaml:" in server.out, "a line about the broken file")
     assert server.dig(WEB, "A") == ["10.96.0.77"]
     manifest.unlink()
-    wait_until(lambda: server.dig(WEB, "A") == [], "the removal")
+    wait_for(lambda: server.dig(WEB, "A") == [], "the removal")
     manifest.write_text(MANIFEST)
-    wait_until(lambda: server.dig(WEB, "A") == ["10.96.0.10"], "the repair")
+    wait_for(lambda: server.dig(WEB, "A") == ["10.96.0.10"], "the repair")

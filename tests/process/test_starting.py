@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from peers import missing, need
-from process.running import PORT, WEB, Start, new_address
+from process.running import PORT, WEB, Start
+
+from testing.ports import new_address
 
 COREFILE = f"""
 .:{PORT} {{

@@ -15,7 +15,7 @@ from peers import need
 from clusterdns.cluster.api import credentials
 from clusterdns.cluster.api.credentials import Credentials, CredentialsError, load
 from clusterdns.cluster.api.settings import ClientTls, Settings
-from testing.controlplane.cluster import sign
+from testing.certificates import make_authority
 
 REPORT = """
 import asyncio, json, sys
@@ -157,7 +157,7 @@ async def test_a_service_account_token_is_read_again(tmp_path: Path, monkeypatch
     incluster = sys.modules["kubernetes_asyncio.config.incluster_config"]
     token = tmp_path / "token"
     token.write_text("one")
-    sign(tmp_path, "ca", "/CN=ca")
+    make_authority(tmp_path)
     monkeypatch.setattr(incluster, "SERVICE_TOKEN_FILENAME", str(token))
     monkeypatch.setattr(incluster, "SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
     monkeypatch.setattr(incluster, "TOKEN_REFRESH_PERIOD", incluster.datetime.timedelta(0))

@@ -21,7 +21,7 @@ from clusterdns.cluster.api.watch import Timing
 from clusterdns.cluster.objects import Change, Service, ServiceImport
 from clusterdns.telemetry.metrics import Registry
 from testing import fake_api as faked
-from testing.controlplane.cluster import sign
+from testing.certificates import make_authority, sign
 from testing.fake_api import (
     NAMESPACES,
     SERVICES,
@@ -396,8 +396,8 @@ async def test_unknown_host(seen: Seen, start: Start, fake_time: FakeTime, monke
 
 async def test_tls_faults_are_named(seen: Seen, start: Start, fake_time: FakeTime, tmp_path: Path) -> None:
     need("openssl")
-    sign(tmp_path, "ca", "/CN=nobody", "keyUsage=critical,keyCertSign")
-    sign(tmp_path, "server", "/CN=server", "subjectAltName=DNS:elsewhere")
+    make_authority(tmp_path)
+    sign(tmp_path, "server", "/CN=server", "DNS:elsewhere")
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(tmp_path / "server.crt", tmp_path / "server.key")
     async with serving(FakeApi(), tls) as fake:

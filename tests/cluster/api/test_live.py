@@ -19,8 +19,8 @@ from clusterdns.cluster.api.source import ApiSource
 from clusterdns.cluster.objects import EndpointSlice, Namespace, Pod, Service
 from clusterdns.telemetry.metrics import Registry
 from testing.api_proxy import between
-from testing.controlplane.client import wait_for
-from testing.controlplane.cluster import ControlPlane
+from testing.controlplane import ControlPlane
+from testing.waiting import wait_for
 
 pytestmark = [pytest.mark.peer("kube-apiserver")]
 
@@ -284,9 +284,7 @@ def service_account_token(control_plane: ControlPlane, namespace: str) -> str:
         [{"apiGroups": ["", "discovery.k8s.io"], "resources": ["*"], "verbs": ["list", "watch"]}],
     )
     wait_for(lambda: control_plane.find("ServiceAccount", "default", namespace), "the ServiceAccount")
-    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/default/token"
-    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-    return str(control_plane.create(path, request)["status"]["token"])
+    return control_plane.make_token("default", namespace)
 
 
 async def test_in_a_pod_the_service_account_is_used(
