@@ -1,7 +1,8 @@
 """Go's text/template language, for the `template` directive: parsed when the server starts, executed per query.
 
-`parse` is the way in; `values` has the types that data is given in. A template sees nothing but its data and the
-functions it was parsed with: no attribute of a Python object is ever read.
+`parse` is the entry point: `lexer`, `parser` and `expressions` make a tree, `inspection` examines it beforehand, `run`
+and `evaluation` execute it within bounds. `values` has the types of the data. A template reads only its data and calls
+only the functions that it was parsed with; no attribute of a Python object is ever read.
 """
 
 from clusterdns.gotemplate.errors import TemplateError, TemplateFailed

@@ -1,8 +1,8 @@
-"""What can be wrong with a template: its text when the server starts, or one execution of it."""
+"""Errors of a template: in its text when the server starts, or in one execution."""
 
 
 class TemplateError(Exception):
-    """The text is no template. Line and column count from 1, in characters of the template's own text."""
+    """A text is not a template. Line and column count from 1, in characters of the template's own text."""
 
     def __init__(self, line: int, column: int, text: str) -> None:
         super().__init__(line, column, text)
@@ -15,10 +15,10 @@ class TemplateError(Exception):
 
 
 class TemplateFailed(Exception):
-    """An execution came to nothing: a field that is not there, an index out of range, a limit passed."""
+    """An execution has failed: a missing field, an index out of range, an exceeded limit."""
 
 
-def error_at(text: str, position: int, what: str) -> TemplateError:
-    """The error at an offset into the text."""
+def error_at(text: str, position: int, message: str) -> TemplateError:
+    """Make the error at an offset into the text."""
     line_start = text.rfind("\n", 0, position) + 1
-    return TemplateError(text.count("\n", 0, position) + 1, position - line_start + 1, what)
+    return TemplateError(text.count("\n", 0, position) + 1, position - line_start + 1, message)

@@ -1,7 +1,7 @@
-"""The values of a template's pipelines, evaluated over the data, within bounds of steps and depth.
+"""Evaluation of pipelines over the data, within bounds of steps and depth.
 
-Every command is a step, and so is every few bytes of text made; depth counts blocks, parentheses and templates inside
-each other. Passing a bound raises TemplateFailed, as does whatever Go calls an error. `run` adds the statements.
+Every command is a step, and so are every BYTES_PER_STEP bytes of text; depth counts nested blocks, parentheses and
+templates. Exceeding a bound raises TemplateFailed, as does every error of Go. `run` adds the statements.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,12 +14,12 @@ from clusterdns.gotemplate.literals import Number
 from clusterdns.gotemplate.values import ABSENT, MISSING, Fields, Function, is_true, type_name
 
 MAX_STEPS = 10_000  # 25 to 200 ms measured; an answer of 100 records takes some 700
-MAX_DEPTH = 80  # six Python frames each at most, of the 1,000 there are
+MAX_DEPTH = 80  # at most six Python frames each, of 1,000
 BYTES_PER_STEP = 16
 
 
 class Evaluator:
-    """The variables of one execution, and what is left of its bounds."""
+    """The variables of one execution, and the rest of its bounds."""
 
     def __init__(self, functions: Mapping[str, Function], data: Any) -> None:
         self.functions = functions
@@ -87,7 +87,7 @@ class Evaluator:
         return self.value(head, dot)
 
     def value(self, operand: tree.Operand, dot: Any) -> Any:
-        """An operand where any type will do."""
+        """Evaluate an operand where any type is accepted."""
         match operand:
             case tree.Dot():
                 return dot
@@ -115,7 +115,7 @@ class Evaluator:
         return value
 
     def argument(self, operand: tree.Operand, dot: Any, wanted: type) -> Any:
-        """An operand as an argument: a numeric constant takes the type that is asked for."""
+        """Evaluate an operand as an argument; a numeric constant takes the type of the parameter."""
         if isinstance(operand, tree.Constant) and isinstance(operand.value, Number):
             if wanted is int and operand.value.integer is not None:
                 return operand.value.integer
@@ -128,7 +128,7 @@ class Evaluator:
         if function.call is not all_true and function.call is not any_true:
             return self.call(function, name, operands, dot, final)
         if not operands and final is ABSENT:
-            raise TemplateFailed(f"{name} wants at least 1 argument")
+            raise TemplateFailed(f"{name} takes at least 1 argument")
         value: Any = None
         for operand in operands:
             value = converted(self.value(operand, dot), object)
@@ -152,7 +152,7 @@ class Evaluator:
     def chain(
         self, value: Any, names: tuple[str, ...], dot: Any, operands: tuple[tree.Operand, ...], final: Any
     ) -> Any:
-        """Follow field names from a value; the last one, if it is a method, takes the arguments."""
+        """Follow field names from a value; the last one, if it is a method, is called with the arguments."""
         for name in names[:-1]:
             value = self.field(value, name, dot, (), ABSENT)
         return self.field(value, names[-1], dot, operands, final)
@@ -171,5 +171,5 @@ class Evaluator:
             if isinstance(found, Function):
                 return self.call(found, name, operands, dot, final)
         if operands or final is not ABSENT:
-            raise TemplateFailed(f"{name} takes no arguments: it is no method")
+            raise TemplateFailed(f"{name} takes no arguments: it is not a method")
         return found

@@ -1,11 +1,11 @@
-"""How Go writes a floating-point number for each verb of printf, sign and padding left out."""
+"""Go's formats of floating-point numbers for the verbs of printf, without sign and padding."""
 
 import math
 from decimal import Decimal
 
 
 def digits(value: float, verb: str, precision: int | None) -> str:
-    """The magnitude of a finite number: verb e, E, f, g, G, x, X or b; precision None is the shortest exact form."""
+    """Format the magnitude of a finite number for a verb of eEfgGxXb; precision None: the shortest exact form."""
     value = abs(value)
     match verb:
         case "f" | "e" | "E":
@@ -14,7 +14,7 @@ def digits(value: float, verb: str, precision: int | None) -> str:
             text = _shortest(value) if precision is None else f"{value:.{precision or 1}g}"
             return text.upper() if verb == "G" else text
         case "b":
-            scale = max(math.frexp(value)[1] - 53, -1074) if value else -1074  # the smallest exponent there is
+            scale = max(math.frexp(value)[1] - 53, -1074) if value else -1074  # the smallest exponent
             numerator, denominator = value.as_integer_ratio()
             mantissa = (numerator << max(-scale, 0)) // (denominator << max(scale, 0))
             return f"{mantissa}p{scale:+d}"
@@ -23,7 +23,7 @@ def digits(value: float, verb: str, precision: int | None) -> str:
 
 
 def _shortest(value: float) -> str:
-    """The fewest digits that read back as the value; with an exponent from 1e-05 down and from 1e+06 up."""
+    """Format the fewest digits that parse to the value, with an exponent from 1e-05 down and from 1e+06 up."""
     _, mantissa, scale = Decimal(repr(value)).normalize().as_tuple()
     assert isinstance(scale, int)
     exponent = len(mantissa) + scale - 1
@@ -54,7 +54,7 @@ def _hexadecimal(value: float, precision: int | None) -> str:
 
 
 def with_point(text: str, verb: str, precision: int | None) -> str:
-    """The form for the flag `#`: always a decimal point, and trailing zeros up to the digits asked for."""
+    """Add what the flag `#` requires: a decimal point, and trailing zeros up to the precision."""
     if verb == "b":
         return text
     marks = "pP" if verb in ("x", "X") else "eEpP"

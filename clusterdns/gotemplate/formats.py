@@ -1,4 +1,4 @@
-"""The format string of Go's printf: which operand, flags, width and precision each verb gets."""
+"""The format string of Go's printf: the operand, flags, width and precision of each verb."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,15 +8,17 @@ from clusterdns.gotemplate.printing import PLAIN, Flags, joined, render
 from clusterdns.gotemplate.values import type_name
 
 _FLAGS = {"#": "sharp", "0": "zero", "+": "plus", "-": "minus", " ": "space"}
-_MAX_NUMBER = 1_000_000  # Go takes no width or precision beyond it
+_MAX_NUMBER = 1_000_000  # the greatest width or precision that Go accepts
 
 
 def sprintf(template: str, operands: Sequence[object]) -> str:
-    """Go's Sprintf: never fails for a wrong format, but says in the text what is wrong with it."""
+    """Go's Sprintf: a wrong format does not fail, but is described in the text (`%!d(string=x)`)."""
     return _Printf(template, operands).run()
 
 
 class _Printf:
+    """The state of one format."""
+
     def __init__(self, template: str, operands: Sequence[object]) -> None:
         self.template = template
         self.operands = operands
@@ -52,7 +54,7 @@ class _Printf:
         if verb == "%":
             self.pieces.append("%")
             self.at += 1
-        elif verb.isalpha() and self.next < len(self.operands):  # nearly always: no flags, no width, no index
+        elif verb.isalpha() and self.next < len(self.operands):  # the usual case: no flags, no width, no index
             self.pieces.append(render(self.operands[self.next], verb, PLAIN))
             self.at += 1
             self.next += 1
@@ -93,7 +95,7 @@ class _Printf:
         return Flags(**set_flags)
 
     def index(self) -> bool:
-        """Read `[n]`, if it is there: operand n, counted from 1, comes next. False if there was none."""
+        """Read `[n]`, after which operand n, from 1, comes next. Returns whether there is a number in brackets."""
         if self.peek() != "[":
             return False
         self.chose = True
@@ -111,14 +113,14 @@ class _Printf:
         start = self.at
         while self.peek() in tuple("0123456789"):
             self.at += 1
-            # Go gives up on the whole format where a number is that long.
+            # As in Go, so long a number ends the format.
             if int(self.template[start : self.at - 1] or 0) > _MAX_NUMBER:
                 self.at = len(self.template)
                 return None
         return int(self.template[start : self.at]) if self.at > start else None
 
     def operand_number(self) -> int | None:
-        """The next operand as a width or precision; None if it is no integer or none that Go takes."""
+        """Take the next operand as a width or precision; None if it is not an integer in Go's range."""
         if self.next >= len(self.operands):
             return None
         value = self.operands[self.next]

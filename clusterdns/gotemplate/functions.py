@@ -1,7 +1,7 @@
-"""The functions every template knows: Go's built-ins, printing left to `printing` and `formats`.
+"""Go's built-in functions, apart from the formats of `printing` and `formats`.
 
-All are pure. What Go reports as an error of the call raises TemplateFailed. `and` and `or` stop at the operand that
-decides, which is `run`'s doing; here they are given all of them.
+All are pure. An error that Go reports for a call raises TemplateFailed. `and` and `or` get all their operands here;
+`evaluation` stops at the operand that decides.
 """
 
 import re
@@ -31,7 +31,7 @@ _JS_SHORT = {"\\": r"\\", "'": r"\'", '"': r"\""}
 
 
 def invoke(function: Function, name: str, arguments: list[Any]) -> Any:
-    """Call a function with arguments already converted. Raises TemplateFailed for whatever it finds wrong."""
+    """Call a function with converted arguments. Raises TemplateFailed where the function raises ValueError."""
     try:
         result = function.call(*arguments)
     except ValueError as error:
@@ -40,23 +40,23 @@ def invoke(function: Function, name: str, arguments: list[Any]) -> Any:
 
 
 def converted(value: Any, wanted: type) -> Any:
-    """The value as an argument of this type. Go converts nothing here, so it is this type or fails."""
+    """Check that a value may be an argument of this type; as in Go, nothing is converted. Raises TemplateFailed."""
     if wanted is object:
         return None if value is MISSING else value
     fits = type(value) is int if wanted is int else isinstance(value, wanted)
     if not fits:
         name = {str: "string", int: "int", float: "float64", bool: "bool"}.get(wanted, wanted.__name__)
-        raise TemplateFailed(f"{type_name(value)} where {name} is wanted")
+        raise TemplateFailed(f"expected {name}, got {type_name(value)}")
     return value
 
 
 def all_true(*values: Any) -> Any:
-    """Go's and: the first operand that is false, or the last."""
+    """Go's `and`: return the first operand that is false, or the last."""
     return next((value for value in values if not is_true(value)), values[-1])
 
 
 def any_true(*values: Any) -> Any:
-    """Go's or: the first operand that is true, or the last."""
+    """Go's `or`: return the first operand that is true, or the last."""
     return next((value for value in values if is_true(value)), values[-1])
 
 
@@ -66,7 +66,7 @@ def _not(value: Any) -> bool:
 
 def _call(function: Any, *arguments: Any) -> Any:
     if not isinstance(function, Function):
-        raise TemplateFailed(f"call of {type_name(function)}")
+        raise TemplateFailed(f"cannot call {type_name(function)}")
     fault = function.arity_fault("the function", len(arguments))
     if fault is not None:
         raise TemplateFailed(fault)
@@ -138,7 +138,7 @@ def _kind(value: Any) -> str:
 
 def _equal(first: Any, *others: Any) -> bool:
     if not others:
-        raise TemplateFailed("eq needs something to compare with")
+        raise TemplateFailed("missing argument for comparison")
     return any(_same(first, other) for other in others)
 
 
@@ -162,7 +162,7 @@ def _not_equal(first: Any, other: Any) -> bool:
 def _less(first: Any, other: Any) -> bool:
     kind = _kind(first)
     if kind != _kind(other) or kind not in ("int", "float", "string"):
-        raise TemplateFailed(f"no order between {type_name(first)} and {type_name(other)}")
+        raise TemplateFailed(f"cannot order {type_name(first)} and {type_name(other)}")
     if kind == "string":
         return to_bytes(first) < to_bytes(other)
     return bool(first < other)

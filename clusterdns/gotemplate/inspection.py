@@ -1,7 +1,7 @@
-"""What can be told of a template without executing it: the data it asks for, and calls that can only fail.
+"""Inspection of a template without executing it: the data that it reads, and calls that must fail.
 
-The tree is walked with paths in place of values: the dot starts as the empty path, `.Group.name` is the path of two,
-and whatever comes out of a function other than `index` is unknown. Branches are all taken, definitions where invoked.
+The tree is walked with paths in place of values: the dot begins as the empty path, `.Group.name` is a path of two, and
+the result of a function other than `index` is unknown. All branches are walked, and definitions where invoked.
 """
 
 from typing import NamedTuple
@@ -19,14 +19,14 @@ _MAX_DOTS = 16
 
 
 class Inspection(NamedTuple):
-    """`fields`: paths from the top of the data. `faults`: offset into the text → what fails there whenever reached."""
+    """`fields`: paths from the root of the data. `faults`: errors of calls that must fail, by offset into the text."""
 
     fields: set[Path]
     faults: dict[int, str]
 
 
 def inspect(parsed: Parsed, functions: dict[str, Function]) -> Inspection:
-    """Walk the template and every definition it can reach, each once per path its dot can have."""
+    """Walk the template and the definitions that it invokes, each once per path that its dot can have."""
     inspector = _Inspector(parsed, functions)
     bodies: list[tuple[tree.Body, _Known]] = [(parsed.body, ())]
     seen: set[tuple[str, _Known]] = set()
@@ -40,6 +40,8 @@ def inspect(parsed: Parsed, functions: dict[str, Function]) -> Inspection:
 
 
 class _Inspector:
+    """The variables and findings of one inspection."""
+
     def __init__(self, parsed: Parsed, functions: dict[str, Function]) -> None:
         self.definitions = parsed.definitions
         self.functions = functions
@@ -78,7 +80,7 @@ class _Inspector:
         if statement.name not in self.definitions:
             self.faults[statement.position] = f"template {statement.name!r} is not defined"
             return
-        # A recursion may lengthen its path with every turn, so after a few the dot counts as unknown.
+        # A recursion may lengthen its path with every call, so after a few the dot counts as unknown.
         is_new = sum(name == statement.name for name, _ in self.invoked) < _MAX_DOTS
         self.invoked.add((statement.name, inner if is_new else None))
 
@@ -90,7 +92,7 @@ class _Inspector:
             if not pipeline.assigns:
                 self.variables.append((name, value))
             elif any(known == name for known, _ in self.variables):
-                # Whether and how often this is reached is not known, so from here on neither is the variable.
+                # It is not known whether this is executed, so the variable is unknown from here on.
                 self.variables = [(known, None if known == name else path) for known, path in self.variables]
             else:
                 self.faults[pipeline.commands[0].position] = f"variable {name} is not defined here"
@@ -139,7 +141,7 @@ class _Inspector:
         return path
 
     def indexed(self, paths: list[_Known], arguments: tuple[tree.Operand, ...]) -> _Known:
-        """The path that `index` leads to, as far as its keys are constants."""
+        """Return the path that `index` leads to, as far as its keys are constants."""
         if not paths or paths[0] is None:
             return None
         keys: list[str | int] = []
@@ -153,7 +155,7 @@ class _Inspector:
         return self.found(paths[0], tuple(keys))
 
     def call(self, name: str, command: tree.Command, follows: bool) -> None:
-        """Note what is wrong with a call: the number of arguments, constants of wrong types, constants that fail."""
+        """Record the error of a call: its number of arguments, the types of constants, or a result that is an error."""
         function = self.functions[name]
         fault = function.arity_fault(name, len(command.arguments) + follows)
         if fault is not None:

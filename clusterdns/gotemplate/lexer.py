@@ -1,7 +1,7 @@
-"""A template's text to tokens: stretches of text, and the words inside `{{ }}`.
+"""A template's text to tokens: the text outside actions, and the words inside `{{ }}`.
 
-Trim markers and comments are used up here. A token knows whether blanks stand before it, because in Go they matter:
-`.A .B` is two operands and `.A.B` one.
+Trim markers and comments are applied and dropped. A token has a mark for the white space before it, because it matters
+in Go: `.A .B` is two operands and `.A.B` one.
 """
 
 import re
@@ -34,11 +34,11 @@ _WORD = re.compile(
     re.VERBOSE,
 )
 _TERMINATOR = re.compile(r"[ \t\r\n.,|:()]|\}\}|\Z")
-_UNCLOSED = {'"': "a string that does not end on its line", "`": "a raw string that does not end", "'": "a character"}
+_UNTERMINATED = {'"': "unterminated string", "`": "unterminated raw string", "'": "unterminated character constant"}
 
 
 class Token(NamedTuple):
-    """One word. The kind of a keyword or a sign is the word itself."""
+    """One word. The kind of a keyword or sign is the word itself."""
 
     kind: str
     text: str
@@ -50,7 +50,7 @@ def lex(text: str) -> list[Token]:
     """Split a template into tokens, the last of kind `eof`, in linear time. Raises TemplateError."""
     tokens: list[Token] = []
     position = 0
-    trims = False  # the action before ends in a trim marker
+    trims = False  # the previous action ends in a trim marker
     while (start := text.find("{{", position)) >= 0:
         opening = _OPEN.match(text, start)
         assert opening is not None
@@ -78,23 +78,23 @@ def _add_text(tokens: list[Token], text: str, position: int, trims_left: bool, t
 def _skip_comment(text: str, start: int, position: int) -> tuple[int, bool]:
     end = text.find("*/", position)
     if end < 0:
-        raise error_at(text, start, "a comment that does not end")
+        raise error_at(text, start, "unclosed comment")
     closing = _COMMENT_END.match(text, end + 2)
     if closing is None:
-        raise error_at(text, end, "a comment must end right before '}}'")
+        raise error_at(text, end, "a comment must end directly before '}}'")
     return closing.end(), "-" in closing[0]
 
 
 def _lex_action(tokens: list[Token], text: str, start: int, position: int) -> tuple[int, bool]:
-    """Append the tokens of one action; hand back where it ends and whether it trims what follows."""
+    """Append the tokens of one action; return its end, and whether it trims the text after it."""
     spaced = False
     while True:
         if position >= len(text):
-            raise error_at(text, start, "an action that does not end: '}}' is missing")
+            raise error_at(text, start, "unclosed action: '}}' is missing")
         match = _WORD.match(text, position)
         if match is None:
-            what = _UNCLOSED.get(text[position])
-            raise error_at(text, position, f"{what}" if what else f"unexpected {text[position]!r} in an action")
+            problem = _UNTERMINATED.get(text[position], f"unexpected {text[position]!r} in an action")
+            raise error_at(text, position, problem)
         kind, word = match.lastgroup, match[0]
         assert kind is not None
         position = match.end()
@@ -112,14 +112,14 @@ def _lex_action(tokens: list[Token], text: str, start: int, position: int) -> tu
 
 
 def _check_end(text: str, match: re.Match[str], kind: str) -> None:
-    """A word must be followed by something that cannot belong to it, and be made of letters and digits as Go counts."""
+    """Check that a word ends where Go would end it, and that it is made of Go's letters and digits."""
     word, end = match[0], match.end()
     if kind == "number":
         following = text[end : end + 1]
         if following in ("+", "-"):
             raise error_at(text, match.start(), "complex numbers are not supported")
         if following == "_" or following.isalnum():
-            raise error_at(text, match.start(), f"a number that runs into {following!r}")
+            raise error_at(text, match.start(), f"unexpected {following!r} after a number")
         return
     if not word.isascii():
         for odd in word.lstrip("$."):

@@ -1,6 +1,6 @@
-"""Constants in a template's text, read as Go reads them: numbers, characters, strings; and Go's strconv.ParseUint.
+"""Go's numeric, character and string constants, and strconv.ParseUint.
 
-Raises ValueError with what is wrong; whoever knows where the constant stands adds that.
+Errors are ValueErrors; the parser adds the position of the constant.
 """
 
 import re
@@ -13,7 +13,7 @@ _MIN_INT = -(2**63)
 _MAX_UNSIGNED = 2**64 - 1
 _DIGITS = r"[0-9]+(?:_[0-9]+)*"
 _HEX = r"[0-9a-fA-F]+(?:_[0-9a-fA-F]+)*"
-# In Go an underscore stands between digits, or between a prefix and a digit.
+# Go allows an underscore between digits, and between a prefix and a digit.
 _INTEGER = re.compile(
     r"([+-]?)(?:0[xX](?P<b16>(?:_?[0-9a-fA-F])+)|0[bB](?P<b2>(?:_?[01])+)|0[oO]?(?P<b8>(?:_?[0-7])+)"
     r"|(?P<b10>0|[1-9][0-9]*(?:_[0-9]+)*))\Z"
@@ -30,7 +30,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Number(NamedTuple):
-    """A numeric constant. `value` is what it is where nothing asks for a type; None if no int holds it."""
+    """A numeric constant. `value` is its value where no type is required; None for one that overflows int."""
 
     value: int | float | None
     integer: int | None
@@ -103,7 +103,7 @@ def string(text: str) -> str:
 
 
 def _escape(match: re.Match[str], quote: str) -> tuple[int, bool]:
-    """What an escape stands for, and whether that is a byte and not a character."""
+    """Return the code of an escape sequence, and whether that is a byte rather than a character."""
     kind = match.lastgroup
     value = match[kind] if kind else ""
     if kind == "simple" and (value not in "'\"" or value == quote):
@@ -116,22 +116,22 @@ def _escape(match: re.Match[str], quote: str) -> tuple[int, bool]:
         code = int(value, 16)
         if code <= 0x10FFFF and not 0xD800 <= code <= 0xDFFF:
             return code, False
-    raise ValueError(f"no escape of Go's: {match[0]}")
+    raise ValueError(f"unknown escape sequence: {match[0]}")
 
 
 def parse_uint(text: str, base: int, bits: int) -> Unsigned:
-    """Go's strconv.ParseUint: no sign, base 0 reads the prefix, `bits` 0 means 64. Raises ValueError."""
+    """Read an integer as strconv.ParseUint does: base 0 reads the prefix, `bits` 0 means 64. Raises ValueError."""
     if (base != 0 and not 2 <= base <= 36) or not 0 <= bits <= 64:
-        raise ValueError(f"no base {base} of {bits} bits")
+        raise ValueError(f"invalid base {base} or bit size {bits}")
     if base == 0:
         value = None if text[:1] in ("+", "-") else _integer(text)
     else:
-        # int() would take a sign, blanks, underscores, a prefix and other scripts' digits as well.
+        # int() would also accept signs, spaces, underscores, prefixes and the digits of other scripts.
         value = int(text, base) if text.isascii() and text.isalnum() and _has_digits(text, base) else None
     if value is None:
-        raise ValueError(f"no number in base {base}: {to_text(to_bytes(text))!r}")
+        raise ValueError(f"not a number in base {base}: {to_text(to_bytes(text))!r}")
     if value >= 1 << (bits or 64):
-        raise ValueError(f"no number of {bits or 64} bits: {text}")
+        raise ValueError(f"out of range for {bits or 64} bits: {text}")
     return Unsigned(value, 64)
 
 

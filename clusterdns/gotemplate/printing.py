@@ -1,6 +1,6 @@
-"""Go's fmt: print, println, printf and the verbs, down to what it writes where a verb does not fit its value.
+"""Go's fmt: print, println and the verbs of printf, including its output for a verb that does not fit the value.
 
-Widths and precisions count characters. A text longer than any reply fails instead of being built.
+Widths and precisions count characters. A text longer than MAX_TEXT_BYTES is an error, raised before it is built.
 """
 
 import math
@@ -18,7 +18,7 @@ _BASES = {"d": "d", "v": "d", "b": "b", "o": "o", "O": "o", "x": "x", "X": "X"}
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """What stands between the percent sign and the verb. `%#v` and `%+v` have flags of their own."""
+    """The flags, width and precision before a verb. `%#v` and `%+v` have flags of their own."""
 
     minus: bool = False
     plus: bool = False
@@ -31,18 +31,18 @@ class Flags:
     precision: int | None = None
 
     def pad(self, text: str, zeros: bool = True) -> str:
-        """Fill to the width; `zeros`: the flag `0` counts, as it does in Go even for strings."""
+        """Pad the text to the width, with zeros if the flag `0` is set, which Go obeys even for strings."""
         missing = (self.width or 0) - len(text)
         if missing <= 0:
             return text
         if max(self.width or 0, self.precision or 0) > MAX_TEXT_BYTES:
-            raise TemplateFailed(f"a width of {self.width}")
+            raise TemplateFailed(f"width of {self.width}")
         if self.minus:
             return text + " " * missing
         return ("0" if zeros and self.zero else " ") * missing + text
 
     def cut(self, text: str) -> str:
-        """The characters of a string that the precision leaves."""
+        """Cut a string to the precision."""
         return text if self.precision is None else text[: self.precision]
 
 
@@ -50,7 +50,7 @@ PLAIN = Flags()
 
 
 def sprint(values: Sequence[object]) -> str:
-    """Go's Sprint: blanks only between two operands of which neither is a string."""
+    """Go's Sprint: a space only between two operands that are not strings."""
     pieces: list[str] = []
     before_is_text = True
     for value in values:
@@ -68,19 +68,19 @@ def sprintln(values: Sequence[object]) -> str:
 
 
 def joined(pieces: Sequence[str]) -> str:
-    """The pieces as one text. Raises TemplateFailed beyond the limit, before it is built."""
+    """Join the pieces. Raises TemplateFailed for too long a text, before it is built."""
     if sum(map(len, pieces)) > MAX_TEXT_BYTES:
-        raise TemplateFailed(f"a text of more than {MAX_TEXT_BYTES} bytes")
+        raise TemplateFailed(f"text of more than {MAX_TEXT_BYTES} bytes")
     return whole("".join(pieces))
 
 
 def render(value: Any, verb: str, flags: Flags) -> str:
-    """One operand of a printing function."""
+    """Format one operand of a printing function."""
     if value is None:
         return flags.pad("<nil>") if verb in ("T", "v") else f"%!{verb}(<nil>)"
     if verb == "T":
         return flags.pad(flags.cut(type_name(value)))
-    # %w is for errors; %p would show an address of the server's memory, which is nobody's business.
+    # %w is for errors; %p would reveal an address of the server's memory.
     return _misfit(value, verb, flags) if verb in ("w", "p") else _render(value, verb, flags)
 
 
@@ -110,7 +110,7 @@ def _render(value: Any, verb: str, flags: Flags) -> str:
 
 
 def sorted_keys(mapping: Mapping[str, Any]) -> list[str]:
-    """The keys in the order in which Go prints and ranges over a map."""
+    """Return the keys in the order in which Go prints and iterates over a map."""
     return sorted(mapping, key=to_bytes)
 
 
@@ -144,7 +144,7 @@ def _integer(value: int, verb: str, flags: Flags) -> str:
     text = format(abs(value), base)
     sign = "-" if value < 0 else "+" if flags.plus else " " if flags.space else ""
     if max(flags.width or 0, flags.precision or 0) > MAX_TEXT_BYTES:
-        raise TemplateFailed(f"a number of {max(flags.width or 0, flags.precision or 0)} digits")
+        raise TemplateFailed(f"number of {max(flags.width or 0, flags.precision or 0)} digits")
     if flags.precision is not None:
         if not flags.precision and not value:
             return " " * (flags.width or 0)
@@ -185,7 +185,7 @@ def _float(value: float, verb: str, flags: Flags) -> str:
     if precision is None and kind in ("f", "e", "E"):
         precision = 6
     if (precision or 0) > MAX_TEXT_BYTES:
-        raise TemplateFailed(f"a number of {precision} digits")
+        raise TemplateFailed(f"number of {precision} digits")
     text = floats.digits(value, kind, precision)
     if flags.sharp:
         text = floats.with_point(text, kind, precision)

@@ -1,6 +1,6 @@
-"""One execution of a template: its statements carried out one by one, what they print collected.
+"""One execution of a template: its statements are executed in order, and their output is collected.
 
-Every statement and every turn of a loop is a step of the bounds that `evaluation` keeps.
+Every statement and every iteration is a step, which `evaluation` counts and limits.
 """
 
 import enum
@@ -15,7 +15,7 @@ from clusterdns.gotemplate.values import MAX_TEXT_BYTES, MISSING, Fields, Functi
 
 
 class _Leaving(enum.Enum):
-    """Why a body was left before its end."""
+    """The statement that has ended a body early."""
 
     BREAK = enum.auto()
     CONTINUE = enum.auto()
@@ -31,7 +31,7 @@ class Run(Evaluator):
         self.characters = 0
 
     def text(self, body: tree.Body) -> str:
-        """What the body prints."""
+        """Execute the body and return its output."""
         self.walk(body, self.variables[0][1])
         return whole("".join(self.pieces))
 

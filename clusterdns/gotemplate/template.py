@@ -1,4 +1,4 @@
-"""A parsed template: execute it per query, or ask beforehand what it needs and where it can only fail."""
+"""A parsed template: executed per query, and inspected beforehand for the data it reads and calls that must fail."""
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -13,7 +13,7 @@ from clusterdns.gotemplate.values import MAX_TEXT_BYTES, Function
 
 
 class Template:
-    """Made by `parse`. Never changes, so that any number of executions may share it."""
+    """A template as made by `parse`; immutable, so that executions may share it."""
 
     def __init__(self, text: str, parsed: Parsed, functions: dict[str, Function]) -> None:
         self.text = text
@@ -21,20 +21,19 @@ class Template:
         self._functions = functions
 
     def execute(self, data: Mapping[str, Any]) -> str:
-        """The template's text for this data. Raises TemplateFailed, also past its bounds of time, depth and size."""
+        """Return the text for this data. Raises TemplateFailed, also beyond the bounds of steps, depth and size."""
         return Run(self._parsed.definitions, self._functions, data).text(self._parsed.body)
 
     def fields(self) -> set[Path]:
-        """The paths it asks of its data, such as ("Name",), ("Group", "host") and, for `index .Match 1`, ("Match", 1).
+        """Return the paths of the data that it reads: ("Name",), ("Group", "host"), ("Match", 1) for `index .Match 1`.
 
-        A path counts even where an `if` may pass it by; what cannot be followed, such as the elements of a `range`, is
-        left out.
+        All branches of an `if` count. Paths that are not known beforehand, such as the elements of a `range`, do not.
         """
         return set(self._inspection.fields)
 
     def faults(self) -> list[TemplateError]:
-        """What Go accepts but fails at whenever it is reached: a wrong number of arguments, `index "abc" 9`, …"""
-        return [error_at(self.text, position, what) for position, what in sorted(self._inspection.faults.items())]
+        """Return the errors that Go raises on every execution, such as wrong argument counts and `index "abc" 9`."""
+        return [error_at(self.text, position, message) for position, message in sorted(self._inspection.faults.items())]
 
     @cached_property
     def _inspection(self) -> Inspection:
@@ -42,16 +41,16 @@ class Template:
 
 
 def parse(text: str, functions: Mapping[str, Callable[..., Any] | Function]) -> Template:
-    """Parse a template that may call Go's built-ins and these functions, which must be pure.
+    """Parse a template that may call Go's built-in functions and these, which must be pure. Raises TemplateError.
 
-    A function's arguments are checked against its annotations; it refuses them with ValueError. Raises TemplateError.
+    A function's arguments are checked against its annotations; for a wrong value it raises ValueError.
     """
     try:
         length = len(text.encode("utf-8", "surrogateescape"))
     except UnicodeEncodeError as error:
-        raise error_at(text, error.start, "half a surrogate pair") from None
+        raise error_at(text, error.start, "unpaired surrogate") from None
     if length > MAX_TEXT_BYTES:
-        raise TemplateError(1, 1, f"a template of more than {MAX_TEXT_BYTES} bytes")
+        raise TemplateError(1, 1, f"template of more than {MAX_TEXT_BYTES} bytes")
     known = dict(BUILTINS)
     for name, function in functions.items():
         known[name] = function if isinstance(function, Function) else Function.of(function)

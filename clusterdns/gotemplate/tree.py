@@ -1,6 +1,6 @@
-"""The tree of a template: bodies of statements, which hold pipelines of commands, which hold operands.
+"""The tree of a template: bodies of statements, with pipelines of commands, with operands.
 
-Positions are offsets into the template's text. A tree holds no values of an execution and never changes.
+Positions are offsets into the template's text. A tree is immutable and has no state of an execution.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Nil:
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A string, a boolean or a number, and how it was written."""
+    """A string, a boolean or a number, with its source text."""
 
     value: str | bool | Number
     source: str
@@ -43,14 +43,14 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A function's name."""
+    """The name of a function."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Fields of something else than the dot or a variable: `(index .List 1).Name`"""
+    """Fields of an operand that is neither the dot nor a variable: `(index .List 1).Name`"""
 
     operand: "Operand"
     names: tuple[str, ...]
@@ -58,7 +58,7 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What is evaluated, and what is handed to it."""
+    """An operand to evaluate, and the arguments for it."""
 
     head: "Operand"
     arguments: tuple["Operand", ...]
@@ -67,7 +67,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """Commands, each given the value of the one before; the last one's value may go to variables."""
+    """Commands, each given the value of the previous one; the last value may be assigned to variables."""
 
     targets: tuple[str, ...]
     assigns: bool  # `=`, not `:=`
@@ -83,14 +83,14 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A pipeline whose value is printed unless it goes to a variable."""
+    """A pipeline whose value is printed, unless it is assigned to a variable."""
 
     pipeline: Pipeline
 
 
 @dataclass(frozen=True, slots=True)
 class Branches:
-    """`if` or `with`, each condition with its body, tried in order."""
+    """`if` or `with`: conditions with their bodies, tried in order."""
 
     sets_dot: bool
     branches: tuple[tuple[Pipeline, "Body"], ...]
@@ -99,7 +99,7 @@ class Branches:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """`range`, and what stands for an empty one."""
+    """`range`, and its `else` for an empty collection."""
 
     pipeline: Pipeline
     body: "Body"
@@ -109,14 +109,14 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """`break`, or `continue` where `again`."""
+    """`break`, or `continue` if `again`."""
 
     again: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Invoke:
-    """`template`, or the place of a `block`."""
+    """`template`, or a `block`, which is a definition and its invocation."""
 
     name: str
     pipeline: Pipeline | None
@@ -129,5 +129,5 @@ Body = tuple[Statement, ...]
 
 
 def is_blank(body: Body) -> bool:
-    """Whether nothing but white space is in it: Go lets such a definition be replaced."""
+    """Return whether the body is only white space; as in Go, such a definition may be replaced."""
     return all(isinstance(one, Text) and not one.text.strip() for one in body)

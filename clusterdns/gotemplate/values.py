@@ -1,8 +1,8 @@
-"""The values a template works on, and the Go types they stand for.
+"""The values of a template, and the Go types that they represent.
 
-`str`, `bool`, `int` and `float` are Go's string, bool, int and float64; a plain list or mapping holds anything. Go's
-strings are bytes: one that is not UTF-8 keeps its odd bytes as lone surrogates (`surrogateescape`). Two kinds of
-nothing are told apart, as in Go: None is a nil that stands somewhere, MISSING is what an absent map key yields.
+`str`, `bool`, `int` and `float` are Go's string, bool, int and float64; a plain list or mapping has elements of any
+type. Go's strings are bytes: bytes that are not UTF-8 are lone surrogates here (`surrogateescape`). As in Go a nil
+value (None) differs from the value of an absent map key (MISSING).
 """
 
 import enum
@@ -12,11 +12,11 @@ from typing import Any, Final, NamedTuple
 
 from clusterdns.gotemplate.errors import TemplateFailed
 
-MAX_TEXT_BYTES = 65_536  # no reply is longer, so no part of one need be
+MAX_TEXT_BYTES = 65_536  # as long as the longest DNS message
 
 
 class Nothing(enum.Enum):
-    """MISSING: a value that is not there. ABSENT: no value came down the pipeline."""
+    """MISSING: the value of an absent map key. ABSENT: the pipeline has no previous command."""
 
     MISSING = enum.auto()
     ABSENT = enum.auto()
@@ -42,11 +42,11 @@ class StringList(list[str]):
 
 
 class StringMap(dict[str, str]):
-    """Go's map[string]string, whose absent keys index to the empty string; a plain mapping is a map[string]any."""
+    """Go's map[string]string, whose absent keys have the empty string; a plain mapping is a map[string]any."""
 
 
 class Fields(dict[str, Any]):
-    """A Go struct: asking for a field it lacks fails. A `Function` in it is a method. `text` is what it prints as."""
+    """A Go struct, whose absent fields are errors. A `Function` in it is a method. `text` is printed for it."""
 
     def __init__(self, fields: Mapping[str, Any], type_name: str = "struct", text: str | None = None) -> None:
         super().__init__(fields)
@@ -55,34 +55,34 @@ class Fields(dict[str, Any]):
 
 
 class Function(NamedTuple):
-    """Something to call. A parameter is str, int, float, bool, or object for anything."""
+    """A function for templates. A parameter is str, int, float, bool, or object for any type."""
 
     call: Callable[..., Any]
     parameters: tuple[type, ...]
-    rest: bool = False  # the last parameter stands for any number of arguments, none included
+    rest: bool = False  # the last parameter is variadic
 
     @classmethod
     def of(cls, call: Callable[..., Any]) -> "Function":
-        """Read the parameters off a Python function's annotations; whatever is not a plain type takes anything."""
+        """Wrap a Python function; parameters without one of the four types as annotation accept any type."""
         known = {name: kind for kind in (str, int, float, bool) for name in (kind, kind.__name__)}
         parameters = list(inspect.signature(call).parameters.values())
         rest = bool(parameters) and parameters[-1].kind is inspect.Parameter.VAR_POSITIONAL
         return cls(call, tuple(known.get(one.annotation, object) for one in parameters), rest)
 
     def arity_fault(self, name: str, count: int) -> str | None:
-        """What is wrong with calling it with so many arguments, or None."""
+        """Return the error of a call with this many arguments, or None."""
         wanted = len(self.parameters) - self.rest
         if count == wanted or (self.rest and count > wanted):
             return None
-        return f"{name} wants {'at least ' * self.rest}{wanted} argument{'s' * (wanted != 1)}, not {count}"
+        return f"{name} takes {'at least ' * self.rest}{wanted} argument{'s' * (wanted != 1)}, not {count}"
 
     def parameter(self, position: int) -> type:
-        """The type wanted of the argument at this position, counted from 0."""
+        """Return the type of the argument at this position, from 0."""
         return self.parameters[min(position, len(self.parameters) - 1)]
 
 
 def type_name(value: object) -> str:
-    """The name of the value's type as Go writes it."""
+    """Return Go's name for the type of a value."""
     match value:
         case bool():
             return "bool"
@@ -110,7 +110,7 @@ def type_name(value: object) -> str:
 
 
 def is_true(value: object) -> bool:
-    """Go's truth: zero, the empty and nil are false; a struct or a function is always true."""
+    """Return Go's truth of a value: zero, empty and nil are false; a struct or a function is always true."""
     if value is None or value is MISSING:
         return False
     if isinstance(value, Fields | Function):
@@ -121,25 +121,25 @@ def is_true(value: object) -> bool:
 
 
 def to_bytes(text: str) -> bytes:
-    """A Go string's bytes."""
+    """Return the bytes of a Go string. Raises TemplateFailed."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        raise TemplateFailed("a text with half a surrogate pair") from None
+        raise TemplateFailed("text with an unpaired surrogate") from None
 
 
 def to_text(raw: bytes) -> str:
-    """The Go string of these bytes."""
+    """Return the Go string of these bytes."""
     return raw.decode("utf-8", "surrogateescape")
 
 
 def whole(text: str) -> str:
-    """The text with bytes that came together to a character written as that character, and within the limit."""
+    """Decode bytes that make a character after a concatenation. Raises TemplateFailed for too long a text."""
     if len(text) > MAX_TEXT_BYTES:
-        raise TemplateFailed(f"a text of more than {MAX_TEXT_BYTES} bytes")
+        raise TemplateFailed(f"text of more than {MAX_TEXT_BYTES} bytes")
     if text.isascii():
         return text
     raw = to_bytes(text)
     if len(raw) > MAX_TEXT_BYTES:
-        raise TemplateFailed(f"a text of more than {MAX_TEXT_BYTES} bytes")
+        raise TemplateFailed(f"text of more than {MAX_TEXT_BYTES} bytes")
     return to_text(raw)

@@ -1,4 +1,4 @@
-"""The data that peer/main.go executes templates over, and what an execution comes to, here and there."""
+"""The data over which templates are executed, here and by peer/main.go, and the outcomes of both."""
 
 import base64
 import json
@@ -46,7 +46,7 @@ SAMPLE = Fields(
 
 
 class Outcome(NamedTuple):
-    """What is printed, or what fails: `parsing` or `execution`, and how."""
+    """The output, or the stage that failed (`parsing` or `execution`) with its error."""
 
     prints: str | None
     fails: str = ""
@@ -54,7 +54,7 @@ class Outcome(NamedTuple):
 
 
 def execute(text: str) -> Outcome:
-    """Execute a template over the sample with ours."""
+    """Parse and execute a template over the sample."""
     try:
         template = parse(text, FUNCTIONS)
     except TemplateError as error:
@@ -72,7 +72,7 @@ class Peer:
         self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def execute(self, text: str) -> Outcome:
-        """Execute a template over the sample with Go's."""
+        """Have Go parse and execute a template over the sample."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         raw = base64.b64encode(text.encode("utf-8", "surrogateescape")).decode()

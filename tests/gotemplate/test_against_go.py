@@ -1,4 +1,4 @@
-"""Ours against Go's own text/template: the kept cases, and templates nobody thought of."""
+"""Comparison with Go's text/template: the stored cases, and generated templates."""
 
 import json
 import subprocess
@@ -29,7 +29,7 @@ def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
     running.close()
 
 
-def test_the_kept_cases_are_what_go_does(peer: Peer) -> None:
+def test_the_stored_cases_are_go_s_results(peer: Peer) -> None:
     for line in (HERE / "cases.jsonl").read_text(encoding="utf-8").splitlines():
         case = json.loads(line)
         outcome = peer.execute(case["template"])

@@ -1,4 +1,4 @@
-"""Four hundred templates and what Go makes of them, kept in cases.jsonl so that no Go is needed here."""
+"""Four hundred templates with the results of Go, stored in cases.jsonl so that this test does not need Go."""
 
 import json
 from collections.abc import Callable
@@ -30,35 +30,35 @@ def test_as_go_does(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "place", "what"),
+    ("text", "place", "message"),
     [
-        ("a\nb {{ .Name ", (2, 3), "an action that does not end: '}}' is missing"),
+        ("a\nb {{ .Name ", (2, 3), "unclosed action: '}}' is missing"),
         ("{{ nosuch }}", (1, 4), "function 'nosuch' is not defined"),
         ("{{ $x }}", (1, 4), "variable '$x' is not defined"),
-        ("{{ if 1 }}a", (1, 12), "a block that does not end: '{{end}}' is missing"),
+        ("{{ if 1 }}a", (1, 12), "unclosed block: '{{end}}' is missing"),
         ("\n{{ end }}", (2, 4), "unexpected 'end' in an action"),
         ("{{ 1 | 2 }}", (1, 8), "a constant cannot take the value of the command before it"),
         ("{{ 1i }}", (1, 4), "complex numbers are not supported: 1i"),
         ("{{ 1+2i }}", (1, 4), "complex numbers are not supported"),
-        ('{{ "a }}', (1, 4), "a string that does not end on its line"),
+        ('{{ "a }}', (1, 4), "unterminated string"),
         ("{{ 08 }}", (1, 4), "illegal number syntax: 08"),
         ("{{ .Name+1 }}", (1, 9), "unexpected '+' after '.Name'"),
         ("{{ break }}", (1, 4), "{{break}} outside {{range}}"),
-        ("\ud800", (1, 1), "half a surrogate pair"),
-        ("x" * 65_537, (1, 1), "a template of more than 65536 bytes"),
-        ("{{" + "(" * 41 + "1" + ")" * 41 + "}}", (1, 44), "more than 40 blocks and parentheses inside each other"),
-        ("{{if 1}}" * 41, (1, 326), "more than 40 blocks and parentheses inside each other"),
+        ("\ud800", (1, 1), "unpaired surrogate"),
+        ("x" * 65_537, (1, 1), "template of more than 65536 bytes"),
+        ("{{" + "(" * 41 + "1" + ")" * 41 + "}}", (1, 44), "more than 40 nested blocks and parentheses"),
+        ("{{if 1}}" * 41, (1, 326), "more than 40 nested blocks and parentheses"),
     ],
 )
-def test_errors_say_where(text: str, place: tuple[int, int], what: str) -> None:
+def test_errors_have_line_and_column(text: str, place: tuple[int, int], message: str) -> None:
     with pytest.raises(TemplateError) as raised:
         parse(text, {})
     assert (raised.value.line, raised.value.column) == place
-    assert raised.value.text == what
-    assert str(raised.value) == f"{place[0]}:{place[1]}: {what}"
+    assert raised.value.text == message
+    assert str(raised.value) == f"{place[0]}:{place[1]}: {message}"
 
 
-def test_a_structs_text_is_what_it_prints_as() -> None:
+def test_a_struct_s_text_is_printed_for_it() -> None:
     data = Fields({"Question": Fields({"Name": "a."}, "dns.Question", ";a. IN A")})
     text = '{{.Question}} {{printf "%+v %q %x %T" .Question .Question .Question .Question}} {{.Question.Name}}'
     assert parse(text, {}).execute(data) == ';a. IN A ;a. IN A ";a. IN A" 3b612e20494e2041 dns.Question a.'
@@ -75,17 +75,17 @@ def test_functions_are_checked_against_their_annotations() -> None:
 
     functions: dict[str, Callable[..., object]] = {"repeat": repeat, "count": count}
     assert parse('{{repeat "ab" 2}} {{count}} {{count "a" "b"}}', functions).execute({}) == "abab 0 2"
-    for text, what in {
+    for text, message in {
         '{{repeat "a" 4}}': "repeat: too often",
-        "{{repeat 1 2}}": "int where string is wanted",
-        '{{count "a" 1}}': "int where string is wanted",
-        '{{repeat "a"}}': "repeat wants 2 arguments, not 1",
+        "{{repeat 1 2}}": "expected string, got int",
+        '{{count "a" 1}}': "expected string, got int",
+        '{{repeat "a"}}': "repeat takes 2 arguments, not 1",
     }.items():
-        with pytest.raises(TemplateFailed, match=f"^{what}$"):
+        with pytest.raises(TemplateFailed, match=f"^{message}$"):
             parse(text, functions).execute({})
 
 
-def test_call_takes_functions_out_of_maps_only() -> None:
+def test_call_calls_functions_in_maps_only() -> None:
     double = Function(lambda number: number * 2, (int,))
     data = {"double": double, "method": Fields({"double": double})}
     assert parse("{{call .double 4}} {{.method.double 5}}", {}).execute(data) == "8 10"
@@ -100,7 +100,7 @@ def test_call_takes_functions_out_of_maps_only() -> None:
             parse(text, {}).execute(data)
 
 
-def test_no_attribute_of_an_object_is_reached() -> None:
+def test_attributes_of_python_objects_are_not_reached() -> None:
     for text in ("{{.__class__}}", "{{.Name.upper}}", "{{.Match.append}}", "{{.Group.items}}", "{{.Meta.call}}"):
         outcome = execute(text)
         assert outcome.fails == "execution" or outcome.prints == "<no value>", text

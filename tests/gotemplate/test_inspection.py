@@ -1,4 +1,4 @@
-"""What is told of a template before it is ever executed."""
+"""Inspection of a template: the data that it reads, and calls that must fail."""
 
 import pytest
 from gotemplate.sample import FUNCTIONS
@@ -47,17 +47,17 @@ def test_fields(text: str, fields: set[Path]) -> None:
     ("text", "faults"),
     [
         ("{{ .Name }}", []),
-        ("{{ parseInt }}", ["1:4: parseInt wants 3 arguments, not 0"]),
-        ("{{ .Name | parseInt }}", ["1:12: parseInt wants 3 arguments, not 1"]),
+        ("{{ parseInt }}", ["1:4: parseInt takes 3 arguments, not 0"]),
+        ("{{ .Name | parseInt }}", ["1:12: parseInt takes 3 arguments, not 1"]),
         ("{{ 8 | parseInt .Name 10 }}", []),
-        ('{{ parseInt "gg" 16 8 }}', ["1:4: parseInt: no number in base 16: 'gg'"]),
-        ("{{ parseInt 1 16 8 }}", ["1:4: int where string is wanted"]),
-        ('{{ parseInt .Name "a" 8 }}', ["1:4: string where int is wanted"]),
-        ("{{ parseInt .Name nil 8 }}", ["1:4: <nil> where int is wanted"]),
+        ('{{ parseInt "gg" 16 8 }}', ["1:4: parseInt: not a number in base 16: 'gg'"]),
+        ("{{ parseInt 1 16 8 }}", ["1:4: expected string, got int"]),
+        ('{{ parseInt .Name "a" 8 }}', ["1:4: expected int, got string"]),
+        ("{{ parseInt .Name nil 8 }}", ["1:4: expected int, got <nil>"]),
         ("{{ parseInt .Name 10.0 8 }}", []),
         ('{{ index "abc" 9 }}', ["1:4: index out of range: 9"]),
         ('{{ eq 1 "a" }}', ["1:4: cannot compare int with string"]),
-        ("{{ len }}\n{{ not 1 2 }}", ["1:4: len wants 1 argument, not 0", "2:4: not wants 1 argument, not 2"]),
+        ("{{ len }}\n{{ not 1 2 }}", ["1:4: len takes 1 argument, not 0", "2:4: not takes 1 argument, not 2"]),
         ("{{ nil }}", ["1:4: nil is not a command"]),
         ("{{ 1 2 }}", ["1:4: only a function or a method takes arguments"]),
         ("{{ .Name | . }}", None),

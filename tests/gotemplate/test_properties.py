@@ -1,4 +1,4 @@
-"""Any text is a template or an error with its place, and any template ends within its bounds."""
+"""Any text is a template or an error with line and column, and any execution ends within its bounds."""
 
 from contextlib import suppress
 
@@ -18,7 +18,7 @@ def parsed(text: str) -> Template | TemplateError:
         return error
 
 
-def check_it_ends(template: Template) -> None:
+def check_that_it_ends(template: Template) -> None:
     with suppress(TemplateFailed):
         text = template.execute(SAMPLE)
         assert len(text.encode("utf-8", "surrogateescape")) <= MAX_TEXT_BYTES
@@ -37,7 +37,7 @@ def test_any_text(text: str) -> None:
         assert template.text
     else:
         template.fields()
-        check_it_ends(template)
+        check_that_it_ends(template)
 
 
 @given(TEMPLATES)
@@ -46,14 +46,14 @@ def test_any_template(text: str) -> None:
     template = parsed(text)
     if isinstance(template, Template):
         assert {path[0] for path in template.fields()} <= SAMPLE.keys() | {"a"}
-        check_it_ends(template)
+        check_that_it_ends(template)
 
 
 GROW = '{{$x := "0123456789abcdef"}}{{range 30}}{{$x = print $x $x}}{{end}}{{$x}}'
 
 
 @pytest.mark.parametrize(
-    ("text", "why"),
+    ("text", "reason"),
     [
         ("{{range 1000000000000}}{{end}}", "steps"),
         ("{{range 1000000}}{{range 1000000}}{{end}}{{end}}", "steps"),
@@ -76,8 +76,8 @@ GROW = '{{$x := "0123456789abcdef"}}{{range 30}}{{$x = print $x $x}}{{end}}{{$x}
     ],
     ids=ascii,
 )
-def test_bounds(text: str, why: str) -> None:
-    with pytest.raises(TemplateFailed, match=why):
+def test_bounds(text: str, reason: str) -> None:
+    with pytest.raises(TemplateFailed, match=reason):
         parse(text, {}).execute({})
 
 

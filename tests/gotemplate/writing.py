@@ -1,4 +1,4 @@
-"""Templates made up at random: mostly ones that parse, over the fields that the sample has."""
+"""Random templates, most of them valid, over the fields of the sample."""
 
 from hypothesis import strategies as st
 

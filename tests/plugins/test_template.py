@@ -295,7 +295,7 @@ def test_all_mistakes_are_told(read_directives: ReadDirectives, context: BlockCo
     ("option", "doubt"),
     [
         ('answer "a. A 1.2.3"', "is no record, so SERVFAIL is answered: '1.2.3' is no address"),
-        ('answer "{{ parseInt }}"', "parseInt wants 3 arguments, not 0"),
+        ('answer "{{ parseInt }}"', "parseInt takes 3 arguments, not 0"),
         ('answer "{{ .Name }} A 10.0.0.{{ .Grup.d }}"', "there is no field .Grup"),
         ('answer "{{ .Name }} A 10.0.0.{{ .Group.d }}"', "no expression has a group 'd'"),
         ('answer "{{ .Name }} A 10.0.0.{{ index .Match 2 }}"', "no expression has 2 groups"),
