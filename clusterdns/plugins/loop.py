@@ -40,7 +40,6 @@ RETRIES = 30  # as many as CoreDNS makes; after that they are rare
 RECHECK_SECONDS = 30.0  # of a loop: whether it is gone
 PROBE_SECONDS = 2.0
 MAX_RANDOM = 2**63 - 1
-KIND = codes.HINFO.to_bytes(2, "big") + codes.IN.to_bytes(2, "big")
 STOPPED = "Upstream %s is not asked until that ends; names held here are answered"
 HINT = (
     "Mostly the node's /etc/resolv.conf names a resolver that asks this server again (127.0.0.53, or the cluster's own "
@@ -59,7 +58,7 @@ class Upstream(Protocol):
     text: str
     is_looping: bool  # set here; such are not asked
 
-    async def probe(self, name: bytes, kind: bytes, seconds: float) -> None:
+    async def probe(self, name: bytes, qtype: int, seconds: float) -> None:
         """Ask it. Raises ExchangeFailed where it does not answer."""
 
 
@@ -169,7 +168,7 @@ class Watch:
         name = probe_name(max(zone, self._zone, key=len))
         self._probed, self._asked, self._came_back = upstream, name, False
         try:
-            await upstream.probe(self._asked, KIND, PROBE_SECONDS)
+            await upstream.probe(self._asked, codes.HINFO, PROBE_SECONDS)
         except ExchangeFailed as failed:
             log.debug("probe of %s: %s", upstream.text, failed)
             return False

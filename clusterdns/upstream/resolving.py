@@ -1,40 +1,38 @@
 """Upstreams that a Corefile names by a file or a host name, turned into addresses once, before the server starts.
 
-All host names of a directive are asked at the same time, in threads, for a few seconds in total: the same code runs
-when a configuration is reloaded, while queries wait. A name that is not known by then is an error, as in CoreDNS.
+`resolve` asks for all host names of a directive at the same time, in threads, for RESOLVE_SECONDS in total, because a
+reload runs the same code while queries wait. A host name without an address by then is an error, as in CoreDNS.
 """
 
 import socket
-import struct
 import threading
 from collections.abc import Iterable, Sequence
-from os import urandom
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clusterdns.host.files import open_file
 from clusterdns.upstream.address import DNS, Address, parse_address
-from clusterdns.upstream.question import Question
+from clusterdns.upstream.messages import MAX_BYTES, make_query, read_message
 from clusterdns.wire import codes
-from clusterdns.wire.decode import decode
-from clusterdns.wire.header import RD, Malformed
+from clusterdns.wire.header import Malformed
 from clusterdns.wire.name import from_text
 
-RESOLVE_SECONDS = 3.0
-TRY_SECONDS = 1.0
-MAX_FILE_BYTES = 1 << 20
+if TYPE_CHECKING:
+    from dnslib import DNSRecord
 
-_KIND = struct.Struct(">HH")
-_FAMILIES = {codes.A: socket.AF_INET, codes.AAAA: socket.AF_INET6}
+RESOLVE_SECONDS = 3.0  # for all host names of a directive
+TRY_SECONDS = 1.0  # for one reply of one resolver
+MAX_FILE_BYTES = 1 << 20
+MAX_DATAGRAM_BYTES = 65535
 
 
 def nameservers(path: str) -> list[str]:
-    """The words after `nameserver` in a file in resolv.conf's form. Raises OSError."""
+    """Read the words after `nameserver` in a file in resolv.conf's form. Raises OSError."""
     return [words[1] for words in _lines(path) if len(words) > 1 and words[0] == "nameserver"]
 
 
 def search_domains(path: str) -> list[str]:
-    """The search list of a file in resolv.conf's form: that of the last `search` or `domain`. Raises OSError."""
+    """Read the search list of a file in resolv.conf's form: its last `search` or `domain` line. Raises OSError."""
     found: list[str] = []
     for keyword, *words in filter(None, _lines(path)):
         if keyword == "search":
@@ -50,7 +48,10 @@ def _lines(path: str) -> list[list[str]]:
 
 
 def resolve(hosts: Iterable[str], resolvers: Sequence[Address]) -> dict[str, list[str]]:
-    """The IPv4 and IPv6 addresses of each host name, none where it is not known; asks the system without resolvers."""
+    """Resolve host names to IPv4 and IPv6 addresses; a name that is not known has none.
+
+    Without resolvers the operating system's are asked.
+    """
     found: dict[str, list[str]] = {host: [] for host in hosts}
     threads = []
     for host in found:
@@ -61,6 +62,14 @@ def resolve(hosts: Iterable[str], resolvers: Sequence[Address]) -> dict[str, lis
     for thread in threads:
         thread.join(max(0.0, deadline - monotonic()))
     return dict(found)
+
+
+def resolver_address(text: str) -> Address | None:
+    """Parse `IP` or `IP:port`; None for anything else."""
+    try:
+        return parse_address(DNS, text)
+    except ValueError:
+        return None
 
 
 def _fill(found: dict[str, list[str]], host: str, resolvers: Sequence[Address]) -> None:
@@ -76,49 +85,47 @@ def _from_system(host: str) -> list[str]:
 
 
 def _from_resolvers(host: str, resolvers: Sequence[Address]) -> list[str]:
-    """Of the first resolver that answers."""
+    """Return the addresses that the first resolver which answers knows."""
     name = from_text(host)
     deadline = monotonic() + RESOLVE_SECONDS
     for resolver in resolvers:
         addresses: list[str] = []
         has_answered = False
-        for rtype, family in _FAMILIES.items():
-            question = Question(name, _KIND.pack(rtype, codes.IN), RD, b"", is_stream=False)
-            packet = _ask(question, resolver, min(deadline, monotonic() + TRY_SECONDS))
-            if packet is None:
-                break
-            try:
-                message = decode(packet)
-            except Malformed:
+        for rtype in codes.ADDRESS_TYPES:
+            reply = _ask(make_query(name, rtype, rd=1), resolver, min(deadline, monotonic() + TRY_SECONDS))
+            if reply is None:
                 break
             has_answered = True
-            addresses += [socket.inet_ntop(family, one.rdata) for one in message.answer if one.rtype == rtype]
+            addresses += [str(one.rdata) for one in reply.rr if one.rtype == rtype]
         if has_answered:
             return addresses
     return []
 
 
-def _ask(question: Question, resolver: Address, deadline: float) -> bytes | None:
-    """The reply of one resolver over UDP; None where there is none in time."""
-    message_id = urandom(2)
+def _ask(query: "DNSRecord", resolver: Address, deadline: float) -> "DNSRecord | None":
+    """Ask one resolver over UDP; None where no reply arrives in time. Datagrams that do not answer are ignored."""
+    from dnslib import EDNS0
+
+    query.add_ar(EDNS0(udp_len=MAX_BYTES))
     try:
         to: Any = resolver.socket_address()
         with socket.socket(socket.AF_INET if len(to) == 2 else socket.AF_INET6, socket.SOCK_DGRAM) as sock:
             sock.connect(to)
-            sock.send(question.message(message_id, question.name))
+            sock.send(query.pack())
             while (left := deadline - monotonic()) > 0:
                 sock.settimeout(left)
-                packet = sock.recv(65535)
-                if packet[:2] == message_id and question.is_answered_by(packet):
-                    return packet
-    except OSError:  # a time-out, or nobody there: the next resolver, or no addresses, says so
+                reply = _answer_to(query, sock.recv(MAX_DATAGRAM_BYTES))
+                if reply is not None:
+                    return reply
+    except OSError:  # a time-out, or nothing listens there: the next resolver is asked
         return None
     return None
 
 
-def resolver_address(text: str) -> Address | None:
-    """`IP` or `IP:port`; None for anything else."""
+def _answer_to(query: "DNSRecord", packet: bytes) -> "DNSRecord | None":
     try:
-        return parse_address(DNS, text)
-    except ValueError:
+        reply = read_message(packet)
+    except Malformed:
         return None
+    is_reply = reply.header.qr and reply.header.opcode == query.header.opcode and reply.header.id == query.header.id
+    return reply if is_reply and reply.questions == query.questions else None

@@ -16,19 +16,18 @@ from clusterdns.upstream.address import DNS, HTTPS, TLS, Address
 from clusterdns.upstream.datagram import Datagrams
 from clusterdns.upstream.failure import ExchangeFailed, broken
 from clusterdns.upstream.https import Https
+from clusterdns.upstream.messages import make_probe
 from clusterdns.upstream.question import Question
 from clusterdns.upstream.stream import MAX_CONNECTIONS, Streams, StreamSettings
 from clusterdns.wire import codes
 from clusterdns.wire.decode import Message, decode
-from clusterdns.wire.header import RD, TC, Malformed
+from clusterdns.wire.header import TC, Malformed
 from clusterdns.wire.name import ROOT
 
 CASE_MEMORY_SECONDS = 600.0  # an upstream that does not keep letter case is tried again after
 HEALTH_SECONDS = 1.0  # a check's time-out
 MIN_INTERVAL_SECONDS = 0.05  # between checks; a refused port answers at once
 TIME_BOUNDS = tuple(0.00025 * 2**power for power in range(16))
-
-_NS_IN = bytes((0, codes.NS, 0, codes.IN))
 
 
 @dataclass(frozen=True)
@@ -180,9 +179,9 @@ class Server:
         except Malformed as problem:
             raise ExchangeFailed(f"malformed reply of {self.text}: {problem}", codes.EDE_INVALID_DATA) from None
 
-    async def probe(self, name: bytes, kind: bytes, seconds: float) -> None:
-        """Ask something of our own; `kind` are type and class. Raises ExchangeFailed where nothing is answered."""
-        await self._exchange(Question(name, kind, RD, is_stream=self._settings.has_to_stream), seconds)
+    async def probe(self, name: bytes, qtype: int, seconds: float) -> None:
+        """Ask a question of this server's own and drop the reply. Raises ExchangeFailed where none arrives in time."""
+        await self._exchange(make_probe(name, qtype, recurses=True, is_stream=self._settings.has_to_stream), seconds)
 
     # Health
 
@@ -197,8 +196,8 @@ class Server:
 
     async def _check_until_healthy(self) -> None:
         settings = self._settings
-        question = Question(
-            settings.check_name, _NS_IN, RD if settings.check_recurses else 0, is_stream=settings.has_to_stream
+        question = make_probe(
+            settings.check_name, codes.NS, recurses=settings.check_recurses, is_stream=settings.has_to_stream
         )
         while True:
             try:

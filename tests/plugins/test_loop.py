@@ -13,6 +13,7 @@ from clusterdns.corefile.errors import CorefileErrors
 from clusterdns.plugins import loop
 from clusterdns.telemetry.metrics import Series
 from clusterdns.upstream.failure import ExchangeFailed
+from clusterdns.upstream.messages import make_query
 from clusterdns.wire import codes
 from clusterdns.wire.name import ROOT, from_text, to_text
 
@@ -30,13 +31,13 @@ class Upstream:
         self.asked: list[bytes] = []
         self.front: Handler | None = None
 
-    async def probe(self, name: bytes, kind: bytes, seconds: float) -> None:
+    async def probe(self, name: bytes, qtype: int, seconds: float) -> None:
         self.asked.append(name)
         if self.mode == "dead":
             raise ExchangeFailed("timeout", codes.EDE_NO_AUTHORITY)
         if self.mode == "loops":
             assert self.front is not None
-            query = read_query(bytes(5) + b"\1" + bytes(6) + name + kind)
+            query = read_query(bytes(make_query(name, qtype).pack()))
             assert isinstance(query, Query)
             query.client = ("127.0.0.1", 37214)
             reply = await self.front(query)

@@ -1,4 +1,4 @@
-"""Whole zones for other servers: who may have them, what dnspython makes of them, and who is told of changes."""
+"""Whole zones for secondaries: which clients may have them, what dnspython reads in them, and NOTIFY."""
 
 import asyncio
 import contextlib
@@ -32,6 +32,7 @@ from clusterdns.plugins.file.directive import FileZones
 from clusterdns.plugins.file.tree import ZoneTree
 from clusterdns.plugins.kubernetes.transfer import ClusterTransfer
 from clusterdns.plugins.transfer import directive as transfer
+from clusterdns.plugins.transfer import notify
 from clusterdns.plugins.transfer.notify import Notifier
 from clusterdns.upstream.address import Address
 from clusterdns.wire import codes
@@ -42,7 +43,7 @@ from clusterdns.wire.text import rdata_text
 FROM_ELSEWHERE = ("198.51.100.7", 40222)
 
 
-PLAIN = EXAMPLE.replace('both IN TXT "both"\n', "")  # dnspython takes nothing beside a CNAME
+PLAIN = EXAMPLE.replace('both IN TXT "both"\n', "")  # dnspython refuses other records beside a CNAME
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-EVERYBODY = "transfer {\n to *\n}\n"
+ANY_CLIENT = "transfer {\n to *\n}\n"
 
 
 async def ixfr(server: Running, serial: int | None, *, transport: str = "tcp", count: int = 1) -> dns.message.Message:
@@ -78,13 +79,13 @@ async def transferred(address: tuple[str, int], zone: str) -> dns.zone.Zone:
     ("zone", "file", "text"), [("example.org", "db.example", PLAIN), ("a.org", "db.signed", SIGNED)]
 )
 async def test_the_zone_arrives_whole(zone: str, file: str, text: str, folder: Path) -> None:
-    async with running(f"{EVERYBODY} file {file} {zone}", folder) as server, server.listening() as address:
+    async with running(f"{ANY_CLIENT} file {file} {zone}", folder) as server, server.listening() as address:
         found = await transferred(address, zone)
     assert found == dns.zone.from_text(text, dns.name.from_text(zone), relativize=False, check_origin=False)
 
 
 async def test_a_large_zone_is_sent_piece_by_piece_and_others_are_answered_meanwhile(folder: Path) -> None:
-    async with running(f"{EVERYBODY} file db.large example.org", folder) as server, server.listening() as address:
+    async with running(f"{ANY_CLIENT} file db.large example.org", folder) as server, server.listening() as address:
         reader, writer = await asyncio.open_connection(*address)
         asked = question("example.org", "AXFR").to_wire()
         writer.write(len(asked).to_bytes(2, "big") + asked)
@@ -111,7 +112,7 @@ async def test_a_large_zone_is_sent_piece_by_piece_and_others_are_answered_meanw
 
 
 async def test_a_client_that_does_not_read_holds_one_message(folder: Path) -> None:
-    async with running(f"{EVERYBODY} file db.large example.org", folder) as server, server.listening() as address:
+    async with running(f"{ANY_CLIENT} file db.large example.org", folder) as server, server.listening() as address:
         reader, writer = await asyncio.open_connection(*address, limit=1024)
         asked = question("example.org", "AXFR").to_wire()
         writer.write(len(asked).to_bytes(2, "big") + asked)
@@ -127,7 +128,7 @@ async def test_a_client_that_does_not_read_holds_one_message(folder: Path) -> No
         writer.transport.abort()
 
 
-async def test_a_zone_that_breaks_off_ends_the_connection(
+async def test_a_zone_whose_records_end_in_an_error_ends_the_connection(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(tree: ZoneTree) -> Iterator[Record]:
@@ -136,7 +137,7 @@ async def test_a_zone_that_breaks_off_ends_the_connection(
         raise RuntimeError("half a zone")
 
     monkeypatch.setattr(ZoneTree, "records", broken)
-    async with running(f"{EVERYBODY} file db.example example.org", folder) as server, server.listening() as address:
+    async with running(f"{ANY_CLIENT} file db.example example.org", folder) as server, server.listening() as address:
         reader, writer = await asyncio.open_connection(*address)
         asked = question("example.org", "AXFR").to_wire()
         writer.write(len(asked).to_bytes(2, "big") + asked)
@@ -154,7 +155,7 @@ async def test_an_unencodable_first_record_is_a_failure(folder: Path, monkeypatc
         raise RuntimeError("no zone at all")
 
     monkeypatch.setattr(ZoneTree, "records", broken)
-    async with running(f"{EVERYBODY} file db.example example.org", folder) as server:
+    async with running(f"{ANY_CLIENT} file db.example example.org", folder) as server:
         reply = await server.ask("example.org", "AXFR", transport="tcp")
     assert reply.rcode() == dns.rcode.SERVFAIL
 
@@ -179,8 +180,8 @@ def test_a_cluster_that_changes_while_it_is_sent(cluster: Index) -> None:
     ("serial", "is_noop"),
     [(2024010101, True), (2024010102, True), (2024010100, False), (2024010101 + (1 << 31) + 1, False), (0, False)],
 )
-async def test_an_incremental_transfer_is_nothing_or_everything(serial: int, is_noop: bool, folder: Path) -> None:
-    async with running(f"{EVERYBODY} file db.example example.org", folder) as server:
+async def test_an_ixfr_gets_one_soa_or_the_whole_zone(serial: int, is_noop: bool, folder: Path) -> None:
+    async with running(f"{ANY_CLIENT} file db.example example.org", folder) as server:
         reply = await ixfr(server, serial & 0xFFFFFFFF)
     assert reply.rcode() == dns.rcode.NOERROR
     assert reply.answer[0].rdtype == dns.rdatatype.SOA
@@ -196,11 +197,11 @@ async def test_an_incremental_transfer_is_nothing_or_everything(serial: int, is_
         ("127.0.0.1 198.51.100.7:5353", "example.org", "tcp", FROM_ELSEWHERE, "NOERROR"),
         ("fd00::1 198.51.100.7", "example.org", "tcp", ("::ffff:198.51.100.7", 1), "NOERROR"),
         ("[fd00::1]:53", "example.org", "tcp", ("fd00::1", 1), "NOERROR"),
-        ("*", "www.example.org", "tcp", FROM_ELSEWHERE, "REFUSED"),  # the top of no zone
+        ("*", "www.example.org", "tcp", FROM_ELSEWHERE, "REFUSED"),  # not the top of a zone
         ("*", "elsewhere.net", "tcp", FROM_ELSEWHERE, "REFUSED"),
     ],
 )
-async def test_who_may_have_a_zone(
+async def test_clients_that_may_transfer_a_zone(
     to: str, qname: str, transport: str, client: tuple[str, int], expected: str, folder: Path
 ) -> None:
     async with running(f"transfer {{\n to {to}\n}}\nfile db.example example.org", folder) as server:
@@ -208,7 +209,7 @@ async def test_who_may_have_a_zone(
     assert dns.rcode.to_text(reply.rcode()) == expected
 
 
-async def test_the_longest_stanza_holds_and_others_are_the_next_plugins(folder: Path) -> None:
+async def test_the_longest_zone_applies_and_other_zones_go_to_the_next_plugin(folder: Path) -> None:
     block = "transfer org {\n to 127.0.0.9\n}\ntransfer example.org {\n to *\n}\nfile db.example example.org a.org\n"
     (folder / "db.example").write_text("$TTL 60\n@ IN SOA ns hm 7 7200 1800 86400 60\n")
     async with running(block, folder) as server:
@@ -217,8 +218,8 @@ async def test_the_longest_stanza_holds_and_others_are_the_next_plugins(folder: 
         assert (await server.ask("example.net", "AXFR", transport="tcp")).rcode() == dns.rcode.REFUSED
 
 
-async def test_incremental_without_a_serial_and_a_zone_that_is_not_there_yet(folder: Path) -> None:
-    async with running(f"{EVERYBODY} file db.none example.org", folder) as server:
+async def test_an_ixfr_without_a_serial_or_of_a_zone_that_is_not_loaded_fails(folder: Path) -> None:
+    async with running(f"{ANY_CLIENT} file db.none example.org", folder) as server:
         assert (await ixfr(server, None)).rcode() == dns.rcode.SERVFAIL
         assert (await ixfr(server, 1)).rcode() == dns.rcode.SERVFAIL
         assert (await server.ask("example.org", "AXFR", transport="tcp")).rcode() == dns.rcode.SERVFAIL
@@ -238,7 +239,7 @@ async def test_incremental_without_a_serial_and_a_zone_that_is_not_there_yet(fol
         ("transfer {\n to *\n from *\n}", "Corefile:4.*unknown property 'from'"),
     ],
 )
-def test_what_is_no_directive(
+def test_mistakes(
     text: str, problem: str, context: BlockContext, read_directives: Callable[[str], Sequence[Directive]]
 ) -> None:
     with pytest.raises((CorefileError, CorefileErrors), match=f"(?s){problem}"):
@@ -249,11 +250,11 @@ def test_what_is_no_directive(
 
 
 class Secondary(asyncio.DatagramProtocol):
-    """Keeps what it is told, and answers with the codes it is given; None is silence."""
+    """A server that records each NOTIFY and answers with the given codes; None is silence."""
 
     def __init__(self, *rcodes: int | None) -> None:
         self.rcodes = list(rcodes)
-        self.told: list[dns.message.Message] = []
+        self.notified: list[dns.message.Message] = []
         self.come = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -261,7 +262,7 @@ class Secondary(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         message = dns.message.from_wire(data)
-        self.told.append(message)
+        self.notified.append(message)
         rcode = self.rcodes.pop(0) if self.rcodes else 0
         if rcode is not None:
             reply = dns.message.make_response(message)
@@ -283,24 +284,24 @@ async def secondary(*rcodes: int | None) -> AsyncIterator[tuple[Secondary, int]]
         transport.close()
 
 
-async def test_listed_servers_are_told_at_the_start_and_of_another_content(folder: Path) -> None:
-    async with secondary() as (told, port):
+async def test_secondaries_are_notified_at_the_start_and_of_changed_content(folder: Path) -> None:
+    async with secondary() as (other, port):
         block = (
             f"transfer {{\n to 127.0.0.1:{port} *\n source 127.0.0.1\n}}\nfile db.example example.org {{\n reload 0\n}}"
         )
         async with running(block, folder) as server:
             async with asyncio.timeout(5):
-                await told.come.wait()
+                await other.come.wait()
             (zones,) = server.instance.configuration.exports(FileZones)
             zone = zones.files[from_text("example.org")]
             (folder / "db.example").write_text(PLAIN.replace("2024010101", "2024010102"))
             zone._file._now_ns = lambda: time.time_ns() + 10**10
-            told.come.clear()
+            other.come.clear()
             await zone.look()
             async with asyncio.timeout(5):
-                await told.come.wait()
-    assert len(told.told) == 2
-    message = told.told[0]
+                await other.come.wait()
+    assert len(other.notified) == 2
+    message = other.notified[0]
     assert message.opcode() == dns.opcode.NOTIFY
     assert message.flags & dns.flags.AA
     assert [str(one) for one in message.question] == ["example.org. IN SOA"]
@@ -315,17 +316,22 @@ async def test_listed_servers_are_told_at_the_start_and_of_another_content(folde
         ((None, None, None), 3, "was not accepted by 127.0.0.1:{port}: no reply"),
     ],
 )
-async def test_three_tries(
-    rcodes: tuple[int | None, ...], times: int, problem: str, caplog: pytest.LogCaptureFixture
+async def test_a_secondary_is_notified_up_to_three_times(
+    rcodes: tuple[int | None, ...],
+    times: int,
+    problem: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     caplog.set_level(logging.INFO)
-    notifier = Notifier(try_seconds=0.05)
-    async with secondary(*rcodes) as (told, port):
+    monkeypatch.setattr(notify, "TRY_SECONDS", 0.05)
+    notifier = Notifier()
+    async with secondary(*rcodes) as (other, port):
         notifier.notify(from_text("a.org"), [Address("dns", "127.0.0.1", port)], "")
         async with asyncio.timeout(5):
             await asyncio.gather(*notifier._tasks.values())
         await notifier.stop()
-    assert len(told.told) == times
+    assert len(other.notified) == times
     assert (problem.format(port=port) in caplog.text) if problem else not caplog.text
 
 
@@ -363,10 +369,10 @@ def cluster_transfer(index: Index) -> ClusterTransfer:
     )  # fmt: skip
 
 
-def test_the_clusters_zone(cluster: Index) -> None:
+def test_the_records_of_the_clusters_zone(cluster: Index) -> None:
     source = cluster_transfer(cluster)
     zone = from_text("cluster.local")
-    assert list(source.zone_records(zone) or ()) == [], "nothing before it is known"
+    assert list(source.zone_records(zone) or ()) == [], "no records before the index is synced"
     cluster.synced = True
     records = list(source.zone_records(zone) or ())
     assert records[0] == records[-1]

@@ -1,7 +1,7 @@
-"""The `transfer` directive: whole zones for other name servers (RFC 5936), and NOTIFY to tell them of changes.
+"""The `transfer` directive: whole zones for secondaries (RFC 5936), and NOTIFY when a zone has changed.
 
-It holds no zone itself: the parts of its block that have one (`file`, `kubernetes`, …) are asked in plugin order. Which
-messages a zone becomes is `wire.stream`'s business; what is sent to whom about changes is `transfer_notify`'s.
+`transfer` holds no zone. It asks the other parts of its block (`file`, `kubernetes`, …), in plugin order, for the
+records of the zone. `wire.stream` divides the records into messages; `notify` sends NOTIFY.
 """
 
 import ipaddress
@@ -19,41 +19,41 @@ from clusterdns.corefile.options import Option, read_block
 from clusterdns.plugins.file.directive import FileZones
 from clusterdns.plugins.transfer.notify import Notifier
 from clusterdns.upstream.address import DNS, Address, parse_address
+from clusterdns.upstream.messages import read_message
 from clusterdns.wire import codes
-from clusterdns.wire.decode import decode
 from clusterdns.wire.header import Malformed
 from clusterdns.wire.name import is_under, to_text
 from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
 
-ANYBODY = "*"
+ANY_CLIENT = "*"
 
 log = logging.getLogger("clusterdns.plugin.transfer")
 
 
 @dataclass(frozen=True)
-class Settings:
+class TransferSettings:
     """One `transfer` directive."""
 
     zones: tuple[bytes, ...]
-    anybody: bool = False
-    to: tuple[Address, ...] = ()
-    source: str = ""
+    allows_any: bool = False
+    secondaries: tuple[Address, ...] = ()  # may transfer the zones, and get NOTIFY
+    source: str = ""  # the local address of NOTIFY; empty: the system's choice
 
     def allows(self, host: str) -> bool:
-        """Whether the client at this address may have the zones."""
-        return self.anybody or _plain(host) in {_plain(address.host) for address in self.to}
+        """Whether the client at this address may transfer the zones."""
+        return self.allows_any or _plain(host) in {_plain(address.host) for address in self.secondaries}
 
 
 class Transfer:
-    """Answers AXFR and IXFR, and tells the listed servers of new zones."""
+    """The answers to AXFR and IXFR in one block, and the NOTIFY messages to its secondaries."""
 
-    def __init__(self, stanzas: Sequence[Settings], context: BlockContext) -> None:
+    def __init__(self, stanzas: Sequence[TransferSettings], context: BlockContext) -> None:
         self._stanzas = stanzas
         self._context = context
         self._notifier = Notifier()
 
     def wrap(self, following: Handler) -> Handler:
-        """The handler above `following`."""
+        """Return the handler; `following` gets every query that is no transfer."""
         sources = self._context.exports(ZoneSource)
         for zones in self._context.exports(FileZones):
             zones.tell(self._notify)
@@ -71,29 +71,29 @@ class Transfer:
         return handle
 
     async def serving(self) -> None:
-        """Tell of every zone that is there, once it can be asked for."""
+        """Send NOTIFY for every zone that is loaded, once secondaries can ask for it."""
         for zones in self._context.exports(FileZones):
             for zone, file in zones.files.items():
                 if file.tree is not None:
                     self._notify(zone)
 
     async def stop(self) -> None:
-        """Tell nobody any more."""
+        """Cancel the NOTIFY messages under way."""
         await self._notifier.stop()
 
-    def _stanza(self, name: bytes) -> Settings | None:
-        """The one with the longest zone that the name is in."""
+    def _stanza(self, name: bytes) -> TransferSettings | None:
+        """Return the directive with the longest zone that contains the name."""
         matching = [(len(zone), one) for one in self._stanzas for zone in one.zones if is_under(name, zone)]
         return max(matching, key=lambda pair: pair[0])[1] if matching else None
 
     def _notify(self, zone: bytes) -> None:
         stanza = self._stanza(zone)
         if stanza is not None:
-            self._notifier.notify(zone, stanza.to, stanza.source)
+            self._notifier.notify(zone, stanza.secondaries, stanza.source)
 
 
-def _answer(query: Query, stanza: Settings, sources: Sequence[ZoneSource]) -> Reply | None:
-    """The transfer, or its refusal; None where nobody here has the zone."""
+def _answer(query: Query, stanza: TransferSettings, sources: Sequence[ZoneSource]) -> Reply | None:
+    """Answer with the zone or a refusal; None where no part of the block has the zone."""
     client = query.client[0]
     if not stanza.allows(client):
         return Reply(codes.REFUSED, is_authoritative=False)
@@ -120,46 +120,47 @@ def _answer(query: Query, stanza: Settings, sources: Sequence[ZoneSource]) -> Re
 
 
 def _known_serial(query: Query) -> int | None:
-    """The serial that an IXFR tells, of the one SOA in its authority section (RFC 1995 §3)."""
+    """Read the serial that the client has, from the one SOA in an IXFR's authority section (RFC 1995 §3)."""
     try:
-        authority = decode(query.packet).authority
+        authority = read_message(query.packet).auth
     except Malformed:
         return None
     if len(authority) != 1 or authority[0].rtype != codes.SOA:
         return None
-    return _serial(authority[0])
+    return int(authority[0].rdata.times[0])
 
 
 def _serial(soa: Record) -> int:
+    """Read the serial of an SOA of ours."""
     return int.from_bytes(soa.body[-SOA_SERIAL_FROM_END:][:4], "big")
 
 
 def _plain(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """The address without its scope; one that is IPv4 inside of IPv6 as IPv4."""
+    """Parse an address without its scope; an IPv4-mapped IPv6 address becomes IPv4."""
     address = ipaddress.ip_address(host.partition("%")[0])
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address
 
 
-def parse(directives: Sequence[Directive], context: BlockContext) -> tuple[Settings, ...]:
-    """`transfer [ZONES…] { to …; source … }`, any number of them. Raises CorefileError."""
+def parse(directives: Sequence[Directive], context: BlockContext) -> tuple[TransferSettings, ...]:
+    """Parse `transfer [ZONES…] { to …; source … }`, any number of them. Raises CorefileErrors."""
     errors = ErrorList()
     stanzas = []
     for directive in directives:
         with errors.collect():
             zones = lenient.zones(directive.args, context.zones)
-            stanza = read_block(Settings(zones), (directive,), OPTIONS)
-            if not stanza.to and not stanza.anybody:
-                raise directive.error("'to' is required", "write 'to ADDRESS…', or 'to *' for everybody")
+            stanza = read_block(TransferSettings(zones), (directive,), OPTIONS)
+            if not stanza.secondaries and not stanza.allows_any:
+                raise directive.error("'to' is required", "write 'to ADDRESS…', or 'to *' for any client")
             stanzas.append(stanza)
     errors.raise_if_any()
     return tuple(stanzas)
 
 
-def _to(settings: Settings, line: Line) -> Settings:
+def _to(settings: TransferSettings, line: Line) -> TransferSettings:
     for token in line.arguments_between(1, None, "ADDRESS…"):
-        if token.text == ANYBODY:
-            settings = replace(settings, anybody=True)
+        if token.text == ANY_CLIENT:
+            settings = replace(settings, allows_any=True)
             continue
         try:
             address = parse_address(DNS, token.text)
@@ -167,30 +168,30 @@ def _to(settings: Settings, line: Line) -> Settings:
             raise token.error(str(error), "write an address such as 10.0.0.53 or 10.0.0.53:5353") from error
         if address is None:
             raise token.error(f"must specify an IP address: {token}", "write one such as 10.0.0.53, or *")
-        settings = replace(settings, to=(*settings.to, address))
+        settings = replace(settings, secondaries=(*settings.secondaries, address))
     return settings
 
 
-def _source(settings: Settings, line: Line) -> Settings:
+def _source(settings: TransferSettings, line: Line) -> TransferSettings:
     if settings.source:
         raise line.error(f"source is already {settings.source}", "name one address")
     return replace(settings, source=str(values.ip(line.one_argument("ADDRESS"))))
 
 
-OPTIONS: tuple[Option[Settings], ...] = (
+OPTIONS: tuple[Option[TransferSettings], ...] = (
     Option(
         "to ADDRESS…",
         "",
-        "Who may have the zones, and is told of changes: addresses, with a port for NOTIFY; `*` is everybody, who is "
-        "told of nothing. Required.",
+        "The secondaries, which may transfer the zones and get NOTIFY: addresses, with a port for NOTIFY. `*` allows "
+        "every client and notifies none. Required.",
         _to,
     ),
     Option("source ADDRESS", "the system's choice", "The address that NOTIFY is sent from.", _source),
 )
 
 
-def build(settings: tuple[Settings, ...], context: BlockContext) -> Part:
-    """The handler, and who is told."""
+def build(settings: tuple[TransferSettings, ...], context: BlockContext) -> Part:
+    """Make the part of a block's `transfer` directives."""
     transfer = Transfer(settings, context)
     return Part(
         "transfer",
@@ -205,13 +206,13 @@ PLUGIN = Plugin(
     build,
     doc=Doc(
         usage=("transfer [ZONES…]",),
-        about="Gives ZONES, or the zones of the block, to other name servers: AXFR and IXFR over TCP, of what `file` "
-        "and `kubernetes` of the same block hold. Of several directives the one with the longest zone holds. An IXFR "
-        "of who is up to date is one SOA, any other the whole zone. Servers that are listed get NOTIFY when a zone "
-        "of `file` is loaded or read again.",
+        about="Transfers ZONES, or the zones of the block, to secondaries: AXFR and IXFR over TCP, of the zones that "
+        "`file` and `kubernetes` of the same block hold. Of several directives the one with the longest zone applies. "
+        "An IXFR from a secondary that is up to date gets one SOA, any other the whole zone. Listed secondaries get "
+        "NOTIFY when `file` loads a zone or loads it again.",
         options=OPTIONS,
         example="transfer example.org {\n    to 10.0.0.53 10.0.1.53:5353\n    source 10.0.0.10\n}\n"
         "file /etc/clusterdns/db.example.org example.org",
-        better="A large zone is sent piece by piece, as fast as it is taken, and other clients are answered meanwhile.",
+        better="A large zone is sent in pieces, as fast as the client reads, and other clients are answered meanwhile.",
     ),
 )

@@ -1,27 +1,25 @@
-"""NOTIFY: telling other name servers that a zone is another now (RFC 1996).
+"""NOTIFY: telling secondaries that a zone has changed (RFC 1996).
 
-Each server is told in a task of its own, in up to three datagrams; who does not answer is told again by its own refresh
-timer, so all that is lost is time. `transfer` says whom, and about what.
+Each secondary gets up to three datagrams, from a task of its own. One that does not answer finds the change when its
+refresh timer expires, so no more than time is lost. `directive` decides which secondaries are notified of which zones.
 """
 
 import asyncio
 import logging
-import secrets
-import struct
 from collections.abc import Iterable
 from contextlib import suppress
 
 from clusterdns.upstream.address import Address
+from clusterdns.upstream.messages import make_query, read_header
 from clusterdns.wire import codes
-from clusterdns.wire.header import AA, HEADER_BYTES, OPCODE_MASK, QR
+from clusterdns.wire.header import Malformed
 from clusterdns.wire.name import to_text
 
 TRIES = 3
 TRY_SECONDS = 2.0
 
-_NOTIFY = 4 << 11
-_HEADER = struct.Struct(">HHHHHH")
-_KIND = struct.Struct(">HH")
+_NOTIFY = 4  # the opcode
+_QUEUED_DATAGRAMS = 16
 
 log = logging.getLogger("clusterdns.plugin.transfer")
 
@@ -29,76 +27,75 @@ log = logging.getLogger("clusterdns.plugin.transfer")
 class Notifier:
     """The notifications under way."""
 
-    def __init__(self, try_seconds: float = TRY_SECONDS) -> None:
-        self._try_seconds = try_seconds
+    def __init__(self) -> None:
         self._tasks: dict[tuple[bytes, Address], asyncio.Task[None]] = {}
 
-    def notify(self, zone: bytes, servers: Iterable[Address], source: str) -> None:
-        """Tell the servers of a zone; whoever is still being told of it is told anew."""
-        for server in servers:
-            key = (zone, server)
-            before = self._tasks.pop(key, None)
-            if before is not None:
-                before.cancel()
-            self._tasks[key] = asyncio.create_task(self._tell(zone, server, source), name="notify")
+    def notify(self, zone: bytes, secondaries: Iterable[Address], source: str) -> None:
+        """Notify secondaries of a zone; a notification of the same zone that is under way begins again."""
+        for secondary in secondaries:
+            key = (zone, secondary)
+            previous = self._tasks.pop(key, None)
+            if previous is not None:
+                previous.cancel()
+            self._tasks[key] = asyncio.create_task(self._notify(zone, secondary, source), name="notify")
 
     async def stop(self) -> None:
-        """End it."""
+        """Cancel every notification."""
         for task in self._tasks.values():
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
         self._tasks.clear()
 
-    async def _tell(self, zone: bytes, server: Address, source: str) -> None:
+    async def _notify(self, zone: bytes, secondary: Address, source: str) -> None:
         try:
-            problem = await self._exchange(zone, server, source)
+            problem = await _exchange(zone, secondary, source)
         except OSError as error:
             problem = error.strerror or str(error)
         if problem:
-            log.error("NOTIFY for zone %s was not accepted by %s: %s", to_text(zone), server.host_port, problem)
+            log.error("NOTIFY for zone %s was not accepted by %s: %s", to_text(zone), secondary.host_port, problem)
 
-    async def _exchange(self, zone: bytes, server: Address, source: str) -> str:
-        """What went wrong; empty where the server has accepted. Raises OSError."""
-        loop = asyncio.get_running_loop()
-        transport, replies = await loop.create_datagram_endpoint(
-            _Replies, local_addr=(source, 0) if source else None, remote_addr=server.socket_address()[:2]
-        )
-        try:
-            problem = "no reply"
-            for _ in range(TRIES):
-                ident = secrets.randbits(16)
-                head = _HEADER.pack(ident, _NOTIFY | AA, 1, 0, 0, 0)  # RFC 1996 §3.6, §3.7
-                message = head + zone + _KIND.pack(codes.SOA, codes.IN)
-                transport.sendto(message)
-                flags = await self._reply(replies.queue, message)
-                if flags is None:
-                    continue
-                rcode = flags & 0xF
-                if rcode == codes.NOERROR:
-                    return ""
+
+async def _exchange(zone: bytes, secondary: Address, source: str) -> str:
+    """Send NOTIFY until the secondary accepts it; return what went wrong, or "". Raises OSError."""
+    loop = asyncio.get_running_loop()
+    transport, replies = await loop.create_datagram_endpoint(
+        _Replies, local_addr=(source, 0) if source else None, remote_addr=secondary.socket_address()[:2]
+    )
+    try:
+        problem = "no reply"
+        for _ in range(TRIES):
+            message = make_query(zone, codes.SOA, opcode=_NOTIFY, aa=1)  # RFC 1996 §3.6, §3.7
+            transport.sendto(message.pack())
+            rcode = await _response_code(replies.queue, message.header.id)
+            if rcode == codes.NOERROR:
+                return ""
+            if rcode is not None:
                 problem = codes.rcode_text(rcode)
-            return problem
-        finally:
-            transport.close()
+        return problem
+    finally:
+        transport.close()
 
-    async def _reply(self, queue: "asyncio.Queue[bytes]", sent: bytes) -> int | None:
-        """The flags of the reply to this message; None where none comes in time."""
-        try:
-            async with asyncio.timeout(self._try_seconds):
-                while True:
-                    reply = await queue.get()
-                    flags = int.from_bytes(reply[2:4], "big")
-                    is_kind = flags & QR and flags & OPCODE_MASK == _NOTIFY
-                    if len(reply) >= HEADER_BYTES and reply[:2] == sent[:2] and is_kind:
-                        return flags
-        except TimeoutError:
-            return None
+
+async def _response_code(queue: "asyncio.Queue[bytes]", message_id: int) -> int | None:
+    """Wait for the reply to a NOTIFY and return its response code; None where no reply arrives in time."""
+    try:
+        async with asyncio.timeout(TRY_SECONDS):
+            while True:
+                packet = await queue.get()
+                with suppress(Malformed):
+                    header = read_header(packet)
+                    if header.qr and header.opcode == _NOTIFY and header.id == message_id:
+                        return int(header.rcode)
+    except TimeoutError:
+        return None
 
 
 class _Replies(asyncio.DatagramProtocol):
+    """The datagrams received from one secondary."""
+
     def __init__(self) -> None:
-        self.queue: asyncio.Queue[bytes] = asyncio.Queue(16)
+        self.queue: asyncio.Queue[bytes] = asyncio.Queue(_QUEUED_DATAGRAMS)
 
     def datagram_received(self, data: bytes, addr: object) -> None:
         if not self.queue.full():
