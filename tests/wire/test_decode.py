@@ -1,6 +1,7 @@
-"""Messages from upstream: dnspython writes them and reads them too; whatever it is, it is a Message or Malformed."""
+"""Messages from upstreams: dnspython and dnslib read the same in them, and any bytes are a Message or Malformed."""
 
 import struct
+from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
@@ -13,6 +14,7 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 import pytest
+from dnslib import DNSError, DNSRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +34,9 @@ kept_names = st.one_of(  # letter case kept, as in RDATA
     st.lists(labels, max_size=2).map(lambda parts: [*parts, b"Shop", b"eXample"]),
 ).map(lambda parts: b"".join(bytes((len(part),)) + part for part in parts) + b"\0")
 names = kept_names.map(bytes.lower)
+text_names = st.lists(st.text("aBcÄß0-_ .", min_size=1, max_size=5), max_size=4).map(  # names that dnslib reads too
+    lambda parts: b"".join(bytes((len(part.encode()),)) + part.encode() for part in parts) + b"\4Shop\7eXample\0"
+)
 strings = st.binary(max_size=40).map(lambda raw: bytes((len(raw),)) + raw)
 ttls = st.integers(0, 2**31 - 1)
 
@@ -226,26 +231,100 @@ def test_whatever_the_bytes_are_it_is_a_message_or_malformed(data: st.DataObject
     wire = packet.wire + data.draw(st.binary(max_size=60))
     for at, value in data.draw(st.lists(st.tuples(st.integers(2, len(wire) - 1), st.integers(0, 255)), max_size=6)):
         wire[at] = value
-    agrees_with_dnspython(bytes(wire[: data.draw(st.integers(0, len(wire)))]))
+    agrees_with_the_libraries(bytes(wire[: data.draw(st.integers(0, len(wire)))]))
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes(wire: bytes) -> None:
-    agrees_with_dnspython(wire)
-    agrees_with_dnspython(header(answers=3, additionals=1) + QUESTION + wire)
+    agrees_with_the_libraries(wire)
+    agrees_with_the_libraries(header(answers=3, additionals=1) + QUESTION + wire)
 
 
-def agrees_with_dnspython(wire: bytes) -> None:
+def agrees_with_the_libraries(wire: bytes) -> None:
     try:
         found = decode(wire)
     except Malformed:
         return
+    agrees_with_dnslib(wire, found)
     try:
         other = dns.message.from_wire(wire, ignore_trailing=True, one_rr_per_rrset=True, question_only=False)
     except Exception:  # noqa: BLE001  # it refuses more than we do, in many ways: only where both read, they agree
         return
     for ours, theirs in ((found.answer, other.answer), (found.authority, other.authority)):
         assert shapes(ours) == [(rrset.name.canonicalize().to_wire(), rrset.rdtype) for rrset in theirs]
+
+
+# the types in which dnslib expands compressed names, and some in which it leaves every byte alone
+TYPES_OF_DNSLIB = frozenset(
+    {codes.NS, codes.CNAME, codes.SOA, codes.PTR, codes.MX, codes.TXT, codes.RP, codes.SRV, codes.NAPTR, codes.RRSIG}
+    | {codes.A, codes.AAAA, codes.HINFO, codes.OPT, 65280}
+)  # fmt: skip
+
+
+def agrees_with_dnslib(wire: bytes, found: Message) -> None:
+    """What dnslib reads and writes again is the same message, where it reads one and DEVIATIONS does not apply."""
+    records = (*found.answer, *found.authority, *found.additional)
+    if not all(one.rtype in TYPES_OF_DNSLIB for one in records):
+        return
+    if found.edns is not None and found.edns.options.endswith(b"\0\0"):
+        return  # perhaps an empty option at the end
+    try:
+        parsed = DNSRecord.parse(wire)
+    except Exception:  # noqa: BLE001  # it refuses more than we do, in several ways
+        return
+    assert decode(bytes(parsed.pack())) == found
+
+
+@given(st.data())
+def test_what_dnslib_reads_and_writes_again_is_the_same_message(data: st.DataObject) -> None:
+    packet = Packet()
+    for rtype in data.draw(st.lists(st.sampled_from(sorted(TYPES_OF_DNSLIB & rdata.LAYOUTS.keys())), max_size=12)):
+        layout = rdata.LAYOUTS[rtype]
+        packet.add(data.draw(text_names), rtype, data.draw(ttls), data.draw(content(layout, text_names)), layout)
+    wire = bytes(packet.wire)
+    assert decode(bytes(DNSRecord.parse(wire).pack())) == decode(wire)
+
+
+SPELLED_OUT = one(QUESTION[:-4], 1, bytes(4))  # dnslib writes a pointer in its place, and all that follows moves
+OWN_NAME = struct.pack(">H", 0xC000 | AFTER + len(SPELLED_OUT))
+# Messages in which dnslib reads something else, or which it refuses.
+DEVIATIONS = {
+    "a pointer stays in RDATA of KX": (
+        header(answers=2) + QUESTION + SPELLED_OUT + one(b"\1k\0", codes.KX, bytes(2) + OWN_NAME)
+    ),
+    "a record without RDATA is refused": header(answers=1) + QUESTION + one(POINTER, 65280, b""),
+    "a label that is not UTF-8 is refused": header(answers=1) + QUESTION + one(b"\1\xff\0", 1, bytes(4)),
+    "a CAA value that is not UTF-8 is refused": (
+        header(answers=1) + QUESTION + one(POINTER, codes.CAA, b"\0\5issue\xff")
+    ),
+    "an empty EDNS option at the end is lost": (
+        header(additionals=1) + QUESTION + one(b"\0", codes.OPT, b"\0\x0b\0\0", rclass=1232)
+    ),
+}
+# Messages that dnslib reads though they break the format.
+READ_BY_DNSLIB = {
+    "an address of 16 bytes of type A": header(answers=1) + QUESTION + one(POINTER, 1, bytes(16)),
+    "a name longer than its RDATA": header(answers=1) + QUESTION + one(POINTER, 5, b"\1a\0", 2),
+    "a name of more than 255 bytes": header(answers=1) + QUESTION + one((b"\x3f" + b"x" * 63) * 8 + b"\0", 1, bytes(4)),
+    "a label of 128 bytes": header(answers=1) + QUESTION + one(b"\x80" + b"x" * 128 + b"\0", 1, bytes(4)),
+    "two questions": header(2) + QUESTION * 2,
+    "an OPT in the answer": header(answers=1) + QUESTION + OPT,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wire", DEVIATIONS.values(), ids=DEVIATIONS.keys())
+def test_deviations_of_dnslib(wire: bytes) -> None:
+    found: Message | None = None
+    with suppress(DNSError, UnicodeDecodeError, Malformed):
+        found = decode(bytes(DNSRecord.parse(wire).pack()))
+    assert found != decode(wire)
+
+
+@pytest.mark.parametrize("wire", READ_BY_DNSLIB.values(), ids=READ_BY_DNSLIB.keys())
+def test_malformed_messages_that_dnslib_reads(wire: bytes) -> None:
+    with pytest.raises(Malformed):
+        decode(wire)
+    DNSRecord.parse(wire)
 
 
 def shapes(records: tuple[Record, ...]) -> list[tuple[Any, int]]:

@@ -1,4 +1,4 @@
-"""Records and replies on the wire: dnspython must read what was meant."""
+"""Records and replies on the wire: dnspython and dnslib read in them what was meant."""
 
 import struct
 from itertools import pairwise
@@ -8,6 +8,7 @@ import dns.flags
 import dns.message
 import dns.rdatatype
 import pytest
+from dnslib import DNSRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,6 +51,21 @@ records = st.one_of(
     ),
 )
 sections = st.lists(records, max_size=6)
+# dnslib leaves pointers in MB and MINFO, and refuses labels that are not UTF-8, and records without RDATA
+text_names = st.lists(st.text("abcß0-_ .", min_size=1, max_size=5), max_size=4).map(
+    lambda parts: name.from_labels(*(part.encode() for part in parts), b"shop", b"example")
+)
+dnslib_records = st.one_of(
+    st.builds(record.address, text_names, ttls, st.ip_addresses().map(lambda address: address.packed)),
+    st.builds(record.srv, text_names, ttls, numbers, numbers, text_names),
+    *(st.builds(make, text_names, ttls, text_names) for make in (record.ptr, record.cname, record.ns)),
+    st.builds(record.txt, text_names, ttls, texts),
+    st.builds(record.hinfo, text_names, ttls, texts, texts),
+    st.builds(record.soa, text_names, ttls, text_names, text_names, st.integers(0, 2**32 - 1), ttls),
+    st.builds(record.record, text_names, st.just(65280), ttls, st.binary(min_size=1, max_size=300)),
+    st.builds(record.record, text_names, st.just(codes.MX), ttls, text_names.map(lambda target: b"\0\7" + target)),
+)
+dnslib_sections = st.lists(dnslib_records, max_size=6)
 
 
 def make_query(qname: str = "www.Shop.example.", transport: str = "tcp", **edns: Any) -> Query:
@@ -86,6 +102,23 @@ def test_every_record_arrives(answer: list[Record], authority: list[Record], ext
     whole = len(query.id + layout.message())
     roots = sum(one.name == name.ROOT for one in (*answer, *authority, *extra))  # a pointer is longer than the root
     assert whole <= encode.uncompressed_size(query, Reply(rcode, answer, authority, extra)) + roots
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+@given(dnslib_sections, dnslib_sections, dnslib_sections, st.integers(0, 15))
+def test_dnslib_reads_the_same_records(
+    transport: str, answer: list[Record], authority: list[Record], extra: list[Record], rcode: int
+) -> None:
+    query = make_query("www.shop.example", transport, use_edns=0)
+    message = query.id + encode.lay_out(query, Reply(rcode, answer, authority, extra)).message()
+    parsed = DNSRecord.parse(message)
+    assert (parsed.header.rcode, parsed.header.id.to_bytes(2, "big")) == (rcode, query.id)
+    found = [(one.rname.label, one.rtype, one.ttl) for one in (*parsed.rr, *parsed.auth, *parsed.ar)]
+    expected = [(tuple(name.labels(one.name)), one.rtype, one.ttl) for one in (*answer, *authority, *extra)]
+    assert found.pop()[1] == codes.OPT
+    assert found == expected[: len(found)]
+    assert bool(parsed.header.tc) == (len(found) < len(expected))
+    assert decode(bytes(parsed.pack())) == decode(message)
 
 
 @given(sections, sections, sections, st.integers(0, 65535), st.booleans())
