@@ -97,8 +97,8 @@ MISTAKES = [
     (tls.PLUGIN, "tls nosuch.pem key.pem", "Corefile:2: 'nosuch.pem' cannot be read: no such file"),
     (tls.PLUGIN, "tls cert.pem nonsense.pem", "Corefile:2: 'cert.pem' and 'nonsense.pem' cannot be used: "),
     (tls.PLUGIN, "tls cert.pem other-key.pem", "Corefile:2: 'cert.pem' and 'other-key.pem' cannot be used: "),
-    (tls.PLUGIN, "tls cert.pem key.pem nonsense.pem", "Corefile:2: 'nonsense.pem' holds no usable CA"),
-    (tls.PLUGIN, "tls cert.pem key.pem {\n client_auth require\n}", "Corefile:3: client_auth require asks"),
+    (tls.PLUGIN, "tls cert.pem key.pem nonsense.pem", "Corefile:2: 'nonsense.pem' contains no usable CA"),
+    (tls.PLUGIN, "tls cert.pem key.pem {\n client_auth require\n}", "Corefile:3: client_auth require accepts"),
     (tls.PLUGIN, "tls cert.pem key.pem {\n client_auth maybe\n}", "Corefile:3: 'maybe' is not one of"),
     (tls.PLUGIN, "tls cert.pem key.pem {\n keylog no/such/file\n}", "Corefile:3: 'no/such/file' cannot be written"),
 ]

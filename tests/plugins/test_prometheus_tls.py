@@ -1,4 +1,4 @@
-"""`prometheus { tls }`: what the web configuration says, and /metrics over HTTPS."""
+"""`prometheus { tls }`: the web configuration, and /metrics over HTTPS."""
 
 import asyncio
 import ssl
@@ -22,7 +22,7 @@ SERVER = "cert_file: server.crt, key_file: server.key"
 
 
 class Shared(Protocol):
-    """What the fixture `shared` records."""
+    """The routes that the fixture `shared` records."""
 
     routes: list[AdminRoute]
 
@@ -59,7 +59,7 @@ def test_everything(certificates: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("{", "is no YAML: "),
+        ("{", "is not YAML: "),
         ("- x", "the file must be a mapping"),
         ("basic_auth_users: {me: x}", "basic_auth_users in the file is not supported; known are tls_server_config"),
         ("http_server_config: {headers: {}}", "headers in http_server_config is not supported"),
@@ -88,7 +88,7 @@ def test_mistakes(certificates: Path, text: str, problem: str) -> None:
 
 
 async def asked(port: int, folder: Path, client: str = "") -> str:
-    """The name in the certificate that is shown, once /metrics has been read."""
+    """Read /metrics; return the name in the server's certificate."""
     context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
     if client:
         context.load_cert_chain(folder / f"{client}.crt", folder / f"{client}.key")

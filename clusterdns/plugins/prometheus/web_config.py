@@ -1,10 +1,10 @@
-"""The file that `prometheus { tls FILE }` names: the web configuration that Prometheus's exporters have in common.
+"""The file of `prometheus { tls FILE }`: the web configuration format that Prometheus's exporters share.
 
     tls_server_config:
       cert_file: tls.crt            # relative to the file's own folder
       key_file: tls.key
 
-It decides who may read, so a key that would not be obeyed is an error and not left out.
+It decides who may read the metrics, so a key that has no effect here is an error.
 """
 
 import os
@@ -22,7 +22,7 @@ MAX_FILE_BYTES = 1 << 20
 _CLIENT_AUTH = {
     "": ssl.CERT_NONE,
     "NoClientCert": ssl.CERT_NONE,
-    "RequestClientCert": ssl.CERT_NONE,  # asks and looks at nothing: whoever may come with one may come without
+    "RequestClientCert": ssl.CERT_NONE,  # requests a certificate and ignores it
     "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
 }
@@ -33,36 +33,36 @@ _VERSIONS = {
     "TLS13": ssl.TLSVersion.TLSv1_3,
 }
 _KNOWN = ("cert_file", "key_file", "client_auth_type", "client_ca_file", "min_version", "max_version")
-_WITHOUT_EFFECT = ("prefer_server_cipher_suites",)  # nor has Go obeyed it since 1.18
+_WITHOUT_EFFECT = ("prefer_server_cipher_suites",)  # Go has ignored it, too, since 1.18
 
 
 class WebConfigError(Exception):
-    """What is wrong with a web configuration, without its path."""
+    """A web configuration is wrong; the text has no path."""
 
 
 def read_web_config(path: str) -> AdminTls | None:
-    """How to serve; None for plain HTTP. Raises WebConfigError."""
+    """Read the TLS settings; None for plain HTTP. Raises WebConfigError."""
     try:
         with open_file(path) as file:
             content = yaml.safe_load(file.read(MAX_FILE_BYTES))
     except OSError as error:
         raise WebConfigError((error.strerror or str(error)).lower()) from error
     except yaml.YAMLError as error:
-        raise WebConfigError(f"is no YAML: {' '.join(str(error).split())}") from error
+        raise WebConfigError(f"is not YAML: {' '.join(str(error).split())}") from error
     config = _mapping(content, "the file", ("tls_server_config", "http_server_config"))
-    _mapping(config.get("http_server_config"), "http_server_config", ("http2",))  # HTTP/1.1 is what everybody speaks
+    _mapping(config.get("http_server_config"), "http_server_config", ("http2",))  # the listener speaks HTTP/1.1
     server = _mapping(config.get("tls_server_config"), "tls_server_config", (*_KNOWN, *_WITHOUT_EFFECT))
     return _tls(server, os.path.dirname(path)) if server else None
 
 
-def _mapping(value: Any, where: str, known: tuple[str, ...]) -> Mapping[str, Any]:
+def _mapping(value: Any, name: str, known: tuple[str, ...]) -> Mapping[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise WebConfigError(f"{where} must be a mapping")
+        raise WebConfigError(f"{name} must be a mapping")
     for key in value:
         if key not in known:
-            raise WebConfigError(f"{key} in {where} is not supported; known are {', '.join(known)}")
+            raise WebConfigError(f"{key} in {name} is not supported; known are {', '.join(known)}")
     return value
 
 
