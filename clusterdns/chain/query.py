@@ -4,6 +4,8 @@
 """
 
 from collections.abc import Awaitable
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Protocol
 
 from clusterdns.chain.reply import Reply
@@ -48,12 +50,35 @@ class Query(QueryMessage):
         return changed
 
     @property
+    def client_ip(self) -> IPv4Address | IPv6Address:
+        """The client's address, without a scope; an IPv4 client of an IPv6 socket has its IPv4 address."""
+        return _client_ip(self.client[0])
+
+    @property
+    def client_text(self) -> str:
+        """The same as text, for logs, with the scope of a link-local address (`fe80::1%eth0`)."""
+        host: str = self.client[0]
+        return host.removeprefix("::ffff:") if "." in host else host
+
+    @property
     def effective(self) -> "Query":
         """The query as the last plugin that changed its question passed it on."""
         query = self
         while query.rewritten_as is not None:
             query = query.rewritten_as
         return query
+
+
+def plain_ip(text: str) -> IPv4Address | IPv6Address:
+    """Read an address without its scope (`%eth0`), and one that is IPv4-mapped (`::ffff:10.0.0.1`) as IPv4.
+
+    Raises ValueError where the text is no address.
+    """
+    address = ip_address(text.partition("%")[0])
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+
+
+_client_ip = lru_cache(maxsize=4096)(plain_ip)
 
 
 class Lookup(Protocol):

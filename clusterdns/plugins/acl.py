@@ -8,8 +8,7 @@ anew for each query. It stands below `rewrite` and above `cache`.
 import enum
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 
 from clusterdns.chain import BlockContext, Doc, Handler, Handling, Part, Plugin, Query, Reply
 from clusterdns.corefile import lenient, values
@@ -43,12 +42,13 @@ class Networks:
             prefixes = self._prefixes.setdefault((network.version, host_bits), set())
             prefixes.add(int(network.network_address) >> host_bits)
 
-    def include(self, version: int, address: int) -> bool:
-        """Whether an address, as a number, is in one of them."""
+    def include(self, address: IPv4Address | IPv6Address) -> bool:
+        """Return whether one of the networks has this address."""
+        number = int(address)
         return any(
-            address >> host_bits in prefixes
-            for (family, host_bits), prefixes in self._prefixes.items()
-            if family == version
+            number >> host_bits in prefixes
+            for (version, host_bits), prefixes in self._prefixes.items()
+            if version == address.version
         )
 
 
@@ -82,15 +82,6 @@ class Verdict:
     is_for_client: bool
 
 
-@lru_cache(maxsize=4096)
-def _client_number(host: str) -> tuple[int, int]:
-    """IP version and number of a client's address; IPv4 clients of dual-stack sockets count as IPv4."""
-    address = ip_address(host.partition("%")[0])
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return address.version, int(address)
-
-
 def decide(stanzas: Sequence[Stanza], query: Query) -> Verdict:
     """Find the first policy that fits; nothing fits: allowed."""
     is_for_client = False
@@ -103,7 +94,7 @@ def decide(stanzas: Sequence[Stanza], query: Query) -> Verdict:
                 continue
             if policy.networks is not None:
                 is_for_client = True
-                if not policy.networks.include(*_client_number(query.client[0])):
+                if not policy.networks.include(query.client_ip):
                     continue
             return Verdict(policy.action, zone, is_for_client)
     return Verdict(Action.ALLOW, None, is_for_client)

@@ -65,7 +65,7 @@ class Walk:
         asker = self._cluster.asker(query.name) if self._cluster is not None else None
         if asker is None or self._cluster is None:
             return first
-        if self._cluster.has_pod(asker.namespace, query.client[0]):
+        if self._cluster.has_pod(asker.namespace, query.client_ip):
             reply = (await self._search(query, first, (*asker.path, *self._domains))).duplicate()
         else:
             reply = first.duplicate()

@@ -67,7 +67,7 @@ class Translator:
         return made
 
     def _is_for(self, query: Query) -> bool:
-        return self._settings.for_ipv4_clients or ":" in query.client[0]
+        return self._settings.for_ipv4_clients or query.client_ip.version == 6
 
     def _wants(self, reply: Reply) -> bool:
         """Whether a reply is to be replaced.

@@ -118,7 +118,7 @@ class Watch:
             level,
             'Loop (%s:%d -> %s) detected for zone "%s", see https://coredns.io/plugins/loop#troubleshooting. '
             'Query: "HINFO %s"',
-            client_text(query.client), query.client[1], self._listening_at, to_text(self._zone), to_text(query.name),
+            client_text(query), query.client[1], self._listening_at, to_text(self._zone), to_text(query.name),
         )  # fmt: skip
         log.log(level, HINT)
         if self._is_fatal:

@@ -3,7 +3,6 @@
 The reply is different for every client, so it is never kept.
 """
 
-import ipaddress
 from collections.abc import Sequence
 
 from clusterdns.chain import BlockContext, Doc, Handling, Part, Plugin, Query, Reply
@@ -14,14 +13,10 @@ from clusterdns.wire.name import MAX_NAME_BYTES, ROOT
 
 async def answer(query: Query) -> Reply:
     """An empty answer; in the additional section the client's address, and its port as an SRV of its transport."""
-    host, port = query.client[:2]
-    packed = ipaddress.ip_address(host.partition("%")[0])
-    if isinstance(packed, ipaddress.IPv6Address) and packed.ipv4_mapped is not None:
-        packed = packed.ipv4_mapped  # an IPv4 client on a dual-stack socket
-    additional = [record.address(query.name, 0, packed.packed)]
+    additional = [record.address(query.name, 0, query.client_ip.packed)]
     service = b"\x04_" + query.transport.encode() + query.name
     if len(service) <= MAX_NAME_BYTES:
-        additional.append(record.srv(service, 0, 0, port, ROOT))
+        additional.append(record.srv(service, 0, 0, query.client[1], ROOT))
     return Reply(codes.NOERROR, (), (), additional)
 
 

@@ -8,10 +8,10 @@ import asyncio
 import logging
 import os
 from collections.abc import Sequence
-from ipaddress import ip_address
 
 from clusterdns.chain import BlockContext, Doc, Handling, LifeCycle, Part, Plugin, Readiness
 from clusterdns.chain.exports import ZoneSource
+from clusterdns.chain.query import plain_ip
 from clusterdns.cluster.index.imports import ImportZone
 from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.host.interfaces import interface_addresses
@@ -76,7 +76,7 @@ async def _rehearse(kubeconfig: str) -> None:
 
 def _local_addresses(bound: Sequence[str]) -> tuple[bytes, ...]:
     """The addresses under which clients reach this server: those bound, and all but loopback ones for a wildcard."""
-    asked = [ip_address(text.partition("%")[0]) for text in bound or ("0.0.0.0", "::")]
+    asked = [plain_ip(text) for text in bound or ("0.0.0.0", "::")]
     families = {one.version for one in asked if one.is_unspecified}
     found = [one for one in asked if not one.is_unspecified]
     try:
@@ -84,7 +84,7 @@ def _local_addresses(bound: Sequence[str]) -> tuple[bytes, ...]:
     except OSError as problem:
         log.warning("cannot list this host's addresses, the zone's NS record will be missing: %s", problem)
         texts = []
-    own = [ip_address(text.partition("%")[0]) for text in texts]
+    own = list(map(plain_ip, texts))
     found += [one for one in own if one.version in families and not one.is_loopback and not one.is_unspecified]
     return tuple(dict.fromkeys(one.packed for one in found))
 

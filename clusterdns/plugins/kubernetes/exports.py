@@ -5,12 +5,12 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.found import below
 from clusterdns.cluster.index.schema import SERVICE_TREE
-from clusterdns.cluster.objects import packed
 from clusterdns.wire.name import labels
 
 
@@ -42,6 +42,6 @@ class ClusterExports:
             return None
         return Asker(left[-2], (below(zone, left[-2], SERVICE_TREE), below(zone, SERVICE_TREE), zone))
 
-    def has_pod(self, namespace: bytes, client: str) -> bool:
-        """Whether a pod of the namespace has this address, as text."""
-        return self.knows_pods and self.index.has_pod(namespace, packed(client.partition("%")[0]))
+    def has_pod(self, namespace: bytes, client: IPv4Address | IPv6Address) -> bool:
+        """Return whether a pod of the namespace has this address."""
+        return self.knows_pods and self.index.has_pod(namespace, client.packed)

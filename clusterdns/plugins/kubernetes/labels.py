@@ -9,7 +9,6 @@ from clusterdns.chain import Query
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.schema import POD_TREE, SERVICE_TREE, without_underscore
 from clusterdns.cluster.index.topology import read_labels
-from clusterdns.cluster.objects import packed
 from clusterdns.wire.name import is_under, label_text, labels
 
 PARSE_ERROR = "invalid query name"
@@ -40,7 +39,7 @@ class NameLabels:
     def _of_client(self, query: Query) -> Mapping[str, str]:
         if self._pods is None:
             return {}
-        pods = self._pods.pods_at(packed(query.client[0].partition("%")[0]))
+        pods = self._pods.pods_at(query.client_ip.packed)
         if not pods:
             return {}
         namespace, pod = min(pods)

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from clusterdns.chain import Query, Reply
 from clusterdns.chain.reply_type import reply_class, reply_type
@@ -45,7 +45,7 @@ class JsonFormat:
         query, reply = entry.query, entry.reply
         shown = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "client": client_text(query.client),
+            "client": client_text(query),
             "port": query.client[1],
             "id": int.from_bytes(query.id, "big"),
             "type": codes.type_text(query.effective.qtype),
@@ -97,10 +97,10 @@ def label_value(entry: Entry, label: str) -> str:
     return known.get(label, _UNSET)
 
 
-def client_text(client: Any) -> str:
-    """The address of a client as lines show it: IPv6 in brackets, IPv4 bare even on a dual-stack socket."""
-    host = str(client[0]).removeprefix("::ffff:") if "." in client[0] else client[0]
-    return f"[{host}]" if ":" in host else host
+def client_text(query: Query) -> str:
+    """Return the client's address as log lines show it: IPv6 in brackets."""
+    text = query.client_text
+    return f"[{text}]" if ":" in text else text
 
 
 def query_bytes(entry: Entry) -> int:
@@ -155,7 +155,7 @@ _FIELDS: dict[str, Callable[[Entry], str]] = {
     "{class}": lambda entry: codes.class_text(entry.query.effective.qclass),
     "{name}": lambda entry: to_text(entry.query.name),
     "{proto}": lambda entry: entry.query.transport,
-    "{remote}": lambda entry: client_text(entry.query.client),
+    "{remote}": lambda entry: client_text(entry.query),
     "{port}": lambda entry: str(entry.query.client[1]),
     "{size}": lambda entry: str(query_bytes(entry)),
     "{>id}": lambda entry: str(int.from_bytes(entry.query.id, "big")),

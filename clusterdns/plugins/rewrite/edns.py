@@ -4,12 +4,13 @@ The query gets an OPT if it had none. Codes that a `local` rule names come back 
 rule says `revert`, which makes client and reply unaware of it. What an upstream says stays as it is.
 """
 
-import ipaddress
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_network
 
 from clusterdns.chain import Query
+from clusterdns.chain.query import plain_ip
 from clusterdns.plugins.rewrite.rules import Applied, Draft
 from clusterdns.wire.name import to_text
 
@@ -107,9 +108,9 @@ def subnet(v4_bits: int, v6_bits: int) -> Content:
     """The client's network of this many bits (RFC 7871 §6)."""
 
     def content(query: Query) -> bytes:
-        address = client_address(query)
+        address = query.client_ip
         bits = v4_bits if address.version == 4 else v6_bits
-        network = ipaddress.ip_network((address, bits), strict=False)
+        network = ip_network((address, bits), strict=False)
         # CoreDNS's message library leaves out the bytes that the prefix does not reach, as the RFC demands
         packed = network.network_address.packed[: (bits + 7) // 8]
         return bytes((0, 1 if address.version == 4 else 2, bits, 0)) + packed
@@ -117,18 +118,10 @@ def subnet(v4_bits: int, v6_bits: int) -> Content:
     return content
 
 
-def client_address(query: Query) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """The client's address, IPv4 also where it came in over a socket for both."""
-    address = ipaddress.ip_address(query.client[0].partition("%")[0])
-    if isinstance(address, ipaddress.IPv6Address):
-        return address.ipv4_mapped or ipaddress.IPv6Address(address.packed)
-    return address
-
-
 def server_address(query: Query, bound: Sequence[str]) -> bytes | None:
     """The address that the client asked: the only one that is bound, or else the one that replies to it come from."""
-    client = client_address(query)
-    own = [one for one in (ipaddress.ip_address(text.partition("%")[0]) for text in bound)
+    client = query.client_ip
+    own = [one for one in map(plain_ip, bound)
            if one.version == client.version and not one.is_unspecified]  # fmt: skip
     if len(own) == 1:
         return own[0].packed
@@ -138,7 +131,7 @@ def server_address(query: Query, bound: Sequence[str]) -> bytes | None:
             probe.connect((str(client), query.client[1] or 53))  # UDP: nothing is sent, the route is chosen
         except OSError:
             return own[0].packed if own else None
-        return ipaddress.ip_address(probe.getsockname()[0]).packed
+        return plain_ip(probe.getsockname()[0]).packed
 
 
 def variable(word: str, bound: Sequence[str], port: int) -> tuple[Content, bool]:
@@ -148,7 +141,7 @@ def variable(word: str, bound: Sequence[str], port: int) -> tuple[Content, bool]
         "qtype": (lambda query: query.qtype.to_bytes(2, "big"), True),
         "protocol": (lambda query: query.transport.encode(), True),  # answers are kept by transport
         "server_port": (lambda query: port.to_bytes(2, "big"), True),
-        "client_ip": (lambda query: client_address(query).packed, False),
+        "client_ip": (lambda query: query.client_ip.packed, False),
         "client_port": (lambda query: query.client[1].to_bytes(2, "big"), False),
         "server_ip": (lambda query: server_address(query, bound), False),
     }

@@ -51,7 +51,7 @@ def _label_text(label: bytes) -> str:
 
 
 def _remote(query: Query) -> str:
-    return str(query.client[0]).removeprefix("::ffff:").partition("%")[0]
+    return str(query.client_ip)
 
 
 def _meta(query: Query) -> Function:

@@ -4,14 +4,15 @@
 records of the zone. `wire.stream` divides the records into messages; `notify` sends NOTIFY.
 """
 
-import ipaddress
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv6Address
 from itertools import chain
 
 from clusterdns.chain import BlockContext, Doc, Handler, Handling, LifeCycle, Part, Plugin, Query, Reply, failure
 from clusterdns.chain.exports import ZoneSource
+from clusterdns.chain.query import plain_ip
 from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.errors import ErrorList
@@ -39,9 +40,9 @@ class TransferSettings:
     secondaries: tuple[Address, ...] = ()  # may transfer the zones, and get NOTIFY
     source: str = ""  # the local address of NOTIFY; empty: the system's choice
 
-    def allows(self, host: str) -> bool:
+    def allows(self, client: IPv4Address | IPv6Address) -> bool:
         """Whether the client at this address may transfer the zones."""
-        return self.allows_any or _plain(host) in {_plain(address.host) for address in self.secondaries}
+        return self.allows_any or client in {plain_ip(address.host) for address in self.secondaries}
 
 
 class Transfer:
@@ -94,8 +95,8 @@ class Transfer:
 
 def _answer(query: Query, stanza: TransferSettings, sources: Sequence[ZoneSource]) -> Reply | None:
     """Answer with the zone or a refusal; None where no part of the block has the zone."""
-    client = query.client[0]
-    if not stanza.allows(client):
+    client = query.client_text
+    if not stanza.allows(query.client_ip):
         return Reply(codes.REFUSED, is_authoritative=False)
     known_serial = None
     if query.qtype == codes.IXFR:
@@ -133,13 +134,6 @@ def _known_serial(query: Query) -> int | None:
 def _serial(soa: Record) -> int:
     """Read the serial of an SOA of ours."""
     return int.from_bytes(soa.body[-SOA_SERIAL_FROM_END:][:4], "big")
-
-
-def _plain(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """Parse an address without its scope; an IPv4-mapped IPv6 address becomes IPv4."""
-    address = ipaddress.ip_address(host.partition("%")[0])
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> tuple[TransferSettings, ...]:
