@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import objects
-from testing import dns_client as ask
-from testing import peers
+from testing import dns_client, peers
 from testing.api import ApiClient
 from testing.ports import LOOPBACK, free_ports
 from testing.process import ServerProcess
@@ -203,4 +202,4 @@ def _knot(home: Path, zone: str, zone_text: str, known: str) -> Iterator[Runner]
 
 def knows(port: int, name_text: str) -> bool:
     """Whether a server answers this name, now."""
-    return ask.is_up(port, ask.question(name_text))
+    return dns_client.has_records(port, dns_client.question(name_text))

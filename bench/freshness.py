@@ -16,7 +16,7 @@ from ipaddress import IPv4Address
 from bench.field import Runner
 from bench.objects import FRESH, ZONE, endpoint_slice, service
 from bench.results import Figures
-from testing import dns_client as ask
+from testing import dns_client
 from testing.api import ApiClient, Manifest
 
 LIMIT_SECONDS = 5
@@ -90,8 +90,8 @@ def _follow_change(
     seen: _Seen, runner: Runner, what: str, change: Callable[[], Manifest], name: str, is_right: IsRight
 ) -> float:
     """Seconds from the event of a change to the right answer. Raises TooStale."""
-    client = ask.Client(runner.port)
-    message = ask.question(f"{name}.{FRESH}.svc.{ZONE}.")
+    client = dns_client.DnsClient(runner.port)
+    message = dns_client.question(f"{name}.{FRESH}.svc.{ZONE}.")
     with ThreadPoolExecutor(1) as changer:
         changed = changer.submit(change)
         deadline = time.monotonic() + LIMIT_SECONDS
@@ -110,12 +110,12 @@ def _deleted(api: ApiClient, old: Manifest) -> Manifest:
 
 
 def _has_answer(reply: bytes | None) -> bool:
-    return reply is not None and ask.outcome(reply) == (ask.NOERROR, 1)
+    return reply is not None and dns_client.outcome(reply) == (dns_client.NOERROR, 1)
 
 
 def _is_denied(reply: bytes | None) -> bool:
-    return reply is not None and ask.outcome(reply)[0] == ask.NXDOMAIN
+    return reply is not None and dns_client.outcome(reply)[0] == dns_client.NXDOMAIN
 
 
 def _is_exactly(address: IPv4Address) -> IsRight:
-    return lambda reply: ask.has_address(reply, address.packed)
+    return lambda reply: dns_client.has_address(reply, address.packed)

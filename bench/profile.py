@@ -30,7 +30,7 @@ from clusterdns.telemetry.metrics import Registry
 from clusterdns.telemetry.queries import QueryCounters, panics
 from clusterdns.wire import encode
 from clusterdns.wire.name import from_text
-from testing import dns_client as ask
+from testing import dns_client
 from testing.api import Manifest
 from testing.ports import LOOPBACK
 
@@ -183,7 +183,7 @@ def main() -> None:
     """Print the table."""
     bench = Bench()
     for title, (name, qtype) in QUESTIONS.items():
-        packet = ask.question(name, qtype)
+        packet = dns_client.question(name, qtype)
         print(f"{title}: {len(bench.miss(packet))} bytes")
         for stage, microseconds in hit_us(bench, packet).items():
             print(f"  hit   {stage:32} {microseconds:9.2f} µs")

@@ -110,7 +110,7 @@ def shuffled(questions: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def _random_questions(rng: random.Random) -> Iterator[tuple[str, str]]:
-    """Half of them in namespaces that exist, half not; A and AAAA, as stub resolvers ask."""
+    """Half of them in namespaces that exist, half not; A and AAAA, as stub resolvers dns_client."""
     seen: set[str] = set()
     while True:
         label = "".join(rng.choices(string.ascii_lowercase + string.digits, k=12))

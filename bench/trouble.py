@@ -22,10 +22,11 @@ from bench.field import COREDNS, EXTERNAL, OURS, Runner, external_names, kubeadm
 from bench.forwarding import new_names
 from bench.results import Figures
 from bench.rounds import Effort, shuffled, turns
-from bench.upstreams import FORGED, TRUE, Scripted, black_hole
-from testing import dns_client as ask
+from bench.upstreams import FORGED, GENUINE, BenchUpstream
+from testing import dns_client
 from testing.ports import LOOPBACK
 from testing.process import ServerFailed
+from testing.upstream.black_hole import black_hole
 
 STAMPEDE = IN_FLIGHT = 1_000
 STAMPEDE_PAUSE_SECONDS = 0.05
@@ -52,9 +53,9 @@ class Troubled:
     """The two servers, and the upstreams that make trouble."""
 
     runners: list[Runner]
-    slow: Scripted
-    forging: Scripted
-    streaming: dict[str, Scripted]  # one per server, so that connections left open are told apart
+    slow: BenchUpstream
+    forging: BenchUpstream
+    streaming: dict[str, BenchUpstream]  # one per server, so that connections left open are told apart
 
 
 class Burst(NamedTuple):
@@ -68,14 +69,15 @@ class Burst(NamedTuple):
 def field(kubeconfig: Path, folder: Path, upstream: str) -> Iterator[Troubled]:
     """The servers and the upstreams, running."""
     with ExitStack() as running:
-        slow = running.enter_context(Scripted(STAMPEDE_PAUSE_SECONDS))
-        forging = running.enter_context(Scripted(forgeries=FORGERIES))
-        streaming = {name: running.enter_context(Scripted(STREAM_PAUSE_SECONDS)) for name in (OURS, COREDNS)}
+        slow = running.enter_context(BenchUpstream(STAMPEDE_PAUSE_SECONDS))
+        forging = running.enter_context(BenchUpstream(forgery_count=FORGERIES))
+        streaming = {name: running.enter_context(BenchUpstream(STREAM_PAUSE_SECONDS)) for name in (OURS, COREDNS)}
+        dead_host, dead_port = running.enter_context(black_hole())
         others = {
             f"slow.{EXTERNAL}": (slow.address, ""),
             f"forged.{EXTERNAL}": (forging.address, ""),
             f"stream.{EXTERNAL}": ("{$BENCH_STREAMING}", "force_tcp"),
-            f"dead.{EXTERNAL}": (running.enter_context(black_hole()), ""),
+            f"dead.{EXTERNAL}": (f"{dead_host}:{dead_port}", ""),
         }
         envs = {name: {"BENCH_STREAMING": one.address} for name, one in streaming.items()}
         runners = running.enter_context(kubeadm_pair(kubeconfig, folder, upstream, others, envs))
@@ -88,7 +90,7 @@ def stampede(troubled: Troubled, effort: Effort, figures: Figures) -> None:
     for runner in turns(troubled.runners, effort):
         troubled.slow.forget()
         found = burst(runner.port, [next(names)] * STAMPEDE)
-        figures.add("stampede_upstream_queries", runner.name, troubled.slow.asked)
+        figures.add("stampede_upstream_queries", runner.name, troubled.slow.query_count)
         figures.add("stampede_unanswered", runner.name, STAMPEDE - _right(found.replies))
         figures.add("stampede_ms", runner.name, found.last_answer_seconds * 1000)
 
@@ -162,10 +164,7 @@ def _reload(runner: Runner, number: int) -> float:
     changed.replace(runner.corefile)
     before = runner.server.out.count(_RELOADED)
     runner.server.send_signal(signal.SIGUSR1)
-    while runner.server.out.count(_RELOADED) == before:
-        if time.monotonic() - started > RELOAD_LIMIT_SECONDS:
-            raise ServerFailed(f"{runner.name}: no {_RELOADED!r} within {RELOAD_LIMIT_SECONDS} s{runner.server.tail()}")
-        time.sleep(0.01)
+    runner.server.wait_until(lambda: runner.server.out.count(_RELOADED) > before, _RELOADED, RELOAD_LIMIT_SECONDS, 0.01)
     seconds = time.monotonic() - started
     time.sleep(max(0.05, RELOAD_EVERY_SECONDS - seconds))
     return seconds
@@ -178,7 +177,7 @@ def burst(port: int, names: Sequence[str]) -> Burst:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         sock.connect((LOOPBACK, port))
-        questions = [ask.question(name)[2:] for name in names]
+        questions = [dns_client.question(name)[2:] for name in names]
         started = time.monotonic()
         for number, question in enumerate(questions):
             sock.send(number.to_bytes(2, "big") + question)
@@ -195,4 +194,4 @@ def burst(port: int, names: Sequence[str]) -> Burst:
 
 
 def _right(replies: list[bytes]) -> int:
-    return sum(TRUE in reply for reply in replies)
+    return sum(GENUINE in reply for reply in replies)

@@ -1,13 +1,13 @@
-"""What the scripted upstream says: the labels of the question's name are words, and words decide the reply.
+"""The words that may be labels of a name asked of the scripted upstream, and the reply that they make together.
 
     www.example.org                  an address, TTL 300
     x.nxdomain.ttl-20.example.org    NXDOMAIN, SOA with TTL 20
     y.servfail-1.example.org         SERVFAIL the first time, an address from then on
-    z.cname-3.nodata.example.org     three CNAMEs, whose last target has nothing of the type asked
+    z.cname-3.nodata.example.org     three CNAMEs to a name without records of the type
 
-Words are matched whatever their letter case, in any order. Those of `RCODES` and `FAULTS` take how many times they hold
-(`-2`: twice for this name and type, then no more); the others take what their comment says. Faults of the transport
-(nothing, garbage, half a frame, a reset) are only named here: `testing.upstream.scripted` commits them.
+Words match in any case and in any order. The number behind one of `RCODES` and `FAULTS` is how often it applies (`-2`:
+to the first two queries for this name and type); behind the others it is what their comment says. `faults` spoils the
+reply where a word asks for that.
 """
 
 import zlib
@@ -36,19 +36,19 @@ FAULTS = frozenset(
     {
         "nxdomain",
         "nodata",
-        "dead",  # nothing comes back; over TCP the connection stays open
+        "dead",  # no reply; over TCP the connection stays open
         "tc",  # over UDP an empty reply with TC
         "tcpart",  # over UDP some of the records, with TC
         "tcalways",  # over TCP as well
-        "formerropt",  # FORMERR without OPT to whoever sends OPT
-        "badvers",  # BADVERS to whoever sends OPT
+        "formerropt",  # FORMERR without OPT to a query with OPT
+        "badvers",  # BADVERS to a query with OPT
         "wrongid",
         "wrongname",
         "wrongtype",
         "wrongclass",
         "noquestion",
         "qr0",  # the query comes back as it is
-        "garbage",  # bytes that are no message
+        "garbage",  # bytes that are not a message
         "runt",  # fewer bytes than a header has
         "cut",  # the message ends amid its last record
         "halfframe",  # over TCP half of the reply, then nothing
@@ -65,15 +65,15 @@ NUMBERED = frozenset(
         "cname",  # how many CNAMEs lead to the end
         "many",  # how many addresses
         "ede",  # an Extended DNS Error of this code
-        "forged",  # how many replies with a wrong ID before the true one
-        "forgedname",  # how many replies with another name before the true one
-        "twice",  # how many copies of the true one follow it
+        "forged",  # how many replies with a wrong ID before the genuine one
+        "forgedname",  # how many replies with another name before the genuine one
+        "twice",  # how many copies of the genuine one follow it
         "pad",  # octets of TXT in the additional section
     }
 )
 PLAIN = frozenset(
     {
-        "nosoa",  # denials without SOA
+        "nosoa",  # negative answers without SOA
         "only4",  # NODATA for AAAA
         "only6",  # NODATA for A
         "lower",  # the question comes back in lower case
@@ -82,10 +82,10 @@ PLAIN = frozenset(
         "ad",
         "nora",  # RA clear
         "noopt",  # no OPT in the reply
-        "opt",  # an OPT whether asked with one or not
+        "opt",  # an OPT even to a query without one
         "glue",  # NS in authority and its address in additional
         "referral",  # nothing but NS and glue
-        "mixedttl",  # the second record lives half as long
+        "mixedttl",  # the second record has half the TTL
     }
 )
 WORDS = frozenset(RCODES) | FAULTS | NUMBERED | PLAIN
@@ -98,7 +98,7 @@ MANY = 100
 
 @dataclass(frozen=True)
 class Words:
-    """Those of a name, with their numbers; -1 where a word has none."""
+    """The words that apply to one query, with their numbers; -1 where a word has none."""
 
     numbers: dict[str, int]
 
@@ -123,14 +123,14 @@ def words_of(texts: Iterable[str]) -> Words:
     return Words(numbers)
 
 
-class Holding:
-    """Which of the words that hold a number of times still hold, for each name and type."""
+class CountedWords:
+    """How often the words with a number have applied, for each name and type."""
 
     def __init__(self) -> None:
         self._used: Counter[tuple[str, str, str]] = Counter()
 
-    def left(self, words: Words, name_text: str, qtype: str) -> Words:
-        """The words that hold now; each of the counted ones is used up by one."""
+    def use(self, words: Words, name_text: str, qtype: str) -> Words:
+        """The words that still apply; counts one use of each."""
         numbers = {}
         for word, number in words.numbers.items():
             if number >= 0 and (word in RCODES or word in FAULTS):
@@ -142,24 +142,8 @@ class Holding:
         return Words(numbers)
 
 
-@dataclass(frozen=True)
-class Records:
-    """What stands for itself: records of a name and type that are given as they are, and the mark of an upstream."""
-
-    held: dict[tuple[dns.name.Name, dns.rdatatype.RdataType], dns.rrset.RRset]
-    mark: int | None
-
-    def at(self, name: dns.name.Name, rtype: dns.rdatatype.RdataType) -> dns.rrset.RRset | None:
-        """The records of a name."""
-        return self.held.get((name, rtype))
-
-    def has(self, name: dns.name.Name) -> bool:
-        """Whether a name has any."""
-        return any(owner == name for owner, _ in self.held)
-
-
-def compose(query: dns.message.Message, words: Words, records: Records, *, is_udp: bool) -> dns.message.Message:
-    """The reply that the words ask for, faults of the transport aside."""
+def compose(query: dns.message.Message, words: Words, mark: int | None, *, is_udp: bool) -> dns.message.Message:
+    """The reply that the words ask for, before its faults; `mark` is in the addresses."""
     reply = dns.message.make_response(query, recursion_available="nora" not in words)
     reply.flags |= query.flags & dns.flags.CD  # RFC 4035 §3.2.2
     if query.edns >= 0 and "formerropt" in words:
@@ -181,7 +165,7 @@ def compose(query: dns.message.Message, words: Words, records: Records, *, is_ud
         if word in words:
             reply.set_rcode(rcode)
             return reply
-    _fill(reply, words, records)
+    _fill(reply, words, mark)
     if "tcpart" in words and is_udp:
         reply.flags |= dns.flags.TC
     return reply
@@ -197,7 +181,7 @@ def _set_edns(query: dns.message.Message, reply: dns.message.Message, words: Wor
         reply.use_edns(0, query.ednsflags & dns.flags.DO, 1232, options=options)
 
 
-def _fill(reply: dns.message.Message, words: Words, records: Records) -> None:
+def _fill(reply: dns.message.Message, words: Words, mark: int | None) -> None:
     question = reply.question[0]
     name, ttl = question.name, words.number("ttl", TTL_SECONDS)
     if "referral" in words:
@@ -207,11 +191,9 @@ def _fill(reply: dns.message.Message, words: Words, records: Records) -> None:
         target = dns.name.from_text(f"hop{number + 1}", _without_hop(name))
         _add(reply.answer, name, ttl, "CNAME", target.to_text())
         name = target
-    if _follow_held(reply, name, records):
-        return
     if "nxdomain" in words:
         reply.set_rcode(dns.rcode.NXDOMAIN)
-    texts = [] if {"nxdomain", "nodata"} & set(words.numbers) else _content(question, name, words, records.mark)
+    texts = [] if {"nxdomain", "nodata"} & set(words.numbers) else _content(question, name, words, mark)
     if not texts:
         if "nosoa" not in words:
             _add_soa(reply, name, words)
@@ -224,26 +206,8 @@ def _fill(reply: dns.message.Message, words: Words, records: Records) -> None:
         _add(reply.additional, name, ttl, "TXT", f'"{"p" * min(255, words.number("pad", 0, bare=200))}"')
 
 
-def _follow_held(reply: dns.message.Message, name: dns.name.Name, records: Records) -> bool:
-    """Add the records that are held for a name, along its CNAMEs; whether there are any."""
-    qtype = reply.question[0].rdtype
-    is_held = records.has(name)
-    while is_held:
-        found = records.at(name, qtype)
-        if found is not None:
-            reply.answer.append(found)
-            break
-        alias = records.at(name, dns.rdatatype.CNAME)
-        if alias is None:
-            _add_soa(reply, name, Words({}))
-            break
-        reply.answer.append(alias)
-        name = alias[0].target
-    return is_held
-
-
 def _content(question: dns.rrset.RRset, name: dns.name.Name, words: Words, mark: int | None) -> list[str]:
-    """The synthesised records' data; nothing for types that no name has."""
+    """The data of the records, made from the name; empty for types that no name has."""
     rtype = question.rdtype.name
     count = words.number("many", 2 if "mixedttl" in words else 1, bare=MANY)
     number = zlib.crc32(name.to_text().lower().encode()) % 200 if mark is None else mark
@@ -265,7 +229,7 @@ def _content(question: dns.rrset.RRset, name: dns.name.Name, words: Words, mark:
 
 
 def _zone(name: dns.name.Name) -> dns.name.Name:
-    """The last two labels, as it were the zone's cut."""
+    """The zone that a name is in: its last two labels."""
     return name if len(name.labels) <= 3 else dns.name.Name(name.labels[-3:])
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from differential.resolving import Step, read_step
 
 from testing.ports import free_ports
-from testing.upstream.scripted import Upstream
+from testing.upstream.scripted import ScriptedUpstream
 
 HERE = Path(__file__).parent
 FILES = ("Corefile", "*.override", "*.server", "*.conf", "*.inc", "*.inner", "Corefile-*")
@@ -45,7 +45,7 @@ class Around:
     """What a Corefile is put into."""
 
     kubeconfig: Path
-    upstream: Upstream
+    upstream: ScriptedUpstream
     certificates: Path  # of the authority that signed the upstream's
 
 
@@ -161,7 +161,7 @@ def _replace(text: str, folder: Path, ports: Mapping[str, str], around: Around) 
     return text
 
 
-def _to(found: re.Match[str], upstream: Upstream) -> str:
+def _to(found: re.Match[str], upstream: ScriptedUpstream) -> str:
     targets = [
         '"' * target.startswith('"') + (upstream.tls_address if "tls://" in target else upstream.address)
         + '"' * target.startswith('"')

@@ -16,7 +16,7 @@ from peers import need
 
 from testing.controlplane import ControlPlane
 from testing.peers import clusterdns
-from testing.upstream.scripted import Upstream
+from testing.upstream.scripted import ScriptedUpstream
 
 DISTRIBUTIONS = [Distribution(name) for name in names()]
 LEAST_COREFILES = 55
@@ -33,7 +33,7 @@ def outcomes(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFacto
     programs = Path(need("coredns")), clusterdns()
     with contextlib.ExitStack() as stack:
         theirs, ours = (
-            Around(control_plane.kubeconfig, stack.enter_context(Upstream(tls=tls)), folder) for _ in programs
+            Around(control_plane.kubeconfig, stack.enter_context(ScriptedUpstream(tls=tls)), folder) for _ in programs
         )
         return asyncio.run(run_all(DISTRIBUTIONS, programs, (theirs, ours), folder))
 

@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from testing.peers import clusterdns
 from testing.ports import new_address
 from testing.process import ServerProcess
-from testing.upstream.scripted import Upstream
+from testing.upstream.scripted import ScriptedUpstream
 
 PORT, METRICS_PORT = 1053, 9153
 WAIT_SECONDS = 20.0
@@ -30,7 +30,7 @@ BANNERS = ("CoreDNS-", "clusterdns-")
 class Side(ServerProcess):
     """One of the two programs."""
 
-    def __init__(self, name: str, program: str, corefile: str, folder: Path, upstream: Upstream) -> None:
+    def __init__(self, name: str, program: str, corefile: str, folder: Path, upstream: ScriptedUpstream) -> None:
         self.host = new_address()
         self.upstream = upstream
         self.folder = folder
@@ -82,7 +82,7 @@ class Side(ServerProcess):
 def both(corefile: str, folder: Path) -> Iterator[tuple[Side, Side]]:
     """CoreDNS and ours, both serving."""
     folder.mkdir()
-    with Upstream() as upstream:
+    with ScriptedUpstream() as upstream:
         sides = [
             Side(name, program, corefile, folder / name, upstream)
             for name, program in (("coredns", need("coredns")), ("ours", str(clusterdns())))

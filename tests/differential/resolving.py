@@ -36,7 +36,7 @@ from differential.replies import Seen, read
 from testing.certificates import make_authority, sign
 from testing.ports import free_ports
 from testing.process import ServerFailed, ServerProcess
-from testing.upstream.scripted import Upstream
+from testing.upstream.scripted import ScriptedUpstream
 
 CASES = Path(__file__).parent / "cases"
 WAIT_SECONDS = 9.0  # CoreDNS gives up on dead upstreams after 5 s and a time-out
@@ -160,7 +160,7 @@ class Side:
         self._cases = list(cases)
         self.runs = {case.name: Run() for case in cases}
         self._ports: dict[str, int] = {}
-        self._upstreams: dict[str, Upstream] = {}
+        self._upstreams: dict[str, ScriptedUpstream] = {}
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
@@ -168,7 +168,7 @@ class Side:
         with contextlib.ExitStack() as stack:
             tls = server_context(self._certificates) if self._certificates else None
             for role, (always, mark) in ROLES.items():
-                self._upstreams[role] = stack.enter_context(Upstream(mark=mark, always=always, tls=tls))
+                self._upstreams[role] = stack.enter_context(ScriptedUpstream(mark=mark, always=always, tls=tls))
             while True:
                 path, lines = self._write()
                 path.with_suffix(".log").unlink(missing_ok=True)
@@ -228,7 +228,7 @@ class Side:
     def count_upstream(self) -> None:
         """Note what the upstreams were asked."""
         for role, upstream in self._upstreams.items():
-            for one in upstream.questions():
+            for one in upstream.queries():
                 self._count(role, one.name_text.lower(), one.qtype, one.transport)
 
     def _count(self, role: str, name: str, qtype: str, transport: str) -> None:

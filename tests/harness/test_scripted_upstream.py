@@ -15,20 +15,20 @@ import pytest
 from peers import need
 
 from testing.certificates import make_authority, sign
-from testing.upstream.scripted import Upstream
+from testing.upstream.scripted import ScriptedUpstream
 
 TIMEOUT_SECONDS = 5.0
 SHORT_SECONDS = 0.1
 
 
 @pytest.fixture(scope="module")
-def upstream() -> Iterator[Upstream]:
-    with Upstream() as started:
+def upstream() -> Iterator[ScriptedUpstream]:
+    with ScriptedUpstream() as started:
         yield started
 
 
 def ask(
-    upstream: Upstream, name: str, qtype: str = "A", transport: str = "udp", **options: bool
+    upstream: ScriptedUpstream, name: str, qtype: str = "A", transport: str = "udp", **options: bool
 ) -> dns.message.Message:
     query = dns.message.make_query(name, qtype, **options)  # type: ignore[arg-type]
     send = dns.query.udp if transport == "udp" else dns.query.tcp
@@ -59,64 +59,55 @@ def ask(
         ("a.forged-3.forgedname-2.example.org.", "A", "NOERROR", 1, 0),
     ],
 )  # fmt: skip
-def test_words_decide(upstream: Upstream, name: str, qtype: str, rcode: str, answers: int, authority: int) -> None:
+def test_words_decide(
+    upstream: ScriptedUpstream, name: str, qtype: str, rcode: str, answers: int, authority: int
+) -> None:
     query = dns.message.make_query(name, qtype)
     reply = dns.query.udp(query, upstream.host, port=upstream.port, timeout=TIMEOUT_SECONDS, ignore_errors=True)
     assert dns.rcode.to_text(reply.rcode()) == rcode
     assert (sum(map(len, reply.answer)), sum(map(len, reply.authority))) == (answers, authority)
 
 
-def test_numbers_are_lifetimes(upstream: Upstream) -> None:
+def test_numbers_are_lifetimes(upstream: ScriptedUpstream) -> None:
     assert ask(upstream, "x.ttl-20.example.org.").answer[0].ttl == 20
     soa = ask(upstream, "x.nxdomain.soattl-9.soamin-7.example.org.").authority[0]
     assert (soa.ttl, soa[0].minimum) == (9, 7)
 
 
-def test_a_counted_word_holds_that_often(upstream: Upstream) -> None:
+def test_a_counted_word_holds_that_often(upstream: ScriptedUpstream) -> None:
     codes = [ask(upstream, "z.servfail-2.example.org.").rcode() for _ in range(3)]
     assert codes == [dns.rcode.SERVFAIL, dns.rcode.SERVFAIL, dns.rcode.NOERROR]
 
 
-def test_what_is_said_for_a_name_comes_in_turns(upstream: Upstream) -> None:
-    upstream.say("Turns.example.org.", "nxdomain", "ttl-5", "servfail")
+def test_what_is_said_for_a_name_comes_in_turns(upstream: ScriptedUpstream) -> None:
+    upstream.script("Turns.example.org.", "nxdomain", "ttl-5", "servfail")
     replies = [ask(upstream, "turns.example.org.") for _ in range(4)]
     assert [reply.rcode().name for reply in replies] == ["NXDOMAIN", "NOERROR", "SERVFAIL", "NOERROR"]
     assert [reply.answer[0].ttl for reply in replies if reply.answer] == [5, 300]
 
 
 def test_what_is_always_said_holds_for_all_names() -> None:
-    with Upstream(always=("refused",), mark=7) as upstream:
+    with ScriptedUpstream(always=("refused",), mark=7) as upstream:
         assert ask(upstream, "a.example.org.").rcode() == dns.rcode.REFUSED
         upstream.always = ()
         assert ask(upstream, "a.example.org.").answer[0][0].to_text() == "198.51.100.7"
 
 
-def test_held_records_are_given_as_they_are() -> None:
-    with Upstream() as upstream:
-        upstream.hold("www.corp. 77 IN CNAME web.corp.\nweb.corp. 66 IN A 192.0.2.1\nweb.corp. 66 IN A 192.0.2.2")
-        reply = ask(upstream, "www.corp.")
-        assert [(one.name.to_text(), one.ttl, len(one)) for one in reply.answer] == [
-            ("www.corp.", 77, 1),
-            ("web.corp.", 66, 2),
-        ]
-        assert ask(upstream, "web.corp.", "AAAA").authority
-
-
-def test_what_was_asked_is_kept(upstream: Upstream) -> None:
+def test_what_was_asked_is_kept(upstream: ScriptedUpstream) -> None:
     upstream.forget()
     ask(upstream, "WwW.kept.example.org.", want_dnssec=True)
     ask(upstream, "www.kept.example.org.", "AAAA", "tcp")
-    assert [one.name_text for one in upstream.questions("www.kept.example.org")] == [
+    assert [one.name_text for one in upstream.queries("www.kept.example.org")] == [
         "WwW.kept.example.org.",
         "www.kept.example.org.",
     ]
     assert upstream.count("www.kept.example.org", qtype="A", transport="udp") == 1
     assert upstream.count("www.kept.example.org", transport="tcp") == 1
-    assert "DO" in upstream.asked[0].flags
+    assert "DO" in upstream.received[0].flags
     assert upstream.connections == 1
 
 
-def test_truncation_ends_over_tcp(upstream: Upstream) -> None:
+def test_truncation_ends_over_tcp(upstream: ScriptedUpstream) -> None:
     assert ask(upstream, "x.tc.example.org.").flags & dns.flags.TC
     assert ask(upstream, "x.tc.example.org.", transport="tcp").answer
     assert ask(upstream, "x.many.example.org.").flags & dns.flags.TC
@@ -124,18 +115,18 @@ def test_truncation_ends_over_tcp(upstream: Upstream) -> None:
 
 
 @pytest.mark.parametrize("word", ["dead", "wrongid", "wrongname", "wrongtype", "garbage", "runt", "cut", "qr0"])
-def test_no_client_takes_a_spoiled_reply(upstream: Upstream, word: str) -> None:
+def test_no_client_takes_a_spoiled_reply(upstream: ScriptedUpstream, word: str) -> None:
     query = dns.message.make_query(f"x.{word}.example.org.", "A")
     with pytest.raises(dns.exception.DNSException):
         dns.query.udp(query, upstream.host, port=upstream.port, timeout=SHORT_SECONDS)
 
 
-def test_letters_come_back_as_asked_or_lowered(upstream: Upstream) -> None:
+def test_letters_come_back_as_asked_or_lowered(upstream: ScriptedUpstream) -> None:
     for name, expected in (("Kept.example.org.", "Kept"), ("X.Lower.example.org.", "x")):
         assert ask(upstream, name).question[0].name.labels[0].decode() == expected
 
 
-def test_edns_errors(upstream: Upstream) -> None:
+def test_edns_errors(upstream: ScriptedUpstream) -> None:
     assert ask(upstream, "x.formerropt.example.org.", use_edns=True).rcode() == dns.rcode.FORMERR
     assert ask(upstream, "x.formerropt.example.org.").rcode() == dns.rcode.NOERROR
     assert ask(upstream, "x.badvers.example.org.", use_edns=True).rcode() == dns.rcode.BADVERS
@@ -146,7 +137,7 @@ def test_edns_errors(upstream: Upstream) -> None:
 @pytest.mark.parametrize(
     ("word", "expected"), [("halfframe", TimeoutError), ("reset", ConnectionResetError), ("close", b"")]
 )
-def test_endings_of_connections(upstream: Upstream, word: str, expected: type[OSError] | bytes) -> None:
+def test_endings_of_connections(upstream: ScriptedUpstream, word: str, expected: type[OSError] | bytes) -> None:
     message = dns.message.make_query(f"x.{word}.example.org.", "A").to_wire()
     with socket.create_connection((upstream.host, upstream.port), TIMEOUT_SECONDS) as sock:
         sock.sendall(len(message).to_bytes(2, "big") + message)
@@ -168,7 +159,7 @@ def test_tls(tmp_path: Path) -> None:
     own.load_cert_chain(tmp_path / "dns.crt", tmp_path / "dns.key")
     client = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
     query = dns.message.make_query("x.example.org.", "A")
-    with Upstream(tls=own) as upstream:
+    with ScriptedUpstream(tls=own) as upstream:
         options = {"port": upstream.tls_port, "timeout": TIMEOUT_SECONDS, "ssl_context": client}
         assert dns.query.tls(query, upstream.host, server_hostname="dns.example.org", **options).answer  # type: ignore[arg-type]
         assert upstream.count("x.example.org", transport="tls") == 1

@@ -24,7 +24,7 @@ from clusterdns.upstream.flight import Flight
 from clusterdns.wire import codes
 from testing.api_proxy import TLS_GOODBYE_SECONDS
 from testing.certificates import make_authority, sign
-from testing.upstream.scripted import Upstream
+from testing.upstream.scripted import ScriptedUpstream
 
 MakeQuery = Callable[..., Query]
 ReadDirectives = Callable[[str], Sequence[Directive]]
@@ -75,20 +75,20 @@ def forwarding(read_directives: ReadDirectives, context: BlockContext, make_quer
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Upstream]:
-    with Upstream() as upstream:
+def running() -> Iterator[ScriptedUpstream]:
+    with ScriptedUpstream() as upstream:
         yield upstream
 
 
 @pytest.fixture
-def upstream(running: Upstream) -> Upstream:
+def upstream(running: ScriptedUpstream) -> ScriptedUpstream:
     """The same for all tests, as if it were new."""
     running.always = ()
     running.forget()
     return running
 
 
-def fast(upstream: Upstream, *options: str, milliseconds: int = 500) -> str:
+def fast(upstream: ScriptedUpstream, *options: str, milliseconds: int = 500) -> str:
     """A forward to one upstream that gives up soon."""
     lines = "\n".join((f"read_timeout {milliseconds}ms", "max_connect_attempts 1", *options))
     return f"forward . {upstream.address} {{\n{lines}\n}}"
@@ -116,7 +116,7 @@ def fast(upstream: Upstream, *options: str, milliseconds: int = 500) -> str:
 )
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 async def test_replies(
-    forwarding: Forwarding, upstream: Upstream, name: str, rcode: int, answers: int, transport: str
+    forwarding: Forwarding, upstream: ScriptedUpstream, name: str, rcode: int, answers: int, transport: str
 ) -> None:
     async with forwarding(fast(upstream)) as ask:
         reply = await ask(name, transport=transport, edns_bytes=1232)
@@ -145,7 +145,9 @@ async def test_replies(
         ("x.cut.example.org", "tcp", "malformed reply of {to}: message cut short"),
     ],
 )
-async def test_faults(forwarding: Forwarding, upstream: Upstream, name: str, transport: str, error: str) -> None:
+async def test_faults(
+    forwarding: Forwarding, upstream: ScriptedUpstream, name: str, transport: str, error: str
+) -> None:
     async with forwarding(fast(upstream, milliseconds=40)) as ask:
         reply = await ask(name, transport=transport)
         assert (reply.rcode, reply.is_written, reply.is_upstream) == (codes.SERVFAIL, False, False)
@@ -157,9 +159,9 @@ async def test_faults(forwarding: Forwarding, upstream: Upstream, name: str, tra
         assert info in (codes.EDE_NO_AUTHORITY, codes.EDE_NETWORK_ERROR, codes.EDE_INVALID_DATA)
 
 
-async def test_a_fault_fails_over(forwarding: Forwarding, upstream: Upstream) -> None:
+async def test_a_fault_fails_over(forwarding: Forwarding, upstream: ScriptedUpstream) -> None:
     options = "read_timeout 50ms\npolicy sequential"
-    with Upstream(always=("dead",)) as dead:
+    with ScriptedUpstream(always=("dead",)) as dead:
         async with forwarding(f"forward . {dead.address} {upstream.address} {{\n{options}\n}}") as ask:
             for transport in ("udp", "tcp"):
                 assert len((await ask("www.example.org", transport=transport)).answer) == 1
@@ -168,7 +170,7 @@ async def test_a_fault_fails_over(forwarding: Forwarding, upstream: Upstream) ->
 
 @pytest.mark.parametrize(("transport", "call"), [("udp", "read: "), ("tcp", "dial tcp ")])
 async def test_nobody_there(forwarding: Forwarding, transport: str, call: str) -> None:
-    with Upstream() as gone:
+    with ScriptedUpstream() as gone:
         address = gone.address
     async with forwarding(f"forward . {address}") as ask:
         reply = await ask("www.example.org", transport=transport)
@@ -177,7 +179,9 @@ async def test_nobody_there(forwarding: Forwarding, transport: str, call: str) -
         assert call in reply.error
 
 
-async def test_what_upstreams_are_asked(forwarding: Forwarding, upstream: Upstream, make_query: MakeQuery) -> None:
+async def test_what_upstreams_are_asked(
+    forwarding: Forwarding, upstream: ScriptedUpstream, make_query: MakeQuery
+) -> None:
     async with forwarding(fast(upstream)) as ask:
         await ask("plain.example.org")
         await ask("edns.example.org", edns_bytes=4096, do=True, checking_disabled=True)
@@ -185,50 +189,50 @@ async def test_what_upstreams_are_asked(forwarding: Forwarding, upstream: Upstre
         cookie, subnet = b"\0\x0a\0\x08abcdefgh", b"\0\x08\0\x07\0\1\x18\0\xc0\0\2"
         query.options = cookie + subnet + b"\0\x0b\0\0" + b"\0\x0c\0\1\0"
         await ask.put(query)
-    (plain,) = upstream.questions("plain.example.org")
+    (plain,) = upstream.queries("plain.example.org")
     assert (plain.udp_bytes, plain.flags) == (0, frozenset({"RD"}))
-    (edns,) = upstream.questions("edns.example.org")
+    (edns,) = upstream.queries("edns.example.org")
     assert (edns.udp_bytes, edns.flags) == (1232, frozenset({"RD", "CD", "DO"}))
-    (options,) = upstream.questions("options.example.org")
+    (options,) = upstream.queries("options.example.org")
     assert [code for code, _ in options.options] == [codes.ECS]
 
 
-async def test_letters_and_ports_differ_each_time(forwarding: Forwarding, upstream: Upstream) -> None:
+async def test_letters_and_ports_differ_each_time(forwarding: Forwarding, upstream: ScriptedUpstream) -> None:
     async with forwarding(fast(upstream)) as ask:
         for _ in range(8):
             await ask("a-long-name-with-many-letters.example.org")
-    asked = upstream.questions(transport="udp")
+    asked = upstream.queries(transport="udp")
     assert len({one.name_text for one in asked}) == len({one.port for one in asked}) == len(asked) == 8
     assert len({one.message_id for one in asked}) > 6
 
 
 async def test_our_letters_do_not_come_back(
-    forwarding: Forwarding, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+    forwarding: Forwarding, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("clusterdns.upstream.datagram.urandom", lambda size: b"\xff" * size)
     async with forwarding(fast(upstream)) as ask:
         reply = await ask("a.cname-1.example.org")
-        assert upstream.asked[0].name_text == "A.CNAME-1.EXAMPLE.ORG."
+        assert upstream.received[0].name_text == "A.CNAME-1.EXAMPLE.ORG."
         assert reply.answer[0].rdata.endswith(b"\7cname-1\7example\3org\0")
 
 
-async def test_who_loses_letter_case_is_remembered(forwarding: Forwarding, upstream: Upstream) -> None:
+async def test_who_loses_letter_case_is_remembered(forwarding: Forwarding, upstream: ScriptedUpstream) -> None:
     name = "many-letters-in-a-name.example.org"
     upstream.always = ("lower",)
     async with forwarding(fast(upstream)) as ask:
         assert (await ask(name)).answer
-        first, second = upstream.questions(name)
+        first, second = upstream.queries(name)
         assert first.name_text.lower() == second.name_text == name + "."
         assert first.name_text != second.name_text
         assert first.message_id != second.message_id
         assert first.port == second.port
         upstream.forget()
         assert (await ask(name)).answer
-        (only,) = upstream.questions(name)
+        (only,) = upstream.queries(name)
         assert only.name_text == name + "."
 
 
-async def test_one_question_for_all_who_ask_the_same(forwarding: Forwarding, upstream: Upstream) -> None:
+async def test_one_question_for_all_who_ask_the_same(forwarding: Forwarding, upstream: ScriptedUpstream) -> None:
     async with forwarding(f"forward . {upstream.address} {{\n max_concurrent 2\n}}") as ask:
         name = "x.slow-50.example.org"
         replies = await asyncio.gather(*(ask(name) for _ in range(1000)))
@@ -239,7 +243,9 @@ async def test_one_question_for_all_who_ask_the_same(forwarding: Forwarding, ups
         assert upstream.count(name) == 3
 
 
-async def test_one_who_gives_up_takes_nothing_from_the_others(forwarding: Forwarding, upstream: Upstream) -> None:
+async def test_one_who_gives_up_takes_nothing_from_the_others(
+    forwarding: Forwarding, upstream: ScriptedUpstream
+) -> None:
     async with forwarding(fast(upstream)) as ask:
         tasks = [asyncio.ensure_future(ask("x.slow-30.example.org")) for _ in range(3)]
         await asyncio.sleep(0.005)
@@ -248,7 +254,7 @@ async def test_one_who_gives_up_takes_nothing_from_the_others(forwarding: Forwar
         assert tasks[0].cancelled()
 
 
-async def test_too_many_questions_are_refused(forwarding: Forwarding, upstream: Upstream) -> None:
+async def test_too_many_questions_are_refused(forwarding: Forwarding, upstream: ScriptedUpstream) -> None:
     async with forwarding(f"forward . {upstream.address} {{\n max_concurrent 2\n}}") as ask:
         replies = await asyncio.gather(*(ask(f"x{number}.slow-20.example.org") for number in range(5)))
         assert [reply.rcode for reply in replies] == [codes.NOERROR] * 2 + [codes.REFUSED] * 3
@@ -257,7 +263,7 @@ async def test_too_many_questions_are_refused(forwarding: Forwarding, upstream: 
 
 
 async def test_the_oldest_question_gives_way(
-    forwarding: Forwarding, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+    forwarding: Forwarding, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("clusterdns.plugins.forward.handler.MAX_FLIGHTS", 2)
     async with forwarding(f"forward . {upstream.address}") as ask:
@@ -266,7 +272,7 @@ async def test_the_oldest_question_gives_way(
         assert replies[0].error == "more than 2 questions are waiting for upstreams"
 
 
-async def test_a_deadline(forwarding: Forwarding, upstream: Upstream, make_query: MakeQuery) -> None:
+async def test_a_deadline(forwarding: Forwarding, upstream: ScriptedUpstream, make_query: MakeQuery) -> None:
     async with forwarding(f"forward . {upstream.address}") as ask:
         query = make_query("x.dead.example.org")
         query.deadline = asyncio.get_running_loop().time() + 0.02
@@ -274,8 +280,8 @@ async def test_a_deadline(forwarding: Forwarding, upstream: Upstream, make_query
         assert (reply.rcode, reply.error) == (codes.SERVFAIL, "context deadline exceeded")
 
 
-async def test_scopes(forwarding: Forwarding, upstream: Upstream) -> None:
-    with Upstream(mark=7) as other:
+async def test_scopes(forwarding: Forwarding, upstream: ScriptedUpstream) -> None:
+    with ScriptedUpstream(mark=7) as other:
         text = f"forward example.org {other.address} {{\n except no.example.org\n}}\n"
         async with forwarding(text + f"forward org {upstream.address}") as ask:
             for name, count in [
@@ -298,8 +304,8 @@ async def test_scopes(forwarding: Forwarding, upstream: Upstream) -> None:
     ("name", "is_passed_on"),
     [("x.nxdomain.example.org", True), ("x.nodata.example.org", True), ("x.servfail.example.org", False)],
 )
-async def test_next(forwarding: Forwarding, upstream: Upstream, name: str, is_passed_on: bool) -> None:
-    with Upstream() as second:
+async def test_next(forwarding: Forwarding, upstream: ScriptedUpstream, name: str, is_passed_on: bool) -> None:
+    with ScriptedUpstream() as second:
         text = f"forward . {upstream.address} {{\n next NXDOMAIN\n next_on_nodata\n}}\nforward "
         async with forwarding(text + f". {second.address} {{\n next NXDOMAIN\n}}") as ask:
             assert (await ask(name)).error == ""  # the last one's `next` leads nowhere
@@ -308,8 +314,8 @@ async def test_next(forwarding: Forwarding, upstream: Upstream, name: str, is_pa
             assert (await ask(name)).error == (NOT_OURS if is_passed_on else "")
 
 
-async def test_failover(forwarding: Forwarding, upstream: Upstream) -> None:
-    with Upstream(always=("servfail",)) as failing:
+async def test_failover(forwarding: Forwarding, upstream: ScriptedUpstream) -> None:
+    with ScriptedUpstream(always=("servfail",)) as failing:
         options = "policy sequential\nfailover SERVFAIL\n"
         async with forwarding(f"forward . {failing.address} {upstream.address} {{\n{options}}}") as ask:
             assert (await ask("www.example.org")).rcode == codes.NOERROR
@@ -324,13 +330,15 @@ async def test_failover(forwarding: Forwarding, upstream: Upstream) -> None:
         ("force_tcp\nprefer_udp", "udp", "tcp"),
     ],
 )  # fmt: skip
-async def test_transports(forwarding: Forwarding, upstream: Upstream, options: str, transport: str, asked: str) -> None:
+async def test_transports(
+    forwarding: Forwarding, upstream: ScriptedUpstream, options: str, transport: str, asked: str
+) -> None:
     async with forwarding(fast(upstream, options)) as ask:
         await ask("www.example.org", transport=transport)
-        assert [one.transport for one in upstream.asked] == [asked]
+        assert [one.transport for one in upstream.received] == [asked]
 
 
-async def test_truncated_where_tcp_does_not_work(forwarding: Forwarding, upstream: Upstream) -> None:
+async def test_truncated_where_tcp_does_not_work(forwarding: Forwarding, upstream: ScriptedUpstream) -> None:
     async with forwarding(fast(upstream)) as ask:
         reply = await ask("x.tcpart.close.example.org")
         assert (reply.rcode, len(reply.answer), reply.is_truncated) == (codes.NOERROR, 1, True)
@@ -338,18 +346,20 @@ async def test_truncated_where_tcp_does_not_work(forwarding: Forwarding, upstrea
         assert (reply.rcode, len(reply.answer), reply.is_truncated) == (codes.NOERROR, 0, True)
 
 
-async def test_malformed_either_way_is_the_next_upstreams_turn(forwarding: Forwarding, upstream: Upstream) -> None:
-    with Upstream() as sound:
+async def test_malformed_either_way_is_the_next_upstreams_turn(
+    forwarding: Forwarding, upstream: ScriptedUpstream
+) -> None:
+    with ScriptedUpstream() as sound:
         lines = f"forward . {upstream.address} {sound.address} {{\n policy sequential\n}}"
         async with forwarding(lines) as ask:
-            upstream.say("bad.example.org", "cut", "cut")
+            upstream.script("bad.example.org", "cut", "cut")
             reply = await ask("bad.example.org")
             assert (reply.rcode, len(reply.answer), reply.is_truncated) == (codes.NOERROR, 1, False)
-            assert [one.transport for one in upstream.questions("bad.example.org")] == ["udp", "tcp"]
+            assert [one.transport for one in upstream.queries("bad.example.org")] == ["udp", "tcp"]
             assert sound.count("bad.example.org") == 1
 
 
-async def test_few_connections_carry_many_questions(forwarding: Forwarding, upstream: Upstream) -> None:
+async def test_few_connections_carry_many_questions(forwarding: Forwarding, upstream: ScriptedUpstream) -> None:
     async with forwarding(f"forward . {upstream.address} {{\n force_tcp\n}}") as ask:
         replies = await asyncio.gather(*(ask(f"x{number}.slow-50.example.org") for number in range(1000)))
         assert {reply.rcode for reply in replies} == {codes.NOERROR}
@@ -362,7 +372,7 @@ async def test_few_connections_carry_many_questions(forwarding: Forwarding, upst
         assert upstream.connections <= 4
 
 
-async def test_idle_connections(forwarding: Forwarding, upstream: Upstream) -> None:
+async def test_idle_connections(forwarding: Forwarding, upstream: ScriptedUpstream) -> None:
     labels = ("forward", upstream.address, "tcp")
     async with forwarding(f"forward . {upstream.address} {{\n force_tcp\n expire 30ms\n}}") as ask:
         for _ in range(3):
@@ -375,7 +385,7 @@ async def test_idle_connections(forwarding: Forwarding, upstream: Upstream) -> N
         assert upstream.connections == 2
 
 
-async def test_what_the_peer_closed_is_asked_again(forwarding: Forwarding, upstream: Upstream) -> None:
+async def test_what_the_peer_closed_is_asked_again(forwarding: Forwarding, upstream: ScriptedUpstream) -> None:
     async with forwarding(fast(upstream, "force_tcp")) as ask:
         await ask("www.example.org")
         for ending in ("close", "reset"):
@@ -383,7 +393,7 @@ async def test_what_the_peer_closed_is_asked_again(forwarding: Forwarding, upstr
             assert (reply.rcode, reply.error) == (codes.NOERROR, "")
 
 
-async def test_health(forwarding: Forwarding, upstream: Upstream) -> None:
+async def test_health(forwarding: Forwarding, upstream: ScriptedUpstream) -> None:
     upstream.always = ("dead",)
     options = "health_check 50ms domain check.example.org\nmax_fails 1\nread_timeout 20ms\nmax_connect_attempts 1\n"
     text = f"forward . {upstream.address} {{\n{options}failfast_all_unhealthy_upstreams\n}}"
@@ -399,10 +409,12 @@ async def test_health(forwarding: Forwarding, upstream: Upstream) -> None:
             upstream.always = ()
             await asyncio.sleep(0.1)
             assert (await ask("www.example.org")).rcode == codes.NOERROR
-    assert {one.qtype for one in upstream.questions("check.example.org")} == {"NS"}
+    assert {one.qtype for one in upstream.queries("check.example.org")} == {"NS"}
 
 
-async def test_what_is_measured_and_labelled(forwarding: Forwarding, upstream: Upstream, make_query: MakeQuery) -> None:
+async def test_what_is_measured_and_labelled(
+    forwarding: Forwarding, upstream: ScriptedUpstream, make_query: MakeQuery
+) -> None:
     async with forwarding(fast(upstream)) as ask:
         query = make_query("www.example.org")
         query.labels = {}
@@ -413,7 +425,7 @@ async def test_what_is_measured_and_labelled(forwarding: Forwarding, upstream: U
         assert sum(durations.labels("forward", upstream.address, "NOERROR").counts) == 1
 
 
-async def test_nothing_is_left_when_it_stops(forwarding: Forwarding, upstream: Upstream) -> None:
+async def test_nothing_is_left_when_it_stops(forwarding: Forwarding, upstream: ScriptedUpstream) -> None:
     async with forwarding(f"forward . {upstream.address}") as ask:
         waiting = [
             asyncio.ensure_future(ask("x.dead.example.org", transport=transport)) for transport in ("udp", "tcp")
@@ -423,7 +435,7 @@ async def test_nothing_is_left_when_it_stops(forwarding: Forwarding, upstream: U
 
 
 async def test_questions_that_gave_way_leave_nothing_for_the_collector(
-    forwarding: Forwarding, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+    forwarding: Forwarding, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("clusterdns.plugins.forward.handler.MAX_FLIGHTS", 1)
     async with forwarding(fast(upstream, milliseconds=50)) as ask:
@@ -446,7 +458,7 @@ def those_of(kind: Any) -> int:
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 async def test_failures_leave_nothing_for_the_collector(
-    forwarding: Forwarding, upstream: Upstream, transport: str
+    forwarding: Forwarding, upstream: ScriptedUpstream, transport: str
 ) -> None:
     async with forwarding(fast(upstream, "max_connect_attempts 2", milliseconds=10)) as ask:
         gc.collect()
@@ -462,7 +474,7 @@ async def test_failures_leave_nothing_for_the_collector(
 
 
 async def test_a_query_that_is_dropped_while_it_waits_leaves_no_failure_unheard(
-    forwarding: Forwarding, upstream: Upstream
+    forwarding: Forwarding, upstream: ScriptedUpstream
 ) -> None:
     told: list[object] = []
     loop = asyncio.get_running_loop()
@@ -508,7 +520,7 @@ def server_side(folder: Path, name: str) -> ssl.SSLContext:
 async def test_tls(
     forwarding: Forwarding, certificates: Path, certificate: str, suffix: str, options: str, is_good: bool
 ) -> None:
-    with Upstream(tls=server_side(certificates, certificate)) as upstream:
+    with ScriptedUpstream(tls=server_side(certificates, certificate)) as upstream:
         to = f"tls://127.0.0.1{suffix}:{upstream.tls_port}"
         lines = f"tls {certificates}/ca.crt\nmax_connect_attempts 1\n{options}"
         async with forwarding(f"forward . {to} {{\n{lines}\n}}") as ask:
@@ -527,9 +539,9 @@ async def test_tls(
 
 
 async def test_https_faults(forwarding: Forwarding, certificates: Path) -> None:
-    with Upstream() as gone:
+    with ScriptedUpstream() as gone:
         nobody = gone.port
-    with Upstream(tls=server_side(certificates, "name")) as upstream:  # whose certificate names no address
+    with ScriptedUpstream(tls=server_side(certificates, "name")) as upstream:  # whose certificate names no address
         for port, options, error in [
             (nobody, "", "connection refused"),
             (upstream.tls_port, "", "mismatch"),

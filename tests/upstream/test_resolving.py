@@ -1,7 +1,6 @@
 """Upstreams that a Corefile names by a file or a host name."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,13 +8,15 @@ import pytest
 from clusterdns.upstream import resolving
 from clusterdns.upstream.address import Address
 from clusterdns.upstream.resolving import nameservers, resolve, resolver_address
-from testing.upstream.scripted import Upstream
+from testing.ports import LOOPBACK, free_ports
+from testing.upstream.black_hole import black_hole
+from testing.upstream.zone import ZoneUpstream
 
-
-@pytest.fixture
-def upstream() -> Iterator[Upstream]:
-    with Upstream() as running:
-        yield running
+ZONE = """\
+dns.example.org. 300 IN CNAME host.example.org.
+host.example.org. 300 IN A 192.0.2.1
+host.example.org. 300 IN AAAA 2001:db8::1
+"""
 
 
 def test_files(tmp_path: Path) -> None:
@@ -30,22 +31,20 @@ def test_files(tmp_path: Path) -> None:
         nameservers(str(tmp_path))
 
 
-def test_resolvers(upstream: Upstream) -> None:
-    upstream.hold(
-        "dns.example.org. CNAME host.example.org.\nhost.example.org. A 192.0.2.1\nhost.example.org. AAAA 2001:db8::1"
-    )
-    with Upstream() as gone:
-        nobody = Address("dns", gone.host, gone.port)
-    resolvers = [nobody, Address("dns", upstream.host, upstream.port)]
-    found = resolve(["dns.example.org", "x.nxdomain.example.org"], resolvers)
-    assert found == {"dns.example.org": ["192.0.2.1", "2001:db8::1"], "x.nxdomain.example.org": []}
+def test_resolvers() -> None:
+    (unused,) = free_ports(1)
+    with ZoneUpstream(ZONE) as upstream:
+        resolvers = [Address("dns", LOOPBACK, unused), Address("dns", upstream.host, upstream.port)]
+        found = resolve(["dns.example.org", "absent.example.org"], resolvers)
+    assert found == {"dns.example.org": ["192.0.2.1", "2001:db8::1"], "absent.example.org": []}
 
 
-def test_time_is_bounded(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resolving, "RESOLVE_SECONDS", 0.1)
     started = time.monotonic()
-    hosts = [f"x{number}.dead.example.org" for number in range(20)]
-    assert set(map(tuple, resolve(hosts, [Address("dns", upstream.host, upstream.port)]).values())) == {()}
+    with black_hole() as (host, port):
+        found = resolve([f"x{number}.example.org" for number in range(20)], [Address("dns", host, port)])
+    assert set(map(tuple, found.values())) == {()}
     assert time.monotonic() - started < 1
 
 
