@@ -16,7 +16,6 @@ from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
-from clusterdns.plugins.prometheus.web_config import WebConfigError, read_web_config
 from clusterdns.telemetry import queries
 
 DEFAULT_ADDRESS = "localhost:9153"
@@ -58,6 +57,8 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
     settings = read_block(settings, directives, _OPTIONS)
     if settings.web_config is None:
         return settings
+    from clusterdns.plugins.prometheus.web_config import WebConfigError, read_web_config  # loads yaml
+
     try:
         return replace(settings, tls=read_web_config(context.path(settings.web_config.text)))
     except WebConfigError as error:
