@@ -40,7 +40,7 @@ class FlagError(Exception):
 
 
 @dataclass
-class Flags:
+class ServeFlags:
     """The flags of a command line; `extra` are the arguments after the last flag."""
 
     conf: str = ""
@@ -53,9 +53,9 @@ class Flags:
     extra: tuple[str, ...] = ()
 
 
-def parse(arguments: Sequence[str]) -> Flags:
+def parse(arguments: Sequence[str]) -> ServeFlags:
     """Read flags up to the first argument that is not a flag, or to `--`. Raises FlagError and HelpAsked."""
-    flags = Flags()
+    flags = ServeFlags()
     left = list(arguments)
     while left and len(left[0]) > 1 and left[0][0] == "-":
         word = left.pop(0)
@@ -78,7 +78,7 @@ def parse(arguments: Sequence[str]) -> Flags:
     return flags
 
 
-def _set(flags: Flags, name: str, value: str) -> None:
+def _set(flags: ServeFlags, name: str, value: str) -> None:
     """Set the field of a flag; the last of several for the same field wins."""
     if name in ("dns.port", "p"):
         flags.dns_port = _port(name, value)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from clusterdns.cli.flags import FlagError, Flags, HelpAsked, parse, usage
+from clusterdns.cli.flags import FlagError, HelpAsked, ServeFlags, parse, usage
 from clusterdns.version import banner
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _print(text: str) -> int:
     return EXIT_OK
 
 
-def _run(flags: Flags) -> int:
+def _run(flags: ServeFlags) -> int:
     from clusterdns.corefile.errors import CorefileErrors
     from clusterdns.server.run import StartError, run
     from clusterdns.telemetry import logs

@@ -18,7 +18,7 @@ MAX_FILE_BYTES = 16 << 20  # a ConfigMap holds 1 MiB at most
 MAIN_FILE_HINT = "name an existing, readable Corefile with -conf"
 
 
-class Pattern(NamedTuple):
+class ImportPattern(NamedTuple):
     """The argument of an import: a path or a glob, and the folder that it is relative to."""
 
     folder: str
@@ -79,7 +79,7 @@ class Files:
         lexed = self._imported[path] = self.take(content, path)
         return lexed
 
-    def found(self, pattern: Pattern) -> list[str]:
+    def found(self, pattern: ImportPattern) -> list[str]:
         """Find the files that an import names, sorted."""
         return pattern.matches()
 
@@ -100,8 +100,8 @@ class FilesInMemory(Files):
         super().__init__(warnings)
         self._given = given
 
-    def found(self, pattern: Pattern) -> list[str]:
-        """Find the files among those given, by the rules of `Pattern.matches`."""
+    def found(self, pattern: ImportPattern) -> list[str]:
+        """Find the files among those given, by the rules of `ImportPattern.matches`."""
         wanted = os.path.normpath(os.path.join(pattern.folder, pattern.text)).split(os.sep)
         return sorted(path for path in self._given if _is_like(path.split(os.sep), wanted))
 
@@ -115,7 +115,7 @@ def _is_like(path: list[str], wanted: list[str]) -> bool:
     return len(path) == len(wanted) and all(map(fnmatch.fnmatchcase, path, wanted))
 
 
-def import_pattern(argument: Token) -> Pattern:
+def import_pattern(argument: Token) -> ImportPattern:
     """Read an import's argument, relative to the file that contains it. Raises CorefileError."""
     pattern = argument.text
     if "\0" in pattern:
@@ -123,7 +123,7 @@ def import_pattern(argument: Token) -> Pattern:
     if pattern.count("*") > 1 or pattern.count("?") > 1 or "[" in pattern:
         text = f"Glob pattern may only contain one wildcard (*), but has others: {argument}"
         raise argument.error(text, "import in several lines, each with one '*'")
-    return Pattern(os.path.dirname(argument.file), pattern)
+    return ImportPattern(os.path.dirname(argument.file), pattern)
 
 
 def _decoded(content: bytes, file: str) -> str:

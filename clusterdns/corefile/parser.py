@@ -24,10 +24,10 @@ def parse_statements(
     statements: Statements, environ: Mapping[str, str], errors: ErrorList, warnings: list[CorefileWarning]
 ) -> tuple[ServerBlock, ...]:
     """Parse the statements into server blocks; mistakes are added to `errors`."""
-    return tuple(_Parser(statements, environ, errors, warnings).blocks())
+    return tuple(_BlockParser(statements, environ, errors, warnings).blocks())
 
 
-class _Parser:
+class _BlockParser:
     """One pass over the statements."""
 
     def __init__(

@@ -74,7 +74,7 @@ class Evaluator:
         match head:
             case tree.Field():
                 return self.chain(dot, head.names, dot, command.arguments, final)
-            case tree.Chain():
+            case tree.FieldChain():
                 return self.chain(self.value(head.operand, dot), head.names, dot, command.arguments, final)
             case tree.Variable() if head.names:
                 return self.chain(self.variable(head.name), head.names, dot, command.arguments, final)
@@ -107,7 +107,7 @@ class Evaluator:
                 return self.chain(value, operand.names, dot, (), ABSENT) if operand.names else value
             case tree.Name():
                 return self.function(operand.name, (), dot, ABSENT)
-            case tree.Chain():
+            case tree.FieldChain():
                 return self.chain(self.value(operand.operand, dot), operand.names, dot, (), ABSENT)
         self.descend()
         value = self.evaluate(operand, dot)

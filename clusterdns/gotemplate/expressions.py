@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from clusterdns.gotemplate import literals, tree
 from clusterdns.gotemplate.errors import TemplateError, error_at
-from clusterdns.gotemplate.lexer import Token, lex
+from clusterdns.gotemplate.lexer import TemplateToken, lex
 
 MAX_DEPTH = 40  # of nested blocks and parentheses, because the parser and all that walk the tree recurse
 _Read = TypeVar("_Read")
@@ -35,10 +35,10 @@ class ExpressionParser:
     # Tokens
 
     @property
-    def token(self) -> Token:
+    def token(self) -> TemplateToken:
         return self.tokens[self.index]
 
-    def take(self) -> Token:
+    def take(self) -> TemplateToken:
         token = self.token
         self.index += token.kind != "eof"
         return token
@@ -49,12 +49,12 @@ class ExpressionParser:
         self.index += 1
         return True
 
-    def expect(self, kind: str, context: str) -> Token:
+    def expect(self, kind: str, context: str) -> TemplateToken:
         if self.token.kind != kind:
             raise self.unexpected(context)
         return self.take()
 
-    def error(self, text: str, token: Token | None = None) -> TemplateError:
+    def error(self, text: str, token: TemplateToken | None = None) -> TemplateError:
         """Make an error at this token, or at the next one to be read."""
         return error_at(self.text, (token or self.token).position, text)
 
@@ -142,7 +142,7 @@ class ExpressionParser:
             case tree.Variable():
                 return tree.Variable(operand.name, (*operand.names, *names))
             case tree.Name() | tree.Pipeline():
-                return tree.Chain(operand, tuple(names))
+                return tree.FieldChain(operand, tuple(names))
         raise self.error(f"'{start.text}' has no fields", start)
 
     def term(self) -> tree.Operand | None:

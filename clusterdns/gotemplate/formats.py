@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from clusterdns.gotemplate.printing import PLAIN, Flags, joined, render
+from clusterdns.gotemplate.printing import PLAIN, FormatFlags, joined, render
 from clusterdns.gotemplate.values import type_name
 
 _FLAGS = {"#": "sharp", "0": "zero", "+": "plus", "-": "minus", " ": "space"}
@@ -87,12 +87,12 @@ class _Printf:
             self.pieces.append(render(self.operands[self.next], verb, flags))
             self.next += 1
 
-    def flags(self) -> Flags:
+    def flags(self) -> FormatFlags:
         set_flags: dict[str, Any] = {}
         while self.peek() in _FLAGS:
             set_flags[_FLAGS[self.peek()]] = True
             self.at += 1
-        return Flags(**set_flags)
+        return FormatFlags(**set_flags)
 
     def index(self) -> bool:
         """Read `[n]`, after which operand n, from 1, comes next. Returns whether there is a number in brackets."""
@@ -129,7 +129,7 @@ class _Printf:
             return int(value)
         return None
 
-    def width(self, flags: Flags, indexed: bool) -> tuple[Flags, bool]:
+    def width(self, flags: FormatFlags, indexed: bool) -> tuple[FormatFlags, bool]:
         if self.peek() == "*":
             self.at += 1
             width = self.operand_number()
@@ -144,7 +144,7 @@ class _Printf:
             self.good_index = False
         return replace(flags, width=width), indexed
 
-    def precision(self, flags: Flags, indexed: bool) -> tuple[Flags, bool]:
+    def precision(self, flags: FormatFlags, indexed: bool) -> tuple[FormatFlags, bool]:
         self.at += 1
         if indexed:
             self.good_index = False

@@ -10,7 +10,7 @@ from clusterdns.gotemplate import tree
 from clusterdns.gotemplate.errors import TemplateFailed
 from clusterdns.gotemplate.functions import converted, invoke
 from clusterdns.gotemplate.literals import Number
-from clusterdns.gotemplate.parser import Parsed
+from clusterdns.gotemplate.parser import ParsedTemplate
 from clusterdns.gotemplate.values import Function
 
 Path = tuple[str | int, ...]
@@ -25,7 +25,7 @@ class Inspection(NamedTuple):
     faults: dict[int, str]
 
 
-def inspect(parsed: Parsed, functions: dict[str, Function]) -> Inspection:
+def inspect(parsed: ParsedTemplate, functions: dict[str, Function]) -> Inspection:
     """Walk the template and the definitions that it invokes, each once per path that its dot can have."""
     inspector = _Inspector(parsed, functions)
     bodies: list[tuple[tree.Body, _Known]] = [(parsed.body, ())]
@@ -42,7 +42,7 @@ def inspect(parsed: Parsed, functions: dict[str, Function]) -> Inspection:
 class _Inspector:
     """The variables and findings of one inspection."""
 
-    def __init__(self, parsed: Parsed, functions: dict[str, Function]) -> None:
+    def __init__(self, parsed: ParsedTemplate, functions: dict[str, Function]) -> None:
         self.definitions = parsed.definitions
         self.functions = functions
         self.variables: list[tuple[str, _Known]] = []
@@ -54,7 +54,7 @@ class _Inspector:
         mark = len(self.variables)
         for statement in body:
             match statement:
-                case tree.Action():
+                case tree.PipelineAction():
                     self.pipeline(statement.pipeline, dot)
                 case tree.Branches():
                     scope = len(self.variables)
@@ -106,7 +106,7 @@ class _Inspector:
             self.call(head.name, command, follows)
             return self.indexed(paths, command.arguments) if head.name == "index" and not follows else None
         path = self.operand(head, dot, position)
-        is_callable = isinstance(head, tree.Field | tree.Chain) or (isinstance(head, tree.Variable) and head.names)
+        is_callable = isinstance(head, tree.Field | tree.FieldChain) or (isinstance(head, tree.Variable) and head.names)
         if isinstance(head, tree.Nil):
             self.faults[position] = "nil is not a command"
         elif has_arguments and not is_callable:
@@ -124,7 +124,7 @@ class _Inspector:
                 if not known:
                     self.faults[position] = f"variable {operand.name} is not defined here"
                 return self.found(known[-1] if known else None, operand.names)
-            case tree.Chain():
+            case tree.FieldChain():
                 return self.found(self.operand(operand.operand, dot, position), operand.names)
             case tree.Name():
                 self.call(operand.name, tree.Command(operand, (), position), follows=False)

@@ -37,7 +37,7 @@ _TERMINATOR = re.compile(r"[ \t\r\n.,|:()]|\}\}|\Z")
 _UNTERMINATED = {'"': "unterminated string", "`": "unterminated raw string", "'": "unterminated character constant"}
 
 
-class Token(NamedTuple):
+class TemplateToken(NamedTuple):
     """One word. The kind of a keyword or sign is the word itself."""
 
     kind: str
@@ -46,9 +46,9 @@ class Token(NamedTuple):
     spaced: bool = False
 
 
-def lex(text: str) -> list[Token]:
+def lex(text: str) -> list[TemplateToken]:
     """Split a template into tokens, the last of kind `eof`, in linear time. Raises TemplateError."""
-    tokens: list[Token] = []
+    tokens: list[TemplateToken] = []
     position = 0
     trims = False  # the previous action ends in a trim marker
     while (start := text.find("{{", position)) >= 0:
@@ -59,20 +59,20 @@ def lex(text: str) -> list[Token]:
         if opening[1]:
             position, trims = _skip_comment(text, start, position)
         else:
-            tokens.append(Token("open", "{{", start))
+            tokens.append(TemplateToken("open", "{{", start))
             position, trims = _lex_action(tokens, text, start, position)
     _add_text(tokens, text[position:], position, trims, trims_right=False)
-    tokens.append(Token("eof", "", len(text)))
+    tokens.append(TemplateToken("eof", "", len(text)))
     return tokens
 
 
-def _add_text(tokens: list[Token], text: str, position: int, trims_left: bool, trims_right: bool) -> None:
+def _add_text(tokens: list[TemplateToken], text: str, position: int, trims_left: bool, trims_right: bool) -> None:
     if trims_left:
         text = text.lstrip(_BLANK)
     if trims_right:
         text = text.rstrip(_BLANK)
     if text:
-        tokens.append(Token("text", text, position))
+        tokens.append(TemplateToken("text", text, position))
 
 
 def _skip_comment(text: str, start: int, position: int) -> tuple[int, bool]:
@@ -85,7 +85,7 @@ def _skip_comment(text: str, start: int, position: int) -> tuple[int, bool]:
     return closing.end(), "-" in closing[0]
 
 
-def _lex_action(tokens: list[Token], text: str, start: int, position: int) -> tuple[int, bool]:
+def _lex_action(tokens: list[TemplateToken], text: str, start: int, position: int) -> tuple[int, bool]:
     """Append the tokens of one action; return its end, and whether it trims the text after it."""
     spaced = False
     while True:
@@ -105,7 +105,7 @@ def _lex_action(tokens: list[Token], text: str, start: int, position: int) -> tu
             _check_end(text, match, kind)
         if kind == "sign" or word in KEYWORDS:
             kind = word
-        tokens.append(Token(kind, word, match.start(), spaced))
+        tokens.append(TemplateToken(kind, word, match.start(), spaced))
         if kind == "close":
             return position, "-" in word
         spaced = False

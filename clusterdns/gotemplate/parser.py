@@ -11,20 +11,20 @@ from clusterdns.gotemplate import literals, tree
 from clusterdns.gotemplate.expressions import ExpressionParser
 
 
-class Parsed(NamedTuple):
+class ParsedTemplate(NamedTuple):
     """The body of a template, and the definitions in it by name."""
 
     body: tree.Body
     definitions: dict[str, tree.Body]
 
 
-def read(text: str, functions: Collection[str]) -> Parsed:
+def read(text: str, functions: Collection[str]) -> ParsedTemplate:
     """Parse a template that may call these functions. Raises TemplateError."""
-    parser = _Parser(text, functions)
-    return Parsed(parser.main(), parser.definitions)
+    parser = _StatementParser(text, functions)
+    return ParsedTemplate(parser.main(), parser.definitions)
 
 
-class _Parser(ExpressionParser):
+class _StatementParser(ExpressionParser):
     """One pass over the tokens of a template."""
 
     def __init__(self, text: str, functions: Collection[str]) -> None:
@@ -73,7 +73,7 @@ class _Parser(ExpressionParser):
             self.take()
             with self.nested():
                 return self.block_statement(first.kind)
-        return tree.Action(self.pipeline("an action", "close"))
+        return tree.PipelineAction(self.pipeline("an action", "close"))
 
     def block_statement(self, kind: str) -> tree.Statement:
         if kind == "range":

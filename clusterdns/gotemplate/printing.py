@@ -17,7 +17,7 @@ _BASES = {"d": "d", "v": "d", "b": "b", "o": "o", "O": "o", "x": "x", "X": "X"}
 
 
 @dataclass(frozen=True, slots=True)
-class Flags:
+class FormatFlags:
     """The flags, width and precision before a verb. `%#v` and `%+v` have flags of their own."""
 
     minus: bool = False
@@ -46,7 +46,7 @@ class Flags:
         return text if self.precision is None else text[: self.precision]
 
 
-PLAIN = Flags()
+PLAIN = FormatFlags()
 
 
 def sprint(values: Sequence[object]) -> str:
@@ -74,7 +74,7 @@ def joined(pieces: Sequence[str]) -> str:
     return whole("".join(pieces))
 
 
-def render(value: Any, verb: str, flags: Flags) -> str:
+def render(value: Any, verb: str, flags: FormatFlags) -> str:
     """Format one operand of a printing function."""
     if value is None:
         return flags.pad("<nil>") if verb in ("T", "v") else f"%!{verb}(<nil>)"
@@ -84,7 +84,7 @@ def render(value: Any, verb: str, flags: Flags) -> str:
     return _misfit(value, verb, flags) if verb in ("w", "p") else _render(value, verb, flags)
 
 
-def _render(value: Any, verb: str, flags: Flags) -> str:
+def _render(value: Any, verb: str, flags: FormatFlags) -> str:
     match value:
         case bool():
             return flags.pad("true" if value else "false") if verb in ("t", "v") else _misfit(value, verb, flags)
@@ -114,25 +114,25 @@ def sorted_keys(mapping: Mapping[str, Any]) -> list[str]:
     return sorted(mapping, key=to_bytes)
 
 
-def _nested(value: object, verb: str, flags: Flags) -> str:
+def _nested(value: object, verb: str, flags: FormatFlags) -> str:
     if value is None:
         return "interface {}(nil)" if flags.go_syntax else "<nil>"
     return _render(value, verb, flags)
 
 
-def _enclosed(value: object, inner: list[str], brackets: tuple[str, str], flags: Flags) -> str:
+def _enclosed(value: object, inner: list[str], brackets: tuple[str, str], flags: FormatFlags) -> str:
     if flags.go_syntax:
         return joined([type_name(value), "{", ", ".join(inner), "}"])
     return joined([brackets[0], " ".join(inner), brackets[1]])
 
 
-def _misfit(value: object, verb: str, flags: Flags) -> str:
+def _misfit(value: object, verb: str, flags: FormatFlags) -> str:
     if callable(value):
         return f"%!{verb}({type_name(value)})"
     return f"%!{verb}({type_name(value)}={_render(value, 'v', flags)})"
 
 
-def _integer(value: int, verb: str, flags: Flags) -> str:
+def _integer(value: int, verb: str, flags: FormatFlags) -> str:
     if verb in ("c", "q", "U"):
         return _character(value, verb, flags)
     base = _BASES.get(verb)
@@ -158,7 +158,7 @@ def _integer(value: int, verb: str, flags: Flags) -> str:
     return flags.pad(sign + text, zeros=False)
 
 
-def _character(value: int, verb: str, flags: Flags) -> str:
+def _character(value: int, verb: str, flags: FormatFlags) -> str:
     code = value % 2**64  # as Go converts it
     is_character = code <= 0x10FFFF and not 0xD800 <= code <= 0xDFFF
     character = chr(code) if is_character else "\ufffd"
@@ -172,7 +172,7 @@ def _character(value: int, verb: str, flags: Flags) -> str:
     return flags.pad(text, zeros=False)
 
 
-def _float(value: float, verb: str, flags: Flags) -> str:
+def _float(value: float, verb: str, flags: FormatFlags) -> str:
     kind = {"v": "g", "F": "f"}.get(verb, verb)
     if kind not in ("b", "g", "G", "x", "X", "f", "e", "E"):
         return _misfit(value, verb, flags)
@@ -194,7 +194,7 @@ def _float(value: float, verb: str, flags: Flags) -> str:
     return flags.pad(sign + text)
 
 
-def _string(value: str, verb: str, flags: Flags) -> str:
+def _string(value: str, verb: str, flags: FormatFlags) -> str:
     if verb == "v":
         verb = "q" if flags.go_syntax else "s"
     match verb:

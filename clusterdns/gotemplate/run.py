@@ -49,7 +49,7 @@ class Run(Evaluator):
             match statement:
                 case tree.Text():
                     self.write(statement.text)
-                case tree.Action():
+                case tree.PipelineAction():
                     value = self.evaluate(statement.pipeline, dot)
                     if not statement.pipeline.targets:
                         self.print(value)

@@ -7,7 +7,7 @@ from typing import Any
 from clusterdns.gotemplate.errors import TemplateError, error_at
 from clusterdns.gotemplate.functions import BUILTINS
 from clusterdns.gotemplate.inspection import Inspection, Path, inspect
-from clusterdns.gotemplate.parser import Parsed, read
+from clusterdns.gotemplate.parser import ParsedTemplate, read
 from clusterdns.gotemplate.run import Run
 from clusterdns.gotemplate.values import MAX_TEXT_BYTES, Function
 
@@ -15,7 +15,7 @@ from clusterdns.gotemplate.values import MAX_TEXT_BYTES, Function
 class Template:
     """A template as made by `parse`; immutable, so that executions may share it."""
 
-    def __init__(self, text: str, parsed: Parsed, functions: dict[str, Function]) -> None:
+    def __init__(self, text: str, parsed: ParsedTemplate, functions: dict[str, Function]) -> None:
         self.text = text
         self._parsed = parsed
         self._functions = functions

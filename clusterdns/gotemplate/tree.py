@@ -49,7 +49,7 @@ class Name:
 
 
 @dataclass(frozen=True, slots=True)
-class Chain:
+class FieldChain:
     """Fields of an operand that is neither the dot nor a variable: `(index .List 1).Name`"""
 
     operand: "Operand"
@@ -82,7 +82,7 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
+class PipelineAction:
     """A pipeline whose value is printed, unless it is assigned to a variable."""
 
     pipeline: Pipeline
@@ -123,8 +123,8 @@ class Invoke:
     position: int
 
 
-Operand = Dot | Nil | Constant | Field | Variable | Name | Chain | Pipeline
-Statement = Text | Action | Branches | Range | Leave | Invoke
+Operand = Dot | Nil | Constant | Field | Variable | Name | FieldChain | Pipeline
+Statement = Text | PipelineAction | Branches | Range | Leave | Invoke
 Body = tuple[Statement, ...]
 
 

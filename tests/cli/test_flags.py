@@ -2,42 +2,42 @@
 
 import pytest
 
-from clusterdns.cli.flags import FlagError, Flags, HelpAsked, parse, usage
+from clusterdns.cli.flags import FlagError, HelpAsked, ServeFlags, parse, usage
 
 ACCEPTED = {
-    "no flags": ([], Flags()),
-    "one dash, space": (["-conf", "a"], Flags(conf="a")),
-    "one dash, equals sign": (["-conf=a"], Flags(conf="a")),
-    "two dashes, space": (["--conf", "a"], Flags(conf="a")),
-    "two dashes, equals sign": (["--conf=a"], Flags(conf="a")),
-    "a value with an equals sign": (["-conf=a=b"], Flags(conf="a=b")),
-    "an empty value": (["-conf="], Flags()),
-    "a value that looks like a flag": (["-conf", "-quiet"], Flags(conf="-quiet")),
-    "a flag with a dot": (["-dns.port", "1053"], Flags(dns_port=1053)),
-    "its short form": (["-p=1053"], Flags(dns_port=1053)),
-    "the last port wins": (["-p", "1", "-dns.port", "2"], Flags(dns_port=2)),
-    "the last port wins, the other way": (["-dns.port", "2", "-p", "1"], Flags(dns_port=1)),
-    "the last Corefile wins": (["-conf", "a", "-conf", "b"], Flags(conf="b")),
-    "port 0": (["-p", "0"], Flags(dns_port=0)),
-    "a switch": (["-quiet"], Flags(quiet=True)),
-    "a switch takes no separate value": (["-quiet", "false"], Flags(quiet=True, extra=("false",))),
-    "a switch turned off": (["-quiet=false"], Flags()),
-    "a switch turned off later": (["-quiet", "--quiet=F"], Flags()),
-    "a switch turned on by number": (["-quiet=1"], Flags(quiet=True)),
-    "the flags of Kubernetes manifests": (["-conf", "/etc/coredns/Corefile"], Flags(conf="/etc/coredns/Corefile")),
+    "no flags": ([], ServeFlags()),
+    "one dash, space": (["-conf", "a"], ServeFlags(conf="a")),
+    "one dash, equals sign": (["-conf=a"], ServeFlags(conf="a")),
+    "two dashes, space": (["--conf", "a"], ServeFlags(conf="a")),
+    "two dashes, equals sign": (["--conf=a"], ServeFlags(conf="a")),
+    "a value with an equals sign": (["-conf=a=b"], ServeFlags(conf="a=b")),
+    "an empty value": (["-conf="], ServeFlags()),
+    "a value that looks like a flag": (["-conf", "-quiet"], ServeFlags(conf="-quiet")),
+    "a flag with a dot": (["-dns.port", "1053"], ServeFlags(dns_port=1053)),
+    "its short form": (["-p=1053"], ServeFlags(dns_port=1053)),
+    "the last port wins": (["-p", "1", "-dns.port", "2"], ServeFlags(dns_port=2)),
+    "the last port wins, the other way": (["-dns.port", "2", "-p", "1"], ServeFlags(dns_port=1)),
+    "the last Corefile wins": (["-conf", "a", "-conf", "b"], ServeFlags(conf="b")),
+    "port 0": (["-p", "0"], ServeFlags(dns_port=0)),
+    "a switch": (["-quiet"], ServeFlags(quiet=True)),
+    "a switch takes no separate value": (["-quiet", "false"], ServeFlags(quiet=True, extra=("false",))),
+    "a switch turned off": (["-quiet=false"], ServeFlags()),
+    "a switch turned off later": (["-quiet", "--quiet=F"], ServeFlags()),
+    "a switch turned on by number": (["-quiet=1"], ServeFlags(quiet=True)),
+    "the flags of Kubernetes manifests": (["-conf", "/etc/coredns/Corefile"], ServeFlags(conf="/etc/coredns/Corefile")),
     "all flags": (
         ["-plugins", "-version", "-pidfile", "/p", "-quiet=t", "-p", "54"],
-        Flags(plugins=True, version=True, pidfile="/p", quiet=True, dns_port=54),
+        ServeFlags(plugins=True, version=True, pidfile="/p", quiet=True, dns_port=54),
     ),
-    "flags end at the first other argument": (["x", "-version"], Flags(extra=("x", "-version"))),
-    "a single dash is not a flag": (["-", "-quiet"], Flags(extra=("-", "-quiet"))),
-    "two dashes end the flags": (["-quiet", "--", "-version"], Flags(quiet=True, extra=("-version",))),
-    "an empty argument is not a flag": (["", "-quiet"], Flags(extra=("", "-quiet"))),
+    "flags end at the first other argument": (["x", "-version"], ServeFlags(extra=("x", "-version"))),
+    "a single dash is not a flag": (["-", "-quiet"], ServeFlags(extra=("-", "-quiet"))),
+    "two dashes end the flags": (["-quiet", "--", "-version"], ServeFlags(quiet=True, extra=("-version",))),
+    "an empty argument is not a flag": (["", "-quiet"], ServeFlags(extra=("", "-quiet"))),
 }
 
 
 @pytest.mark.parametrize(("arguments", "expected"), ACCEPTED.values(), ids=ACCEPTED.keys())
-def test_flags_read_as_in_go(arguments: list[str], expected: Flags) -> None:
+def test_flags_read_as_in_go(arguments: list[str], expected: ServeFlags) -> None:
     assert parse(arguments) == expected
 
 
