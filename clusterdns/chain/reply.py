@@ -1,14 +1,12 @@
 """What a handler decided about a query: response code and sections, and how long the decision holds."""
 
-import struct
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 from clusterdns.wire import codes
+from clusterdns.wire.edns import pack_option
 from clusterdns.wire.record import Record
 from clusterdns.wire.response import ResponseMessage, Serial
-
-_OPTION = struct.Struct(">HHH")
 
 
 class Reply(ResponseMessage):
@@ -101,8 +99,7 @@ class Reply(ResponseMessage):
 
     def explain(self, info_code: int, text: str = "") -> None:
         """Add an extended error: why it is so, for people who debug (RFC 8914)."""
-        raw = text.encode()
-        self.options += _OPTION.pack(codes.EDE, 2 + len(raw), info_code) + raw
+        self.options += pack_option(codes.EDE, info_code.to_bytes(2, "big") + text.encode())
 
 
 def failure(rcode: int, error: str = "", *, is_unhandled: bool = False) -> Reply:

@@ -9,16 +9,12 @@ from collections.abc import Sequence
 from clusterdns.chain import BlockContext, Doc, Handler, Handling, Part, Plugin, Query, Reply
 from clusterdns.corefile.directive import Directive
 from clusterdns.wire import codes
+from clusterdns.wire.edns import iter_options, pack_option
 
 
 def is_asked_for(options: bytes) -> bool:
     """Whether EDNS options, known to be whole, hold an NSID."""
-    start = 0
-    while start < len(options):
-        if int.from_bytes(options[start : start + 2], "big") == codes.NSID:
-            return True
-        start += 4 + int.from_bytes(options[start + 2 : start + 4], "big")
-    return False
+    return any(code == codes.NSID for code, _ in iter_options(options))
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> bytes:
@@ -30,7 +26,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> bytes:
 
 def build(identity: bytes, context: BlockContext) -> Part:
     """The handler."""
-    option = codes.NSID.to_bytes(2, "big") + len(identity).to_bytes(2, "big") + identity
+    option = pack_option(codes.NSID, identity)
 
     def wrap(following: Handler) -> Handler:
         async def handle(query: Query) -> Reply:

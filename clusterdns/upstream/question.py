@@ -9,14 +9,13 @@ guess beside the ID and the port.
 import struct
 
 from clusterdns.wire import codes
-from clusterdns.wire.header import AD, CD, DO, HEADER_BYTES, OWN_UDP_BYTES, RD
+from clusterdns.wire.edns import iter_options, opt_record
+from clusterdns.wire.header import AD, CD, HEADER_BYTES, RD
 from clusterdns.wire.query import QueryMessage
 
 PASSED_FLAGS = RD | AD | CD
 _HOP_BY_HOP = frozenset({codes.COOKIE, codes.KEEPALIVE, codes.PADDING})
 _HEADER = struct.Struct(">HHHHH")  # without the ID
-_OPT = struct.Struct(">BHHBBHH")
-_OPTS = {is_do: _OPT.pack(0, codes.OPT, OWN_UDP_BYTES, 0, 0, DO if is_do else 0, 0) for is_do in (False, True)}
 _LETTERS = bytes(0x20 if 0x61 <= byte <= 0x7A else 0 for byte in range(256))
 _REPLY_START = 0x80  # QR and the opcode QUERY, the upper five bits of the third byte
 _REPLY_MASK = 0xF8
@@ -35,7 +34,7 @@ class Question:
         self.name = name
         self.kind = kind
         self.head = _HEADER.pack(flags, 1, 0, 0, 0 if edns is None else 1)
-        self.tail = b"" if edns is None else _OPTS[is_do] if not edns else _opt(edns, is_do)
+        self.tail = b"" if edns is None else opt_record(0, edns, do=is_do)
         self.is_stream = is_stream  # asked over TCP where the upstream leaves the choice
         self.key = (self.head, name + kind, self.tail, is_stream)
 
@@ -63,10 +62,6 @@ def question_of(query: QueryMessage, *, is_stream: bool) -> Question:
     )
 
 
-def _opt(options: bytes, is_do: bool) -> bytes:
-    return _OPTS[is_do][:-2] + len(options).to_bytes(2, "big") + options
-
-
 def in_random_case(name: bytes, random_bytes: bytes) -> bytes:
     """A lower-case name, each letter raised or not as the random byte at its place says."""
     # a length byte is at most 63, below every letter, so it is no letter to the table
@@ -83,11 +78,4 @@ def end_to_end(options: bytes) -> bytes:
     """EDNS options, whole ones, without those that concern one hop only."""
     if not options:
         return options
-    kept = []
-    position = 0
-    while position < len(options):
-        end = position + 4 + int.from_bytes(options[position + 2 : position + 4], "big")
-        if int.from_bytes(options[position : position + 2], "big") not in _HOP_BY_HOP:
-            kept.append(options[position:end])
-        position = end
-    return b"".join(kept)
+    return b"".join([whole for code, whole in iter_options(options) if code not in _HOP_BY_HOP])

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from clusterdns.wire import codes, rdata
+from clusterdns.wire.edns import check_options
 from clusterdns.wire.header import DO, HEADER_BYTES, MAX_LABELS, MAX_STREAM_BYTES, OPT_BYTES, Malformed
 from clusterdns.wire.name import MAX_NAME_BYTES
 from clusterdns.wire.record import Record
@@ -223,10 +224,6 @@ def _edns(packet: bytes, start: int) -> tuple[Edns, int]:
     if end > len(packet):
         raise Malformed("record cut short")
     options = packet[position:end]
-    while position < end:
-        if position + 4 > end:
-            raise Malformed("EDNS option cut short")
-        position += 4 + int.from_bytes(packet[position + 2 : position + 4], "big")
-    if position != end:
-        raise Malformed("EDNS option cut short")
+    if options:
+        check_options(options)
     return Edns(udp_bytes, version, bool(flags & DO), options), end

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from clusterdns.wire import codes
 from clusterdns.wire.compress import Compressor
+from clusterdns.wire.edns import iter_options, opt_record
 from clusterdns.wire.header import (
     AA,
     AD,
@@ -21,13 +22,11 @@ from clusterdns.wire.header import (
     MAX_STREAM_BYTES,
     OPCODE_MASK,
     OPT_BYTES,
-    OWN_UDP_BYTES,
     QR,
     RA,
     RD,
     TC,
 )
-from clusterdns.wire.header import DO as DO_FLAG
 from clusterdns.wire.name import is_under
 from clusterdns.wire.query import QueryMessage
 from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
@@ -37,14 +36,6 @@ QUESTION_POINTER = b"\xc0\x0c"
 MIN_RECORD_BYTES = 11  # the root, type, class, TTL and length: no record is smaller
 
 _FLAGS_COUNTS = struct.Struct(">HHHHH")
-_OPT = struct.Struct(">BHHBBHH")
-
-# our OPT without options, by the upper bits of the response code and DO
-_OPTS = {
-    (extended, do): _OPT.pack(0, codes.OPT, OWN_UDP_BYTES, extended, 0, DO_FLAG if do else 0, 0)
-    for extended in (0, 1)
-    for do in (False, True)
-}
 
 
 class _Pieces(NamedTuple):
@@ -91,7 +82,7 @@ def lay_out(query: QueryMessage, reply: ResponseMessage, *, will_turn: bool = Fa
     """
     rcode = reply.rcode if reply.rcode < 16 or query.has_edns else codes.SERVFAIL  # the OPT has the upper bits
     flags = reply_flags(query, reply, rcode)
-    opt = opt_record(query, rcode, reply.options) if query.has_edns else b""
+    opt = opt_record(rcode, reply.options, do=query.do) if query.has_edns else b""
     question, limit = query.question, query.size_limit
     records: Sequence[Record] = ()
     ring: Sequence[Record] = ()
@@ -193,32 +184,17 @@ def _squeezed(
     if is_whole and whole.size() + len(opt) <= space:
         return whole, opt, False
     if len(opt) > OPT_BYTES:
-        opt = opt_record(query, reply.rcode, _unexplained(reply.options))
+        opt = opt_record(reply.rcode, _without_explanations(reply.options), do=query.do)
         if len(opt) > space:
-            opt = opt_record(query, reply.rcode, b"")
+            opt = opt_record(reply.rcode, b"", do=query.do)
         if is_whole and whole.size() + len(opt) <= space:
             return whole, opt, True
     return _cut(space - len(opt), whole, len(records)), opt, True
 
 
-def opt_record(query: QueryMessage, rcode: int, options: bytes) -> bytes:
-    """Our OPT: our own size, the client's DO and nothing else of the client's (RFC 6891 §6.1.1, RFC 3225 §3)."""
-    if not options and rcode < 32:
-        return _OPTS[rcode >> 4, query.do]
-    flags = DO_FLAG if query.do else 0
-    return _OPT.pack(0, codes.OPT, OWN_UDP_BYTES, rcode >> 4, 0, flags, len(options)) + options
-
-
-def _unexplained(options: bytes) -> bytes:
+def _without_explanations(options: bytes) -> bytes:
     """The EDNS options without extended errors."""
-    kept = b""
-    start = 0
-    while start < len(options):
-        end = start + 4 + int.from_bytes(options[start + 2 : start + 4], "big")
-        if int.from_bytes(options[start : start + 2], "big") != codes.EDE:
-            kept += options[start:end]
-        start = end
-    return kept
+    return b"".join([whole for code, whole in iter_options(options) if code != codes.EDE])
 
 
 def _question_offsets(name: bytes) -> dict[bytes, int]:

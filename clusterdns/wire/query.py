@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from clusterdns.wire import codes
+from clusterdns.wire.edns import check_options
 from clusterdns.wire.header import (
     AA,
     CD,
@@ -151,22 +152,12 @@ def _read_records(query: QueryMessage, packet: bytes, start: int, others: int, a
             query.do = bool(flags & DO)
             has_odd_flags |= bool(extended or flags & ~DO)
             query.options = packet[rdata:end]
-            _check_options(query.options)
+            check_options(query.options)
         start = end
     query.is_canonical = (
         query.name == query.question[:-4] and start == size and query.has_edns and not query.options and additionals
         == 1 and not others and not has_odd_flags
     )  # fmt: skip
-
-
-def _check_options(options: bytes) -> None:
-    start = 0
-    while start < len(options):
-        if start + 4 > len(options):
-            raise Malformed("EDNS option cut short")
-        start += 4 + int.from_bytes(options[start + 2 : start + 4], "big")
-    if start != len(options):
-        raise Malformed("EDNS option cut short")
 
 
 def _name_end(packet: bytes, start: int, size: int, *, pointers: bool = False) -> int:

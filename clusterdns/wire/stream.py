@@ -8,7 +8,8 @@ import struct
 from collections.abc import Iterable, Iterator
 
 from clusterdns.wire.compress import Compressor
-from clusterdns.wire.encode import opt_record, reply_flags
+from clusterdns.wire.edns import opt_record
+from clusterdns.wire.encode import reply_flags
 from clusterdns.wire.header import MAX_STREAM_BYTES
 from clusterdns.wire.query import QueryMessage
 from clusterdns.wire.record import Record
@@ -34,7 +35,7 @@ def transfer_messages(query: QueryMessage, reply: ResponseMessage, records: Iter
 
 
 def _messages(query: QueryMessage, reply: ResponseMessage, records: Iterable[Record]) -> Iterator[bytes]:
-    opt = opt_record(query, reply.rcode, reply.options) if query.has_edns else b""
+    opt = opt_record(reply.rcode, reply.options, do=query.do) if query.has_edns else b""
     flags = reply_flags(query, reply, reply.rcode)
     limit = MESSAGE_BYTES - len(opt)
 

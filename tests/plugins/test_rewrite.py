@@ -11,10 +11,10 @@ from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.corefile.load import parse
 from clusterdns.plugins.rewrite import directive as rewrite
-from clusterdns.plugins.rewrite.edns import read_options
 from clusterdns.plugins.rewrite.parse import Step
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire import codes, record
+from clusterdns.wire.edns import OPTION_HEADER_BYTES, iter_options
 from clusterdns.wire.name import from_text, to_text
 
 MakeQuery = Callable[..., Query]
@@ -35,6 +35,10 @@ class Below:
             return self._reply
         answer = record.address(query.name, 30, bytes(4))
         return Reply(codes.NOERROR, (answer,), dependencies=(OWNER,), reusable=True)
+
+
+def contents(options: bytes) -> dict[int, bytes]:
+    return {code: whole[OPTION_HEADER_BYTES:] for code, whole in iter_options(options)}
 
 
 @pytest.fixture
@@ -191,8 +195,8 @@ async def test_edns_options(
     query, below = make_query("a.test", edns_bytes=1232 if has_edns else None), Below()
     query.options = bytes.fromhex(sent)
     reply = await chain(f"rewrite edns0 {rule}", below)(query)
-    assert dict(read_options(below.asked[0].options)) == rewritten_as
-    assert dict(read_options(reply.options)) == back
+    assert contents(below.asked[0].options) == rewritten_as
+    assert contents(reply.options) == back
     assert below.asked[0].has_edns
     assert query.options == bytes.fromhex(sent)
     assert query.has_edns is has_edns

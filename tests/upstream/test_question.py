@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from clusterdns.upstream.question import Question, end_to_end, in_random_case
 from clusterdns.wire import codes
 from clusterdns.wire.decode import decode
+from clusterdns.wire.edns import pack_option
 from clusterdns.wire.header import CD, RD
 from clusterdns.wire.name import from_text
 
@@ -58,10 +59,11 @@ def test_only_letters_change(labels: list[bytes], data: st.DataObject) -> None:
 
 
 def test_options_for_one_hop_stay_here() -> None:
-    def option(code: int, content: bytes = b"") -> bytes:
-        return code.to_bytes(2, "big") + len(content).to_bytes(2, "big") + content
-
-    ecs, ede = option(codes.ECS, b"\0\1\x18\0\xc0\0\2"), option(codes.EDE, b"\0\3")
-    hop = [option(codes.COOKIE, b"x" * 8), option(codes.KEEPALIVE), option(codes.PADDING, b"\0" * 4)]
+    ecs, ede = pack_option(codes.ECS, b"\0\1\x18\0\xc0\0\2"), pack_option(codes.EDE, b"\0\3")
+    hop = [
+        pack_option(codes.COOKIE, b"x" * 8),
+        pack_option(codes.KEEPALIVE, b""),
+        pack_option(codes.PADDING, b"\0" * 4),
+    ]
     assert end_to_end(hop[0] + ecs + hop[1] + ede + hop[2]) == ecs + ede
     assert end_to_end(b"") == end_to_end(hop[0]) == b""

@@ -4,18 +4,19 @@ They are CoreDNS's, but for the time that a denial holds: the SOA's MINIMUM has 
 """
 
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain
 
 from clusterdns.chain import Query, Reply
 from clusterdns.plugins.cache.settings import Share
 from clusterdns.wire import codes
+from clusterdns.wire.edns import OPTION_HEADER_BYTES, iter_options
 from clusterdns.wire.record import Record
 
 DEFAULT_TTL_SECONDS = 5  # of what has no records, or is no answer
 
 _FAILURES = (codes.SERVFAIL, codes.NOTIMP)
-_ECS_SCOPE_AT = 3  # in the option: family, source prefix, scope prefix, address (RFC 7871 §6)
+_ECS_SCOPE_AT = OPTION_HEADER_BYTES + 3  # after family, source prefix, scope prefix, address (RFC 7871 §6)
 
 
 class Kind(enum.Enum):
@@ -108,7 +109,7 @@ def is_for_everyone(query: Query, reply: Reply) -> bool:
     """
     if not reply.options:
         return not names_network(query)
-    scopes = [content[_ECS_SCOPE_AT : _ECS_SCOPE_AT + 1] for code, content in _options(reply.options)
+    scopes = [whole[_ECS_SCOPE_AT : _ECS_SCOPE_AT + 1] for code, whole in iter_options(reply.options)
               if code == codes.ECS]  # fmt: skip
     if not scopes:
         return not names_network(query)
@@ -117,23 +118,11 @@ def is_for_everyone(query: Query, reply: Reply) -> bool:
 
 def names_network(query: Query) -> bool:
     """Whether the client's query has an ECS option."""
-    return bool(query.options) and any(code == codes.ECS for code, _ in _options(query.options))
+    return bool(query.options) and any(code == codes.ECS for code, _ in iter_options(query.options))
 
 
 def kept_options(options: bytes) -> bytes:
     """What may be given to other clients of a reply's EDNS options: why it is so, and no cookies or the like."""
     if not options:
         return options
-    return b"".join(
-        code.to_bytes(2, "big") + len(content).to_bytes(2, "big") + content
-        for code, content in _options(options)
-        if code == codes.EDE
-    )
-
-
-def _options(options: bytes) -> Iterator[tuple[int, bytes]]:
-    start = 0
-    while start + 4 <= len(options):
-        end = start + 4 + int.from_bytes(options[start + 2 : start + 4], "big")
-        yield int.from_bytes(options[start : start + 2], "big"), options[start + 4 : end]
-        start = end
+    return b"".join([whole for code, whole in iter_options(options) if code == codes.EDE])

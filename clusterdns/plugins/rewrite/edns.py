@@ -5,20 +5,20 @@ rule says `revert`, which makes client and reply unaware of it. What an upstream
 """
 
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
 
 from clusterdns.chain import Query
 from clusterdns.chain.query import plain_ip
 from clusterdns.plugins.rewrite.rules import Applied, Draft
+from clusterdns.wire.edns import iter_options, pack_option
 from clusterdns.wire.name import to_text
 
 SET, REPLACE, APPEND, UNSET = "set", "replace", "append", "unset"
 ACTIONS = (SET, REPLACE, APPEND, UNSET)
 NEW_OPT_UDP_BYTES = 4096  # of the OPT of a query that had none
 
-Option = tuple[int, bytes]  # code and content
 Content = Callable[[Query], bytes | None]  # what the option is to hold; None: the rule is not for this query
 
 
@@ -35,25 +35,26 @@ class EdnsRule:
 
     def apply(self, query: Query, name_text: str) -> Applied | None:
         """See rewrite_rules.Rule."""
-        options = list(read_options(query.options))
+        options = list(iter_options(query.options))
         here = next((at for at, (code, _) in enumerate(options) if code == self.code), -1)
-        original: bytes | None = None
+        original = b""
         if self.action == UNSET:
             options = [one for one in options if one[0] != self.code]
         else:
             content = self.content(query)
             if content is None:
                 return None
+            rewritten = (self.code, pack_option(self.code, content))
             if here >= 0 and self.action != APPEND:
                 original = options[here][1]
-                options[here] = (self.code, content)
+                options[here] = rewritten
             elif self.action == REPLACE or (here >= 0 and not self.adds_to_same):
                 return None
             else:
-                options.append((self.code, content))
+                options.append(rewritten)
         changed = query.asking(query.name, query.qtype, query.qclass)
         changed.question = query.question
-        changed.options = write_options(options)
+        changed.options = b"".join([whole for _, whole in options])
         if not query.has_edns:
             changed.has_edns = True
             changed.udp_bytes = NEW_OPT_UDP_BYTES
@@ -65,7 +66,7 @@ class Reverted:
     """`revert`: the option as the client sent it, or not at all."""
 
     code: int
-    original: bytes | None
+    original: bytes  # the whole option; empty where the client sent none
 
     def respond(self, draft: Draft) -> None:
         """See rewrite_rules.Response."""
@@ -73,35 +74,16 @@ class Reverted:
 
     def undone(self, options: bytes) -> bytes:
         """The options with this one as it was."""
-        kept = list(read_options(options))
-        if self.original is None:
-            kept = [one for one in kept if one[0] != self.code]
-        else:
-            kept = [(code, self.original if code == self.code else content) for code, content in kept]
-        return write_options(kept)
+        return b"".join([self.original if code == self.code else whole for code, whole in iter_options(options)])
 
 
 def echoed(query: Query, codes_echoed: frozenset[int], responses: Sequence[object]) -> bytes:
     """The options of the passed-on query that come back to the client, once what is to be reverted has been."""
-    options = write_options([one for one in read_options(query.options) if one[0] in codes_echoed])
+    options = b"".join([whole for code, whole in iter_options(query.options) if code in codes_echoed])
     for response in reversed(responses):
         if isinstance(response, Reverted):
             options = response.undone(options)
     return options
-
-
-def read_options(options: bytes) -> Iterator[Option]:
-    """The options one by one; they have been checked when the query was read."""
-    start = 0
-    while start < len(options):
-        end = start + 4 + int.from_bytes(options[start + 2 : start + 4], "big")
-        yield int.from_bytes(options[start : start + 2], "big"), options[start + 4 : end]
-        start = end
-
-
-def write_options(options: Sequence[Option]) -> bytes:
-    """The options as they stand in an OPT (RFC 6891 §6.1.2)."""
-    return b"".join(code.to_bytes(2, "big") + len(content).to_bytes(2, "big") + content for code, content in options)
 
 
 def subnet(v4_bits: int, v6_bits: int) -> Content:
