@@ -1,8 +1,8 @@
-"""A proxy between the product and a real API server, for what the network and old versions do to watches.
+"""A proxy between the product and a real API server, for the faults of networks and of older API servers.
 
-It speaks plain HTTP on loopback to the product and TLS, as the cluster's administrator, to the API server. A test may
-close it (`is_open`), lead it to another API server (`target`), break what streams over it (`cut`), and change queries
-on their way (`rewrite`).
+It speaks plain HTTP on loopback to the product, and TLS to the API server as the cluster's administrator. A test may
+refuse connections (`is_open`), switch to another API server (`target`), break responses that are being streamed
+(`cut`), and change queries before they are forwarded (`rewrite`).
 """
 
 import asyncio
@@ -14,15 +14,16 @@ import aiohttp
 from aiohttp import web
 
 from testing.controlplane import ControlPlane
+from testing.ports import LOOPBACK
 
 Query = dict[str, str]
 
-# A TLS connection that is closed says goodbye and waits for the answer; a loop that ends before leaves its socket open.
-TLS_GOODBYE_SECONDS = 0.25
+# Closing a TLS connection sends close_notify and waits for the peer's; a loop that ends first leaves the socket open.
+TLS_CLOSE_SECONDS = 0.25
 
 
-class Meddler:
-    """The proxy. `url` is where it listens."""
+class ApiProxy:
+    """The proxy. `url` is where it listens, `queries` what it has forwarded: (path, query)."""
 
     def __init__(self, control_plane: ControlPlane, session: aiohttp.ClientSession) -> None:
         self.url = ""
@@ -34,12 +35,12 @@ class Meddler:
         self._streaming: set[asyncio.Transport] = set()
 
     def cut(self) -> None:
-        """Break every connection that is in the middle of an answer."""
+        """Abort every connection that is in the middle of a response."""
         for transport in self._streaming:
             transport.abort()
 
-    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """The request handler of the server."""
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Forward a request, and stream its response; the request handler of the HTTP server."""
         transport = request.transport
         assert isinstance(transport, asyncio.Transport)
         if not self.is_open:
@@ -47,12 +48,12 @@ class Meddler:
             return web.Response()
         query = self.rewrite(request.path, dict(request.query))
         self.queries.append((request.path, query))
-        async with self._session.get(self.target + request.path, params=query) as real:
-            response = web.StreamResponse(status=real.status, headers={"content-type": real.content_type})
+        async with self._session.get(self.target + request.path, params=query) as forwarded:
+            response = web.StreamResponse(status=forwarded.status, headers={"content-type": forwarded.content_type})
             await response.prepare(request)
             self._streaming.add(transport)
             try:
-                async for chunk in real.content.iter_any():
+                async for chunk in forwarded.content.iter_any():
                     await response.write(chunk)
             except ConnectionError:
                 return response  # cut
@@ -62,20 +63,19 @@ class Meddler:
 
 
 @asynccontextmanager
-async def between(control_plane: ControlPlane) -> AsyncIterator[Meddler]:
-    """A proxy in front of the control plane, listening."""
+async def proxying(control_plane: ControlPlane) -> AsyncIterator[ApiProxy]:
+    """Run a proxy in front of the control plane."""
     tls = ssl.create_default_context(cafile=str(control_plane.ca))
     tls.load_cert_chain(str(control_plane.folder / "admin.crt"), str(control_plane.folder / "admin.key"))
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls, limit=0)) as session:
-        meddler = Meddler(control_plane, session)
-        server = web.Server(meddler.answer, handler_cancellation=True)  # a watch ends with its reader
+        proxy = ApiProxy(control_plane, session)
+        server = web.Server(proxy.handle, handler_cancellation=True)  # a watch ends with its reader
         runner = web.ServerRunner(server, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        meddler.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        await web.TCPSite(runner, LOOPBACK, 0).start()
+        proxy.url = f"http://{LOOPBACK}:{runner.addresses[0][1]}"
         try:
-            yield meddler
+            yield proxy
         finally:
             await runner.cleanup()
-    await asyncio.sleep(TLS_GOODBYE_SECONDS)
+    await asyncio.sleep(TLS_CLOSE_SECONDS)

@@ -1,6 +1,6 @@
-"""Memory and processor limits as a kubelet sets them: control groups, of version 1 or 2, whichever the machine has.
+"""Memory and CPU limits as a kubelet sets them: control groups of version 1 or 2, whichever the machine has.
 
-Where none can be made (not root, or no such controller) nothing is limited; the tests then look at the process's peak.
+Where no group can be made (not root, or no such controller) nothing is limited, and `Limits` reports that.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ _numbers = itertools.count(1)
 
 @dataclass
 class Limits:
-    """What holds for the processes that are put into these groups."""
+    """Control groups, and which limits they enforce."""
 
     folders: list[Path] = field(default_factory=list)
     holds_memory: bool = False
@@ -28,11 +28,11 @@ class Limits:
 
     @property
     def entrances(self) -> list[str]:
-        """The files that a process writes its own id to."""
+        """The files that a process writes its own id to in order to join."""
         return [str(folder / "cgroup.procs") for folder in self.folders]
 
     def peak_bytes(self) -> int:
-        """The most memory that the group has held at once, page cache included; 0 where nobody knows."""
+        """The most memory that the group has held, page cache included; 0 where the kernel does not report it."""
         for folder in self.folders:
             for name in ("memory.max_usage_in_bytes", "memory.peak"):
                 if (folder / name).exists():
@@ -42,7 +42,7 @@ class Limits:
 
 @contextlib.contextmanager
 def limited(*, memory_mib: int = 0, cores: float = 0.0) -> Iterator[Limits]:
-    """Groups with these limits (0: none), gone at the end."""
+    """Make groups with these limits (0: none), and remove them at the end."""
     name = f"clusterdns-test-{os.getpid()}-{next(_numbers)}"
     limits = Limits()
     is_version_2 = (CGROUPS / "cgroup.controllers").exists()
@@ -63,6 +63,7 @@ def limited(*, memory_mib: int = 0, cores: float = 0.0) -> Iterator[Limits]:
 
 
 def _set(limits: Limits, folder: Path, name: str, value: int | str) -> bool:
+    """Set one limit of a group, which is made first; returns whether the kernel accepts it."""
     try:
         folder.mkdir(exist_ok=True)
     except OSError:
@@ -77,7 +78,7 @@ def _set(limits: Limits, folder: Path, name: str, value: int | str) -> bool:
 
 
 def _remove(folder: Path) -> None:
-    for _ in range(100):  # the last process may be on its way out
+    for _ in range(100):  # the last process may not have ended yet
         with contextlib.suppress(OSError):
             folder.rmdir()
             return

@@ -3,8 +3,9 @@
 import asyncio
 import threading
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 CALL_SECONDS = 5.0
 
 
@@ -16,15 +17,15 @@ class LoopThread:
         self._thread = threading.Thread(target=self.loop.run_forever, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
-    def call(self, what: Coroutine[Any, Any, None]) -> None:
-        """Have something done in it, and wait for that. Raises TimeoutError, and what it raises."""
-        asyncio.run_coroutine_threadsafe(what, self.loop).result(CALL_SECONDS)
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the loop, and wait for its result. Raises TimeoutError, and whatever it raises."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(CALL_SECONDS)
 
     def stop(self) -> None:
-        """End; what still runs in it is left as it is."""
+        """Stop the loop, and close it; tasks that have not ended are abandoned."""
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(CALL_SECONDS)
         self.loop.close()

@@ -11,8 +11,8 @@ from clusterdns.cluster.api.settings import Settings
 from clusterdns.cluster.api.source import ApiSource
 from clusterdns.cluster.api.watch import Timing
 from clusterdns.telemetry.metrics import Registry
-from testing.api_proxy import TLS_GOODBYE_SECONDS
-from testing.fake_api import FakeApi, serving
+from testing.api_proxy import TLS_CLOSE_SECONDS
+from testing.fake_apiserver import FakeApiServer, serving
 
 Start = Callable[..., ApiSource]
 
@@ -33,8 +33,8 @@ def fake_time() -> FakeTime:
 
 
 @pytest.fixture
-async def fake() -> AsyncIterator[FakeApi]:
-    async with serving(FakeApi()) as api:
+async def fake() -> AsyncIterator[FakeApiServer]:
+    async with serving(FakeApiServer()) as api:
         yield api
 
 
@@ -57,4 +57,4 @@ async def start(seen: Seen, registry: Registry) -> AsyncIterator[Start]:
     for source in started:
         await source.stop()
     if has_tls:
-        await asyncio.sleep(TLS_GOODBYE_SECONDS)
+        await asyncio.sleep(TLS_CLOSE_SECONDS)

@@ -22,7 +22,7 @@ from clusterdns.telemetry.metrics import Registry
 from clusterdns.upstream.failure import ExchangeFailed
 from clusterdns.upstream.flight import Flight
 from clusterdns.wire import codes
-from testing.api_proxy import TLS_GOODBYE_SECONDS
+from testing.api_proxy import TLS_CLOSE_SECONDS
 from testing.certificates import make_authority, sign
 from testing.upstream.scripted import ScriptedUpstream
 
@@ -589,4 +589,4 @@ async def test_https(forwarding: Forwarding, certificates: Path, method: str) ->
             reply = await ask(f"{name}.example.org")
             assert (reply.rcode, error in reply.error) == (codes.SERVFAIL, True)
     await runner.cleanup()
-    await asyncio.sleep(TLS_GOODBYE_SECONDS)
+    await asyncio.sleep(TLS_CLOSE_SECONDS)

@@ -20,13 +20,13 @@ from clusterdns.cluster.api.source import ApiSource, import_places
 from clusterdns.cluster.api.watch import Timing
 from clusterdns.cluster.objects import Change, Service, ServiceImport
 from clusterdns.telemetry.metrics import Registry
-from testing import fake_api as faked
+from testing import fake_apiserver as faked
 from testing.certificates import make_authority, sign
-from testing.fake_api import (
+from testing.fake_apiserver import (
     NAMESPACES,
     SERVICES,
     SLICES,
-    FakeApi,
+    FakeApiServer,
     body,
     bookmark,
     error,
@@ -42,7 +42,7 @@ Start = Callable[..., ApiSource]
 OLD, NEW = "10.96.0.1", "10.96.0.2"
 
 
-def settings(fake: FakeApi, **intervals: Any) -> Settings:
+def settings(fake: FakeApiServer, **intervals: Any) -> Settings:
     return Settings(endpoint=fake.url, endpoints=False, intervals=Intervals(**intervals))
 
 
@@ -63,7 +63,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 async def test_half_a_line_at_the_end_is_dropped_and_resumed(
-    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
+    fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
 ) -> None:
     fake_time.step = 2.0
     fake.lists[SERVICES] = [service("web", OLD)]
@@ -77,7 +77,7 @@ async def test_half_a_line_at_the_end_is_dropped_and_resumed(
     assert warnings(caplog) == []
 
 
-async def test_lines_arrive_in_pieces_and_of_many_mebibytes(fake: FakeApi, seen: Seen, start: Start) -> None:
+async def test_lines_arrive_in_pieces_and_of_many_mebibytes(fake: FakeApiServer, seen: Seen, start: Start) -> None:
     long = event("ADDED", service("long", NEW, annotations={"text": "x" * (8 << 20)}))
     short = event("ADDED", service("short", NEW)) + event("ADDED", service("shorter", NEW))
     pieces = [bytes([byte]) for byte in short[:40]] + [short[40:-5], short[-5:]]
@@ -87,7 +87,7 @@ async def test_lines_arrive_in_pieces_and_of_many_mebibytes(fake: FakeApi, seen:
 
 
 async def test_a_line_without_end_is_not_held(
-    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
+    fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("clusterdns.cluster.api.client.MAX_LINE_BYTES", 1000)
     fake.script(SERVICES, page(), fake.stream(*[b"x" * 100] * 20), fake.stream(event("ADDED", service("web"))))
@@ -96,7 +96,7 @@ async def test_a_line_without_end_is_not_held(
 
 
 async def test_a_silent_watch_is_taken_for_dead(
-    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
+    fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
 ) -> None:
     fake_time.step = 2.0
     fake.script(SERVICES, page(), fake.stream(bookmark(105)), fake.stream(event("ADDED", service("web", version=106))))
@@ -108,7 +108,7 @@ async def test_a_silent_watch_is_taken_for_dead(
 
 
 async def test_watches_ask_for_bookmarks_and_an_end(
-    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime
+    fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime
 ) -> None:
     start(settings(fake, shortest_watch_seconds=300), fake_time)
     await seen.until(lambda: fake.asked(SERVICES, watch=True))
@@ -122,7 +122,7 @@ async def test_watches_ask_for_bookmarks_and_an_end(
 
 
 async def test_a_list_that_breaks_off_is_read_again(
-    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
+    fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = page(service("a"), rest="token")
     fake.script(SERVICES, first, faked.reset_inside_body(), first, page(service("b")))
@@ -136,7 +136,7 @@ async def test_a_list_that_breaks_off_is_read_again(
 
 
 async def test_410_between_pages_starts_the_list_again(
-    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
+    fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
 ) -> None:
     expired = faked.status(410, "Expired", "The provided continue parameter is too old")
     fake.script(SERVICES, page(service("a"), service("b"), rest="old"), expired, page(service("b"), service("c")))
@@ -159,7 +159,7 @@ async def test_410_between_pages_starts_the_list_again(
     ],
 )
 async def test_what_is_no_list_deletes_nothing(
-    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, content: str, reason: str
+    fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, content: str, reason: str
 ) -> None:
     source = start(settings(fake), fake_time)
     reasons: list[str] = []
@@ -176,7 +176,7 @@ async def test_what_is_no_list_deletes_nothing(
     await seen.until(lambda: source.reason == "")
 
 
-async def test_null_lists_are_empty(fake: FakeApi, seen: Seen, start: Start) -> None:
+async def test_null_lists_are_empty(fake: FakeApiServer, seen: Seen, start: Start) -> None:
     fake.script(SERVICES, body('{"kind": "ServiceList", "metadata": {"resourceVersion": "1"}, "items": null}'))
     source = start(settings(fake))
     await seen.until(lambda: source.synced)
@@ -184,7 +184,7 @@ async def test_null_lists_are_empty(fake: FakeApi, seen: Seen, start: Start) -> 
 
 
 async def test_a_long_list_leaves_turns_to_others(
-    fake: FakeApi, seen: Seen, start: Start, monkeypatch: pytest.MonkeyPatch
+    fake: FakeApiServer, seen: Seen, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch_module, "MAX_TURN_SECONDS", 0.0)
     fake.script(SERVICES, page(*[service(f"s{number}") for number in range(50)]))
@@ -200,7 +200,12 @@ async def test_a_long_list_leaves_turns_to_others(
 
 
 async def test_expired_watch_tells_only_differences(
-    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, registry: Registry, caplog: pytest.LogCaptureFixture
+    fake: FakeApiServer,
+    seen: Seen,
+    start: Start,
+    fake_time: FakeTime,
+    registry: Registry,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     fake.script(SERVICES, page(service("stays"), service("goes"), service("moves", OLD)))
     fake.script(SERVICES, fake.stream(error(410, "Expired")))
@@ -217,7 +222,7 @@ async def test_expired_watch_tells_only_differences(
 
 
 async def test_refused_resumption_ends_in_a_list(
-    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, registry: Registry
+    fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, registry: Registry
 ) -> None:
     """As after etcd came back from an old backup: our version is in the server's future for ever (504)."""
     future = error(504, "Timeout", "Too large resource version: 100, current: 7")
@@ -229,7 +234,12 @@ async def test_refused_resumption_ends_in_a_list(
 
 
 async def test_a_line_that_is_no_json(
-    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, registry: Registry, caplog: pytest.LogCaptureFixture
+    fake: FakeApiServer,
+    seen: Seen,
+    start: Start,
+    fake_time: FakeTime,
+    registry: Registry,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     fake.script(
         SERVICES, page(service("web")), fake.stream(b"upstream timed out\n"), page(service("web"), service("b"))
@@ -241,7 +251,7 @@ async def test_a_line_that_is_no_json(
     assert "a watch line is no event of JSON" in warnings(caplog)[0]
 
 
-async def test_unknown_events_are_passed_over(fake: FakeApi, seen: Seen, start: Start) -> None:
+async def test_unknown_events_are_passed_over(fake: FakeApiServer, seen: Seen, start: Start) -> None:
     later = event("NEWS", {"metadata": {"resourceVersion": "7"}}) + event("ADDED", service("web"))
     fake.script(SERVICES, page(), fake.stream(later + event("DELETED", {"metadata": {"namespace": "prod"}})))
     start(settings(fake))
@@ -252,7 +262,12 @@ async def test_unknown_events_are_passed_over(fake: FakeApi, seen: Seen, start: 
 
 
 async def test_bad_objects_are_skipped_once_and_counted(
-    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, registry: Registry, caplog: pytest.LogCaptureFixture
+    fake: FakeApiServer,
+    seen: Seen,
+    start: Start,
+    fake_time: FakeTime,
+    registry: Registry,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     bad = [
         service("x" * 300) | {"spec": {"ports": "many"}},
@@ -274,7 +289,7 @@ async def test_bad_objects_are_skipped_once_and_counted(
 
 
 async def test_an_undecodable_update_keeps_the_last_good_state(
-    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
+    fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = service("web", version=101) | {"spec": {"clusterIPs": 5}}
     fake.script(SERVICES, page(service("web", OLD)))
@@ -291,7 +306,7 @@ async def test_an_undecodable_update_keeps_the_last_good_state(
 
 
 async def test_a_fault_of_ours_does_not_end_the_stream(
-    fake: FakeApi, seen: Seen, fake_time: FakeTime, registry: Registry, caplog: pytest.LogCaptureFixture
+    fake: FakeApiServer, seen: Seen, fake_time: FakeTime, registry: Registry, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fails_on_poison(change: Change) -> None:
         if change.new and change.new.name == "poison":
@@ -334,8 +349,8 @@ FORBIDDEN = 'services is forbidden: User "dns" cannot list resource "services" i
     ],
 )
 async def test_refusals_are_said_once_and_cost_nothing(
-    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture,
-    reply: faked.Reply, reason: str,
+    fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture,
+    reply: faked.ScriptedReply, reason: str,
 ) -> None:  # fmt: skip
     """Served, then refused twenty times, then served again."""
     caplog.set_level("INFO", "clusterdns")
@@ -369,14 +384,14 @@ async def test_what_everybody_suffers_from_is_said_once(
     assert source.reason == f"endpointslices, namespaces, services: connection refused: {address}"
     assert not source.synced
     assert len(warnings(caplog)) == 1
-    async with serving(FakeApi(), bound=bound):
+    async with serving(FakeApiServer(), bound=bound):
         await seen.until(lambda: source.synced)
         assert source.reason == ""
     assert sum("connected again" in record.getMessage() for record in caplog.records) == 1
 
 
 async def test_a_server_that_refuses_everything_is_said_once(
-    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
+    fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
 ) -> None:
     for path in (SERVICES, NAMESPACES):
         fake.script(path, *[body("<html>maintenance</html>", 503, "text/html")] * 1000)
@@ -400,18 +415,18 @@ async def test_tls_faults_are_named(seen: Seen, start: Start, fake_time: FakeTim
     sign(tmp_path, "server", "/CN=server", "DNS:elsewhere")
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(tmp_path / "server.crt", tmp_path / "server.key")
-    async with serving(FakeApi(), tls) as fake:
+    async with serving(FakeApiServer(), tls) as fake:
         source = start(Settings(endpoint=fake.url), fake_time)
         await seen.until(lambda: "certificate verify failed" in source.reason)
         await source.stop()
-    async with serving(FakeApi()) as plain:
+    async with serving(FakeApiServer()) as plain:
         source = start(Settings(endpoint=plain.url.replace("http", "https")), fake_time)
         await seen.until(lambda: "TLS with" in source.reason)
         assert "wrong version number" in source.reason or "record layer" in source.reason
 
 
 async def test_no_credentials(
-    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     kubeconfig = tmp_path / "kubeconfig"
     source = start(Settings(kubeconfig=str(kubeconfig)), fake_time)
@@ -433,7 +448,7 @@ async def test_no_credentials(
 
 
 async def test_back_off_doubles_to_a_limit_and_starts_again_after_an_event(
-    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime
+    fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime
 ) -> None:
     down = faked.status(500)
     fake.script(SERVICES, *[down] * 9, page(), fake.stream(event("ADDED", service("a")), then="reset"))
@@ -446,7 +461,7 @@ async def test_back_off_doubles_to_a_limit_and_starts_again_after_an_event(
 
 @pytest.mark.parametrize(("asked", "slept"), [("3", 3.0), ("3600", 5.0), ("soon", 0.05)])
 async def test_retry_after_is_heeded_within_reason(
-    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, asked: str, slept: float
+    fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, asked: str, slept: float
 ) -> None:
     fake.script(SERVICES, faked.status(429, **{"retry-after": asked}))
     source = start(settings(fake), fake_time)
@@ -455,7 +470,7 @@ async def test_retry_after_is_heeded_within_reason(
 
 
 async def test_a_watch_that_ends_at_once_is_not_hammered(
-    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime
+    fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime
 ) -> None:
     fake.script(SERVICES, page(), *[fake.stream(then="end")] * 4)
     start(settings(fake), fake_time)
@@ -464,7 +479,7 @@ async def test_a_watch_that_ends_at_once_is_not_hammered(
 
 
 async def test_start_up_waits_no_longer_than_it_may(
-    fake: FakeApi, start: Start, caplog: pytest.LogCaptureFixture
+    fake: FakeApiServer, start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     fake.script(SERVICES, fake.stream())  # never a whole list
     source = start(Settings(endpoint=fake.url, endpoints=False, startup_timeout_seconds=0.05))
@@ -473,7 +488,7 @@ async def test_start_up_waits_no_longer_than_it_may(
     assert not source.synced
 
 
-async def test_three_kinds_and_pods_only_on_request(fake: FakeApi, seen: Seen, start: Start) -> None:
+async def test_three_kinds_and_pods_only_on_request(fake: FakeApiServer, seen: Seen, start: Start) -> None:
     source = start(Settings(endpoint=fake.url))
     assert await source.wait_synced()
     await seen.until(lambda: len(fake.requests) == 6)
@@ -481,7 +496,7 @@ async def test_three_kinds_and_pods_only_on_request(fake: FakeApi, seen: Seen, s
 
 
 async def test_a_watch_that_never_works_is_said_once(
-    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
+    fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Lists succeed in between; that is no reason to say that all is well again."""
     caplog.set_level("INFO", "clusterdns")
@@ -503,7 +518,7 @@ async def test_a_watch_that_never_works_is_said_once(
 
 
 async def test_rare_interruptions_are_no_news(
-    fake: FakeApi, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
+    fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
 ) -> None:
     fake_time.step = 40.0
     fake.script(SERVICES, page(), *[fake.stream(then="reset")] * 6, fake.stream(event("ADDED", service("web"))))
@@ -517,7 +532,7 @@ async def test_rare_interruptions_are_no_news(
 
 
 async def test_imports_that_the_server_does_not_know_are_not_waited_for(
-    fake: FakeApi, seen: Seen, registry: Registry, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
+    fake: FakeApiServer, seen: Seen, registry: Registry, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
 ) -> None:
     imports = "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports"
     unknown = body("404 page not found\n", 404, "text/plain")
@@ -550,7 +565,7 @@ async def test_imports_that_the_server_does_not_know_are_not_waited_for(
 
 @pytest.mark.parametrize(("code", "is_refused"), [(403, True), (404, True), (500, False), (401, False)])
 async def test_what_keeps_imports_from_being_waited_for(
-    fake: FakeApi, seen: Seen, registry: Registry, code: int, is_refused: bool
+    fake: FakeApiServer, seen: Seen, registry: Registry, code: int, is_refused: bool
 ) -> None:
     imports = "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports"
     fake.script(imports, *[faked.status(code, message="no")] * 1000)
@@ -565,7 +580,7 @@ async def test_what_keeps_imports_from_being_waited_for(
 
 
 async def test_the_clusters_own_objects_are_waited_for_whatever_is_said(
-    fake: FakeApi, seen: Seen, registry: Registry
+    fake: FakeApiServer, seen: Seen, registry: Registry
 ) -> None:
     fake.script(SERVICES, *[faked.status(403, message="no")] * 1000)
     source = ApiSource(settings(fake), seen.on_change, seen.on_synced, registry)

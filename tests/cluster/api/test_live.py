@@ -18,7 +18,7 @@ from clusterdns.cluster.api.settings import Settings
 from clusterdns.cluster.api.source import ApiSource
 from clusterdns.cluster.objects import EndpointSlice, Namespace, Pod, Service
 from clusterdns.telemetry.metrics import Registry
-from testing.api_proxy import between
+from testing.api_proxy import proxying
 from testing.controlplane import ControlPlane
 from testing.waiting import wait_for
 
@@ -116,11 +116,11 @@ async def test_pages_make_one_list(control_plane: ControlPlane, namespace: str, 
     names = {f"s{number}" for number in range(7)}
     for name in names:
         control_plane.apply(service(namespace, name))
-    async with between(control_plane) as meddler:
-        source = start(Settings(endpoint=meddler.url, namespaces=(namespace,), page_limit=3))
+    async with proxying(control_plane) as proxy:
+        source = start(Settings(endpoint=proxy.url, namespaces=(namespace,), page_limit=3))
         await seen.until(lambda: source.synced)
         assert seen.names(Service) == names
-        asked = [query for path, query in meddler.queries if path.endswith("/services") and "watch" not in query]
+        asked = [query for path, query in proxy.queries if path.endswith("/services") and "watch" not in query]
         assert all(query["limit"] == "3" for query in asked)
         assert sum("continue" in query for query in asked) >= 2
 
@@ -215,18 +215,18 @@ def allow(control_plane: ControlPlane, user: str, rules: list[dict[str, Any]]) -
 async def test_a_cut_watch_goes_on_where_it_was(
     control_plane: ControlPlane, namespace: str, seen: Seen, start: Start, registry: Registry
 ) -> None:
-    async with between(control_plane) as meddler:
-        source = start(Settings(endpoint=meddler.url, namespaces=(namespace,)))
+    async with proxying(control_plane) as proxy:
+        source = start(Settings(endpoint=proxy.url, namespaces=(namespace,)))
         await seen.until(lambda: source.synced)
-        lists = sum("watch" not in query for _, query in meddler.queries)
+        lists = sum("watch" not in query for _, query in proxy.queries)
         for number in range(3):
-            meddler.is_open = False
-            meddler.cut()
+            proxy.is_open = False
+            proxy.cut()
             control_plane.apply(service(namespace, f"s{number}"))
             control_plane.delete("Service", f"s{number - 1}", namespace)
-            meddler.is_open = True
+            proxy.is_open = True
             await seen.until_names(Service, f"s{number}")
-        assert sum("watch" not in query for _, query in meddler.queries) == lists
+        assert sum("watch" not in query for _, query in proxy.queries) == lists
 
 
 async def test_after_410_only_the_differences_are_told(
@@ -248,18 +248,18 @@ async def test_after_410_only_the_differences_are_told(
         token["rv"] = 2  # the page's own version is in this server's cache, this one is not
         return query | {"continue": base64.urlsafe_b64encode(json.dumps(token).encode()).decode().rstrip("=")}
 
-    async with between(control_plane) as meddler:
-        source = start(Settings(endpoint=meddler.url, namespaces=(namespace,), page_limit=1))
+    async with proxying(control_plane) as proxy:
+        source = start(Settings(endpoint=proxy.url, namespaces=(namespace,), page_limit=1))
         await seen.until(lambda: source.synced)
         told = len(seen.changes)
-        meddler.is_open = False
-        meddler.cut()
+        proxy.is_open = False
+        proxy.cut()
         control_plane.delete("Service", "goes", namespace)
         control_plane.apply(service(namespace, "comes"))
         compact(control_plane)  # until its cache is filled, the other server asks etcd, which may know our version
-        meddler.rewrite = compact_before_second_page
-        with control_plane.second_apiserver() as meddler.target:
-            meddler.is_open = True
+        proxy.rewrite = compact_before_second_page
+        with control_plane.second_apiserver() as proxy.target:
+            proxy.is_open = True
             await seen.until_names(Service, "stays", "comes")
         assert has_compacted
         relists = registry.counter("clusterdns_relists_total", "", "kind", "cause")

@@ -1,8 +1,8 @@
-"""An API server that misbehaves on request: real HTTP on loopback, replies from a script.
+"""A fake API server: HTTP on loopback, replies from `lists` or from a script.
 
-For each path a test lays down replies, which are given in turn; when they are used up, the path serves `lists` and its
-watches stay open and say nothing. What was asked is in `requests`. The faults here cannot be had from a real API
-server; what can be had is tested against one.
+A test gives replies for a path, each of which is sent once, in order. A path without further replies serves `lists`,
+page by page, and watches that stay open and report nothing. The faults here cannot be provoked in a real API server;
+those that can are tested against one.
 """
 
 import asyncio
@@ -16,16 +16,18 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
-Object = dict[str, Any]
-Reply = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+from testing.api import Manifest
+from testing.ports import LOOPBACK
+
+ScriptedReply = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 SERVICES = "/api/v1/services"
 SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
 NAMESPACES = "/api/v1/namespaces"
 
 
-class Request(NamedTuple):
-    """What was asked."""
+class ApiRequest(NamedTuple):
+    """A request as it arrived."""
 
     path: str
     query: Mapping[str, str]
@@ -33,39 +35,43 @@ class Request(NamedTuple):
 
     @property
     def is_watch(self) -> bool:
-        """Whether it was a watch, not a list."""
+        """Whether it is a watch and not a list."""
         return "watch" in self.query
 
 
-class FakeApi:
-    """Replies by path. `url` is where it listens."""
+class FakeApiServer:
+    """The fake, and the requests that it received. `url` is where it listens."""
 
     def __init__(self) -> None:
         self.url = ""
-        self.requests: list[Request] = []
-        self.lists: dict[str, list[Object]] = {SERVICES: [], SLICES: [], NAMESPACES: []}
-        self._scripts: dict[str, deque[Reply]] = defaultdict(deque)
+        self.requests: list[ApiRequest] = []
+        self.lists: dict[str, list[Manifest]] = {SERVICES: [], SLICES: [], NAMESPACES: []}
+        self._scripts: dict[str, deque[ScriptedReply]] = defaultdict(deque)
         self._closing = asyncio.Event()
 
-    def script(self, path: str, *replies: Reply) -> None:
-        """Give these replies, each once, in this order."""
+    def script(self, path: str, *replies: ScriptedReply) -> None:
+        """Add replies to the script of a path."""
         self._scripts[path].extend(replies)
 
-    def asked(self, path: str, *, watch: bool) -> list[Request]:
-        """The watches or the lists of a path that were asked for so far."""
+    def asked(self, path: str, *, watch: bool) -> list[ApiRequest]:
+        """The watches or the lists of a path that it received."""
         return [one for one in self.requests if one.path == path and one.is_watch is watch]
 
-    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """The request handler of the server."""
-        self.requests.append(Request(request.path, dict(request.query), dict(request.headers)))
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Reply to a request; the request handler of the HTTP server."""
+        received = ApiRequest(request.path, dict(request.query), dict(request.headers))
+        self.requests.append(received)
         script = self._scripts[request.path]
         if script:
             return await script.popleft()(request)
-        if "watch" in request.query:
+        if received.is_watch:
             return await self.stream()(request)
-        return await page(*self.lists[request.path])(request)
+        items = self.lists[request.path]
+        start = int(received.query.get("continue", 0))
+        end = start + int(received.query.get("limit", len(items) or 1))
+        return await page(*items[start:end], rest=str(end) if end < len(items) else "")(request)
 
-    def stream(self, *chunks: bytes, then: str = "hold") -> Reply:
+    def stream(self, *chunks: bytes, then: str = "hold") -> ScriptedReply:
         """A watch that sends these chunks, and then stays open (`hold`), ends (`end`) or breaks (`reset`)."""
 
         async def reply(request: web.BaseRequest) -> web.StreamResponse:
@@ -83,26 +89,26 @@ class FakeApi:
         return reply
 
     def close(self) -> None:
-        """Let go of the watches that are held open."""
+        """End the watches that are held open."""
         self._closing.set()
 
 
 def unused_port() -> socket.socket:
-    """A port of loopback that nobody listens on, and that nobody else can take."""
+    """A bound socket: a port of loopback that refuses connections, and that no other server is given."""
     bound = socket.socket()
-    bound.bind(("127.0.0.1", 0))
+    bound.bind((LOOPBACK, 0))
     return bound
 
 
 @asynccontextmanager
 async def serving(
-    api: FakeApi, tls: ssl.SSLContext | None = None, bound: socket.socket | None = None
-) -> AsyncIterator[FakeApi]:
-    """The fake, listening: on a socket that is bound already, or anywhere."""
-    runner = web.ServerRunner(web.Server(api.answer), shutdown_timeout=0.1)
+    api: FakeApiServer, tls: ssl.SSLContext | None = None, bound: socket.socket | None = None
+) -> AsyncIterator[FakeApiServer]:
+    """Run the fake on a socket that is bound already, or on any port."""
+    runner = web.ServerRunner(web.Server(api.handle), shutdown_timeout=0.1)
     await runner.setup()
     await web.SockSite(runner, bound or unused_port(), ssl_context=tls).start()
-    api.url = f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
+    api.url = f"{'https' if tls else 'http'}://{LOOPBACK}:{runner.addresses[0][1]}"
     try:
         yield api
     finally:
@@ -110,13 +116,13 @@ async def serving(
         await runner.cleanup()
 
 
-def page(*items: Any, version: str = "100", rest: str = "") -> Reply:
-    """One page of a list; `rest` is the token of the next one."""
+def page(*items: Any, version: str = "100", rest: str = "") -> ScriptedReply:
+    """One page of a list; `rest` is the `continue` token of the next one."""
     meta = {"resourceVersion": version} | ({"continue": rest} if rest else {})
     return body(json.dumps({"kind": "ServiceList", "metadata": meta, "items": list(items)}))
 
 
-def body(content: str, status: int = 200, content_type: str = "application/json", **headers: str) -> Reply:
+def body(content: str, status: int = 200, content_type: str = "application/json", **headers: str) -> ScriptedReply:
     """Any body."""
 
     async def reply(_: web.BaseRequest) -> web.StreamResponse:
@@ -125,12 +131,12 @@ def body(content: str, status: int = 200, content_type: str = "application/json"
     return reply
 
 
-def status(code: int, reason: str = "", message: str = "", **headers: str) -> Reply:
-    """The API's way to refuse."""
+def status(code: int, reason: str = "", message: str = "", **headers: str) -> ScriptedReply:
+    """An error, as a Status object."""
     return body(json.dumps({"kind": "Status", "code": code, "reason": reason, "message": message}), code, **headers)
 
 
-def reset_inside_body() -> Reply:
+def reset_inside_body() -> ScriptedReply:
     """A list whose connection breaks before its end."""
 
     async def reply(request: web.BaseRequest) -> web.StreamResponse:
@@ -144,22 +150,22 @@ def reset_inside_body() -> Reply:
     return reply
 
 
-def event(kind: str, content: Object) -> bytes:
+def event(kind: str, content: Manifest) -> bytes:
     """A line of a watch."""
     return json.dumps({"type": kind, "object": content}).encode() + b"\n"
 
 
 def bookmark(version: int) -> bytes:
-    """A line that says only how far the watch is."""
+    """A line of a watch that carries a resourceVersion only."""
     return event("BOOKMARK", {"kind": "Service", "metadata": {"resourceVersion": str(version)}})
 
 
 def error(code: int, reason: str, message: str = "") -> bytes:
-    """The line with which a watch fails."""
+    """The line that ends a watch with an error."""
     return event("ERROR", {"kind": "Status", "code": code, "reason": reason, "message": message})
 
 
-def service(name: str, ip: str = "10.96.0.1", version: int = 1, **extra: Any) -> Object:
+def service(name: str, ip: str = "10.96.0.1", version: int = 1, **extra: Any) -> Manifest:
     """A Service in namespace prod; extra keywords go into its metadata."""
     meta = {"namespace": "prod", "name": name, "resourceVersion": str(version), **extra}
     return {"kind": "Service", "metadata": meta, "spec": {"type": "ClusterIP", "clusterIP": ip, "clusterIPs": [ip]}}
