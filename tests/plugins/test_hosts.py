@@ -1,4 +1,4 @@
-"""`hosts`: what is kept and forgotten, what the file's fate does to the answers, and what is refused."""
+"""`hosts`: dependencies of its answers, following the file, and the errors of the directive."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ from clusterdns.corefile.load import parse
 from clusterdns.host import followed_file
 from clusterdns.plugins.hosts import directive as hosts
 from clusterdns.plugins.hosts.hosts_file import HostsFile
-from clusterdns.plugins.hosts.table import HostsTable, packed, wire_name
+from clusterdns.plugins.hosts.table import HostsTable, address_from_text, name_from_text
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text, to_text
@@ -29,7 +29,7 @@ MINUTE_NS = 60 * 10**9
 
 
 async def below(query: Query) -> Reply:
-    """The next plugin: NXDOMAIN, which may be kept."""
+    """Answer NXDOMAIN, reusable, as the next plugin."""
     return Reply(codes.NXDOMAIN, dependencies=("below",), reusable=True)
 
 
@@ -44,7 +44,7 @@ def make_part(read_directives: ReadDirectives, context: BlockContext) -> Callabl
 MakePart = Callable[[str], Part]
 
 
-async def test_all_that_passes_depends_on_the_file(make_part: MakePart, make_query: MakeQuery, tmp_path: Path) -> None:
+async def test_every_answer_depends_on_the_file(make_part: MakePart, make_query: MakeQuery, tmp_path: Path) -> None:
     path = tmp_path / "hosts"
     path.write_text("10.0.0.1 a.cluster.local")
     part = make_part(f"hosts {path} {{\nfallthrough other.cluster.local\n}}")
@@ -64,7 +64,7 @@ async def test_all_that_passes_depends_on_the_file(make_part: MakePart, make_que
 
 
 class Followed:
-    """A hosts file of which time is faked, and all that is seen of it."""
+    """A hosts file with a fake clock, and what it reports."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -72,10 +72,10 @@ class Followed:
         self.changes = 0
         self.registry = Registry()
         self.file = HostsFile(
-            str(path), HostsTable, self.note, self.registry, inline_count=1, now_ns=lambda: self.now_ns
+            str(path), HostsTable, self.count_change, self.registry, inline_count=1, now_ns=lambda: self.now_ns
         )
 
-    def note(self) -> None:
+    def count_change(self) -> None:
         self.changes += 1
 
     def write(self, content: bytes, age_ns: int = MINUTE_NS) -> None:
@@ -83,7 +83,7 @@ class Followed:
         self.now_ns = self.path.stat().st_mtime_ns + age_ns
 
     async def addresses(self, name: str) -> bytes:
-        await self.file.look()
+        await self.file.poll()
         return self.file.table.v4(from_text(name))
 
     def number(self, metric: str) -> float:
@@ -96,7 +96,7 @@ def followed(tmp_path: Path) -> Followed:
     return Followed(tmp_path / "hosts")
 
 
-async def test_the_file_is_followed(followed: Followed) -> None:
+async def test_a_changed_file_is_read_again(followed: Followed) -> None:
     followed.write(b"10.0.0.1 a b")
     assert await followed.addresses("a") == bytes((10, 0, 0, 1))
     assert followed.number("coredns_hosts_entries") == 5
@@ -107,12 +107,12 @@ async def test_the_file_is_followed(followed: Followed) -> None:
     assert followed.changes == 2
 
 
-async def test_the_same_content_changes_nothing(followed: Followed) -> None:
+async def test_equal_content_changes_nothing(followed: Followed) -> None:
     followed.write(b"10.0.0.1 a")
-    await followed.file.look()
+    await followed.file.poll()
     table = followed.file.table
     followed.write(b"10.0.0.1 a")
-    await followed.file.look()
+    await followed.file.poll()
     assert followed.file.table is table
     assert followed.changes == 1
 
@@ -131,25 +131,25 @@ async def test_a_swapped_link_is_followed(followed: Followed, tmp_path: Path) ->
         assert await followed.addresses("a") == bytes((10, 0, 0, number))
 
 
-async def test_another_content_of_the_same_status_is_seen_while_the_file_is_young(followed: Followed) -> None:
+async def test_content_that_changes_while_the_status_stays_is_seen_in_a_recent_file(followed: Followed) -> None:
     followed.write(b"10.0.0.1 a", age_ns=10**9)
-    await followed.file.look()
+    await followed.file.poll()
     status = followed.path.stat()
     followed.path.write_bytes(b"10.0.0.2 a")
     os.utime(followed.path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert await followed.addresses("a") == bytes((10, 0, 0, 2))
 
 
-async def test_a_file_that_is_being_written_is_left_for_the_next_look(followed: Followed) -> None:
+async def test_a_file_that_is_being_written_is_left_for_the_next_poll(followed: Followed) -> None:
     followed.write(b"10.0.0.1 a")
-    await followed.file.look()
+    await followed.file.poll()
     followed.write(b"", age_ns=10**6)
     assert await followed.addresses("a") == bytes((10, 0, 0, 1))
     followed.now_ns += MINUTE_NS
     assert await followed.addresses("a") == b""
 
 
-def spoil_nothing(path: Path) -> None:
+def remove(path: Path) -> None:
     path.unlink()
 
 
@@ -168,27 +168,27 @@ def make_large(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "problem"),
+    ("damage", "problem"),
     [
-        (spoil_nothing, "No such file or directory"),
+        (remove, "No such file or directory"),
         (make_folder, "is not a regular file"),
-        (make_binary, "is no text: it holds NUL bytes"),
+        (make_binary, "is not text: it contains NUL bytes"),
         (make_large, "is larger than 32 MiB"),
     ],
 )
-async def test_a_spoilt_file_leaves_its_last_content(
-    followed: Followed, caplog: pytest.LogCaptureFixture, spoil: Callable[[Path], None], problem: str
+async def test_the_last_good_content_stays_when_the_file_is_damaged(
+    followed: Followed, caplog: pytest.LogCaptureFixture, damage: Callable[[Path], None], problem: str
 ) -> None:
     caplog.set_level(logging.INFO, "clusterdns")
     followed.write(b"10.0.0.1 a")
-    await followed.file.look()
-    spoil(followed.path)
+    await followed.file.poll()
+    damage(followed.path)
     followed.now_ns += 2 * 10**18
     for _ in range(3):
         assert await followed.addresses("a") == bytes((10, 0, 0, 1))
-    told = f"{followed.path}: {problem}"
-    assert [one.getMessage() for one in caplog.records] == [f"{told}; its last content is still answered"]
-    assert followed.file.problem == told
+    message = f"{followed.path}: {problem}"
+    assert [one.getMessage() for one in caplog.records] == [f"{message}; serving its last good content"]
+    assert followed.file.problem == message
     assert followed.number("clusterdns_hosts_read_failures_total") == 1
     if followed.path.is_dir():
         followed.path.rmdir()
@@ -198,10 +198,10 @@ async def test_a_spoilt_file_leaves_its_last_content(
     assert followed.file.problem == ""
 
 
-async def test_a_file_that_comes_later(followed: Followed, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_file_that_appears_later_is_read(followed: Followed, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
         assert await followed.addresses("a") == b""
-    assert caplog.records == []  # the directive's parse has told it
+    assert caplog.records == []  # parsing the directive has logged it
     followed.write(b"10.0.0.1 a")
     assert await followed.addresses("a") == bytes((10, 0, 0, 1))
 
@@ -216,13 +216,15 @@ async def test_the_null_device_is_an_empty_file(followed: Followed, caplog: pyte
     assert await followed.addresses("a") == bytes((10, 0, 0, 1))
 
 
-async def test_a_file_that_is_spoilt_from_the_start(followed: Followed, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_file_that_is_damaged_from_the_start_serves_no_names(
+    followed: Followed, caplog: pytest.LogCaptureFixture
+) -> None:
     followed.write(b"\0")
     assert await followed.addresses("a") == b""
-    assert caplog.messages == [f"{followed.path}: is no text: it holds NUL bytes; nothing of it is answered"]
+    assert caplog.messages == [f"{followed.path}: is not text: it contains NUL bytes; no names of it are served"]
 
 
-async def test_the_loop_goes_on_while_a_large_file_is_read(followed: Followed) -> None:
+async def test_the_event_loop_runs_while_a_large_file_is_read(followed: Followed) -> None:
     followed.write(b"".join(b"0.0.0.0 ads%d.example\n" % number for number in range(5000)))
     turns = 0
 
@@ -233,13 +235,13 @@ async def test_the_loop_goes_on_while_a_large_file_is_read(followed: Followed) -
             await asyncio.sleep(0)
 
     counting = asyncio.create_task(count())
-    await followed.file.look()
+    await followed.file.poll()
     counting.cancel()
     assert followed.file.table.entry_count == 10_000
     assert turns >= 5000 // 250
 
 
-async def test_the_part_looks_again_and_forgets(
+async def test_a_change_of_the_file_forgets_its_answers(
     make_part: MakePart, make_query: MakeQuery, shared: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(followed_file, "_RECENT_NS", 0)
@@ -275,18 +277,20 @@ async def test_the_part_looks_again_and_forgets(
         ("ttl 1m", 3, "'1m' is not an integer"),
         ("reload 5", 3, "'5' is not a duration"),
         ("reload -5s", 3, "'-5s' is out of range"),
-        ("fallthrough\n10.0.0.1 a", 4, "unknown property '10.0.0.1'; lines with an address stand before 'fallthrough'"),
+        ("fallthrough\n10.0.0.1 a", 4, "unknown property '10.0.0.1'; write lines with an address before 'fallthrough'"),
         ("fallthrough\nreloads 5s", 4, "unknown property 'reloads'; did you mean 'reload'?"),
         ("fallthrough_unsupported", 2, "fallthrough_unsupported requires fallthrough"),
     ],
 )
-def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: str, line: int, problem: str) -> None:
+def test_errors_name_their_line(
+    read_directives: ReadDirectives, context: BlockContext, text: str, line: int, problem: str
+) -> None:
     with pytest.raises((CorefileError, CorefileErrors)) as error:
         hosts.parse(read_directives(f"hosts {{\n{text}\n}}"), context)
     assert str(error.value).startswith(f"Corefile:{line}: {problem}")
 
 
-def test_twice_in_a_block_names_both_places() -> None:
+def test_a_second_hosts_in_a_block_names_both_lines() -> None:
     errors = ErrorList()
     blocks = parse(". {\nhosts\nhosts /etc/hosts\n}\n", "Corefile", {}).blocks
     assert hosts.PLUGIN.once
@@ -297,21 +301,21 @@ def test_twice_in_a_block_names_both_places() -> None:
 
 
 @pytest.mark.parametrize(
-    ("where", "told"),
+    ("where", "warning"),
     [
         ("missing", "File does not exist: {folder}/missing"),
         (".", 'Hosts file "{folder}/." is a directory'),
     ],
 )
-def test_a_start_that_is_warned_of(
+def test_a_missing_file_and_a_folder_are_warned_of(
     read_directives: ReadDirectives, context: BlockContext, caplog: pytest.LogCaptureFixture, tmp_path: Path,
-    where: str, told: str,
+    where: str, warning: str,
 ) -> None:  # fmt: skip
     hosts.parse(read_directives(f"hosts {tmp_path}/{where}"), context)
-    assert [one.getMessage() for one in caplog.records] == [told.format(folder=tmp_path)]
+    assert [one.getMessage() for one in caplog.records] == [warning.format(folder=tmp_path)]
 
 
-def test_a_path_through_a_file_ends_the_start(
+def test_a_path_through_a_file_is_an_error(
     read_directives: ReadDirectives, context: BlockContext, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
@@ -319,17 +323,19 @@ def test_a_path_through_a_file_ends_the_start(
         hosts.parse(read_directives(f"hosts {tmp_path}/file/hosts"), context)
 
 
-def test_what_is_no_entry_is_warned_of(
+def test_a_line_without_an_address_is_warned_of(
     read_directives: ReadDirectives, context: BlockContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = hosts.parse(read_directives("hosts {\nreloads 5s\n10.0.0.1 a\n}"), context)
     assert settings.inline == ("reloads 5s", "10.0.0.1 a")
     assert [one.getMessage() for one in caplog.records] == [
-        "Corefile:3: 'reloads' is neither an address nor an option: the line is left out"
+        "Corefile:3: 'reloads' is neither an address nor an option; the line is ignored"
     ]
 
 
-def test_relative_files_are_in_the_root(read_directives: ReadDirectives, context: BlockContext, tmp_path: Path) -> None:
+def test_a_relative_path_is_in_the_root_folder(
+    read_directives: ReadDirectives, context: BlockContext, tmp_path: Path
+) -> None:
     (tmp_path / "hosts").touch()
     context = BlockContext(
         context.zones_text, context.server_text, context.registry, context.shared, root=str(tmp_path)
@@ -341,14 +347,14 @@ TEXT = st.text("019.:af%#* \t\r\n\\abcXY\u00e4\0", max_size=80)
 
 
 @given(st.binary(max_size=120) | TEXT.map(str.encode))
-def test_any_bytes_are_a_table(content: bytes) -> None:
+def test_any_bytes_make_a_table(content: bytes) -> None:
     table = HostsTable()
-    for _ in table.read(content):
+    for _ in table.load(content):
         pass
     assert table.entry_count >= 0
     for word in content.split():
-        name = wire_name(word)
-        address = packed(word)
+        name = name_from_text(word)
+        address = address_from_text(word)
         assert address is None or len(address) in (4, 16)
         if name is not None:
             assert to_text(name).endswith(".")

@@ -1,4 +1,4 @@
-"""`hosts` question by question against CoreDNS: the same file and the same lines in the Corefile, a block per case."""
+"""`hosts` compared with CoreDNS, query by query: the same file and lines in the Corefile, one block per case."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -53,7 +53,7 @@ REVERSE = (
 QUESTIONS = [(name, qtype) for name in NAMES for qtype in ("A", "AAAA", "TXT", "HTTPS")] + [
     (name, qtype) for name in REVERSE for qtype in ("PTR", "A")
 ]
-# what stands between the braces, and behind the file's name
+# the zones after the file's name, and the lines of the block
 CASES = [
     ("", ""),
     ("", INLINE),
@@ -69,7 +69,7 @@ CASES = [
 
 
 class Peers(NamedTuple):
-    """CoreDNS with a block for each case, whose file is `path`; what goes on is answered by whoami."""
+    """CoreDNS with one block per case, all reading the file `path`; `whoami` answers what falls through."""
 
     path: Path
     blocks: Blocks
@@ -92,15 +92,15 @@ def peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peers]:
         yield Peers(path, blocks)
 
 
-def told(message: dns.message.Message) -> tuple[str, bool, list[list[str]]]:
+def summary(message: dns.message.Message) -> tuple[str, bool, list[list[str]]]:
     sections = [
         [line.lower() for rrset in section for line in rrset.to_text().splitlines()] for section in message.sections[1:]
     ]
     return dns.rcode.to_text(message.rcode()), bool(message.flags & 0x0400), sections
 
 
-async def gone_on(query: Query) -> Reply:
-    """The next plugin."""
+async def next_plugin(query: Query) -> Reply:
+    """Answer REFUSED, to show that the query fell through."""
     reply = failure(codes.REFUSED)
     reply.reusable = True
     return reply
@@ -108,7 +108,7 @@ async def gone_on(query: Query) -> Reply:
 
 @pytest.mark.peer("coredns")
 @pytest.mark.parametrize("number", range(len(CASES)))
-async def test_same_as_coredns(
+async def test_answers_equal_those_of_coredns(
     peers: Peers, number: int, context: BlockContext, read_directives: ReadDirectives
 ) -> None:
     context = replace(context, zones_text=(".",))
@@ -117,20 +117,20 @@ async def test_same_as_coredns(
     assert part.life.start is not None
     assert part.life.stop is not None
     await part.life.start()
-    handler = part.handling.wrap(gone_on)
-    went_on = 0
+    handler = part.handling.wrap(next_plugin)
+    fell_through = 0
     for name, qtype in QUESTIONS:
         message = dns.message.make_query(name, qtype)
-        theirs = told(peers.ask(message, number))
+        theirs = summary(peers.ask(message, number))
         query = read_query(message.to_wire())
         assert isinstance(query, Query)
         query.transport, query.client = "udp", ("127.0.0.1", 4711)
         reply = await handler(query)
         if reply.rcode == codes.REFUSED:
             assert any("_udp" in line for line in theirs[2][2]), (name, qtype, theirs)  # whoami
-            went_on += 1
+            fell_through += 1
             continue
-        ours = told(dns.message.from_wire(query.id + encode.lay_out(query, reply).message()))
+        ours = summary(dns.message.from_wire(query.id + encode.lay_out(query, reply).message()))
         assert ours == theirs, (name, qtype)
-    assert 0 < went_on < len(QUESTIONS)
+    assert 0 < fell_through < len(QUESTIONS)
     await part.life.stop()

@@ -1,8 +1,8 @@
-"""The lines of a hosts file as tables: name → addresses, address → names.
+"""The lines of a hosts file as look-up tables: name → addresses, address → names.
 
-Names are lower-case wire names, addresses packed; those of one name and family stand one after the other in one bytes
-object, which names with the same addresses share: a list of 100,000 names on 0.0.0.0 holds one address. Reading is done
-a slice of lines at a time, because the event loop goes on in between. Knows neither files nor queries.
+Names are lower-case wire names. The addresses of one name and family are packed into one bytes object, which names with
+equal addresses share: a block list of 100,000 names on 0.0.0.0 stores one address. Lines are added in slices, so that
+the event loop runs in between. This module knows neither files nor queries.
 """
 
 import socket
@@ -11,48 +11,48 @@ from io import BytesIO
 
 from clusterdns.wire.name import MAX_LABEL_BYTES, MAX_NAME_BYTES, ROOT, from_text, is_under
 
-LINES_AT_ONCE = 250  # about half a millisecond
+LINES_PER_SLICE = 250  # take about half a millisecond
 WILDCARD = b"\x01*"
 _V4_MAPPED = bytes(10) + b"\xff\xff"
 _LENGTHS = [bytes((size,)) for size in range(MAX_LABEL_BYTES + 1)]
 
 
 class HostsTable:
-    """Hosts of one source. Written while it is read, and never after."""
+    """Names and addresses of one source; complete and constant after `load`."""
 
-    __slots__ = ("_reverse", "_shared", "_v4", "_v6", "_zones", "entry_count", "skipped_count")
+    __slots__ = ("_interned", "_reverse", "_v4", "_v6", "_zones", "entry_count", "skipped_count")
 
     def __init__(self, zones: Sequence[bytes] = (ROOT,), *, has_reverse: bool = True) -> None:
-        """Take names at or below the zones; without `has_reverse` addresses have no names."""
+        """Accept names in the zones only; without `has_reverse`, do not store the names of addresses."""
         self._zones = () if ROOT in zones else tuple(zones)
         self._v4: dict[bytes, bytes] = {}
         self._v6: dict[bytes, bytes] = {}
         self._reverse: dict[bytes, bytes | list[bytes]] | None = {} if has_reverse else None
-        self._shared: dict[bytes, bytes] = {}
-        self.entry_count = 0  # addresses of names, and names of addresses
-        self.skipped_count = 0  # lines and names that mean nothing
+        self._interned: dict[bytes, bytes] = {}
+        self.entry_count = 0  # addresses of names plus names of addresses
+        self.skipped_count = 0  # lines and names that could not be used
 
     def v4(self, name: bytes) -> bytes:
-        """The IPv4 addresses of a name, one after the other; its own, or else those of a wildcard for its parent."""
+        """Return the IPv4 addresses of a name, concatenated: its own, or those of the wildcard for it."""
         return _find(self._v4, name)
 
     def v6(self, name: bytes) -> bytes:
-        """The same for IPv6."""
+        """Return the IPv6 addresses of a name, like `v4`."""
         return _find(self._v6, name)
 
     def names(self, address: bytes) -> Sequence[bytes]:
-        """The names of an address."""
-        found = (self._reverse or {}).get(plain(address), ())
+        """Return the names of a packed address, in the order of the lines."""
+        found = (self._reverse or {}).get(without_mapping(address), ())
         return (found,) if isinstance(found, bytes) else found
 
-    def read(self, content: bytes) -> Iterator[None]:
-        """Take the lines in; pauses after each slice of them."""
+    def load(self, content: bytes) -> Iterator[None]:
+        """Add the lines of `content`; yield after each slice of them."""
         known: dict[bytes, bytes | None] = {}
         for number, line in enumerate(BytesIO(content), 1):
             self._read_line(line, known)
-            if not number % LINES_AT_ONCE:
+            if not number % LINES_PER_SLICE:
                 yield
-        self._shared = {}
+        self._interned = {}
 
     def _read_line(self, line: bytes, known: dict[bytes, bytes | None]) -> None:
         words = line.partition(b"#")[0].split()
@@ -62,12 +62,12 @@ class HostsTable:
         if text in known:
             address = known[text]
         else:
-            address = known[text] = packed(text)
+            address = known[text] = address_from_text(text)
         if address is None or len(words) == 1:
             self.skipped_count += 1
             return
         for word in words[1:]:
-            name = wire_name(word)
+            name = name_from_text(word)
             if name is None:
                 self.skipped_count += 1
             elif not self._zones or any(is_under(name, zone) for zone in self._zones):
@@ -76,7 +76,7 @@ class HostsTable:
     def _add(self, name: bytes, address: bytes) -> None:
         table = self._v4 if len(address) == 4 else self._v6
         before = table.get(name)
-        table[name] = address if before is None else self._share(before + address)
+        table[name] = address if before is None else self._intern(before + address)
         self.entry_count += 1
         if self._reverse is not None and not name.startswith(WILDCARD):
             self._add_reverse(self._reverse, address, name)
@@ -84,16 +84,16 @@ class HostsTable:
 
     @staticmethod
     def _add_reverse(reverse: dict[bytes, bytes | list[bytes]], address: bytes, name: bytes) -> None:
-        there = reverse.setdefault(address, name)
-        if there is name:
+        known = reverse.setdefault(address, name)
+        if known is name:
             return
-        if isinstance(there, list):
-            there.append(name)
+        if isinstance(known, list):
+            known.append(name)
         else:
-            reverse[address] = [there, name]  # a list only where it is needed: it takes 100 bytes
+            reverse[address] = [known, name]  # most addresses have one name, and a list takes 100 bytes
 
-    def _share(self, addresses: bytes) -> bytes:
-        return self._shared.setdefault(addresses, addresses)
+    def _intern(self, addresses: bytes) -> bytes:
+        return self._interned.setdefault(addresses, addresses)
 
 
 def _find(table: dict[bytes, bytes], name: bytes) -> bytes:
@@ -103,26 +103,26 @@ def _find(table: dict[bytes, bytes], name: bytes) -> bytes:
     return found or b""
 
 
-def plain(address: bytes) -> bytes:
-    """A packed address, IPv4 also where it is written as IPv6."""
+def without_mapping(address: bytes) -> bytes:
+    """Return a packed address; an IPv4-mapped IPv6 address (::ffff:0:0/96) becomes IPv4."""
     return address[12:] if len(address) == 16 and address.startswith(_V4_MAPPED) else address
 
 
-def packed(text: bytes) -> bytes | None:
-    """An address without its IPv6 zone, packed; None for any other text."""
+def address_from_text(text: bytes) -> bytes | None:
+    """Read an address and return it packed, without its IPv6 zone; None if the text is not an address."""
     bare = text.partition(b"%")[0]
     if not bare.isascii() or b"\0" in bare:
         return None
     try:
         if b":" in bare:
-            return plain(socket.inet_pton(socket.AF_INET6, bare.decode()))
+            return without_mapping(socket.inet_pton(socket.AF_INET6, bare.decode()))
         return socket.inet_pton(socket.AF_INET, bare.decode())
     except OSError:
         return None
 
 
-def wire_name(text: bytes) -> bytes | None:
-    """A name as written, absolute with or without its last dot; None where it is none, or a wildcard for all names."""
+def name_from_text(text: bytes) -> bytes | None:
+    """Read a name, absolute with or without its last dot; None if it is not valid, or the wildcard of the root."""
     if b"\\" in text:
         try:
             return from_text(text.decode())
