@@ -1,4 +1,4 @@
-"""`errors`: one line per failed query, or one for many."""
+"""`errors`: one line per failed query, or one for many alike."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ class Timer:
     def __init__(self) -> None:
         self.set: list[tuple[float, Callable[[], None]]] = []
 
-    def after(self, seconds: float, call: Callable[[], None]) -> None:
+    def call_later(self, seconds: float, call: Callable[[], None]) -> None:
         self.set.append((seconds, call))
 
     def fire(self) -> None:
@@ -53,25 +53,25 @@ def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[tuple[int, str]
 TakeLines = Callable[[], list[tuple[int, str]]]
 
 
-def test_one_line(make_query: MakeQuery, lines: TakeLines) -> None:
+def test_an_error_is_one_line_and_not_reusable(make_query: MakeQuery, lines: TakeLines) -> None:
     reply = failure(codes.SERVFAIL, TIMEOUT)
     reply.reusable = True
-    errors.ErrorLog(errors.Settings()).observe(make_query("Example.org.", "AAAA"), reply, 0.1)
+    errors.ErrorLog(errors.ErrorsSettings(), Timer().call_later).observe(make_query("Example.org.", "AAAA"), reply, 0.1)
     assert lines() == [(logging.ERROR, f"2 example.org. AAAA: {TIMEOUT}")]
     assert not reply.reusable
 
 
-def test_a_rewritten_question_shows_what_it_was_rewritten_to(make_query: MakeQuery, lines: TakeLines) -> None:
+def test_the_line_shows_the_rewritten_question(make_query: MakeQuery, lines: TakeLines) -> None:
     query = make_query("example.org.")
     query.rewritten_as = query.asking(from_text("example.net."), codes.AAAA, codes.IN)
     query.rewritten_as.rewritten_as = query.asking(from_text("example.com."), codes.TXT, codes.IN)
-    errors.ErrorLog(errors.Settings()).observe(query, failure(codes.SERVFAIL, TIMEOUT), 0.1)
+    errors.ErrorLog(errors.ErrorsSettings(), Timer().call_later).observe(query, failure(codes.SERVFAIL, TIMEOUT), 0.1)
     assert lines() == [(logging.ERROR, f"2 example.com. TXT: {TIMEOUT}")]
 
 
-def test_no_error_text_no_line(make_query: MakeQuery, lines: TakeLines) -> None:
+def test_a_reply_without_error_text_is_not_logged(make_query: MakeQuery, lines: TakeLines) -> None:
     reply = Reply(codes.SERVFAIL, reusable=True)
-    errors.ErrorLog(errors.Settings()).observe(make_query("example.org."), reply, 0.1)
+    errors.ErrorLog(errors.ErrorsSettings(), Timer().call_later).observe(make_query("example.org."), reply, 0.1)
     assert lines() == []
     assert reply.reusable
 
@@ -92,13 +92,13 @@ def test_no_error_text_no_line(make_query: MakeQuery, lines: TakeLines) -> None:
         ("stacktrace\nconsolidate 30s other", 1, [(logging.ERROR, f"2 a. A: {TIMEOUT}")], []),
     ],
 )  # fmt: skip
-def test_consolidate(
+def test_errors_are_counted_and_logged_once_per_period(
     make_query: MakeQuery, lines: TakeLines, timer: Timer, read_directives: ReadDirectives, context: BlockContext,
     text: str, count: int, first: list[tuple[int, str]], summary: list[tuple[int, str]],
 ) -> None:  # fmt: skip
     settings = errors.parse(read_directives(f"errors {{\n{text}\n}}"), context)
-    log = errors.ErrorLog(settings, timer.after)
-    for _ in range(2):  # the second period is as the first
+    log = errors.ErrorLog(settings, timer.call_later)
+    for _ in range(2):  # the second period is like the first
         for _ in range(count):
             log.observe(make_query("a."), failure(codes.SERVFAIL, TIMEOUT), 0.1)
         assert lines() == first
@@ -106,17 +106,17 @@ def test_consolidate(
         assert lines() == summary
 
 
-def test_period_begins_with_the_first_error(
+def test_a_period_begins_with_its_first_error(
     make_query: MakeQuery, timer: Timer, read_directives: ReadDirectives, context: BlockContext
 ) -> None:
     settings = errors.parse(read_directives("errors {\nconsolidate 30s .*\n}"), context)
-    log = errors.ErrorLog(settings, timer.after)
+    log = errors.ErrorLog(settings, timer.call_later)
     for _ in range(3):
         log.observe(make_query("a."), failure(codes.SERVFAIL, TIMEOUT), 0.1)
     assert [seconds for seconds, _ in timer.set] == [30]
 
 
-async def test_end_tells_what_was_counted(
+async def test_stopping_logs_the_counts(
     make_query: MakeQuery, lines: TakeLines, read_directives: ReadDirectives, context: BlockContext
 ) -> None:
     part = errors.build(errors.parse(read_directives("errors {\nconsolidate 30s .*\n}"), context), context)
@@ -137,15 +137,17 @@ async def test_end_tells_what_was_counted(
         ("errors {\nconsolidate 30s (\n}", "Corefile:3", "pattern '(' is not a regular expression"),
         ("errors {\nconsolidate soon .*\n}", "Corefile:3", "'soon' is not a duration"),
         ("errors {\nconsolidate 30s .* loud\n}", "Corefile:3", "'loud' is not one of"),
-        ("errors {\nconsolidate 30s .* show_first error\n}", "Corefile:3", "'error' has no place after 'show_first'"),
-        ("errors {\nconsolidate 30s .* info error\n}", "Corefile:3", "'error' has no place after 'info'"),
+        ("errors {\nconsolidate 30s .* show_first error\n}", "Corefile:3", "unexpected 'error' after 'show_first'"),
+        ("errors {\nconsolidate 30s .* info error\n}", "Corefile:3", "unexpected 'error' after 'info'"),
         ("errors {\nconsolidate 30s (?=a)\n}", "Corefile:3", "pattern '(?=a)' is not a regular expression"),
         ("errors {\nconsolidate 30s " + "a" * 10_001 + "\n}", "Corefile:3", "pattern 'aaa"),
         ("errors {\nloud\n}", "Corefile:3", "unknown property 'loud'"),
         ("errors {\nstacktrace on\n}", "Corefile:3", "Wrong argument count"),
     ],
 )
-def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: str, place: str, problem: str) -> None:
+def test_errors_name_their_line(
+    read_directives: ReadDirectives, context: BlockContext, text: str, place: str, problem: str
+) -> None:
     with pytest.raises((CorefileError, CorefileErrors)) as error:
         errors.parse(read_directives(text), context)
     assert str(error.value).startswith(f"{place}: {problem}")

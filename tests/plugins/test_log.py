@@ -1,4 +1,4 @@
-"""`log`: which replies are logged, and that only those must be made anew for each query."""
+"""`log`: which replies are logged, and that only logged replies are not reusable."""
 
 import json
 import logging
@@ -31,8 +31,10 @@ def reply(rcode: int, answer: tuple[Any, ...] = (), authority: tuple[Any, ...] =
 
 
 async def logged(text: str, query: Query, made: Reply, read_directives: ReadDirectives, context: BlockContext) -> Reply:
-    """Send a query through the directive written as `text`."""
-    log.observer(log.parse(read_directives(text), context))(query, made, 0.000113502)
+    """Pass a query and its reply to the observer of the directive `text`."""
+    part = log.build(log.parse(read_directives(text), context), context)
+    assert part.handling.observe is not None
+    part.handling.observe(query, made, 0.000113502)
     return made
 
 
@@ -55,16 +57,16 @@ async def logged(text: str, query: Query, made: Reply, read_directives: ReadDire
         ("log example.org one{type}\nlog . two{type}", reply(codes.NOERROR, (ADDRESS,)), ["twoA"]),
     ],
 )  # fmt: skip
-async def test_what_is_logged(
+async def test_replies_are_logged_by_name_and_class(
     make_query: MakeQuery, read_directives: ReadDirectives, context: BlockContext, caplog: pytest.LogCaptureFixture,
     text: str, made: Reply, lines: list[str],
 ) -> None:  # fmt: skip
     made.reusable = True
     with caplog.at_level(logging.INFO, "clusterdns"):
-        given = await logged(text, make_query(WEB), made, read_directives, context)
+        returned = await logged(text, make_query(WEB), made, read_directives, context)
     assert caplog.messages == lines
-    assert given is made
-    assert given.reusable == (not lines)
+    assert returned is made
+    assert returned.reusable == (not lines)
     assert {one.name for one in caplog.records} <= {"clusterdns.queries"}
 
 
@@ -75,13 +77,15 @@ async def test_what_is_logged(
         ("log . {\n class\n}", "Corefile:3", "Wrong argument count"),
     ],
 )
-def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: str, place: str, problem: str) -> None:
+def test_errors_name_their_line(
+    read_directives: ReadDirectives, context: BlockContext, text: str, place: str, problem: str
+) -> None:
     with pytest.raises((CorefileError, CorefileErrors)) as error:
         log.parse(read_directives(text), context)
     assert str(error.value).startswith(f"{place}: {problem}")
 
 
-def test_part(read_directives: ReadDirectives, context: BlockContext) -> None:
+def test_the_part_decides_per_reply_and_may_be_repeated(read_directives: ReadDirectives, context: BlockContext) -> None:
     assert log.build(log.parse(read_directives("log"), context), context).handling.reuse is Reuse.PER_REPLY
     assert not log.PLUGIN.once
 
@@ -93,7 +97,7 @@ JSON_LINE = {
 }  # fmt: skip
 
 
-async def test_json_is_an_object_per_query(
+async def test_json_writes_one_object_per_query(
     make_query: MakeQuery, read_directives: ReadDirectives, context: BlockContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, logger=BARE_LINES):
@@ -115,7 +119,7 @@ async def test_json_is_an_object_per_query(
         ("log . {rcode}/{>rflags}/{rsize}", "", "-/-/0"),
     ],
 )
-async def test_a_query_that_is_dropped_has_no_reply(
+async def test_a_dropped_query_shows_no_reply(
     make_query: MakeQuery, read_directives: ReadDirectives, context: BlockContext, caplog: pytest.LogCaptureFixture,
     text: str, key: str, value: object,
 ) -> None:  # fmt: skip

@@ -1,4 +1,4 @@
-"""Query-log formats: every placeholder, and the two well-known formats."""
+"""Formats of the query log: every placeholder, and the formats `common` and `combined`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,20 +6,20 @@ from typing import Any
 import pytest
 
 from clusterdns.chain import Query, Reply
-from clusterdns.plugins.log.line import COMBINED_FORMAT, COMMON_FORMAT, Entry, LineFormat
+from clusterdns.plugins.log.line import COMBINED_FORMAT, COMMON_FORMAT, LineFormat, LogEntry
 from clusterdns.wire import codes, record
 
 WEB = "web.prod.svc.cluster.local."
 MakeQuery = Callable[..., Query]
 
 
-def entry(query: Query, reply: Reply | None = None, nanoseconds: int = 113_502) -> Entry:
+def entry(query: Query, reply: Reply | None = None, nanoseconds: int = 113_502) -> LogEntry:
     if reply is None:
         reply = Reply(codes.NOERROR, (record.address(query.name, 5, bytes((10, 96, 0, 1))),))
-    return Entry(query, reply, nanoseconds)
+    return LogEntry(query, reply, nanoseconds)
 
 
-def test_common(make_query: MakeQuery) -> None:
+def test_the_common_format(make_query: MakeQuery) -> None:
     query = make_query("Web.prod.svc.cluster.local.", edns_bytes=1232)
     line = LineFormat(COMMON_FORMAT)(entry(query))
     assert line == (
@@ -28,12 +28,12 @@ def test_common(make_query: MakeQuery) -> None:
 
 
 @pytest.mark.parametrize(("text", "meant"), [("{common}", COMMON_FORMAT), ("{combined}", COMBINED_FORMAT)])
-def test_names_of_formats(make_query: MakeQuery, text: str, meant: str) -> None:
+def test_the_name_of_a_format_is_replaced_by_it(make_query: MakeQuery, text: str, meant: str) -> None:
     one = entry(make_query(WEB))
     assert LineFormat(f"<{text}>")(one) == f"<{LineFormat(meant)(one)}>"
 
 
-def test_combined_adds_the_opcode(make_query: MakeQuery) -> None:
+def test_the_combined_format_adds_the_opcode(make_query: MakeQuery) -> None:
     one = entry(make_query(WEB))
     assert LineFormat(COMBINED_FORMAT)(one) == LineFormat(COMMON_FORMAT)(one) + ' "0"'
 
@@ -72,27 +72,29 @@ def test_combined_adds_the_opcode(make_query: MakeQuery) -> None:
         ("no placeholder", {}, "no placeholder"),
     ],
 )
-def test_placeholder(make_query: MakeQuery, text: str, asked: dict[str, Any], shown: str) -> None:
+def test_placeholders(make_query: MakeQuery, text: str, asked: dict[str, Any], shown: str) -> None:
     query = make_query(**{"name": WEB} | asked)
     assert LineFormat(text)(entry(query)) == shown
 
 
 @pytest.mark.parametrize(("rcode", "shown"), [(codes.NOERROR, "NOERROR"), (codes.NXDOMAIN, "NXDOMAIN"), (3841, "3841")])
-def test_rcode(make_query: MakeQuery, rcode: int, shown: str) -> None:
+def test_unknown_rcodes_are_numbers(make_query: MakeQuery, rcode: int, shown: str) -> None:
     assert LineFormat("{rcode}")(entry(make_query(WEB), Reply(rcode))) == shown
 
 
-def test_reply_flags(make_query: MakeQuery) -> None:
+def test_flags_of_the_reply_in_header_order(make_query: MakeQuery) -> None:
     reply = Reply(codes.NOERROR, is_authoritative=False)
     reply.is_truncated = reply.recursion_available = True
     assert LineFormat("{>rflags} {rsize}")(entry(make_query(WEB), reply)) == "qr,tc,rd,ra 44"
 
 
 @pytest.mark.parametrize(
-    ("asked", "is_cut"),
+    ("asked", "is_truncated"),
     [({}, True), ({"edns_bytes": 512}, True), ({"edns_bytes": 1232}, False), ({"transport": "tcp"}, False)],
 )
-def test_what_will_be_cut_for_the_client_has_tc(make_query: MakeQuery, asked: dict[str, Any], is_cut: bool) -> None:
+def test_a_reply_too_large_for_the_client_shows_tc(
+    make_query: MakeQuery, asked: dict[str, Any], is_truncated: bool
+) -> None:
     query = make_query(WEB, **asked)
     many = Reply(codes.NOERROR, tuple(record.address(query.name, 5, bytes((10, 96, 0, n))) for n in range(40)))
-    assert ("tc" in LineFormat("{>rflags}")(entry(query, many)).split(",")) is is_cut
+    assert ("tc" in LineFormat("{>rflags}")(entry(query, many)).split(",")) is is_truncated

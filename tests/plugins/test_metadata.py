@@ -12,7 +12,7 @@ from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import metadata
 from clusterdns.plugins.kubernetes.labels import NameLabels
-from clusterdns.plugins.log.line import Entry, LineFormat
+from clusterdns.plugins.log.line import LineFormat, LogEntry
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text
 
@@ -81,7 +81,7 @@ def test_what_kubernetes_reads_off_a_name(
 def test_log_lines(make_query: MakeQuery, labels: dict[str, str] | None, line: str) -> None:
     query = make_query("example.org.")
     query.labels = labels
-    shown = LineFormat("{/log/type} {/log/class} {/a/b} {/a/d}")(Entry(query, Reply(codes.NXDOMAIN), 1))
+    shown = LineFormat("{/log/type} {/log/class} {/a/b} {/a/d}")(LogEntry(query, Reply(codes.NXDOMAIN), 1))
     assert shown == line
 
 

@@ -1,6 +1,6 @@
 """The `log` directive: one line per query.
 
-Reading order: `directive` parses, builds and chooses, `line` writes the line.
+Reading order: `directive` parses and builds, `observer` chooses the queries to log, `line` formats a line.
 """
 
 from clusterdns.plugins.log.directive import PLUGIN

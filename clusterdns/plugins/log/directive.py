@@ -1,131 +1,101 @@
-"""The `log` directive: a line per query, for the names and classes of replies that its rules choose.
-
-A reply that is logged is not kept as a compiled answer, because the next query must come through here to be logged
-too; one that no rule chooses is left alone and costs nothing further. The first rule whose name matches decides.
-"""
+"""The `log` directive in the Corefile: its rules, its documentation, and the part built from them."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from clusterdns.chain import BlockContext, Doc, Handling, Observer, Part, Plugin, Query, Reply, Reuse
-from clusterdns.chain.reply_type import DENIAL, ERROR, SUCCESS, reply_class
+from clusterdns.chain import BlockContext, Doc, Handling, Part, Plugin, Reuse
+from clusterdns.chain.reply_type import DENIAL, ERROR, SUCCESS
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
-from clusterdns.plugins.log.line import COMMON_FORMAT, Entry, JsonFormat, LineFormat
-from clusterdns.telemetry.logs import BARE_LINES
-from clusterdns.wire.name import ROOT, from_text, is_under
+from clusterdns.plugins.log.line import COMMON_FORMAT, JsonFormat, LineFormat
+from clusterdns.plugins.log.observer import LogRule, logging_observer
+from clusterdns.wire.name import ROOT, from_text
 
 ALL = frozenset({SUCCESS, DENIAL, ERROR})
 CLASSES = {SUCCESS: {SUCCESS}, DENIAL: {DENIAL}, ERROR: {ERROR}, "all": ALL}  # by the words of `class`
 
-
-# no plugin name: the lines are the process's main product when this directive is on
-log = logging.getLogger("clusterdns.queries")
-json_log = logging.getLogger(BARE_LINES)
-settings_log = logging.getLogger("clusterdns.plugin.log")
+log = logging.getLogger("clusterdns.plugin.log")
 
 
 @dataclass(frozen=True)
-class Rule:
-    """Log replies of these classes to questions at or under `name`."""
+class LogSettings:
+    """The rules of all `log` directives of a block, in the order of the file."""
 
-    name: bytes
-    format: Callable[[Entry], str]
-    classes: frozenset[str]
+    rules: tuple[LogRule, ...]
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The rules, in the order of the file."""
+def parse(directives: Sequence[Directive], context: BlockContext) -> LogSettings:
+    """Read `log [NAMES… [FORMAT]] { options }`; a single argument is a name. Raises CorefileError.
 
-    rules: tuple[Rule, ...]
-
-
-def observer(settings: Settings) -> Observer:
-    """What writes a line for each reply that a rule wants."""
-
-    def observe(query: Query, reply: Reply, seconds: float) -> None:
-        rule = next((rule for rule in settings.rules if is_under(query.name, rule.name)), None)
-        if rule is not None and reply_class(query, reply) in rule.classes:
-            reply.reusable = False
-            line = rule.format(Entry(query, reply, round(seconds * 1e9)))
-            (json_log if isinstance(rule.format, JsonFormat) else log).info("%s", line)
-
-    return observe
-
-
-def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
-    """`log [NAMES… [FORMAT]] { options }`; one argument alone is a name. Raises CorefileError.
-
-    Names are taken as written: a network in CIDR notation is not expanded here.
+    As in CoreDNS, names are taken literally: a network in CIDR notation is not expanded.
     """
-    rules: list[Rule] = []
+    rules: list[LogRule] = []
     for directive in directives:
         names = list(directive.args)
         text = COMMON_FORMAT
         if len(names) > 1 and "{" in names[-1].text:
             text = names.pop().text
-        read = read_block(_Read(), [directive], _OPTIONS)
-        line_format = JsonFormat() if read.is_json else LineFormat(text)
+        options = read_block(_LogOptions(), [directive], _OPTIONS)
+        line_format = JsonFormat() if options.is_json else LineFormat(text)
         scopes = [scope for token in names if (scope := _scope(token)) is not None] if names else [ROOT]
-        rules += [Rule(scope, line_format, read.classes or ALL) for scope in scopes]
-    return Settings(tuple(rules))
+        rules += [LogRule(scope, line_format, options.classes or ALL) for scope in scopes]
+    return LogSettings(tuple(rules))
 
 
 @dataclass(frozen=True)
-class _Read:
-    """What one block says."""
+class _LogOptions:
+    """The options of one `log` block."""
 
     classes: frozenset[str] = frozenset()
     is_json: bool = False
 
 
-def _class(read: _Read, line: Line) -> _Read:
+def _class(options: _LogOptions, line: Line) -> _LogOptions:
     for word in line.arguments_between(1, None, "success|denial|error|all"):
-        read = replace(read, classes=read.classes | CLASSES[values.choice(word, tuple(CLASSES))])
-    return read
+        options = replace(options, classes=options.classes | CLASSES[values.choice(word, tuple(CLASSES))])
+    return options
 
 
-def _json(read: _Read, line: Line) -> _Read:
+def _json(options: _LogOptions, line: Line) -> _LogOptions:
     line.no_arguments()
-    return replace(read, is_json=True)
+    return replace(options, is_json=True)
 
 
 _OPTIONS = (
-    Option("class success|denial|error|all …", "all", "Which replies are logged; several lines add up.", _class),
+    Option("class success|denial|error|all …", "all", "The classes of replies that are logged; lines add up.", _class),
     Option(
         "json",
         "lines of text",
-        "Our own: a JSON object per query and nothing before it, in place of FORMAT: time, client, port, id, type, "
-        "class, name, proto, size, do, bufsize, rcode (null where nothing was sent), rflags, rsize, duration_seconds.",
+        "Not in CoreDNS: one JSON object per query instead of FORMAT, without a prefix: time, client, port, id, type, "
+        "class, name, proto, size, do, bufsize, rcode (null if no reply was sent), rflags, rsize, duration_seconds.",
         _json,
     ),
 )
 
 
 def _scope(token: Token) -> bytes | None:
-    """The name; None where it is none, so that no question is at or under it."""
+    """Read a name; warn and return None if it is not valid, since no query is at or under it."""
     try:
         return from_text(token.text)
     except ValueError as problem:
-        hint = "a format needs a name before it: log . FORMAT" if "{" in token.text else "no line is written for it"
-        settings_log.warning("%s: %s is not a name: %s; %s", token.place, token, problem, hint)
+        hint = "write a name before a format: log . FORMAT" if "{" in token.text else "it matches no query"
+        log.warning("%s: %s is not a name: %s; %s", token.place, token, problem, hint)
         return None
 
 
-def build(settings: Settings, context: BlockContext) -> Part:
-    """The observer."""
-    return Part("log", handling=Handling(observe=observer(settings), reuse=Reuse.PER_REPLY))
+def build(settings: LogSettings, context: BlockContext) -> Part:
+    """Make the part that observes the replies of its block."""
+    return Part("log", handling=Handling(observe=logging_observer(settings.rules), reuse=Reuse.PER_REPLY))
 
 
 DOC = Doc(
     usage=("log [NAMES… [FORMAT]]",),
-    about="A line per query on standard output, in CoreDNS's formats and placeholders. A single argument is a name; a "
-    "format comes after at least one name. A query that is logged runs the whole chain, so `log` on busy names costs "
-    "what compiled answers save.",
+    about="Logs one line per query to standard output, in CoreDNS's formats and with its placeholders. A single "
+    "argument is a name; a format needs at least one name before it. A logged query runs through the whole chain, so "
+    "`log` for busy names costs what compiled answers save.",
     options=_OPTIONS,
     example="log cluster.local {\n    class denial error\n}\nwhoami",
 )

@@ -1,8 +1,8 @@
-"""The lines of the query log: a format with placeholders, compiled once into text and field readers.
+"""The lines of the query log: a format with placeholders, compiled once into text and functions.
 
-Used by `log`; what can be written in a format, and what each placeholder shows, is the interface that log pipelines
-parse. Metadata placeholders (`{/label}`) show `-` where the label is not set, as all are without `metadata`; `{local}`
-always does.
+Log pipelines parse these lines, so formats and placeholders are an interface and equal CoreDNS's. A metadata
+placeholder (`{/label}`) shows `-` if the label is not set, hence always without the `metadata` directive; `{local}`
+always shows `-`.
 """
 
 import json
@@ -29,8 +29,8 @@ _UNSET = "-"
 _PLACEHOLDER = re.compile(r"(\{[^{}]*\})")
 
 
-class Entry(NamedTuple):
-    """One answered query."""
+class LogEntry(NamedTuple):
+    """One query with its reply, and the time from one to the other."""
 
     query: Query
     reply: Reply
@@ -38,10 +38,10 @@ class Entry(NamedTuple):
 
 
 class JsonFormat:
-    """One JSON object per query: the fields of the common format under names of their own, and when it was answered."""
+    """A format of one JSON object per query: the fields of the common format, and the time of the reply."""
 
-    def __call__(self, entry: Entry) -> str:
-        """The object, on one line."""
+    def __call__(self, entry: LogEntry) -> str:
+        """Return the object on one line."""
         query, reply = entry.query, entry.reply
         shown = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -64,20 +64,22 @@ class JsonFormat:
 
 
 class LineFormat:
-    """A compiled format: call it with an entry for the line."""
+    """A format with placeholders, compiled."""
 
     def __init__(self, text: str) -> None:
-        """`{common}` and `{combined}` stand for the two well-known formats, unknown words for themselves."""
+        """Compile a format. `{common}` and `{combined}` stand for those formats; unknown words are literal text."""
         text = text.replace("{common}", COMMON_FORMAT).replace("{combined}", COMBINED_FORMAT)
-        self._pieces: list[str | Callable[[Entry], str]] = [_piece(word) for word in _PLACEHOLDER.split(text) if word]
+        self._pieces: list[str | Callable[[LogEntry], str]] = [
+            _piece(word) for word in _PLACEHOLDER.split(text) if word
+        ]
 
-    def __call__(self, entry: Entry) -> str:
-        """The line of this entry."""
+    def __call__(self, entry: LogEntry) -> str:
+        """Return the line for an entry."""
         return "".join([piece if isinstance(piece, str) else piece(entry) for piece in self._pieces])
 
 
-def _piece(word: str) -> str | Callable[[Entry], str]:
-    if word == "{local}":  # listeners do not note the address that was asked
+def _piece(word: str) -> str | Callable[[LogEntry], str]:
+    if word == "{local}":  # listeners do not record the local address
         return _UNSET
     if word.startswith("{/"):
         label = word[2:-1]
@@ -85,8 +87,8 @@ def _piece(word: str) -> str | Callable[[Entry], str]:
     return _FIELDS.get(word, word)
 
 
-def label_value(entry: Entry, label: str) -> str:
-    """A label of the query's metadata; those of `log` itself are known once there is a reply."""
+def label_value(entry: LogEntry, label: str) -> str:
+    """Return a label of the query's metadata, or `-`; `log/type` and `log/class` follow from the reply."""
     known = entry.query.labels
     if known is None:
         return _UNSET
@@ -103,15 +105,15 @@ def client_text(query: Query) -> str:
     return f"[{text}]" if ":" in text else text
 
 
-def query_bytes(entry: Entry) -> int:
-    """The query as its facts make it, which is not what came in where a plugin changed them."""
+def query_bytes(entry: LogEntry) -> int:
+    """Return the size of the query as plugins changed it, which may differ from the size of the packet."""
     query = entry.query.effective
     edns_bytes = OPT_BYTES + len(query.options) if query.has_edns else 0
     return HEADER_BYTES + len(query.question) + edns_bytes
 
 
-def buffer_bytes(entry: Entry) -> int:
-    """What the client can take, by its own account (RFC 6891 §6.2.3)."""
+def buffer_bytes(entry: LogEntry) -> int:
+    """Return the size of replies that the client accepts (RFC 6891 §6.2.3)."""
     if entry.query.transport != "udp":
         return MAX_STREAM_BYTES
     return max(entry.query.udp_bytes, CLASSIC_UDP_BYTES)
@@ -121,23 +123,23 @@ def _rcode(reply: Reply) -> str:
     return codes.RCODE_NAMES.get(reply.rcode) or str(reply.rcode)
 
 
-def reply_bytes(entry: Entry) -> int:
-    """The reply before compression and truncation; nothing where the client hears nothing."""
+def reply_bytes(entry: LogEntry) -> int:
+    """Return the size of the reply before compression and truncation; 0 if no reply is sent."""
     return 0 if entry.reply.is_dropped else uncompressed_size(entry.query, entry.reply)
 
 
-def _will_be_cut(entry: Entry) -> bool:
-    """Whether records have to go for the client's sake; only what may be too large is encoded to find out."""
+def _is_truncated(entry: LogEntry) -> bool:
+    """Return whether the reply is truncated to fit the client; encodes it only if it may be too large."""
     return reply_bytes(entry) > entry.query.size_limit and lay_out(entry.query, entry.reply).is_cut
 
 
-def reply_flags(entry: Entry) -> list[str]:
-    """The flags of the reply, in the order of the header."""
+def reply_flags(entry: LogEntry) -> list[str]:
+    """Return the flags of the reply, in the order of the header."""
     reply, flags = entry.reply, entry.query.flags
     shown = ["qr"]
     if reply.is_authoritative:
         shown.append("aa")
-    if reply.is_truncated or _will_be_cut(entry):
+    if reply.is_truncated or _is_truncated(entry):
         shown.append("tc")
     if flags & RD:
         shown.append("rd")
@@ -150,7 +152,7 @@ def reply_flags(entry: Entry) -> list[str]:
     return shown
 
 
-_FIELDS: dict[str, Callable[[Entry], str]] = {
+_FIELDS: dict[str, Callable[[LogEntry], str]] = {
     "{type}": lambda entry: codes.type_text(entry.query.effective.qtype),
     "{class}": lambda entry: codes.class_text(entry.query.effective.qclass),
     "{name}": lambda entry: to_text(entry.query.name),
