@@ -19,7 +19,7 @@ CATCHES_ALL = {
     "plugins/health.py:Poller._poll_forever": "a task's edge: the process lives on without its self-check",
     "plugins/cache/handler.py:CacheHandler._refresh": "a task's edge: what is kept stays as it is",
     "plugins/loop.py:Watch._watch": "a task's edge: without probes the block works on",
-    "plugins/loadbalance/weights.py:Weights._poll_forever": "a task's edge: the weights stay as they are",
+    "plugins/loadbalance/weights.py:WeightsFile._poll_forever": "a task's edge: the weights stay as they are",
     "plugins/file/zone.py:ZoneFile.look_forever": "a task's edge: a fault of ours must not end the looking",
     "plugins/hosts/hosts_file.py:HostsFile._poll_forever": "a task's edge: an internal error must not end the polling",
     "server/dispatch.py:Dispatch._finish": "the net under all handlers: a reply that cannot be encoded",

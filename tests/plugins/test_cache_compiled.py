@@ -16,7 +16,7 @@ from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.zone import ClusterZone, Pods
 from clusterdns.cluster.objects import Change, Namespace, Service
 from clusterdns.plugins.kubernetes.handler import ClusterHandler
-from clusterdns.plugins.loadbalance import directive as loadbalance
+from clusterdns.plugins.loadbalance.handler import mark_rotating
 from clusterdns.plugins.order import ORDER
 from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.server.routes import Chain, Route, Routes
@@ -36,7 +36,7 @@ class Server:
         self.table = table
         self.misses = 0
         counters = QueryCounters(bed.registry, "dns://:53")
-        route = Route(ROOT, ".", Chain(handler or bed.handler, observers=(loadbalance.mark,)))
+        route = Route(ROOT, ".", Chain(handler or bed.handler, observers=(mark_rotating,)))
         self.dispatch = Dispatch(Routes([route]), counters, Series())
         self.listener = ListenerContext("udp", "1", table, Pace())
 

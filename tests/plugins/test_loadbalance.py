@@ -1,4 +1,4 @@
-"""`loadbalance`: what may turn, which address comes first, and when chance has a part in it."""
+"""`loadbalance`: which replies rotate, which address comes first, and when the order is random."""
 
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
@@ -11,6 +11,7 @@ from clusterdns.chain import BlockContext, Query, Reply, Reuse
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins.loadbalance import directive as loadbalance
+from clusterdns.plugins.loadbalance.handler import mark_rotating
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text
 from clusterdns.wire.record import Record
@@ -20,7 +21,7 @@ OTHER = from_text("other.example.")
 ONE, TWO, THREE = (record.address(NAME, 5, bytes((10, 0, 0, last))) for last in (1, 2, 3))
 FAR = record.address(NAME, 5, bytes((192, 168, 0, 1)))
 SIX = record.address(NAME, 5, bytes(16))
-ALIAS = record.cname(NAME, 5, NAME)
+CNAME = record.cname(NAME, 5, NAME)
 SRV = record.srv(NAME, 5, 50, 80, NAME)
 SIGNATURE = record.record(NAME, codes.RRSIG, 5, bytes(30))
 
@@ -33,25 +34,27 @@ Through = Callable[..., Coroutine[Any, Any, Reply]]
     ("rcode", "answer", "rotates"),
     [
         (codes.NOERROR, (ONE, TWO), True),
-        (codes.NOERROR, (ALIAS, ONE, TWO), True),
+        (codes.NOERROR, (CNAME, ONE, TWO), True),
         (codes.NOERROR, (ONE, SIX), False),
         (codes.NOERROR, (ONE, SIGNATURE, TWO), False),
         (codes.NOERROR, (ONE, SIGNATURE, TWO, THREE), False),
         (codes.NOERROR, (ONE, TWO, SIGNATURE), False),
         (codes.NOERROR, (ONE, TWO.with_name(OTHER)), False),
         (codes.NOERROR, (ONE,), False),
-        (codes.NOERROR, (ALIAS, ONE), False),
+        (codes.NOERROR, (CNAME, ONE), False),
         (codes.NOERROR, (SRV, SRV), False),
         (codes.NOERROR, (), False),
         (codes.NXDOMAIN, (ONE, TWO), False),
     ],
 )
-def test_what_turns(make_query: MakeQuery, rcode: int, answer: tuple[Record, ...], rotates: bool) -> None:
-    given = Reply(rcode, answer, reusable=True)
-    loadbalance.mark(make_query("web.prod.svc.cluster.local."), given, 0.1)
-    assert given.rotates == rotates
-    assert given.reusable
-    assert given.answer == answer
+def test_addresses_of_one_name_and_type_rotate(
+    make_query: MakeQuery, rcode: int, answer: tuple[Record, ...], rotates: bool
+) -> None:
+    reply = Reply(rcode, answer, reusable=True)
+    mark_rotating(make_query("web.prod.svc.cluster.local."), reply, 0.1)
+    assert reply.rotates == rotates
+    assert reply.reusable
+    assert reply.answer == answer
 
 
 @pytest.mark.parametrize(
@@ -59,24 +62,28 @@ def test_what_turns(make_query: MakeQuery, rcode: int, answer: tuple[Record, ...
     ["loadbalance", "loadbalance round_robin", "loadbalance\nloadbalance round_robin", "loadbalance {\n prefer\n}",
      "loadbalance weighted nofile\nloadbalance"],
 )  # fmt: skip
-def test_round_robin_costs_nothing(read_directives: ReadDirectives, context: BlockContext, text: str) -> None:
+def test_round_robin_only_observes(read_directives: ReadDirectives, context: BlockContext, text: str) -> None:
     part = loadbalance.build(loadbalance.parse(read_directives(text), context), context)
-    assert (part.handling.wrap, part.handling.observe, part.handling.reuse) == (None, loadbalance.mark, Reuse.COMPILED)
+    assert (part.handling.wrap, part.handling.observe, part.handling.reuse) == (None, mark_rotating, Reuse.COMPILED)
 
 
 @pytest.mark.parametrize(
-    ("answer", "orders", "is_drawn"),
+    ("answer", "orders", "is_random"),
     [
         ((TWO, FAR), {(FAR, TWO)}, False),
         ((ONE, TWO, FAR), {(FAR, TWO, ONE)}, False),
         ((ONE, THREE, FAR), {(FAR, ONE, THREE), (FAR, THREE, ONE)}, True),
-        ((ONE, THREE, ALIAS), {(ALIAS, ONE, THREE), (ALIAS, THREE, ONE)}, True),
+        ((ONE, THREE, CNAME), {(CNAME, ONE, THREE), (CNAME, THREE, ONE)}, True),
         ((SIX, TWO, SIGNATURE), {(TWO, SIX, SIGNATURE)}, False),
         ((ONE,), {(ONE,)}, False),
     ],
 )
-async def test_prefer(
-    make_query: MakeQuery, through: Through, answer: tuple[Record, ...], orders: set[tuple[Record, ...]], is_drawn: bool
+async def test_addresses_in_preferred_networks_come_first(
+    make_query: MakeQuery,
+    through: Through,
+    answer: tuple[Record, ...],
+    orders: set[tuple[Record, ...]],
+    is_random: bool,
 ) -> None:
     text = "loadbalance {\n prefer 192.168.0.0/16 10.0.0.2/32\n}"
     seen = set()
@@ -84,12 +91,12 @@ async def test_prefer(
         below = Reply(codes.NOERROR, answer, reusable=True)
         reply = await through(loadbalance.PLUGIN, text, make_query("web.prod.svc.cluster.local."), below)
         seen.add(tuple(reply.answer))
-        assert reply.reusable != is_drawn
+        assert reply.reusable != is_random
         assert below.answer == answer
     assert seen == orders
 
 
-async def test_weighted(make_query: MakeQuery, through: Through, tmp_path: Path) -> None:
+async def test_the_first_address_is_drawn_by_weight(make_query: MakeQuery, through: Through, tmp_path: Path) -> None:
     file = tmp_path / "weights"
     file.write_text("web.prod.svc.cluster.local\n10.0.0.1 2\n10.0.0.2 1\n")
     firsts: Counter[Record] = Counter()
@@ -110,7 +117,7 @@ async def test_weighted(make_query: MakeQuery, through: Through, tmp_path: Path)
     ("qtype", "rcode", "answer"),
     [("MX", codes.NOERROR, (ONE, TWO)), ("A", codes.NXDOMAIN, (ONE, TWO)), ("A", codes.NOERROR, (ONE,))],
 )
-async def test_what_weights_leave_alone(
+async def test_weights_apply_to_several_addresses_in_positive_replies(
     make_query: MakeQuery, through: Through, qtype: str, rcode: int, answer: tuple[Record, ...]
 ) -> None:
     below = Reply(rcode, answer, reusable=True)
@@ -131,7 +138,9 @@ async def test_what_weights_leave_alone(
         ("loadbalance weighted nofile {\n reload -1s\n}", "Corefile:3: '-1s' is out of range"),
     ],
 )
-def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: str, problem: str) -> None:
+def test_errors_name_their_line(
+    read_directives: ReadDirectives, context: BlockContext, text: str, problem: str
+) -> None:
     with pytest.raises((CorefileError, CorefileErrors)) as error:
         loadbalance.parse(read_directives(text), context)
     assert str(error.value).startswith(problem)

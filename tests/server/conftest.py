@@ -25,7 +25,7 @@ from clusterdns.cluster.index.zone import ClusterZone, Pods
 from clusterdns.cluster.objects import Change, Endpoint, EndpointSlice, Namespace, Object, Pod, Port, Service, packed
 from clusterdns.host.sockets import bind_tcp, bind_udp
 from clusterdns.plugins.kubernetes.handler import ClusterHandler
-from clusterdns.plugins.loadbalance import directive as loadbalance
+from clusterdns.plugins.loadbalance.handler import mark_rotating
 from clusterdns.server import tcp, udp
 from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.server.routes import Chain, Route, Routes
@@ -191,7 +191,7 @@ def make_dispatch(index: Index, panics: Series) -> Callable[..., Dispatch]:
             return failure(codes.REFUSED, is_unhandled=True)
 
         handler = ClusterHandler(zones, TTL_SECONDS, Fallthrough(fallthrough), next_plugin)
-        observers = (loadbalance.mark,)
+        observers = (mark_rotating,)
         routes = [
             Route(zone, text, Chain(handler, observers=observers)) for zone, text in zip(names, ZONES, strict=True)
         ]

@@ -1,6 +1,6 @@
 """The `loadbalance` directive: the order of the addresses in a reply.
 
-Reading order: `directive` parses, builds and reorders, `weights` follows the file of a weighted policy.
+Reading order: `directive` parses and builds, `handler` marks or reorders replies, `weights` follows the weights file.
 """
 
 from clusterdns.plugins.loadbalance.directive import PLUGIN

@@ -1,7 +1,7 @@
-"""The weights file of `loadbalance weighted`: how often each address of a name is to come first.
+"""The weights file of `loadbalance weighted`: how often each address of a name comes first.
 
 A line with one word is a name, and the lines `ADDRESS WEIGHT` after it are its addresses; `#` begins a comment. The
-file is polled; one that cannot be read then changes nothing.
+file is polled; if it cannot be read or is malformed, the last good weights stay in use.
 """
 
 import asyncio
@@ -18,18 +18,18 @@ from clusterdns.wire.name import from_text
 MAX_WEIGHT = 255
 MAX_FILE_BYTES = 16 << 20  # half a million addresses
 
-Table = Mapping[bytes, Mapping[bytes, int]]  # name → packed address → weight
+WeightTable = Mapping[bytes, Mapping[bytes, int]]  # name → packed address → weight
 Sleep = Callable[[float], Awaitable[object]]
 
 log = logging.getLogger("clusterdns.plugin.loadbalance")
 
 
 class WeightsError(ValueError):
-    """What is wrong with a weights file, and where."""
+    """A malformed weights file; the text has the file and the line."""
 
 
 def read_table(text: str, path: str) -> dict[bytes, dict[bytes, int]]:
-    """The weights of a file's text. Raises WeightsError."""
+    """Parse the text of a weights file. Raises WeightsError."""
     table: dict[bytes, dict[bytes, int]] = {}
     current: dict[bytes, int] | None = None
     for number, line in enumerate(text.splitlines(), 1):
@@ -40,7 +40,7 @@ def read_table(text: str, path: str) -> dict[bytes, dict[bytes, int]]:
             elif len(words) == 2 and current is not None:
                 current[ip_address(words[0]).packed] = _weight(words[1])
             elif words:
-                raise ValueError("neither a name nor, below a name, an address and its weight")
+                raise ValueError("expected a name, or below a name an address and its weight")
         except ValueError as problem:
             raise WeightsError(f"{path}:{number}: {problem}") from problem
     return table
@@ -48,31 +48,31 @@ def read_table(text: str, path: str) -> dict[bytes, dict[bytes, int]]:
 
 def _weight(word: str) -> int:
     if not word.isascii() or not word.isdigit() or not 1 <= int(word[:4]) <= MAX_WEIGHT:
-        raise ValueError(f"wrong weight {word!r}, write 1 to {MAX_WEIGHT}")
+        raise ValueError(f"invalid weight {word!r}; write 1 to {MAX_WEIGHT}")
     return int(word)
 
 
-class Weights:
-    """The weights of one file, as of its last good reading."""
+class WeightsFile:
+    """A weights file that is polled, and the last good weights read from it."""
 
     def __init__(self, path: str, *, sleep: Sleep = asyncio.sleep, now_ns: Callable[[], int] = time.time_ns) -> None:
-        self.table: Table = {}
+        self.table: WeightTable = {}
         self._path = path
         self._sleep = sleep
         self._file = FollowedFile(path, now_ns)
         self._digest = b""  # of the content of `table`
-        self._problem = ""  # why the table is not that of the file as it is
+        self._problem = ""  # why the table differs from the file; empty: it does not
         self._task: asyncio.Task[None] | None = None
 
     def load(self) -> None:
-        """Read the file for the first time; one that cannot be opened leaves the table empty. Raises WeightsError."""
+        """Read the file for the first time; the table stays empty if it cannot be opened. Raises WeightsError."""
         try:
             self._read(is_first=True)
         except OSError as problem:
             self._problem = str(problem)
 
     async def start(self, reload_seconds: float) -> None:
-        """Begin to poll the file; with a period of 0 it is not read again."""
+        """Poll the file from now on; with a period of 0 it is not read again."""
         if self._problem:
             again = f"Will try again in {duration_text(reload_seconds)}" if reload_seconds else ""
             log.warning("Failed to open weight file %s: every address weighs 1. %s", self._path, again)
@@ -91,22 +91,22 @@ class Weights:
                 await self._sleep(period_seconds)
                 await asyncio.to_thread(self.poll)
         except Exception:  # the task's edge: the weights stay as they are
-            log.exception("Following the weight file %s ended", self._path)
+            log.exception("Polling the weight file %s failed; its last good weights stay in use", self._path)
 
     def poll(self) -> None:
-        """Take the file's weights over if its content has changed. A problem is logged once as long as it lasts."""
+        """Read the file if it has changed, and replace the weights. Each problem is logged once while it lasts."""
         try:
-            is_another = self._read(is_first=False)
+            has_changed = self._read(is_first=False)
         except (OSError, WeightsError) as problem:
             if str(problem) != self._problem:
                 self._problem = str(problem)
-                log.error("Weight file %s stays as it was: %s", self._path, problem)
+                log.error("Cannot use the weight file: %s; the last good weights stay in use", problem)
         else:
-            if is_another:
+            if has_changed:
                 log.info("Successfully reloaded weight file %s", self._path)
 
     def _read(self, *, is_first: bool) -> bool:
-        """Read the file if it has changed; return whether the table is another. Raises OSError or WeightsError."""
+        """Read the file if it has changed; return whether the table was replaced. Raises OSError or WeightsError."""
         try:
             found = self._file.read(MAX_FILE_BYTES, skip_recent=not is_first)
         except OSError as problem:
