@@ -1,8 +1,8 @@
-"""The `acl` directive: which clients may ask which types of which names.
+"""The `acl` directive: allows, refuses, empties or drops queries by name, type and client.
 
-Stanzas are gone through in the order of the file; in each whose zone has the name, the first policy that fits type and
-client decides. What was decided without a look at the client may be kept as a compiled answer, all else is decided
-anew for each query. It stands below `rewrite` and above `cache`.
+The rules of a block apply in the order of the file: in each rule whose zones contain the name, the first policy that
+matches type and client decides. A decision that does not depend on the client may be compiled; every other is made for
+each query.
 """
 
 import enum
@@ -15,7 +15,7 @@ from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
-from clusterdns.telemetry.metrics import Registry
+from clusterdns.telemetry.metrics import Registry, Series
 from clusterdns.wire import codes
 from clusterdns.wire.name import is_under, to_text
 
@@ -23,8 +23,8 @@ EVERYTHING = "*"
 _BITS = {4: 32, 6: 128}
 
 
-class Action(enum.Enum):
-    """What becomes of a query."""
+class AclAction(enum.Enum):
+    """What a policy does with a query."""
 
     ALLOW = "allow"
     BLOCK = "block"
@@ -33,7 +33,7 @@ class Action(enum.Enum):
 
 
 class Networks:
-    """Networks of both families, looked up by prefix length, so that thousands of them cost no more than a few."""
+    """Networks of both address families, in one set per prefix length: a look-up costs the same for any number."""
 
     def __init__(self, networks: Iterable[values.IPNetwork]) -> None:
         self._prefixes: dict[tuple[int, int], set[int]] = {}  # (version, host bits) → network bits
@@ -53,112 +53,125 @@ class Networks:
 
 
 @dataclass(frozen=True)
-class Policy:
-    """One line: the action for these types and clients; None stands for all."""
+class AclPolicy:
+    """One line of a rule: an action for some types and clients; None means all."""
 
-    action: Action
+    action: AclAction
     types: frozenset[int] | None = None
     networks: Networks | None = None
 
 
 @dataclass(frozen=True)
-class Stanza:
-    """One directive: policies for the names of some zones."""
+class AclRule:
+    """One `acl` directive: policies for the names of some zones."""
 
     zones: tuple[bytes, ...]
-    policies: tuple[Policy, ...]
+    policies: tuple[AclPolicy, ...]
 
     def zone_of(self, name: bytes) -> bytes | None:
-        """The longest of the zones that the name is in."""
+        """Return the longest of the zones that contains the name."""
         return max((zone for zone in self.zones if is_under(name, zone)), key=len, default=None)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was decided, by the rules of which zone, and whether it depends on who asks."""
+    """The decision about one query."""
 
-    action: Action
-    zone: bytes | None
-    is_for_client: bool
+    action: AclAction
+    zone: bytes | None  # of the rule that decided; None: no policy matched
+    depends_on_client: bool
 
 
-def decide(stanzas: Sequence[Stanza], query: Query) -> Verdict:
-    """Find the first policy that fits; nothing fits: allowed."""
-    is_for_client = False
-    for stanza in stanzas:
-        zone = stanza.zone_of(query.name)
+def decide(rules: Sequence[AclRule], query: Query) -> Verdict:
+    """Find the first policy that matches; a query that none matches is allowed."""
+    depends_on_client = False
+    for rule in rules:
+        zone = rule.zone_of(query.name)
         if zone is None:
             continue
-        for policy in stanza.policies:
+        for policy in rule.policies:
             if policy.types is not None and query.qtype not in policy.types:
                 continue
             if policy.networks is not None:
-                is_for_client = True
+                depends_on_client = True
                 if not policy.networks.include(query.client_ip):
                     continue
-            return Verdict(policy.action, zone, is_for_client)
-    return Verdict(Action.ALLOW, None, is_for_client)
+            return Verdict(policy.action, zone, depends_on_client)
+    return Verdict(AclAction.ALLOW, None, depends_on_client)
 
 
-class Guard:
-    """The handler: carries out what was decided, and counts it."""
+class AclCounters:
+    """The queries of one server block, by what became of them."""
 
-    def __init__(self, stanzas: Sequence[Stanza], server_text: str, registry: Registry, following: Handler) -> None:
-        self._stanzas = stanzas
+    def __init__(self, registry: Registry, server_text: str) -> None:
         self._server_text = server_text
-        self._next = following
         labels = ("server", "zone", "view")
-        self._counters = {
-            Action.BLOCK: registry.counter("coredns_acl_blocked_requests_total", "Queries refused by acl.", *labels),
-            Action.FILTER: registry.counter(
-                "coredns_acl_filtered_requests_total", "Queries answered with nothing by acl.", *labels
+        self._by_action = {
+            AclAction.BLOCK: registry.counter("coredns_acl_blocked_requests_total", "Queries refused by acl.", *labels),
+            AclAction.FILTER: registry.counter(
+                "coredns_acl_filtered_requests_total", "Queries that acl gave an empty answer.", *labels
             ),
-            Action.DROP: registry.counter("coredns_acl_dropped_requests_total", "Queries ignored by acl.", *labels),
+            AclAction.DROP: registry.counter("coredns_acl_dropped_requests_total", "Queries dropped by acl.", *labels),
         }
         self._allowed = registry.counter(
-            "coredns_acl_allowed_requests_total", "Queries that acl let pass.", "server", "view"
+            "coredns_acl_allowed_requests_total", "Queries allowed by acl.", "server", "view"
         )
 
+    def count(self, action: AclAction, zone: bytes) -> Series:
+        """Count one query, and return the series that counts it."""
+        if action is AclAction.ALLOW:
+            series = self._allowed.labels(self._server_text, "")
+        else:
+            series = self._by_action[action].labels(self._server_text, to_text(zone), "")
+        series.value += 1
+        return series
+
+
+class AclHandler:
+    """Decides about each query and carries the decision out."""
+
+    def __init__(self, rules: Sequence[AclRule], counters: AclCounters, following: Handler) -> None:
+        self._rules = rules
+        self._counters = counters
+        self._next = following
+
     async def __call__(self, query: Query) -> Reply:
-        """The reply that the policy demands, or what the next plugin says."""
-        verdict = decide(self._stanzas, query)
-        if verdict.action is Action.ALLOW:
-            counted = self._allowed.labels(self._server_text, "")
-            counted.value += 1
-            reply = await self._next(query)
-            if reply.reusable:
-                reply = reply.duplicate()
-                reply.reusable = not verdict.is_for_client
-                reply.counted = (*reply.counted, counted)
+        """Return the next plugin's reply where the query is allowed, and otherwise the policy's."""
+        verdict = decide(self._rules, query)
+        counted = self._counters.count(verdict.action, verdict.zone or query.name)
+        if verdict.action is not AclAction.ALLOW:
+            reply = _reply_to(verdict.action)
+            reply.reusable = not verdict.depends_on_client
+            reply.counted = (counted,)
             return reply
-        zone_text = to_text(verdict.zone or query.name)
-        counted = self._counters[verdict.action].labels(self._server_text, zone_text, "")
-        counted.value += 1
-        reply = _denial(verdict.action)
-        reply.reusable = not verdict.is_for_client
-        reply.counted = (counted,)
+        reply = await self._next(query)
+        if reply.reusable:
+            reply = reply.duplicate()
+            reply.reusable = not verdict.depends_on_client
+            reply.counted = (*reply.counted, counted)
         return reply
 
 
-def _denial(action: Action) -> Reply:
-    reply = Reply(codes.REFUSED if action is Action.BLOCK else codes.NOERROR, is_authoritative=False)
-    if action is Action.DROP:
+def _reply_to(action: AclAction) -> Reply:
+    """Make the reply to a query that is blocked, filtered or dropped."""
+    reply = Reply(codes.REFUSED if action is AclAction.BLOCK else codes.NOERROR, is_authoritative=False)
+    if action is AclAction.DROP:
         reply.is_written = False
         reply.is_dropped = True
     else:
-        reply.explain(codes.EDE_BLOCKED if action is Action.BLOCK else codes.EDE_FILTERED)
+        reply.explain(codes.EDE_BLOCKED if action is AclAction.BLOCK else codes.EDE_FILTERED)
     return reply
 
 
-def _policy(policies: tuple[Policy, ...], line: Line) -> tuple[Policy, ...]:
+def _policy(policies: tuple[AclPolicy, ...], line: Line) -> tuple[AclPolicy, ...]:
     listed = _listed(line)
     types = frozenset(map(_type, listed["type"])) if _is_limited(listed["type"]) else None
     networks = Networks(map(values.network, listed["net"])) if _is_limited(listed["net"]) else None
-    return (*policies, Policy(Action(line.name), types, networks))
+    return (*policies, AclPolicy(AclAction(line.name), types, networks))
 
 
 def _listed(line: Line) -> dict[str, list[Token]]:
-    """What stands after each `type` and each `net`."""
+    """Return the words after each `type` and each `net`."""
     listed: dict[str, list[Token]] = {"type": [], "net": []}
     section = None
     for position, word in enumerate(line.args):
@@ -169,7 +182,7 @@ def _listed(line: Line) -> dict[str, list[Token]]:
         section = values.choice(word._replace(text=lowered), tuple(listed))
         following = line.args[position + 1 : position + 2]
         if not following or following[0].text.lower() in listed:
-            raise word.error(f"nothing is listed after {word}", "write '*' for all, or leave the word out")
+            raise word.error(f"{word} has no values", "write '*' for all, or remove the word")
     return listed
 
 
@@ -181,43 +194,42 @@ def _type(word: Token) -> int:
     try:
         return codes.type_from_text(word.text)
     except ValueError as problem:
-        raise word.error(f"{word} is no type of records", "write one such as A, AAAA or TXT") from problem
+        raise word.error(f"{word} is not a record type", "write one such as A, AAAA or TXT") from problem
 
 
 _USAGE = "[type TYPES…] [net NETWORKS…]"
 OPTIONS = (
-    Option(f"allow {_USAGE}", "what no policy fits is allowed", "Asks no further policy.", _policy),
+    Option(f"allow {_USAGE}", "queries that no line matches", "The next plugin answers the query.", _policy),
     Option(f"block {_USAGE}", "", "REFUSED, with the extended error Blocked.", _policy),
-    Option(f"filter {_USAGE}", "", "NOERROR and nothing else, with the extended error Filtered.", _policy),
+    Option(f"filter {_USAGE}", "", "NOERROR without records, with the extended error Filtered.", _policy),
     Option(f"drop {_USAGE}", "", "No reply.", _policy),
 )
 
 
-def parse(directives: Sequence[Directive], context: BlockContext) -> tuple[Stanza, ...]:
-    """`acl [ZONES…] { ACTION [type TYPES…] [net NETWORKS…] }`, repeatable. Raises CorefileError."""
-    stanzas = []
+def parse(directives: Sequence[Directive], context: BlockContext) -> tuple[AclRule, ...]:
+    """Read `acl [ZONES…] { ACTION [type TYPES…] [net NETWORKS…] }`, repeatable. Raises CorefileErrors."""
+    rules = []
     for directive in directives:
         zones = lenient.zones(directive.args, context.zones)
-        none: tuple[Policy, ...] = ()
-        stanzas.append(Stanza(zones, read_block(none, [directive], OPTIONS)))
-    return tuple(stanzas)
+        none: tuple[AclPolicy, ...] = ()
+        rules.append(AclRule(zones, read_block(none, [directive], OPTIONS)))
+    return tuple(rules)
 
 
-def build(stanzas: tuple[Stanza, ...], context: BlockContext) -> Part:
-    """The handler."""
-    return Part(
-        "acl",
-        handling=Handling(wrap=lambda following: Guard(stanzas, context.server_text, context.registry, following)),
-    )
+def build(rules: tuple[AclRule, ...], context: BlockContext) -> Part:
+    """Make the handler and its counters."""
+    counters = AclCounters(context.registry, context.server_text)
+    return Part("acl", handling=Handling(wrap=lambda following: AclHandler(rules, counters, following)))
 
 
 DOC = Doc(
     usage=("acl [ZONES…]",),
-    about="Decides by name, type and client what is answered. Repeatable: the directives are gone through in the order "
-    "of the file, and in each the first line that fits decides. Without ZONES those of the block. Networks are in CIDR "
-    "notation or single addresses; `*` is everything.",
+    about="Allows, refuses, empties or drops queries by name, type and client. Without ZONES it applies to the zones "
+    "of the block. Repeatable: the directives apply in the order of the file, and in each the first line that matches "
+    "decides. Networks are in CIDR notation or single addresses; `*` means all.",
     options=OPTIONS,
     example="acl example.org {\n    allow net 10.0.0.0/8 fd00::/8\n    filter type AAAA\n    block\n}\nwhoami",
-    better="an EDNS option only for clients that use EDNS; thousands of networks cost no more than a few.",
+    better="extended errors go only to clients that use EDNS; matching takes as long for thousands of networks as for "
+    "a few.",
 )
 PLUGIN = Plugin("acl", parse, build, doc=DOC)

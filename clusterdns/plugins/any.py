@@ -1,6 +1,6 @@
-"""The `any` directive: a short answer to questions of type ANY, whatever is there (RFC 8482 §4.2).
+"""The `any` directive: one short record for every query of type ANY (RFC 8482 §4.2).
 
-It stands above everything that holds records, so none of them is asked.
+It stands above all plugins that hold records, so none of them sees a query of type ANY.
 """
 
 from collections.abc import Sequence
@@ -12,32 +12,32 @@ from clusterdns.wire import codes, record
 TTL_SECONDS = 8482
 
 
-def refusing(following: Handler) -> Handler:
-    """Answers ANY, passes all else on."""
+def wrap(following: Handler) -> Handler:
+    """Make the handler, which answers ANY and passes other types to the next one."""
 
     async def handle(query: Query) -> Reply:
         if query.qtype != codes.ANY:
             return await following(query)
-        told = record.hinfo(query.name, TTL_SECONDS, "ANY obsoleted", "See RFC 8482")
-        return Reply(codes.NOERROR, (told,), is_authoritative=False, reusable=True)
+        answer = (record.hinfo(query.name, TTL_SECONDS, "ANY obsoleted", "See RFC 8482"),)
+        return Reply(codes.NOERROR, answer, is_authoritative=False, reusable=True)
 
     return handle
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> None:
-    """`any`; of several the first counts. Raises CorefileError."""
+    """Check `any`, which takes nothing; of several the first counts. Raises CorefileErrors."""
     directives[0].no_arguments()
     directives[0].no_block()
 
 
 def build(settings: None, context: BlockContext) -> Part:
-    """The handler."""
-    return Part("any", handling=Handling(wrap=refusing, is_for_in_only=True))
+    """Make the part."""
+    return Part("any", handling=Handling(wrap=wrap, is_for_in_only=True))
 
 
 DOC = Doc(
     usage=("any",),
-    about="Answers questions of type ANY with one HINFO record that says that they are obsolete (RFC 8482).",
+    about="Answers queries of type ANY with one HINFO record, which says that ANY is obsolete (RFC 8482).",
     example="any\nwhoami",
 )
 PLUGIN = Plugin("any", parse, build, doc=DOC)

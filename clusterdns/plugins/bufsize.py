@@ -1,7 +1,7 @@
-"""The `bufsize` directive: no client is sent larger datagrams than this, whatever it says it can take.
+"""The `bufsize` directive: a limit for the UDP size that clients announce in EDNS.
 
-The size is lowered in the query itself, so that the reply's limit, what `forward` tells its upstreams and what `log`
-shows all follow. It never raises one, and changes nothing for clients without EDNS.
+It lowers the size in the query itself, so the size of the reply, the size that `forward` announces to upstreams and the
+size that `log` shows follow. It never raises a size, and leaves queries without EDNS as they are.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ MAX_BYTES = 4096
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> int:
-    """`bufsize [BYTES]`, in bytes; of several the first counts. Raises CorefileError."""
+    """Read `bufsize [BYTES]`; of several the first counts. Raises CorefileError."""
     lenient.ignore_block(directives[0])
     for word in directives[0].arguments_between(0, 1, "[BYTES]"):
         return values.integer(word, CLASSIC_UDP_BYTES, MAX_BYTES)
@@ -23,9 +23,9 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> int:
 
 
 def build(limit_bytes: int, context: BlockContext) -> Part:
-    """The handler."""
+    """Make the part."""
 
-    def lowering(following: Handler) -> Handler:
+    def wrap(following: Handler) -> Handler:
         async def handle(query: Query) -> Reply:
             if query.udp_bytes > limit_bytes:
                 query.udp_bytes = limit_bytes
@@ -33,14 +33,14 @@ def build(limit_bytes: int, context: BlockContext) -> Part:
 
         return handle
 
-    return Part("bufsize", handling=Handling(wrap=lowering))
+    return Part("bufsize", handling=Handling(wrap=wrap))
 
 
 DOC = Doc(
     usage=("bufsize [BYTES]",),
-    about="Lowers the size of datagrams that a client says it can take to at most 512..4096 bytes, 1232 by default. "
-    "Replies over UDP never have more than 1232 bytes anyway.",
+    about="Lowers the UDP size that a client announces in EDNS to at most BYTES, 512 to 4096, 1232 by default. Replies "
+    "over UDP never exceed 1232 bytes, with or without it.",
     example="bufsize 1232\nwhoami",
-    better="without it, too, no reply is cut into fragments.",
+    better="no reply is fragmented, even without this directive.",
 )
 PLUGIN = Plugin("bufsize", parse, build, doc=DOC)

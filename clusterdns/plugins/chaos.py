@@ -1,6 +1,6 @@
-"""The `chaos` directive: which server this is, for questions of class CH and type TXT (RFC 4892).
+"""The `chaos` directive: the identity of this server, as TXT records of class CH (RFC 4892).
 
-A block that holds it has its listener take queries of every class (see server.assembly).
+The listeners of a block with `chaos` accept queries of every class (`Handling.takes_any_class`).
 """
 
 import random
@@ -21,44 +21,44 @@ AUTHORS_NAME = from_text("authors.bind.")
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What is told."""
+class ChaosSettings:
+    """The texts that the server names as its version and its authors."""
 
     version: str = f"clusterdns-{clusterdns.__version__}"
     authors: tuple[str, ...] = ("the clusterdns authors",)
 
 
-def telling(settings: Settings, host_name: str) -> dict[bytes, tuple[str, ...]]:
-    """The texts of each name."""
+def texts_by_name(settings: ChaosSettings, host_name: str) -> dict[bytes, tuple[str, ...]]:
+    """Return the texts of each name that is answered."""
     texts = dict.fromkeys(VERSION_NAMES, (settings.version,))
     texts |= dict.fromkeys(HOST_NAMES, (_cut(host_name),))
     return {**texts, AUTHORS_NAME: settings.authors}
 
 
 def _cut(text: str) -> str:
-    """What fits into one string of a TXT record."""
+    """Return as much as fits into one string of a TXT record."""
     return text.encode()[:MAX_STRING_BYTES].decode(errors="ignore")
 
 
-def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
-    """`chaos [VERSION] [AUTHORS…]`; of several the first counts. Raises CorefileError."""
+def parse(directives: Sequence[Directive], context: BlockContext) -> ChaosSettings:
+    """Read `chaos [VERSION] [AUTHORS…]`; of several the first counts. Raises CorefileErrors."""
     directives[0].no_block()
-    version, *authors = [_cut(word.text) for word in directives[0].args] or [Settings.version]
-    return Settings(version, tuple(dict.fromkeys(authors)) or Settings.authors)
+    version, *authors = [_cut(word.text) for word in directives[0].args] or [ChaosSettings.version]
+    return ChaosSettings(version, tuple(dict.fromkeys(authors)) or ChaosSettings.authors)
 
 
-def build(settings: Settings, context: BlockContext) -> Part:
-    """The handler."""
-    texts = telling(settings, socket.gethostname())
+def build(settings: ChaosSettings, context: BlockContext) -> Part:
+    """Make the part."""
+    by_name = texts_by_name(settings, socket.gethostname())
 
     def wrap(following: Handler) -> Handler:
         async def handle(query: Query) -> Reply:
-            told = texts.get(query.name)
-            if told is None or query.qclass != codes.CH or query.qtype != codes.TXT:
+            texts = by_name.get(query.name)
+            if texts is None or query.qclass != codes.CH or query.qtype != codes.TXT:
                 return await following(query)
-            in_turn = random.sample(told, len(told))  # no author is named first more often than others
-            answer = [record.txt(query.name, 0, text, codes.CH) for text in in_turn]
-            return Reply(codes.NOERROR, answer, is_authoritative=False, reusable=len(told) == 1)
+            shuffled = random.sample(texts, len(texts))  # no author comes first more often than others
+            answer = [record.txt(query.name, 0, text, codes.CH) for text in shuffled]
+            return Reply(codes.NOERROR, answer, is_authoritative=False, reusable=len(texts) == 1)
 
         return handle
 
@@ -67,11 +67,11 @@ def build(settings: Settings, context: BlockContext) -> Part:
 
 DOC = Doc(
     usage=("chaos [VERSION] [AUTHORS…]",),
-    about="Answers TXT of class CH: `version.bind`, `version.server` (VERSION, or clusterdns and its own), "
-    "`authors.bind`, `hostname.bind` and `id.server` (the host's name). The listener then takes queries of every "
-    "class.",
+    about="Answers TXT queries of class CH: `version.bind` and `version.server` with VERSION, by default the version "
+    "of clusterdns, `authors.bind` with AUTHORS, `hostname.bind` and `id.server` with the host's name. The listener "
+    "then accepts queries of every class.",
     example='chaos "dns of rack 7" ops@example.org\nwhoami',
-    better="class CH reaches only `chaos`, `forward` and what watches, so that no plugin answers it with data of class "
-    "IN.",
+    better="queries of class CH reach only `chaos`, `forward` and the plugins that observe, so none is answered with "
+    "data of class IN.",
 )
 PLUGIN = Plugin("chaos", parse, build, doc=DOC)

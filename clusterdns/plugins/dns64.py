@@ -1,8 +1,8 @@
-"""The `dns64` directive: IPv6 addresses for names that have IPv4 ones only, for clients behind NAT64 (RFC 6147).
+"""The `dns64` directive: synthesised AAAA records for names that have A records only (RFC 6147).
 
-A question for AAAA that has no answer is asked again for A, from zone selection on, and each address of that is put
-into the prefix (RFC 6052 §2.2). Whether a client is one to translate for is decided by its address family; answers are
-compiled for each family apart, so that what is made here may be kept.
+When a query for AAAA has no answer, the handler looks up A for the same name, from zone selection on, and embeds each
+address in the prefix (RFC 6052 §2.2). The address family of the client decides whether it translates; compiled answers
+are kept per family, so a translated reply may be compiled.
 """
 
 from collections.abc import Sequence
@@ -17,15 +17,15 @@ from clusterdns.telemetry.metrics import Series
 from clusterdns.wire import codes, record
 from clusterdns.wire.record import Record
 
-MAX_TTL_SECONDS = 600  # where no SOA says for how long there is no AAAA (RFC 6147 §5.1.7)
+MAX_TTL_SECONDS = 600  # where no SOA limits the negative answer for AAAA (RFC 6147 §5.1.7)
 PREFIX_BITS = (32, 40, 48, 56, 64, 96)  # RFC 6052 §2.2
 WELL_KNOWN = IPv6Network("64:ff9b::/96")  # RFC 6052 §2.1
 _RESERVED_BYTE = 8  # bits 64 to 71 are zero (RFC 6052 §2.2)
 
 
 @dataclass(frozen=True)
-class Settings:
-    """All lines of a block together."""
+class Dns64Settings:
+    """The `dns64` directives of a block, merged."""
 
     prefix: IPv6Network = WELL_KNOWN
     translates_all: bool = False
@@ -33,53 +33,54 @@ class Settings:
 
 
 def embed(prefix: IPv6Network, packed: bytes) -> bytes:
-    """The IPv6 address that stands for a packed IPv4 one (RFC 6052 §2.2)."""
+    """Return the IPv6 address that represents a packed IPv4 address (RFC 6052 §2.2)."""
     size = prefix.prefixlen // 8
     head = prefix.network_address.packed
-    before = max(0, _RESERVED_BYTE - size)  # bytes of the address that fit in front of the byte that stays zero
+    before = max(0, _RESERVED_BYTE - size)  # bytes of the IPv4 address before the reserved byte
     if not before:
         return (head[: max(size, _RESERVED_BYTE + 1)] + packed).ljust(16, b"\0")
     return (head[:size] + packed[:before] + b"\0" + packed[before:]).ljust(16, b"\0")
 
 
-class Translator:
-    """Answers questions for AAAA in place of `following` where that has none."""
+class Dns64Handler:
+    """Synthesises AAAA records where the next plugin has none."""
 
-    def __init__(self, settings: Settings, translated: Series, following: Handler) -> None:
+    def __init__(self, settings: Dns64Settings, translated: Series, following: Handler) -> None:
         self._settings = settings
         self._translated = translated
         self._following = following
 
     async def __call__(self, query: Query) -> Reply:
-        """The reply (see plugins.handler.Handler)."""
+        """Return the next plugin's reply, or one synthesised from the A records of the name."""
         reply = await self._following(query)
-        if query.qtype != codes.AAAA or not self._is_for(query) or not self._wants(reply):
+        if query.qtype != codes.AAAA or not self._translates_for(query) or not self._replaces(reply):
             return reply
         target = await query.lookup(query, query.name, codes.A)
         self._translated.value += 1
-        made = target.duplicate()
-        made.answer = self._synthesized(reply, target)
-        made.is_authoritative = made.recursion_available = made.is_authentic = False
-        made.is_upstream = False
-        made.dependencies = (*reply.dependencies, *target.dependencies)
-        made.reusable = reply.reusable and target.reusable
-        made.counted = (*reply.counted, *target.counted, self._translated)
-        return made
+        synthesised = target.duplicate()
+        synthesised.answer = self._synthesise(reply, target)
+        synthesised.is_authoritative = synthesised.recursion_available = synthesised.is_authentic = False
+        synthesised.is_upstream = False
+        synthesised.dependencies = (*reply.dependencies, *target.dependencies)
+        synthesised.reusable = reply.reusable and target.reusable
+        synthesised.counted = (*reply.counted, *target.counted, self._translated)
+        return synthesised
 
-    def _is_for(self, query: Query) -> bool:
+    def _translates_for(self, query: Query) -> bool:
         return self._settings.for_ipv4_clients or query.client_ip.version == 6
 
-    def _wants(self, reply: Reply) -> bool:
-        """Whether a reply is to be replaced.
+    def _replaces(self, reply: Reply) -> bool:
+        """Return whether a reply to AAAA is replaced.
 
-        What a server says but cannot answer is taken for an empty answer (RFC 6147 §5.1.2). Where nobody said anything,
-        it is no use to ask for the other addresses.
+        A failure that a server sent counts as an empty answer (RFC 6147 §5.1.2). A bare response code of ours does not:
+        a look-up of A would fail in the same way.
         """
         if reply.rcode == codes.NXDOMAIN or reply.is_dropped or not reply.is_written:
             return False
         return self._settings.translates_all or all(one.rtype != codes.AAAA for one in reply.answer)
 
-    def _synthesized(self, reply: Reply, target: Reply) -> list[Record]:
+    def _synthesise(self, reply: Reply, target: Reply) -> list[Record]:
+        """Make AAAA records of A records; the negative answer for AAAA limits their TTL."""
         limit = next((one.ttl for one in reply.authority if one.rtype == codes.SOA), MAX_TTL_SECONDS)
         prefix = self._settings.prefix
         return [
@@ -88,25 +89,25 @@ class Translator:
         ]
 
 
-def _prefix(settings: Settings, word: Token) -> Settings:
+def _prefix(settings: Dns64Settings, word: Token) -> Dns64Settings:
     try:
         network = IPv6Network(word.text, strict=False)
     except ValueError as error:
         raise word.error(f"{word} is not an IPv6 prefix", _HINT) from error
     if network.prefixlen not in PREFIX_BITS:
-        raise word.error(f"{word} has a length that no prefix for translation has", _HINT)
+        raise word.error(f"{word} has a prefix length that RFC 6052 does not define", _HINT)
     return replace(settings, prefix=network)
 
 
-_HINT = "write one such as 64:ff9b::/96, its length 32 to 96 in steps of 8"
+_HINT = "write one such as 64:ff9b::/96, with a length of 32, 40, 48, 56, 64 or 96"
 
 
-def _translate_all(settings: Settings, line: Line) -> Settings:
+def _translate_all(settings: Dns64Settings, line: Line) -> Dns64Settings:
     line.no_arguments()
     return replace(settings, translates_all=True)
 
 
-def _allow_ipv4(settings: Settings, line: Line) -> Settings:
+def _allow_ipv4(settings: Dns64Settings, line: Line) -> Dns64Settings:
     line.no_arguments()
     return replace(settings, for_ipv4_clients=True)
 
@@ -115,19 +116,22 @@ OPTIONS = (
     Option(
         "prefix PREFIX",
         "64:ff9b::/96",
-        "What IPv4 addresses are put into: an IPv6 network of 32, 40, 48, 56, 64, 72, 80, 88 or 96 bits.",
+        "The IPv6 network in which IPv4 addresses are embedded; its length is 32, 40, 48, 56, 64 or 96.",
         lambda settings, line: _prefix(settings, line.one_argument("PREFIX")),
     ),
     Option(
-        "translate_all", "off", "Translate although there are AAAA records, and give those of A alone.", _translate_all
+        "translate_all",
+        "off",
+        "Replaces AAAA records, where a name has them, by those made of A records.",
+        _translate_all,
     ),
-    Option("allow_ipv4", "off", "Translate for clients that ask over IPv4 as well.", _allow_ipv4),
+    Option("allow_ipv4", "off", "Translates also for clients that ask over IPv4.", _allow_ipv4),
 )
 
 
-def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
-    """`dns64 [PREFIX] { options }`; of several lines the last value counts. Raises CorefileError."""
-    settings = Settings()
+def parse(directives: Sequence[Directive], context: BlockContext) -> Dns64Settings:
+    """Read `dns64 [PREFIX] { options }`; of several lines the last value counts. Raises CorefileErrors."""
+    settings = Dns64Settings()
     for directive in directives:
         for word in directive.arguments_between(0, 1, "[PREFIX]"):
             settings = _prefix(settings, word)
@@ -135,15 +139,16 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
     return settings
 
 
-def build(settings: Settings, context: BlockContext) -> Part:
-    """The handler."""
-    translated = context.registry.counter(
+def build(settings: Dns64Settings, context: BlockContext) -> Part:
+    """Make the handler and its counter."""
+    family = context.registry.counter(
         "coredns_dns64_requests_translated_total", "Queries for AAAA answered from A records.", "server"
     )
+    translated = family.labels(context.server_text)
     return Part(
         "dns64",
         handling=Handling(
-            wrap=lambda following: Translator(settings, translated.labels(context.server_text), following),
+            wrap=lambda following: Dns64Handler(settings, translated, following),
             is_for_in_only=True,
         ),
     )
@@ -151,8 +156,9 @@ def build(settings: Settings, context: BlockContext) -> Part:
 
 DOC = Doc(
     usage=("dns64 [PREFIX]",),
-    about="Gives clients that ask over IPv6 addresses for names that have IPv4 addresses only, so that they reach them "
-    "through NAT64 (RFC 6147). PREFIX is the network that the NAT64 gateway translates, 64:ff9b::/96 by default.",
+    about="Synthesises AAAA records for names that have A records only, so that IPv6-only clients reach them through "
+    "NAT64 (RFC 6147). It applies to clients that ask over IPv6. PREFIX is the network that the NAT64 gateway "
+    "translates, 64:ff9b::/96 by default.",
     options=OPTIONS,
     example="dns64 2001:db8:64::/96 {\n    allow_ipv4\n}\nforward . 127.0.0.9",
 )

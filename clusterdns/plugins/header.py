@@ -1,7 +1,6 @@
-"""The `header` directive: sets and clears flags of queries on their way down and of replies on their way up.
+"""The `header` directive: sets and clears the flags AA, RA and RD of queries and replies.
 
-It stands below `cache`: what it does to a reply is done to what is kept, too. A reply has the RD of its query, so the
-rules for RD of either change the query's.
+A reply repeats the RD of its query, so a rule for the RD of a reply changes the query too.
 """
 
 from collections.abc import Sequence
@@ -17,38 +16,38 @@ FLAGS = {"aa": AA, "ra": RA, "rd": RD}
 
 
 @dataclass(frozen=True)
-class Change:
+class FlagChange:
     """Flags to set and flags to clear; of several rules for one flag the last counts."""
 
     to_set: int = 0
     to_clear: int = 0
 
-    def then(self, action: str, flags: int) -> "Change":
-        """With one more rule."""
+    def then(self, action: str, flags: int) -> "FlagChange":
+        """Return the change with one more rule."""
         if action == "set":
-            return Change(self.to_set | flags, self.to_clear & ~flags)
-        return Change(self.to_set & ~flags, self.to_clear | flags)
+            return FlagChange(self.to_set | flags, self.to_clear & ~flags)
+        return FlagChange(self.to_set & ~flags, self.to_clear | flags)
 
     def apply(self, flags: int) -> int:
-        """The flags after the rules."""
+        """Return the changed flags."""
         return (flags | self.to_set) & ~self.to_clear
 
 
 @dataclass(frozen=True)
-class Settings:
-    """The rules of each way."""
+class HeaderSettings:
+    """The changes of queries and of replies."""
 
-    query: Change = Change()
-    response: Change = Change()
+    query: FlagChange = FlagChange()
+    response: FlagChange = FlagChange()
 
 
-def changing(settings: Settings, following: Handler) -> Handler:
-    """Applies the rules; a code without a message has no flags to change."""
+def changing(settings: HeaderSettings, following: Handler) -> Handler:
+    """Make the handler; a bare response code has no flags, so it leaves such replies as they are."""
 
     async def handle(query: Query) -> Reply:
         query.flags = settings.query.apply(query.flags)
         reply = await following(query)
-        if settings.response == Change() or not reply.is_written:
+        if settings.response == FlagChange() or not reply.is_written:
             return reply
         flags = query.flags & RD
         flags |= AA if reply.is_authoritative else 0
@@ -63,7 +62,7 @@ def changing(settings: Settings, following: Handler) -> Handler:
     return handle
 
 
-def _read(change: Change, line: Line) -> Change:
+def _read(change: FlagChange, line: Line) -> FlagChange:
     action, *names = line.arguments_between(2, None, "set|clear aa|ra|rd…")
     word = values.choice(action, ("set", "clear"))
     for name in names:
@@ -72,37 +71,36 @@ def _read(change: Change, line: Line) -> Change:
     return change
 
 
-def _query(settings: Settings, line: Line) -> Settings:
-    return Settings(_read(settings.query, line), settings.response)
+def _query(settings: HeaderSettings, line: Line) -> HeaderSettings:
+    return HeaderSettings(_read(settings.query, line), settings.response)
 
 
-def _response(settings: Settings, line: Line) -> Settings:
-    return Settings(settings.query, _read(settings.response, line))
+def _response(settings: HeaderSettings, line: Line) -> HeaderSettings:
+    return HeaderSettings(settings.query, _read(settings.response, line))
 
 
 OPTIONS = (
-    Option("query set|clear aa|ra|rd…", "as asked", "Flags of queries, as the plugins further down see them.", _query),
-    Option("response set|clear aa|ra|rd…", "as answered", "Flags of replies that come from further down.", _response),
+    Option("query set|clear aa|ra|rd…", "unchanged", "Changes flags of queries, as the next plugins see them.", _query),
+    Option("response set|clear aa|ra|rd…", "unchanged", "Changes flags of replies of the next plugins.", _response),
 )
 
 
-def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
-    """`header { query|response set|clear FLAGS… }`; of several the first counts. Raises CorefileError."""
+def parse(directives: Sequence[Directive], context: BlockContext) -> HeaderSettings:
+    """Read `header { query|response set|clear FLAGS… }`; of several the first counts. Raises CorefileErrors."""
     lenient.ignore_arguments(directives[0])
     if not directives[0].block:
-        raise directives[0].error("'header' without rules", "write at least one: header { response set ra }")
-    return read_block(Settings(), directives[:1], OPTIONS)
+        raise directives[0].error("'header' has no rules", "write at least one: header { response set ra }")
+    return read_block(HeaderSettings(), directives[:1], OPTIONS)
 
 
-def build(settings: Settings, context: BlockContext) -> Part:
-    """The handler."""
+def build(settings: HeaderSettings, context: BlockContext) -> Part:
+    """Make the part."""
     return Part("header", handling=Handling(wrap=lambda following: changing(settings, following)))
 
 
 DOC = Doc(
     usage=("header",),
-    about="Sets or clears the flags AA, RA and RD of queries on their way down, or of replies on their way up. It "
-    "stands below `cache`.",
+    about="Sets or clears the flags AA, RA and RD of queries before the next plugins see them, or of their replies.",
     options=OPTIONS,
     example="header {\n    response set ra\n}\nwhoami",
 )

@@ -1,7 +1,7 @@
-"""The `local` directive: names of the local host and its zones, answered here and asked nowhere (RFC 6761 §6.3).
+"""The `local` directive: the zones of the local host, answered here and never forwarded (RFC 6761 §6.3).
 
-Clients with a search list ask for `localhost.` followed by each of its domains as well; those are answered, too, unless
-told otherwise.
+A client with a search list also asks for `localhost.` followed by each of its domains; these names have the loopback
+address too, unless `localhost_prefix` is off.
 """
 
 from collections.abc import Sequence
@@ -23,12 +23,12 @@ POINTER = from_text("1.0.0.127.in-addr.arpa.")
 
 _FIRST_LABEL = b"\x09localhost"
 _LOOPBACK = {codes.A: bytes((127, 0, 0, 1)), codes.AAAA: bytes(15) + b"\x01"}
-_SOA_NUMBERS = (1, 0, 0, 0, TTL_SECONDS)  # serial, refresh, retry, expire, minimum: nobody transfers these zones
+_SOA_NUMBERS = (1, 0, 0, 0, TTL_SECONDS)  # serial, refresh, retry, expire, minimum; no secondary uses them
 _SOA_RDATA = LOCALHOST + from_text("root.localhost.") + b"".join(n.to_bytes(4, "big") for n in _SOA_NUMBERS)
 
 
 def answer(name: bytes, qtype: int) -> Reply | None:
-    """What the zones of the local host hold; None for names outside them."""
+    """Return the answer of the local zones; None for names outside them."""
     zone = next((zone for zone in ZONES if is_under(name, zone)), None)
     if zone is None:
         return None
@@ -37,7 +37,7 @@ def answer(name: bytes, qtype: int) -> Reply | None:
 
 
 def loopback(name: bytes, qtype: int) -> Reply:
-    """The loopback addresses under any name."""
+    """Return the loopback address of a name, whatever the name is."""
     packed = _LOOPBACK.get(qtype)
     return _reply(name, (record.address(name, TTL_SECONDS, packed),) if packed else (), codes.NOERROR)
 
@@ -54,8 +54,8 @@ def _records(name: bytes, qtype: int, zone: bytes) -> tuple[Record, ...]:
     return ()
 
 
-def _soa(owner: bytes) -> Record:
-    return record.record(owner, codes.SOA, TTL_SECONDS, _SOA_RDATA)
+def _soa(zone: bytes) -> Record:
+    return record.record(zone, codes.SOA, TTL_SECONDS, _SOA_RDATA)
 
 
 def _reply(zone: bytes, records: tuple[Record, ...], rcode: int) -> Reply:
@@ -63,12 +63,16 @@ def _reply(zone: bytes, records: tuple[Record, ...], rcode: int) -> Reply:
 
 
 def answering(intercepted: Series, prefix_is_on: bool, following: Handler) -> Handler:
-    """Answers local names; `intercepted` counts those below `localhost.` and, if that is on, those that begin so."""
+    """Make the handler.
+
+    `intercepted` counts queries for names below `localhost.` and, if the prefix is on, for names that begin with
+    `localhost.`.
+    """
 
     async def handle(query: Query) -> Reply:
         name = query.name
-        begins_so = prefix_is_on and name.startswith(_FIRST_LABEL)
-        if name != LOCALHOST and (begins_so or is_under(name, LOCALHOST)):
+        has_prefix = prefix_is_on and name.startswith(_FIRST_LABEL)
+        if name != LOCALHOST and (has_prefix or is_under(name, LOCALHOST)):
             intercepted.value += 1
             reply = loopback(name, query.qtype)
             reply.counted = (intercepted,)
@@ -86,21 +90,21 @@ OPTIONS = (
     Option(
         "localhost_prefix on|off",
         "on",
-        "Names that begin with `localhost.`, such as `localhost.cluster.local`, are the loopback address.",
+        "Names that begin with `localhost.`, such as `localhost.cluster.local`, have the loopback address.",
         _localhost_prefix,
     ),
 )
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> bool:
-    """`local { localhost_prefix on|off }`; whether the prefix is on. Raises CorefileError."""
+    """Read `local { localhost_prefix on|off }`; return whether the prefix is on. Raises CorefileErrors."""
     for directive in directives:
         directive.no_arguments()
     return read_block(True, directives, OPTIONS)
 
 
 def build(prefix_is_on: bool, context: BlockContext) -> Part:
-    """The handler."""
+    """Make the handler and its counter."""
     counter = localhost_requests(context.registry)
     return Part(
         "local",
@@ -110,10 +114,10 @@ def build(prefix_is_on: bool, context: BlockContext) -> Part:
 
 DOC = Doc(
     usage=("local",),
-    about="Answers `localhost`, all names below it, the zones `0.in-addr.arpa`, `127.in-addr.arpa` and "
+    about="Answers `localhost` and all names below it, the zones `0.in-addr.arpa`, `127.in-addr.arpa` and "
     "`255.in-addr.arpa`, and names that begin with `localhost.`.",
     options=OPTIONS,
     example="local\nwhoami",
-    better="a name above one that exists is NODATA (RFC 8020).",
+    better="a name above an existing one is NODATA instead of NXDOMAIN (RFC 8020).",
 )
 PLUGIN = Plugin("local", parse, build, doc=DOC)

@@ -1,6 +1,6 @@
-"""The `minimal` directive: answers without the records that nobody asked for.
+"""The `minimal` directive: positive answers without authority and additional sections.
 
-Denials keep their SOA and referrals their NS records and glue, because these are the message (RFC 2308, RFC 9471).
+Negative answers keep their SOA, and referrals their NS records and glue: clients need them (RFC 2308, RFC 9471).
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from clusterdns.chain.reply_type import ReplyType, reply_type
 from clusterdns.corefile.directive import Directive
 
 
-def shortening(following: Handler) -> Handler:
-    """Takes the authority and additional sections from positive answers."""
+def wrap(following: Handler) -> Handler:
+    """Make the handler."""
 
     async def handle(query: Query) -> Reply:
         reply = await following(query)
@@ -25,19 +25,20 @@ def shortening(following: Handler) -> Handler:
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> None:
-    """`minimal`; of several the first counts. Raises CorefileError."""
+    """Check `minimal`, which takes nothing; of several the first counts. Raises CorefileErrors."""
     directives[0].no_arguments()
     directives[0].no_block()
 
 
 def build(settings: None, context: BlockContext) -> Part:
-    """The handler."""
-    return Part("minimal", handling=Handling(wrap=shortening))
+    """Make the part."""
+    return Part("minimal", handling=Handling(wrap=wrap))
 
 
 DOC = Doc(
     usage=("minimal",),
-    about="Positive answers come without authority and additional sections; denials and referrals stay whole.",
+    about="Removes the authority and additional sections of positive answers; negative answers and referrals keep "
+    "theirs.",
     example="minimal\nwhoami",
 )
 PLUGIN = Plugin("minimal", parse, build, doc=DOC)

@@ -1,6 +1,6 @@
-"""The `nsid` directive: names this server to clients that ask for it in an EDNS option (RFC 5001).
+"""The `nsid` directive: the identity of this server, for clients that ask for it with an EDNS option (RFC 5001).
 
-A query with options is never answered from the compiled table, so every such query comes through here.
+Queries with EDNS options are never answered from the answer table, so the handler sees each of them.
 """
 
 import socket
@@ -13,19 +13,19 @@ from clusterdns.wire.edns import iter_options, pack_option
 
 
 def is_asked_for(options: bytes) -> bool:
-    """Whether EDNS options, known to be whole, hold an NSID."""
+    """Return whether EDNS options, known to be well-formed, contain an NSID."""
     return any(code == codes.NSID for code, _ in iter_options(options))
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> bytes:
-    """`nsid [WORDS…]`: the words with blanks between, or else the host's name. Raises CorefileError."""
+    """Read `nsid [WORDS…]`: the words joined by spaces, by default the host's name. Raises CorefileErrors."""
     directive = directives[0]
     directive.no_block()
     return (" ".join(word.text for word in directive.args) or socket.gethostname()).encode()
 
 
 def build(identity: bytes, context: BlockContext) -> Part:
-    """The handler."""
+    """Make the part."""
     option = pack_option(codes.NSID, identity)
 
     def wrap(following: Handler) -> Handler:
@@ -33,9 +33,9 @@ def build(identity: bytes, context: BlockContext) -> Part:
             reply = await following(query)
             if not query.options or not is_asked_for(query.options):
                 return reply
-            named = reply.duplicate()
-            named.options += option
-            return named
+            identified = reply.duplicate()
+            identified.options += option
+            return identified
 
         return handle
 
@@ -44,8 +44,9 @@ def build(identity: bytes, context: BlockContext) -> Part:
 
 DOC = Doc(
     usage=("nsid [WORDS…]",),
-    about="Tells clients that ask for it (`dig +nsid`) which server answered: these words, or the host's name.",
+    about="Adds the identity of this server to replies, for clients that ask for it (`dig +nsid`): WORDS, by default "
+    "the host's name.",
     example="nsid rack 7\nwhoami",
-    better="sets DO in the reply only where the client did.",
+    better="DO is set in replies only where the query has it.",
 )
 PLUGIN = Plugin("nsid", parse, build, once=True, doc=DOC)

@@ -1,6 +1,6 @@
-"""The `whoami` directive: tells the client its own address, port and transport. Ends its chain.
+"""The `whoami` directive: the client's own address, port and transport; the end of a chain.
 
-The reply is different for every client, so it is never kept.
+The reply differs for every client, so it is never compiled.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from clusterdns.wire.name import MAX_NAME_BYTES, ROOT
 
 
 async def answer(query: Query) -> Reply:
-    """An empty answer; in the additional section the client's address, and its port as an SRV of its transport."""
+    """Answer with the client's address, and an SRV record with its transport and port, in the additional section."""
     additional = [record.address(query.name, 0, query.client_ip.packed)]
     service = b"\x04_" + query.transport.encode() + query.name
     if len(service) <= MAX_NAME_BYTES:
@@ -21,20 +21,20 @@ async def answer(query: Query) -> Reply:
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> None:
-    """There is nothing to set. Raises CorefileError where something is."""
+    """Check `whoami`, which takes nothing. Raises CorefileErrors."""
     for directive in directives:
         directive.no_arguments()
         directive.no_block()
 
 
 def build(settings: None, context: BlockContext) -> Part:
-    """The end of a chain."""
+    """Make the part."""
     return Part("whoami", handling=Handling(wrap=lambda following: answer))
 
 
 DOC = Doc(
     usage=("whoami",),
-    about="Tells the client its own address, port and transport, in the additional section. Ends the chain.",
+    about="Answers with the client's own address, port and transport, in the additional section. No query passes it.",
     example="whoami",
 )
 PLUGIN = Plugin("whoami", parse, build, doc=DOC)

@@ -1,4 +1,4 @@
-"""`acl`: who may ask what, what is counted, and which decisions may be kept for all clients."""
+"""`acl`: decisions by name, type and client, their counters, and which of them may be compiled."""
 
 from collections.abc import Callable, Coroutine, Sequence
 from ipaddress import ip_network
@@ -33,7 +33,7 @@ acl db.cluster.local shop.cluster.local {
 
 
 @pytest.mark.parametrize(
-    ("name", "qtype", "client", "outcome", "is_kept"),
+    ("name", "qtype", "client", "outcome", "is_reusable"),
     [
         ("web.cluster.local.", "A", "10.1.2.3", "allow", False),
         ("web.cluster.local.", "A", "::ffff:10.1.2.3", "allow", False),
@@ -51,7 +51,7 @@ acl db.cluster.local shop.cluster.local {
     ],
 )
 async def test_outcome(
-    make_query: MakeQuery, through: Through, name: str, qtype: str, client: str, outcome: str, is_kept: bool
+    make_query: MakeQuery, through: Through, name: str, qtype: str, client: str, outcome: str, is_reusable: bool
 ) -> None:
     below = Reply(codes.NOERROR, reusable=True)
     reply = await through(acl.PLUGIN, RULES, make_query(name, qtype, client=(client, 1)), below)
@@ -59,7 +59,7 @@ async def test_outcome(
     assert reply.rcode == (codes.REFUSED if outcome == "block" else codes.NOERROR)
     assert reply.options == {"block": BLOCKED, "filter": FILTERED}.get(outcome, b"")
     assert reply.is_authoritative == (outcome == "allow")
-    assert reply.reusable == is_kept
+    assert reply.reusable == is_reusable
     assert below.reusable
     assert below.counted == ()
 
@@ -72,7 +72,7 @@ async def test_outcome(
         ("example.org.", "A", "coredns_acl_allowed_requests_total", ("dns://:53", "")),
     ],
 )
-async def test_counted_now_and_whenever_the_compiled_answer_is_used(
+async def test_a_decision_is_counted_now_and_for_each_use_of_its_compiled_answer(
     make_query: MakeQuery, through: Through, context: BlockContext, name: str, qtype: str, family: str,
     labels: tuple[str, ...],
 ) -> None:  # fmt: skip
@@ -84,7 +84,9 @@ async def test_counted_now_and_whenever_the_compiled_answer_is_used(
 
 
 @given(some.lists(some.ip_addresses(v=4, network="10.0.0.0/12")), some.ip_addresses(v=4, network="10.0.0.0/12"))
-def test_networks_are_those_of_ipaddress(addresses: list[values.IPAddress], client: values.IPAddress) -> None:
+def test_networks_include_the_same_addresses_as_ipaddress(
+    addresses: list[values.IPAddress], client: values.IPAddress
+) -> None:
     made = [ip_network((address, 8 + int(address) % 25), strict=False) for address in addresses]
     expected = any(client in network for network in made)
     assert acl.Networks(made).include(client) == expected
@@ -95,7 +97,7 @@ def test_networks_are_those_of_ipaddress(addresses: list[values.IPAddress], clie
     ["acl", "acl {\n}", "acl {\n allow\n}", "acl {\n block net * type *\n}", "acl 10.0.0.0/8 {\n block\n}",
      "acl {\n block type A type AAAA net 1.1.1.1 net 2.2.2.2\n}", "acl {\n block NET 10.0.0.1/8 ::1\n}"],
 )  # fmt: skip
-def test_what_coredns_takes(read_directives: ReadDirectives, context: BlockContext, text: str) -> None:
+def test_forms_that_coredns_accepts(read_directives: ReadDirectives, context: BlockContext, text: str) -> None:
     assert acl.parse(read_directives(text), context)
 
 
@@ -103,10 +105,10 @@ def test_what_coredns_takes(read_directives: ReadDirectives, context: BlockConte
     ("line", "problem"),
     [
         ("deny", "Corefile:3: unknown property 'deny'"),
-        ("block type", "Corefile:3: nothing is listed after 'type'"),
-        ("block type net 10.0.0.0/8", "Corefile:3: nothing is listed after 'type'"),
+        ("block type", "Corefile:3: 'type' has no values"),
+        ("block type net 10.0.0.0/8", "Corefile:3: 'type' has no values"),
         ("block foo", "Corefile:3: 'foo' is not one of type, net"),
-        ("block type FOO", "Corefile:3: 'FOO' is no type of records"),
+        ("block type FOO", "Corefile:3: 'FOO' is not a record type"),
         ("block net 10.0.0.0/33", "Corefile:3: '10.0.0.0/33' is not a network"),
         ("block net local", "Corefile:3: 'local' is not a network"),
     ],

@@ -1,4 +1,4 @@
-"""`any`: one short record, whatever is there."""
+"""`any`: one HINFO record for queries of type ANY."""
 
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
@@ -16,14 +16,14 @@ ReadDirectives = Callable[[str], Sequence[Directive]]
 Through = Callable[..., Coroutine[Any, Any, Reply]]
 
 
-async def test_any_is_answered(make_query: MakeQuery, through: Through) -> None:
+async def test_any_is_answered_with_one_hinfo_record(make_query: MakeQuery, through: Through) -> None:
     reply = await through(any_type.PLUGIN, "any", make_query("a.example.", "ANY"), Reply(codes.NXDOMAIN))
     (one,) = reply.answer
     assert (reply.rcode, reply.is_authoritative, reply.reusable) == (codes.NOERROR, False, True)
     assert (one.rtype, one.ttl, one.rdata) == (codes.HINFO, 8482, b"\x0dANY obsoleted\x0cSee RFC 8482")
 
 
-async def test_others_pass(make_query: MakeQuery, through: Through) -> None:
+async def test_other_types_go_to_the_next_plugin(make_query: MakeQuery, through: Through) -> None:
     below = Reply(codes.NXDOMAIN)
     assert await through(any_type.PLUGIN, "any\nany ignored", make_query("a.example.", "A"), below) is below
 

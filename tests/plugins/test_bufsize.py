@@ -1,4 +1,4 @@
-"""`bufsize`: what the client says it can take is lowered, never raised."""
+"""`bufsize`: the UDP size that a client announces is lowered, never raised."""
 
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
@@ -27,7 +27,7 @@ Through = Callable[..., Coroutine[Any, Any, Reply]]
         ("bufsize 600", None, "udp", 0, 512),
     ],
 )
-async def test_size(
+async def test_announced_size_is_lowered_and_never_raised(
     make_query: MakeQuery, through: Through, text: str, edns_bytes: int | None, transport: str, left_bytes: int,
     limit: int,
 ) -> None:  # fmt: skip

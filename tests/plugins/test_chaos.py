@@ -1,4 +1,4 @@
-"""`chaos`: which server this is."""
+"""`chaos`: version, authors and host name in class CH."""
 
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
@@ -43,14 +43,16 @@ async def test_answers(
     [("version.bind.", "TXT", codes.IN), ("version.bind.", "A", codes.CH), ("version.bind.", "TXT", codes.HS),
      ("foo.bind.", "TXT", codes.CH)],
 )  # fmt: skip
-async def test_others_pass(make_query: MakeQuery, through: Through, name: str, qtype: str, qclass: int) -> None:
+async def test_other_names_types_and_classes_go_to_the_next_plugin(
+    make_query: MakeQuery, through: Through, name: str, qtype: str, qclass: int
+) -> None:
     query = make_query(name, qtype)
     query.qclass = qclass
     below = Reply(codes.NXDOMAIN)
     assert await through(chaos.PLUGIN, "chaos", query, below) is below
 
 
-def test_defaults_and_long_versions(read_directives: ReadDirectives, context: BlockContext) -> None:
+def test_the_default_version_and_the_cut_of_a_long_one(read_directives: ReadDirectives, context: BlockContext) -> None:
     assert chaos.parse(read_directives("chaos"), context).version.startswith("clusterdns-")
     assert chaos.parse(read_directives(f"chaos {'ä' * 200}"), context).version == "ä" * 127
 

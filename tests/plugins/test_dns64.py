@@ -1,4 +1,4 @@
-"""`dns64`: which questions are translated, and what an answer is made of. Against CoreDNS: tests/differential."""
+"""`dns64`: which queries are translated, and what an answer is made of. tests/differential compares with CoreDNS."""
 
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
@@ -20,13 +20,13 @@ MakeQuery = Callable[..., Query]
 
 NAME, TARGET = from_text("www.example.org"), from_text("real.example.org")
 V4, V6 = bytes((192, 0, 2, 33)), bytes.fromhex("20010db8000000000000000000000001")
-MADE = "64:ff9b::192.0.2.33"
+EMBEDDED = "64:ff9b::192.0.2.33"
 SOA = record.soa(from_text("example.org"), 30, NAME, NAME, 1, 30)
 OVER_V6 = ("2001:db8::9", 40222, 0, 0)
 
 
 @pytest.mark.parametrize(
-    ("prefix", "made"),
+    ("prefix", "embedded"),
     [  # RFC 6052 §2.4
         ("2001:db8::/32", "2001:db8:c000:221::"),
         ("2001:db8:100::/40", "2001:db8:1c0:2:21::"),
@@ -34,15 +34,15 @@ OVER_V6 = ("2001:db8::9", 40222, 0, 0)
         ("2001:db8:122:300::/56", "2001:db8:122:3c0:0:221::"),
         ("2001:db8:122:344::/64", "2001:db8:122:344:c0:2:2100::"),
         ("2001:db8:122:344::/96", "2001:db8:122:344::192.0.2.33"),
-        ("64:ff9b::/96", MADE),
+        ("64:ff9b::/96", EMBEDDED),
     ],
 )
-def test_where_an_address_is_put(prefix: str, made: str) -> None:
-    assert dns64.embed(IPv6Network(prefix), V4) == IPv6Address(made).packed
+def test_embedded_address(prefix: str, embedded: str) -> None:
+    assert dns64.embed(IPv6Network(prefix), V4) == IPv6Address(embedded).packed
 
 
 @given(st.sampled_from(dns64.PREFIX_BITS), st.ip_addresses(v=4))
-def test_an_address_can_be_had_back(bits: int, address: IPv4Address) -> None:
+def test_the_ipv4_address_can_be_extracted_again(bits: int, address: IPv4Address) -> None:
     made = dns64.embed(IPv6Network(("2001:db8::", bits)), address.packed)
     assert len(made) == 16
     assert not made[8]
@@ -50,8 +50,10 @@ def test_an_address_can_be_had_back(bits: int, address: IPv4Address) -> None:
     assert (made[start:8] + made[max(9, start) :])[:4] == address.packed
 
 
-async def ask(query: Query, native: Reply, found: Reply, settings: dns64.Settings | None = None) -> tuple[Reply, float]:
-    """The reply, and how many were translated."""
+async def ask(
+    query: Query, native: Reply, found: Reply, settings: dns64.Dns64Settings | None = None
+) -> tuple[Reply, float]:
+    """Return the reply, and how many queries were translated."""
     translated = Series()
 
     async def following(query: Query) -> Reply:
@@ -62,23 +64,23 @@ async def ask(query: Query, native: Reply, found: Reply, settings: dns64.Setting
         return found
 
     query.lookup = lookup
-    return await dns64.Translator(settings or dns64.Settings(), translated, following)(query), translated.value
+    return await dns64.Dns64Handler(settings or dns64.Dns64Settings(), translated, following)(query), translated.value
 
 
 def found_v4(ttl: int = 300) -> Reply:
-    alias, address = record.cname(NAME, 60, TARGET), record.address(TARGET, ttl, V4)
-    reply = Reply(codes.NOERROR, (alias, address), dependencies=("v4",), reusable=True)
+    cname, address = record.cname(NAME, 60, TARGET), record.address(TARGET, ttl, V4)
+    reply = Reply(codes.NOERROR, (cname, address), dependencies=("v4",), reusable=True)
     reply.recursion_available = reply.is_authentic = reply.is_upstream = True
     return reply
 
 
-async def test_what_is_made_of_ipv4_addresses(make_query: MakeQuery) -> None:
+async def test_synthesised_reply(make_query: MakeQuery) -> None:
     below = Series()
     native = Reply(codes.NOERROR, authority=(SOA,), dependencies=("v6",), reusable=True)
     native.counted = (below,)
     reply, translated = await ask(make_query("www.example.org", "AAAA", client=OVER_V6), native, found_v4())
-    made = record.address(TARGET, 30, IPv6Address(MADE).packed)
-    assert list(reply.answer) == [record.cname(NAME, 60, TARGET), made]
+    synthesised = record.address(TARGET, 30, IPv6Address(EMBEDDED).packed)
+    assert list(reply.answer) == [record.cname(NAME, 60, TARGET), synthesised]
     assert not any((reply.is_authoritative, reply.recursion_available, reply.is_authentic, reply.is_upstream))
     assert (reply.dependencies, reply.reusable, translated) == (("v6", "v4"), True, 1)
     assert reply.counted[0] is below
@@ -86,7 +88,9 @@ async def test_what_is_made_of_ipv4_addresses(make_query: MakeQuery) -> None:
 
 
 @pytest.mark.parametrize(("soa", "ttl", "expected"), [((SOA,), 20, 20), ((SOA,), 300, 30), ((), 900, 600), ((), 9, 9)])
-async def test_how_long_it_holds(make_query: MakeQuery, soa: Sequence[record.Record], ttl: int, expected: int) -> None:
+async def test_ttl_is_limited_by_the_negative_answer_for_aaaa(
+    make_query: MakeQuery, soa: Sequence[record.Record], ttl: int, expected: int
+) -> None:
     query = make_query("www.example.org", "AAAA", client=OVER_V6)
     reply, _ = await ask(query, Reply(codes.NOERROR, authority=soa), found_v4(ttl))
     assert reply.answer[1].ttl == expected
@@ -102,39 +106,39 @@ def dropped() -> Reply:
     return reply
 
 
-EVERYBODY = dns64.Settings(for_ipv4_clients=True)
-ALL = dns64.Settings(translates_all=True)
+IPV4_TOO = dns64.Dns64Settings(for_ipv4_clients=True)
+REPLACING = dns64.Dns64Settings(translates_all=True)
 
 
 @pytest.mark.parametrize(
     ("qtype", "client", "native", "settings", "is_translated"),
     [
-        ("AAAA", OVER_V6, Reply(codes.NOERROR), dns64.Settings(), True),
-        ("AAAA", OVER_V6, Reply(codes.SERVFAIL), dns64.Settings(), True),
-        ("AAAA", OVER_V6, failure(codes.SERVFAIL), dns64.Settings(), False),
-        ("AAAA", OVER_V6, Reply(codes.NXDOMAIN), dns64.Settings(), False),
-        ("AAAA", OVER_V6, Reply(codes.NXDOMAIN), ALL, False),
-        ("AAAA", OVER_V6, dropped(), ALL, False),
-        ("AAAA", OVER_V6, native_v6(), dns64.Settings(), False),
-        ("AAAA", OVER_V6, native_v6(), ALL, True),
-        ("AAAA", ("10.0.0.9", 4022), Reply(codes.NOERROR), dns64.Settings(), False),
-        ("AAAA", ("10.0.0.9", 4022), Reply(codes.NOERROR), EVERYBODY, True),
-        ("A", OVER_V6, Reply(codes.NOERROR), EVERYBODY, False),
+        ("AAAA", OVER_V6, Reply(codes.NOERROR), dns64.Dns64Settings(), True),
+        ("AAAA", OVER_V6, Reply(codes.SERVFAIL), dns64.Dns64Settings(), True),
+        ("AAAA", OVER_V6, failure(codes.SERVFAIL), dns64.Dns64Settings(), False),
+        ("AAAA", OVER_V6, Reply(codes.NXDOMAIN), dns64.Dns64Settings(), False),
+        ("AAAA", OVER_V6, Reply(codes.NXDOMAIN), REPLACING, False),
+        ("AAAA", OVER_V6, dropped(), REPLACING, False),
+        ("AAAA", OVER_V6, native_v6(), dns64.Dns64Settings(), False),
+        ("AAAA", OVER_V6, native_v6(), REPLACING, True),
+        ("AAAA", ("10.0.0.9", 4022), Reply(codes.NOERROR), dns64.Dns64Settings(), False),
+        ("AAAA", ("10.0.0.9", 4022), Reply(codes.NOERROR), IPV4_TOO, True),
+        ("A", OVER_V6, Reply(codes.NOERROR), IPV4_TOO, False),
     ],
 )
-async def test_which_questions_are_translated(
+async def test_which_queries_are_translated(
     make_query: MakeQuery,
     qtype: str,
     client: tuple[object, ...],
     native: Reply,
-    settings: dns64.Settings,
+    settings: dns64.Dns64Settings,
     is_translated: bool,
 ) -> None:
     reply, translated = await ask(make_query("www.example.org", qtype, client=client), native, found_v4(), settings)
     assert (reply is native, translated) == (not is_translated, float(is_translated))
 
 
-async def test_a_failure_to_find_addresses_is_one(make_query: MakeQuery) -> None:
+async def test_a_failed_look_up_of_a_is_the_reply(make_query: MakeQuery) -> None:
     query = make_query("www.example.org", "AAAA", client=OVER_V6)
     reply, _ = await ask(query, Reply(codes.NOERROR, reusable=True), failure(codes.SERVFAIL, "on fire"))
     assert (reply.rcode, list(reply.answer), reply.error, reply.reusable) == (codes.SERVFAIL, [], "on fire", False)
@@ -143,20 +147,20 @@ async def test_a_failure_to_find_addresses_is_one(make_query: MakeQuery) -> None
 @pytest.mark.parametrize(
     ("text", "settings"),
     [
-        ("dns64", dns64.Settings()),
-        ("dns64 2001:db8::1/96", dns64.Settings(IPv6Network("2001:db8::/96"))),
-        ("dns64 fd00::/96 {\nprefix fd01::/64\ntranslate_all\n}", dns64.Settings(IPv6Network("fd01::/64"), True)),
-        ("dns64 2001:db8::/96\ndns64 {\nallow_ipv4\n}", dns64.Settings(IPv6Network("2001:db8::/96"), False, True)),
+        ("dns64", dns64.Dns64Settings()),
+        ("dns64 2001:db8::1/96", dns64.Dns64Settings(IPv6Network("2001:db8::/96"))),
+        ("dns64 fd00::/96 {\nprefix fd01::/64\ntranslate_all\n}", dns64.Dns64Settings(IPv6Network("fd01::/64"), True)),
+        ("dns64 2001:db8::/96\ndns64 {\nallow_ipv4\n}", dns64.Dns64Settings(IPv6Network("2001:db8::/96"), False, True)),
     ],
 )  # fmt: skip
-def test_what_is_read(
-    read_directives: ReadDirectives, context: BlockContext, text: str, settings: dns64.Settings
+def test_settings(
+    read_directives: ReadDirectives, context: BlockContext, text: str, settings: dns64.Dns64Settings
 ) -> None:
     assert dns64.parse(read_directives(text), context) == settings
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "problem"),
     [
         *((f"dns64 2001:db8::/{bits}", "length") for bits in (33, 72, 80, 88)),
         ("dns64 2001:db8::/24", "length"),
@@ -170,6 +174,6 @@ def test_what_is_read(
         ("dns64 {\nallow_ipv6\n}", "allow_ipv4"),
     ],
 )
-def test_what_is_refused(read_directives: ReadDirectives, context: BlockContext, text: str, told: str) -> None:
-    with pytest.raises((CorefileError, CorefileErrors), match=told):
+def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: str, problem: str) -> None:
+    with pytest.raises((CorefileError, CorefileErrors), match=problem):
         dns64.parse(read_directives(text), context)

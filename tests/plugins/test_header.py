@@ -28,7 +28,9 @@ Through = Callable[..., Coroutine[Any, Any, Reply]]
         ("query clear rd\nresponse set rd ra", RD, True, True),
     ],
 )
-async def test_flags(make_query: MakeQuery, through: Through, rules: str, flags: int, aa: bool, ra: bool) -> None:
+async def test_flags_of_query_and_reply(
+    make_query: MakeQuery, through: Through, rules: str, flags: int, aa: bool, ra: bool
+) -> None:
     query = make_query("a.example.")
     below = Reply(codes.NOERROR, reusable=True)
     reply = await through(header.PLUGIN, f"header {{\n{rules}\n}}", query, below)
@@ -37,7 +39,7 @@ async def test_flags(make_query: MakeQuery, through: Through, rules: str, flags:
     assert (below.is_authoritative, below.recursion_available) == (True, False)
 
 
-async def test_a_code_without_message_is_left_alone(make_query: MakeQuery, through: Through) -> None:
+async def test_a_bare_response_code_is_left_alone(make_query: MakeQuery, through: Through) -> None:
     below = Reply(codes.SERVFAIL)
     below.is_written = False
     assert await through(header.PLUGIN, "header {\nresponse set ra\n}", make_query("a.example."), below) is below
@@ -46,7 +48,7 @@ async def test_a_code_without_message_is_left_alone(make_query: MakeQuery, throu
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("header", "Corefile:2: 'header' without rules"),
+        ("header", "Corefile:2: 'header' has no rules"),
         ("header {\n request set rd\n}", "Corefile:3: unknown property 'request'"),
         ("header {\n response set\n}", "Corefile:3: Wrong argument count"),
         ("header {\n response set aa xx\n}", "Corefile:3: 'xx' is not one of aa, ra, rd"),

@@ -21,7 +21,7 @@ SOA = "SOA localhost. root.localhost. 1 0 0 0 604800"
 
 
 @pytest.mark.parametrize(
-    ("name", "qtype", "rcode", "section", "told"),
+    ("name", "qtype", "rcode", "section", "shown"),
     [
         ("localhost.", "A", "NOERROR", "answer", "localhost. A 127.0.0.1"),
         ("localhost.", "AAAA", "NOERROR", "answer", "localhost. AAAA ::1"),
@@ -42,13 +42,13 @@ SOA = "SOA localhost. root.localhost. 1 0 0 0 604800"
     ],
 )
 async def test_answers(
-    make_query: MakeQuery, through: Through, name: str, qtype: str, rcode: str, section: str, told: str
+    make_query: MakeQuery, through: Through, name: str, qtype: str, rcode: str, section: str, shown: str
 ) -> None:
     reply = await through(local.PLUGIN, "local", make_query(name, qtype), Reply(codes.REFUSED))
     assert codes.rcode_text(reply.rcode) == rcode
     (one,) = (*reply.answer, *reply.authority)
     assert one in getattr(reply, section)
-    assert f"{to_text(one.name)} {codes.type_text(one.rtype)} {rdata_text(one)}" == told
+    assert f"{to_text(one.name)} {codes.type_text(one.rtype)} {rdata_text(one)}" == shown
     assert one.ttl == 604_800
     assert (reply.is_authoritative, reply.reusable) == (False, True)
 
@@ -64,7 +64,7 @@ async def test_answers(
         ("local {\nlocalhost_prefix off\n}", "x.localhost.", 1),
     ],
 )
-async def test_what_is_counted(
+async def test_names_below_localhost_and_with_its_prefix_are_counted(
     make_query: MakeQuery, through: Through, context: BlockContext, directive: str, name: str, count: int
 ) -> None:
     reply = await through(local.PLUGIN, directive, make_query(name), Reply(codes.REFUSED))

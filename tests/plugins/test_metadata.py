@@ -1,4 +1,4 @@
-"""`metadata`: which queries carry labels, what `kubernetes` gives, and what log lines show of it."""
+"""`metadata`: which queries have labels, the labels of `kubernetes`, and how log lines show them."""
 
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
@@ -33,14 +33,16 @@ KEYS = ("kind", "namespace", "service", "endpoint", "port-name", "protocol")
         ("metadata example.org", "web.cluster.local.", False),
     ],
 )
-async def test_zones(make_query: MakeQuery, through: Through, text: str, name: str, kept: bool) -> None:
+async def test_queries_outside_the_zones_lose_their_labels(
+    make_query: MakeQuery, through: Through, text: str, name: str, kept: bool
+) -> None:
     query = make_query(name)
     query.labels = {"a/b": "c"}
     await through(metadata.PLUGIN, text, query, Reply(codes.NOERROR))
     assert query.labels == ({"a/b": "c"} if kept else {})
 
 
-async def test_what_is_learnt_later_has_a_place(make_query: MakeQuery, through: Through) -> None:
+async def test_later_labels_have_a_dict(make_query: MakeQuery, through: Through) -> None:
     query = make_query("web.cluster.local.")
     await through(metadata.PLUGIN, "metadata", query, Reply(codes.NOERROR))
     assert query.labels == {}
@@ -62,9 +64,7 @@ async def test_what_is_learnt_later_has_a_place(make_query: MakeQuery, through: 
         ("9.0.1.10.in-addr.arpa.", "invalid query name"),
     ],
 )
-def test_what_kubernetes_reads_off_a_name(
-    make_query: MakeQuery, name: str, values: tuple[str, ...] | str | None
-) -> None:
+def test_labels_of_kubernetes_by_name(make_query: MakeQuery, name: str, values: tuple[str, ...] | str | None) -> None:
     found = NameLabels(ZONES)(make_query(name))
     if values is None:
         assert found == {}
@@ -78,7 +78,7 @@ def test_what_kubernetes_reads_off_a_name(
     ("labels", "line"),
     [(None, "- - - -"), ({}, "NXDOMAIN denial - -"), ({"a/b": "c", "a/d": ""}, "NXDOMAIN denial c ")],
 )
-def test_log_lines(make_query: MakeQuery, labels: dict[str, str] | None, line: str) -> None:
+def test_labels_in_log_lines(make_query: MakeQuery, labels: dict[str, str] | None, line: str) -> None:
     query = make_query("example.org.")
     query.labels = labels
     shown = LineFormat("{/log/type} {/log/class} {/a/b} {/a/d}")(LogEntry(query, Reply(codes.NXDOMAIN), 1))
@@ -102,7 +102,7 @@ def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: 
         ("web.prod.svc.cluster.local", "", "web"),
     ],
 )
-def test_the_zone_where_names_have_one(make_query: Callable[..., Query], name: str, zone: str, service: str) -> None:
+def test_label_of_the_zone_of_zonal_names(make_query: Callable[..., Query], name: str, zone: str, service: str) -> None:
     found = NameLabels(ZONES, zonal=True)(make_query(name))
     assert (found["kubernetes/zone"], found["kubernetes/service"]) == (zone, service)
     assert found["kubernetes/endpoint"] == found["kubernetes/port-name"] == ""
@@ -112,7 +112,7 @@ def test_the_zone_where_names_have_one(make_query: Callable[..., Query], name: s
     ("client", "namespace", "pod"),
     [("10.1.0.5", "prod", "a"), ("fd00::5", "prod", "a"), ("10.9.9.9", "aside", "agent"), ("10.1.0.6", None, None)],
 )
-def test_the_pod_that_asks(
+def test_labels_of_the_client_pod(
     make_query: Callable[..., Query], client: str, namespace: str | None, pod: str | None
 ) -> None:
     index = Index()
@@ -137,9 +137,9 @@ def test_the_pod_that_asks(
         ("a.b.c.db.prod.svc.cluster.local", None, None, None),
     ],
 )
-def test_the_cluster_where_zones_span_several(
+def test_label_of_the_cluster_in_multicluster_zones(
     make_query: Callable[..., Query], name: str, endpoint: str | None, cluster: str | None, port: str | None
 ) -> None:
     found = NameLabels(ZONES, imported=frozenset(ZONES))(make_query(name))
-    told = tuple(found.get(f"kubernetes/{key}") for key in ("endpoint", "cluster", "port-name"))
-    assert told == (endpoint, cluster, port)
+    shown = tuple(found.get(f"kubernetes/{key}") for key in ("endpoint", "cluster", "port-name"))
+    assert shown == (endpoint, cluster, port)

@@ -1,4 +1,4 @@
-"""`minimal`: what nobody asked for goes, what says something stays."""
+"""`minimal`: positive answers lose their authority and additional sections, other replies keep them."""
 
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
@@ -34,7 +34,7 @@ NS = record.ns(NAME, 5, NAME)
         (codes.SERVFAIL, (), (), False),
     ],
 )
-async def test_sections(
+async def test_only_positive_answers_are_shortened(
     make_query: MakeQuery, through: Through, rcode: int, answer: tuple[Record, ...], authority: tuple[Record, ...],
     is_shortened: bool,
 ) -> None:  # fmt: skip

@@ -1,4 +1,4 @@
-"""`nsid`: the server's name for those who ask for it."""
+"""`nsid`: the identity of the server for clients that ask for it."""
 
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
@@ -20,19 +20,21 @@ ASKED = b"\0\x03\0\0"
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "added"),
     [(ASKED, b"\0\x03\0\x06rack 7"), (COOKIE + ASKED, b"\0\x03\0\x06rack 7"), (COOKIE, b""), (b"", b"")],
 )
-async def test_told_when_asked(make_query: MakeQuery, through: Through, options: bytes, told: bytes) -> None:
+async def test_identity_is_added_when_the_query_has_the_option(
+    make_query: MakeQuery, through: Through, options: bytes, added: bytes
+) -> None:
     query = make_query("a.example.", edns_bytes=1232)
     query.options = options
     below = Reply(codes.NOERROR, reusable=True)
     reply = await through(nsid.PLUGIN, "nsid rack 7", query, below)
-    assert reply.options == told
+    assert reply.options == added
     assert below.options == b""
 
 
-def test_default_is_the_host(
+def test_default_is_the_hosts_name(
     read_directives: ReadDirectives, context: BlockContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("socket.gethostname", lambda: "rack7")

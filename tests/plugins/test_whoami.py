@@ -1,4 +1,4 @@
-"""`whoami`: the client's own address and port."""
+"""`whoami`: the client's own address, port and transport."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -41,7 +41,7 @@ async def answer(query: Query) -> Reply:
          ["a.example. 0 IN AAAA fe80::9", "_udp.a.example. 0 IN SRV 0 0 1 ."]),
     ],
 )  # fmt: skip
-async def test_answer(
+async def test_client_address_port_and_transport(
     make_query: MakeQuery, client: tuple[Any, ...], transport: str, qtype: str, lines: list[str]
 ) -> None:
     query = make_query("a.example.", qtype, client=client, transport=transport)
@@ -54,7 +54,7 @@ async def test_answer(
     assert [line for rrset in message.additional for line in rrset.to_text().splitlines()] == lines
 
 
-async def test_name_too_long_for_a_service_label(make_query: MakeQuery) -> None:
+async def test_a_name_too_long_for_the_srv_record_gets_the_address_alone(make_query: MakeQuery) -> None:
     name = ".".join(["a" * 62] * 4) + "."
     reply = await answer(make_query(name))
     assert [one.rtype for one in reply.additional] == [1]
