@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from clusterdns.chain import Handler, Observer, Query
 from clusterdns.wire import codes
-from clusterdns.wire.name import ROOT
+from clusterdns.wire.name import ROOT, longest_suffix, suffixes
 
 Labeller = Callable[[Query], Mapping[str, str]]
 
@@ -42,26 +42,20 @@ class Routes:
 
     def __init__(self, routes: Iterable[Route], *, takes_any_class: bool = False) -> None:
         self.takes_any_class = takes_any_class  # and not IN alone
-        self._by_zone = {route.zone: route for route in routes}
+        # without a handler the root is as good as no zone at all: the core refuses
+        self._by_zone = {one.zone: one for one in routes if one.chain.handler is not None or one.zone != ROOT}
         root = self._by_zone.get(ROOT)
         # most listeners have one block, for all names: nothing to search
-        self._sole = root if root is not None and root.chain.handler is not None and len(self._by_zone) == 1 else None
+        self._sole = root if len(self._by_zone) == 1 else None
 
     def find(self, name: bytes, qtype: int) -> Route | None:
         """The route of the longest zone that the name is in; None when it is in none (the core then refuses)."""
         if self._sole is not None:
             return self._sole
-        routes = self._by_zone
-        start = 0
-        best = None
-        while True:
-            route = routes.get(name[start:])
-            if route is not None and (route.chain.handler is not None or route.zone != ROOT):
-                if qtype != codes.DS:
-                    return route
-                if best is None or route.zone != ROOT:
-                    best = route  # DS lives on the parent's side of a cut (RFC 4035 §3.1.4.1), so a shorter zone wins
-            size = name[start]
-            if not size:
-                return best
-            start += 1 + size
+        zone = longest_suffix(name, self._by_zone)
+        if zone is None:
+            return None
+        if qtype == codes.DS:  # held on the parent's side of a cut (RFC 4035 §3.1.4.1): the shortest zone but the root
+            held = [one for one in suffixes(zone) if one in self._by_zone]
+            zone = held[-1] if held[-1] != ROOT or len(held) == 1 else held[-2]
+        return self._by_zone[zone]

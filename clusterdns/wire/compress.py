@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from clusterdns.wire import codes
 from clusterdns.wire.header import HEADER_BYTES
+from clusterdns.wire.name import longest_suffix, suffixes
 from clusterdns.wire.rdata import COMPRESSED_TYPES, name_spans
 from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
 from clusterdns.wire.response import Serial
@@ -69,27 +70,23 @@ class Compressor:
     def _place(self, name: bytes, position: int) -> bytes:
         """The name as it is written at this position, known from then on."""
         written, pointers = self._find(name)
-        if pointers < MAX_CHAIN:
+        if pointers < MAX_CHAIN and len(written) > 2:  # not a pointer alone
             self._learn(name, position, pointers)
         return written
 
     def _find(self, name: bytes) -> tuple[bytes, int]:
         """The name with its longest known end as a pointer, and how many pointers a reader has to follow."""
         lower = name.lower()
-        start = 0
-        while size := lower[start]:
-            found = self.offsets.get(lower[start:])
-            if found is not None:
-                offset, pointers = found
-                return name[:start] + (0xC000 | offset).to_bytes(2, "big"), pointers + 1
-            start += 1 + size
-        return name, 0
+        suffix = longest_suffix(lower, self.offsets)
+        if suffix is None:
+            return name, 0
+        offset, pointers = self.offsets[suffix]
+        return name[: len(name) - len(suffix)] + (0xC000 | offset).to_bytes(2, "big"), pointers + 1
 
     def _learn(self, name: bytes, position: int, pointers: int) -> None:
-        lower = name.lower()
-        start = 0
-        while (size := lower[start]) and position + start <= _MAX_POINTER:
-            if lower[start:] in self.offsets:
-                return  # and so are all its parents
-            self.offsets[lower[start:]] = position + start, pointers
-            start += 1 + size
+        end = position + len(name)
+        for suffix in suffixes(name.lower())[:-1]:
+            offset = end - len(suffix)
+            if offset > _MAX_POINTER or suffix in self.offsets:  # and then all its ancestors are
+                return
+            self.offsets[suffix] = offset, pointers

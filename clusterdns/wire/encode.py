@@ -8,7 +8,7 @@ laid out again with `compress`, and what does not fit even then is cut off.
 
 import random
 import struct
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 from clusterdns.wire import codes
@@ -27,7 +27,7 @@ from clusterdns.wire.header import (
     RD,
     TC,
 )
-from clusterdns.wire.name import is_under
+from clusterdns.wire.name import is_under, longest_suffix, suffixes
 from clusterdns.wire.query import QueryMessage
 from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
 from clusterdns.wire.response import ResponseMessage
@@ -149,7 +149,7 @@ def _pieces(query: QueryMessage, reply: ResponseMessage, records: Sequence[Recor
     prefix = QUESTION_POINTER
     serial = reply.serial
     pieces = []
-    offsets: dict[bytes, int] | None = None
+    ancestors: frozenset[bytes] | None = None
     for owner, rtype, body in records:
         if rtype == codes.SOA and serial is not None:
             body = body[:-SOA_SERIAL_FROM_END] + serial.wire + body[4 - SOA_SERIAL_FROM_END :]
@@ -157,12 +157,12 @@ def _pieces(query: QueryMessage, reply: ResponseMessage, records: Sequence[Recor
             last = owner
             if owner == name:
                 prefix = QUESTION_POINTER
-            elif len(records) == 1 and is_under(name, owner):  # the SOA of a denial: spare it all ancestors' offsets
+            elif len(records) == 1 and is_under(name, owner):  # the SOA of a denial: one pointer, without a look-up
                 prefix = (0xC000 | HEADER_BYTES + len(name) - len(owner)).to_bytes(2, "big")
             else:
-                if offsets is None:
-                    offsets = _question_offsets(name)
-                prefix = _compress(owner, offsets)
+                if ancestors is None:
+                    ancestors = frozenset(suffixes(name)[:-1])  # a pointer to the root would be longer than the root
+                prefix = _compress(owner, name, ancestors)
         pieces.append(prefix + body)
     return pieces
 
@@ -197,25 +197,13 @@ def _without_explanations(options: bytes) -> bytes:
     return b"".join([whole for code, whole in iter_options(options) if code != codes.EDE])
 
 
-def _question_offsets(name: bytes) -> dict[bytes, int]:
-    """Where in a message each ancestor of the question's name begins."""
-    offsets = {}
-    start = 0
-    while size := name[start]:
-        offsets[name[start:]] = HEADER_BYTES + start
-        start += 1 + size
-    return offsets
-
-
-def _compress(name: bytes, offsets: dict[bytes, int]) -> bytes:
-    """The name with its longest suffix that the question also has as a pointer (RFC 1035 §4.1.4)."""
-    start = 0
-    while size := name[start]:
-        offset = offsets.get(name[start:])
-        if offset is not None:
-            return name[:start] + (0xC000 | offset).to_bytes(2, "big")
-        start += 1 + size
-    return name
+def _compress(owner: bytes, name: bytes, ancestors: Container[bytes]) -> bytes:
+    """The owner name with its longest suffix that the question's name also has as a pointer (RFC 1035 §4.1.4)."""
+    suffix = longest_suffix(owner, ancestors)
+    if suffix is None:
+        return owner
+    pointer = 0xC000 | HEADER_BYTES + len(name) - len(suffix)
+    return owner[: len(owner) - len(suffix)] + pointer.to_bytes(2, "big")
 
 
 def _split(reply: ResponseMessage) -> tuple[Sequence[Record], Sequence[Record]]:

@@ -6,6 +6,7 @@ malformed.
 """
 
 import ipaddress
+from collections.abc import Container
 
 ROOT = b"\0"
 MAX_NAME_BYTES = 255  # RFC 1035 §2.3.4
@@ -80,6 +81,37 @@ def labels(name: bytes) -> list[bytes]:
         found.append(name[start + 1 : end])
         start = end
     return found
+
+
+def suffixes(name: bytes) -> list[bytes]:
+    """Return the name and its ancestors, the root last."""
+    found = [name]
+    start = 0
+    while size := name[start]:
+        start += 1 + size
+        found.append(name[start:])
+    return found
+
+
+def longest_suffix(name: bytes, among: Container[bytes]) -> bytes | None:
+    """Return the first of the name's `suffixes` that `among` contains: the longest zone, the closest encloser.
+
+    It makes no list of them, because routes and zones are looked up for each query that is not in the answer table.
+    """
+    start = 0
+    while (suffix := name[start:]) not in among:
+        size = name[start]
+        if not size:
+            return None
+        start += 1 + size
+    return suffix
+
+
+def end_of(wire: bytes, start: int = 0) -> int:
+    """Return where the name ends that begins at `start`, in bytes known to hold a whole uncompressed name."""
+    while size := wire[start]:
+        start += 1 + size
+    return start + 1
 
 
 def is_under(name: bytes, zone: bytes) -> bool:

@@ -8,6 +8,7 @@ business, compressing them `compress`'s.
 from collections.abc import Callable, Iterator
 
 from clusterdns.wire import codes
+from clusterdns.wire.name import end_of
 from clusterdns.wire.record import Record
 
 # The parts of a layout: a positive number of fixed bytes, or one of these.
@@ -87,10 +88,7 @@ def name_spans(record: Record) -> Iterator[tuple[int, int]]:
     position = _BODY_FIXED_BYTES
     for part in LAYOUTS[record.rtype]:
         if part == NAME:
-            start = position
-            while size := body[position]:
-                position += 1 + size
-            position += 1
+            start, position = position, end_of(body, position)
             yield start, position
         elif part == STRING:
             position += 1 + body[position]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
 
 from clusterdns.wire import codes
-from clusterdns.wire.name import to_text
+from clusterdns.wire.name import end_of, to_text
 from clusterdns.wire.record import Record
 
 _SRV = struct.Struct(">HHH")
@@ -31,8 +31,9 @@ def _names(rdata: bytes) -> str:
     """One name after the other, as many as there are."""
     texts = []
     while rdata:
-        name, rdata = _split_name(rdata)
-        texts.append(to_text(name))
+        end = end_of(rdata)
+        texts.append(to_text(rdata[:end]))
+        rdata = rdata[end:]
     return " ".join(texts)
 
 
@@ -86,13 +87,6 @@ def _quoted(raw: bytes) -> str:
 
 def _unknown(rdata: bytes) -> str:
     return f"\\# {len(rdata)} {rdata.hex()}".rstrip()
-
-
-def _split_name(rdata: bytes) -> tuple[bytes, bytes]:
-    end = 0
-    while size := rdata[end]:
-        end += 1 + size
-    return rdata[: end + 1], rdata[end + 1 :]
 
 
 _WRITERS: dict[int, Callable[[bytes], str]] = {

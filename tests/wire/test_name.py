@@ -101,3 +101,13 @@ def test_under_as_dnspython_sees_it(left: list[bytes], right: list[bytes]) -> No
 def test_a_zone_ends_at_a_label() -> None:
     assert not name.is_under(name.from_text("xa.b"), name.from_text("a.b"))
     assert not name.is_under(b"\x04\x01a\x01b\0", b"\x01a\x01b\0"), "a label that looks like a name"
+
+
+@given(labels, st.data())
+def test_suffixes_are_the_name_and_its_parents(parts: list[bytes], data: st.DataObject) -> None:
+    wire = name.from_labels(*parts)
+    suffixes = name.suffixes(wire)
+    assert suffixes == [name.from_labels(*parts[start:]) for start in range(len(parts) + 1)]
+    assert name.end_of(b"xy" + wire + b"z", 2) == 2 + len(wire)
+    among = frozenset(data.draw(st.lists(st.sampled_from([*suffixes, b"\3not\0"]))))
+    assert name.longest_suffix(wire, among) == next((one for one in suffixes if one in among), None)

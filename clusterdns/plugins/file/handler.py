@@ -12,7 +12,7 @@ from clusterdns.chain.fallthrough import Fallthrough, ask_next
 from clusterdns.plugins.file.tree import Found, Outcome, Records, ZoneTree
 from clusterdns.plugins.file.zone import ZoneFile
 from clusterdns.wire import codes
-from clusterdns.wire.name import ROOT, is_under
+from clusterdns.wire.name import ROOT, is_under, longest_suffix
 
 MAX_ALIASES = 10  # in a row inside a zone; what follows is left to the client, as by CoreDNS
 MAX_DEPTH = 8  # of lookups that come back here
@@ -66,20 +66,11 @@ class FileHandler:
 
     def _zone_of(self, query: Query) -> ZoneFile | None:
         """The longest zone with the name; for a DS at its top the parent's, where that is here (RFC 4035 §3.1.4.1)."""
-        zones = self._zones
         name = query.name
-        found = None
-        start = 0
-        while True:
-            file = zones.get(name[start:])
-            if file is not None:
-                if query.qtype != codes.DS or start or name == ROOT:
-                    return file
-                found = file
-            size = name[start]
-            if not size:
-                return found
-            start += 1 + size
+        zone = longest_suffix(name, self._zones)
+        if zone == name != ROOT and query.qtype == codes.DS:
+            zone = longest_suffix(name[1 + name[0] :], self._zones) or zone
+        return None if zone is None else self._zones[zone]
 
     async def _follow(self, query: Query, file: ZoneFile, tree: ZoneTree, found: Found) -> Reply:
         """What the end of a chain says, with the chain before it and the code of its end (RFC 6604 §2)."""

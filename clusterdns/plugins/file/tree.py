@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from clusterdns.wire import codes, record
 from clusterdns.wire.header import MAX_STREAM_BYTES
-from clusterdns.wire.name import MAX_NAME_BYTES, is_under, labels, to_text
+from clusterdns.wire.name import MAX_NAME_BYTES, end_of, is_under, labels, suffixes, to_text
 from clusterdns.wire.rdata import names_in
 from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
 
@@ -100,11 +100,11 @@ class ZoneTree:
     def find(self, name: bytes, qtype: int, *, do: bool) -> Found:
         """What is there for a name of this zone; with `do`, signed."""
         node, closest = self._nodes[self.origin], self.origin
-        for start in _starts(name, self.origin):
+        below_origin = [one for one in suffixes(name) if len(one) > len(self.origin)]
+        for at in reversed(below_origin):
             dname = next((one for one in node if one.rtype == codes.DNAME), None)
             if dname is not None:
                 return self._substituted(name, qtype, node, dname, do)
-            at = name[start:]
             child = self._nodes.get(at)
             if child is None:
                 return self._not_there(name, qtype, closest, do)
@@ -214,23 +214,10 @@ def _targets(one: Record) -> Iterator[bytes]:
     """The names that a record points clients to, in lower case."""
     if one.rtype in (codes.SVCB, codes.HTTPS):
         raw = one.rdata[2:]
-        end = 0
-        while raw[end]:
-            end += 1 + raw[end]
-        yield raw[: end + 1].lower()
+        yield raw[: end_of(raw)].lower()
     else:
         for name in names_in(one):
             yield name.lower()
-
-
-def _starts(name: bytes, origin: bytes) -> list[int]:
-    """Where in the name each name between the origin and it begins, the shortest first."""
-    found = []
-    start, end = 0, len(name) - len(origin)
-    while start < end:
-        found.append(start)
-        start += 1 + name[start]
-    return found[::-1]
 
 
 def _canonical(name: bytes) -> list[bytes]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.found import below
 from clusterdns.cluster.index.schema import SERVICE_TREE
-from clusterdns.wire.name import labels
+from clusterdns.wire.name import labels, longest_suffix
 
 
 class Asker(NamedTuple):
@@ -32,12 +32,10 @@ class ClusterExports:
 
     def asker(self, qname: bytes) -> Asker | None:
         """Whose search list makes this name; None for names that are not of the form PREFIX.NAMESPACE.svc.ZONE."""
-        start = 0
-        while (zone := qname[start:]) not in self.zones:
-            if not qname[start]:
-                return None
-            start += 1 + qname[start]
-        left = labels(qname[:start] + b"\0")
+        zone = longest_suffix(qname, self.zones)
+        if zone is None:
+            return None
+        left = labels(qname[: len(qname) - len(zone)] + b"\0")
         if len(left) < 3 or left[-1] != SERVICE_TREE:
             return None
         return Asker(left[-2], (below(zone, left[-2], SERVICE_TREE), below(zone, SERVICE_TREE), zone))

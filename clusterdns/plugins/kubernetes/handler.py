@@ -14,6 +14,7 @@ from clusterdns.chain.fallthrough import Fallthrough, ask_next
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.found import Found
 from clusterdns.wire import codes, record
+from clusterdns.wire.name import longest_suffix
 from clusterdns.wire.record import Record
 
 
@@ -40,13 +41,10 @@ class ClusterHandler:
     async def __call__(self, query: Query) -> Reply:
         """The reply, or what the next plugin says (see plugins.handler.Handler)."""
         qname = query.name
-        zones = self._zones
-        start = 0
-        while (zone := zones.get(qname[start:])) is None:
-            size = qname[start]
-            if not size:
-                return await self._next(query)
-            start += 1 + size
+        zone_name = longest_suffix(qname, self._zones)
+        if zone_name is None:
+            return await self._next(query)
+        zone = self._zones[zone_name]
         if query.qtype in codes.TRANSFER_TYPES:
             return failure(codes.REFUSED)
         found = zone.find(qname, query.qtype)
