@@ -1,4 +1,4 @@
-"""`template`: what its texts make of a query, what may be kept, and what is refused or warned of at the start."""
+"""`template`: the replies its templates make, which of them may be compiled, errors and warnings at the start."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -31,26 +31,26 @@ def context(context: BlockContext) -> BlockContext:
 
 @pytest.fixture
 def make_handler(read_directives: ReadDirectives, context: BlockContext) -> MakeHandler:
-    async def passed_on(query: Query) -> Reply:
+    async def following(query: Query) -> Reply:
         return failure(codes.NOTAUTH)
 
     def make(text: str) -> Handler:
         part = template.PLUGIN.build(template.parse(read_directives(text), context), context)
         assert part.handling.wrap is not None
-        return part.handling.wrap(passed_on)
+        return part.handling.wrap(following)
 
     return make
 
 
 def line(one: Record) -> str:
-    """A record as a line of a zone file."""
+    """Return a record as a line of a zone file."""
     return (
         f"{to_text(one.name)} {one.ttl} {codes.class_text(one.rclass)} {codes.type_text(one.rtype)} {rdata_text(one)}"
     )
 
 
 def lines(reply: Reply) -> list[str]:
-    """The response code, then the records, each with the first letters of its section."""
+    """Return the response code, then the records, each with an abbreviation of its section."""
     sections = {"": reply.answer, "auth ": reply.authority, "add ": reply.additional}
     records = [mark + line(one) for mark, section in sections.items() for one in section]
     return [codes.rcode_text(reply.rcode), *records]
@@ -91,7 +91,7 @@ SECTIONS = """template IN MX {
     rcode YXDOMAIN
 }"""
 EMPTY = 'template IN A {\n answer "{{ if eq .Name `a.example.org.` }}{{ .Name }} A 192.0.2.1{{ end }}" ""\n}'
-PASSED_ON = ["NOTAUTH"]
+NEXT = ["NOTAUTH"]
 
 
 @pytest.mark.parametrize(
@@ -100,16 +100,16 @@ PASSED_ON = ["NOTAUTH"]
         (OPENSHIFT, "a.apps.ocp.example.org.", "A", ["NOERROR", "a.apps.ocp.example.org. 60 IN A 192.0.2.50"]),
         (OPENSHIFT, "API.ocp.example.org.", "A", ["NOERROR", "api.ocp.example.org. 60 IN A 192.0.2.51"]),
         (OPENSHIFT, "a.apps.ocp.example.org.", "AAAA", ["NOERROR"]),
-        (OPENSHIFT, "b.ocp.example.org.", "A", PASSED_ON),
-        (OPENSHIFT, "api.ocp.example.org.", "TXT", PASSED_ON),
+        (OPENSHIFT, "b.ocp.example.org.", "A", NEXT),
+        (OPENSHIFT, "api.ocp.example.org.", "TXT", NEXT),
         (AKS, "a.b.c.d.internal.example.org.", "MX", ["NXDOMAIN"]),
-        (AKS, "a.b.c.internal.example.org.", "MX", PASSED_ON),
+        (AKS, "a.b.c.internal.example.org.", "MX", NEXT),
         (AKS, "reddog.example.org.", "A", ["NXDOMAIN"]),
         (NO_AAAA, "x.example.org.", "AAAA",
          ["NOERROR", "auth example.org. 60 IN SOA ns.example.org. admin.example.org. 1 60 60 60 60"]),
-        (NO_AAAA, "x.example.org.", "A", PASSED_ON),
+        (NO_AAAA, "x.example.org.", "A", NEXT),
         ("template ANY AAAA", "x.example.org.", "AAAA", ["NOERROR"]),
-        ("template IN A .* (?P<x>", "x.example.org.", "A", PASSED_ON),
+        ("template IN A .* (?P<x>", "x.example.org.", "A", NEXT),
         (SECTIONS, "a.example.org.", "MX",
          ["YXDOMAIN",
           "a.example.org. 3600 IN MX 10 mail.example.org.", "a.example.org. 3600 IN MX 20 mail.example.org.",
@@ -118,20 +118,20 @@ PASSED_ON = ["NOTAUTH"]
         (EMPTY, "b.example.org.", "A", ["NOERROR"]),
         ("template IN A {\n match ^a\n}", "b.example.org.", "A", ["SERVFAIL"]),
         ("template IN A {\n match ^a\n fallthrough c.example.org\n}", "b.example.org.", "A", ["SERVFAIL"]),
-        ("template IN A {\n match ^a\n fallthrough c.example.org\n}", "c.example.org.", "A", PASSED_ON),
-        ("template CH A", "a.example.org.", "A", PASSED_ON),
+        ("template IN A {\n match ^a\n fallthrough c.example.org\n}", "c.example.org.", "A", NEXT),
+        ("template CH A", "a.example.org.", "A", NEXT),
         ("template IN A {\n upstream\n rcode NOTIMPL\n rcode BADSIG\n rcode REFUSED\n}", "a.example.org.", "ANY",
          ["REFUSED"]),
     ],
 )  # fmt: skip
-async def test_answer(
+async def test_replies(
     make_handler: MakeHandler, make_query: MakeQuery, text: str, name: str, qtype: str, expected: list[str]
 ) -> None:
     assert lines(await make_handler(text)(make_query(name, qtype))) == expected
 
 
 @pytest.mark.parametrize(
-    ("text", "is_kept"),
+    ("text", "is_reusable"),
     [
         ("{{ .Name }} A 192.0.2.1", True),
         ("{{ $x := . }}{{ if 1 }}{{ $x = . }}{{ end }}{{ $x.Name }} A 192.0.2.1", True),
@@ -143,48 +143,48 @@ async def test_answer(
         ('{{ .Name }} TXT "{{ . }}"', True),
     ],
 )
-async def test_what_depends_on_the_question_alone_may_be_kept(
-    make_handler: MakeHandler, make_query: MakeQuery, text: str, is_kept: bool
+async def test_a_reply_made_from_the_question_alone_may_be_compiled(
+    make_handler: MakeHandler, make_query: MakeQuery, text: str, is_reusable: bool
 ) -> None:
     handler = make_handler(f"template ANY A {{\n answer {quoted(text)}\n}}")
     replies = [await handler(make_query("a.example.org.", client=(f"10.0.0.{number}", 5))) for number in (1, 2)]
     assert [reply.error for reply in replies] == ["", ""]
-    assert [reply.reusable for reply in replies] == [is_kept, is_kept]
-    assert not is_kept or lines(replies[0]) == lines(replies[1])
+    assert [reply.reusable for reply in replies] == [is_reusable, is_reusable]
+    assert not is_reusable or lines(replies[0]) == lines(replies[1])
 
 
 def quoted(text: str) -> str:
     return '"' + text.replace('"', '\\"') + '"'
 
 
-async def test_what_is_told_of_the_client(make_handler: MakeHandler, make_query: MakeQuery) -> None:
+async def test_fields_of_the_client_and_its_query(make_handler: MakeHandler, make_query: MakeQuery) -> None:
     text = (
         "x. TXT {{ .Remote }} {{ .Meta `a/b` }} {{ .Message.Id }} {{ .Question.Name }} {{ .Message.CheckingDisabled }}"
         " {{ len .Message.Extra }} {{ (index .Message.Question 0).Qtype }}"
     )
     query = make_query("A.example.org.", client=("::ffff:10.0.0.1", 5, 0, 0), checking_disabled=True, edns_bytes=1232)
-    query.labels = {"a/b": "told"}
+    query.labels = {"a/b": "value"}
     reply = await make_handler(f'template ANY A {{\n answer "{text}"\n}}')(query)
-    strings = ["10.0.0.1", "told", "4711", "A.example.org.", "true", "1", "1"]
+    strings = ["10.0.0.1", "value", "4711", "A.example.org.", "true", "1", "1"]
     assert lines(reply)[1] == "x. 3600 IN TXT " + " ".join(f'"{one}"' for one in strings)
 
 
 @pytest.mark.parametrize(
-    ("text", "family", "label", "why"),
+    ("text", "family", "label", "problem"),
     [
         ("{{  .Name }} A {{ parseInt .Name  10 8 }}", "template", "{{.Name}} A {{parseInt .Name 10 8}}", "parseInt"),
         ("{{ .Grup.d }}", "template", "{{.Grup.d}}", "no field Grup"),
         ("{{ .Name }} A x", "rr", "{{.Name}} A x", "no address"),
     ],
 )
-async def test_failure_is_counted_and_told(
+async def test_a_failure_is_counted_and_logged_with_its_place(
     make_handler: MakeHandler, make_query: MakeQuery, context: BlockContext,
-    text: str, family: str, label: str, why: str,
+    text: str, family: str, label: str, problem: str,
 ) -> None:  # fmt: skip
     reply = await make_handler(f'template IN A {{\n additional "{text}"\n}}')(make_query("a.example.org."))
     assert (reply.rcode, reply.is_written, reply.reusable) == (codes.SERVFAIL, False, False)
     assert reply.error.startswith("Corefile:3: template: additional: ")
-    assert why in reply.error
+    assert problem in reply.error
     counted = ("dns://:53", "example.org.", "", "IN", "A")
     registry = context.registry
     names = ("server", "zone", "view", "class", "type")
@@ -193,7 +193,7 @@ async def test_failure_is_counted_and_told(
     assert registry.counter("coredns_template_matches_total", "", *names).labels(*counted).value == 1
 
 
-async def test_matches_count_whenever_the_compiled_answer_is_used(
+async def test_a_match_is_counted_now_and_for_each_use_of_its_compiled_answer(
     make_handler: MakeHandler, make_query: MakeQuery
 ) -> None:
     reply = await make_handler("template IN A {\n rcode SERVFAIL\n answer nonsense\n}")(make_query("a.example.org."))
@@ -214,7 +214,7 @@ BACK = cname(TARGET, 5, from_text("a.example.org."))
 
 
 @pytest.mark.parametrize(
-    ("qtype", "found", "answers", "is_kept"),
+    ("qtype", "found", "answers", "is_reusable"),
     [
         ("A", Reply(codes.NOERROR, (FOUND,), dependencies=("net",), reusable=True), 2, True),
         ("AAAA", Reply(codes.NXDOMAIN, (FOUND,), dependencies=("net",)), 2, False),
@@ -228,8 +228,8 @@ BACK = cname(TARGET, 5, from_text("a.example.org."))
         ("MX", None, 1, True),
     ],
 )
-async def test_alias_is_completed(
-    make_handler: MakeHandler, make_query: MakeQuery, qtype: str, found: Reply | None, answers: int, is_kept: bool
+async def test_a_cname_is_followed(
+    make_handler: MakeHandler, make_query: MakeQuery, qtype: str, found: Reply | None, answers: int, is_reusable: bool
 ) -> None:
     query = make_query("a.example.org.", qtype)
 
@@ -242,11 +242,11 @@ async def test_alias_is_completed(
     reply = await make_handler('template ANY ANY {\n answer "{{ .Name }} CNAME Target.example.net."\n}')(query)
     assert reply.rcode == codes.NOERROR
     assert len(reply.answer) == answers
-    assert reply.reusable is is_kept
+    assert reply.reusable is is_reusable
     assert reply.dependencies == (("net",)[: found is not None and not found.is_unhandled])
 
 
-async def test_alias_of_itself_asks_nobody(make_handler: MakeHandler, make_query: MakeQuery) -> None:
+async def test_a_cname_to_itself_is_not_followed(make_handler: MakeHandler, make_query: MakeQuery) -> None:
     handler = make_handler('template ANY A {\n answer "{{ .Name }} CNAME {{ .Name }}"\n}')
     assert lines(await handler(make_query("a.example.org."))) == [
         "NOERROR",
@@ -259,11 +259,11 @@ async def test_alias_of_itself_asks_nobody(make_handler: MakeHandler, make_query
     [
         ("template", "2: Wrong argument count"),
         ("template IN", "2: Wrong argument count"),
-        ("template in A", "2: 'in' is no class; write 'IN'"),
-        ("template IN a", "2: 'a' is no type of records; write 'A'"),
-        ("template IN TYPE65", "2: 'TYPE65' is no type"),
-        ("template IN A {\n rcode nxdomain\n}", "3: 'nxdomain' is no rcode; write 'NXDOMAIN'"),
-        ("template IN A {\n rcode 3\n}", "3: '3' is no rcode"),
+        ("template in A", "2: 'in' is not a class; write 'IN'"),
+        ("template IN a", "2: 'a' is not a record type; write 'A'"),
+        ("template IN TYPE65", "2: 'TYPE65' is not a record type"),
+        ("template IN A {\n rcode nxdomain\n}", "3: 'nxdomain' is not a response code; write 'NXDOMAIN'"),
+        ("template IN A {\n rcode 3\n}", "3: '3' is not a response code"),
         ("template IN A {\n notavailable\n}", "3: unknown property 'notavailable'"),
         ("template IN A {\n match\n}", "3: Wrong argument count"),
         ("template IN A {\n match (?=x)\n}", "3: pattern '(?=x)'"),
@@ -271,12 +271,12 @@ async def test_alias_of_itself_asks_nobody(make_handler: MakeHandler, make_query
         ('template IN A {\n answer "{{"\n}', "3: could not compile template '{{'"),
         ('template IN A {\n answer "a. A\n{{ nothing }}"\n}', "4: could not compile template"),
         ("template IN A {\n ederror\n}", "3: Wrong argument count"),
-        ("template IN A {\n ederror +1\n}", "3: '+1' is no code"),
+        ("template IN A {\n ederror +1\n}", "3: '+1' is not the code"),
         ("template IN A {\n ederror 65536\n}", "3: '65536' is out of range"),
         (f"template IN A {{\n ederror 1 {'x' * 2000}\n}}", "3: the text of this extended error is too long"),
         ("template IN A {\n expr true\n}", "3: clusterdns does not implement 'expr'"),
         ("template IN A {\n var a 1\n}", "3: clusterdns does not implement 'var'"),
-        ("template X Y {\n rcode Z\n}\ntemplate", "2: 'X' is no class"),
+        ("template X Y {\n rcode Z\n}\ntemplate", "2: 'X' is not a class"),
     ],
 )
 def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: str, problem: str) -> None:
@@ -285,31 +285,31 @@ def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: 
     assert str(errors.value).startswith(f"Corefile:{problem}")
 
 
-def test_all_mistakes_are_told(read_directives: ReadDirectives, context: BlockContext) -> None:
+def test_all_mistakes_are_reported_together(read_directives: ReadDirectives, context: BlockContext) -> None:
     with pytest.raises(CorefileErrors) as errors:
         template.parse(read_directives("template X Y {\n rcode Z\n answer nonsense\n}\ntemplate IN"), context)
     assert [one.line for one in errors.value.errors] == [2, 2, 3, 6]
 
 
 @pytest.mark.parametrize(
-    ("option", "doubt"),
+    ("option", "warning"),
     [
-        ('answer "a. A 1.2.3"', "is no record, so SERVFAIL is answered: '1.2.3' is no address"),
+        ('answer "a. A 1.2.3"', "is not a record: '1.2.3' is no address of type A; queries get SERVFAIL"),
         ('answer "{{ parseInt }}"', "parseInt takes 3 arguments, not 0"),
-        ('answer "{{ .Name }} A 10.0.0.{{ .Grup.d }}"', "there is no field .Grup"),
-        ('answer "{{ .Name }} A 10.0.0.{{ .Group.d }}"', "no expression has a group 'd'"),
-        ('answer "{{ .Name }} A 10.0.0.{{ index .Match 2 }}"', "no expression has 2 groups"),
+        ('answer "{{ .Name }} A 10.0.0.{{ .Grup.d }}"', "unknown field .Grup"),
+        ('answer "{{ .Name }} A 10.0.0.{{ .Group.d }}"', "no regular expression has the group 'd'"),
+        ('answer "{{ .Name }} A 10.0.0.{{ index .Match 2 }}"', "no regular expression has 2 groups"),
         ('answer "{{ .Name }} A 10.0.0.{{ .Group.a }}{{ index .Match 1 }}{{ index .Group `1` }}"', None),
     ],
 )
-def test_what_starts_but_can_hardly_be_meant_is_told(
-    make_handler: MakeHandler, caplog: pytest.LogCaptureFixture, option: str, doubt: str | None
+def test_templates_that_are_certain_to_fail_are_warned_of(
+    make_handler: MakeHandler, caplog: pytest.LogCaptureFixture, option: str, warning: str | None
 ) -> None:
     with caplog.at_level(logging.WARNING):
         make_handler(f"template IN A {{\n match ^(?P<a>.)\n {option}\n}}")
     messages = [record.getMessage() for record in caplog.records]
-    assert len(messages) == (doubt is not None)
-    assert all(one.startswith("Corefile:4: answer '") and (doubt or "") in one for one in messages)
+    assert len(messages) == (warning is not None)
+    assert all(one.startswith("Corefile:4: answer '") and (warning or "") in one for one in messages)
 
 
 WORDS = st.sampled_from(
@@ -323,9 +323,9 @@ BLOCKS = st.lists(st.lists(WORDS, min_size=1, max_size=4).map(" ".join), max_siz
 def test_any_text_is_a_template_or_an_error_with_its_place(block: str, arguments: str) -> None:
     context = BlockContext(("example.org.",), "dns://:53", Registry(), None)  # type: ignore[arg-type]  # not read
     text = f". {{\ntemplate {arguments} {{\n{block}\n}}\n}}\n"
-    told = "Corefile:"
+    problem = "Corefile:"
     try:
         template.parse(read_corefile(text, "Corefile", {}).blocks[0].named("template"), context)
     except (CorefileError, CorefileErrors) as error:
-        told = str(error)
-    assert told.startswith("Corefile:")
+        problem = str(error)
+    assert problem.startswith("Corefile:")

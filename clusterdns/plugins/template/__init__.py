@@ -1,6 +1,7 @@
-"""The `template` directive: records made from the question by a Go template.
+"""The `template` directive: replies made of Go templates in the Corefile.
 
-Reading order: `directive` parses and builds, `fields` is what a template sees, `handler` answers.
+Reading order: `directive` parses and builds, `settings` reads the lines of a block, `reply_template` holds the result,
+`fields` is the data that a template sees, `handler` answers queries. `clusterdns.gotemplate` is the language.
 """
 
 from clusterdns.plugins.template.directive import PLUGIN

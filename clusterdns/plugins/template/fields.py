@@ -1,7 +1,7 @@
-"""What the texts of `template` may ask of a query: the fields, methods and types of CoreDNS's templates.
+"""The data of a template: the fields, methods and types that CoreDNS's templates have.
 
-Most of it depends on the question alone. What depends on the client or on how it wrote the question is made only for
-texts that name it, because a reply made with it cannot be kept.
+Most fields depend on the question alone. The others (`PER_QUERY_FIELDS`) depend on the client or on the spelling of its
+query; they are made only for templates that name them, because such a reply cannot be compiled.
 """
 
 import re
@@ -21,14 +21,14 @@ _NUMBER = re.compile(r"[0-9]{1,4}\Z")
 
 
 @dataclass(frozen=True)
-class Matched:
-    """An expression, and what it found."""
+class PatternMatch:
+    """A regular expression and its match in the name."""
 
     pattern: Pattern
     match: Match
 
     def fields(self) -> dict[str, Any]:
-        """Match, Group and Regex, as templates see them; a group that took no part is empty."""
+        """Return the fields Match, Group and Regex; a group that did not match is empty."""
         texts = StringList(text or "" for text in (self.match.group(0), *self.match.groups()))
         groups = StringMap({str(number): text for number, text in enumerate(texts)})
         groups.update((name, text or "") for name, text in self.match.groupdict().items())
@@ -36,7 +36,7 @@ class Matched:
 
 
 def presented(name: bytes) -> str:
-    """The name's text with the escapes of CoreDNS, which expressions are written for: not quite `to_text`'s."""
+    """Return the name with CoreDNS's escapes, which regular expressions expect; they differ from those of `to_text`."""
     return "".join(map(_label_text, labels(name))) or "."
 
 
@@ -55,7 +55,7 @@ def _remote(query: Query) -> str:
 
 
 def _meta(query: Query) -> Function:
-    """The method that gives a label's text, empty where there is none."""
+    """Return the method `.Meta`: the value of a metadata label, empty where the query does not have it."""
     known = query.labels or {}
     return Function(lambda label: known.get(label, ""), (str,))
 
@@ -97,27 +97,27 @@ def _message(query: Query) -> Fields:
     return Fields(fields, "dns.Msg", text)
 
 
-# A text that has none of these words cannot reach what differs between clients: a field has no way in but its name.
-OF_THE_CLIENT: dict[str, Callable[[Query], Any]] = {
+# A template whose text has none of these words cannot read them: a field is reached by its name only.
+PER_QUERY_FIELDS: dict[str, Callable[[Query], Any]] = {
     "Remote": _remote,
     "Meta": _meta,
     "Message": _message,
     "Question": _question,
 }
-FIELDS = frozenset({"Zone", "Name", "Class", "Type", "Match", "Group", "Regex", "Var", *OF_THE_CLIENT})
+FIELDS = frozenset({"Zone", "Name", "Class", "Type", "Match", "Group", "Regex", "Var", *PER_QUERY_FIELDS})
 
 
-def doubts(template: Template, patterns: Sequence[Pattern]) -> list[str]:
-    """What of a template fails, or comes out empty, whenever it is reached: unknown fields and groups, faulty calls."""
+def certain_failures(template: Template, patterns: Sequence[Pattern]) -> list[str]:
+    """Return the parts of a template that fail or are empty for every query: unknown fields and groups, wrong calls."""
     found = [str(fault) for fault in template.faults()]
     most = max(pattern.groups for pattern in patterns)
     names = {name for pattern in patterns for name in pattern.groupindex}
     for path in sorted(template.fields(), key=str):
         match path:
             case (str(field), *_) if field not in FIELDS:
-                found.append(f"there is no field .{field}")
+                found.append(f"unknown field .{field}")
             case ("Group", str(name), *_) if name not in names and not (_NUMBER.match(name) and int(name) <= most):
-                found.append(f"no expression has a group {name!r}")
+                found.append(f"no regular expression has the group {name!r}")
             case ("Match", int(number), *_) if not 0 <= number <= most:
-                found.append(f"no expression has {number} groups")
+                found.append(f"no regular expression has {number} groups")
     return list(dict.fromkeys(found))

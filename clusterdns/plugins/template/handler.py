@@ -1,191 +1,122 @@
-"""What `template` does with a query: the stanza that takes it, and its texts made into the records of a reply.
+"""The handler of `template`: picks the directive that answers a query, and makes its records.
 
-A stanza that cannot make one of its records answers SERVFAIL and says why; nothing half-made is sent. What may be kept
-as a compiled answer is known per text beforehand: one that may look at the client, or at how the client wrote its
-question, is executed for every query. Reading stanzas from a Corefile is `plugins.template`'s business.
+When a template fails or its output is not a record, the client gets SERVFAIL, never part of a reply, and the log the
+reason. `reply_template` holds the directives.
 """
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any
 
 from clusterdns.chain import Handler, Query, Reply, failure
-from clusterdns.chain.fallthrough import NO_FALLTHROUGH, Fallthrough
-from clusterdns.corefile.values import Pattern
-from clusterdns.gotemplate import Fields, Template, TemplateFailed
-from clusterdns.plugins.template.fields import OF_THE_CLIENT, Matched, presented
+from clusterdns.gotemplate import Fields, TemplateFailed
+from clusterdns.plugins.template.fields import PER_QUERY_FIELDS, PatternMatch, presented
+from clusterdns.plugins.template.reply_template import SECTIONS, ReplyTemplate
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire import codes
-from clusterdns.wire.name import is_under, to_text
+from clusterdns.wire.name import to_text
 from clusterdns.wire.record import Record
-from clusterdns.wire.zonetext import ZoneTextError, record_from_text
+from clusterdns.wire.zonetext import ZoneTextError
 
-SECTIONS = ("answer", "additional", "authority")  # in the order in which CoreDNS makes them
-_QUOTED = r'"(?:\\.|[^"\\])*"|`[^`]*`'
-_ACTION = re.compile(rf"{{{{[ \t\n]*((?:{_QUOTED}|[^\"`])*?)[ \t\n]*}}}}", re.DOTALL)
-_BLANKS = re.compile(rf"({_QUOTED})|[ \t\n]+", re.DOTALL)
 _LABELS = ("server", "zone", "view", "class", "type")
 
 
-class RecordText:
-    """One text of a stanza, which becomes one record or, where it comes out empty, none."""
+class TemplateMetrics:
+    """The metrics of all `template` directives."""
 
-    def __init__(self, section: str, template: Template, place: str) -> None:
-        self.section = section
-        self.template = template
-        self.place = place
-        self.words = frozenset(word for word in OF_THE_CLIENT if word in template.text)
-        self.is_constant = "{{" not in template.text
-
-    def record(self, data: Mapping[str, Any]) -> Record | None:
-        """Its record for this data. Raises TemplateFailed or ZoneTextError."""
-        return self.constant if self.is_constant else _record(self.template.execute(data))
-
-    @cached_property
-    def constant(self) -> Record | None:
-        """The record of a text without actions. Raises ZoneTextError."""
-        return _record(self.template.text)
-
-    @cached_property
-    def label(self) -> str:
-        """The text as metrics of CoreDNS show it: actions without needless blanks."""
-        return _ACTION.sub(lambda action: "{{" + _BLANKS.sub(_one_blank, action[1]) + "}}", self.template.text)
-
-    def why(self, error: Exception) -> str:
-        """The error with its place, for the log."""
-        return f"{self.place}: template: {self.section}: {error}"
-
-
-@dataclass(frozen=True)
-class Stanza:
-    """One `template` directive."""
-
-    qclass: int
-    qtype: int
-    zones: tuple[bytes, ...]
-    patterns: tuple[Pattern, ...]
-    texts: tuple[RecordText, ...] = ()  # in the order of SECTIONS
-    rcode: int = codes.NOERROR
-    reason: tuple[int, str] | None = None  # an extended error
-    fallthrough: Fallthrough = NO_FALLTHROUGH
-
-    def zone_of(self, query: Query) -> bytes | None:
-        """The longest of its zones that the name is in; None also where type or class is another."""
-        if self.qtype not in (codes.ANY, query.qtype) and query.qtype != codes.ANY:
-            return None
-        if self.qclass not in (codes.ANY_CLASS, query.qclass) and query.qclass != codes.ANY_CLASS:
-            return None
-        return max((zone for zone in self.zones if is_under(query.name, zone)), key=len, default=None)
-
-    def match(self, name_text: str) -> Matched | None:
-        """The first of its expressions that finds something in the name."""
-        for pattern in self.patterns:
-            match = pattern.search(name_text)
-            if match is not None:
-                return Matched(pattern, match)
-        return None
-
-    @cached_property
-    def words(self) -> frozenset[str]:
-        """What of the client its texts name."""
-        return frozenset(word for one in self.texts for word in one.words)
-
-
-class Templates:
-    """The handler: the stanzas of a block in the order of the file."""
-
-    def __init__(self, stanzas: Sequence[Stanza], server_text: str, registry: Registry, following: Handler) -> None:
-        self._stanzas = stanzas
-        self._server_text = server_text
-        self._next = following
+    def __init__(self, registry: Registry) -> None:
         failed = (*_LABELS, "section", "template")
-        self._matches = registry.counter(
-            "coredns_template_matches_total", "Queries that a template directive took.", *_LABELS
+        self.matches = registry.counter(
+            "coredns_template_matches_total", "Queries that a template directive answered.", *_LABELS
         )
-        self._unexecuted = registry.counter(
+        self.failures = registry.counter(
             "coredns_template_template_failures_total", "Templates that failed when they were executed.", *failed
         )
-        self._unread = registry.counter(
-            "coredns_template_rr_failures_total", "Texts made by templates that are no records.", *failed
+        self.rr_failures = registry.counter(
+            "coredns_template_rr_failures_total", "Outputs of templates that are not records.", *failed
         )
 
+
+class TemplateHandler:
+    """Answers with the first directive of a block, in the order of the file, that matches the query."""
+
+    def __init__(
+        self, templates: Sequence[ReplyTemplate], server_text: str, metrics: TemplateMetrics, following: Handler
+    ) -> None:
+        self._templates = templates
+        self._server_text = server_text
+        self._metrics = metrics
+        self._next = following
+
     async def __call__(self, query: Query) -> Reply:
-        """The reply of the first stanza that takes the query, or what the next plugin says."""
+        """Return the reply of the first directive that matches, or the next plugin's."""
         name_text = ""
-        for stanza in self._stanzas:
-            zone = stanza.zone_of(query)
+        for template in self._templates:
+            zone = template.zone_of(query)
             if zone is None:
                 continue
             name_text = name_text or presented(query.name)
-            matched = stanza.match(name_text)
+            matched = template.match(name_text)
             if matched is not None:
-                return await self._reply(query, stanza, matched, to_text(zone), name_text)
-            if not stanza.fallthrough.includes(query.name):
+                return await self._reply(query, template, matched, to_text(zone), name_text)
+            if not template.fallthrough.includes(query.name):
                 reply = failure(codes.SERVFAIL)
                 reply.reusable = True
                 return reply
         return await self._next(query)
 
-    async def _reply(self, query: Query, stanza: Stanza, matched: Matched, zone_text: str, name_text: str) -> Reply:
+    async def _reply(
+        self, query: Query, template: ReplyTemplate, matched: PatternMatch, zone_text: str, name_text: str
+    ) -> Reply:
         class_text = codes.CLASS_NAMES.get(query.qclass, "")
         type_text = codes.TYPE_NAMES.get(query.qtype, "")
-        counted_as = (self._server_text, zone_text, "", class_text, type_text)
-        counted = self._matches.labels(*counted_as)
+        labels = (self._server_text, zone_text, "", class_text, type_text)
+        counted = self._metrics.matches.labels(*labels)
         counted.value += 1
-        if stanza.rcode == codes.SERVFAIL:
-            reply = failure(codes.SERVFAIL)
-        else:
-            reply = Reply(stanza.rcode)
-        reply.reusable = not stanza.words
+        reply = failure(codes.SERVFAIL) if template.rcode == codes.SERVFAIL else Reply(template.rcode)
+        reply.reusable = not template.per_query_fields
         reply.counted = (counted,)
-        if stanza.reason is not None:
-            reply.explain(*stanza.reason)
-        if not stanza.texts or stanza.rcode == codes.SERVFAIL:
+        if template.reason is not None:
+            reply.explain(*template.reason)
+        if not template.records or template.rcode == codes.SERVFAIL:
             return reply
-        told: dict[str, Any] = {"Zone": zone_text, "Name": name_text, "Class": class_text, "Type": type_text, "Var": {}}
-        told |= matched.fields()
-        told |= {word: OF_THE_CLIENT[word](query) for word in stanza.words}
-        data = Fields(told, "template.templateData", "{}")  # printed whole it tells nothing of the client
+        fields: dict[str, Any] = {
+            "Zone": zone_text, "Name": name_text, "Class": class_text, "Type": type_text, "Var": {}, **matched.fields(),
+            **{word: PER_QUERY_FIELDS[word](query) for word in template.per_query_fields},
+        }  # fmt: skip
+        data = Fields(fields, "template.templateData", "{}")  # `{{ . }}` must not show fields that differ per query
         sections: dict[str, list[Record]] = {section: [] for section in SECTIONS}
-        for one in stanza.texts:
+        for one in template.records:
             try:
                 made = one.record(data)
             except (TemplateFailed, ZoneTextError) as error:
-                family = self._unread if isinstance(error, ZoneTextError) else self._unexecuted
-                family.labels(*counted_as, one.section, one.label).value += 1
-                return failure(codes.SERVFAIL, one.why(error))
+                family = self._metrics.rr_failures if isinstance(error, ZoneTextError) else self._metrics.failures
+                family.labels(*labels, one.section, one.label).value += 1
+                return failure(codes.SERVFAIL, one.describe(error))
             if made is not None:
                 sections[one.section].append(made)
                 if one.section == "answer" and made.rtype == codes.CNAME and query.qtype in codes.ADDRESS_TYPES:
-                    sections["answer"] += await _completion(query, made, reply)
+                    sections["answer"] += await _follow(query, made, reply)
         reply.answer, reply.additional, reply.authority = map(tuple, sections.values())
         return reply
 
 
-async def _completion(query: Query, alias: Record, reply: Reply) -> Sequence[Record]:
-    """What the alias's target holds; the reply takes on what that depends on, its own code stays."""
-    if alias.rdata == query.name:
+async def _follow(query: Query, cname: Record, reply: Reply) -> Sequence[Record]:
+    """Look up the target of a CNAME and return its records.
+
+    The reply gets the dependencies, counters and errors of the look-up, and keeps its own response code. A target that
+    no block serves, or whose CNAMEs lead back to the query's name, adds no records.
+    """
+    if cname.rdata == query.name:
         return ()
-    found = await query.lookup(query, alias.rdata.lower(), query.qtype)
+    found = await query.lookup(query, cname.rdata.lower(), query.qtype)
     if found.is_unhandled:
-        return ()  # nobody here to ask
+        return ()
     reply.dependencies = (*reply.dependencies, *found.dependencies)
     reply.reusable = reply.reusable and found.reusable
-    aliases = takewhile(lambda one: one.rtype == codes.CNAME, found.answer)
-    if any(one.name == query.name for one in aliases):
-        return ()  # the chain has come back to this name
+    if any(one.name == query.name for one in takewhile(lambda one: one.rtype == codes.CNAME, found.answer)):
+        return ()
     reply.is_truncated = found.is_truncated
     reply.counted = (*reply.counted, *found.counted)
     reply.error = reply.error or found.error
     return found.answer
-
-
-def _one_blank(found: re.Match[str]) -> str:
-    return found[1] or " "
-
-
-def _record(text: str) -> Record | None:
-    return record_from_text(text) if text.strip() else None
