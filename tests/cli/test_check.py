@@ -109,7 +109,7 @@ def test_zone_files_are_read_as_at_a_start(program: Program, tmp_path: Path) -> 
     (tmp_path / "good").write_text(f"a.test {{\n file {files['good']}\n file {files['missing']} b.test\n}}\n")
     code, out, err = program("check", "good")
     assert (code, out.startswith("good: OK: ")) == (0, True)
-    assert f"{files['missing']}: No such file or directory: SERVFAIL is answered until it can be read" in err
+    assert f"{files['missing']}: No such file or directory; SERVFAIL until it can be read" in err
     (tmp_path / "bad").write_text(f"a.test {{\n file {files['other']}\n}}\nb.test {{\n file {files['broken']}\n}}\n")
     code, out, err = program("check", "bad")
     assert (code, out) == (1, "")

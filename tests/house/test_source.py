@@ -20,7 +20,7 @@ CATCHES_ALL = {
     "plugins/cache/handler.py:CacheHandler._refresh": "a task's edge: what is kept stays as it is",
     "plugins/loop.py:Watch._watch": "a task's edge: without probes the block works on",
     "plugins/loadbalance/weights.py:WeightsFile._poll_forever": "a task's edge: the weights stay as they are",
-    "plugins/file/zone.py:ZoneFile.look_forever": "a task's edge: a fault of ours must not end the looking",
+    "plugins/file/zone.py:ZoneFile.poll_forever": "a task's edge: an internal error must not end the polling",
     "plugins/hosts/hosts_file.py:HostsFile._poll_forever": "a task's edge: an internal error must not end the polling",
     "server/dispatch.py:Dispatch._finish": "the net under all handlers: a reply that cannot be encoded",
     "server/dispatch.py:Dispatch._finish_later": "the net under all handlers: one that waited",

@@ -1,4 +1,4 @@
-"""The `file` directive: its settings, what becomes of a file, and aliases that lead out of a zone."""
+"""The `file` directive: its settings, following its files, and CNAME records that lead out of a zone."""
 
 import asyncio
 import logging
@@ -24,6 +24,7 @@ from clusterdns.plugins.file import directive as file
 from clusterdns.plugins.file import zone as file_zone
 from clusterdns.plugins.file.tree import ZoneTree
 from clusterdns.plugins.file.zone import ZoneFile
+from clusterdns.plugins.file.zones import FileZones
 from clusterdns.server.instance import StartError
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire.name import from_text
@@ -36,8 +37,8 @@ def content(serial: int, *lines: str) -> str:
     return "\n".join((f"$TTL 60\n@ IN SOA ns hm {serial} 7200 1800 86400 60\n@ IN NS ns", *lines, ""))
 
 
-class Clock:
-    """Each look is an hour after the last write, but where the test says otherwise."""
+class AheadClock:
+    """A clock that is ahead of the real time, by an hour unless a test sets it."""
 
     def __init__(self) -> None:
         self.ahead_ns = 3_600_000_000_000
@@ -58,7 +59,7 @@ def registry() -> Registry:
 
 @pytest.fixture
 def zone(path: Path, registry: Registry) -> ZoneFile:
-    return ZoneFile(str(path), ZONE, registry, now_ns=Clock())
+    return ZoneFile(str(path), ZONE, registry, now_ns=AheadClock())
 
 
 def write(path: Path, text: str) -> None:
@@ -66,7 +67,7 @@ def write(path: Path, text: str) -> None:
 
 
 def do_damage(damage: str, path: Path) -> None:
-    """The file as it is found one day."""
+    """Replace or remove the file."""
     path.unlink()
     raw = {
         "broken": content(2, "x A 192.0.2.256").encode(),
@@ -93,7 +94,7 @@ def serial(zone: ZoneFile) -> int:
 # Settings
 
 
-def test_lines_share_a_plugin(context: BlockContext, read_directives: Callable[[str], Sequence[Directive]]) -> None:
+def test_options_of_several_lines(context: BlockContext, read_directives: Callable[[str], Sequence[Directive]]) -> None:
     lines = file.parse(
         read_directives("file db.a a.org\nfile /c c.org 10.0.0.0/24 {\n reload 5s\n reload_by_mtime\n"
                         " fallthrough c.org\n upstream 8.8.8.8\n}"),
@@ -116,39 +117,39 @@ def test_lines_share_a_plugin(context: BlockContext, read_directives: Callable[[
         ("file db {\n reload 0\n}", "Corefile:2.*cannot read the zone file db.*remove 'reload 0'"),
     ],
 )
-def test_what_is_no_directive(
+def test_errors_name_their_line(
     text: str, problem: str, context: BlockContext, read_directives: Callable[[str], Sequence[Directive]]
 ) -> None:
     with pytest.raises((CorefileError, CorefileErrors), match=f"(?s){problem}"):
         file.parse(read_directives(text), context)
 
 
-# What becomes of a file
+# Following a file
 
 
-async def test_a_missing_file_is_waited_for(
+async def test_a_missing_file_is_servfail_until_it_appears(
     zone: ZoneFile, path: Path, registry: Registry, caplog: pytest.LogCaptureFixture
 ) -> None:
     await zone.load()
     assert zone.tree is None
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "SERVFAIL is answered until it can be read" in caplog.text
-    await zone.look()
+    assert "No such file or directory; SERVFAIL until it can be read" in caplog.text
+    await zone.poll()
     assert failures(registry, path) == 1
     write(path, content(0, "x A 192.0.2.1"))
-    await zone.look()
-    assert serial(zone) == 0, "0 is a serial like any other"
+    await zone.poll()
+    assert serial(zone) == 0, "a serial of 0 is valid"
     assert zone.problem == ""
 
 
-async def test_a_broken_file_ends_the_start(zone: ZoneFile, path: Path) -> None:
+async def test_a_malformed_file_raises_at_the_start(zone: ZoneFile, path: Path) -> None:
     write(path, "garbage here\n")
     with pytest.raises(ValueError, match=r"db\.a\.org:1: "):
         await zone.load()
 
 
 @pytest.mark.parametrize("damage", ["broken", "no zone", "gone", "folder", "large", "binary"])
-async def test_the_last_good_content_stays(
+async def test_the_last_good_zone_stays_when_the_file_is_damaged(
     damage: str, zone: ZoneFile, path: Path, registry: Registry, caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -158,81 +159,81 @@ async def test_the_last_good_content_stays(
     await zone.load()
     before = zone.tree
     changes: list[int] = []
-    zone.tell(lambda: changes.append(1))
+    zone.subscribe(lambda: changes.append(1))
     do_damage(damage, path)
     caplog.clear()
     for _ in range(3):
-        await zone.look()
+        await zone.poll()
     assert zone.tree is before
-    assert [record.levelname for record in caplog.records] == ["ERROR"], "told once"
+    assert [record.levelname for record in caplog.records] == ["ERROR"], "logged once"
     assert str(path) in caplog.text
-    assert "the last zone stays" in caplog.text
+    assert "the last good zone stays in use" in caplog.text
     assert failures(registry, path) == 1
     assert zone.problem
     assert changes == []
     if damage == "folder":
         os.rmdir(path)
     write(path, content(3, "x A 192.0.2.3"))
-    await zone.look()
+    await zone.poll()
     assert (serial(zone), zone.problem, changes) == (3, "", [1])
     assert "can be read again" in caplog.text
 
 
-async def test_a_file_that_comes_back_as_it_was_is_no_problem_any_more(zone: ZoneFile, path: Path) -> None:
+async def test_a_file_that_comes_back_unchanged_ends_the_problem(zone: ZoneFile, path: Path) -> None:
     write(path, content(1))
     await zone.load()
     before = zone.tree
     os.rename(path, f"{path}.away")
-    await zone.look()
+    await zone.poll()
     assert zone.problem
     os.rename(f"{path}.away", path)
-    await zone.look()
+    await zone.poll()
     assert (zone.problem, zone.tree) == ("", before)
 
 
-async def test_another_content_counts_with_another_serial(
+async def test_changed_content_needs_a_changed_serial(
     zone: ZoneFile, path: Path, registry: Registry, caplog: pytest.LogCaptureFixture
 ) -> None:
     write(path, content(0, "x A 192.0.2.1"))
     await zone.load()
-    by_mtime = ZoneFile(str(path), ZONE, registry, by_mtime=True, now_ns=Clock())
+    by_mtime = ZoneFile(str(path), ZONE, registry, by_mtime=True, now_ns=AheadClock())
     await by_mtime.load()
     write(path, content(0, "x A 192.0.2.22"))
     for _ in range(3):
-        await zone.look()
-        await by_mtime.look()
+        await zone.poll()
+        await by_mtime.poll()
     assert zone.tree is not None
     assert by_mtime.tree is not None
     assert [one.rdata[-1] for one in zone.tree.records() if len(one.rdata) == 4] == [1]
     assert [one.rdata[-1] for one in by_mtime.tree.records() if len(one.rdata) == 4] == [22]
     assert caplog.text.count("its serial is still 0") == 1
     write(path, content(5, "x A 192.0.2.33"))
-    await zone.look()
+    await zone.poll()
     assert serial(zone) == 5
 
 
-async def test_a_configmap_swap_is_seen_and_a_half_written_file_left_for_later(tmp_path: Path) -> None:
+async def test_a_configmap_swap_is_seen_and_a_file_being_written_is_left_for_later(tmp_path: Path) -> None:
     for version in ("one", "two"):
         (tmp_path / version).mkdir()
     (tmp_path / "one" / "db").write_text(content(1))
     (tmp_path / "two" / "db").write_text(content(2))
     link = tmp_path / "data"
     link.symlink_to("one")
-    clock = Clock()
+    clock = AheadClock()
     zone = ZoneFile(str(link / "db"), ZONE, Registry(), now_ns=clock)
     await zone.load()
     (tmp_path / "new").symlink_to("two")
     (tmp_path / "new").rename(link)
     clock.ahead_ns = 0
     os.utime(tmp_path / "two" / "db")
-    await zone.look()
-    assert serial(zone) == 1, "written this very moment, perhaps not to its end"
+    await zone.poll()
+    assert serial(zone) == 1, "modified just now, perhaps still being written"
     clock.ahead_ns = 1_000_000_000
-    await zone.look()
+    await zone.poll()
     assert serial(zone) == 2
 
 
-async def test_the_loop_goes_on_while_a_file_is_read(
+async def test_the_event_loop_runs_while_a_file_is_read(
     zone: ZoneFile, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(path, content(1))
@@ -252,42 +253,44 @@ async def test_the_loop_goes_on_while_a_file_is_read(
     assert serial(zone) == 1
 
 
-async def test_what_is_outside_is_told_once(zone: ZoneFile, path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_records_outside_the_zone_are_warned_of_once(
+    zone: ZoneFile, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     write(path, content(1, "x.other. A 192.0.2.1", "y.other. A 192.0.2.1"))
     await zone.load()
-    assert "2 records that are not in zone a.org. are left out, the first at x.other." in caplog.text
+    assert "2 records are not in zone a.org. and are ignored; the first is at x.other." in caplog.text
 
 
-async def test_a_fault_of_ours_does_not_end_the_looking(
+async def test_an_internal_error_does_not_end_the_polling(
     zone: ZoneFile, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    looks: list[int] = []
+    polls: list[int] = []
     done = asyncio.Event()
 
-    async def look() -> None:
-        looks.append(1)
-        if len(looks) > 1:
+    async def poll() -> None:
+        polls.append(1)
+        if len(polls) > 1:
             done.set()
-        raise RuntimeError("a fault")
+        raise RuntimeError("an internal error")
 
-    monkeypatch.setattr(zone, "look", look)
-    task = asyncio.create_task(zone.look_forever(0))
+    monkeypatch.setattr(zone, "poll", poll)
+    task = asyncio.create_task(zone.poll_forever(0))
     async with asyncio.timeout(5):
         await done.wait()
     task.cancel()
-    assert caplog.text.count("cannot be looked at") >= 1
+    assert caplog.text.count("polling failed; retrying") >= 1
 
 
 @given(text=st.text(st.sampled_from('@$ \t\n()";\\.aA19IN*SOACNMETXNS-'), max_size=120))
-def test_any_text_is_a_zone_or_an_error(text: str) -> None:
+def test_any_text_makes_a_zone_or_an_error(text: str) -> None:
     try:
         tree = ZoneTree(ZONE, zone_from_text(text, ZONE, "/nowhere", "db"))
     except ValueError as error:
-        told = str(error)
+        outcome = str(error)
     else:
         records = list(tree.records())
-        told = "zone" if records[0] == records[-1] == tree.soa else ""
-    assert told
+        outcome = "zone" if records[0] == records[-1] == tree.soa else ""
+    assert outcome
 
 
 # Answers through the server
@@ -332,7 +335,7 @@ async def text_of(server: Running, qname: str, qtype: str = "A") -> str:
         ("example.org AXFR", "REFUSED:  | "),
     ],
 )
-async def test_aliases_that_lead_out(question: str, expected: str, folder: Path) -> None:
+async def test_cname_targets_in_other_zones(question: str, expected: str, folder: Path) -> None:
     (folder / "db.other").write_text(OTHER.replace("ns.other.test. h.other.test.", "ns h"))
     async with running(COREFILE, folder) as server:
         assert await text_of(server, *question.split()) == expected
@@ -341,19 +344,19 @@ async def test_aliases_that_lead_out(question: str, expected: str, folder: Path)
 @pytest.mark.parametrize(
     ("below", "expected"),
     [
-        ("", "NOERROR"),  # nobody's name: the client goes on by itself
-        ("forward elsewhere.net 127.0.0.1:1", "SERVFAIL"),  # somebody's, who had no answer (RFC 6604 §2)
+        ("", "NOERROR"),  # the target is in no zone here: the client follows it
+        ("forward elsewhere.net 127.0.0.1:1", "SERVFAIL"),  # the rcode is that of the target (RFC 6604 §2)
         ("template ANY ANY other.test {\n rcode REFUSED\n}", "REFUSED"),
     ],
 )
-async def test_an_alias_that_leads_to_no_answer_has_its_code(below: str, expected: str, tmp_path: Path) -> None:
+async def test_the_rcode_is_that_of_the_cname_target(below: str, expected: str, tmp_path: Path) -> None:
     (tmp_path / "db").write_text(content(1, "out CNAME host.other.test."))
     async with running(f"file db example.org\n{below}", tmp_path) as server:
         reply = await server.ask("out.example.org")
         assert (dns.rcode.to_text(reply.rcode()), len(reply.answer)) == (expected, 1)
 
 
-async def test_a_ring_through_wildcards_of_two_zones_ends(folder: Path) -> None:
+async def test_a_cname_loop_through_wildcards_of_two_zones_ends(folder: Path) -> None:
     for here, there in (("one", "two"), ("two", "one")):
         (folder / f"db.{here}").write_text(content(1, f"* CNAME x.{there}.test."))
     async with running("file db.one one.test\nfile db.two two.test", folder) as server:
@@ -363,7 +366,7 @@ async def test_a_ring_through_wildcards_of_two_zones_ends(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["nothere", "a.nothere", "x.host"])
-async def test_the_root_zone_has_no_more_names_than_its_file(name: str, tmp_path: Path) -> None:
+async def test_missing_names_of_the_root_zone_are_nxdomain(name: str, tmp_path: Path) -> None:
     (tmp_path / "db").write_text(content(1, "@ A 192.0.2.1", "host A 192.0.2.2"))
     async with running("file db .", tmp_path) as server:
         reply = await server.ask(name)
@@ -372,7 +375,7 @@ async def test_the_root_zone_has_no_more_names_than_its_file(name: str, tmp_path
 
 
 @pytest.mark.parametrize(("qtype", "answered"), [("A", []), ("PTR", []), ("ANY", ["HINFO"])])
-async def test_a_zone_of_nothing_but_its_top_exists(qtype: str, answered: list[str], tmp_path: Path) -> None:
+async def test_the_apex_exists_in_a_zone_without_other_names(qtype: str, answered: list[str], tmp_path: Path) -> None:
     (tmp_path / "db").write_text(content(1))
     async with running("file db 10.in-addr.arpa", tmp_path) as server:
         reply = await server.ask("10.in-addr.arpa", qtype)
@@ -380,7 +383,7 @@ async def test_a_zone_of_nothing_but_its_top_exists(qtype: str, answered: list[s
         assert (dns.rcode.to_text(reply.rcode()), types) == ("NOERROR", answered)
 
 
-async def test_fallthrough_is_for_names_that_hold_nothing(folder: Path) -> None:
+async def test_missing_names_fall_through(folder: Path) -> None:
     block = "file db.example example.org {\n fallthrough\n}\nfile db.other other.test\nwhoami"
     async with running(block, folder) as server:
         for qname, additional in (
@@ -397,33 +400,33 @@ async def test_fallthrough_is_for_names_that_hold_nothing(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("below", "expected"), [("", "REFUSED"), ("cache 30\nerrors", "REFUSED"), ("whoami", "NOERROR")]
 )
-async def test_other_names_are_refused_where_nobody_is_below(below: str, expected: str, folder: Path) -> None:
+async def test_other_names_are_refused_without_a_next_plugin(below: str, expected: str, folder: Path) -> None:
     async with running(f"file db.other other.test\n{below}", folder) as server:
         assert dns.rcode.to_text((await server.ask("elsewhere.net")).rcode()) == expected
 
 
-async def test_compiled_answers_end_with_the_content(tmp_path: Path) -> None:
+async def test_a_reloaded_zone_forgets_its_compiled_answers(tmp_path: Path) -> None:
     path = tmp_path / "db"
     write(path, content(1, "x A 192.0.2.1"))
     async with running("file db a.org {\n reload 0\n}", tmp_path) as server:
         assert str((await server.ask("x.a.org")).answer[0][0]) == "192.0.2.1"
         assert server.udp.answers.entries
-        (zones,) = server.instance.configuration.exports(file.FileZones)
+        (zones,) = server.instance.configuration.exports(FileZones)
         write(path, content(2, "x A 192.0.2.2"))
         zone = zones.files[ZONE]
-        zone._file._now_ns = Clock()
-        await zone.look()
+        zone._file._now_ns = AheadClock()
+        await zone.poll()
         assert str((await server.ask("x.a.org")).answer[0][0]) == "192.0.2.2"
 
 
-async def test_a_broken_file_stops_the_configuration_with_its_place(tmp_path: Path) -> None:
+async def test_a_malformed_file_is_an_error_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "db").write_text("@ IN NONSENSE\n")
     with pytest.raises(StartError, match=r"Corefile:3: .*db:1: .*NONSENSE"):
         async with running("file db a.org", tmp_path):
             pass
 
 
-async def test_one_missing_file_is_servfail_for_its_zone_alone(folder: Path) -> None:
+async def test_a_missing_file_is_servfail_for_its_zone_only(folder: Path) -> None:
     async with running("file db.none a.org\nfile db.other other.test", folder) as server:
         assert (await server.ask("x.a.org")).rcode() == dns.rcode.SERVFAIL
         assert (await server.ask("host.other.test")).rcode() == dns.rcode.NOERROR

@@ -1,6 +1,6 @@
-"""The `file` directive compared with CoreDNS: every name of the example zones, and some beside them, by every type.
+"""The `file` directive compared with CoreDNS: every name of the example zones, and missing names near them, by type.
 
-A difference must have a name here, with who sees it; docs/differences.md says why.
+Each difference has a name here and a predicate for its queries; docs/differences.md has the reasons.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from testing.process import ServerProcess
 
 BLOCK = "file db.example example.org\nfile db.other other.test\nfile db.signed a.org\n"
 TYPES = ("A", "AAAA", "NS", "SOA", "CNAME", "DNAME", "MX", "TXT", "SRV", "HTTPS", "DS", "ANY", "NSEC", "RRSIG")
-BESIDE = (
+MISSING = (
     "nothere", "x.nothere", "x.www", "x.wild", "y.x.wild", "x.host.wild", "x.b.wild", "b.wild", "wild", "x.cwild",
     "y.cloop", "x.cloop", "x.sub", "a.b.sub", "x.outsub", "x.ent", "h.dn", "n.dn", "a.b.dnout", "host.dnout",
     "x.dnlong", f"{'y' * 60}.dnlong",
@@ -37,9 +37,9 @@ Seen = tuple[str, bool, frozenset[str], frozenset[str], frozenset[str]]
 
 
 def names() -> Iterator[tuple[str, bool]]:
-    """Each name, and whether it is asked with DO."""
-    dependencies = {line.split()[0].lower() for line in EXAMPLE.splitlines() if line and line[0] not in "$@"}
-    for label in sorted(dependencies | set(BESIDE)):
+    """Iterate over the names, each with whether it is asked with DO."""
+    owners = {line.split()[0].lower() for line in EXAMPLE.splitlines() if line and line[0] not in "$@"}
+    for label in sorted(owners | set(MISSING)):
         yield f"{label}.example.org.", False
     yield "example.org.", False
     for label in SIGNED_NAMES:
@@ -48,7 +48,7 @@ def names() -> Iterator[tuple[str, bool]]:
 
 
 def seen(reply: dns.message.Message) -> Seen:
-    """What a client acts on."""
+    """Return what a client acts on: the rcode, the AA flag and the sections as sets of lines."""
     sections = [
         frozenset(
             f"{rrset.name} {rrset.ttl} {dns.rdatatype.to_text(rrset.rdtype)} {one}".lower()
@@ -64,7 +64,7 @@ def types_in(section: frozenset[str]) -> set[str]:
     return {one.split()[2] for one in section}
 
 
-# name → whether this is that difference: (question, theirs, ours)
+# name of the difference → whether this query shows it: (qname, qtype, theirs, ours)
 DIFFERENCES: dict[str, Callable[[str, str, Seen, Seen], bool]] = {
     "any-hinfo": lambda qname, qtype, theirs, ours: qtype == "ANY",
     "file-empty-below-wildcard": lambda qname, qtype, theirs, ours: (
@@ -95,7 +95,7 @@ DIFFERENCES: dict[str, Callable[[str, str, Seen, Seen], bool]] = {
 
 @pytest.fixture
 def coredns(tmp_path: Path) -> Iterator[int]:
-    """CoreDNS with the zones, on a port of 127.0.0.1."""
+    """Run CoreDNS with the zones on a port of 127.0.0.1."""
     binary = peers.need("coredns")
     for label, text in (("example", EXAMPLE), ("other", OTHER), ("signed", SIGNED)):
         (tmp_path / f"db.{label}").write_text(text)
@@ -128,7 +128,7 @@ async def test_every_difference_has_a_name(coredns: int, tmp_path: Path) -> None
                 try:
                     replies.append(seen(dns.query.receive_tcp(sock, time.time() + 5)[0]))
                 except dns.name.NameTooLong:
-                    replies.append(("a name that cannot be", True, frozenset(), frozenset(), frozenset()))
+                    replies.append(("a name that is too long", True, frozenset(), frozenset(), frozenset()))
             return replies
 
     theirs = await asyncio.to_thread(ask_coredns)
@@ -143,4 +143,4 @@ async def test_every_difference_has_a_name(coredns: int, tmp_path: Path) -> None
                 if not name:
                     unnamed.append((qname, qtype, do, their, our))
     assert unnamed == []
-    assert set(counts) == set(DIFFERENCES), "a difference that is not seen any more"
+    assert set(counts) == set(DIFFERENCES), "a difference that no query shows any more"

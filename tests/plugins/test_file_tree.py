@@ -1,10 +1,10 @@
-"""What a zone says about its names: RFC 1034, 2308, 4035, 4592 and 6672 as tables."""
+"""Look-ups in a zone: RFC 1034, 2308, 4035, 4592 and 6672 as tables."""
 
 import pytest
 from plugins.example_zones import EXAMPLE, SIGNED
 
-from clusterdns.plugins.file.handler import chase
-from clusterdns.plugins.file.tree import Outcome, ZoneTree
+from clusterdns.plugins.file.handler import resolve
+from clusterdns.plugins.file.tree import ZoneOutcome, ZoneTree
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text, to_text
 from clusterdns.wire.zonetext import zone_from_text
@@ -19,21 +19,23 @@ EXAMPLE_TREE = tree(EXAMPLE, "example.org")
 SIGNED_TREE = tree(SIGNED, "a.org")
 
 
-def said(zone: ZoneTree, question: str, *, do: bool = False) -> str:
-    """The outcome, then each section as `owner type`, sections parted by `|`; the top as `@`."""
+def summary(zone: ZoneTree, question: str, *, do: bool = False) -> str:
+    """Return the outcome, then each section as `owner type`, separated by `|`; the apex as `@`."""
     qname, qtype = question.split()
     suffix = to_text(zone.origin)
-    found = chase(zone, from_text(f"{qname}.{suffix}" if qname != "@" else suffix), codes.type_from_text(qtype), do=do)
+    result = resolve(
+        zone, from_text(f"{qname}.{suffix}" if qname != "@" else suffix), codes.type_from_text(qtype), do=do
+    )
     sections = []
-    for section in (found.answer, found.authority, found.additional):
+    for section in (result.answer, result.authority, result.additional):
         parts: dict[str, None] = {}
         for one in section:
             owner = to_text(one.name)
             owner = "@" if owner == suffix else owner.removesuffix(f".{suffix}")
             parts[f"{owner} {codes.type_text(one.rtype)}"] = None
         sections.append(", ".join(parts))
-    target = f" → {to_text(found.target)}" if found.target else ""
-    return f"{found.outcome.value}{target}: " + " | ".join(sections).rstrip(" |")
+    target = f" → {to_text(result.target)}" if result.target else ""
+    return f"{result.outcome.value}{target}: " + " | ".join(sections).rstrip(" |")
 
 
 @pytest.mark.parametrize(
@@ -53,15 +55,15 @@ def said(zone: ZoneTree, question: str, *, do: bool = False) -> str:
         ("alias ANY", "answer: alias CNAME | @ NS"),
         ("sig TYPE65400", "answer: sig TYPE65400 | @ NS"),
         ("*star A", "answer: *star A | @ NS"),
-        # what records point to (RFC 1035 §3.3.9, RFC 2782, RFC 9460)
+        # additional records (RFC 1035 §3.3.9, RFC 2782, RFC 9460)
         ("_multi._tcp SRV", "answer: _multi._tcp SRV | @ NS | sip A"),
         ("_sip._tcp SRV", "answer: _sip._tcp SRV | @ NS | sip A"),
         ("svcx SVCB", "answer: svcx SVCB | @ NS | sip A"),
         ("svca HTTPS", "answer: svca HTTPS | @ NS | www A"),
         ("svc HTTPS", "answer: svc HTTPS | @ NS"),
-        # names with nothing but names below (RFC 4592 §2.2.2)
-        ("ent A", "empty:  | @ SOA"),
-        ("_tcp SRV", "empty:  | @ SOA"),
+        # empty non-terminals (RFC 4592 §2.2.2)
+        ("ent A", "empty non-terminal:  | @ SOA"),
+        ("_tcp SRV", "empty non-terminal:  | @ SOA"),
         ("x.ent A", "nxdomain:  | @ SOA"),
         # wildcards (RFC 4592)
         ("x.wild A", "answer: x.wild A | @ NS"),
@@ -69,14 +71,14 @@ def said(zone: ZoneTree, question: str, *, do: bool = False) -> str:
         ("x.wild MX", "answer: x.wild MX | @ NS | mail A, mail AAAA"),
         ("x.wild TXT", "nodata:  | @ SOA"),
         ("*.wild A", "answer: *.wild A | @ NS"),
-        ("host.wild A", "nodata:  | @ SOA"),  # what is there is not made
+        ("host.wild A", "nodata:  | @ SOA"),  # an existing name blocks the wildcard
         ("x.host.wild A", "nxdomain:  | @ SOA"),
-        ("b.wild A", "empty:  | @ SOA"),  # and neither is what stands above something
+        ("b.wild A", "empty non-terminal:  | @ SOA"),  # and so does an empty non-terminal
         ("x.b.wild A", "nxdomain:  | @ SOA"),
-        ("wild A", "empty:  | @ SOA"),
+        ("wild A", "empty non-terminal:  | @ SOA"),
         ("x.cwild A", "answer: x.cwild CNAME, www A | @ NS"),
         ("x.cwild CNAME", "answer: x.cwild CNAME | @ NS"),
-        # cuts (RFC 1034 §4.2.1), and the one type that the parent has (RFC 4035 §3.1.4.1)
+        # delegations (RFC 1034 §4.2.1), and DS, the one type of the parent (RFC 4035 §3.1.4.1)
         ("sub A", "referral:  | sub NS | ns.sub A"),
         ("sub NS", "referral:  | sub NS | ns.sub A"),
         ("h.sub A", "referral:  | sub NS | ns.sub A"),
@@ -85,36 +87,36 @@ def said(zone: ZoneTree, question: str, *, do: bool = False) -> str:
         ("ns.sub DS", "referral:  | sub NS | ns.sub A"),
         ("outsub DS", "nodata:  | @ SOA"),
         ("outsub A", "referral:  | outsub NS"),
-        # aliases
+        # CNAME
         ("alias CNAME", "answer: alias CNAME | @ NS"),
         ("alias A", "answer: alias CNAME, www A | @ NS"),
         ("alias2 A", "answer: alias2 CNAME, alias CNAME, www A | @ NS"),
         ("alias2 MX", "nodata: alias2 CNAME, alias CNAME | @ SOA"),  # RFC 2308 §2.2
-        ("toent A", "empty: toent CNAME | @ SOA"),
+        ("toent A", "empty non-terminal: toent CNAME | @ SOA"),
         ("both TXT", "nodata: both CNAME | @ SOA"),
         ("loop1 A", "answer: loop1 CNAME, loop2 CNAME | @ NS"),
         ("to-self A", "answer: to-self CNAME | @ NS"),
         ("c3 A", "answer: " + ", ".join(f"c{n} CNAME" for n in range(3, 11)) + ", c11 A | @ NS"),
         ("c0 A", "answer: " + ", ".join(f"c{n} CNAME" for n in range(10)) + " | @ NS"),
-        # aliases that another may know the end of
-        ("dangle A", "alias → nothere.example.org.: dangle CNAME"),
-        ("out A", "alias → host.other.test.: out CNAME"),
-        ("towild A", "alias → some.wild.example.org.: towild CNAME"),
-        ("tocut A", "alias → h.sub.example.org.: tocut CNAME"),
+        # CNAME targets that are looked up elsewhere
+        ("dangle A", "cname → nothere.example.org.: dangle CNAME"),
+        ("out A", "cname → host.other.test.: out CNAME"),
+        ("towild A", "cname → some.wild.example.org.: towild CNAME"),
+        ("tocut A", "cname → h.sub.example.org.: tocut CNAME"),
         # DNAME (RFC 6672)
         ("dn DNAME", "answer: dn DNAME | @ NS"),
         ("dn TXT", "answer: dn TXT | @ NS"),
         ("dn A", "nodata:  | @ SOA"),
         ("h.dn A", "answer: dn DNAME, h.dn CNAME, h.target A | @ NS"),
         ("h.dn CNAME", "answer: dn DNAME, h.dn CNAME | @ NS"),
-        ("n.dn A", "alias → n.target.example.org.: dn DNAME, n.dn CNAME"),
-        ("a.b.dnout A", "alias → a.b.other.test.: dnout DNAME, a.b.dnout CNAME"),
-        ("a.dnlong A", "alias → a." + ".".join(["x" * 60] * 3) + ".example.org.: dnlong DNAME, a.dnlong CNAME"),
-        (f"{'y' * 60}.dnlong A", "too long: dnlong DNAME | @ NS"),
+        ("n.dn A", "cname → n.target.example.org.: dn DNAME, n.dn CNAME"),
+        ("a.b.dnout A", "cname → a.b.other.test.: dnout DNAME, a.b.dnout CNAME"),
+        ("a.dnlong A", "cname → a." + ".".join(["x" * 60] * 3) + ".example.org.: dnlong DNAME, a.dnlong CNAME"),
+        (f"{'y' * 60}.dnlong A", "name too long: dnlong DNAME | @ NS"),
     ],
 )  # fmt: skip
-def test_what_a_name_holds(question: str, expected: str) -> None:
-    assert said(EXAMPLE_TREE, question) == expected
+def test_look_ups_in_an_unsigned_zone(question: str, expected: str) -> None:
+    assert summary(EXAMPLE_TREE, question) == expected
 
 
 @pytest.mark.parametrize(
@@ -125,18 +127,18 @@ def test_what_a_name_holds(question: str, expected: str) -> None:
         ("ns RRSIG", "answer: ns RRSIG | @ NS, @ RRSIG"),
         ("ns NSEC", "answer: ns NSEC, ns RRSIG | @ NS, @ RRSIG"),
         ("c.b TXT", "nodata:  | @ SOA, @ RRSIG, c.b NSEC, c.b RRSIG"),  # RFC 4035 §3.1.3.1
-        ("nx A", "nxdomain:  | @ SOA, @ RRSIG, ns NSEC, ns RRSIG, @ NSEC"),  # §3.1.3.2: the name, and the wildcard
-        ("a A", "nxdomain:  | @ SOA, @ RRSIG, @ NSEC"),  # one NSEC says both
+        ("nx A", "nxdomain:  | @ SOA, @ RRSIG, ns NSEC, ns RRSIG, @ NSEC"),  # §3.1.3.2: neither the name nor a wildcard
+        ("a A", "nxdomain:  | @ SOA, @ RRSIG, @ NSEC"),  # one NSEC proves both
         ("zz A", "nxdomain:  | @ SOA, @ RRSIG, *.w NSEC, *.w RRSIG, @ NSEC"),
-        ("b A", "empty:  | @ SOA, @ RRSIG, @ NSEC"),
+        ("b A", "empty non-terminal:  | @ SOA, @ RRSIG, @ NSEC"),
         ("x.w A", "answer: x.w A, x.w RRSIG | @ NS, @ RRSIG, *.w NSEC, *.w RRSIG"),  # §3.1.3.3
         ("x.w TXT", "nodata:  | @ SOA, @ RRSIG, *.w NSEC, *.w RRSIG"),  # §3.1.3.4
         ("x.sub A", "referral:  | sub NS, sub NSEC, sub RRSIG | ns.sub A"),  # §3.1.4
     ],
 )
-def test_what_a_signed_zone_proves(question: str, expected: str) -> None:
-    assert said(SIGNED_TREE, question, do=True) == expected
-    unsigned = said(SIGNED_TREE, question, do=False)
+def test_look_ups_in_a_signed_zone(question: str, expected: str) -> None:
+    assert summary(SIGNED_TREE, question, do=True) == expected
+    unsigned = summary(SIGNED_TREE, question, do=False)
     if not question.endswith(("NSEC", "RRSIG")):
         assert "RRSIG" not in unsigned
         assert "NSEC" not in unsigned
@@ -152,12 +154,12 @@ def test_what_a_signed_zone_proves(question: str, expected: str) -> None:
         ("@ IN SOA a b 1 1 1 1 1\n@ IN TYPE65400 \\# 65000 " + "00" * 65000, "which no message can hold"),
     ],
 )
-def test_what_is_no_zone(text: str, problem: str) -> None:
+def test_zones_that_cannot_be_served(text: str, problem: str) -> None:
     with pytest.raises(ValueError, match=problem.replace(".", "\\.")):
         tree(f"$TTL 60\n{text}\n", "a.org")
 
 
-def test_what_does_not_belong_is_left_out() -> None:
+def test_records_outside_the_zone_are_ignored() -> None:
     zone = tree(
         "$TTL 60\n@ IN SOA a b 0 1 1 1 1\n@ IN SOA a b 4294967295 1 1 1 1\na A 1.1.1.1\na A 1.1.1.1\n"
         "b.other. A 2.2.2.2\nxa.org. A 3.3.3.3\nc CH TXT x\n",
@@ -166,18 +168,18 @@ def test_what_does_not_belong_is_left_out() -> None:
     assert list(map(to_text, zone.outside)) == ["b.other.", "xa.org.", "c.a.org."]
     assert zone.serial == 0xFFFFFFFF
     assert [codes.type_text(one.rtype) for one in zone.records()] == ["SOA", "A", "SOA"]
-    assert said(zone, "c TXT").startswith(Outcome.NXDOMAIN.value)
+    assert summary(zone, "c TXT").startswith(ZoneOutcome.NXDOMAIN.value)
 
 
-def test_a_wildcard_at_the_top_and_a_zone_at_the_root() -> None:
+def test_a_wildcard_and_a_dname_in_the_root_zone() -> None:
     zone = tree("$TTL 60\n@ IN SOA a b 1 1 1 1 1\n*.org. IN A 1.1.1.1\norg. IN DNAME x.\n", ".")
     found = zone.find(from_text("a.b.org"), codes.A, do=False)
-    assert (found.outcome, to_text(found.target)) == (Outcome.ALIAS, "a.b.x.")
+    assert (found.outcome, to_text(found.target)) == (ZoneOutcome.CNAME, "a.b.x.")
     found = zone.find(from_text("net"), codes.A, do=True)
-    assert found.outcome is Outcome.NXDOMAIN
+    assert found.outcome is ZoneOutcome.NXDOMAIN
 
 
-def test_targets_keep_their_letter_case_and_are_found_anyway() -> None:
+def test_targets_keep_their_case_and_their_addresses_are_found() -> None:
     found = EXAMPLE_TREE.find(from_text("_sip._tcp.example.org"), codes.SRV, do=False)
     assert b"\x03SIP" in found.answer[0].rdata
     assert [to_text(one.name) for one in found.additional] == ["sip.example.org."]

@@ -28,8 +28,8 @@ from clusterdns.cluster.index.zone import ClusterZone, Pods
 from clusterdns.cluster.objects import Change, Endpoint, EndpointSlice, Namespace, Port, Service, packed
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
-from clusterdns.plugins.file.directive import FileZones
 from clusterdns.plugins.file.tree import ZoneTree
+from clusterdns.plugins.file.zones import FileZones
 from clusterdns.plugins.kubernetes.transfer import ClusterTransfer
 from clusterdns.plugins.transfer import directive as transfer
 from clusterdns.plugins.transfer import notify
@@ -297,7 +297,7 @@ async def test_secondaries_are_notified_at_the_start_and_of_changed_content(fold
             (folder / "db.example").write_text(PLAIN.replace("2024010101", "2024010102"))
             zone._file._now_ns = lambda: time.time_ns() + 10**10
             other.come.clear()
-            await zone.look()
+            await zone.poll()
             async with asyncio.timeout(5):
                 await other.come.wait()
     assert len(other.notified) == 2

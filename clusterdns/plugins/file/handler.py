@@ -1,27 +1,27 @@
-"""The handler of the `file` directive: zones held in memory, and aliases that lead out of them.
+"""The handler of the `file` directive: it answers from the zones in memory, and follows CNAME records.
 
-An alias is followed inside the zone while its target stands there itself; whatever else it leads to, another zone or a
-wildcard of this one, is looked up from zone selection on, as CoreDNS does: another block may hold it. What a name
-holds is `file_tree`'s to say, where zones come from `file_zone`'s.
+Inside a zone a CNAME is followed while the zone has its target as a name of its own. Any other target, in another zone
+or under a wildcard of this one, is looked up from zone selection on, as in CoreDNS, because another block may have it.
 """
 
 from collections.abc import Mapping
 
 from clusterdns.chain import Handler, Query, Reply, failure
 from clusterdns.chain.fallthrough import Fallthrough, ask_next
-from clusterdns.plugins.file.tree import Found, Outcome, Records, ZoneTree
+from clusterdns.plugins.file.tree import Records, ZoneOutcome, ZoneResult, ZoneTree
 from clusterdns.plugins.file.zone import ZoneFile
 from clusterdns.wire import codes
 from clusterdns.wire.name import ROOT, is_under, longest_suffix
 
-MAX_ALIASES = 10  # in a row inside a zone; what follows is left to the client, as by CoreDNS
-MAX_DEPTH = 8  # of lookups that come back here
+MAX_CNAMES = 10  # in a chain inside a zone; the client follows the rest, as in CoreDNS
+MAX_DEPTH = 8  # of nested look-ups
 
-_RCODES = {Outcome.NXDOMAIN: codes.NXDOMAIN, Outcome.TOO_LONG: codes.YXDOMAIN}
+_MISSING = (ZoneOutcome.NXDOMAIN, ZoneOutcome.EMPTY_NON_TERMINAL)
+_RCODES = {ZoneOutcome.NXDOMAIN: codes.NXDOMAIN, ZoneOutcome.NAME_TOO_LONG: codes.YXDOMAIN}
 
 
 class FileHandler:
-    """Answers the zones of one block's files; other names go to `following`, or are refused where that is nobody."""
+    """Answers for the zones of one block; other names go to `following`, or are refused if `is_last`."""
 
     def __init__(
         self,
@@ -33,89 +33,93 @@ class FileHandler:
     ) -> None:
         self._zones = zones
         self._fallthrough = fallthrough
-        self._next = following
+        self._following = following
         self._is_last = is_last
 
     async def __call__(self, query: Query) -> Reply:
-        """The reply, or what the next plugin says (see plugins.handler.Handler)."""
+        """Answer the query, or ask the next plugin."""
         file = self._zone_of(query)
         if file is None:
-            return failure(codes.REFUSED, is_unhandled=True) if self._is_last else await self._next(query)
+            return failure(codes.REFUSED, is_unhandled=True) if self._is_last else await self._following(query)
         if query.qtype in codes.TRANSFER_TYPES:
             return failure(codes.REFUSED)
         tree = file.tree
         if tree is None:
             return failure(codes.SERVFAIL)
         if query.depth > MAX_DEPTH:
-            return failure(codes.SERVFAIL, f"aliases came back more than {MAX_DEPTH} times")
-        found = chase(tree, query.name, query.qtype, do=query.do)
-        if found.outcome is Outcome.ALIAS:
-            return await self._follow(query, file, tree, found)
-        if (
-            found.outcome in (Outcome.NXDOMAIN, Outcome.EMPTY)
-            and not found.answer
-            and self._fallthrough.includes(query.name)
-        ):
-            return await ask_next(self._next, query, (file,))
+            return failure(codes.SERVFAIL, f"more than {MAX_DEPTH} nested look-ups of CNAME targets")
+        result = resolve(tree, query.name, query.qtype, do=query.do)
+        if result.outcome is ZoneOutcome.CNAME:
+            return await self._follow_out(query, file, tree, result)
+        if result.outcome in _MISSING and not result.answer and self._fallthrough.includes(query.name):
+            return await ask_next(self._following, query, (file,))
         return Reply(
-            _RCODES.get(found.outcome, codes.NOERROR), found.answer, found.authority, found.additional,
-            is_authoritative=found.outcome is not Outcome.REFERRAL,
+            _RCODES.get(result.outcome, codes.NOERROR), result.answer, result.authority, result.additional,
+            is_authoritative=result.outcome is not ZoneOutcome.REFERRAL,
             dependencies=(file,),
             reusable=True,
         )  # fmt: skip
 
     def _zone_of(self, query: Query) -> ZoneFile | None:
-        """The longest zone with the name; for a DS at its top the parent's, where that is here (RFC 4035 §3.1.4.1)."""
+        """Return the longest zone of the name; for a DS at its apex the parent, if it is here (RFC 4035 §3.1.4.1)."""
         name = query.name
         zone = longest_suffix(name, self._zones)
         if zone == name != ROOT and query.qtype == codes.DS:
             zone = longest_suffix(name[1 + name[0] :], self._zones) or zone
         return None if zone is None else self._zones[zone]
 
-    async def _follow(self, query: Query, file: ZoneFile, tree: ZoneTree, found: Found) -> Reply:
-        """What the end of a chain says, with the chain before it and the code of its end (RFC 6604 §2)."""
+    async def _follow_out(self, query: Query, file: ZoneFile, tree: ZoneTree, result: ZoneResult) -> Reply:
+        """Look up the target of a CNAME chain; return the chain with the target's records and rcode (RFC 6604 §2)."""
         own_servers = tree.nameservers(do=query.do)
-        reply = Reply(codes.NOERROR, found.answer, own_servers, dependencies=(file,), reusable=True)
-        target = await query.lookup(query, found.target, query.qtype)
+        reply = Reply(codes.NOERROR, result.answer, own_servers, dependencies=(file,), reusable=True)
+        target = await query.lookup(query, result.target, query.qtype)
         if target.is_unhandled and target.rcode == codes.REFUSED:
-            return reply  # out of all zones: the client's to follow
+            return reply  # the target is in no zone of this server: the client follows it
         reply.dependencies = (file, *target.dependencies)
         reply.reusable = target.reusable
         reply.rcode = target.rcode
-        reply.answer = tuple(dict.fromkeys((*found.answer, *target.answer)))
+        reply.answer = tuple(dict.fromkeys((*result.answer, *target.answer)))
         reply.is_truncated = target.is_truncated
         reply.serial = target.serial
         reply.counted = target.counted
         reply.error = target.error
         reply.rotates = target.rotates
-        is_denied = any(one.rtype == codes.SOA for one in target.authority)
-        if is_denied or (target.authority and not target.answer):  # a denial, or a referral
+        is_negative = any(one.rtype == codes.SOA for one in target.authority)
+        is_referral = target.authority and not target.answer
+        if is_negative or is_referral:
             reply.authority = target.authority
         reply.additional = target.additional
         return reply
 
 
-def chase(tree: ZoneTree, name: bytes, qtype: int, *, do: bool) -> Found:
-    """What a zone holds for a name, aliases followed as far as their targets stand in the zone themselves."""
-    found = tree.find(name, qtype, do=do)
-    if found.outcome is not Outcome.ALIAS:
-        return found
-    chain: Records = found.answer
+def resolve(tree: ZoneTree, name: bytes, qtype: int, *, do: bool) -> ZoneResult:
+    """Look up a name in a zone, and follow CNAME records while the zone has their targets as names of its own.
+
+    A result with the outcome CNAME ends in a record whose target has to be looked up elsewhere.
+    """
+    result = tree.find(name, qtype, do=do)
+    if result.outcome is not ZoneOutcome.CNAME:
+        return result
+    chain: Records = result.answer
     seen = {name}
-    for _ in range(MAX_ALIASES):
-        target = found.target
+    for _ in range(MAX_CNAMES):
+        target = result.target
         if target in seen:
-            break  # the ring is shown once; where it leads, nowhere, is for the client to see
+            break  # a loop: its records are sent once, and the client detects it
         if not is_under(target, tree.origin):
-            return Found(Outcome.ALIAS, chain, target=target)
+            return ZoneResult(ZoneOutcome.CNAME, chain, target=target)
         seen.add(target)
-        following = tree.find(target, qtype, do=do)
-        if following.is_made or following.outcome in (Outcome.NXDOMAIN, Outcome.REFERRAL, Outcome.TOO_LONG):
-            return Found(Outcome.ALIAS, chain, target=target)
-        if following.outcome is not Outcome.ALIAS:
-            return following._replace(answer=(*chain, *following.answer))
-        if len(seen) > MAX_ALIASES:
+        step = tree.find(target, qtype, do=do)
+        if step.is_synthesized or step.outcome in (
+            ZoneOutcome.NXDOMAIN,
+            ZoneOutcome.REFERRAL,
+            ZoneOutcome.NAME_TOO_LONG,
+        ):
+            return ZoneResult(ZoneOutcome.CNAME, chain, target=target)
+        if step.outcome is not ZoneOutcome.CNAME:
+            return step._replace(answer=(*chain, *step.answer))
+        if len(seen) > MAX_CNAMES:
             break
-        chain = (*chain, *following.answer)
-        found = following
-    return Found(Outcome.ANSWER, chain, tree.nameservers(do=do))
+        chain = (*chain, *step.answer)
+        result = step
+    return ZoneResult(ZoneOutcome.ANSWER, chain, tree.nameservers(do=do))

@@ -1,8 +1,8 @@
-"""A zone out of a master file: its names as a tree, and what each holds, as an authoritative server says it.
+"""A zone as a tree of names, and the look-up of an authoritative server in it.
 
-`ZoneTree` judges what a zone must have and is never changed afterwards; `find` is the walk of RFC 1034 §4.3.2 with the
-wildcards of RFC 4592, the DNAME of RFC 6672 and, where the zone was signed before it came here, the proofs of RFC 4035.
-Following aliases out of the zone, and files, are the business of `file_handler` and `file_zone`.
+`ZoneTree` checks a zone when it is made and never changes afterwards. `find` is the algorithm of RFC 1034 §4.3.2 with
+the wildcards of RFC 4592, the DNAME of RFC 6672 and, if the zone is signed, the NSEC proofs of RFC 4035. Following
+CNAME records is `handler`'s task, following the file `zone`'s.
 """
 
 import enum
@@ -18,42 +18,42 @@ from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
 
 Records = tuple[Record, ...]
 
-MAX_BODY_BYTES = MAX_STREAM_BYTES - 1024  # beside it a message has a header, a question, an owner and an OPT
+MAX_BODY_BYTES = MAX_STREAM_BYTES - 1024  # leaves space for header, question, owner name and OPT
 
 _WILDCARD = b"\x01*"
-_NEVER_CHASED = frozenset((codes.CNAME, codes.RRSIG, codes.NSEC, codes.ANY))  # may stand, or be asked, beside a CNAME
-_POINTING = frozenset((codes.MX, codes.SRV, codes.SVCB, codes.HTTPS))
+_NOT_REDIRECTED = frozenset((codes.CNAME, codes.RRSIG, codes.NSEC))  # types answered at a CNAME itself (RFC 4035 §2.5)
+_TYPES_WITH_TARGETS = frozenset((codes.MX, codes.SRV, codes.SVCB, codes.HTTPS))
 
 
-class Outcome(enum.Enum):
-    """What a name and type come to."""
+class ZoneOutcome(enum.Enum):
+    """The outcomes of a look-up."""
 
     ANSWER = "answer"
-    ALIAS = "alias"  # a CNAME, of the zone or made from a DNAME; `target` is where it leads
+    CNAME = "cname"  # of the zone, or synthesized from a DNAME; `target` has its target
     REFERRAL = "referral"
     NODATA = "nodata"
-    EMPTY = "empty"  # nothing but names below it (RFC 4592 §2.2.2)
+    EMPTY_NON_TERMINAL = "empty non-terminal"  # no records, but names below it (RFC 4592 §2.2.2)
     NXDOMAIN = "nxdomain"
-    TOO_LONG = "too long"  # a DNAME leads to a name that cannot be (RFC 6672 §2.2)
+    NAME_TOO_LONG = "name too long"  # the name that a DNAME leads to (RFC 6672 §2.2)
 
 
-class Found(NamedTuple):
-    """What is sent, and what it means."""
+class ZoneResult(NamedTuple):
+    """The outcome of a look-up, and the sections of the reply."""
 
-    outcome: Outcome
+    outcome: ZoneOutcome
     answer: Records = ()
     authority: Records = ()
     additional: Records = ()
     target: bytes = b""
-    is_made: bool = False  # from a wildcard or DNAME: the name itself does not stand in the zone
+    is_synthesized: bool = False  # from a wildcard or DNAME: the zone does not have the name itself
 
 
 class ZoneTree:
-    """One zone. Raises ValueError where it cannot be served: without SOA at its top, or with NSEC3."""
+    """One zone. Raises ValueError if it cannot be served: no SOA at its apex, NSEC3, or a record that is too large."""
 
     def __init__(self, origin: bytes, records: Iterable[Record]) -> None:
         self.origin = origin
-        self.outside: list[bytes] = []  # dependencies that are left out: not in the zone, or not of class IN
+        self.outside: list[bytes] = []  # owner names of ignored records: not in the zone, or not of class IN
         groups: dict[bytes, dict[Record, None]] = {origin: {}}
         soa: Record | None = None
         for one in records:
@@ -77,110 +77,110 @@ class ZoneTree:
         self.soa = soa
         groups[origin] = {soa: None, **groups[origin]}
         self._nodes: dict[bytes, Records] = {owner: tuple(group) for owner, group in groups.items()}
-        self._add_empty()
+        self._add_empty_non_terminals()
         chain = [owner for owner, node in self._nodes.items() if any(one.rtype == codes.NSEC for one in node)]
-        self._nsec = sorted((_canonical(owner), owner) for owner in chain)
+        self._nsec = sorted((_canonical_key(owner), owner) for owner in chain)
 
     @property
     def serial(self) -> int:
-        """Of the SOA."""
+        """The serial of the SOA."""
         body = self.soa.body
         return int.from_bytes(body[-SOA_SERIAL_FROM_END : 4 - SOA_SERIAL_FROM_END or None], "big")
 
     def records(self) -> Iterator[Record]:
-        """The whole zone as it is transferred: from its SOA to its SOA (RFC 5936 §2.2)."""
-        for node in self._nodes.values():  # the top stands first, and the SOA first in it
+        """Iterate over the zone in the order of a transfer, from its SOA to its SOA (RFC 5936 §2.2)."""
+        for node in self._nodes.values():  # the first node is the apex, whose first record is the SOA
             yield from node
         yield self.soa
 
     def nameservers(self, *, do: bool) -> Records:
-        """The NS records of the top."""
+        """Return the NS records of the apex; with `do`, and their signatures."""
         return _rrset(self._nodes[self.origin], codes.NS, do)
 
-    def find(self, name: bytes, qtype: int, *, do: bool) -> Found:
-        """What is there for a name of this zone; with `do`, signed."""
+    def find(self, name: bytes, qtype: int, *, do: bool) -> ZoneResult:
+        """Look up a name of this zone; with `do`, results include signatures and NSEC proofs."""
         node, closest = self._nodes[self.origin], self.origin
         below_origin = [one for one in suffixes(name) if len(one) > len(self.origin)]
         for at in reversed(below_origin):
             dname = next((one for one in node if one.rtype == codes.DNAME), None)
             if dname is not None:
-                return self._substituted(name, qtype, node, dname, do)
+                return self._from_dname(name, qtype, node, dname, do)
             child = self._nodes.get(at)
             if child is None:
-                return self._not_there(name, qtype, closest, do)
+                return self._no_node(name, qtype, closest, do)
             node, closest = child, at
             if any(one.rtype == codes.NS for one in node) and not (qtype == codes.DS and at == name):
                 return self._referral(node, at, do)
-        return self._at(name, node, qtype, do)
+        return self._at_node(name, node, qtype, do)
 
-    # What the walk can end in
+    # The ends of the walk
 
-    def _at(self, name: bytes, node: Records, qtype: int, do: bool) -> Found:
+    def _at_node(self, name: bytes, node: Records, qtype: int, do: bool) -> ZoneResult:
         if not node:
-            return Found(Outcome.EMPTY, (), (*self._soa(do), *self._proof(name, do)))
-        alias = _rrset(node, codes.CNAME, do)
-        if alias and (qtype not in _NEVER_CHASED or qtype == codes.ANY):
+            return ZoneResult(ZoneOutcome.EMPTY_NON_TERMINAL, (), (*self._soa(do), *self._nsec_proof(name, do)))
+        cname = _rrset(node, codes.CNAME, do)
+        if cname and qtype not in _NOT_REDIRECTED:
             if qtype == codes.ANY:
-                return Found(Outcome.ANSWER, alias, self.nameservers(do=do))
-            return Found(Outcome.ALIAS, alias, target=alias[0].rdata.lower())
+                return ZoneResult(ZoneOutcome.ANSWER, cname, self.nameservers(do=do))
+            return ZoneResult(ZoneOutcome.CNAME, cname, target=cname[0].rdata.lower())
         if qtype == codes.ANY:  # RFC 8482 §4.2
             answer: Records = (record.hinfo(name, self.soa.ttl, "RFC8482", ""),)
         else:
             answer = _rrset(node, qtype, do)
         if not answer:
-            return Found(Outcome.NODATA, (), (*self._soa(do), *_rrset(node, codes.NSEC, do, when=do)))
+            return ZoneResult(ZoneOutcome.NODATA, (), (*self._soa(do), *_rrset(node, codes.NSEC, do, when=do)))
         if qtype == codes.NS and name == self.origin:
-            return Found(Outcome.ANSWER, answer, (), self._addresses(answer, self.origin, do))
-        additional = self._addresses(answer, self.origin, do) if qtype in _POINTING else ()
-        return Found(Outcome.ANSWER, answer, self.nameservers(do=do), additional)
+            return ZoneResult(ZoneOutcome.ANSWER, answer, (), self._addresses(answer, self.origin, do))
+        additional = self._addresses(answer, self.origin, do) if qtype in _TYPES_WITH_TARGETS else ()
+        return ZoneResult(ZoneOutcome.ANSWER, answer, self.nameservers(do=do), additional)
 
-    def _not_there(self, name: bytes, qtype: int, closest: bytes, do: bool) -> Found:
-        """A wildcard right below the closest name that is there, or no such name (RFC 4592 §3.3.1)."""
+    def _no_node(self, name: bytes, qtype: int, closest: bytes, do: bool) -> ZoneResult:
+        """Answer from the wildcard below the closest encloser, or with NXDOMAIN (RFC 4592 §3.3.1)."""
         wildcard = _WILDCARD + closest
         node = self._nodes.get(wildcard)
-        proof = self._proof(name, do)
+        proof = self._nsec_proof(name, do)
         if node is None:
-            other = tuple(one for one in self._proof(wildcard, do) if one not in proof)
-            return Found(Outcome.NXDOMAIN, (), (*self._soa(do), *proof, *other))
-        found = self._at(name, tuple(one.with_name(name) for one in node), qtype, do)
-        if found.outcome is Outcome.NODATA:  # its NSEC stands at the wildcard itself
+            other = tuple(one for one in self._nsec_proof(wildcard, do) if one not in proof)
+            return ZoneResult(ZoneOutcome.NXDOMAIN, (), (*self._soa(do), *proof, *other))
+        found = self._at_node(name, tuple(one.with_name(name) for one in node), qtype, do)
+        if found.outcome is ZoneOutcome.NODATA:  # the NSEC of the wildcard itself proves it
             own = _rrset(node, codes.NSEC, do, when=do)
             others = tuple(one for one in proof if one not in own)
-            return found._replace(authority=(*self._soa(do), *own, *others), is_made=True)
-        authority = found.authority if found.outcome is Outcome.EMPTY else (*found.authority, *proof)
-        return found._replace(authority=authority, is_made=True)
+            return found._replace(authority=(*self._soa(do), *own, *others), is_synthesized=True)
+        authority = found.authority if found.outcome is ZoneOutcome.EMPTY_NON_TERMINAL else (*found.authority, *proof)
+        return found._replace(authority=authority, is_synthesized=True)
 
-    def _substituted(self, name: bytes, qtype: int, node: Records, dname: Record, do: bool) -> Found:
-        """A DNAME above the name: the CNAME that it stands for (RFC 6672 §3)."""
+    def _from_dname(self, name: bytes, qtype: int, node: Records, dname: Record, do: bool) -> ZoneResult:
+        """Answer with the CNAME that a DNAME above the name stands for (RFC 6672 §3)."""
         target = name[: -len(dname.name)] + dname.rdata
         answer = _rrset(node, codes.DNAME, do)
         if len(target) > MAX_NAME_BYTES:
-            return Found(Outcome.TOO_LONG, answer, self.nameservers(do=do))
+            return ZoneResult(ZoneOutcome.NAME_TOO_LONG, answer, self.nameservers(do=do))
         answer = (*answer, record.cname(name, dname.ttl, target))
         if qtype in (codes.CNAME, codes.ANY):
-            return Found(Outcome.ANSWER, answer, self.nameservers(do=do), is_made=True)
-        return Found(Outcome.ALIAS, answer, target=target.lower(), is_made=True)
+            return ZoneResult(ZoneOutcome.ANSWER, answer, self.nameservers(do=do), is_synthesized=True)
+        return ZoneResult(ZoneOutcome.CNAME, answer, target=target.lower(), is_synthesized=True)
 
-    def _referral(self, node: Records, cut: bytes, do: bool) -> Found:
+    def _referral(self, node: Records, cut: bytes, do: bool) -> ZoneResult:
         servers = _rrset(node, codes.NS, False)
         secure = (_rrset(node, codes.DS, True) or _rrset(node, codes.NSEC, True)) if do else ()  # RFC 4035 §3.1.4
-        return Found(Outcome.REFERRAL, (), (*servers, *secure), self._addresses(servers, cut, do))
+        return ZoneResult(ZoneOutcome.REFERRAL, (), (*servers, *secure), self._addresses(servers, cut, do))
 
-    # Parts of them
+    # Parts of the results
 
     def _soa(self, do: bool) -> Records:
         return _rrset(self._nodes[self.origin], codes.SOA, do)
 
-    def _proof(self, name: bytes, do: bool) -> Records:
-        """The NSEC that says that there is no such name, or that it has no records (RFC 4035 §3.1.3)."""
+    def _nsec_proof(self, name: bytes, do: bool) -> Records:
+        """Return the NSEC that proves that the name does not exist, or has no records (RFC 4035 §3.1.3)."""
         if not do or not self._nsec:
             return ()
-        position = bisect_right(self._nsec, (_canonical(name), name)) - 1
+        position = bisect_right(self._nsec, (_canonical_key(name), name)) - 1
         return _rrset(self._nodes[self._nsec[position][1]], codes.NSEC, True)
 
-    def _addresses(self, pointing: Records, below: bytes, do: bool) -> Records:
-        """The addresses of what records point to, each name once, as far as they are at or below a name of ours."""
-        targets = dict.fromkeys(target for one in pointing for target in _targets(one) if is_under(target, below))
+    def _addresses(self, records: Records, below: bytes, do: bool) -> Records:
+        """Return the addresses of the targets of records, each target once, as far as they are at or under `below`."""
+        targets = dict.fromkeys(target for one in records for target in _targets(one) if is_under(target, below))
         return tuple(
             one
             for target in targets
@@ -188,8 +188,8 @@ class ZoneTree:
             for one in _rrset(self._nodes.get(target, ()), rtype, do)
         )
 
-    def _add_empty(self) -> None:
-        """The names that have records only below them are there, too (RFC 4592 §2.2.2)."""
+    def _add_empty_non_terminals(self) -> None:
+        """Add a node without records for each empty non-terminal (RFC 4592 §2.2.2)."""
         for owner in tuple(self._nodes):
             parent = owner
             while parent != self.origin:
@@ -200,7 +200,7 @@ class ZoneTree:
 
 
 def _rrset(node: Records, rtype: int, do: bool, *, when: bool = True) -> Records:
-    """The records of a type; with `do` the signatures of them, too. `when` is whether any are wanted."""
+    """Return the records of a type, with `do` also their signatures; nothing unless `when`."""
     if not when:
         return ()
     found = tuple([one for one in node if one.rtype == rtype])
@@ -211,7 +211,7 @@ def _rrset(node: Records, rtype: int, do: bool, *, when: bool = True) -> Records
 
 
 def _targets(one: Record) -> Iterator[bytes]:
-    """The names that a record points clients to, in lower case."""
+    """Iterate over the names in a record that clients look up next, in lower case."""
     if one.rtype in (codes.SVCB, codes.HTTPS):
         raw = one.rdata[2:]
         yield raw[: end_of(raw)].lower()
@@ -220,6 +220,6 @@ def _targets(one: Record) -> Iterator[bytes]:
             yield name.lower()
 
 
-def _canonical(name: bytes) -> list[bytes]:
-    """What names are ordered by (RFC 4034 §6.1)."""
+def _canonical_key(name: bytes) -> list[bytes]:
+    """Return the key of the canonical order of names (RFC 4034 §6.1)."""
     return labels(name)[::-1]

@@ -1,8 +1,8 @@
-"""A zone's master file: read in a thread, looked at again and again, its last good content kept.
+"""A zone's master file: polled, read in a thread when it has changed; its last good zone stays in use.
 
-As in CoreDNS another content counts when its SOA has another serial, or with `reload_by_mtime` always. What is wrong
-with a file is logged once, counted, and shown by /ready, and changes nothing that is answered. Links are followed, so
-that a ConfigMap's swap is seen. A `ZoneFile` lives through reloads of the Corefile that leave its directive alone.
+As in CoreDNS, changed content replaces the zone if its SOA has another serial, or with `reload_by_mtime` always. A
+problem with the file is logged once, counted and shown by /ready. A `ZoneFile` survives reloads of the Corefile that
+leave its `file` line unchanged.
 """
 
 import asyncio
@@ -18,13 +18,13 @@ from clusterdns.wire.name import to_text
 from clusterdns.wire.zonetext import zone_from_text
 
 MAX_FILE_BYTES = 32 << 20  # 500,000 records, which take 300 MiB of memory
-MISSING_SECONDS = 5.0  # at most between two looks for a file that has not been read yet
+MISSING_SECONDS = 5.0  # at most between two polls of a file that has not been read yet
 
 log = logging.getLogger("clusterdns.plugin.file")
 
 
 class ZoneFile:
-    """One file as one zone. `tree` is None while it could never be read."""
+    """A zone file served as one zone; `tree` is None until the file has been read."""
 
     def __init__(
         self,
@@ -38,29 +38,29 @@ class ZoneFile:
         self.path = path
         self.origin = origin
         self.tree: ZoneTree | None = None
-        self.problem = ""  # why the zone is not that of the file as it is
+        self.problem = ""  # why the zone differs from the file; empty: it does not
         self._by_mtime = by_mtime
         self._file = FollowedFile(path, now_ns)
-        self._told: list[Callable[[], None]] = []
-        self._digest = b""  # of the last good content
-        self._looking = asyncio.Lock()
+        self._subscribers: list[Callable[[], None]] = []
+        self._digest = b""  # of the last good content; empty: nothing was read yet
+        self._reading = asyncio.Lock()  # configurations that share the file poll it each
         self._failures = registry.counter(
             "clusterdns_file_read_failures_total", "Zone files that could not be read.", "file"
         )
 
-    def tell(self, changed: Callable[[], None]) -> None:
-        """Call this, too, when another tree has taken the last one's place."""
-        self._told.append(changed)
+    def subscribe(self, changed: Callable[[], None]) -> None:
+        """Call `changed` each time the zone was replaced."""
+        self._subscribers.append(changed)
 
-    def tell_no_more(self, changed: Callable[[], None]) -> None:
-        """Take back one `tell`."""
-        if changed in self._told:
-            self._told.remove(changed)
+    def unsubscribe(self, changed: Callable[[], None]) -> None:
+        """Undo one `subscribe`."""
+        if changed in self._subscribers:
+            self._subscribers.remove(changed)
 
     async def load(self) -> None:
-        """The first reading of a configuration; a file that is missing is told and waited for.
+        """Read the file when a configuration starts; log a warning if it is missing.
 
-        Raises ValueError or OSError for a file that is there and cannot be served, unless it could be before.
+        Raises ValueError or OSError if the file exists and cannot be served, unless it was served before.
         """
         try:
             await self._read_in_thread(is_first=True)
@@ -71,64 +71,63 @@ class ZoneFile:
                 raise
             self._fail(error)
 
-    async def look(self) -> None:
-        """Bring the tree up to date with the file, if the file can be read."""
+    async def poll(self) -> None:
+        """Read the file if it has changed, and replace the zone; log the problem if it cannot be served."""
         try:
             await self._read_in_thread(is_first=False)
         except (OSError, ValueError) as error:
             self._fail(error)
 
-    async def look_forever(self, period_seconds: float) -> None:
-        """Look at the file once per period, for as long as the configuration lives."""
+    async def poll_forever(self, period_seconds: float) -> None:
+        """Poll the file once per period, more often while it has never been read."""
         while True:
             await asyncio.sleep(min(period_seconds, MISSING_SECONDS) if self.tree is None else period_seconds)
             try:
-                await self.look()
-            except Exception:  # a task's edge: a fault of ours must not end the looking
-                log.exception("%s: cannot be looked at", self.path)
+                await self.poll()
+            except Exception:  # a task's edge: an internal error must not end the polling
+                log.exception("%s: polling failed; retrying", self.path)
 
     async def _read_in_thread(self, *, is_first: bool) -> None:
-        async with self._looking:
-            is_another, tree = await asyncio.to_thread(self._read, is_first=is_first)
-        if not is_another:
+        async with self._reading:
+            has_changed, tree = await asyncio.to_thread(self._read, is_first=is_first)
+        if not has_changed:
             return
         if self.problem:
             log.info("%s can be read again", self.path)
             self.problem = ""
-        if tree is None:
-            return
-        self._take(tree)
+        if tree is not None:
+            self._replace(tree)
 
-    def _take(self, tree: ZoneTree) -> None:
+    def _replace(self, tree: ZoneTree) -> None:
         before, self.tree = self.tree, tree
         zone_text = to_text(self.origin)
         if tree.outside:
             log.warning(
-                "%s: %d records that are not in zone %s are left out, the first at %s",
+                "%s: %d records are not in zone %s and are ignored; the first is at %s",
                 self.path, len(tree.outside), zone_text, to_text(tree.outside[0]),
             )  # fmt: skip
         if before is not None:
-            log.info("zone %s was read again from %s, its serial is %d now", zone_text, self.path, tree.serial)
-        for changed in tuple(self._told):
+            log.info("zone %s was reloaded from %s; its serial is %d", zone_text, self.path, tree.serial)
+        for changed in tuple(self._subscribers):
             changed()
 
     def _fail(self, error: OSError | ValueError, level: int = logging.ERROR) -> None:
-        problem = self.told(error)
+        problem = self.describe(error)
         if problem != self.problem:
             self.problem = problem
             self._failures.labels(self.path).value += 1
-            stays = "SERVFAIL is answered until it can be read" if self.tree is None else "the last zone stays"
-            log.log(level, "%s: %s", problem, stays)
+            consequence = "SERVFAIL until it can be read" if self.tree is None else "the last good zone stays in use"
+            log.log(level, "%s; %s", problem, consequence)
 
-    def told(self, error: OSError | ValueError) -> str:
-        """What is wrong, in words."""
+    def describe(self, error: OSError | ValueError) -> str:
+        """Return the path and what is wrong with the file."""
         text = error.strerror or str(error) if isinstance(error, OSError) else str(error)
         return text if text.startswith(self.path) else f"{self.path}: {text}"
 
     def _read(self, *, is_first: bool) -> tuple[bool, ZoneTree | None]:
-        """In a thread: whether the file is another than at the last look, and its zone where that is another, too.
+        """Read the file if it has changed; blocks. Raises OSError or ValueError.
 
-        Raises OSError or ValueError.
+        Return whether it has changed, and the new zone, or None if the last zone stays.
         """
         found = self._file.read(MAX_FILE_BYTES, skip_recent=not is_first)
         if found is None:
@@ -140,12 +139,14 @@ class ZoneFile:
         before = self.tree
         if before is not None and before.serial == tree.serial and not self._by_mtime:
             log.warning(
-                "%s: is another, but its serial is still %d, so the last zone stays; raise it", self.path, tree.serial
+                "%s has changed, but its serial is still %d; the last zone stays in use; increment the serial",
+                self.path,
+                tree.serial,
             )
             return True, None
         return True, tree
 
     def _parse(self, content: bytes) -> ZoneTree:
-        text = content.decode(errors="surrogateescape")  # comments may be in any encoding
+        text = content.decode(errors="surrogateescape")  # comments may have any encoding
         records = zone_from_text(text, self.origin, os.path.dirname(self.path), self.path)
         return ZoneTree(self.origin, records)

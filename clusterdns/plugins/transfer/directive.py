@@ -17,7 +17,7 @@ from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.errors import ErrorList
 from clusterdns.corefile.options import Option, read_block
-from clusterdns.plugins.file.directive import FileZones
+from clusterdns.plugins.file.zones import FileZones
 from clusterdns.plugins.transfer.notify import Notifier
 from clusterdns.upstream.address import DNS, Address, parse_address
 from clusterdns.upstream.messages import read_message
@@ -57,7 +57,7 @@ class Transfer:
         """Return the handler; `following` gets every query that is no transfer."""
         sources = self._context.exports(ZoneSource)
         for zones in self._context.exports(FileZones):
-            zones.tell(self._notify)
+            zones.subscribe(self._notify)
 
         async def handle(query: Query) -> Reply:
             if query.qtype not in codes.TRANSFER_TYPES:
