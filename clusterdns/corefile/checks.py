@@ -7,9 +7,8 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from clusterdns.corefile.directive import ServerBlock
-from clusterdns.corefile.errors import ErrorList
+from clusterdns.corefile.errors import ErrorList, hint_for
 from clusterdns.corefile.lexer import Token
-from clusterdns.corefile.suggest import hint_for
 
 # Directives that CoreDNS has removed, and their replacements.
 _REPLACED = {"proxy": "forward"}

@@ -6,10 +6,9 @@ can name the place of a wrong one. All of it is immutable.
 
 from dataclasses import dataclass
 
-from clusterdns.corefile.errors import CorefileError, ErrorList
+from clusterdns.corefile.errors import CorefileError, ErrorList, hint_for
 from clusterdns.corefile.keys import ServerKey
 from clusterdns.corefile.lexer import Token
-from clusterdns.corefile.suggest import hint_for
 
 
 @dataclass(frozen=True, slots=True)

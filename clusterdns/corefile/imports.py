@@ -9,10 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clusterdns.corefile.environment import expand
-from clusterdns.corefile.errors import CorefileWarning, ErrorList
+from clusterdns.corefile.errors import CorefileWarning, ErrorList, nearest
 from clusterdns.corefile.files import Files, import_pattern
 from clusterdns.corefile.lexer import MAX_TOKENS, Lexed, Token
-from clusterdns.corefile.suggest import nearest
 
 MAX_SNIPPET_EXPANSIONS = 10_000  # both as in CoreDNS; the time is bounded by MAX_TOKENS
 MAX_FILE_EXPANSIONS = 100_000

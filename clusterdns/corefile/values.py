@@ -9,9 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from clusterdns.corefile import keys
-from clusterdns.corefile.errors import shown
+from clusterdns.corefile.errors import hint_for, shown
 from clusterdns.corefile.lexer import Token
-from clusterdns.corefile.suggest import hint_for
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network

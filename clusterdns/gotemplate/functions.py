@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from clusterdns.gotemplate.errors import TemplateFailed
-from clusterdns.gotemplate.formats import sprintf
-from clusterdns.gotemplate.printing import sprint, sprintln
+from clusterdns.gotemplate.fmt.formats import sprintf
+from clusterdns.gotemplate.fmt.printing import sprint, sprintln
 from clusterdns.gotemplate.values import (
     MISSING,
     Fields,

@@ -10,7 +10,7 @@ from typing import Any
 from clusterdns.gotemplate import tree
 from clusterdns.gotemplate.errors import TemplateFailed
 from clusterdns.gotemplate.evaluation import BYTES_PER_STEP, Evaluator
-from clusterdns.gotemplate.printing import PLAIN, render, sorted_keys
+from clusterdns.gotemplate.fmt.printing import PLAIN, render, sorted_keys
 from clusterdns.gotemplate.values import MAX_TEXT_BYTES, MISSING, Fields, Function, Unsigned, is_true, type_name, whole
 
 

@@ -17,7 +17,7 @@ def print_corefile(blocks: Iterable[ServerBlock]) -> str:
     """Write the blocks as a Corefile, imports and variables replaced.
 
     Raises ValueError for a word that the grammar cannot express: one that comes from the environment, or a key that
-    ends in a brace and has an escaped quote, which is possible only after another key and a comma.
+    begins with a quote or ends in a brace and has an escaped quote, which only a list of keys allows.
     """
     text = "\n".join(map(_block, blocks))
     return "\n" + text if text.startswith(BYTE_ORDER_MARK) else text

@@ -49,6 +49,7 @@ def words(blocks: tuple[ServerBlock, ...]) -> list[object]:
 @example('(\\" a {\n}\n')
 @example('\\"{,0 {\n}\n')
 @example('{,\\"{}')
+@example(',"\\"')
 @settings(max_examples=600, deadline=None)
 def test_any_text(text: str) -> None:
     errors = ErrorList()
@@ -84,7 +85,9 @@ def is_unwritable(block: ServerBlock) -> bool:
     for directive in block.directives:
         found += directive.words
         found += [word for line in directive.block for word in line.words]
-    is_odd_key = any(glued_brace(key.text) is not None and '\\"' in key.text for key in block.words)
+    is_odd_key = any(
+        '\\"' in key.text and (glued_brace(key.text) is not None or key.text.startswith('"')) for key in block.words
+    )
     return is_odd_key or any(has_reference(word.text) for word in found)
 
 

@@ -11,10 +11,9 @@ from typing import Any
 from clusterdns.chain import BlockContext
 from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
-from clusterdns.corefile.errors import shown
+from clusterdns.corefile.errors import hint_for, shown
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
-from clusterdns.corefile.suggest import hint_for
 from clusterdns.host.tls import AuthorityError, KeyPairError, UnreadableFileError, client_context
 from clusterdns.upstream.address import DNS, Address, parse_address, split_port, split_scheme
 from clusterdns.upstream.pool import POLICIES

@@ -12,9 +12,8 @@ from clusterdns.chain import BlockContext, Doc, Handling, LifeCycle, Part, Plugi
 from clusterdns.chain.fallthrough import fallthrough_option
 from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
-from clusterdns.corefile.errors import ErrorList
+from clusterdns.corefile.errors import ErrorList, hint_for
 from clusterdns.corefile.options import Option, read_block
-from clusterdns.corefile.suggest import hint_for
 from clusterdns.plugins.hosts.handler import HostsHandler
 from clusterdns.plugins.hosts.hosts_file import HostsFile
 from clusterdns.plugins.hosts.settings import HostsSettings

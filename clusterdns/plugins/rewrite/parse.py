@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
-from clusterdns.corefile.errors import ErrorList
+from clusterdns.corefile.errors import ErrorList, hint_for
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option
-from clusterdns.corefile.suggest import hint_for
 from clusterdns.plugins.rewrite import edns, names, rules
 from clusterdns.wire import codes
 

@@ -9,10 +9,9 @@ from typing import NoReturn
 from clusterdns.chain.fallthrough import NO_FALLTHROUGH, Fallthrough, fallthrough_option
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Line
-from clusterdns.corefile.errors import shown
+from clusterdns.corefile.errors import hint_for, shown
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option
-from clusterdns.corefile.suggest import hint_for
 from clusterdns.gotemplate import TemplateError, parse_uint
 from clusterdns.gotemplate import parse as parse_template
 from clusterdns.plugins.template.reply_template import RecordTemplate

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from clusterdns.gotemplate import floats
 from clusterdns.gotemplate.errors import TemplateFailed
-from clusterdns.gotemplate.quoting import quote, quote_character, raw_quote
+from clusterdns.gotemplate.fmt import floats
+from clusterdns.gotemplate.fmt.quoting import quote, quote_character, raw_quote
 from clusterdns.gotemplate.values import MAX_TEXT_BYTES, Fields, Function, Unsigned, to_bytes, type_name, whole
 
 _BASES = {"d": "d", "v": "d", "b": "b", "o": "o", "O": "o", "x": "x", "X": "X"}

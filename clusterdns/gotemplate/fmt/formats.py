@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from clusterdns.gotemplate.printing import PLAIN, FormatFlags, joined, render
+from clusterdns.gotemplate.fmt.printing import PLAIN, FormatFlags, joined, render
 from clusterdns.gotemplate.values import type_name
 
 _FLAGS = {"#": "sharp", "0": "zero", "+": "plus", "-": "minus", " ": "space"}
