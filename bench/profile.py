@@ -93,14 +93,14 @@ class Bench:
         assert route is not None
         assert route.chain.handler is not None
         reply = _finished(route.chain.handler(query))
-        layout = encode.lay_out(query, reply, will_turn=True)
-        answer = compile_answer(layout, reply.serial, None, reply.dependencies, reply.is_empty)
+        encoded = encode.encode(query, reply, for_reuse=True)
+        answer = compile_answer(encoded, reply.serial, None, reply.dependencies, reply.is_empty)
         chain = route.chain.handler
         yield "read the packet", lambda: read_query(packet)
         yield "find the route", lambda: self.dispatch.routes.find(query.name, query.qtype)
         yield "handler and index", lambda: _finished(chain(query))
-        yield "lay out", lambda: encode.lay_out(query, reply, will_turn=True)
-        yield "compile", lambda: compile_answer(layout, reply.serial, None, reply.dependencies, reply.is_empty)
+        yield "encode", lambda: encode.encode(query, reply, for_reuse=True)
+        yield "compile", lambda: compile_answer(encoded, reply.serial, None, reply.dependencies, reply.is_empty)
         yield "put and forget", lambda: self._put(packet, answer)
         yield "the whole miss", lambda: self.miss(packet)
 
@@ -167,7 +167,7 @@ def hit_us(bench: Bench, packet: bytes) -> dict[str, float]:
 
         def stamp() -> bytes:
             answer = entries[packet[2:]]
-            return packet[:2] + (answer.tail or answer.message())
+            return packet[:2] + (answer.static or answer.message())
 
         return {
             "receive and send, nothing else": min(burst(echo) for _ in range(3)),

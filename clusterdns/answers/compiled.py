@@ -1,98 +1,98 @@
-"""Compiled answers: the bytes after the ID, ready for every query that is the same but for its ID.
+"""A compiled answer: the bytes after the ID, ready for every query with the same bytes after the ID.
 
-Most answers are one fixed run of bytes. Two kinds move: addresses that turn by one from query to query, and a negative
-answer whose SOA shows the index's serial of the moment. Both are joined from slices, never encoded again.
+Most answers are static. Two kinds vary from use to use: addresses rotate by one, and an SOA shows the index's current
+serial. Those are joined from slices, never encoded again. `wire.encode` makes the message that is compiled here.
 """
 
 import random
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from clusterdns.wire.encode import Layout
+from clusterdns.wire.encode import EncodedMessage
 from clusterdns.wire.response import Serial
 
 
 class Answer:
-    """What the hit path needs: `tail`, or when that is empty `turn()` to make it; `tally.count` to add one to."""
+    """An entry of the answer table. A hit sends `static`, or `message()` where that is empty, and counts in `tally`."""
 
-    __slots__ = ("dependencies", "is_empty", "size_bytes", "tail", "tally", "turn")
+    __slots__ = ("dependencies", "is_empty", "render", "size_bytes", "static", "tally")
 
     def __init__(
         self,
-        tail: bytes,
-        turn: Callable[[], bytes] | None,
+        static: bytes,
+        render: Callable[[], bytes] | None,
         tally: Any,
         dependencies: tuple[Hashable, ...],
         is_empty: bool,
         size_bytes: int,
     ) -> None:
-        self.tail = tail
-        self.turn = turn
-        self.tally = tally
+        self.static = static  # everything after the ID; empty for an answer that varies
+        self.render = render  # makes everything after the ID of an answer that varies
+        self.tally = tally  # telemetry.queries.Tally; a hit adds one to its `count`
         self.dependencies = dependencies
-        self.is_empty = is_empty
-        self.size_bytes = size_bytes  # of the bytes it is made of; a ring of 4,000 addresses has 128 KiB
+        self.is_empty = is_empty  # no records in the answer section
+        self.size_bytes = size_bytes  # of its own bytes; 128 KiB where 4,000 addresses rotate
 
     def message(self) -> bytes:
-        """Everything after the ID, for one query."""
-        return self.turn() if self.turn is not None else self.tail
+        """Return everything after the ID, for one query."""
+        return self.render() if self.render is not None else self.static
 
 
 def compile_answer(
-    layout: Layout, serial: Serial | None, tally: Any, dependencies: tuple[Hashable, ...], is_empty: bool
+    encoded: EncodedMessage, serial: Serial | None, tally: Any, dependencies: tuple[Hashable, ...], is_empty: bool
 ) -> Answer:
-    """The answer that a layout makes."""
-    turn: Callable[[], bytes] | None = None
-    tail = b""
-    size_bytes = len(layout.head) + len(layout.fixed) + len(layout.rest)
-    if len(layout.turning) > 1:
-        rotation = _Rotation(layout)
-        turn = rotation.next
-        size_bytes += len(rotation.ring)
-    elif serial is not None and layout.serial_at:
-        turn = _Dated(layout, serial).now
+    """Make the answer that sends this message."""
+    render: Callable[[], bytes] | None = None
+    static = b""
+    size_bytes = len(encoded.head) + len(encoded.fixed) + len(encoded.rest)
+    if len(encoded.rotating) > 1:
+        rotation = _Rotation(encoded)
+        render = rotation.next
+        size_bytes += len(rotation.addresses)
+    elif serial is not None and encoded.serial_from_end:
+        render = _CurrentSerial(encoded, serial).message
     else:
-        tail = layout.message()
-        size_bytes = len(tail)
-    dependencies = tuple(dict.fromkeys(dependencies))  # the hops of an alias mostly share their namespace
-    return Answer(tail, turn, tally, dependencies, is_empty, size_bytes)
+        static = encoded.message()
+        size_bytes = len(static)
+    dependencies = tuple(dict.fromkeys(dependencies))  # a CNAME and its target mostly share their namespace
+    return Answer(static, render, tally, dependencies, is_empty, size_bytes)
 
 
 class _Rotation:
-    """Addresses in a ring, written out twice so that any stretch of it is one slice.
+    """A message whose address records rotate by one from use to use.
 
-    The addresses of one name are of one size, so a stretch needs no table of bounds.
+    The records are written out twice in a row, so that any run of neighbours is one slice. All are of one size.
     """
 
-    __slots__ = ("before", "count", "position", "rest", "ring", "step", "window_bytes")
+    __slots__ = ("addresses", "before", "count", "position", "record_bytes", "rest", "shown_bytes")
 
-    def __init__(self, layout: Layout) -> None:
-        pieces = layout.turning
-        self.before = layout.head + layout.fixed
-        self.rest = layout.rest
-        self.ring = b"".join(pieces) * 2
-        self.count = len(pieces)
-        self.step = len(pieces[0])
-        self.window_bytes = layout.window * self.step
-        self.position = random.randrange(len(pieces))  # so that an answer compiled often does not favour one address
+    def __init__(self, encoded: EncodedMessage) -> None:
+        records = encoded.rotating
+        self.before = encoded.head + encoded.fixed
+        self.rest = encoded.rest
+        self.addresses = b"".join(records) * 2
+        self.count = len(records)
+        self.record_bytes = len(records[0])
+        self.shown_bytes = encoded.shown * self.record_bytes
+        self.position = random.randrange(len(records))  # an answer compiled often must not favour one address
 
     def next(self) -> bytes:
-        start = self.position * self.step
+        start = self.position * self.record_bytes
         self.position = (self.position or self.count) - 1
-        return self.before + self.ring[start : start + self.window_bytes] + self.rest
+        return self.before + self.addresses[start : start + self.shown_bytes] + self.rest
 
 
-class _Dated:
-    """A message with the SOA serial of the moment."""
+class _CurrentSerial:
+    """A message whose SOA shows the current serial."""
 
     __slots__ = ("after", "before", "serial")
 
-    def __init__(self, layout: Layout, serial: Serial) -> None:
-        message = layout.message()
-        start = len(message) - layout.serial_at
+    def __init__(self, encoded: EncodedMessage, serial: Serial) -> None:
+        message = encoded.message()
+        start = len(message) - encoded.serial_from_end
         self.before = message[:start]
         self.after = message[start + 4 :]
         self.serial = serial
 
-    def now(self) -> bytes:
+    def message(self) -> bytes:
         return self.before + self.serial.wire + self.after

@@ -1,9 +1,9 @@
-"""The answer table of one listen point, transport and family: a packet without its ID → the compiled answer to it.
+"""The answer table of one listen point, transport and address family: the bytes of a query → its compiled answer.
 
-Two queries that are the same bytes but for the ID get the same bytes but for the ID, so a hit needs no parsing at all.
-The table knows neither records nor Kubernetes. It forgets what depends on an owner when told that the owner changed;
-nothing leaves by age. All tables of a configuration share one `AnswerBudget`, so that neither the number of sockets nor
-the names that clients make up decide how much memory the process takes.
+The key leaves the ID out. Queries with the same key get the same answer but for the ID, so a hit parses nothing. The
+table knows neither records nor Kubernetes: it forgets an answer when one of the answer's dependencies changes, and
+never by age. All tables of a configuration share one `AnswerBudget`, so that memory is bounded by neither the number of
+sockets nor the names that clients invent.
 """
 
 from collections import OrderedDict
@@ -12,13 +12,13 @@ from collections.abc import Hashable, Iterable
 from clusterdns.answers.compiled import Answer
 
 MAX_ANSWER_BYTES = 24 << 20  # some 16,000 small answers
-MAX_DENIAL_BYTES = 24 << 20  # some 15,000 denials
-MAX_ASKED_ONCE = 32_768
-ENTRY_BYTES = 1400  # what an answer with an owner of its own takes beside key and message, as RSS grows with it
+MAX_NEGATIVE_BYTES = 24 << 20  # some 15,000 negative answers
+MAX_SEEN_KEYS = 32_768
+ENTRY_BYTES = 1400  # of an answer with a dependency of its own, beside key and message; measured as growth of RSS
 
 
-class _Share:
-    """One sort of entry, of all tables, the oldest first, within a number of bytes."""
+class _Store:
+    """Entries of all tables in the order of their insertion; the oldest are evicted beyond a number of bytes."""
 
     __slots__ = ("_entries", "_max_bytes", "most_bytes", "used_bytes")
 
@@ -30,74 +30,74 @@ class _Share:
     def clear(self) -> None:
         self._entries.clear()
 
-    def take(self, table: "AnswerTable", key: bytes, answer: Answer) -> None:
+    def add(self, table: "AnswerTable", key: bytes, answer: Answer) -> None:
         self.used_bytes += ENTRY_BYTES + len(key) + answer.size_bytes
-        self._make_space()
+        self._evict()
         self._entries[table, key] = None
+
+    def remove(self, table: "AnswerTable", key: bytes, answer: Answer) -> None:
+        self.used_bytes -= ENTRY_BYTES + len(key) + answer.size_bytes
+        del self._entries[table, key]
 
     def scale(self, share: float) -> None:
         self._max_bytes = int(self.most_bytes * share)
-        self._make_space()
+        self._evict()
 
-    def _make_space(self) -> None:
+    def _evict(self) -> None:
         while self.used_bytes > self._max_bytes and self._entries:
             oldest_table, oldest_key = next(iter(self._entries))
             oldest_table.drop(oldest_key)
 
-    def give_back(self, table: "AnswerTable", key: bytes, answer: Answer) -> None:
-        self.used_bytes -= ENTRY_BYTES + len(key) + answer.size_bytes
-        del self._entries[table, key]
-
 
 class AnswerBudget:
-    """What several tables may take together.
+    """The bytes that several tables may take together.
 
-    Answers and denials are bounded each for themselves, so that random names can only push out denials, and a large
-    RRset asked in ten thousand ways pushes out other answers, not the process.
+    Positive and negative answers have a budget each: random names can evict nothing but negative answers, and a large
+    RRset that is queried in ten thousand ways evicts other answers instead of growing the process.
     """
 
-    def __init__(self, max_answer_bytes: int = MAX_ANSWER_BYTES, max_denial_bytes: int = MAX_DENIAL_BYTES) -> None:
-        self._answers = _Share(max_answer_bytes)
-        self._denials = _Share(max_denial_bytes)
-        self._asked_once: set[int] = set()  # hashes of keys
+    def __init__(self, max_answer_bytes: int = MAX_ANSWER_BYTES, max_negative_bytes: int = MAX_NEGATIVE_BYTES) -> None:
+        self._positive = _Store(max_answer_bytes)
+        self._negative = _Store(max_negative_bytes)
+        self._seen: set[int] = set()  # hashes of keys
 
     def clear(self) -> None:
-        """Let go of the tables; none of them is to be used any more."""
-        self._answers.clear()
-        self._denials.clear()
+        """Release the tables; none of them may be used afterwards."""
+        self._positive.clear()
+        self._negative.clear()
 
     @property
     def used_bytes(self) -> int:
-        """What is kept now."""
-        return self._answers.used_bytes + self._denials.used_bytes
+        """The bytes in use now."""
+        return self._positive.used_bytes + self._negative.used_bytes
 
     @property
     def most_bytes(self) -> int:
-        """What may be kept where memory is not short."""
-        return self._answers.most_bytes + self._denials.most_bytes
+        """The limit without memory pressure."""
+        return self._positive.most_bytes + self._negative.most_bytes
 
     def scale(self, share: float) -> None:
-        """Keep at most this share of it from now on; the oldest goes."""
-        self._answers.scale(share)
-        self._denials.scale(share)
+        """Set the limit to this share of `most_bytes`, and evict the oldest answers beyond it."""
+        self._positive.scale(share)
+        self._negative.scale(share)
 
-    def share(self, answer: Answer) -> _Share:
-        """Where an answer belongs."""
-        return self._denials if answer.is_empty else self._answers
+    def store(self, answer: Answer) -> _Store:
+        """Return the store that holds answers of this kind."""
+        return self._negative if answer.is_empty else self._positive
 
-    def asks_again(self, key: bytes) -> bool:
-        """Whether this key was here before, not too long ago; from now on it was."""
+    def was_seen(self, key: bytes) -> bool:
+        """Record the key; return true if it was seen recently."""
         mark = hash(key)
-        if mark in self._asked_once:
+        if mark in self._seen:
             return True
-        if len(self._asked_once) >= MAX_ASKED_ONCE:
-            self._asked_once.clear()
-        self._asked_once.add(mark)
+        if len(self._seen) >= MAX_SEEN_KEYS:
+            self._seen.clear()
+        self._seen.add(mark)
         return False
 
 
 class AnswerTable:
-    """Written by dispatch (`put`) and by the index's changes (`forget`); listeners read `entries` directly."""
+    """Compiled answers by key. Dispatch fills it, changes of the index empty it, listeners read `entries` directly."""
 
     def __init__(self, budget: AnswerBudget | None = None) -> None:
         self.entries: dict[bytes, Answer] = {}
@@ -105,37 +105,37 @@ class AnswerTable:
         self._budget = budget or AnswerBudget()
 
     def admits(self, key: bytes, *, is_at_once: bool) -> bool:
-        """Whether an answer is worth keeping: at once, or only when it is asked a second time.
+        """Return whether to keep the answer to this query: at once, or when the query comes a second time.
 
-        Random names are asked once, so they cost neither a compiled answer nor another denial its place.
+        Random names come once: they are never compiled, and they evict no other negative answer.
         """
-        return is_at_once or self._budget.asks_again(key)
+        return is_at_once or self._budget.was_seen(key)
 
     def put(self, key: bytes, answer: Answer) -> None:
-        """Keep an answer; the oldest of its sort makes room where needed."""
+        """Keep an answer, in place of an earlier one; evict the oldest of its kind where space is needed."""
         if key in self.entries:
             self.drop(key)
-        self._budget.share(answer).take(self, key, answer)
+        self._budget.store(answer).add(self, key, answer)
         self.entries[key] = answer
-        for owner in answer.dependencies:
-            keys = self._by_dependency.get(owner)
+        for dependency in answer.dependencies:
+            keys = self._by_dependency.get(dependency)
             if keys is None:
-                self._by_dependency[owner] = {key}
+                self._by_dependency[dependency] = {key}
             else:
                 keys.add(key)
 
     def forget(self, dependencies: Iterable[Hashable]) -> None:
-        """Drop every answer that depends on one of these dependencies."""
-        for owner in dependencies:
-            for key in tuple(self._by_dependency.get(owner, ())):
+        """Drop every answer that depends on one of these."""
+        for dependency in dependencies:
+            for key in tuple(self._by_dependency.get(dependency, ())):
                 self.drop(key)
 
     def drop(self, key: bytes) -> None:
-        """Take one answer out. Raises KeyError where it is not here."""
+        """Remove one answer. Raises KeyError where there is none."""
         answer = self.entries.pop(key)
-        self._budget.share(answer).give_back(self, key, answer)
-        for owner in answer.dependencies:
-            keys = self._by_dependency[owner]
+        self._budget.store(answer).remove(self, key, answer)
+        for dependency in answer.dependencies:
+            keys = self._by_dependency[dependency]
             keys.discard(key)
             if not keys:
-                del self._by_dependency[owner]
+                del self._by_dependency[dependency]

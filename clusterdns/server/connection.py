@@ -213,7 +213,7 @@ class Connection(asyncio.BufferedProtocol):
             if answer is not None:
                 answer.tally.count += 1
                 hits += 1
-                tail = answer.tail or answer.message()
+                tail = answer.static or answer.message()
                 reply = (len(tail) + 2).to_bytes(2, "big") + held[start + 2 : start + 4] + tail
             else:
                 reply = self._miss(held[start + 2 : end])

@@ -132,20 +132,20 @@ class Dispatch:
                 is_kept = is_kept and listener.answers.admits(
                     query.packet[2:], is_at_once=0 < len(reply.answer) <= MAX_RECORDS_AT_ONCE
                 )
-            layout = encode.lay_out(query, reply, will_turn=is_kept)
+            encoded = encode.encode(query, reply, for_reuse=is_kept)
             if reply.stream is not None and query.transport != "udp":
                 first = transfer_messages(query, reply, reply.stream)
         except Exception:  # noqa: BLE001  # the same net: a reply that cannot be encoded
             reply, is_kept = self._failed(query), False
-            layout = encode.lay_out(query, reply)
+            encoded = encode.encode(query, reply)
         tally = self._count(query, reply, route, listener, started)
         if reply.is_dropped:
             return None
         if first is not None:
             return first
         if not is_kept:
-            return query.id + layout.message()
-        answer = compile_answer(layout, reply.serial, tally, reply.dependencies, reply.is_empty)
+            return query.id + encoded.message()
+        answer = compile_answer(encoded, reply.serial, tally, reply.dependencies, reply.is_empty)
         listener.answers.put(query.packet[2:], answer)
         return query.id + answer.message()
 

@@ -94,7 +94,7 @@ class UdpListener:
             answer.tally.count += 1
             hits += 1
             try:
-                send(packet[:2] + (answer.tail or answer.message()), client)
+                send(packet[:2] + (answer.static or answer.message()), client)
             except OSError as error:
                 self._unsent(client, error)
         if hits:
@@ -126,7 +126,7 @@ class UdpListener:
             answer.tally.count += 1
             hits += 1
             try:
-                send((packet[:2], answer.tail or answer.message()), _from_asked(ancillary), 0, client)
+                send((packet[:2], answer.static or answer.message()), _from_asked(ancillary), 0, client)
             except OSError as error:
                 self._unsent(client, error)
         if hits:

@@ -30,24 +30,24 @@ class Compressor:
         self.serial = serial
         self._place(question[:-4], HEADER_BYTES)
 
-    def pieces(self, records: Sequence[Record]) -> list[bytes]:
-        """The records one after the other, as many as fit and one that does not."""
-        pieces = []
+    def encode(self, records: Sequence[Record]) -> list[bytes]:
+        """Return the records one by one: as many as fit, and the first that does not."""
+        encoded = []
         for record in records:
             if self.position > self.limit:
                 break
             owner = self._place(record.name, self.position)
-            piece = owner + self._body(record, self.position + len(owner))
-            self.position += len(piece)
-            pieces.append(piece)
-        return pieces
+            one = owner + self._body(record, self.position + len(owner))
+            self.position += len(one)
+            encoded.append(one)
+        return encoded
 
-    def turning(self, records: Sequence[Record]) -> list[bytes]:
-        """Addresses that change places among themselves: they may point back, but nothing may point at them."""
-        prefixes = {name: self._find(name)[0] for name in {record.name for record in records}}
-        pieces = [prefixes[record.name] + record.body for record in records]
-        self.position += sum(map(len, pieces))
-        return pieces
+    def encode_rotating(self, records: Sequence[Record]) -> list[bytes]:
+        """Return address records whose order changes: they may point back, but nothing may point at them."""
+        owners = {name: self._find(name)[0] for name in {record.name for record in records}}
+        encoded = [owners[record.name] + record.body for record in records]
+        self.position += sum(map(len, encoded))
+        return encoded
 
     def _body(self, record: Record, position: int) -> bytes:
         body = record.body

@@ -40,18 +40,18 @@ def _messages(query: QueryMessage, reply: ResponseMessage, records: Iterable[Rec
     limit = MESSAGE_BYTES - len(opt)
 
     def message() -> bytes:
-        head = _COUNTS.pack(flags, 1, len(pieces), 0, 1 if opt else 0)
-        return b"".join((query.id, head, query.question, *pieces, opt))
+        head = _COUNTS.pack(flags, 1, len(encoded), 0, 1 if opt else 0)
+        return b"".join((query.id, head, query.question, *encoded, opt))
 
     compressor = Compressor(query.question, limit, None)
-    pieces: list[bytes] = []
+    encoded: list[bytes] = []
     for record in records:
-        piece = compressor.pieces((record,))
-        if compressor.position > limit and pieces:
+        one = compressor.encode((record,))
+        if compressor.position > limit and encoded:
             yield message()
             compressor = Compressor(query.question, MAX_STREAM_BYTES - len(opt), None)
-            piece = compressor.pieces((record,))  # the first of a message may be as large as a message can be
+            one = compressor.encode((record,))  # the first of a message may be as large as a message can be
             compressor.limit = max(limit, compressor.position)
-            pieces = []
-        pieces += piece
+            encoded = []
+        encoded += one
     yield message()

@@ -1,4 +1,4 @@
-"""The table: what is forgotten, what makes room, and answers that move."""
+"""The answer table: what is forgotten and what is evicted; answers that vary from use to use."""
 
 import random
 from itertools import pairwise
@@ -7,18 +7,18 @@ import pytest
 
 from clusterdns.answers.compiled import Answer, compile_answer
 from clusterdns.answers.table import ENTRY_BYTES, AnswerBudget, AnswerTable
-from clusterdns.wire.encode import Layout
+from clusterdns.wire.encode import EncodedMessage
 from clusterdns.wire.response import Serial
 
 
 def answer(*dependencies: str, is_empty: bool = False, size_bytes: int = 100) -> Answer:
-    return compile_answer(Layout(b"", bytes(size_bytes), [], 0, b"", 0), None, None, dependencies, is_empty)
+    return compile_answer(EncodedMessage(b"", bytes(size_bytes), [], 0, b"", 0), None, None, dependencies, is_empty)
 
 
-def test_forgetting_drops_exactly_what_depends_on_an_owner() -> None:
+def test_forgetting_drops_exactly_the_answers_with_the_dependency() -> None:
     table = AnswerTable()
     table.put(b"1", answer("web"))
-    table.put(b"2", answer("web", "db", "web"))  # an alias from a namespace into itself names it twice
+    table.put(b"2", answer("web", "db", "web"))  # a CNAME to a name of its own namespace has the namespace twice
     table.put(b"3", answer("db", is_empty=True))
     table.put(b"4", answer())
     table.forget(["web", "nobody"])
@@ -27,7 +27,7 @@ def test_forgetting_drops_exactly_what_depends_on_an_owner() -> None:
     assert set(table.entries) == {b"4"}
 
 
-def test_a_new_answer_takes_the_place_of_the_old_one() -> None:
+def test_a_new_answer_replaces_the_old_one() -> None:
     table = AnswerTable()
     table.put(b"1", answer("web"))
     table.put(b"1", answer("db"))
@@ -37,8 +37,8 @@ def test_a_new_answer_takes_the_place_of_the_old_one() -> None:
     assert not table.entries
 
 
-def test_denials_push_out_denials_only() -> None:
-    table = AnswerTable(AnswerBudget(max_denial_bytes=10 * (ENTRY_BYTES + 2 + 100)))
+def test_negative_answers_evict_negative_answers_only() -> None:
+    table = AnswerTable(AnswerBudget(max_negative_bytes=10 * (ENTRY_BYTES + 2 + 100)))
     table.put(b"web", answer("web"))
     for number in range(10, 100):
         table.put(b"%d" % number, answer("web", is_empty=True))
@@ -56,13 +56,13 @@ def test_answers_are_bounded_by_their_bytes(size_bytes: int) -> None:
     assert not table.entries
     for number in range(10, 20):
         table.put(b"%d" % number, answer("web", size_bytes=size_bytes))
-    assert len(table.entries) == 10, "what was forgotten has given its room back"
+    assert len(table.entries) == 10, "forgotten answers release their bytes"
 
 
 @pytest.mark.parametrize("is_empty", [False, True])
-def test_all_tables_share_one_room(is_empty: bool) -> None:
-    room = AnswerBudget(10 * (ENTRY_BYTES + 2 + 100), 10 * (ENTRY_BYTES + 2 + 100))
-    udp, tcp = AnswerTable(room), AnswerTable(room)
+def test_all_tables_share_one_budget(is_empty: bool) -> None:
+    budget = AnswerBudget(10 * (ENTRY_BYTES + 2 + 100), 10 * (ENTRY_BYTES + 2 + 100))
+    udp, tcp = AnswerTable(budget), AnswerTable(budget)
     for number in range(10, 20):
         udp.put(b"%d" % number, answer("web", is_empty=is_empty))
     for number in range(10, 14):
@@ -74,40 +74,40 @@ def test_all_tables_share_one_room(is_empty: bool) -> None:
         assert not table.entries
 
 
-def test_long_keys_take_room_too() -> None:
+def test_the_bytes_of_keys_count_too() -> None:
     table = AnswerTable(AnswerBudget(max_answer_bytes=10 * (ENTRY_BYTES + 250)))
     for number in range(100):
         table.put(b"%0250d" % number, answer("web", size_bytes=0))
     assert len(table.entries) == 10
 
 
-def test_an_answer_may_be_worth_keeping_when_it_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clusterdns.answers.table.MAX_ASKED_ONCE", 4)
+def test_an_answer_may_be_kept_from_its_second_query_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clusterdns.answers.table.MAX_SEEN_KEYS", 4)
     table = AnswerTable()
     assert table.admits(b"web", is_at_once=True)
     assert [table.admits(b"none", is_at_once=False) for _ in range(2)] == [False, True]
     for number in range(4):
         table.admits(b"%d" % number, is_at_once=False)
-    assert not table.admits(b"none", is_at_once=False), "what was asked long ago is asked anew"
+    assert not table.admits(b"none", is_at_once=False), "a key seen long ago counts as new"
 
 
-@pytest.mark.parametrize("window", [1, 3, 7])
-def test_addresses_turn_by_one_and_come_round(window: int) -> None:
+@pytest.mark.parametrize("shown", [1, 3, 7])
+def test_addresses_rotate_by_one_and_each_comes_first(shown: int) -> None:
     random.seed(3)
-    pieces = [bytes((48 + n,)) * 2 for n in range(7)]
-    turning = compile_answer(Layout(b"<", b"|", pieces, window, b">", 0), None, None, (), False)
-    messages = [turning.message() for _ in range(21)]
-    doubled = b"".join(pieces * 2)
-    assert all(one[2:-1] in doubled and len(one) == 2 * window + 3 for one in messages)
+    records = [bytes((48 + n,)) * 2 for n in range(7)]
+    rotation = compile_answer(EncodedMessage(b"<", b"|", records, shown, b">", 0), None, None, (), False)
+    messages = [rotation.message() for _ in range(21)]
+    doubled = b"".join(records * 2)
+    assert all(one[2:-1] in doubled and len(one) == 2 * shown + 3 for one in messages)
     firsts = [one[2] - 48 for one in messages]
     assert all((later - earlier) % 7 == 6 for earlier, later in pairwise(firsts))
     assert all(one.startswith(b"<|") and one.endswith(b">") for one in messages)
-    assert turning.size_bytes >= len(doubled)
+    assert rotation.size_bytes >= len(doubled)
 
 
-def test_a_kept_denial_shows_the_serial_of_the_moment() -> None:
+def test_a_compiled_negative_answer_shows_the_current_serial() -> None:
     serial = Serial()
-    kept = compile_answer(Layout(b"<", b"", [], 0, b"soa????rest", 8), serial, None, (), True)
-    assert kept.message() == b"<soa\0\0\0\0rest"
+    negative = compile_answer(EncodedMessage(b"<", b"", [], 0, b"soa????rest", 8), serial, None, (), True)
+    assert negative.message() == b"<soa\0\0\0\0rest"
     serial.set(0x01020304)
-    assert kept.message() == b"<soa\1\2\3\4rest"
+    assert negative.message() == b"<soa\1\2\3\4rest"

@@ -153,7 +153,7 @@ LIMITS = tcp.TcpLimits()
         ("hosts file, zone file", f"{hosts_file.MAX_FILE_BYTES >> 20} MiB"),
         ("compiled answers", f"{table.MAX_ANSWER_BYTES >> 20} MiB"),
         ("compiled answers", f"above {dispatch.MAX_RECORDS_AT_ONCE} records"),
-        ("compiled denials", f"{table.MAX_DENIAL_BYTES >> 20} MiB"),
+        ("compiled negative answers", f"{table.MAX_NEGATIVE_BYTES >> 20} MiB"),
         ("aliases in a row", f"{dispatch.MAX_LOOKUP_DEPTH}"),
         ("reply over UDP, EDNS", f"{header.OWN_UDP_BYTES:,}"),
         ("reply over UDP, no EDNS", f"{header.CLASSIC_UDP_BYTES}"),

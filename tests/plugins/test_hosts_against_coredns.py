@@ -130,7 +130,7 @@ async def test_answers_equal_those_of_coredns(
             assert any("_udp" in line for line in theirs[2][2]), (name, qtype, theirs)  # whoami
             fell_through += 1
             continue
-        ours = summary(dns.message.from_wire(query.id + encode.lay_out(query, reply).message()))
+        ours = summary(dns.message.from_wire(query.id + encode.encode(query, reply).message()))
         assert ours == theirs, (name, qtype)
     assert 0 < fell_through < len(QUESTIONS)
     await part.life.stop()

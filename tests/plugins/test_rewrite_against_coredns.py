@@ -232,7 +232,7 @@ async def test_same_as_coredns(
         assert isinstance(query, Query)
         query.transport, query.client, query.lookup = "udp", ("127.0.0.1", 4711), lookup
         reply = await handler(query)
-        ours = dns.message.from_wire(query.id + encode.lay_out(query, reply).message())
+        ours = dns.message.from_wire(query.id + encode.encode(query, reply).message())
         assert ours.question == theirs.question
         if told(ours) == told(theirs):
             assert (rule, f"{name} {qtype}") not in NAMED, "no longer different: take it off the list"

@@ -10,7 +10,7 @@ from clusterdns.chain import BlockContext, Query, Reply
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import whoami
-from clusterdns.wire.encode import lay_out
+from clusterdns.wire.encode import encode
 
 MakeQuery = Callable[..., Query]
 ReadDirectives = Callable[[str], Sequence[Directive]]
@@ -47,7 +47,7 @@ async def test_client_address_port_and_transport(
     query = make_query("a.example.", qtype, client=client, transport=transport)
     reply = await answer(query)
     assert not reply.reusable
-    message = dns.message.from_wire(query.id + lay_out(query, reply).message())
+    message = dns.message.from_wire(query.id + encode(query, reply).message())
     assert message.rcode() == 0
     assert message.flags & dns.flags.AA
     assert not message.answer

@@ -15,7 +15,7 @@ from clusterdns.chain import Query, Reply
 from clusterdns.chain.reply_type import reply_class, reply_type
 from clusterdns.telemetry.logs import seconds_text
 from clusterdns.wire import codes
-from clusterdns.wire.encode import lay_out, uncompressed_size
+from clusterdns.wire.encode import encode, uncompressed_size
 from clusterdns.wire.header import CD, CLASSIC_UDP_BYTES, HEADER_BYTES, MAX_STREAM_BYTES, OPT_BYTES, RD
 from clusterdns.wire.name import to_text
 
@@ -130,7 +130,7 @@ def reply_bytes(entry: LogEntry) -> int:
 
 def _is_truncated(entry: LogEntry) -> bool:
     """Return whether the reply is truncated to fit the client; encodes it only if it may be too large."""
-    return reply_bytes(entry) > entry.query.size_limit and lay_out(entry.query, entry.reply).is_cut
+    return reply_bytes(entry) > entry.query.size_limit and encode(entry.query, entry.reply).is_truncated
 
 
 def reply_flags(entry: LogEntry) -> list[str]:
