@@ -60,6 +60,11 @@ class ServerProcess:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    def child(self) -> int:
+        """The id of the only child process, where the command launches the server as one. Raises ValueError."""
+        (pid,) = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return int(pid)
+
     @property
     def is_running(self) -> bool:
         """Whether the process has not ended."""

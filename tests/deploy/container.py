@@ -17,7 +17,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
 from deploy.image import Image
 from journeys.journey import Bridge
 from journeys.pod import Pod, network_namespace
@@ -25,6 +24,8 @@ from peers import need
 
 from deploy import probes, runtime
 from testing.limits import Limits
+from testing.peers import clusterdns
+from testing.process import ServerProcess
 
 IMAGE_USER = 65532
 PROGRAM = "/usr/local/bin/coredns"
@@ -90,20 +91,13 @@ class Container:
 
     place: Place
     config: Mounted
-    log: Path
-    process: subprocess.Popen[bytes]
+    process: ServerProcess  # bubblewrap
     limits: Limits = field(default_factory=Limits)
 
     @property
-    def printed(self) -> str:
-        """Both streams so far."""
-        return self.log.read_text()
-
-    @property
     def pid(self) -> int:
-        """The program's process, as this side numbers it."""
-        (child,) = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return int(child)
+        """The process id of the program, outside its own namespace."""
+        return self.process.child()
 
     def peak_mib(self) -> float:
         """The most memory that the program has had resident."""
@@ -119,19 +113,12 @@ class Container:
     def wait_for(self, words: str, answer: str, seconds: float = WAIT_SECONDS) -> float:
         """Ask until this is the answer; how long it took. Fails the test where it never is."""
         began = time.monotonic()
-        while self.dig(*words.split()) != [answer]:
-            if self.process.poll() is not None or time.monotonic() > began + seconds:
-                pytest.fail(f"{words} is not {answer} after {seconds:g} s:\n{self.printed}")
-            time.sleep(0.02)
+        self.process.wait_until(lambda: self.dig(*words.split()) == [answer], f"answer {answer} to {words}", seconds)
         return time.monotonic() - began
 
     def wait_for_line(self, text: str, seconds: float = WAIT_SECONDS) -> None:
         """Wait until it has printed this."""
-        ends_at = time.monotonic() + seconds
-        while text not in self.printed:
-            if time.monotonic() > ends_at:
-                pytest.fail(f"never printed {text!r}:\n{self.printed}")
-            time.sleep(0.02)
+        self.process.wait_until(lambda: text in self.process.out, f"line {text!r}", seconds)
 
     def page(self, port: int, path: str) -> tuple[str, str]:
         """Status and body."""
@@ -140,10 +127,6 @@ class Container:
     def signal(self, number: signal.Signals) -> None:
         """Send one to the program."""
         os.kill(self.pid, number)
-
-    def wait_ended(self) -> int:
-        """Its exit code, once it has ended."""
-        return self.process.wait(WAIT_SECONDS)
 
 
 @contextlib.contextmanager
@@ -159,21 +142,18 @@ def running(
     context, limits = context or SecurityContext(), limits or Limits()
     folder = place.folder / f"container-{next(_numbers)}"
     config = Mounted(folder / "config", files)
-    log = folder / "log"
     inside = [str(context.user), ",".join(context.capabilities), PROGRAM, *arguments]
     enter = ["/bin/sh", "-c", _ENTER, "sh", *limits.entrances, "--"]
     command = [*enter, *place.pod.command(*_sandbox(place, config), "/usr/local/bin/python3", "-I", "/runtime.py")]
-    with log.open("wb") as output:
-        process = subprocess.Popen([*command, *inside], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-    container = Container(place, config, log, process, limits)
+    process = ServerProcess("the container", [*command, *inside], folder / "log")
+    container = Container(place, config, process, limits)
     try:
         yield container
     finally:
-        if process.poll() is None:
+        if process.is_running:
             with contextlib.suppress(ValueError, ProcessLookupError):  # no child yet, or none any more
                 container.signal(signal.SIGKILL)
-            process.kill()
-        process.wait()
+        process.kill()
 
 
 def _sandbox(place: Place, config: Mounted) -> list[str]:
@@ -205,7 +185,7 @@ def upstream(place: Place) -> Iterator[None]:
     corefile = place.folder / "upstream"
     corefile.write_text(".:53 {\n hosts {\n  192.0.2.80 www.example.org\n }\n}\n")
     ip = need("ip")
-    with network_namespace("upstream") as elsewhere, (place.folder / "upstream.log").open("wb") as log:
+    with network_namespace("upstream") as elsewhere:
         here, there = place.pod.namespace, elsewhere.namespace
         for words in (
             f"link add eth0 netns {here} type veth peer name eth0 netns {there}",
@@ -215,17 +195,11 @@ def upstream(place: Place) -> Iterator[None]:
             f"-n {there} link set eth0 up",
         ):
             subprocess.run([ip, *words.split()], check=True, capture_output=True)
-        command = elsewhere.command(sys.executable, "-m", "clusterdns", "-conf", str(corefile))
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        try:
-            ends_at = time.monotonic() + WAIT_SECONDS
-            asking = (need("dig"), f"@{UPSTREAM}", "+short", "+tries=1", "+time=1", "www.example.org")
-            while "192.0.2.80" not in place.pod.run(*asking):
-                assert time.monotonic() < ends_at, "the upstream does not answer"
+        command = elsewhere.command(str(clusterdns()), "-conf", str(corefile))
+        asking = (need("dig"), f"@{UPSTREAM}", "+short", "+tries=1", "+time=1", "www.example.org")
+        with ServerProcess("the upstream", command, place.folder / "upstream.log") as server:
+            server.wait_until(lambda: "192.0.2.80" in place.pod.run(*asking), "answer", WAIT_SECONDS)
             yield
-        finally:
-            process.terminate()
-            process.wait(WAIT_SECONDS)
 
 
 @dataclass(frozen=True)

@@ -128,14 +128,14 @@ def test_port_53_is_bound_with_the_rights_that_the_manifest_gives(bare_place: Pl
         assert "\nCapEff:\t0000000000000400\n" in status, "NET_BIND_SERVICE and nothing else"
         assert "\nNoNewPrivs:\t1\n" in status
         container.signal(signal.SIGTERM)
-        assert container.wait_ended() == 0, container.printed
+        assert container.process.wait_ended() == 0, container.process.out
 
 
 def test_without_the_capability_the_program_is_not_executed(bare_place: Place) -> None:
     """As CoreDNS's own image: docs/decisions/0006."""
     with running(bare_place, SMALL, context=SecurityContext(capabilities=())) as container:
-        assert container.wait_ended() == 1
-        assert "Operation not permitted" in container.printed
+        assert container.process.wait_ended() == 1
+        assert "Operation not permitted" in container.process.out
 
 
 def test_only_the_server_may_bind_low_ports(image: Image) -> None:
@@ -175,7 +175,7 @@ def test_ports_and_pages(kubeadm: Container) -> None:
 
 
 def test_standard_output_is_what_log_collectors_know(kubeadm: Container) -> None:
-    lines = kubeadm.printed.splitlines()
+    lines = kubeadm.process.out.splitlines()
     assert ".:53" in lines
     assert any(re.fullmatch(r"\[INFO\] plugin/reload: Running configuration SHA512 = [0-9a-f]{128}", x) for x in lines)
 
@@ -194,7 +194,7 @@ def test_probes_are_in_time_while_queries_pour_in(kubeadm: Container, questions:
 
 def test_memory_stays_within_kubeadm_s_limit(kubeadm: Container) -> None:
     assert kubeadm.peak_mib() < 170
-    assert kubeadm.process.poll() is None, "killed for memory"
+    assert kubeadm.process.is_running, "killed for memory"
 
 
 def test_sigterm_drains_and_ends_with_0(kubeadm: Container, questions: Path) -> None:
@@ -205,9 +205,9 @@ def test_sigterm_drains_and_ends_with_0(kubeadm: Container, questions: Path) -> 
         began = time.monotonic()
     _, lost = rate(report)
     assert lost == 0
-    assert kubeadm.wait_ended() == 0, kubeadm.printed
+    assert kubeadm.process.wait_ended() == 0, kubeadm.process.out
     assert LAMEDUCK_SECONDS - 0.5 < time.monotonic() - began < LAMEDUCK_SECONDS + 1.5
-    assert "[INFO] plugin/health: Going into lameduck mode for 5s" in kubeadm.printed
+    assert "[INFO] plugin/health: Going into lameduck mode for 5s" in kubeadm.process.out
 
 
 def test_the_chart_s_tenth_of_a_core_and_128_mib(place: Place, questions: Path) -> None:
@@ -240,4 +240,4 @@ def test_a_configmap_that_is_swapped_is_seen(place: Place) -> None:
         container.wait_for_line("[INFO] Reloading complete")
         container.wait_for("localhost", "127.0.0.1")
         container.signal(signal.SIGTERM)
-        assert container.wait_ended() == 0, container.printed
+        assert container.process.wait_ended() == 0, container.process.out

@@ -56,11 +56,6 @@ class CorefileServer(ServerProcess):
         self.wait_until(lambda: "clusterdns-" in self.out, "the banner", PATIENCE_SECONDS)
         return self
 
-    def child(self) -> int:
-        """The process id of the server where a launcher runs it as its child."""
-        (pid,) = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        return int(pid)
-
     def dig(self, *words: str) -> list[str]:
         """The lines of dig's short form; dig sends one query only, so that queries can be counted."""
         command = [need("dig"), f"@{self.host}", "-p", str(PORT), "+short", "+tries=1", "+time=5", *words]
