@@ -1,4 +1,4 @@
-"""What a server costs before the first question: the program itself, the start, and standing by with a full index."""
+"""CPU and memory without load: of the program itself, of the start, and of an idle server with a full index."""
 
 import os
 import subprocess
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.field import COREDNS, OURS, Runner, kubernetes_server
 from bench.results import Figures
+from bench.servers import COREDNS, OURS, MeasuredServer, kubernetes_server
 from testing import peers
 
 SETTLE_SECONDS = 2
@@ -17,14 +17,14 @@ _MIB = 1 << 20
 
 
 class Cost(NamedTuple):
-    """What a command used from start to end."""
+    """The CPU and memory that a command used from start to end."""
 
     cpu_seconds: float
     max_rss_bytes: int
 
 
 def program(rounds: int, figures: Figures) -> None:
-    """What `-version` costs: loading the program and nothing else."""
+    """Measure `-version`, which loads the program and does nothing else."""
     for _ in range(rounds):
         for name, path in ((COREDNS, peers.find(COREDNS)), (OURS, peers.clusterdns())):
             cost = cost_of([path, "-version"])
@@ -33,7 +33,7 @@ def program(rounds: int, figures: Figures) -> None:
 
 
 def starts(rounds: int, kubeconfig: Path, folder: Path, figures: Figures) -> None:
-    """From start to the first right answer, several times over, with the CPU that it took and standing by takes."""
+    """Measure each start: seconds to the first correct answer, the CPU until then, and the CPU while idle."""
     for _ in range(rounds):
         for name in (COREDNS, OURS):
             with kubernetes_server(name, kubeconfig, folder) as runner:
@@ -47,8 +47,8 @@ def starts(rounds: int, kubeconfig: Path, folder: Path, figures: Figures) -> Non
                 )
 
 
-def memory(figure: str, runners: list[Runner], figures: Figures) -> None:
-    """The resident sets of the moment."""
+def memory(figure: str, runners: list[MeasuredServer], figures: Figures) -> None:
+    """Add the resident set of each server now."""
     for runner in runners:
         figures.add(figure, runner.name, runner.server.rss_bytes() / _MIB)
 

@@ -1,8 +1,8 @@
-"""dnsperf: the load, and what it says of the answers.
+"""dnsperf, which makes the load and reports on the answers.
 
-Two uses: as fast as the server goes, with a bounded number of questions in flight, to know what an answer costs; and at
-a fixed rate whatever the server does, with each answer's own latency, to know the tail. Questions that got no answer
-count as the longest wait, never as nothing.
+It has two uses: as fast as the server answers, with a bounded number of questions in flight, for the cost of an answer;
+and at a fixed rate, with the latency of each answer, for the tail. A lost question counts with the time-out as its
+latency.
 """
 
 import re
@@ -17,12 +17,11 @@ from testing import peers
 from testing.ports import LOOPBACK
 
 TIMEOUT_SECONDS = 2
-LIMIT_SECONDS = 5  # a server that is slow at something answers fewer questions, and none takes longer than this
+LIMIT_SECONDS = 5  # of each run: a slow server answers fewer questions in it
 CLIENTS = 8
 IN_FLIGHT = 100
-# dnsperf 2.10 stands still for a moment when it first uses a place in its table of open questions again, whatever the
-# server does: 2 ms with 1,000 places, 100 ms with 60,000. At 30,000 questions a second 1,000 are open only where the
-# server is 33 ms late.
+# dnsperf 2.10 pauses when it first reuses an entry of its table of open questions, whatever the server does: 2 ms with
+# 1,000 entries, 100 ms with 60,000. At 30,000 questions a second 1,000 are open only if the server is 33 ms late.
 MAX_OUTSTANDING = 1_000
 
 _STATISTIC = re.compile(r"^  ([A-Z][A-Za-z ()]+):\s+(.*)$", re.MULTILINE)
@@ -30,12 +29,12 @@ _CODE = re.compile(r"([A-Z]+) (\d+)")
 
 
 class WrongAnswers(RuntimeError):
-    """The server answered, but not what the questions are about; a speed measured so would mean nothing."""
+    """A server that answered with another response code than expected, so that its speed means nothing."""
 
 
 @dataclass(frozen=True)
-class Load:
-    """One run of dnsperf."""
+class LoadResult:
+    """The result of one run of dnsperf."""
 
     completed: int
     lost: int
@@ -45,33 +44,31 @@ class Load:
 
     @property
     def answers_per_second(self) -> float:
-        """What came back, over the run."""
+        """Answers over the duration of the run."""
         return self.completed / self.seconds
 
     def percentile_seconds(self, percent: float) -> float:
-        """The latency that `percent` of the questions stayed within."""
+        """The latency that `percent` of the questions did not exceed."""
         last = len(self.latencies_seconds) - 1
         return self.latencies_seconds[min(last, int(len(self.latencies_seconds) * percent / 100))]
 
 
 def write_questions(path: Path, questions: Iterable[tuple[str, str]]) -> int:
-    """Write (name, type) pairs as dnsperf reads them; gives their number."""
+    """Write (name, type) pairs as dnsperf reads them, and return their number."""
     lines = [f"{name} {qtype}\n" for name, qtype in questions]
     path.write_text("".join(lines))
     return len(lines)
 
 
-def flat_out(port: int, questions: Path, times: int, expected_code: str, seconds: int = LIMIT_SECONDS) -> Load:
-    """Ask the whole file `times` times over, as fast as the answers come, but no longer than this. Raises
-    WrongAnswers."""
+def flat_out(port: int, questions: Path, times: int, expected_code: str, seconds: int = LIMIT_SECONDS) -> LoadResult:
+    """Ask the questions of a file `times` times, as fast as answers arrive, until the limit. Raises WrongAnswers."""
     options = ["-n", str(times), "-l", str(seconds), "-q", str(IN_FLIGHT), "-c", str(CLIENTS)]
     load = _run(port, questions, options)
     return _checked(load, expected_code, questions)
 
 
-def at_rate(port: int, questions: Path, per_second: int, seconds: int, expected_code: str | None) -> Load:
-    """Ask at a fixed rate, whether answers come or not, up to `MAX_OUTSTANDING`. Raises WrongAnswers; with None as the
-    code, that is for the caller to judge."""
+def at_rate(port: int, questions: Path, per_second: int, seconds: int, expected_code: str | None) -> LoadResult:
+    """Ask at a fixed rate, with up to `MAX_OUTSTANDING` questions open. Raises WrongAnswers if a code is expected."""
     options = ["-Q", str(per_second), "-l", str(seconds), "-q", str(MAX_OUTSTANDING), "-c", str(CLIENTS), "-v"]
     load = _run(port, questions, options)
     return load if expected_code is None else _checked(load, expected_code, questions)
@@ -79,7 +76,7 @@ def at_rate(port: int, questions: Path, per_second: int, seconds: int, expected_
 
 @contextmanager
 def in_background(port: int, questions: Path, per_second: int) -> Iterator[None]:
-    """Ask at a fixed rate as long as the context lasts, whatever comes back."""
+    """Ask at a fixed rate for the duration of the context; answers do not count."""
     options = ["-Q", str(per_second), "-l", "600", "-q", str(TIMEOUT_SECONDS * per_second), "-c", "1"]
     with subprocess.Popen(
         _command(port, questions, options), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -90,9 +87,9 @@ def in_background(port: int, questions: Path, per_second: int) -> Iterator[None]
             one.terminate()
 
 
-def _run(port: int, questions: Path, options: list[str]) -> Load:
+def _run(port: int, questions: Path, options: list[str]) -> LoadResult:
     command = _command(port, questions, options)
-    with tempfile.TemporaryFile("w+") as output:  # a pipe would stall dnsperf, which then catches up in a burst
+    with tempfile.TemporaryFile("w+") as output:  # a pipe would block dnsperf, which then sends a burst to catch up
         subprocess.run(command, stdout=output, stderr=subprocess.DEVNULL, check=True, timeout=300)
         output.seek(0)
         return read_output(output.read())
@@ -103,8 +100,8 @@ def _command(port: int, questions: Path, options: list[str]) -> list[str]:
     return [*command, "-t", str(TIMEOUT_SECONDS), *options]
 
 
-def read_output(text: str) -> Load:
-    """What dnsperf printed, verbose or not."""
+def read_output(text: str) -> LoadResult:
+    """Read the output of dnsperf, verbose or not."""
     summary = text[text.rindex("\nStatistics:") :]
     found = dict(_STATISTIC.findall(summary))
     lost = int(found["Queries lost"].split()[0])
@@ -113,7 +110,7 @@ def read_output(text: str) -> Load:
     ]
     if latencies:
         latencies += [float(TIMEOUT_SECONDS)] * lost
-    return Load(
+    return LoadResult(
         completed=int(found["Queries completed"].split()[0]),
         lost=lost,
         seconds=float(found["Run time (s)"]),
@@ -122,7 +119,7 @@ def read_output(text: str) -> Load:
     )
 
 
-def _checked(load: Load, expected_code: str, questions: Path) -> Load:
+def _checked(load: LoadResult, expected_code: str, questions: Path) -> LoadResult:
     if not load.completed or load.codes.get(expected_code, 0) < load.completed:
         raise WrongAnswers(
             f"{questions.name}: expected {expected_code} to all, got {dict(load.codes)}, {load.lost} lost"

@@ -1,8 +1,8 @@
-"""The cluster that the benchmarks load: as a large one looks to its DNS server.
+"""The objects of the benchmarks: a large cluster, as its DNS server sees it.
 
-1,300 Services in 13 namespaces, every other one headless with two named endpoints, make 2,600 names. Beside them stand
-a headless Service and one with a clusterIP of 10,000 endpoints each, cut into slices of 100 as the controllers do, and
-the same with 10. The freshness benchmark changes objects of a namespace of its own.
+1,300 Services in 13 namespaces, every other one headless with two named endpoints, make 2,600 names. A headless
+Service and one with a clusterIP have 10,000 endpoints each, in slices of 100 as the controllers make them; two more
+have 10. The freshness benchmark changes objects of a namespace of its own.
 """
 
 from collections.abc import Iterable, Iterator
@@ -25,15 +25,15 @@ _FIRST_LARGE_ADDRESS = IPv4Address("10.160.0.1")
 
 
 def namespaces() -> Iterator[Manifest]:
-    """The namespaces."""
+    """Yield the namespaces."""
     for name in (*NAMESPACES, LARGE, FRESH):
         yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
 
 
 def objects() -> Iterator[Manifest]:
-    """The Services, and the slices behind them."""
+    """Yield the Services, each before its slices."""
     for number in range(SERVICES):
-        namespace, name = place_of(number)
+        namespace, name = service_key(number)
         yield service(namespace, name, headless=bool(number % 2))
         if number % 2:
             first = _FIRST_ADDRESS + number * ENDPOINTS_PER_SERVICE
@@ -52,13 +52,13 @@ def objects() -> Iterator[Manifest]:
                 yield endpoint_slice(LARGE, name, f"{name}-{start}", addresses, hostnames)
 
 
-def place_of(number: int) -> tuple[str, str]:
+def service_key(number: int) -> tuple[str, str]:
     """(namespace, name) of a Service."""
     return NAMESPACES[number % len(NAMESPACES)], f"service-{number:04}"
 
 
 def large_name(size: int, *, headless: bool) -> str:
-    """The name of the Service of so many endpoints."""
+    """The name of the Service with this number of endpoints."""
     return f"{'headless' if headless else 'cluster-ip'}-{size}"
 
 
@@ -88,17 +88,17 @@ def endpoint_slice(
 
 
 def names() -> Iterator[tuple[str, bool]]:
-    """The 2,600 names of the Services and their endpoints, and whether each is a Service."""
+    """Yield the 2,600 names of the Services and their endpoints, each with whether it is a Service's."""
     for number in range(SERVICES):
-        namespace, name = place_of(number)
+        namespace, name = service_key(number)
         yield f"{name}.{namespace}.svc.{ZONE}.", True
         if number % 2:
             for step in range(ENDPOINTS_PER_SERVICE):
                 yield f"pod-{step}.{name}.{namespace}.svc.{ZONE}.", False
 
 
-def landmarks() -> list[str]:
-    """A few names that exist once everything is known: the last of each sort."""
+def last_names() -> list[str]:
+    """The name of the last object of each kind: a server that answers them knows everything."""
     large = f"{large_name(SIZES[-1], headless=True)}.{LARGE}.svc.{ZONE}."
     return [
         list(names())[-1][0],
@@ -108,23 +108,23 @@ def landmarks() -> list[str]:
 
 
 def questions() -> list[tuple[str, str]]:
-    """Every name with A, AAAA and SRV."""
+    """Every name with the types A, AAAA and SRV."""
     return [(name, qtype) for name, _ in names() for qtype in ("A", "AAAA", "SRV")]
 
 
 def zone_file(cluster_ips: Iterable[tuple[str, str, str]]) -> str:
-    """The same names as a static zone; `cluster_ips` is (namespace, Service, address) as the API server gave them."""
+    """The same names as a static zone; `cluster_ips` is (namespace, Service, address) as assigned by the API server."""
     lines = [
         f"$ORIGIN {ZONE}.",
         "$TTL 30",
         f"@ SOA ns.dns hostmaster 1 7200 1800 86400 30\n@ NS ns.dns\nns.dns A {_FIRST_ADDRESS}",
     ]
-    allotted = {(namespace, name): address for namespace, name, address in cluster_ips}
+    assigned = {(namespace, name): address for namespace, name, address in cluster_ips}
     for number in range(SERVICES):
-        namespace, name = place_of(number)
+        namespace, name = service_key(number)
         owner = f"{name}.{namespace}.svc"
         if not number % 2:
-            lines += [f"{owner} A {allotted[namespace, name]}", f"{owner} SRV 0 100 80 {owner}"]
+            lines += [f"{owner} A {assigned[namespace, name]}", f"{owner} SRV 0 100 80 {owner}"]
             continue
         for step in range(ENDPOINTS_PER_SERVICE):
             pod, address = f"pod-{step}.{owner}", _FIRST_ADDRESS + number * ENDPOINTS_PER_SERVICE + step

@@ -1,7 +1,6 @@
-"""Bar charts as SVG, written by hand: a few rectangles and words, readable on light and dark pages.
+"""Bar charts as SVG, without a plotting library, readable on light and dark pages.
 
-One file per question that a reader of the README has. Bars show medians, the thin line through a bar's end the least
-and the most of the rounds.
+Bars show medians; the thin line through a bar's end spans the minimum and the maximum of the rounds.
 """
 
 from collections.abc import Iterable
@@ -9,9 +8,9 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.field import COREDNS, KNOT, OURS
 from bench.report import percentile, spread
 from bench.results import Ratio, Results
+from bench.servers import COREDNS, KNOT, OURS
 
 WIDTH, LABEL_WIDTH, BAR, GAP, TOP = 720, 190, 22, 10, 52
 _END_MARGIN = 90
@@ -26,7 +25,7 @@ _CLASSES = {OURS: "ours", COREDNS: "coredns", KNOT: "knot"}
 
 
 class Bar(NamedTuple):
-    """A bar: what it is, whose, and its value over the rounds."""
+    """A bar: its label, the server, and the value over the rounds."""
 
     label: str
     server: str
@@ -58,7 +57,7 @@ def chart(title: str, note: str, bars: list[Bar], decimals: int = 0) -> str:
 
 
 def write(results: Results, folder: Path) -> list[Path]:
-    """Write the charts of a run; gives the files."""
+    """Write the charts of a run, and return the files."""
     note = f"{results.machine} · {results.finished[:10]}"
     charts = {
         "cost": ("Answers per CPU-second: 2,600 cluster names, UDP, EDNS", _bars(results, "names_per_cpu_second"), 0),

@@ -1,8 +1,8 @@
-"""What a query costs inside the process, stage by stage: `python -m bench.profile`.
+"""`python -m bench.profile`: the CPU time of a query inside the process, stage by stage.
 
-The benchmark's objects are put into the index without any API server. The hit path runs over a real socket of
-loopback, so that the kernel's share shows; the miss path runs in the order of `server.dispatch`. Times are the best of
-several repetitions, in µs per query. Stages are timed on their own, so their sum is a little off the whole.
+The benchmark's objects are put into the index without an API server. The hit path runs over a real socket of loopback,
+so that the kernel's share is included; the miss path runs in the order of `server.dispatch`. Times are the best of
+several repetitions, in µs per query. Stages are timed alone, so that their sum differs a little from the whole.
 """
 
 import json
@@ -53,7 +53,7 @@ QUESTIONS = {
 }
 
 
-class Bench:
+class InProcessServer:
     """The server's parts, put together as for a Corefile with `kubernetes`, `prometheus` and `loadbalance`."""
 
     def __init__(self) -> None:
@@ -137,16 +137,16 @@ def best_us(run: Callable[[], Any], count: int = ROUNDS_PER_REPETITION) -> float
     return min(times) * 1e6
 
 
-def hit_us(bench: Bench, packet: bytes) -> dict[str, float]:
+def hit_us(server: InProcessServer, packet: bytes) -> dict[str, float]:
     """The hit path over a real socket, and the parts of it that can be run alone."""
     served = bind_udp(LOOPBACK, 0)
     client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         client.connect(served.getsockname())
-        listener = UdpListener(served, bench.dispatch, bench.listener)
-        bench.miss(packet)
-        bench.dispatch.miss(packet, CLIENT, bench.listener)  # a denial is kept when it is asked again
-        entries = bench.table.entries
+        listener = UdpListener(served, server.dispatch, server.listener)
+        server.miss(packet)
+        server.dispatch.miss(packet, CLIENT, server.listener)  # a denial is kept when it is asked again
+        entries = server.table.entries
 
         def burst(answer: Callable[[], object]) -> float:
             spent = 0.0
@@ -181,13 +181,13 @@ def hit_us(bench: Bench, packet: bytes) -> dict[str, float]:
 
 def main() -> None:
     """Print the table."""
-    bench = Bench()
+    server = InProcessServer()
     for title, (name, qtype) in QUESTIONS.items():
         packet = dns_client.question(name, qtype)
-        print(f"{title}: {len(bench.miss(packet))} bytes")
-        for stage, microseconds in hit_us(bench, packet).items():
+        print(f"{title}: {len(server.miss(packet))} bytes")
+        for stage, microseconds in hit_us(server, packet).items():
             print(f"  hit   {stage:32} {microseconds:9.2f} µs")
-        for stage, run in bench.stages(packet):
+        for stage, run in server.stages(packet):
             print(f"  miss  {stage:32} {best_us(run):9.2f} µs")
 
 

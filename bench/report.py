@@ -1,4 +1,4 @@
-"""The tables of a run: every figure of every server as min / median / max, and the promised ratios, kept or not."""
+"""The tables of a run: every figure of every server as min / median / max, and the targets, met or not."""
 
 from collections.abc import Iterator
 from statistics import median
@@ -6,10 +6,10 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from bench.field import COREDNS, KNOT, OURS
 from bench.results import LIMITS, TARGETS, Ratio, Results
+from bench.servers import COREDNS, KNOT, OURS
 
-# figure → (what it says, decimals)
+# figure → (title, decimals)
 ROWS = {
     "names_per_cpu_second": ("answers per CPU-second, 2,600 names", 0),
     "names_per_second": ("answers per second, one process", 0),
@@ -45,7 +45,7 @@ ROWS = {
     "stampede_unanswered": ("  unanswered", 0),
     "stampede_ms": ("  last answer after, ms (upstream: 50)", 1),
     "forged_accepted": ("forged replies accepted, of 100,000", 0),
-    "forged_undelivered": ("  true reply not delivered", 0),
+    "forged_undelivered": ("  genuine reply not delivered", 0),
     "live_p99_us": ("cluster names, p99, µs: 500 external/s, answered", 0),
     "dead_p99_us": ("  500 external/s, upstream dead", 0),
     "live_lost": ("  lost, answered", 0),
@@ -58,8 +58,8 @@ ROWS = {
     "stream_in_flight": ("  open at the upstream at one time", 0),
     "stream_unanswered": ("  unanswered", 0),
     "stream_ms": ("  last answer after, ms (upstream: 500)", 1),
-    "stale_ms": ("right after a change, ms", 2),
-    "first_answer_seconds": ("start to first right answer, s", 2),
+    "stale_ms": ("correct after a change, ms", 2),
+    "first_answer_seconds": ("start to first correct answer, s", 2),
     "start_cpu_seconds": ("  CPU seconds of the start", 2),
     "idle_cpu_ms_per_second": ("CPU ms per second, idle", 1),
     "idle_rss_mib": ("RSS MiB, full index, before load", 0),
@@ -72,12 +72,12 @@ ROWS = {
 
 
 def spread(values: list[float]) -> Ratio:
-    """Least, middle and most."""
+    """The minimum, median and maximum."""
     return Ratio(min(values), median(values), max(values))
 
 
 def percentile(values: list[float], percent: float) -> float:
-    """The value that `percent` of the values stay within."""
+    """The value that `percent` of the values do not exceed."""
     return sorted(values)[min(len(values) - 1, int(len(values) * percent / 100))]
 
 
@@ -90,10 +90,10 @@ def show(results: Results, console: Console) -> None:
     for row in _figure_rows(results):
         table.add_row(*row)
     console.print(table)
-    promises = Table("ratio (min / median / max)", "measured", "must be", "", title="Promises")
-    for title, measured, bound, verdict in promise_rows(results):
-        promises.add_row(title, measured, bound, verdict)
-    console.print(promises)
+    targets = Table("ratio (min / median / max)", "measured", "target", "", title="Targets")
+    for title, measured, bound, verdict in target_rows(results):
+        targets.add_row(title, measured, bound, verdict)
+    console.print(targets)
 
 
 def _figure_rows(results: Results) -> Iterator[tuple[str, str, str, str]]:
@@ -119,8 +119,8 @@ def _cell(results: Results, figure: str, server: str, decimals: int) -> str:
     return " / ".join(f"{value:,.{decimals}f}" for value in spread(values))
 
 
-def promise_rows(results: Results) -> Iterator[tuple[str, str, str, str]]:
-    """(what, measured, bound, kept or not) of each promise; what was not measured says so."""
+def target_rows(results: Results) -> Iterator[tuple[str, str, str, str]]:
+    """Yield (title, measured, bound, verdict) of each target; `measured` says where there is no measurement."""
     for target in TARGETS:
         ratio = results.figures.ratio(target.over, target.under)
         bound = f"{target.sign} {target.bound}" if target.sign else ""
@@ -128,16 +128,16 @@ def promise_rows(results: Results) -> Iterator[tuple[str, str, str, str]]:
             yield target.title, "not measured", bound, ""
         else:
             measured = " / ".join(f"{value:.2f}" for value in ratio)
-            verdict = "kept" if target.is_met(ratio) else "NOT kept"
+            verdict = "met" if target.is_met(ratio) else "NOT met"
             yield target.title, measured, bound, verdict if target.sign else ""
     for one in LIMITS:
         values = results.figures.values.get(one.figure, {}).get(OURS)
         if values:
-            verdict = "kept" if max(values) <= one.bound else "NOT kept"
+            verdict = "met" if max(values) <= one.bound else "NOT met"
             yield f"{one.title}, at most", f"{max(values):g}", f"<= {one.bound:g}", verdict
     for server, percent, limit in ((OURS, 50, 1.0), (OURS, 99, 10.0)):
         values = results.figures.values.get("stale_ms", {}).get(server)
         if values:
             reached = percentile(values, percent)
-            verdict = "kept" if reached <= limit else "NOT kept"
-            yield f"right after a change, p{percent}, ms", f"{reached:.2f}", f"<= {limit:g}", verdict
+            verdict = "met" if reached <= limit else "NOT met"
+            yield f"correct after a change, p{percent}, ms", f"{reached:.2f}", f"<= {limit:g}", verdict

@@ -1,7 +1,7 @@
-"""What a run measured: values per figure, server and round; and what is said about them.
+"""The results of a run: values per figure, server and round, and the targets that they are judged by.
 
-A figure is a plain list of numbers per server, kept as JSON with the machine, the versions and the command, so that a
-table or plot can be made again from it. `TARGETS` says which ratios the project promises.
+A figure is a list of numbers per server, saved as JSON with the machine, the versions and the command, so that tables
+and plots can be made again from it. `TARGETS` are the ratios that the project promises, `LIMITS` its absolute bounds.
 """
 
 import json
@@ -15,14 +15,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple, Self
 
-from bench.field import COREDNS, KNOT, OURS
+from bench.servers import COREDNS, KNOT, OURS
 from testing import peers
 
 FOLDER = Path(__file__).parent / "results"
 
 
 class Ratio(NamedTuple):
-    """A ratio over the rounds."""
+    """A ratio, or a value, over the rounds: minimum, median, maximum."""
 
     least: float
     middle: float
@@ -36,15 +36,15 @@ class Figures:
     values: dict[str, dict[str, list[float]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
 
     def add(self, figure: str, server: str, value: float) -> None:
-        """Note a round's value."""
+        """Add the value of a round."""
         self.values[figure][server].append(value)
 
     def has(self, figure: str, server: str) -> bool:
-        """Whether this was measured."""
+        """Whether the figure was measured for a server."""
         return bool(self.values.get(figure, {}).get(server))
 
     def median(self, figure: str, server: str) -> float:
-        """The middle value."""
+        """The median over the rounds."""
         return median(self.values[figure][server])
 
     def ratio(self, over: tuple[str, str], under: tuple[str, str]) -> Ratio | None:
@@ -57,7 +57,7 @@ class Figures:
 
 
 class Target(NamedTuple):
-    """A ratio worth telling, and what it must be: at least (`>=`) or at most (`<=`) the bound; "" promises nothing."""
+    """A ratio, and its target: at least (`>=`) or at most (`<=`) the bound; `""` is a ratio without a target."""
 
     title: str
     over: tuple[str, str]
@@ -66,12 +66,12 @@ class Target(NamedTuple):
     bound: float = 0
 
     def is_met(self, ratio: Ratio) -> bool:
-        """Whether the middle ratio keeps the promise."""
+        """Whether the median ratio meets the target."""
         return ratio.middle >= self.bound if self.sign == ">=" else ratio.middle <= self.bound
 
 
 class Limit(NamedTuple):
-    """A figure of ours that no round may exceed."""
+    """An upper bound of one of our figures, in every round."""
 
     title: str
     figure: str
@@ -107,12 +107,12 @@ TARGETS = (
     _against_coredns("four of the cluster's and a cached one, p99 at 60 %", "mixed_p99_us", "<=", 1),
     _against_coredns("CPU per forwarded query", "forwarded_us"),
     _against_coredns("forwarded queries per second", "forwarded_per_second"),
-    _against_coredns("a stampede's last answer", "stampede_ms"),
+    _against_coredns("last answer of a stampede", "stampede_ms"),
     Target(
-        "p99 beside a dead upstream, against beside a live one", ("dead_p99_us", OURS), ("live_p99_us", OURS), "<=", 1.5
+        "p99 with a dead upstream, against with a live one", ("dead_p99_us", OURS), ("live_p99_us", OURS), "<=", 1.5
     ),
-    _against_coredns("p99 beside a dead upstream", "dead_p99_us", "<=", 1),
-    _against_coredns("p99.9 through 20 reloads", "reload_p999_us", "<=", 1),
+    _against_coredns("p99 with a dead upstream", "dead_p99_us", "<=", 1),
+    _against_coredns("p99.9 during 20 reloads", "reload_p999_us", "<=", 1),
     _against_coredns("1,000 questions over TCP, last answer", "stream_ms"),
 )
 
@@ -120,9 +120,9 @@ LIMITS = (
     Limit("upstream queries of a stampede", "stampede_upstream_queries", 1),
     Limit("unanswered in a stampede", "stampede_unanswered", 0),
     Limit("forged replies accepted", "forged_accepted", 0),
-    Limit("true replies not delivered", "forged_undelivered", 0),
-    Limit("lost through 20 reloads", "reload_lost", 0),
-    Limit("wrong through 20 reloads", "reload_wrong", 0),
+    Limit("genuine replies not delivered", "forged_undelivered", 0),
+    Limit("lost during 20 reloads", "reload_lost", 0),
+    Limit("wrong during 20 reloads", "reload_wrong", 0),
     Limit("connections for 1,000 questions over TCP", "stream_connections", 4),
     Limit("unanswered over TCP", "stream_unanswered", 0),
 )
@@ -130,7 +130,7 @@ LIMITS = (
 
 @dataclass
 class Results:
-    """A whole run."""
+    """The results of one run, and where they come from."""
 
     figures: Figures
     machine: str
@@ -140,17 +140,17 @@ class Results:
 
     @classmethod
     def of(cls, figures: Figures, command: str) -> Self:
-        """The results of the run that ends now."""
+        """Make the results of the run that ends now."""
         return cls(figures, machine(), versions(), command, datetime.now(UTC).isoformat(timespec="seconds"))
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Results that were kept."""
+        """Read results that were saved."""
         data: dict[str, Any] = json.loads(path.read_text())
         return cls(Figures(data.pop("figures")), **data)
 
     def write(self, path: Path) -> None:
-        """Keep the results."""
+        """Save the results."""
         path.parent.mkdir(parents=True, exist_ok=True)
         rounded = {
             figure: {server: [float(f"{value:.5g}") for value in values] for server, values in servers.items()}
@@ -167,7 +167,7 @@ class Results:
 
 
 def machine() -> str:
-    """The machine in a line."""
+    """Describe the machine in one line."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next(
         (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine()
@@ -177,7 +177,7 @@ def machine() -> str:
 
 
 def versions() -> dict[str, str]:
-    """The versions of what was compared."""
+    """The versions of the servers, and of Python."""
     return {
         OURS: _first_line([peers.clusterdns(), "-version"]),
         COREDNS: _first_line([peers.find(COREDNS), "-version"]),

@@ -1,7 +1,7 @@
-"""What is measured with dnsperf: cost, throughput, tail, random names, large Services; in turns, round after round.
+"""The measurements with dnsperf: cost, throughput, tail latency, random names, large Services.
 
-Servers take turns within each round (A B C, A B C, …), so that what else the machine does falls on all of them alike.
-Each measurement first asks every question once, uncounted: what a first question costs is another figure.
+Servers take turns within each round (A B C, A B C, …), so that other work of the machine affects all of them alike.
+Each measurement first asks every question once, unmeasured: the cost of a first question is another figure.
 """
 
 import itertools
@@ -12,36 +12,35 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench import load, objects
-from bench.field import COREDNS, KNOT, Runner
 from bench.results import Figures
+from bench.servers import COREDNS, KNOT, MeasuredServer
 
-OFFERED_SHARE = 0.6  # of what CoreDNS can answer at most
+OFFERED_SHARE = 0.6  # of CoreDNS's maximum rate
 LATENCY_SECONDS = 5
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is measured: rounds, and questions per server and round."""
+    """The size of a run: rounds, and questions per server and round."""
 
     rounds: int
     questions: int
 
 
-def cluster_names(runners: list[Runner], folder: Path, effort: Effort, figures: Figures) -> None:
-    """Every name with A, AAAA and SRV, as fast as the answers come."""
+def cluster_names(runners: list[MeasuredServer], folder: Path, effort: Effort, figures: Figures) -> None:
+    """Measure every name with A, AAAA and SRV, as fast as answers arrive."""
     path = folder / "names"
     count = load.write_questions(path, shuffled(objects.questions()))
     for runner in runners:
         load.flat_out(runner.port, path, 1, "NOERROR")
     for runner in turns(runners, effort):
-        per_cpu_second, per_second = pace(runner, path, max(1, effort.questions // count), "NOERROR")
+        per_cpu_second, per_second = throughput(runner, path, max(1, effort.questions // count), "NOERROR")
         figures.add("names_per_cpu_second", runner.name, per_cpu_second)
         figures.add("names_per_second", runner.name, per_second)
 
 
-def tail(runners: list[Runner], folder: Path, effort: Effort, figures: Figures) -> None:
-    """The latency of each answer, at a rate that every server can bear; after `cluster_names`, which says what that
-    is."""
+def tail(runners: list[MeasuredServer], folder: Path, effort: Effort, figures: Figures) -> None:
+    """Measure the latency of each answer at a rate that every server sustains; needs the figures of `cluster_names`."""
     per_second = int(OFFERED_SHARE * figures.median("names_per_second", COREDNS))
     for runner in turns([one for one in runners if one.name != KNOT], effort):
         found = load.at_rate(runner.port, folder / "names", per_second, LATENCY_SECONDS, "NOERROR")
@@ -54,19 +53,19 @@ def tail(runners: list[Runner], folder: Path, effort: Effort, figures: Figures) 
             figures.add(f"p{str(percent).replace('.', '')}_us", runner.name, found.percentile_seconds(percent) * 1e6)
 
 
-def random_names(runners: list[Runner], folder: Path, effort: Effort, figures: Figures) -> None:
-    """Names under svc.cluster.local that do not exist, no two alike."""
+def random_names(runners: list[MeasuredServer], folder: Path, effort: Effort, figures: Figures) -> None:
+    """Measure names under svc.cluster.local that do not exist, all different."""
     rng = random.Random(5)
     path = folder / "random"
     for _ in range(effort.rounds):
         load.write_questions(path, itertools.islice(_random_questions(rng), effort.questions // 2))
         for runner in runners:
-            per_cpu_second, _ = pace(runner, path, 1, "NXDOMAIN")
+            per_cpu_second, _ = throughput(runner, path, 1, "NXDOMAIN")
             figures.add("random_per_cpu_second", runner.name, per_cpu_second)
 
 
-def large_services(runners: list[Runner], folder: Path, effort: Effort, figures: Figures) -> None:
-    """A pod's name, and the Service's own, in a Service of 10 and in one of 10,000 endpoints."""
+def large_services(runners: list[MeasuredServer], folder: Path, effort: Effort, figures: Figures) -> None:
+    """Measure the names of pods and of their Service, with 10 and with 10,000 endpoints."""
     cases: dict[str, tuple[Callable[[int], list[str]], bool]] = {
         "pod": (lambda size: [f"pod-{number}." for number in range(size)], True),
         "service": (lambda size: [""], False),
@@ -83,34 +82,34 @@ def large_services(runners: list[Runner], folder: Path, effort: Effort, figures:
                 load.flat_out(runner.port, path, 1, "NOERROR")
         for runner in turns(runners, effort):
             for size, path in paths.items():
-                per_cpu_second, _ = pace(runner, path, 1, "NOERROR")
+                per_cpu_second, _ = throughput(runner, path, 1, "NOERROR")
                 figures.add(f"{case}_{size}_us", runner.name, 1e6 / per_cpu_second)
 
 
-def pace(
-    runner: Runner, questions: Path, times: int, expected_code: str, seconds: int = load.LIMIT_SECONDS
+def throughput(
+    runner: MeasuredServer, questions: Path, times: int, expected_code: str, seconds: int = load.LIMIT_SECONDS
 ) -> tuple[float, float]:
-    """Answers per CPU-second of the server, and per second."""
+    """Measure (answers per CPU-second of the server, answers per second)."""
     before = runner.server.cpu_seconds()
     found = load.flat_out(runner.port, questions, times, expected_code, seconds)
     return found.completed / (runner.server.cpu_seconds() - before), found.answers_per_second
 
 
-def turns(runners: list[Runner], effort: Effort) -> Iterator[Runner]:
-    """Each server once per round."""
+def turns(runners: list[MeasuredServer], effort: Effort) -> Iterator[MeasuredServer]:
+    """Yield each server once per round."""
     for _ in range(effort.rounds):
         yield from runners
 
 
 def shuffled(questions: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The questions in an order of their own, the same every time."""
-    shuffled = list(questions)
-    random.Random(1).shuffle(shuffled)
-    return shuffled
+    """The questions in a random order, which is the same in every run."""
+    found = list(questions)
+    random.Random(1).shuffle(found)
+    return found
 
 
 def _random_questions(rng: random.Random) -> Iterator[tuple[str, str]]:
-    """Half of them in namespaces that exist, half not; A and AAAA, as stub resolvers dns_client."""
+    """Yield random names, half of them in namespaces that exist, with A or AAAA as stub resolvers ask."""
     seen: set[str] = set()
     while True:
         label = "".join(rng.choices(string.ascii_lowercase + string.digits, k=12))

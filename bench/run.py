@@ -1,8 +1,8 @@
-"""`make bench`: everything, side by side, in one run; a table, JSON and plots.
+"""`make bench`: all measurements of all servers in one run, with tables, JSON and plots as its results.
 
-It starts a control plane (or uses the API server of a kubeconfig), loads the generated cluster, starts the three name
-servers on loopback and measures them in turns. What one server lacks is left out of the table, not guessed. The last
-run is in bench/results/latest/; `--keep` also keeps its JSON under today's date.
+It starts a control plane (or uses the API server of a kubeconfig), creates the benchmark's objects, starts the three
+name servers on loopback, and measures them in turns. The tables omit what was not measured. The last run is in
+bench/results/latest/; `--keep` also saves its JSON under today's date.
 """
 
 import argparse
@@ -17,9 +17,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import field, footprint, forwarding, freshness, plots, report, rounds, trouble
-from bench.field import COREDNS, OURS
+from bench import footprint, forwarding, freshness, plots, report, resilience, rounds, servers
 from bench.results import FOLDER, Figures, Results
+from bench.servers import COREDNS, OURS
 from testing import controlplane
 from testing.api import ApiClient
 from testing.peers import MissingPeer
@@ -28,26 +28,26 @@ from testing.ports import LOOPBACK
 FRESHNESS_ROUNDS = 100
 PLAIN_PARTS = ("names", "tail", "random", "large", "freshness", "footprint")
 KUBEADM_PARTS = ("kubeadm", "cached", "misses", "reload")
-TROUBLE_PARTS = ("stampede", "spoofing", "dead", "tcp_upstream")
-PARTS = (*PLAIN_PARTS, *KUBEADM_PARTS, *TROUBLE_PARTS)
+RESILIENCE_PARTS = ("stampede", "spoofing", "dead", "tcp_upstream")
+PARTS = (*PLAIN_PARTS, *KUBEADM_PARTS, *RESILIENCE_PARTS)
 
 
 def arguments(words: list[str]) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.run", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5, help="rounds, each with every server once (5)")
     parser.add_argument("--questions", type=int, default=200_000, help="questions per server and round (200,000)")
     parser.add_argument("--only", choices=PARTS, action="append", help="measure only this part; may be repeated")
     parser.add_argument("--kubeconfig", type=Path, help="use this API server instead of starting one; it must be empty")
     parser.add_argument(
-        "--keep", action="store_true", help="keep the JSON under today's date and the plots in results/"
+        "--keep", action="store_true", help="save the JSON under today's date and the plots in results/"
     )
     return parser.parse_args(words)
 
 
 @contextmanager
 def control_plane(kubeconfig: Path | None, folder: Path) -> Iterator[Path]:
-    """The kubeconfig of an API server: the given one, or that of a control plane started for this run."""
+    """The kubeconfig of an API server: the given one, or that of a control plane for this run."""
     if kubeconfig is not None:
         yield kubeconfig.absolute()
         return
@@ -57,7 +57,7 @@ def control_plane(kubeconfig: Path | None, folder: Path) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class Run:
-    """What the parts of a run share."""
+    """The context that all parts of a run share."""
 
     kubeconfig: Path
     folder: Path
@@ -66,7 +66,7 @@ class Run:
     figures: Figures
 
     def begin(self, *parts: str, about: str = "") -> bool:
-        """Whether one of these is wanted; says so, for the one who waits."""
+        """Whether one of these parts is wanted; then `about` is printed as its progress."""
         is_wanted = not self.parts.isdisjoint(parts)
         if is_wanted and about:
             print(f"bench: {about}", file=sys.stderr)
@@ -74,12 +74,12 @@ class Run:
 
 
 def measure(kubeconfig: Path, folder: Path, options: argparse.Namespace) -> Figures:
-    """Everything that was asked for, in order."""
+    """Measure the parts that the options select, in order."""
     effort = rounds.Effort(options.rounds, options.questions)
     run = Run(kubeconfig, folder, frozenset(options.only or PARTS), effort, Figures())
     api = ApiClient(kubeconfig)
-    print("bench: loading 1,304 Services and their slices", file=sys.stderr)
-    field.load_objects(api)
+    print("bench: creating 1,304 Services and their slices", file=sys.stderr)
+    servers.load_objects(api)
     if run.begin("footprint", about="the program and its start"):
         footprint.program(options.rounds, run.figures)
         footprint.starts(options.rounds, kubeconfig, folder, run.figures)
@@ -87,17 +87,17 @@ def measure(kubeconfig: Path, folder: Path, options: argparse.Namespace) -> Figu
         measure_plain(run, api)
     if run.begin(*KUBEADM_PARTS):
         measure_kubeadm(run)
-    if run.begin(*TROUBLE_PARTS):
-        measure_trouble(run)
+    if run.begin(*RESILIENCE_PARTS):
+        measure_resilience(run)
     return run.figures
 
 
 def measure_plain(run: Run, api: ApiClient) -> None:
-    """Cluster names only, with Knot beside."""
+    """Measure the cluster's names, with Knot as the third server."""
     kubeconfig, folder, effort, figures = run.kubeconfig, run.folder, run.effort, run.figures
     with ExitStack() as running:
-        both = [running.enter_context(field.kubernetes_server(name, kubeconfig, folder)) for name in (OURS, COREDNS)]
-        every = [*both, running.enter_context(field.knot(api, folder))]
+        both = [running.enter_context(servers.kubernetes_server(name, kubeconfig, folder)) for name in (OURS, COREDNS)]
+        every = [*both, running.enter_context(servers.knot(api, folder))]
         footprint.memory("idle_rss_mib", every, figures)
         if run.begin("names", "tail", about="2,600 names, as fast as the answers come"):
             rounds.cluster_names(every, folder, effort, figures)
@@ -113,14 +113,14 @@ def measure_plain(run: Run, api: ApiClient) -> None:
 
 
 def measure_kubeadm(run: Run) -> None:
-    """kubeadm's Corefile, with Knot as its upstream."""
+    """Measure kubeadm's Corefile, with Knot as its upstream."""
     folder, effort, figures = run.folder, run.effort, run.figures
-    with field.resolver(folder) as upstream:
+    with servers.resolver(folder) as upstream:
         address = f"{LOOPBACK}:{upstream.port}"
-        with field.kubeadm_pair(run.kubeconfig, folder / "kubeadm", address) as both, ExitStack() as beside:
+        with servers.kubeadm_pair(run.kubeconfig, folder / "kubeadm", address) as both, ExitStack() as beside:
             if run.begin("kubeadm", about="2,600 names, with kubeadm's Corefile and without"):
                 plain = [
-                    beside.enter_context(field.kubernetes_server(one.name, run.kubeconfig, folder / "plain"))
+                    beside.enter_context(servers.kubernetes_server(one.name, run.kubeconfig, folder / "plain"))
                     for one in both
                 ]
                 forwarding.cluster_names(plain, both, folder, effort, figures)
@@ -131,28 +131,28 @@ def measure_kubeadm(run: Run) -> None:
             if run.begin("misses", about="external names that are forwarded"):
                 forwarding.misses(both, folder, effort, figures)
             if run.begin("reload", about="reloads under load"):
-                trouble.reloads(both, folder, effort, figures)
+                resilience.reloads(both, folder, effort, figures)
             footprint.memory("kubeadm_rss_mib", both, figures)
 
 
-def measure_trouble(run: Run) -> None:
-    """kubeadm's Corefile with further upstreams that are slow, forged, dead or reached over TCP."""
+def measure_resilience(run: Run) -> None:
+    """Measure kubeadm's Corefile with upstreams that are slow, dead, reached over TCP only, or forge replies."""
     folder, effort, figures = run.folder, run.effort, run.figures
-    with field.resolver(folder) as upstream:
+    with servers.resolver(folder) as upstream:
         address = f"{LOOPBACK}:{upstream.port}"
-        with trouble.field(run.kubeconfig, folder / "trouble", address) as troubled:
+        with resilience.faulty_upstreams(run.kubeconfig, folder / "resilience", address) as faulty:
             if run.begin("stampede", about="1,000 questions for one name"):
-                trouble.stampede(troubled, effort, figures)
+                resilience.stampede(faulty, effort, figures)
             if run.begin("spoofing", about="forged replies"):
-                trouble.spoofing(troubled, figures)
+                resilience.spoofing(faulty, figures)
             if run.begin("tcp_upstream", about="1,000 questions over TCP"):
-                trouble.streams(troubled, effort, figures)
+                resilience.streams(faulty, effort, figures)
             if run.begin("dead", about="a dead upstream"):
-                trouble.dead(troubled, folder, effort, figures)
+                resilience.dead(faulty, folder, effort, figures)
 
 
 def main() -> int:
-    """Run it; 1 when something needed is missing."""
+    """Run the benchmark; returns 1 where a program is missing."""
     options = arguments(sys.argv[1:])
     console = Console(width=None if sys.stdout.isatty() else 150)
     try:
@@ -170,7 +170,7 @@ def main() -> int:
         results.write(FOLDER / f"{date.today().isoformat()}.json")
         plots.write(results, FOLDER)
     report.show(results, console)
-    console.print(f"written to {FOLDER / 'latest'}" + (" and kept" if options.keep else ""))
+    console.print(f"written to {FOLDER / 'latest'}" + (" and saved" if options.keep else ""))
     return 0
 
 

@@ -2,7 +2,7 @@
 
 The forger has more knowledge than an off-path attacker: the port, the name and the moment. It does not know the query's
 ID and 0x20 case, so it sends every ID there is; a resolver that relies on the ID alone accepts one of them. Where speed
-matters Knot is the upstream (`field.resolver`).
+matters Knot is the upstream (`servers.resolver`).
 """
 
 import itertools

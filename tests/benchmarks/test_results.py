@@ -1,4 +1,4 @@
-"""What the benchmarks make of their raw material: dnsperf's output, rounds, ratios and bars."""
+"""The results of the benchmarks: dnsperf's output read, rounds and ratios, targets, and bars."""
 
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from bench import load, objects, plots, report
-from bench.field import COREDNS, OURS
 from bench.results import LIMITS, TARGETS, Figures, Ratio, Results
+from bench.servers import COREDNS, OURS
 
 OUTPUT = """\
 DNS Performance Testing Tool
@@ -45,7 +45,7 @@ def results() -> Results:
     return Results(figures(), "2 cores", {"python": "3.11"}, "python -m bench.run", "2026-01-01T00:00:00+00:00")
 
 
-def test_a_lost_question_counts_as_the_longest_wait() -> None:
+def test_a_lost_question_counts_with_the_timeout() -> None:
     found = load.read_output(OUTPUT)
     assert (found.completed, found.lost, found.answers_per_second) == (2, 1, 4.0)
     assert found.codes == {"NOERROR": 1, "NXDOMAIN": 1}
@@ -63,39 +63,39 @@ def test_ratios_are_made_round_by_round() -> None:
     assert not TARGETS[0].is_met(Ratio(2.8, 2.9, 3.4))
 
 
-def test_promises_that_were_not_measured_say_so() -> None:
-    rows = {title: (measured, verdict) for title, measured, _, verdict in report.promise_rows(results())}
-    assert rows["answers per CPU-second, against CoreDNS"] == ("2.90 / 3.00 / 3.44", "kept")
+def test_targets_that_were_not_measured_are_marked() -> None:
+    rows = {title: (measured, verdict) for title, measured, _, verdict in report.target_rows(results())}
+    assert rows["answers per CPU-second, against CoreDNS"] == ("2.90 / 3.00 / 3.44", "met")
     assert rows["answers per second, against CoreDNS"] == ("not measured", "")
-    assert rows["right after a change, p50, ms"] == ("5.00", "NOT kept")
+    assert rows["correct after a change, p50, ms"] == ("5.00", "NOT met")
 
 
-def test_limits_hold_for_the_worst_round() -> None:
+def test_limits_apply_to_the_worst_round() -> None:
     kept = results()
     for lost in (0, 0, 2):
         kept.figures.add("reload_lost", OURS, lost)
     kept.figures.add("stampede_upstream_queries", OURS, 1)
-    rows = {title: (measured, verdict) for title, measured, _, verdict in report.promise_rows(kept)}
-    assert rows["lost through 20 reloads, at most"] == ("2", "NOT kept")
-    assert rows["upstream queries of a stampede, at most"] == ("1", "kept")
+    rows = {title: (measured, verdict) for title, measured, _, verdict in report.target_rows(kept)}
+    assert rows["lost during 20 reloads, at most"] == ("2", "NOT met")
+    assert rows["upstream queries of a stampede, at most"] == ("1", "met")
     assert "unanswered over TCP, at most" not in rows
 
 
-def test_a_ratio_without_a_bound_is_told_and_not_judged() -> None:
+def test_a_ratio_without_a_target_has_no_verdict() -> None:
     kept = results()
     for server, value in ((OURS, 100.0), (COREDNS, 50.0)):
         kept.figures.add("forwarded_us", server, value)
-    rows = {title: rest for title, *rest in report.promise_rows(kept)}
+    rows = {title: rest for title, *rest in report.target_rows(kept)}
     assert rows["CPU per forwarded query, against CoreDNS"] == ["2.00 / 2.00 / 2.00", "", ""]
 
 
 @pytest.mark.parametrize("name", [*(target.over[0] for target in TARGETS), *(limit.figure for limit in LIMITS)])
-def test_what_is_promised_is_in_the_table_too(name: str) -> None:
+def test_the_figure_of_every_target_is_in_the_table(name: str) -> None:
     assert name in report.ROWS
 
 
-def test_results_come_back_as_they_were_written(tmp_path: Path) -> None:
-    path = tmp_path / "kept" / "results.json"
+def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
+    path = tmp_path / "met" / "results.json"
     results().write(path)
     assert Results.read(path).figures.values == results().figures.values
 

@@ -1,4 +1,4 @@
-"""The upstreams of the benchmarks do what the figures take them to do."""
+"""The upstream of the benchmarks behaves as the figures assume."""
 
 import itertools
 import random
@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bench import field
+from bench import servers
 from bench.forwarding import new_names
 from bench.upstreams import GENUINE, BenchUpstream, forgeries, question_end, reply_to
 from testing import dns_client
@@ -23,7 +23,7 @@ def client(address: str, kind: socket.SocketKind = socket.SOCK_DGRAM) -> Iterato
         yield sock
 
 
-def test_every_name_has_the_true_address() -> None:
+def test_every_name_has_the_genuine_address() -> None:
     question = dns_client.question(NAME)
     with BenchUpstream() as upstream, client(upstream.address) as sock:
         sock.send(question)
@@ -33,7 +33,7 @@ def test_every_name_has_the_true_address() -> None:
         assert (upstream.query_count, upstream.most_pending) == (1, 1)
 
 
-def test_the_letters_asked_come_back_and_the_opt_does_not() -> None:
+def test_the_case_is_copied_and_the_opt_is_not() -> None:
     question = dns_client.question("wWw.eXample.")
     end = question_end(question)
     assert question[end:] != b""
@@ -54,7 +54,7 @@ def test_a_thousand_questions_wait_together_on_one_connection() -> None:
         assert (upstream.query_count, upstream.most_open) == (0, 1)
 
 
-def test_forgeries_leave_no_id_out() -> None:
+def test_forgeries_cover_every_id() -> None:
     question = dns_client.question("WWW.example.")
     seen = list(forgeries(question, 70_000, random.Random(1)))
     plain = b"\3www\7example\0"
@@ -65,11 +65,11 @@ def test_forgeries_leave_no_id_out() -> None:
     assert {one[:2] for one in others} == {question[:2]}
 
 
-def test_checks_of_health_are_not_forged() -> None:
+def test_health_checks_get_no_forgeries() -> None:
     assert not list(forgeries(dns_client.question(".", "NS"), 100_000, random.Random(1)))
 
 
 def test_new_names_are_new() -> None:
     names = [name for name, _ in itertools.islice(new_names(), 1000)]
     assert len(set(names)) == 1000
-    assert all(name.endswith(f".new.{field.EXTERNAL}.") for name in names)
+    assert all(name.endswith(f".new.{servers.EXTERNAL}.") for name in names)

@@ -1,8 +1,8 @@
-"""What goes wrong around a resolver: stampedes, forgers, dead upstreams, reloads under load, TCP-only upstreams.
+"""The measurements under faults: stampedes, forged replies, dead upstreams, TCP-only upstreams, reloads under load.
 
-The servers run kubeadm's Corefile; troublesome upstreams have a `forward` and a zone of their own beside `.`, so that
-one pair of servers goes through all of it. Questions that have to arrive together are sent from here; everything with
-a rate is dnsperf's.
+The servers run kubeadm's Corefile. Each faulty upstream has a `forward` and a zone of its own beside `.`, so that one
+pair of servers serves all measurements. This module sends questions that have to arrive together; dnsperf sends those
+that have a rate.
 """
 
 import itertools
@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench import load, objects
-from bench.field import COREDNS, EXTERNAL, OURS, Runner, external_names, kubeadm_pair
 from bench.forwarding import new_names
 from bench.results import Figures
 from bench.rounds import Effort, shuffled, turns
+from bench.servers import COREDNS, EXTERNAL, OURS, MeasuredServer, external_names, kubeadm_pair
 from bench.upstreams import FORGED, GENUINE, BenchUpstream
 from testing import dns_client
 from testing.ports import LOOPBACK
@@ -30,44 +30,44 @@ from testing.upstream.black_hole import black_hole
 
 STAMPEDE = IN_FLIGHT = 1_000
 STAMPEDE_PAUSE_SECONDS = 0.05
-STREAM_PAUSE_SECONDS = 0.5  # long enough for all questions to be under way together
+STREAM_PAUSE_SECONDS = 0.5  # long enough for all questions to be open at the same time
 FORGERIES = 100_000
 FORGED_QUESTIONS = 4
 DEAD_PER_SECOND = 500
-DEAD_SHARE = 0.3  # of what CoreDNS can answer: two load generators and an upstream need their share of the cores
-DEAD_WARM_SECONDS = 2.5  # until the upstream is known to be dead and its questions have piled up
+DEAD_SHARE = 0.3  # of CoreDNS's maximum rate: two load generators and an upstream share the cores
+DEAD_WARM_SECONDS = 2.5  # until the server has marked the upstream down, and open questions have reached their maximum
 LATENCY_SECONDS = 2
 RELOADS = 20
-RELOAD_ROUNDS = 2  # at most: each takes as long as five of the others
+RELOAD_ROUNDS = 2  # at most: each takes as long as five other measurements
 RELOADED_PER_SECOND = 5_000
 RELOADED_SECONDS = 14
 RELOAD_EVERY_SECONDS = 0.5
 RELOAD_LIMIT_SECONDS = 10
 BURST_LIMIT_SECONDS = 10
 _RELOADED = "Reloading complete"
-_CHUNK = 25  # per ms: a receive buffer of the usual size holds some 250 small datagrams
+_CHUNK = 25  # per ms: a receive buffer of default size holds some 250 small datagrams
 
 
 @dataclass(frozen=True)
-class Troubled:
-    """The two servers, and the upstreams that make trouble."""
+class FaultyUpstreams:
+    """The two servers, and their faulty upstreams."""
 
-    runners: list[Runner]
+    runners: list[MeasuredServer]
     slow: BenchUpstream
     forging: BenchUpstream
-    streaming: dict[str, BenchUpstream]  # one per server, so that connections left open are told apart
+    streaming: dict[str, BenchUpstream]  # one per server, because connections stay open
 
 
 class Burst(NamedTuple):
-    """What came back for questions sent together."""
+    """The replies to questions that were sent together."""
 
     replies: list[bytes]
     last_answer_seconds: float
 
 
 @contextmanager
-def field(kubeconfig: Path, folder: Path, upstream: str) -> Iterator[Troubled]:
-    """The servers and the upstreams, running."""
+def faulty_upstreams(kubeconfig: Path, folder: Path, upstream: str) -> Iterator[FaultyUpstreams]:
+    """Run the upstreams and the servers."""
     with ExitStack() as running:
         slow = running.enter_context(BenchUpstream(STAMPEDE_PAUSE_SECONDS))
         forging = running.enter_context(BenchUpstream(forgery_count=FORGERIES))
@@ -81,38 +81,38 @@ def field(kubeconfig: Path, folder: Path, upstream: str) -> Iterator[Troubled]:
         }
         envs = {name: {"BENCH_STREAMING": one.address} for name, one in streaming.items()}
         runners = running.enter_context(kubeadm_pair(kubeconfig, folder, upstream, others, envs))
-        yield Troubled(runners, slow, forging, streaming)
+        yield FaultyUpstreams(runners, slow, forging, streaming)
 
 
-def stampede(troubled: Troubled, effort: Effort, figures: Figures) -> None:
-    """One name, asked a thousand times before its upstream answers."""
+def stampede(faulty: FaultyUpstreams, effort: Effort, figures: Figures) -> None:
+    """Ask one name a thousand times before its upstream answers."""
     names = (name for name, _ in new_names(f"slow.{EXTERNAL}"))
-    for runner in turns(troubled.runners, effort):
-        troubled.slow.forget()
+    for runner in turns(faulty.runners, effort):
+        faulty.slow.forget()
         found = burst(runner.port, [next(names)] * STAMPEDE)
-        figures.add("stampede_upstream_queries", runner.name, troubled.slow.query_count)
-        figures.add("stampede_unanswered", runner.name, STAMPEDE - _right(found.replies))
+        figures.add("stampede_upstream_queries", runner.name, faulty.slow.query_count)
+        figures.add("stampede_unanswered", runner.name, STAMPEDE - _genuine(found.replies))
         figures.add("stampede_ms", runner.name, found.last_answer_seconds * 1000)
 
 
-def spoofing(troubled: Troubled, figures: Figures) -> None:
-    """100,000 forged replies before each true one."""
+def spoofing(faulty: FaultyUpstreams, figures: Figures) -> None:
+    """Ask an upstream that sends 100,000 forged replies before each genuine one."""
     names = (name for name, _ in new_names(f"forged.{EXTERNAL}"))
-    for runner in [*troubled.runners] * FORGED_QUESTIONS:
+    for runner in [*faulty.runners] * FORGED_QUESTIONS:
         found = burst(runner.port, [next(names)])
         figures.add("forged_accepted", runner.name, sum(FORGED in reply for reply in found.replies))
-        figures.add("forged_undelivered", runner.name, 1 - _right(found.replies))
+        figures.add("forged_undelivered", runner.name, 1 - _genuine(found.replies))
 
 
-def dead(troubled: Troubled, folder: Path, effort: Effort, figures: Figures) -> None:
-    """The cluster's names while external ones are asked of an upstream that is dead, and of one that is not."""
+def dead(faulty: FaultyUpstreams, folder: Path, effort: Effort, figures: Figures) -> None:
+    """Measure the cluster's names while external names are forwarded to a dead upstream, and to a live one."""
     path = folder / "cluster-names"
     count = load.write_questions(path, shuffled(objects.questions()))
-    (theirs,) = (one for one in troubled.runners if one.name == COREDNS)
-    for runner in troubled.runners:
+    (theirs,) = (one for one in faulty.runners if one.name == COREDNS)
+    for runner in faulty.runners:
         load.flat_out(runner.port, path, 1, "NOERROR")
     most = load.flat_out(theirs.port, path, 1 + 100_000 // count, "NOERROR", LATENCY_SECONDS).answers_per_second
-    for runner in turns(troubled.runners, effort):
+    for runner in turns(faulty.runners, effort):
         for side, zone in (("live", "new"), ("dead", "dead")):
             external = folder / f"external-{side}"
             load.write_questions(external, itertools.islice(new_names(f"{zone}.{EXTERNAL}"), 20 * DEAD_PER_SECOND))
@@ -123,21 +123,21 @@ def dead(troubled: Troubled, folder: Path, effort: Effort, figures: Figures) -> 
             figures.add(f"{side}_p99_us", runner.name, found.percentile_seconds(99) * 1e6)
 
 
-def streams(troubled: Troubled, effort: Effort, figures: Figures) -> None:
-    """A thousand different names on their way to an upstream that is asked over TCP only."""
+def streams(faulty: FaultyUpstreams, effort: Effort, figures: Figures) -> None:
+    """Ask a thousand different names that are forwarded over TCP only."""
     names = (name for name, _ in new_names(f"stream.{EXTERNAL}"))
-    for runner in turns(troubled.runners, effort):
-        streaming = troubled.streaming[runner.name]
+    for runner in turns(faulty.runners, effort):
+        streaming = faulty.streaming[runner.name]
         streaming.forget()
         found = burst(runner.port, list(itertools.islice(names, IN_FLIGHT)))
         figures.add("stream_connections", runner.name, streaming.most_open)
         figures.add("stream_in_flight", runner.name, streaming.most_pending)
-        figures.add("stream_unanswered", runner.name, IN_FLIGHT - _right(found.replies))
+        figures.add("stream_unanswered", runner.name, IN_FLIGHT - _genuine(found.replies))
         figures.add("stream_ms", runner.name, found.last_answer_seconds * 1000)
 
 
-def reloads(runners: list[Runner], folder: Path, effort: Effort, figures: Figures) -> None:
-    """20 reloads under 5,000 queries a second, of the cluster's names and of external ones."""
+def reloads(runners: list[MeasuredServer], folder: Path, effort: Effort, figures: Figures) -> None:
+    """Reload 20 times under 5,000 queries a second, for the cluster's names and external ones."""
     path = folder / "reloaded"
     external = [(name, "A") for name in external_names()]
     load.write_questions(path, shuffled([*objects.questions()[: len(external)], *external]))
@@ -155,8 +155,8 @@ def reloads(runners: list[Runner], folder: Path, effort: Effort, figures: Figure
         figures.add("reload_ms", runner.name, slowest * 1000)
 
 
-def _reload(runner: Runner, number: int) -> float:
-    """Change the Corefile and have it read; seconds until the server says that it is done. Raises ServerFailed."""
+def _reload(runner: MeasuredServer, number: int) -> float:
+    """Change the Corefile, signal the server, and return the seconds until it logs the reload. Raises ServerFailed."""
     started = time.monotonic()
     old, new = ("ttl 29", "ttl 30") if number % 2 else ("ttl 30", "ttl 29")
     changed = runner.corefile.with_suffix(".new")
@@ -171,7 +171,7 @@ def _reload(runner: Runner, number: int) -> float:
 
 
 def burst(port: int, names: Sequence[str]) -> Burst:
-    """Ask A of all these names at once and wait for all answers, up to a limit."""
+    """Ask the A records of all these names at once, and wait for all answers, up to a limit."""
     replies: dict[bytes, bytes] = {}
     last = started = time.monotonic()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -193,5 +193,5 @@ def burst(port: int, names: Sequence[str]) -> Burst:
     return Burst(list(replies.values()), last - started)
 
 
-def _right(replies: list[bytes]) -> int:
+def _genuine(replies: list[bytes]) -> int:
     return sum(GENUINE in reply for reply in replies)

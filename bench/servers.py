@@ -1,9 +1,8 @@
-"""The field of a benchmark run: the API server with its objects, and the three name servers side by side on loopback.
+"""The name servers of a benchmark run, side by side on loopback: clusterdns, CoreDNS and Knot.
 
 CoreDNS and clusterdns read the same Corefile, byte for byte; only the ports differ, which come from the environment.
-Two Corefiles are in use: without a forward, and kubeadm's, whose upstream is a second Knot.
-Knot serves the same names from a static zone: it knows nothing of Kubernetes and stands for what a name server without
-that burden costs.
+There are two Corefiles: one without a forward, and kubeadm's, whose upstream is a second Knot. Knot serves the
+cluster's names from a static zone, as the baseline of a name server without Kubernetes.
 """
 
 import os
@@ -38,8 +37,8 @@ COREFILE = """\
 }
 """
 
-# what kubeadm writes, without its 5 s of lame duck, which only make each stop longer; {$BENCH_UPSTREAM} stands for
-# /etc/resolv.conf
+# As kubeadm writes it, without its lameduck of 5 s, which would only delay each stop; {$BENCH_UPSTREAM} stands for
+# /etc/resolv.conf.
 KUBEADM_COREFILE = string.Template("""\
 .:{$$BENCH_DNS_PORT} {
     bind 127.0.0.1
@@ -94,8 +93,8 @@ ns A 192.0.2.53
 
 
 @dataclass(frozen=True)
-class Runner:
-    """A server on the field, with the port it answers on and the seconds from its start to its first right answer."""
+class MeasuredServer:
+    """A running server, the port it answers on, and the seconds from its start to its first correct answer."""
 
     server: ServerProcess
     port: int
@@ -104,42 +103,46 @@ class Runner:
 
     @property
     def name(self) -> str:
-        """As in results and tables."""
+        """The server's name in results and tables."""
         return self.server.name
 
 
 def load_objects(api: ApiClient) -> None:
-    """Create the benchmark's cluster; objects that exist already stay."""
+    """Create the objects of the benchmark's cluster."""
     api.apply_all(objects.namespaces())
     api.apply_all(objects.objects())
 
 
 def external_names() -> list[str]:
-    """The names that Knot knows as an upstream; beside them it has every name under `new.example.`."""
+    """The names that Knot answers as an upstream; a wildcard answers every name under `new.example.` as well."""
     return [f"www-{number:04}.{EXTERNAL}." for number in range(EXTERNAL_NAMES)]
 
 
 @contextmanager
 def kubernetes_server(
     name: str, kubeconfig: Path, folder: Path, text: str = COREFILE, env: Mapping[str, str] | None = None
-) -> Iterator[Runner]:
-    """CoreDNS or clusterdns, serving from a Corefile of its own in `folder`; stopped at the end."""
+) -> Iterator[MeasuredServer]:
+    """Run CoreDNS or clusterdns on a Corefile, which is written to `folder`, until it knows all objects."""
     program = peers.clusterdns() if name == OURS else peers.find(COREDNS)
     folder.mkdir(exist_ok=True)
     corefile = folder / f"Corefile.{name}"
     corefile.write_text(text)
     port, health, ready, metrics = free_ports(4)
-    places = {
+    environment = {
         "BENCH_DNS_PORT": str(port),
         "BENCH_HEALTH_PORT": str(health),
         "BENCH_READY_PORT": str(ready),
         "BENCH_METRICS_PORT": str(metrics),
         "BENCH_KUBECONFIG": str(kubeconfig),
     }
-    with ServerProcess(name, [program, "-conf", corefile], folder / f"{name}.log", {**places, **(env or {})}) as server:
-        seconds = server.wait_until(lambda: knows(port, next(objects.names())[0]), "the first right answer")
-        server.wait_until(lambda: all(knows(port, name) for name in objects.landmarks()), "a right answer to all")
-        yield Runner(server, port, seconds, corefile)
+    with ServerProcess(
+        name, [program, "-conf", corefile], folder / f"{name}.log", {**environment, **(env or {})}
+    ) as server:
+        seconds = server.wait_until(lambda: knows(port, next(objects.names())[0]), "first correct answer")
+        server.wait_until(
+            lambda: all(knows(port, name) for name in objects.last_names()), "correct answer to all names"
+        )
+        yield MeasuredServer(server, port, seconds, corefile)
 
 
 @contextmanager
@@ -149,9 +152,11 @@ def kubeadm_pair(
     upstream: str,
     others: Mapping[str, tuple[str, str]] | None = None,
     envs: Mapping[str, Mapping[str, str]] | None = None,
-) -> Iterator[list[Runner]]:
-    """clusterdns and CoreDNS with kubeadm's Corefile; `others` are further forwards: zone → (address, option);
-    `envs` is more environment by the server's name."""
+) -> Iterator[list[MeasuredServer]]:
+    """Run clusterdns and CoreDNS on kubeadm's Corefile.
+
+    `others` adds forwards, as zone → (address, option); `envs` adds to the environment, by the server's name.
+    """
     more = "".join(
         f"    forward {zone} {address} {{\n        max_concurrent 1000\n        {option}\n    }}\n"
         for zone, (address, option) in (others or {}).items()
@@ -166,8 +171,8 @@ def kubeadm_pair(
 
 
 @contextmanager
-def knot(api: ApiClient, folder: Path) -> Iterator[Runner]:
-    """Knot with a static zone of the cluster's names, serving; stopped at the end."""
+def knot(api: ApiClient, folder: Path) -> Iterator[MeasuredServer]:
+    """Run Knot on a static zone of the cluster's names."""
     cluster_ips = [
         (one["metadata"]["namespace"], one["metadata"]["name"], one["spec"]["clusterIP"]) for one in api.list("Service")
     ]
@@ -177,8 +182,8 @@ def knot(api: ApiClient, folder: Path) -> Iterator[Runner]:
 
 
 @contextmanager
-def resolver(folder: Path) -> Iterator[Runner]:
-    """Knot as an upstream: 1,000 names, and any name under `new.example.`."""
+def resolver(folder: Path) -> Iterator[MeasuredServer]:
+    """Run Knot as an upstream: 1,000 names, and any name under `new.example.`."""
     names = external_names()
     zone_text = EXTERNAL_ZONE + "".join(
         f"{name} A 198.51.{100 + number // 250}.{number % 250 + 1}\n" for number, name in enumerate(names)
@@ -188,7 +193,7 @@ def resolver(folder: Path) -> Iterator[Runner]:
 
 
 @contextmanager
-def _knot(home: Path, zone: str, zone_text: str, known: str) -> Iterator[Runner]:
+def _knot(home: Path, zone: str, zone_text: str, known: str) -> Iterator[MeasuredServer]:
     home.mkdir(exist_ok=True)
     (home / "zone").write_text(zone_text)
     (port,) = free_ports(1)
@@ -196,10 +201,10 @@ def _knot(home: Path, zone: str, zone_text: str, known: str) -> Iterator[Runner]
     user = "root" if os.geteuid() == 0 else str(os.geteuid())
     conf.write_text(KNOT_CONF.format(address=LOOPBACK, port=port, folder=home, zone=zone, user=user))
     with ServerProcess(KNOT, [peers.find("knotd"), "-c", conf], home / "log") as server:
-        seconds = server.wait_until(lambda: knows(port, known), "the first right answer")
-        yield Runner(server, port, seconds, conf)
+        seconds = server.wait_until(lambda: knows(port, known), "first correct answer")
+        yield MeasuredServer(server, port, seconds, conf)
 
 
 def knows(port: int, name_text: str) -> bool:
-    """Whether a server answers this name, now."""
+    """Whether a server answers a name with addresses, now."""
     return dns_client.has_records(port, dns_client.question(name_text))
