@@ -7,7 +7,7 @@ Reading order: `query` and `reply`, `handler` (the types of the chain), `part` (
 
 from clusterdns.chain.block import BlockContext, ListenerOptions, Shared
 from clusterdns.chain.handler import Handler, Observer, Reuse
-from clusterdns.chain.part import Handling, LifeCycle, Part, PartKey, Readiness
+from clusterdns.chain.part import Handling, LifeCycle, Part, PartKey, Readiness, StartError
 from clusterdns.chain.plugin import Doc, Plugin
 from clusterdns.chain.query import Lookup, Query
 from clusterdns.chain.reply import Reply, failure
@@ -29,5 +29,6 @@ __all__ = [
     "Reply",
     "Reuse",
     "Shared",
+    "StartError",
     "failure",
 ]

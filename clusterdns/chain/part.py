@@ -13,6 +13,10 @@ from clusterdns.chain.query import Query
 PartKey = tuple[str, int]  # the plugin's name, and the number of the part among all parts
 
 
+class StartError(Exception):
+    """A part, and with it the configuration, cannot start; the text names the cause, where it is, and what to do."""
+
+
 @dataclass(frozen=True)
 class Handling:
     """What a part does with queries and replies."""
@@ -37,7 +41,8 @@ class LifeCycle:
     """What a part does beside queries, in the order in which the server calls it."""
 
     dry_run: Callable[[], Awaitable[None]] | None = None  # the checks of `start`; `clusterdns check` runs nothing else
-    start: Callable[[], Awaitable[None]] | None = None  # before the DNS listeners open, in plugin order
+    # before the DNS listeners open, in plugin order; raises StartError
+    start: Callable[[], Awaitable[None]] | None = None
     serving: Callable[[], Awaitable[None]] | None = None  # once the DNS listeners are open
     drain: Callable[[], Awaitable[None]] | None = None  # first at shutdown, while DNS is still answered (lameduck)
     # after the DNS listeners closed or moved on; also where `start` failed, was cancelled or never ran

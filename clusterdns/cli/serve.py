@@ -61,8 +61,14 @@ def _print(text: str) -> int:
 
 
 def _run(flags: ServeFlags) -> int:
+    from clusterdns.host.authorities import deferred_authorities
+    from clusterdns.host.resources import collect_rarely
+
+    collect_rarely()
+    with deferred_authorities():
+        from clusterdns.server.run import run
+    from clusterdns.chain import StartError
     from clusterdns.corefile.errors import CorefileErrors
-    from clusterdns.server.run import StartError, run
     from clusterdns.telemetry import logs
 
     logs.set_up()

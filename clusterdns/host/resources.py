@@ -1,12 +1,16 @@
-"""The memory and the file descriptors of this process: how much it may use, and how much memory it uses.
+"""The memory and the file descriptors of this process: how much it may use, how much memory it uses and collects.
 
 What gives way when memory gets short is decided by `server.memory`.
 """
 
+import gc
 import os
 import resource
 from pathlib import Path
 
+# New containers per collection. The default of 700 would have the collector walk what lives long all the time: at the
+# start what is imported, later the index.
+_GC_THRESHOLDS = (50_000, 20, 50)
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _UNLIMITED_BYTES = 1 << 60  # control groups of version 1 show 2^63 or so where no limit is set, version 2 "max"
 
@@ -50,3 +54,8 @@ def raise_open_file_limit() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def collect_rarely() -> None:
+    """Have the interpreter look for reference cycles rarely; objects outside of cycles are freed at once as ever."""
+    gc.set_threshold(*_GC_THRESHOLDS)

@@ -9,9 +9,8 @@ import logging
 import socket
 
 from clusterdns.admin.http import ListenError
-from clusterdns.chain import Part
+from clusterdns.chain import Part, StartError
 from clusterdns.chain.exports import ReloadSchedule
-from clusterdns.cluster.manifests.source import ManifestError
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.server.assembly import Configuration
 from clusterdns.server.dispatch import Dispatch, ListenerContext
@@ -19,10 +18,6 @@ from clusterdns.server.listen_points import ListenPoint
 from clusterdns.telemetry.queries import QueryCounters, panics, plugin_enabled
 
 log = logging.getLogger("clusterdns")
-
-
-class StartError(Exception):
-    """A configuration cannot start: what, where, and what to do."""
 
 
 class _Point:
@@ -75,7 +70,7 @@ class Instance:
             for part in self.configuration.parts:
                 if part.life.start is not None:
                     await part.life.start()
-        except (CorefileError, CorefileErrors, ListenError, ManifestError) as error:
+        except (CorefileError, CorefileErrors, ListenError) as error:
             raise StartError(str(error)) from error
 
     async def serving(self) -> None:

@@ -16,11 +16,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from clusterdns.chain import ListenerOptions
+from clusterdns.chain import ListenerOptions, StartError
 from clusterdns.host.interfaces import interface_addresses
 from clusterdns.host.sockets import bind_tcp, bind_udp
 from clusterdns.server import tcp, udp
-from clusterdns.server.instance import Instance, StartError
+from clusterdns.server.instance import Instance
 from clusterdns.server.listen_points import ListenPoint
 from clusterdns.server.tcp import TcpLimits
 

@@ -15,11 +15,11 @@ from contextlib import suppress
 from typing import TypeVar
 
 from clusterdns.admin.http import AdminHttp, ListenError
-from clusterdns.chain import Part, Readiness
+from clusterdns.chain import Part, Readiness, StartError
 from clusterdns.corefile.errors import CorefileErrors, ErrorList
 from clusterdns.corefile.load import Corefile, load_from_memory
 from clusterdns.server.assembly import draft
-from clusterdns.server.instance import Instance, StartError
+from clusterdns.server.instance import Instance
 from clusterdns.server.lastgood import LastGood
 from clusterdns.server.listeners import Listeners
 from clusterdns.telemetry.metrics import Registry

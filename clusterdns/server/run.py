@@ -20,18 +20,14 @@ import uvloop
 
 from clusterdns.admin.http import AdminHttp
 from clusterdns.host.resources import memory_limit_bytes, raise_open_file_limit
-from clusterdns.server.instance import Instance, StartError
+from clusterdns.server.instance import Instance
 from clusterdns.server.lastgood import LastGood
 from clusterdns.server.listeners import Listeners, zone_lines
 from clusterdns.server.memory import MemoryBudget, MemoryWatch
 from clusterdns.server.reloading import Load, Reloader, log_version
 from clusterdns.version import banner
 
-__all__ = ["StartError", "run"]
-
 END_GRACE_SECONDS = 0.5  # for queries that still wait for a handler when the listeners close
-# New containers per collection: the index is long-lived and large, so the default 700 would walk it all the time.
-_GC_THRESHOLDS = (50_000, 20, 50)
 
 log = logging.getLogger("clusterdns")
 
@@ -66,7 +62,6 @@ class _Server:
             await self._until_ended(self._reloader.begin())
             if not self._ended_by.done():
                 gc.freeze()
-                gc.set_threshold(*_GC_THRESHOLDS)
                 assert self._reloader.running is not None
                 self._announce(self._reloader.running)
                 self._write_pidfile()

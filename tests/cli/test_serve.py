@@ -9,11 +9,11 @@ import pytest
 from program import Program, run_script
 
 import clusterdns
+from clusterdns.chain import StartError
 from clusterdns.corefile.errors import ErrorList
 from clusterdns.server import run as server_run
 from clusterdns.server.assembly import Configuration, assemble
 from clusterdns.server.reloading import Load
-from clusterdns.server.run import StartError
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.version import banner
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from plugins.example_zones import EXAMPLE, OTHER
 from plugins.serving import Running, running
 
-from clusterdns.chain import BlockContext
+from clusterdns.chain import BlockContext, StartError
 from clusterdns.chain.fallthrough import Fallthrough
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
@@ -25,7 +25,6 @@ from clusterdns.plugins.file import zone as file_zone
 from clusterdns.plugins.file.tree import ZoneTree
 from clusterdns.plugins.file.zone import ZoneFile
 from clusterdns.plugins.file.zones import FileZones
-from clusterdns.server.instance import StartError
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire.name import from_text
 from clusterdns.wire.zonetext import zone_from_text

@@ -12,12 +12,12 @@ import dns.message
 import pytest
 
 from clusterdns.admin.http import AdminHttp
+from clusterdns.chain import StartError
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.objects import Change, Service
 from clusterdns.corefile.errors import CorefileErrors, ErrorList
 from clusterdns.corefile.load import Corefile, load, load_from_memory, parse
 from clusterdns.plugins.kubernetes.feed import Feed
-from clusterdns.server.instance import StartError
 from clusterdns.server.lastgood import MAX_BYTES, LastGood
 from clusterdns.server.listeners import Listeners
 from clusterdns.server.reloading import Reloader

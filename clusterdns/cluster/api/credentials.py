@@ -212,6 +212,7 @@ def _without_models() -> Iterator[None]:
     client.__path__ = [str(Path(folder) / "client") for folder in root.__path__]
     stand_ins = {module.__name__: module for module in (root, client)}
     sys.modules.update(stand_ins)
+    _import_when_used("urllib3")  # for basic authentication, which Kubernetes has no more
     try:
         from kubernetes_asyncio.client.configuration import Configuration
 
@@ -220,3 +221,14 @@ def _without_models() -> Iterator[None]:
     finally:
         for name in stand_ins:
             sys.modules.pop(name, None)
+
+
+def _import_when_used(name: str) -> None:
+    """Let `import` find a module whose code runs when one of its attributes is first used."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.loader is None or name in sys.modules:
+        return
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)

@@ -10,14 +10,18 @@ import time
 from collections.abc import Callable, Hashable
 from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
+from clusterdns.chain import StartError
 from clusterdns.cluster.api.source import ApiSource, import_places
 from clusterdns.cluster.index.cluster import Forget, Index
 from clusterdns.cluster.index.service import label_of
-from clusterdns.cluster.manifests.source import ManifestSource
 from clusterdns.cluster.objects import Change, EndpointSlice, ImportedSlice, ServiceImport
 from clusterdns.plugins.kubernetes.settings import Settings
 from clusterdns.telemetry.metrics import Registry
+
+if TYPE_CHECKING:
+    from clusterdns.cluster.manifests.source import ManifestSource
 
 MOVE_SECONDS = 0.05  # between the two writes by which a controller moves an endpoint to another slice of its Service
 PROGRAMMING_BOUNDS = tuple(0.001 * 2**i for i in range(20))  # seconds
@@ -63,7 +67,7 @@ class Feed:
     async def start(self, patience_seconds: float) -> None:
         """Begin to follow the source, or join those who do, and wait for the first full state for this long.
 
-        Raises ManifestError.
+        Raises StartError.
         """
         self._users += 1
         if self._source is None:
@@ -110,25 +114,33 @@ class Feed:
     def _indexes(self) -> tuple[Index, ...]:
         return (self.index,) if self.imports is None else (self.index, self.imports)
 
-    def _follow(self) -> ApiSource | ManifestSource:
-        api = self._settings.api
+    def _follow(self) -> "ApiSource | ManifestSource":
         if not self._settings.manifests:
-            source = ApiSource(api, self._take, self._note_synced, self._registry)
+            source = ApiSource(self._settings.api, self._take, self._note_synced, self._registry)
             source.start()
             return source
-        manifests = ManifestSource(
-            self._settings.manifests,
-            self._take_manifest,
-            self._note_synced,
-            self._registry,
-            pods=api.pods,
-            noendpoints=not api.endpoints,
-            namespaces=frozenset(api.namespaces) or None,
-            labels=api.labels,
-            namespace_labels=api.namespace_labels,
-            imports=api.imports,
-        )
-        manifests.load()
+        return self._follow_manifests()
+
+    def _follow_manifests(self) -> "ManifestSource":
+        from clusterdns.cluster.manifests.source import ManifestError, ManifestSource  # most servers have an API server
+
+        api = self._settings.api
+        try:
+            manifests = ManifestSource(
+                self._settings.manifests,
+                self._take_manifest,
+                self._note_synced,
+                self._registry,
+                pods=api.pods,
+                noendpoints=not api.endpoints,
+                namespaces=frozenset(api.namespaces) or None,
+                labels=api.labels,
+                namespace_labels=api.namespace_labels,
+                imports=api.imports,
+            )
+            manifests.load()
+        except ManifestError as error:
+            raise StartError(str(error)) from error
         manifests.start()
         return manifests
 
