@@ -6,6 +6,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from clusterdns.cli.flags import FlagError, HelpAsked, ServeFlags, parse, usage
@@ -60,13 +61,19 @@ def _print(text: str) -> int:
     return EXIT_OK
 
 
-def _run(flags: ServeFlags) -> int:
+def load_server() -> ModuleType:
+    """Import `server.run` with the collector and aiohttp kept from work that a start does not need."""
     from clusterdns.host.authorities import deferred_authorities
     from clusterdns.host.resources import collect_rarely
 
     collect_rarely()
     with deferred_authorities():
-        from clusterdns.server.run import run
+        from clusterdns.server import run
+    return run
+
+
+def _run(flags: ServeFlags) -> int:
+    server = load_server()
     from clusterdns.chain import StartError
     from clusterdns.corefile.errors import CorefileErrors
     from clusterdns.telemetry import logs
@@ -74,13 +81,14 @@ def _run(flags: ServeFlags) -> int:
     logs.set_up()
     state_folder = flags.state or os.environ.get(STATE_VARIABLE, "")
     try:
-        return run(
+        code: int = server.run(
             ChosenCorefile(flags.conf).load,
             dns_port=flags.dns_port, quiet=flags.quiet, pidfile=flags.pidfile or None, state_folder=state_folder,
         )  # fmt: skip
     except (CorefileErrors, StartError) as error:
         print(error, file=sys.stderr)
         return EXIT_FAILED
+    return code
 
 
 class ChosenCorefile:

@@ -202,7 +202,8 @@ def _without_models() -> Iterator[None]:
     """Stand empty packages in for `kubernetes_asyncio` and its `client`, whose own code imports every model.
 
     Submodules are found through `__path__` as usual. Of `client`, `config` wants Configuration and, in annotations and
-    a function not used here, ApiClient. The stand-ins go away afterwards: who imports the package later gets it whole.
+    a function not used here, ApiClient. Configuration wants urllib3 for basic authentication, which Kubernetes has
+    given up. The stand-ins are removed afterwards: a later import gets the whole packages.
     """
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations or PACKAGE in sys.modules:
@@ -210,9 +211,10 @@ def _without_models() -> Iterator[None]:
     root, client = ModuleType(PACKAGE), ModuleType(f"{PACKAGE}.client")
     root.__path__ = list(spec.submodule_search_locations)
     client.__path__ = [str(Path(folder) / "client") for folder in root.__path__]
-    stand_ins = {module.__name__: module for module in (root, client)}
+    urllib3 = ModuleType("urllib3")
+    urllib3.__getattr__ = lambda name: getattr(importlib.import_module("urllib3"), name)  # type: ignore[method-assign]
+    stand_ins = {module.__name__: module for module in (root, client, urllib3) if module.__name__ not in sys.modules}
     sys.modules.update(stand_ins)
-    _import_when_used("urllib3")  # for basic authentication, which Kubernetes has no more
     try:
         from kubernetes_asyncio.client.configuration import Configuration
 
@@ -221,14 +223,3 @@ def _without_models() -> Iterator[None]:
     finally:
         for name in stand_ins:
             sys.modules.pop(name, None)
-
-
-def _import_when_used(name: str) -> None:
-    """Let `import` find a module whose code runs when one of its attributes is first used."""
-    spec = importlib.util.find_spec(name)
-    if spec is None or spec.loader is None or name in sys.modules:
-        return
-    spec.loader = importlib.util.LazyLoader(spec.loader)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
