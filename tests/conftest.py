@@ -1,10 +1,12 @@
 """Fixtures for tests of every folder."""
 
-from collections.abc import Generator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import peers
 import pytest
+from fakes.held_clock import HeldClock, held
 
 from testing import controlplane
 from testing.controlplane import ControlPlane
@@ -21,6 +23,13 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> I
             yield running
     except MissingPeer as error:
         peers.skip_or_fail(error)
+
+
+@pytest.fixture
+async def held_clock() -> AsyncIterator[HeldClock]:
+    """Hold the time of the test's event loop: it passes only when the test says so."""
+    with held(asyncio.get_running_loop()) as clock:
+        yield clock
 
 
 @pytest.hookimpl(wrapper=True)

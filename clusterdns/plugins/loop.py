@@ -1,9 +1,10 @@
-"""The `loop` directive: finds out which upstreams of `forward` lead back to this server, and has them left alone.
+"""The `loop` directive: finds the upstreams of `forward` that lead back to this server, so that they are not asked.
 
-Each is asked something that nobody else would ask: HINFO of a random name in the zone that is forwarded to it. If that
-comes in through the front door while the upstream is being asked, there is a loop, and `forward` passes the upstream
-over. Waiting for it to come round a third time, as CoreDNS does, would wait in vain: `forward` asks a question once at
-a time. Names that are held here are answered all along, and upstreams that loop are probed until they do not any more.
+Each upstream is probed: asked for the HINFO of a random name in the zone that is forwarded to it. If the probe arrives
+as a query while the upstream is being asked, there is a loop, and `forward` passes over the upstream. CoreDNS waits for
+the probe to arrive three times, which cannot happen here, because `forward` asks a question once at a time. Queries for
+the cluster's names are answered all along. An upstream that loops is probed every RECHECK_SECONDS until it no longer
+does.
 """
 
 import asyncio
@@ -35,16 +36,17 @@ from clusterdns.upstream.failure import ExchangeFailed
 from clusterdns.wire import codes
 from clusterdns.wire.name import MAX_NAME_BYTES, ROOT, from_labels, from_text, labels, to_text
 
-RETRY_SECONDS = 1.0  # until upstreams answer
-RETRIES = 30  # as many as CoreDNS makes; after that they are rare
-RECHECK_SECONDS = 30.0  # of a loop: whether it is gone
-PROBE_SECONDS = 2.0
+RETRY_SECONDS = 1.0  # between the first probes of an upstream that does not answer
+RETRIES = 30  # as many as CoreDNS makes; after that an upstream is probed every RECHECK_SECONDS
+RECHECK_SECONDS = 30.0  # between probes of an upstream that loops
+PROBE_SECONDS = 2.0  # a probe's time-out
 MAX_RANDOM = 2**63 - 1
-STOPPED = "Upstream %s is not asked until that ends; names held here are answered"
+STOPPED = "Upstream %s is not asked while it leads back to this server; names in zones of this server are answered"
+STARTED = "Upstream %s no longer leads back to this server; it is asked again"
 HINT = (
-    "Mostly the node's /etc/resolv.conf names a resolver that asks this server again (127.0.0.53, or the cluster's own "
-    "DNS): give the kubelet --resolv-conf=/run/systemd/resolve/resolv.conf (resolvConf in its configuration), or name "
-    "the upstreams in 'forward'"
+    "Usually the node's /etc/resolv.conf names a resolver that asks this server (127.0.0.53, or the cluster's own "
+    "DNS): start the kubelet with --resolv-conf=/run/systemd/resolve/resolv.conf (resolvConf in its configuration), or "
+    "name the upstreams in 'forward'"
 )
 
 Sleep = Callable[[float], Awaitable[object]]
@@ -52,21 +54,21 @@ Sleep = Callable[[float], Awaitable[object]]
 log = logging.getLogger("clusterdns.plugin.loop")
 
 
-class Upstream(Protocol):
-    """What `forward` offers for each of its upstreams, beside the zone that it is asked about."""
+class ProbedUpstream(Protocol):
+    """An upstream of `forward`, as far as `loop` uses it."""
 
     text: str
-    is_looping: bool  # set here; such are not asked
+    is_looping: bool  # set here; `forward` does not ask such an upstream
 
     async def probe(self, name: bytes, qtype: int, seconds: float) -> None:
-        """Ask it. Raises ExchangeFailed where it does not answer."""
+        """Ask for a name and type. Raises ExchangeFailed where no reply arrives in time."""
 
 
-Way = tuple[bytes, Upstream]
+ZoneUpstream = tuple[bytes, ProbedUpstream]  # with the zone of its `forward` line
 
 
-class Watch:
-    """Which upstreams of one block lead back. Lives as long as its configuration."""
+class LoopDetector:
+    """The upstreams of one block, and which of them lead back to this server. Lives as long as its configuration."""
 
     def __init__(
         self,
@@ -85,29 +87,30 @@ class Watch:
         self._is_fatal = is_fatal
         self._sleep = sleep
         self._end = end
-        self._ways: Sequence[Way] = ()
-        self._probed: Upstream | None = None
-        self._asked = b""  # the name of the probe that is under way
-        self._came_back = False
+        self._upstreams: Sequence[ZoneUpstream] = ()
+        self._probed: ProbedUpstream | None = None
+        self._probe_name = b""  # of the probe under way
+        self._has_returned = False  # the probe under way arrived as a query
         self._task: asyncio.Task[None] | None = None
 
-    def wrap(self, ways: Sequence[Way], following: Handler) -> Handler:
-        """Recognises the probe; the ways are those that stand open below."""
-        self._ways = ways
+    def wrap(self, upstreams: Sequence[ZoneUpstream], following: Handler) -> Handler:
+        """Make the handler, which recognises probes of these upstreams."""
+        self._upstreams = upstreams
 
         def handle(query: Query) -> Coroutine[Any, Any, Reply]:
-            if query.qtype == codes.HINFO and query.name == self._asked:
-                return self._stop(query)
-            return following(query)  # nothing of ours waits for it
+            if query.qtype == codes.HINFO and query.name == self._probe_name:
+                return self._answer_probe(query)
+            return following(query)  # without `await`, which would cost every query a frame
 
         return handle
 
-    async def _stop(self, query: Query) -> Reply:
-        self._note(query)
+    async def _answer_probe(self, query: Query) -> Reply:
+        self._mark_loop(query)
         return failure(codes.SERVFAIL)
 
-    def _note(self, query: Query) -> None:
-        self._came_back = True
+    def _mark_loop(self, query: Query) -> None:
+        """Mark the probed upstream as looping, and log it."""
+        self._has_returned = True
         upstream = self._probed
         if upstream is None or upstream.is_looping:
             return
@@ -126,64 +129,65 @@ class Watch:
         else:
             log.error(STOPPED, upstream.text)
 
-    def _forgive(self, upstream: Upstream) -> None:
+    def _clear_loop(self, upstream: ProbedUpstream) -> None:
         if upstream.is_looping:
             upstream.is_looping = False
-            self._detected.value -= 1  # not 0: the configuration that comes next may have found one already
+            self._detected.value -= 1  # not 0: the next configuration may have counted a loop already
 
-    def remark(self) -> str:
-        """What /ready adds."""
-        looping = ", ".join(upstream.text for _, upstream in self._ways if upstream.is_looping)
+    def warning(self) -> str:
+        """Name the upstreams that loop, for /ready; empty where none does."""
+        looping = ", ".join(upstream.text for _, upstream in self._upstreams if upstream.is_looping)
         return f"zone {to_text(self._zone)}: {looping} leads back to this server and is not asked" if looping else ""
 
     async def serving(self) -> None:
-        """Begin to probe: what comes back can be heard now."""
-        self._task = asyncio.create_task(self._watch(), name=f"loop probe of {to_text(self._zone)}")
+        """Begin to probe, now that a probe which comes back can arrive."""
+        self._task = asyncio.create_task(self._probe_all(), name=f"loop probe of {to_text(self._zone)}")
 
     async def stop(self) -> None:
-        """Probe no more."""
+        """Stop probing, and let `forward` ask every upstream."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        for _, upstream in self._ways:
-            self._forgive(upstream)
+        for _, upstream in self._upstreams:
+            self._clear_loop(upstream)
 
-    async def _watch(self) -> None:
-        left = self._ways
+    async def _probe_all(self) -> None:
+        """Probe every upstream until it answers and does not loop."""
+        left = self._upstreams
         tries = 0
         try:
-            while left := [way for way in left if not await self.probe(*way)]:
+            while left := [one for one in left if not await self.probe(*one)]:
                 tries += 1
                 is_early = tries < RETRIES and not any(upstream.is_looping for _, upstream in left)
                 await self._sleep(RETRY_SECONDS if is_early else RECHECK_SECONDS)
-        except Exception:  # the task's edge: without probes the block works on
+        except Exception:  # the task's edge: the block works without probes
             log.exception("Probing for loops ended")
 
-    async def probe(self, zone: bytes, upstream: Upstream) -> bool:
-        """Ask it once; whether it answered and nothing came back, so that all is well.
+    async def probe(self, zone: bytes, upstream: ProbedUpstream) -> bool:
+        """Probe an upstream once; whether it answered and the probe did not come back.
 
-        The name is one that is really forwarded there: a server may well hold the zone that it is asked about and send
-        everything else back here.
+        The probe's name is one that `forward` sends there. A name outside that zone would not do: an upstream may hold
+        one zone and send every other name back.
         """
         name = probe_name(max(zone, self._zone, key=len))
-        self._probed, self._asked, self._came_back = upstream, name, False
+        self._probed, self._probe_name, self._has_returned = upstream, name, False
         try:
-            await upstream.probe(self._asked, codes.HINFO, PROBE_SECONDS)
+            await upstream.probe(name, codes.HINFO, PROBE_SECONDS)
         except ExchangeFailed as failed:
             log.debug("probe of %s: %s", upstream.text, failed)
             return False
         finally:
-            self._probed, self._asked = None, b""
-        if self._came_back:
+            self._probed, self._probe_name = None, b""
+        if self._has_returned:
             return False
         if upstream.is_looping:
-            self._forgive(upstream)
-            log.info("Upstream %s does not lead back any more: it is asked again", upstream.text)
+            self._clear_loop(upstream)
+            log.info(STARTED, upstream.text)
         return True
 
 
 def probe_name(zone: bytes) -> bytes:
-    """A name of the zone that nobody else asks for; of a zone whose names are nearly full, one of the root."""
+    """Make a random name in a zone; in the root where the zone's name leaves no space."""
     numbers = [b"%d" % random.randint(0, MAX_RANDOM) for _ in range(2)]
     is_too_long = len(zone) + sum(len(number) + 1 for number in numbers) > MAX_NAME_BYTES
     return from_labels(*numbers, *labels(ROOT if is_too_long else zone))
@@ -194,46 +198,44 @@ def _fatal(is_fatal: bool, line: Line) -> bool:
     return True
 
 
-OPTIONS = (
-    Option("fatal", "the upstream is not asked, the server goes on", "A loop ends the process, with status 1.", _fatal),
-)
+OPTIONS = (Option("fatal", "the upstream is not asked", "A loop ends the process with status 1.", _fatal),)
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> bool:
-    """`loop { fatal }`; whether a loop is fatal. Raises CorefileError."""
+    """Parse `loop { fatal }`; whether a loop is fatal. Raises CorefileErrors."""
     directives[0].no_arguments()
     return read_block(False, directives, OPTIONS)
 
 
 def build(is_fatal: bool, context: BlockContext) -> Part:
-    """The watch, for the first zone of the block."""
+    """Make the part that detects loops in the first zone of the block."""
     zone_text = context.zones_text[0]
     detected = context.registry.gauge(
         "clusterdns_loop_detected", "Upstreams that lead back to this server.", "server", "zone"
     ).labels(context.server_text, zone_text)
     listening_at = context.server_text.partition("://")[2]
-    watch = Watch(from_text(zone_text), listening_at, detected, is_fatal=is_fatal)
+    detector = LoopDetector(from_text(zone_text), listening_at, detected, is_fatal=is_fatal)
 
     def wrap(following: Handler) -> Handler:
         forwarding = context.export(ForwardExports)
-        return watch.wrap(forwarding.upstreams if forwarding is not None else (), following)
+        return detector.wrap(forwarding.upstreams if forwarding is not None else (), following)
 
     return Part(
         "loop",
         handling=Handling(wrap=wrap),
-        life=LifeCycle(serving=watch.serving, stop=watch.stop),
-        readiness=Readiness(warning=watch.remark),
+        life=LifeCycle(serving=detector.serving, stop=detector.stop),
+        readiness=Readiness(warning=detector.warning),
     )
 
 
 DOC = Doc(
     usage=("loop",),
-    about="Finds out which upstreams of `forward` lead back to this server. Such are not asked (where none is left: "
-    "SERVFAIL with an extended error) until they do not any more; the log, `/ready` and the metric "
-    "`clusterdns_loop_detected` say so, and what is held here is answered all along.",
+    about="Finds the upstreams of `forward` that lead back to this server. They are not asked while they do; if no "
+    "other upstream is left the answer is SERVFAIL with an extended error. The log, `/ready` and the metric "
+    "`clusterdns_loop_detected` report the loop. Names in zones of this server are answered all along.",
     options=OPTIONS,
     example="loop\nforward . 127.0.0.53",
-    better="names of the cluster go on being answered, where CoreDNS ends the process; each upstream is probed, not a "
-    "random one; ends by itself when the upstream no longer leads back.",
+    better="Names of the cluster are answered, where CoreDNS ends the process; every upstream is probed, not a random "
+    "one; forwarding resumes when an upstream no longer leads back.",
 )
 PLUGIN = Plugin("loop", parse, build, once=True, doc=DOC)

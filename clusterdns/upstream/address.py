@@ -1,9 +1,9 @@
-"""Where an upstream is: the forms in which a Corefile names one, and the socket address they stand for.
+"""Where an upstream is: the forms in which a Corefile names one, and the socket address that each stands for.
 
     9.9.9.9   9.9.9.9:5353   [2620:fe::fe]:53   fe80::1%eth0   dns://9.9.9.9
     tls://9.9.9.9   tls://9.9.9.9%dns.quad9.net:853   https://9.9.9.9
 
-What is no address may be a file or a host name: `resolving` turns those into addresses, once.
+A word that is not an address may be a file or a host name, which `resolving` turns into addresses.
 """
 
 import ipaddress
@@ -22,7 +22,7 @@ _DIGITS = re.compile(r"[0-9]{1,5}")
 
 
 class Address(NamedTuple):
-    """One upstream. `scope` is the zone of a link-local address; `server_name` is what its certificate must name."""
+    """The address of one upstream, with the zone of a link-local address and the name that a certificate must have."""
 
     transport: str
     host: str
@@ -32,17 +32,17 @@ class Address(NamedTuple):
 
     @property
     def scoped_host(self) -> str:
-        """The host as the system takes it."""
+        """The host with its scope, as the operating system takes it."""
         return f"{self.host}%{self.scope}" if self.scope else self.host
 
     @property
     def host_port(self) -> str:
-        """As in the metrics' label `to` and in errors."""
+        """Host and port, as in the metrics' label `to` and in errors."""
         host = self.scoped_host
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
     def socket_address(self) -> Any:
-        """What `connect` takes. Raises OSError where the scope is no interface."""
+        """Return the argument of `connect`. Raises OSError where no interface has the name of the scope."""
         if ":" not in self.host:
             return (self.host, self.port)
         scope = self.scope
@@ -51,7 +51,7 @@ class Address(NamedTuple):
 
 
 def split_scheme(text: str) -> tuple[str, str]:
-    """The transport and the rest. Raises ValueError for a scheme that cannot be asked."""
+    """Split a TO into its transport and the rest. Raises ValueError for a scheme that is not supported."""
     scheme, mark, rest = text.partition("://")
     if not mark:
         return DNS, text
@@ -60,12 +60,12 @@ def split_scheme(text: str) -> tuple[str, str]:
         known = ", ".join(f"{one}://" for one in DEFAULT_PORTS)
         raise ValueError(f"'{scheme}' is not supported as a destination protocol in forward; known are {known}")
     if scheme == HTTPS and ("/" in rest or "?" in rest):
-        raise ValueError("paths are not allowed in HTTPS upstream addresses (/dns-query is asked)")
+        raise ValueError("paths are not allowed in HTTPS upstream addresses (the path is always /dns-query)")
     return scheme, rest
 
 
 def parse_address(transport: str, text: str) -> Address | None:
-    """The address that a text without scheme stands for; None where it is none. Raises ValueError for a bad port."""
+    """Parse an address without its scheme; None for a text that is not an address. Raises ValueError for a bad port."""
     bracketed = _BRACKETED.fullmatch(text)
     if bracketed is not None:
         host, _, scope = bracketed[1].partition("%")
@@ -77,19 +77,19 @@ def parse_address(transport: str, text: str) -> Address | None:
     if not colon:
         return None
     found = _of_ip(transport, head)
-    if found is None or (":" in found.host and not found.server_name):  # of bare IPv6 the last group is no port
+    if found is None or (":" in found.host and not found.server_name):  # the last group of an IPv6 address
         return None
     return found._replace(port=_port(port))
 
 
 def split_port(transport: str, text: str) -> tuple[str, int]:
-    """A host name and its port, the transport's own where there is none. Raises ValueError."""
+    """Split a host name from its port, by default the transport's. Raises ValueError."""
     host, colon, port = text.rpartition(":")
     return (host, _port(port)) if colon else (text, DEFAULT_PORTS[transport])
 
 
 def _of_ip(transport: str, text: str) -> Address | None:
-    """An IP address without port, with what follows its percent sign."""
+    """Parse an IP address without port; after a percent sign comes its scope, or the server's name."""
     host, _, word = text.partition("%")
     is_name = transport != DNS and not (host.lower().startswith("fe80:") and "." not in word)
     if is_name and ":" in word:

@@ -1,7 +1,7 @@
-"""Why an exchange with another server came to nothing, in the words that CoreDNS's users match on.
+"""Why an exchange with an upstream failed, in the words of Go's network library.
 
-`errors { consolidate }` patterns in real Corefiles look for these texts, so they are those of Go's network library. Who
-fails decides the words; `pool` makes a reply of the last one.
+CoreDNS logs those words, and `errors { consolidate }` patterns in real Corefiles match them. `pool` raises the failure
+of the last exchange; `forward` makes a reply of it.
 """
 
 import errno
@@ -20,22 +20,22 @@ _GO_WORDS = {
 
 
 class ExchangeFailed(Exception):
-    """An upstream did not answer, or not in a way that can be used."""
+    """An upstream that did not reply, or whose reply cannot be used."""
 
     def __init__(self, text: str, info_code: int = codes.EDE_NETWORK_ERROR, *, is_stale: bool = False) -> None:
         super().__init__(text)
         self.text = text
         self.info_code = info_code  # RFC 8914
-        self.is_stale = is_stale  # an earlier connection was closed by the peer: worth another one at once
+        self.is_stale = is_stale  # the upstream closed a connection that had worked: a new one may work at once
 
 
 def timed_out(where: str) -> ExchangeFailed:
-    """No reply in time; `where` as in `read udp SRC->DST`."""
+    """Describe a time-out; `where` as in `read udp SRC->DST`."""
     return ExchangeFailed(f"{where}: {TIMEOUT}", codes.EDE_NO_AUTHORITY)
 
 
 def broken(where: str, call: str, error: OSError) -> ExchangeFailed:
-    """A system call that failed, as in `dial tcp DST: connect: connection refused`."""
+    """Describe a system call that failed, as in `dial tcp DST: connect: connection refused`."""
     if isinstance(error, TimeoutError):
         return timed_out(where)
     number = error.errno

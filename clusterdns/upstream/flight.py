@@ -1,7 +1,7 @@
-"""Questions in flight: the same question is asked once, however many wait for its answer.
+"""Questions under way: a question is asked once, however many clients wait for its answer.
 
-Each waits on a future of its own, so that one who gives up takes nothing from the others. The number of questions is
-bounded: beyond the bound the oldest fails, whose client is the first to have given up anyway.
+Each client waits on a future of its own, so that a client that gives up does not cancel the others. The number of
+questions is bounded: above the bound the oldest fails, because its client is the first to give up anyway.
 """
 
 import asyncio
@@ -11,36 +11,36 @@ from typing import Any
 
 from clusterdns.upstream.failure import ExchangeFailed
 from clusterdns.upstream.question import Question
-from clusterdns.upstream.server import Given
+from clusterdns.upstream.server import UpstreamReply
 from clusterdns.wire import codes
 
 MAX_FLIGHTS = 4_000  # 10 KB each with the client that waits: 40 MiB when the upstream is dead and names are random
 
-Ask = Callable[[Question], Coroutine[Any, Any, Given]]
+Ask = Callable[[Question], Coroutine[Any, Any, UpstreamReply]]
 
 log = logging.getLogger("clusterdns.plugin.forward")
 
 
 class Flight:
-    """One question under way and those who wait for it."""
+    """One question under way, and the futures that wait for its reply."""
 
-    __slots__ = ("given", "task", "waiting")
+    __slots__ = ("reply", "task", "waiting")
 
     task: "asyncio.Task[None]"
 
     def __init__(self) -> None:
-        self.waiting: list[asyncio.Future[Given]] = []
-        self.given: Given | None = None
+        self.waiting: list[asyncio.Future[UpstreamReply]] = []
+        self.reply: UpstreamReply | None = None
 
-    def settle(self, given: Given) -> None:
-        """Give it to all who still wait."""
-        self.given = given
+    def settle(self, reply: UpstreamReply) -> None:
+        """Give the reply to every future that still waits."""
+        self.reply = reply
         for future in self.waiting:
             if not future.done():
-                future.set_result(given)
+                future.set_result(reply)
 
     def fail(self, failed: ExchangeFailed) -> None:
-        """Tell all who still wait."""
+        """Raise the failure in every future that still waits."""
         for future in self.waiting:
             if not future.done():
                 future.set_exception(failed)
@@ -58,11 +58,11 @@ class Flights:
         return len(self._flights)
 
     def has(self, question: Question) -> bool:
-        """Whether the question is being asked."""
+        """Whether the question is under way."""
         return question.key in self._flights
 
-    def join(self, question: Question) -> "asyncio.Future[Given]":
-        """What will hold the answer, or ExchangeFailed. Asks the question unless that is going on."""
+    def join(self, question: Question) -> "asyncio.Future[UpstreamReply]":
+        """Return a future for the reply, or for ExchangeFailed. Asks the question unless it is under way."""
         loop = asyncio.get_running_loop()
         flight = self._flights.get(question.key)
         if flight is None:
@@ -70,15 +70,15 @@ class Flights:
                 self._drop_oldest()
             flight = self._flights[question.key] = Flight()
             flight.task = loop.create_task(self._fly(question, flight, loop))
-        future: asyncio.Future[Given] = loop.create_future()
-        if flight.given is None:
+        future: asyncio.Future[UpstreamReply] = loop.create_future()
+        if flight.reply is None:
             flight.waiting.append(future)
         else:
-            future.set_result(flight.given)
+            future.set_result(flight.reply)
         return future
 
     async def close(self) -> None:
-        """Fail all who wait."""
+        """Fail every question under way."""
         flights = list(self._flights.values())
         self._flights.clear()
         for flight in flights:
@@ -96,18 +96,18 @@ class Flights:
 
     async def _fly(self, question: Question, flight: Flight, loop: asyncio.AbstractEventLoop) -> None:
         try:
-            given = await self._ask(question)
+            reply = await self._ask(question)
         except ExchangeFailed as failed:
             flight.fail(failed.with_traceback(None))  # the frames in it hold the flight, and the flight holds it
-        except Exception:  # the task's edge: those who wait must hear of it
+        except Exception:  # the task's edge: the clients that wait must get a failure
             log.exception("Asking upstreams failed in an unexpected way")
             flight.fail(ExchangeFailed("unexpected failure, see the log", codes.EDE_OTHER))
         else:
-            flight.settle(given)
-            # `cache` stores it when those who waited have their turn; whoever asks before that gets it from here
+            flight.settle(reply)
+            # `cache` stores the reply only when the waiting handlers run; until then the flight answers new clients
             loop.call_soon(self._land, question, flight)
         finally:
-            if flight.given is None:
+            if flight.reply is None:
                 self._land(question, flight)
 
     def _land(self, question: Question, flight: Flight) -> None:

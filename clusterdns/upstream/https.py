@@ -1,7 +1,7 @@
-"""Exchanges over HTTPS (RFC 8484): one request per question, connections kept by aiohttp.
+"""Exchanges over HTTPS (RFC 8484): one request per question, on connections that aiohttp keeps.
 
-aiohttp speaks HTTP/1.1, which answers one question at a time per connection, so there may be more connections than a
-TCP upstream gets.
+aiohttp speaks HTTP/1.1, where a connection answers one question at a time, so an HTTPS upstream gets more connections
+than a TCP upstream does.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from yarl import URL
 from clusterdns.upstream.address import Address
 from clusterdns.upstream.failure import ExchangeFailed, broken, timed_out
 from clusterdns.upstream.question import Question
-from clusterdns.upstream.stream import StreamSettings
+from clusterdns.upstream.settings import TransportSettings
 from clusterdns.wire.header import MAX_STREAM_BYTES
 
 MEDIA_TYPE = "application/dns-message"
@@ -22,19 +22,19 @@ MAX_CONNECTIONS = 32
 _NO_ID = b"\0\0"  # so that HTTP caches see the same request each time (RFC 8484 §4.1)
 
 
-class Https:
-    """What one upstream is asked over HTTPS."""
+class HttpsExchanges:
+    """The exchanges with one upstream over HTTPS."""
 
-    def __init__(self, address: Address, settings: StreamSettings, method: str) -> None:
+    def __init__(self, address: Address, settings: TransportSettings) -> None:
         self.address = address
         self._settings = settings
-        self._method = method
+        self._method = settings.https_method
         self._url = URL.build(scheme="https", host=address.scoped_host, port=address.port, path="/dns-query")
-        self._server_name = address.server_name or settings.server_name or None
+        self._server_name = address.server_name or settings.tls_server_name or None
         self._session: aiohttp.ClientSession | None = None
 
     async def ask(self, question: Question, seconds: float) -> bytes:
-        """The reply. Raises ExchangeFailed."""
+        """Ask the question and return the reply. Raises ExchangeFailed."""
         message = question.message(_NO_ID, question.name)
         where = f"{self._method} {self._url}"
         try:
@@ -50,11 +50,11 @@ class Https:
         except (aiohttp.ClientError, OSError) as error:
             raise ExchangeFailed(f"{where}: {error or type(error).__name__}") from None
         if reply[:2] != _NO_ID or not question.is_answered_by(reply):
-            raise ExchangeFailed(f"{where}: the reply is not to what was asked")
+            raise ExchangeFailed(f"{where}: the reply answers another question")
         return reply
 
     async def close(self) -> None:
-        """Close the connections, without waiting for TLS to say goodbye."""
+        """Close the connections without waiting for the end of TLS."""
         if self._session is not None:
             if self._session.connector is not None:
                 await self._session.connector.close(abort_ssl=True)

@@ -1,93 +1,85 @@
-"""The upstreams of one `forward`, and the order in which a question goes from one to the next.
+"""The upstreams of one `forward`, and how a question goes from one to the next.
 
-An exchange that fails has its upstream checked and goes on with the next, wrapping around, within a time and a number
-of attempts; upstreams that are down are passed over, and where all are, checking is taken to be what is broken: one
-is chosen at random. A response code may also send the question on (`failover`).
+After a failed exchange the upstream's health is checked, and the next upstream is asked; after the last comes the first
+again, within TOTAL_SECONDS and a number of attempts. Upstreams that are down are passed over. Where all are down the
+checks are probably at fault, so one upstream is asked at random. A response code may also send the question on
+(`failover`).
 """
 
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from time import monotonic
 
 from clusterdns.telemetry.metrics import Series
 from clusterdns.upstream.failure import ExchangeFailed
 from clusterdns.upstream.question import Question
-from clusterdns.upstream.server import Given, Server
+from clusterdns.upstream.server import Upstream, UpstreamReply
+from clusterdns.upstream.settings import PoolSettings
 from clusterdns.wire import codes
 
-TOTAL_SECONDS = 5.0
+TOTAL_SECONDS = 5.0  # after which no further attempt begins
 ROUND_PAUSE_SECONDS = 0.01  # before the same upstreams are tried again
 NO_HEALTHY = "no healthy proxies"
 LOOPING = "forwarding is stopped: it leads back to this server"
 
-Order = Callable[[Sequence[Server]], Sequence[Server]]
+Policy = Callable[[Sequence[Upstream]], Sequence[Upstream]]
 
 
-def in_random_order(servers: Sequence[Server]) -> Sequence[Server]:
-    """A new order each time."""
+def random_order(servers: Sequence[Upstream]) -> Sequence[Upstream]:
+    """Shuffle the upstreams for each question."""
     return servers if len(servers) == 1 else random.sample(servers, len(servers))
 
 
-def in_file_order(servers: Sequence[Server]) -> Sequence[Server]:
-    """As in the Corefile."""
+def file_order(servers: Sequence[Upstream]) -> Sequence[Upstream]:
+    """Keep the order of the Corefile."""
     return servers
 
 
-class InTurn:
-    """Each time one further; the second comes first, as at CoreDNS."""
+class RoundRobin:
+    """A policy that begins one upstream further for each question; with the second, as CoreDNS does."""
 
     def __init__(self) -> None:
         self._turn = 0
 
-    def __call__(self, servers: Sequence[Server]) -> Sequence[Server]:
+    def __call__(self, servers: Sequence[Upstream]) -> Sequence[Upstream]:
         self._turn = (self._turn + 1) % len(servers)
         return (*servers[self._turn :], *servers[: self._turn])
 
 
-POLICIES: dict[str, Callable[[], Order]] = {
-    "random": lambda: in_random_order,
-    "round_robin": InTurn,
-    "sequential": lambda: in_file_order,
+POLICIES: dict[str, Callable[[], Policy]] = {
+    "random": lambda: random_order,
+    "round_robin": RoundRobin,
+    "sequential": lambda: file_order,
 }
 
 
-class Pool:
+class UpstreamPool:
     """Upstreams that stand in for each other."""
 
-    def __init__(
-        self,
-        servers: Sequence[Server],
-        order: Order,
-        read_seconds: float,
-        max_attempts: int,
-        failover: frozenset[int],
-        all_down: Series,
-        *,
-        fails_fast: bool = False,
-    ) -> None:
-        """`max_attempts` of failed exchanges, 0 for any number; `all_down` counts how often no upstream was up."""
+    def __init__(self, servers: Sequence[Upstream], settings: PoolSettings, all_down: Series) -> None:
+        """`all_down` counts the questions that found every upstream down."""
         self.servers = tuple(servers)
-        self._order = order
-        self._read_seconds = read_seconds
-        self._max_attempts = max_attempts
-        self._failover = failover
+        self._order = POLICIES[settings.policy]()
+        self._read_seconds = settings.read_seconds
+        self._max_attempts = 2 * len(self.servers) if settings.max_attempts is None else settings.max_attempts
+        self._failover = settings.failover
+        self._fails_fast = settings.fails_fast
         self._all_down = all_down
-        self._fails_fast = fails_fast
 
-    async def ask(self, question: Question) -> Given:
-        """The first usable reply. Raises ExchangeFailed with the last reason."""
-        deadline = monotonic() + TOTAL_SECONDS
+    async def ask(self, question: Question) -> UpstreamReply:
+        """Return the first usable reply. Raises the ExchangeFailed of the last attempt."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + TOTAL_SECONDS
         last: ExchangeFailed | None = None
-        refused: Given | None = None
+        refused: UpstreamReply | None = None
         servers = [server for server in self._order(self.servers) if not server.is_looping]
         if not servers:
             raise ExchangeFailed(LOOPING, codes.EDE_NO_AUTHORITY)
         attempts = replies = position = down = 0
-        while monotonic() < deadline and not (self._max_attempts and attempts >= self._max_attempts):
+        while loop.time() < deadline and not (self._max_attempts and attempts >= self._max_attempts):
             if position >= len(servers):
                 position = down = 0
-                await asyncio.sleep(ROUND_PAUSE_SECONDS)  # what fails at once must not be asked all the time
+                await asyncio.sleep(ROUND_PAUSE_SECONDS)  # an upstream that fails at once is not asked without pause
             server = servers[position]
             position += 1
             if server.is_down:
@@ -99,16 +91,16 @@ class Pool:
                     break
                 server = random.choice(servers)
             try:
-                given = await server.ask(question, self._read_seconds)
+                reply = await server.ask(question, self._read_seconds)
             except ExchangeFailed as failed:
-                last = failed.with_traceback(None)  # which holds frames, and they hold it
+                last = failed.with_traceback(None)  # the frames in the traceback hold the failure
                 attempts += 1
                 server.begin_check()
                 continue
             replies += 1
-            if given.message.rcode not in self._failover or replies >= len(servers):
-                return given
-            refused = given
+            if reply.message.rcode not in self._failover or replies >= len(servers):
+                return reply
+            refused = reply
         if refused is not None:
             return refused
         raise last or ExchangeFailed(NO_HEALTHY, codes.EDE_NO_AUTHORITY)

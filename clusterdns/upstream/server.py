@@ -1,52 +1,36 @@
-"""One upstream: how it is asked, whether it is up, and what is known of it.
+"""One upstream: how it is asked, and whether it is up.
 
-An exchange is one question over the transport that its address and the client's choose; a truncated UDP reply is
-asked again over TCP at once. Health is checked only after an exchange failed, and until a check is answered. Which
-upstream is asked, and how often, is `pool`'s.
+An exchange is one question over the transport that the upstream's address and the client's transport call for; a
+truncated reply over UDP is asked again over TCP at once. Health is checked only after a failed exchange, until a check
+succeeds. `pool` chooses the upstream for a question, and counts the attempts.
 """
 
 import asyncio
-from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
 from typing import Any, NamedTuple
 
 from clusterdns.telemetry.metrics import Histogram, Registry, Series
 from clusterdns.upstream.address import DNS, HTTPS, TLS, Address
-from clusterdns.upstream.datagram import Datagrams
+from clusterdns.upstream.datagram import UdpExchanges
 from clusterdns.upstream.failure import ExchangeFailed, broken
-from clusterdns.upstream.https import Https
+from clusterdns.upstream.https import HttpsExchanges
 from clusterdns.upstream.messages import make_probe
 from clusterdns.upstream.question import Question
-from clusterdns.upstream.stream import MAX_CONNECTIONS, Streams, StreamSettings
+from clusterdns.upstream.settings import HealthCheckSettings, TransportSettings
+from clusterdns.upstream.stream import MAX_CONNECTIONS, UpstreamConnections
 from clusterdns.wire import codes
 from clusterdns.wire.decode import Message, decode
 from clusterdns.wire.header import TC, Malformed
-from clusterdns.wire.name import ROOT
 
-CASE_MEMORY_SECONDS = 600.0  # an upstream that does not keep letter case is tried again after
+LOWER_CASE_SECONDS = 600.0  # an upstream that did not preserve case is asked in lower case for this time
 HEALTH_SECONDS = 1.0  # a check's time-out
-MIN_INTERVAL_SECONDS = 0.05  # between checks; a refused port answers at once
+MIN_INTERVAL_SECONDS = 0.05  # between checks, because a refused port answers at once
 TIME_BOUNDS = tuple(0.00025 * 2**power for power in range(16))
 
 
-@dataclass(frozen=True)
-class ServerSettings:
-    """How upstreams are asked and checked."""
-
-    read_seconds: float = 2.0
-    streams: StreamSettings = field(default_factory=StreamSettings)
-    https_method: str = "POST"
-    has_to_stream: bool = False  # force_tcp: health checks too
-    source: str = ""
-    max_fails: int = 2
-    check_seconds: float = 0.5
-    check_name: bytes = ROOT
-    check_recurses: bool = True
-
-
-class Counters:
-    """The families of all upstreams of one directive's name."""
+class UpstreamMetrics:
+    """The metric families of all upstreams of one directive."""
 
     def __init__(self, registry: Registry, proxy_name: str) -> None:
         self.proxy_name = proxy_name
@@ -59,56 +43,64 @@ class Counters:
             "coredns_proxy_healthcheck_failures_total", "Health checks that an upstream failed.", *upstream
         )
         self.reused = registry.counter(
-            "coredns_proxy_conn_cache_hits_total", "Exchanges over a connection that was there.", *upstream, "proto"
+            "coredns_proxy_conn_cache_hits_total", "Exchanges over a connection that was open.", *upstream, "proto"
         )
         self.opened = registry.counter(
             "coredns_proxy_conn_cache_misses_total", "Exchanges that opened a connection or socket.", *upstream, "proto"
         )
 
 
-class Given(NamedTuple):
-    """A reply, and from whom."""
+class UpstreamReply(NamedTuple):
+    """A reply, and the upstream that sent it."""
 
     message: Message
-    server: "Server"
+    upstream: "Upstream"
 
 
-class Server:
+class Upstream:
     """One upstream. Lives as long as its configuration."""
 
-    def __init__(self, address: Address, settings: ServerSettings, datagrams: Datagrams, counters: Counters) -> None:
+    def __init__(
+        self,
+        address: Address,
+        transport: TransportSettings,
+        health: HealthCheckSettings,
+        udp: UdpExchanges,
+        metrics: UpstreamMetrics,
+    ) -> None:
         self.address = address
         self.text = address.host_port
         self.fails = 0  # health checks in a row
-        self.is_looping = False  # what it is asked comes back to this process: the `loop` directive's to say
-        self._settings = settings
-        self._datagrams = datagrams
-        self._counters = counters
-        self._streams = Streams(address, settings.streams, is_tls=address.transport == TLS)
-        self._https = Https(address, settings.streams, settings.https_method) if address.transport == HTTPS else None
+        self.is_looping = False  # set by `loop`: questions to this upstream come back to this server
+        self._transport = transport
+        self._health = health
+        self._udp = udp
+        self._metrics = metrics
+        self._connections = UpstreamConnections(address, transport, is_tls=address.transport == TLS)
+        self._https = HttpsExchanges(address, transport) if address.transport == HTTPS else None
         self._to: Any = None
-        self._source = (settings.source, 0) if settings.source else None
-        self._forgets_case_until = 0.0
+        self._source = (transport.source, 0) if transport.source else None
+        self._random_case_at = 0.0  # on the event loop's clock: until then names are sent in lower case
         self._check: asyncio.Task[None] | None = None
         self._durations: dict[int, Histogram] = {}
         self._udp_opened: Series | None = None
 
     @property
     def is_down(self) -> bool:
-        """Whether more checks failed in a row than may."""
-        limit = self._settings.max_fails
+        """Whether more than `max_fails` health checks failed in a row."""
+        limit = self._health.max_fails
         return bool(limit) and self.fails > limit
 
-    async def ask(self, question: Question, seconds: float) -> Given:
-        """One exchange of at most this long. Raises ExchangeFailed."""
-        started = monotonic()
+    async def ask(self, question: Question, seconds: float) -> UpstreamReply:
+        """Run one exchange, of at most `seconds`. Raises ExchangeFailed."""
+        started = monotonic()  # finer than the event loop's clock, which counts milliseconds
         message = await self._exchange(question, seconds)
         histogram = self._durations.get(message.rcode)
         if histogram is None:
-            labels = (self._counters.proxy_name, self.text, codes.rcode_text(message.rcode))
-            histogram = self._durations[message.rcode] = self._counters.durations.labels(*labels)
+            labels = (self._metrics.proxy_name, self.text, codes.rcode_text(message.rcode))
+            histogram = self._durations[message.rcode] = self._metrics.durations.labels(*labels)
         histogram.observe(monotonic() - started)
-        return Given(message, self)
+        return UpstreamReply(message, self)
 
     async def _exchange(self, question: Question, seconds: float) -> Message:
         if self._https is not None:
@@ -123,12 +115,12 @@ class Server:
                 return message
             cut = message
         except Malformed:
-            pass  # cut without saying so, or with TC amid a record: the same question over TCP tells
+            pass  # perhaps cut short, with or without TC: the reply over TCP is whole
         try:
             return self._decoded(await self._over_stream(question, seconds))
         except ExchangeFailed as failed:
             if cut is None and failed.info_code == codes.EDE_INVALID_DATA:
-                raise  # malformed either way: the next upstream's turn
+                raise  # malformed over TCP too: the next upstream is asked
             return cut or _only_truncated(packet)
 
     async def _over_udp(self, question: Question, seconds: float) -> bytes:
@@ -139,37 +131,37 @@ class Server:
             except OSError as error:
                 raise broken(f"dial udp {self.text}", "interface", error) from None
         if self._udp_opened is None:
-            labels = (self._counters.proxy_name, self.text, "udp")
-            self._udp_opened = self._counters.opened.labels(*labels)
-            self._counters.reused.labels(*labels)  # stays at 0, for those who divide by the sum
+            labels = (self._metrics.proxy_name, self.text, "udp")
+            self._udp_opened = self._metrics.opened.labels(*labels)
+            self._metrics.reused.labels(*labels)  # stays at 0, so that the sum of the two exists
         self._udp_opened.value += 1
-        keeps_case = monotonic() >= self._forgets_case_until
-        exchange = await self._datagrams.ask(
+        exchange = await self._udp.ask(
             question,
             to,
             seconds,
             self._source,
-            is_cased=keeps_case,
-            rescue=partial(self._over_stream, question, seconds),
-        )  # fmt: skip
+            randomizes_case=not self._random_case_at or asyncio.get_running_loop().time() >= self._random_case_at,
+            fallback=partial(self._over_stream, question, seconds),
+        )
         if exchange.lost_case:
-            self._forgets_case_until = monotonic() + CASE_MEMORY_SECONDS
+            self._random_case_at = asyncio.get_running_loop().time() + LOWER_CASE_SECONDS
         return exchange.reply
 
     async def _over_stream(self, question: Question, seconds: float) -> bytes:
-        deadline = monotonic() + seconds
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
         for attempt in range(MAX_CONNECTIONS + 1):
             try:
-                reply, was_there = await self._streams.ask(
-                    question, max(0.0, deadline - monotonic()), has_to_be_new=attempt > 0
+                reply, was_open = await self._connections.ask(
+                    question, max(0.0, deadline - loop.time()), needs_new=attempt > 0
                 )
             except ExchangeFailed as failed:
                 if not failed.is_stale or attempt == MAX_CONNECTIONS:
                     raise
                 continue
-            family = self._counters.reused if was_there else self._counters.opened
+            family = self._metrics.reused if was_open else self._metrics.opened
             proto = "tcp-tls" if self.address.transport == TLS else "tcp"
-            family.labels(self._counters.proxy_name, self.text, proto).value += 1
+            family.labels(self._metrics.proxy_name, self.text, proto).value += 1
             return reply
         raise AssertionError("the last attempt returns or raises")
 
@@ -181,13 +173,13 @@ class Server:
 
     async def probe(self, name: bytes, qtype: int, seconds: float) -> None:
         """Ask a question of this server's own and drop the reply. Raises ExchangeFailed where none arrives in time."""
-        await self._exchange(make_probe(name, qtype, recurses=True, is_stream=self._settings.has_to_stream), seconds)
+        await self._exchange(make_probe(name, qtype, recurses=True, is_stream=self._transport.force_tcp), seconds)
 
     # Health
 
     def begin_check(self) -> None:
-        """Check until it answers, unless that is going on or is not wanted."""
-        if self._settings.max_fails and self._check is None:
+        """Check the upstream until it replies, unless it is being checked or checks are off."""
+        if self._health.max_fails and self._check is None:
             self._check = asyncio.get_running_loop().create_task(self._check_until_healthy())
             self._check.add_done_callback(self._checked)
 
@@ -195,18 +187,16 @@ class Server:
         self._check = None
 
     async def _check_until_healthy(self) -> None:
-        settings = self._settings
-        question = make_probe(
-            settings.check_name, codes.NS, recurses=settings.check_recurses, is_stream=settings.has_to_stream
-        )
+        health = self._health
+        question = make_probe(health.name, codes.NS, recurses=health.recurses, is_stream=self._transport.force_tcp)
         while True:
             try:
                 await self._exchange(question, HEALTH_SECONDS)
             except ExchangeFailed as failed:
-                failed.__traceback__ = None  # the frames in it hold the future that holds it
+                failed.__traceback__ = None  # the frames in it hold the future that holds the failure
                 self.fails += 1
-                self._counters.check_failures.labels(self._counters.proxy_name, self.text).value += 1
-                await asyncio.sleep(max(settings.check_seconds, MIN_INTERVAL_SECONDS))
+                self._metrics.check_failures.labels(self._metrics.proxy_name, self.text).value += 1
+                await asyncio.sleep(max(health.interval_seconds, MIN_INTERVAL_SECONDS))
             else:
                 self.fails = 0
                 return
@@ -216,12 +206,12 @@ class Server:
         if self._check is not None:
             self._check.cancel()
             await asyncio.gather(self._check, return_exceptions=True)
-        self._streams.close()
+        self._connections.close()
         if self._https is not None:
             await self._https.close()
 
 
 def _only_truncated(packet: bytes) -> Message:
-    """What is left of a reply that arrived in part: its response code, and that there is more."""
+    """Make an empty truncated message of a reply that arrived in part, with its response code."""
     flags = int.from_bytes(packet[2:4], "big") | TC
     return Message(packet[:2], flags, b"", flags & 0xF, (), (), (), None)

@@ -19,7 +19,8 @@ from clusterdns.plugins.order import ORDER, REFUSED
 from clusterdns.server import connection, dispatch, memory, reloading, run, tcp, udp
 from clusterdns.server.assembly import assemble
 from clusterdns.telemetry.metrics import Registry
-from clusterdns.upstream import datagram, flight, https, pool, server, stream
+from clusterdns.upstream import exchange, flight, https, pool, stream
+from clusterdns.upstream import settings as upstream_settings
 from clusterdns.wire import header
 from docs import generate
 
@@ -143,8 +144,8 @@ LIMITS = tcp.TcpLimits()
             "connections to one upstream",
             f"{stream.MAX_CONNECTIONS} over TCP or TLS, {https.MAX_CONNECTIONS} over HTTPS",
         ),
-        ("exchange with an upstream", f"{server.ServerSettings().read_seconds:g} s;"),
-        ("exchange with an upstream", f"replies {datagram.FLOOD_SECONDS:g} s"),
+        ("exchange with an upstream", f"{upstream_settings.PoolSettings().read_seconds:g} s;"),
+        ("exchange with an upstream", f"replies {exchange.FLOOD_SECONDS:g} s"),
         ("tries of a question", f"{pool.TOTAL_SECONDS:g} s"),
         ("cached replies", f"{cache_store.MAX_BYTES >> 20} MiB"),
         ("refreshes of cached replies", f"{cache_refresh.MAX_REFRESHES:,}"),

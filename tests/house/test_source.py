@@ -18,7 +18,7 @@ NEVER_WAITING = ("wire", "corefile", "gotemplate", "cluster/index", "answers", "
 CATCHES_ALL = {
     "plugins/health.py:Poller._poll_forever": "a task's edge: the process lives on without its self-check",
     "plugins/cache/handler.py:CacheHandler._refresh": "a task's edge: what is kept stays as it is",
-    "plugins/loop.py:Watch._watch": "a task's edge: without probes the block works on",
+    "plugins/loop.py:LoopDetector._probe_all": "a task's edge: the block works without probes",
     "plugins/loadbalance/weights.py:WeightsFile._poll_forever": "a task's edge: the weights stay as they are",
     "plugins/file/zone.py:ZoneFile.poll_forever": "a task's edge: an internal error must not end the polling",
     "plugins/hosts/hosts_file.py:HostsFile._poll_forever": "a task's edge: an internal error must not end the polling",

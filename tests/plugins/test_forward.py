@@ -209,7 +209,7 @@ async def test_letters_and_ports_differ_each_time(forwarding: Forwarding, upstre
 async def test_our_letters_do_not_come_back(
     forwarding: Forwarding, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clusterdns.upstream.datagram.urandom", lambda size: b"\xff" * size)
+    monkeypatch.setattr("clusterdns.upstream.exchange.urandom", lambda size: b"\xff" * size)
     async with forwarding(fast(upstream)) as ask:
         reply = await ask("a.cname-1.example.org")
         assert upstream.received[0].name_text == "A.CNAME-1.EXAMPLE.ORG."
@@ -585,7 +585,7 @@ async def test_https(forwarding: Forwarding, certificates: Path, method: str) ->
     async with forwarding(f"forward . https://127.0.0.1:{port} {{\n{lines}\n}}") as ask:
         assert len((await ask("www.example.org", edns_bytes=1232)).answer) == 1
         assert asked == [f"{method} /dns-query"]
-        for name, error in [("slow", "i/o timeout"), ("teapot", "status 418"), ("other", "not to what was asked")]:
+        for name, error in [("slow", "i/o timeout"), ("teapot", "status 418"), ("other", "answers another question")]:
             reply = await ask(f"{name}.example.org")
             assert (reply.rcode, error in reply.error) == (codes.SERVFAIL, True)
     await runner.cleanup()

@@ -1,4 +1,4 @@
-"""`forward`: every form of TO, every option, and what is wrong with the others."""
+"""`forward`: every form of TO, every option, and every mistake."""
 
 import socket
 from collections.abc import Callable, Sequence
@@ -13,19 +13,19 @@ from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.corefile.load import parse as parse_corefile
 from clusterdns.plugins.forward import directive as forward
-from clusterdns.plugins.forward.settings import Settings
+from clusterdns.plugins.forward.settings import ForwardSettings
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.upstream.address import Address
 from clusterdns.wire import codes
 from clusterdns.wire.name import ROOT, from_text
 
 ReadDirectives = Callable[[str], Sequence[Directive]]
-ReadOne = Callable[[str], Settings]
+ReadOne = Callable[[str], ForwardSettings]
 
 
 @pytest.fixture
 def read_one(read_directives: ReadDirectives, context: BlockContext) -> ReadOne:
-    def read(text: str) -> Settings:
+    def read(text: str) -> ForwardSettings:
         (settings,) = forward.parse(read_directives(text), context)
         return settings
 
@@ -78,7 +78,7 @@ def test_resolv_conf(read_one: ReadOne, tmp_path: Path, caplog: pytest.LogCaptur
         Address("tls", "10.0.0.2", 853),
         Address("tls", "fe80::1", 853, "lo"),
     )
-    assert "nameserver 'bad' is no address and is left out" in caplog.text
+    assert "nameserver 'bad' is not an IP address; ignored" in caplog.text
 
 
 def test_host_names(read_one: ReadOne, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,27 +109,27 @@ def test_all_options(read_one: ReadOne) -> None:
         " failover SERVFAIL\n failfast_all_unhealthy_upstreams\n resolver 1.1.1.1 [fd00::1]:54\n"
         " source_address ::ffff:127.0.0.1\n}"
     )
-    assert settings.zone == from_text("example.org.")
-    assert settings.excluded == tuple(map(from_text, ("a.example.org.", "b.example.org.", "10.in-addr.arpa.")))
-    assert (settings.has_to_stream, settings.prefers_udp, settings.fails_fast) == (True, True, True)
-    assert (settings.max_fails, settings.max_attempts, settings.max_idle, settings.max_concurrent) == (0, 7, 3, 1000)
-    assert (settings.check_seconds, settings.check_recurses) == (1.0, False)
-    assert settings.check_name == from_text("x.org.")
-    assert (settings.expire_seconds, settings.max_age_seconds, settings.read_seconds) == (20.0, 60.0, 0.5)
-    assert (settings.tls_server_name, settings.https_method, settings.policy) == ("dns.quad9.net", "GET", "round_robin")
-    assert settings.next_codes == {codes.NXDOMAIN, codes.REFUSED, codes.SERVFAIL}
-    assert settings.is_nodata_next
-    assert settings.failover == {codes.SERVFAIL}
+    scope, transport, health, pool = settings.scope, settings.transport, settings.health, settings.pool
+    assert scope.zone == from_text("example.org.")
+    assert scope.excluded == tuple(map(from_text, ("a.example.org.", "b.example.org.", "10.in-addr.arpa.")))
+    assert (transport.force_tcp, settings.prefers_udp, pool.fails_fast) == (True, True, True)
+    assert (health.max_fails, pool.max_attempts, transport.max_idle, settings.max_concurrent) == (0, 7, 3, 1000)
+    assert (health.interval_seconds, health.recurses, health.name) == (1.0, False, from_text("x.org."))
+    assert (transport.expire_seconds, transport.max_age_seconds, pool.read_seconds) == (20.0, 60.0, 0.5)
+    assert (transport.tls_server_name, transport.https_method, pool.policy) == ("dns.quad9.net", "GET", "round_robin")
+    assert scope.next_codes == {codes.NXDOMAIN, codes.REFUSED, codes.SERVFAIL}
+    assert scope.is_nodata_next
+    assert pool.failover == {codes.SERVFAIL}
     assert settings.resolvers == (Address("dns", "1.1.1.1", 53), Address("dns", "fd00::1", 54))
-    assert settings.source == "127.0.0.1"
-    assert settings.tls_context is not None
-    assert settings.tls_context.check_hostname
+    assert transport.source == "127.0.0.1"
+    assert transport.tls is not None
+    assert transport.tls.check_hostname
 
 
 def test_a_network_stands_for_its_first_zone(read_one: ReadOne, caplog: pytest.LogCaptureFixture) -> None:
-    assert read_one("forward 10.0.0.0/9 9.9.9.9").zone == from_text("0.10.in-addr.arpa.")
+    assert read_one("forward 10.0.0.0/9 9.9.9.9").scope.zone == from_text("0.10.in-addr.arpa.")
     assert "'10.0.0.0/9' expands to multiple zones. Using only '0.10.in-addr.arpa.'" in caplog.text
-    assert read_one("forward . 9.9.9.9").zone == ROOT
+    assert read_one("forward . 9.9.9.9").scope.zone == ROOT
 
 
 TO_MISTAKES = [
@@ -144,8 +144,8 @@ TO_MISTAKES = [
     ("forward . 1.1.1.1:99999", "port '99999' is not a number from 1"),
     ("forward . [fd00::1]:0", "port '0' is not a number from 1"),
     ("forward . [fd00::zz]:53", "[fd00::zz]"),
-    ("forward . /no/such/file", "there is no file '/no/such/file'"),
-    ("forward . /dev/null/x", "there is no file"),
+    ("forward . /no/such/file", "file '/no/such/file' not found"),
+    ("forward . /dev/null/x", "file '/dev/null/x' not found"),
     ("forward . a..b", "label of 0 bytes"),
     (f"forward . {'1.1.1.1 ' * 16}", "more than 15 TOs configured: 16"),
     ("forward a..b 1.1.1.1", "is not a domain name"),
@@ -191,13 +191,13 @@ def test_mistakes_in_options(read_one: ReadOne, line: str, problem: str) -> None
     assert str(error.value).startswith("Corefile:3: ")
 
 
-def test_an_empty_file_is_no_upstream(read_one: ReadOne, tmp_path: Path) -> None:
+def test_a_file_without_nameservers_is_a_mistake(read_one: ReadOne, tmp_path: Path) -> None:
     (tmp_path / "resolv.conf").write_text("search x\n")
     with pytest.raises(CorefileErrors, match=r"Corefile:2: no valid upstream addresses found"):
         read_one(f"forward . {tmp_path}/resolv.conf")
 
 
-def test_all_mistakes_are_told(read_directives: ReadDirectives, context: BlockContext) -> None:
+def test_all_mistakes_are_reported(read_directives: ReadDirectives, context: BlockContext) -> None:
     with pytest.raises(CorefileErrors) as errors:
         forward.parse(read_directives("forward a 1.1.1.1 {\n max_fails x\n policy y\n}\nforward . grpc://1"), context)
     assert len(errors.value.errors) == 3
@@ -208,7 +208,7 @@ def test_any_to_is_an_address_or_an_error_with_a_place(text: str) -> None:
     context = BlockContext((".",), "dns://:53", Registry(), None)  # type: ignore[arg-type]  # parse asks nothing of it
     quoted = text.replace('"', "")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("clusterdns.plugins.forward.settings.resolve", lambda hosts, _: {host: [] for host in hosts})
+        patched.setattr("clusterdns.plugins.forward.addresses.resolve", lambda hosts, _: {host: [] for host in hosts})
         problem = ""
         try:
             directives = parse_corefile(f'. {{\nforward . "{quoted}"\n}}\n', "Corefile", {}).blocks[0].directives

@@ -1,4 +1,4 @@
-"""`loop`: what comes back stops forwarding, until it does not come back any more."""
+"""`loop`: an upstream that leads back to this server is not asked, until it no longer does."""
 
 import asyncio
 import logging
@@ -21,8 +21,8 @@ MakeQuery = Callable[..., Query]
 ReadDirectives = Callable[[str], Sequence[Directive]]
 
 
-class Upstream:
-    """Sends what it is asked to the front door, answers, or does not."""
+class FakeUpstream:
+    """An upstream that answers, is silent, or sends what it is asked to this server (`front`)."""
 
     def __init__(self, mode: str = "answers", text: str = "127.0.0.53:53") -> None:
         self.mode = mode
@@ -44,20 +44,22 @@ class Upstream:
             assert reply.rcode == codes.SERVFAIL
 
 
-class Bench:
-    """A watch over some upstreams, with what it did."""
+class Setup:
+    """A detector with its upstreams, and a record of what it did."""
 
-    def __init__(self, *upstreams: Upstream, zone: bytes = ROOT, scope: bytes = ROOT, is_fatal: bool = False) -> None:
+    def __init__(
+        self, *upstreams: FakeUpstream, zone: bytes = ROOT, scope: bytes = ROOT, is_fatal: bool = False
+    ) -> None:
         self.detected = Series()
         self.ends: list[int] = []
         self.passed: list[Query] = []
         self.pauses: list[float] = []
         self.after_pause: Callable[[], object] = lambda: None
         self.upstreams = upstreams
-        self.watch = loop.Watch(
+        self.detector = loop.LoopDetector(
             zone, ":53", self.detected, is_fatal=is_fatal, sleep=self.pause, end=self.ends.append
         )  # fmt: skip
-        self.front = self.watch.wrap([(scope, upstream) for upstream in upstreams], self.below)
+        self.front = self.detector.wrap([(scope, upstream) for upstream in upstreams], self.below)
         for upstream in upstreams:
             upstream.front = self.front
 
@@ -70,31 +72,31 @@ class Bench:
         self.after_pause()
 
     async def run(self) -> None:
-        await self.watch.serving()
+        await self.detector.serving()
         for _ in range(10):
             await asyncio.sleep(0)
 
 
-async def test_a_loop_is_told_once_and_ends_by_itself(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_loop_is_logged_once_and_ends_with_its_cause(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    bad, good = Upstream("loops"), Upstream(text="9.9.9.9:53")
-    bench = Bench(bad, good, zone=from_text("example.org."))
+    bad, good = FakeUpstream("loops"), FakeUpstream(text="9.9.9.9:53")
+    setup = Setup(bad, good, zone=from_text("example.org."))
 
     def next_stage() -> None:
-        if len(bench.pauses) == 1:
-            assert (bad.is_looping, good.is_looping, bench.detected.value) == (True, False, 1)
-            remark = "zone example.org.: 127.0.0.53:53 leads back to this server and is not asked"
-            assert bench.watch.remark() == remark
-        elif len(bench.pauses) == 2:
+        if len(setup.pauses) == 1:
+            assert (bad.is_looping, good.is_looping, setup.detected.value) == (True, False, 1)
+            warning = "zone example.org.: 127.0.0.53:53 leads back to this server and is not asked"
+            assert setup.detector.warning() == warning
+        elif len(setup.pauses) == 2:
             bad.mode = "dead"
-        elif len(bench.pauses) == 3:
+        elif len(setup.pauses) == 3:
             assert bad.is_looping
             bad.mode = "answers"
 
-    bench.after_pause = next_stage
-    await bench.run()
-    assert (bad.is_looping, bench.detected.value, bench.watch.remark()) == (False, 0, "")
-    assert bench.pauses == [loop.RECHECK_SECONDS] * 3
+    setup.after_pause = next_stage
+    await setup.run()
+    assert (bad.is_looping, setup.detected.value, setup.detector.warning()) == (False, 0, "")
+    assert setup.pauses == [loop.RECHECK_SECONDS] * 3
     assert (len(bad.asked), len(good.asked)) == (4, 1)
     assert caplog.messages[0] == (
         'Loop (127.0.0.1:37214 -> :53) detected for zone "example.org.", see '
@@ -102,53 +104,54 @@ async def test_a_loop_is_told_once_and_ends_by_itself(caplog: pytest.LogCaptureF
     )
     assert "--resolv-conf" in caplog.messages[1]
     assert caplog.messages[2:] == [
-        "Upstream 127.0.0.53:53 is not asked until that ends; names held here are answered",
-        "Upstream 127.0.0.53:53 does not lead back any more: it is asked again",
+        "Upstream 127.0.0.53:53 is not asked while it leads back to this server; names in zones of this server are "
+        "answered",
+        "Upstream 127.0.0.53:53 no longer leads back to this server; it is asked again",
     ]
-    assert bench.ends == []
+    assert setup.ends == []
 
 
-async def test_upstreams_that_do_not_answer_are_tried_again_soon() -> None:
-    upstream = Upstream("dead")
-    bench = Bench(upstream)
+async def test_an_upstream_that_does_not_answer_is_probed_again_soon() -> None:
+    upstream = FakeUpstream("dead")
+    setup = Setup(upstream)
 
     def recover() -> None:
-        upstream.mode = "answers" if len(bench.pauses) == 3 else "dead"
+        upstream.mode = "answers" if len(setup.pauses) == 3 else "dead"
 
-    bench.after_pause = recover
-    await bench.run()
-    assert bench.pauses == [loop.RETRY_SECONDS] * 3
+    setup.after_pause = recover
+    await setup.run()
+    assert setup.pauses == [loop.RETRY_SECONDS] * 3
 
 
-async def test_only_the_probe_counts(make_query: MakeQuery) -> None:
-    upstream = Upstream()
-    bench = Bench(upstream)
-    await bench.run()
+async def test_a_client_that_repeats_a_probe_is_not_a_loop(make_query: MakeQuery) -> None:
+    upstream = FakeUpstream()
+    setup = Setup(upstream)
+    await setup.run()
     for _ in range(3):
-        await bench.front(make_query(to_text(upstream.asked[0]), "HINFO"))
-    assert bench.detected.value == 0
-    assert len(bench.passed) == 3
+        await setup.front(make_query(to_text(upstream.asked[0]), "HINFO"))
+    assert setup.detected.value == 0
+    assert len(setup.passed) == 3
 
 
-async def test_the_name_is_one_that_is_forwarded() -> None:
+async def test_the_probe_has_a_name_that_is_forwarded() -> None:
     scope = from_text("corp.example.")
-    upstream = Upstream()
-    await Bench(upstream, scope=scope).run()
+    upstream = FakeUpstream()
+    await Setup(upstream, scope=scope).run()
     assert upstream.asked[0].endswith(scope)
 
 
 async def test_fatal_ends_the_process(caplog: pytest.LogCaptureFixture) -> None:
-    bench = Bench(Upstream("loops"), is_fatal=True)
-    await bench.watch.probe(ROOT, bench.upstreams[0])
-    assert bench.ends == [1]
+    setup = Setup(FakeUpstream("loops"), is_fatal=True)
+    await setup.detector.probe(ROOT, setup.upstreams[0])
+    assert setup.ends == [1]
     assert {one.levelno for one in caplog.records} == {logging.CRITICAL}
 
 
-async def test_a_stopped_watch_takes_its_word_back() -> None:
-    bench = Bench(Upstream("loops"))
-    await bench.watch.probe(ROOT, bench.upstreams[0])
-    await bench.watch.stop()
-    assert (bench.detected.value, bench.upstreams[0].is_looping) == (0, False)
+async def test_a_stopped_detector_leaves_no_upstream_marked() -> None:
+    setup = Setup(FakeUpstream("loops"))
+    await setup.detector.probe(ROOT, setup.upstreams[0])
+    await setup.detector.stop()
+    assert (setup.detected.value, setup.upstreams[0].is_looping) == (0, False)
 
 
 @pytest.mark.parametrize("zone_text", [".", "cluster.local.", ".".join(["a" * 61] * 4) + "."])

@@ -1,9 +1,9 @@
-"""What is asked of upstreams, and what counts as a reply to it."""
+"""What upstreams are asked, and which messages answer it."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterdns.upstream.question import Question, end_to_end, in_random_case
+from clusterdns.upstream.question import Question, end_to_end, randomize_case
 from clusterdns.wire import codes
 from clusterdns.wire.decode import decode
 from clusterdns.wire.edns import pack_option
@@ -25,7 +25,7 @@ def test_the_message() -> None:
     assert decode(Question(NAME, A_IN, RD, is_stream=False).message(b"ab", NAME)).edns is None
 
 
-def test_what_makes_questions_the_same() -> None:
+def test_questions_with_the_same_key() -> None:
     def key(flags: int = RD, edns: bytes | None = b"", *, is_do: bool = False, is_stream: bool = False) -> object:
         return Question(NAME, A_IN, flags, edns, is_do=is_do, is_stream=is_stream).key
 
@@ -38,7 +38,7 @@ def test_replies() -> None:
     question = Question(NAME, A_IN, RD, is_stream=False)
     good = b"ab\x81\x80\0\1\0\0\0\0\0\0" + NAME + A_IN
     assert question.is_answered_by(good)
-    assert question.is_answered_by(good.upper())  # the letters are for others to compare
+    assert question.is_answered_by(good.upper())  # `exchange` compares the case
     for bad in (
         b"", good[:-1], good[:12], good.replace(b"\x81", b"\x01"), good.replace(b"\x81", b"\xa1"),
         good.replace(b"\0\1\0\0\0\0\0\0", b"\0\0\0\0\0\0\0\0", 1), good.replace(b"\0\1\0\0\0\0\0\0", bytes(8), 1),
@@ -48,17 +48,17 @@ def test_replies() -> None:
 
 
 @given(LABELS, st.data())
-def test_only_letters_change(labels: list[bytes], data: st.DataObject) -> None:
+def test_random_case_changes_letters_only(labels: list[bytes], data: st.DataObject) -> None:
     name = b"".join(bytes((len(label),)) + label.lower() for label in labels) + b"\0"
     random_bytes = data.draw(st.binary(min_size=len(name), max_size=len(name)))
-    mixed = in_random_case(name, random_bytes)
+    mixed = randomize_case(name, random_bytes)
     assert mixed.lower() == name
     raised = {place for place, byte in enumerate(mixed) if byte != name[place]}
     letters = {place for place, byte in enumerate(name) if 0x61 <= byte <= 0x7A}
     assert raised == {place for place in letters if random_bytes[place] & 0x20}
 
 
-def test_options_for_one_hop_stay_here() -> None:
+def test_options_that_concern_one_hop_are_dropped() -> None:
     ecs, ede = pack_option(codes.ECS, b"\0\1\x18\0\xc0\0\2"), pack_option(codes.EDE, b"\0\3")
     hop = [
         pack_option(codes.COOKIE, b"x" * 8),

@@ -1,7 +1,7 @@
-"""Forged replies in masses: none is accepted, and the true one that comes last is delivered.
+"""Forged replies in masses: none is accepted, and the true reply that comes last is delivered.
 
 The upstream is a process of its own, which sends 100,000 forgeries from its true address before each true reply: wrong
-IDs, and right ones with another name, another type, other letters, without QR, and bytes that are no message.
+IDs, and right ones with another name, another type, other case, without QR, and bytes that are not a message.
 """
 
 import asyncio
@@ -11,8 +11,11 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from fakes.held_clock import HeldClock
 
-from clusterdns.upstream.datagram import FLOOD_DATAGRAMS, Datagrams
+from clusterdns.upstream.datagram import UdpExchanges
+from clusterdns.upstream.exchange import FLOOD_DATAGRAMS, FLOOD_SECONDS
+from clusterdns.upstream.failure import ExchangeFailed
 from clusterdns.upstream.question import Question
 from clusterdns.wire.header import RD
 from clusterdns.wire.name import from_text
@@ -60,55 +63,78 @@ def forger() -> Iterator[int]:
         process.kill()
 
 
-async def test_forgeries_are_ignored_and_the_true_reply_delivered(forger: int) -> None:
-    datagrams = Datagrams()
+async def test_forgeries_are_ignored_and_the_true_reply_delivered(forger: int, held_clock: HeldClock) -> None:
+    exchanges = UdpExchanges()
     loop = asyncio.get_running_loop()
     for number in range(2):
         question = Question(from_text(f"name{number}.example.org."), b"\0\1\0\1", RD, is_stream=False)
-        asking = loop.create_task(datagrams.ask(question, ("127.0.0.1", forger), SECONDS))
+        asking = loop.create_task(exchanges.ask(question, ("127.0.0.1", forger), SECONDS))
         turns = 0
-        while not asking.done():  # other queries have their turn all the time
-            await asyncio.sleep(0.001)
+        while not asking.done():  # the event loop turns all the while
+            await asyncio.sleep(0)
             turns += 1
         exchange = await asking
         assert exchange.reply.endswith(b"\1\2\3\4")
         assert exchange.ignored > FLOOD_DATAGRAMS
         assert turns > 20
-    assert len(datagrams) == 0
-    datagrams.close()
+    assert len(exchanges) == 0
+    exchanges.close()
 
 
-async def test_in_a_flood_the_question_goes_another_way_too(forger: int) -> None:
-    datagrams = Datagrams()
+async def test_in_a_flood_the_question_is_asked_over_tcp_as_well(forger: int, held_clock: HeldClock) -> None:
+    exchanges = UdpExchanges()
     question = Question(from_text("name.example.org."), b"\0\1\0\1", RD, is_stream=False)
 
-    async def rescue() -> bytes:
-        return b"rescued"
+    async def fallback() -> bytes:
+        return b"over TCP"
 
-    exchange = await datagrams.ask(question, ("127.0.0.1", forger), SECONDS, rescue=rescue)
-    assert exchange.reply == b"rescued"
+    exchange = await exchanges.ask(question, ("127.0.0.1", forger), SECONDS, fallback=fallback)
+    assert exchange.reply == b"over TCP"
     assert FLOOD_DATAGRAMS <= exchange.ignored < FLOOD_DATAGRAMS * 2
-    datagrams.close()
+    exchanges.close()
+
+
+async def test_an_exchange_gets_more_time_in_a_flood(held_clock: HeldClock) -> None:
+    exchanges = UdpExchanges()
+    question = Question(from_text("name.example.org."), b"\0\1\0\1", RD, is_stream=False)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as forger:
+        forger.bind(("127.0.0.1", 0))
+        asking = asyncio.ensure_future(exchanges.ask(question, forger.getsockname(), SECONDS))
+        await asyncio.sleep(0)
+        query, client = forger.recvfrom(4096)
+        (exchange,) = exchanges._open.values()
+        wrong_id = bytes((query[0] ^ 1, query[1]))
+        while exchange.ignored < FLOOD_DATAGRAMS:
+            forger.sendto(wrong_id + query[2:], client)
+            await asyncio.sleep(0)
+    await held_clock.pass_seconds(SECONDS)
+    assert not asking.done()
+    await held_clock.pass_seconds(FLOOD_SECONDS - SECONDS)
+    with pytest.raises(ExchangeFailed, match="i/o timeout"):
+        await asking
+    exchanges.close()
 
 
 @pytest.mark.parametrize(
-    ("name_text", "is_cased"), [("name.example.org.", True), ("a.b.", True), ("name.example.org.", False)]
+    ("name_text", "randomizes_case"), [("name.example.org.", True), ("a.b.", True), ("name.example.org.", False)]
 )
-async def test_trying_every_id_gives_nothing(name_text: str, is_cased: bool) -> None:
-    datagrams = Datagrams()
+async def test_a_forger_who_tries_every_id_is_not_believed(
+    name_text: str, randomizes_case: bool, held_clock: HeldClock
+) -> None:
+    exchanges = UdpExchanges()
     question = Question(from_text(name_text), b"\0\1\0\1", RD, is_stream=False)
 
     swept = asyncio.Event()
 
-    async def rescue() -> bytes:
+    async def fallback() -> bytes:
         await swept.wait()
-        return b"rescued"
+        return b"over TCP"
 
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as forger:
         forger.bind(("127.0.0.1", 0))
         asking = loop.create_task(
-            datagrams.ask(question, forger.getsockname(), SECONDS, is_cased=is_cased, rescue=rescue)
+            exchanges.ask(question, forger.getsockname(), SECONDS, randomizes_case=randomizes_case, fallback=fallback)
         )
         await asyncio.sleep(0)
         _, client = forger.recvfrom(4096)
@@ -119,6 +145,6 @@ async def test_trying_every_id_gives_nothing(name_text: str, is_cased: bool) -> 
                 await asyncio.sleep(0)
                 assert not asking.done(), asking.result().reply
         swept.set()
-        assert (await asking).reply == b"rescued"
+        assert (await asking).reply == b"over TCP"
         assert not (await asking).lost_case
-    datagrams.close()
+    exchanges.close()

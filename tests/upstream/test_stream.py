@@ -1,4 +1,4 @@
-"""Connections to upstreams: frames in any pieces, replies in any order, and peers that misbehave."""
+"""Connections to upstreams: frames in any pieces, replies in any order, and upstreams that misbehave."""
 
 import asyncio
 import os
@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from fakes.held_clock import HeldClock, turns, until
 
 from clusterdns.upstream.address import Address
 from clusterdns.upstream.failure import ExchangeFailed
 from clusterdns.upstream.question import Question
-from clusterdns.upstream.stream import MAX_CONNECTIONS, Streams, StreamSettings
+from clusterdns.upstream.settings import TransportSettings
+from clusterdns.upstream.stream import MAX_CONNECTIONS, UpstreamConnections
 from clusterdns.wire.name import from_text
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -32,9 +34,14 @@ async def read_query(reader: asyncio.StreamReader) -> bytes:
     return await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
 
 
+async def answer_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while True:
+        writer.write(framed(reply_to(await read_query(reader))))
+
+
 @asynccontextmanager
-async def streams_to(serve: Serve, settings: StreamSettings | None = None) -> AsyncIterator[Streams]:
-    """Streams to a server; nothing of them is left afterwards."""
+async def connections_to(serve: Serve, settings: TransportSettings | None = None) -> AsyncIterator[UpstreamConnections]:
+    """Connections to a server; no task and no descriptor of them is left afterwards."""
     before = len(os.listdir("/proc/self/fd"))
 
     async def guarded(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -47,15 +54,15 @@ async def streams_to(serve: Serve, settings: StreamSettings | None = None) -> As
 
     server = await asyncio.start_server(guarded, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    streams = Streams(Address("dns", "127.0.0.1", port), settings or StreamSettings(), is_tls=False)
-    yield streams
-    streams.close()
-    assert streams.connections == []
+    connections = UpstreamConnections(Address("dns", "127.0.0.1", port), settings or TransportSettings(), is_tls=False)
+    yield connections
+    connections.close()
+    assert connections.connections == []
     server.close()
     for _ in range(100):
         if len(asyncio.all_tasks()) == 1 and len(os.listdir("/proc/self/fd")) <= before:
             break
-        await asyncio.sleep(0.005)
+        await turns()
     assert asyncio.all_tasks() == {asyncio.current_task()}
     assert len(os.listdir("/proc/self/fd")) <= before
 
@@ -70,8 +77,8 @@ async def test_frames_in_pieces_and_out_of_order() -> None:
         await reader.read()
 
     one, two = asking("one."), asking("two.")
-    async with streams_to(serve) as streams:
-        connection = streams._choose(asyncio.get_running_loop(), has_to_be_new=False)
+    async with connections_to(serve) as connections:
+        connection = connections._choose(asyncio.get_running_loop(), needs_new=False)
         futures: list[asyncio.Future[bytes]] = [asyncio.get_running_loop().create_future() for _ in range(2)]
         ids = [connection.ask(question, future) for question, future in zip((one, two), futures, strict=True)]
         replies = await asyncio.gather(*futures)
@@ -80,117 +87,111 @@ async def test_frames_in_pieces_and_out_of_order() -> None:
         assert two.is_answered_by(replies[1])
 
 
-async def test_another_connection_while_all_are_busy_up_to_four() -> None:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:  # one after the other, as CoreDNS does
-            query = await read_query(reader)
-            await asyncio.sleep(0.005)
-            writer.write(framed(reply_to(query)))
-
-    async with streams_to(serve) as streams:
-        await asyncio.gather(*(streams.ask(asking(f"x{number}."), 2.0) for number in range(40)))
-        assert len(streams.connections) == MAX_CONNECTIONS
-        loads = [connection._answered for connection in streams.connections]
-        assert loads == [10] * 4
+async def test_another_connection_is_opened_while_all_are_busy_up_to_four() -> None:
+    async with connections_to(answer_all) as connections:
+        await asyncio.gather(*(connections.ask(asking(f"x{number}."), 2.0) for number in range(40)))
+        assert len(connections.connections) == MAX_CONNECTIONS
+        assert [connection._answered for connection in connections.connections] == [10] * 4
 
 
 @pytest.mark.parametrize("sent", [b"", b"\0", b"\0\x20half", b"\xff\xff" + bytes(1000)])
-async def test_a_connection_that_went_silent_gets_no_more_questions(sent: bytes) -> None:
-    opened = 0
+async def test_a_connection_that_went_silent_gets_no_more_questions(sent: bytes, held_clock: HeldClock) -> None:
+    opened = received = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal opened
+        nonlocal opened, received
         opened += 1
         is_silent = opened == 1
         while True:
             query = await read_query(reader)
+            received += 1
             writer.write(sent if is_silent else framed(reply_to(query)))
 
-    async with streams_to(serve) as streams:
+    async with connections_to(serve) as connections:
+        first = asyncio.ensure_future(connections.ask(asking("one."), 2.0))
+        await until(lambda: received)
+        await held_clock.pass_seconds(2)
         with pytest.raises(ExchangeFailed, match=r"read tcp 127.0.0.1:\d+->127.0.0.1:\d+: i/o timeout"):
-            await streams.ask(asking("one."), 0.02)
-        assert streams.connections == []
-        await streams.ask(asking("two."), 1.0)
+            await first
+        assert connections.connections == []
+        await connections.ask(asking("two."), 2.0)
         assert opened == 2
 
 
-async def test_one_slow_answer_does_not_spoil_a_connection() -> None:
+async def test_one_slow_answer_does_not_retire_a_connection(held_clock: HeldClock) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_query(reader)
-        while True:
-            writer.write(framed(reply_to(await read_query(reader))))
+        await answer_all(reader, writer)
 
-    async with streams_to(serve) as streams:
-        slow = asyncio.ensure_future(streams.ask(asking("slow."), 0.05))
-        await asyncio.sleep(0.01)
-        (connection,) = streams.connections
+    async with connections_to(serve) as connections:
+        slow = asyncio.ensure_future(connections.ask(asking("slow."), 2.0))
+        await held_clock.pass_seconds(1)
+        (connection,) = connections.connections
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         connection.ask(asking("fast."), future)
         await future
+        await held_clock.pass_seconds(1)
         with pytest.raises(ExchangeFailed):
             await slow
-        assert streams.connections == [connection]
+        assert connections.connections == [connection]
 
 
-async def test_a_peer_that_closes_after_answering_is_stale() -> None:
+async def test_an_upstream_that_closes_after_answering_is_stale() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(framed(reply_to(await read_query(reader))))
         await read_query(reader)
 
-    async with streams_to(serve) as streams:
-        _, was_there = await streams.ask(asking("one."), 1.0)
-        assert not was_there
+    async with connections_to(serve) as connections:
+        _, was_open = await connections.ask(asking("one."), 2.0)
+        assert not was_open
         with pytest.raises(ExchangeFailed, match="EOF") as failed:
-            await streams.ask(asking("two."), 1.0)
+            await connections.ask(asking("two."), 2.0)
         assert failed.value.is_stale
 
 
-async def test_a_peer_that_closes_at_once_is_not() -> None:
+async def test_an_upstream_that_closes_at_once_is_not_stale() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_query(reader)
 
-    async with streams_to(serve) as streams:
+    async with connections_to(serve) as connections:
         with pytest.raises(ExchangeFailed, match="EOF") as failed:
-            await streams.ask(asking("one."), 1.0)
+            await connections.ask(asking("one."), 2.0)
         assert not failed.value.is_stale
 
 
-async def test_a_peer_that_never_reads() -> None:
+async def test_questions_to_an_upstream_that_never_reads_time_out(held_clock: HeldClock) -> None:
+    has_ended = asyncio.Event()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket's transport reads
-        await asyncio.sleep(0.2)
+        await has_ended.wait()
 
-    async with streams_to(serve) as streams:
-        asked = [asyncio.ensure_future(streams.ask(asking(f"x{number}."), 0.03)) for number in range(200)]
+    async with connections_to(serve) as connections:
+        asked = [asyncio.ensure_future(connections.ask(asking(f"x{number}."), 2.0)) for number in range(200)]
+        await held_clock.pass_seconds(2)
         outcomes = await asyncio.gather(*asked, return_exceptions=True)
         assert {type(outcome) for outcome in outcomes} == {ExchangeFailed}
-        assert streams.connections == []
+        assert connections.connections == []
+        has_ended.set()
 
 
 @pytest.mark.parametrize(("max_idle", "left"), [(0, 4), (1, 1)])
-async def test_how_many_stay_idle(max_idle: int, left: int) -> None:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            query = await read_query(reader)
-            await asyncio.sleep(0.005)
-            writer.write(framed(reply_to(query)))
-
-    async with streams_to(serve, StreamSettings(max_idle=max_idle, expire_seconds=0.05)) as streams:
-        await asyncio.gather(*(streams.ask(asking(f"x{number}."), 1.0) for number in range(8)))
-        assert len(streams.connections) == left
-        await asyncio.sleep(0.08)
-        assert streams.connections == []
+async def test_idle_connections(max_idle: int, left: int, held_clock: HeldClock) -> None:
+    settings = TransportSettings(max_idle=max_idle, expire_seconds=10)
+    async with connections_to(answer_all, settings) as connections:
+        await asyncio.gather(*(connections.ask(asking(f"x{number}."), 2.0) for number in range(8)))
+        assert len(connections.connections) == left
+        await held_clock.pass_seconds(9.9)
+        assert len(connections.connections) == left
+        await held_clock.pass_seconds(0.2)
+        assert connections.connections == []
 
 
-async def test_age() -> None:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            writer.write(framed(reply_to(await read_query(reader))))
-
-    async with streams_to(serve, StreamSettings(max_age_seconds=0.03)) as streams:
-        await streams.ask(asking("one."), 1.0)
-        (young,) = streams.connections
-        await asyncio.sleep(0.04)
-        await streams.ask(asking("two."), 1.0)
+async def test_a_connection_of_a_certain_age_gets_no_more_questions(held_clock: HeldClock) -> None:
+    async with connections_to(answer_all, TransportSettings(max_age_seconds=5, expire_seconds=60)) as connections:
+        await connections.ask(asking("one."), 2.0)
+        (young,) = connections.connections
+        await held_clock.pass_seconds(6)
+        await connections.ask(asking("two."), 2.0)
         assert not young.takes_questions(asyncio.get_running_loop().time())
-        assert streams.connections[-1] is not young
+        assert connections.connections[-1] is not young

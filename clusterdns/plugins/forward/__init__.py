@@ -1,6 +1,7 @@
-"""The `forward` directive: queries that are sent on to upstream servers.
+"""The `forward` directive: queries that upstream servers answer.
 
-Reading order: `directive` builds, `settings` parses, `handler` answers. `clusterdns.upstream` asks the upstreams.
+Reading order: `directive` builds, `parse` reads a line with the help of `addresses` and `options`, `settings` is what
+the line says, `handler` answers. `exports` is for `loop`. `clusterdns.upstream` asks the upstreams.
 """
 
 from clusterdns.plugins.forward.directive import PLUGIN

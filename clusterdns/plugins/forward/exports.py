@@ -1,12 +1,12 @@
-"""What `forward` exports to other directives of its block: the upstreams that it asks."""
+"""What `forward` exports to other directives of its block: its upstreams."""
 
 from dataclasses import dataclass
 
-from clusterdns.upstream.server import Server
+from clusterdns.upstream.server import Upstream
 
 
 @dataclass(frozen=True)
 class ForwardExports:
-    """The upstreams of all `forward` lines of a block, each with the zone whose names it is asked for."""
+    """The upstreams of all `forward` lines of a block, each with the zone of its line."""
 
-    upstreams: tuple[tuple[bytes, Server], ...]
+    upstreams: tuple[tuple[bytes, Upstream], ...]
