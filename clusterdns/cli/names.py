@@ -12,7 +12,7 @@ from itertools import groupby
 
 import click
 
-from clusterdns.cluster.api.settings import Settings
+from clusterdns.cluster.api.settings import ApiSettings
 from clusterdns.cluster.api.source import ApiSource
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.listing import Listed, records
@@ -85,7 +85,7 @@ def names(
     if kubeconfig is None:
         _read_manifests((*manifests, *more_manifests), index, namespaces, mode)
     else:
-        settings = Settings(
+        settings = ApiSettings(
             kubeconfig=kubeconfig, context=context, namespaces=namespaces, pods=mode is Pods.VERIFIED,
             startup_timeout_seconds=_LIST_TIMEOUT_SECONDS,
         )  # fmt: skip
@@ -109,7 +109,7 @@ def _read_manifests(paths: Sequence[str], index: Index, namespaces: Sequence[str
         raise click.ClickException(str(error)) from error
 
 
-async def _read_cluster(settings: Settings, index: Index) -> None:
+async def _read_cluster(settings: ApiSettings, index: Index) -> None:
     """Fill the index from the API server, once. Raises ClickException where that is not possible in time."""
     source = ApiSource(settings, index.apply, lambda: None, Registry())
     source.start()

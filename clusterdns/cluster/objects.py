@@ -1,9 +1,8 @@
-"""Slim Kubernetes objects: what an answer needs of a Service, EndpointSlice, Namespace or Pod, and nothing else.
+"""Slim Kubernetes objects: the fields of Services, EndpointSlices, Namespaces and Pods that DNS answers depend on.
 
-The sources make them (see `sources.decoding`), the index reads them, and a `Change` carries them from one to the other.
-What cannot be used at all raises `ObjectError`, which names the object.
-
-This module is not a model of the Kubernetes API: no metadata beyond the names, nothing that is only ever displayed.
+`api` and `manifests` produce them through `decoding`, `index` reads them, and a `Change` carries them from one to the
+other. This module is not a model of the Kubernetes API (`raw_objects` is closer to it): there is no metadata beyond the
+names.
 """
 
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
@@ -11,14 +10,14 @@ from typing import NamedTuple
 
 import msgspec
 
-MAX_LABEL_BYTES = 63  # RFC 1035 §2.3.4; a longer name could never be asked for
+MAX_LABEL_BYTES = 63  # RFC 1035 §2.3.4; no query can contain a longer label
 MAX_PORTS = 512  # of one object; the API server itself allows 100 per slice
 SERVICE_LABEL = "kubernetes.io/service-name"
-IMPORT_LABEL = "multicluster.kubernetes.io/service-name"  # a slice that several clusters share
+IMPORT_LABEL = "multicluster.kubernetes.io/service-name"  # names the ServiceImport of a slice
 
 
 class Port(msgspec.Struct, frozen=True, gc=False):
-    """A port with its name and protocol as the API spells them; `number` is -1 where the object states none."""
+    """A port, with its name and protocol as the API spells them; `number` is -1 where the object gives none."""
 
     name: str
     number: int
@@ -35,32 +34,32 @@ class Service(msgspec.Struct, frozen=True, gc=False):
     headless: bool = False
     external_name: str = ""
     ports: tuple[Port, ...] = ()
-    external: tuple[str, ...] = ()  # what it has outside the cluster: addresses, and host names of load balancers
+    external: tuple[str, ...] = ()  # addresses outside the cluster, then host names of load balancers
 
 
 class Endpoint(msgspec.Struct, frozen=True, gc=False):
-    """A ready endpoint: of one that is not ready only the addresses are kept, in `EndpointSlice.unready`."""
+    """A ready endpoint. Of an endpoint that is not ready only the addresses are kept, in `EndpointSlice.unready`."""
 
     addresses: tuple[str, ...]
     hostname: str = ""
     target_name: str = ""
-    zone: str = ""  # of the topology, one object for all endpoints in it
+    zone: str = ""  # its topology zone; interned
 
 
 class EndpointSlice(msgspec.Struct, frozen=True, gc=False):
-    """One slice of a Service; `service` is empty when the slice does not say whose it is."""
+    """One slice of a Service's endpoints; `service` is empty where the slice names no Service."""
 
     namespace: str
     name: str
     service: str = ""
     ports: tuple[Port, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
-    unready: tuple[str, ...] = ()  # addresses listed as not ready: gone on purpose, not on their way elsewhere
-    triggered_at: str = ""  # RFC 3339 moment of the pod change behind this slice, for the programming-latency metric
+    unready: tuple[str, ...] = ()  # addresses listed as not ready: they are not moving to another slice
+    triggered_at: str = ""  # when the pod change behind this slice happened (RFC 3339); for the programming latency
 
 
 class ServiceImport(Service, frozen=True, gc=False):
-    """A Service of several clusters: headless, or with the addresses that stand for it in all of them."""
+    """A Service of several clusters: headless, or with the clusterset IPs that all of them route to it."""
 
 
 class ImportedSlice(EndpointSlice, frozen=True, gc=False):
@@ -70,18 +69,18 @@ class ImportedSlice(EndpointSlice, frozen=True, gc=False):
 
 
 class Namespace(msgspec.Struct, frozen=True, gc=False):
-    """A Namespace, which exists or does not."""
+    """A Namespace."""
 
     name: str
 
     @property
     def namespace(self) -> str:
-        """Namespaces are not in a namespace; the empty text keeps keys uniform."""
+        """The empty text: a Namespace is in no namespace, and keys stay uniform."""
         return ""
 
 
 class Pod(msgspec.Struct, frozen=True, gc=False):
-    """A Pod that has addresses. `terminating` pods keep their last state until they are deleted."""
+    """A Pod; `terminating` from the request to delete it until it is deleted."""
 
     namespace: str
     name: str
@@ -89,34 +88,41 @@ class Pod(msgspec.Struct, frozen=True, gc=False):
     terminating: bool = False
 
 
+ObjectKey = tuple[str, str]  # namespace and name; identifies an object within its kind
 Object = Service | EndpointSlice | Namespace | Pod | ServiceImport | ImportedSlice
 Kind = type[Service] | type[EndpointSlice] | type[Namespace] | type[Pod] | type[ServiceImport] | type[ImportedSlice]
 
 
 class Change(NamedTuple):
-    """One step of the cluster: `old` is None for an addition, `new` is None for a removal."""
+    """One change to one object: `old` is None for an addition, `new` is None for a removal."""
 
     old: Object | None
     new: Object | None
 
 
 class ObjectError(ValueError):
-    """An object that cannot be used, with its kind, `namespace/name` as far as known, and the reason."""
+    """An object that cannot be used: its kind, its key as far as it can be read, and the reason."""
 
-    def __init__(self, kind: str, key: str, reason: str) -> None:
-        super().__init__(f"{kind} {key}: {reason}")
+    def __init__(self, kind: str, key: ObjectKey, reason: str) -> None:
+        super().__init__(f"{kind} {shown_key(key)}: {reason}")
         self.kind = kind
         self.key = key
         self.reason = reason
 
 
-def key_of(obj: Object) -> tuple[str, str]:
-    """The identity of an object within its kind."""
+def shown_key(key: ObjectKey) -> str:
+    """Format a key for messages: `namespace/name`, cut to 200 characters."""
+    namespace, name = key
+    return (f"{namespace}/{name}" if namespace else name)[:200] or "(unnamed)"
+
+
+def key_of(obj: Object) -> ObjectKey:
+    """The key of an object: namespace and name."""
     return (obj.namespace, obj.name)
 
 
 def canonical(address_text: str) -> str:
-    """The one spelling of an IP address that this server uses. Raises OSError or ValueError where it is none."""
+    """Spell an IP address in canonical form. Raises OSError or ValueError where the text is not an address."""
     if ":" not in address_text:
         inet_pton(AF_INET, address_text)
         return address_text
@@ -126,12 +132,12 @@ def canonical(address_text: str) -> str:
 
 
 def packed(address_text: str) -> bytes:
-    """The 4 or 16 bytes of an address of an object."""
+    """Pack an address of an object into 4 or 16 bytes."""
     return inet_pton(AF_INET6 if ":" in address_text else AF_INET, address_text)
 
 
 def split_external(service: Service) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
-    """What a Service has outside the cluster: packed addresses, and host names of load balancers."""
+    """Split `Service.external` into packed addresses and host names of load balancers."""
     addresses, hosts = [], []
     for text in service.external:
         try:
@@ -142,5 +148,5 @@ def split_external(service: Service) -> tuple[tuple[bytes, ...], tuple[str, ...]
 
 
 def address_text(address: bytes) -> str:
-    """The canonical text of a packed address."""
+    """Spell a packed address in canonical form."""
     return inet_ntop(AF_INET6 if len(address) == 16 else AF_INET, address)

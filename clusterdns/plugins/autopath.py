@@ -29,7 +29,7 @@ log = logging.getLogger("clusterdns.plugin.autopath")
 
 
 @dataclass(frozen=True)
-class Settings:
+class AutopathSettings:
     """The last line of a block."""
 
     zones: tuple[bytes, ...]
@@ -37,10 +37,12 @@ class Settings:
     domains: tuple[bytes, ...]  # of the file; with `is_of_pods` what comes after the cluster's own domains
 
 
-class Walk:
+class AutopathHandler:
     """Goes through a search list; `following` answers each name."""
 
-    def __init__(self, settings: Settings, cluster: ClusterExports | None, success: Series, following: Handler) -> None:
+    def __init__(
+        self, settings: AutopathSettings, cluster: ClusterExports | None, success: Series, following: Handler
+    ) -> None:
         self._zones = settings.zones
         self._domains = (*settings.domains, ROOT)
         self._is_of_pods = settings.is_of_pods
@@ -106,13 +108,13 @@ def _depending(reply: Reply, replies: Sequence[Reply]) -> Reply:
     return reply
 
 
-def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
+def parse(directives: Sequence[Directive], context: BlockContext) -> AutopathSettings:
     """`autopath [ZONES…] RESOLV-CONF|@kubernetes`; of several lines the last counts. Raises CorefileError."""
     for directive in directives:
         *zone_words, source = directive.arguments_between(1, None, "[ZONES…] RESOLV-CONF|@kubernetes")
         directive.no_block()
         zones = lenient.zones(zone_words, context.zones)
-        settings = Settings(zones, source.text == KUBERNETES, _domains(source, context))
+        settings = AutopathSettings(zones, source.text == KUBERNETES, _domains(source, context))
     return settings
 
 
@@ -143,7 +145,7 @@ def _own_domains() -> tuple[bytes, ...]:
         return ()
 
 
-def build(settings: Settings, context: BlockContext) -> Part:
+def build(settings: AutopathSettings, context: BlockContext) -> Part:
     """The handler."""
     success = context.registry.counter(
         "coredns_autopath_success_total",
@@ -155,7 +157,7 @@ def build(settings: Settings, context: BlockContext) -> Part:
         cluster = context.export(ClusterExports) if settings.is_of_pods else None
         if settings.is_of_pods and (cluster is None or not cluster.knows_pods):
             log.warning("without 'pods verified' of 'kubernetes' in the same block no client's search list is known")
-        return Walk(settings, cluster, success.labels(context.server_text), following)
+        return AutopathHandler(settings, cluster, success.labels(context.server_text), following)
 
     return Part("autopath", handling=Handling(wrap=wrap, is_for_in_only=True))
 

@@ -28,7 +28,7 @@ _TYPES = (codes.A, codes.AAAA, codes.SRV, codes.PTR)
 
 
 @dataclass(frozen=True)
-class Settings:
+class ExternalSettings:
     """All lines of a block together; the zones are those of the last."""
 
     zones: tuple[bytes, ...] = ()
@@ -74,7 +74,7 @@ def _records(zone: ExternalZone, index: Index) -> Iterator[Record]:
     yield soa
 
 
-def _apex(settings: Settings, line: Line) -> Settings:
+def _apex(settings: ExternalSettings, line: Line) -> ExternalSettings:
     word = lenient.first_argument(line, "NAME")
     try:
         return replace(settings, apex=from_text(word.text)[:-1])
@@ -82,16 +82,16 @@ def _apex(settings: Settings, line: Line) -> Settings:
         raise word.error(f"{word} is no name: {error}", "write one label such as dns") from error
 
 
-def _ttl(settings: Settings, line: Line) -> Settings:
+def _ttl(settings: ExternalSettings, line: Line) -> ExternalSettings:
     return replace(settings, ttl_seconds=values.integer(lenient.first_argument(line, "SECONDS"), 0, MAX_TTL_SECONDS))
 
 
-def _headless(settings: Settings, line: Line) -> Settings:
+def _headless(settings: ExternalSettings, line: Line) -> ExternalSettings:
     line.no_arguments()
     return replace(settings, headless=True)
 
 
-OPTIONS: tuple[Option[Settings], ...] = (
+OPTIONS: tuple[Option[ExternalSettings], ...] = (
     Option(
         "apex NAME",
         "dns",
@@ -109,9 +109,9 @@ OPTIONS: tuple[Option[Settings], ...] = (
 )
 
 
-def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
+def parse(directives: Sequence[Directive], context: BlockContext) -> ExternalSettings:
     """`k8s_external [ZONES…] { options }`; without zones those of the block. Raises CorefileError."""
-    settings = read_block(Settings(), directives, OPTIONS)
+    settings = read_block(ExternalSettings(), directives, OPTIONS)
     directive = directives[-1]
     if "kubernetes" not in context.directive_names:
         hint = "add 'kubernetes' to the block, which k8s_external takes its Services from"
@@ -123,7 +123,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
     return replace(settings, zones=zones)
 
 
-def build(settings: Settings, context: BlockContext) -> Part:
+def build(settings: ExternalSettings, context: BlockContext) -> Part:
     """The handler, which takes its state from `kubernetes` once that is built."""
     transfer = ExternalTransfer()
 

@@ -7,9 +7,9 @@ import pytest
 from fakes.seen import Seen
 from fakes.time import FakeTime
 
-from clusterdns.cluster.api.settings import Settings
+from clusterdns.cluster.api.reflector import Timing
+from clusterdns.cluster.api.settings import ApiSettings
 from clusterdns.cluster.api.source import ApiSource
-from clusterdns.cluster.api.watch import Timing
 from clusterdns.telemetry.metrics import Registry
 from testing.api_proxy import TLS_CLOSE_SECONDS
 from testing.fake_apiserver import FakeApiServer, serving
@@ -44,7 +44,7 @@ async def start(seen: Seen, registry: Registry) -> AsyncIterator[Start]:
     started: list[ApiSource] = []
     has_tls = False
 
-    def start_one(settings: Settings, time: FakeTime | None = None) -> ApiSource:
+    def start_one(settings: ApiSettings, time: FakeTime | None = None) -> ApiSource:
         nonlocal has_tls
         has_tls |= not settings.endpoint.startswith("http://")
         timing = Timing(time.sleep, time.clock, time.uniform) if time else None

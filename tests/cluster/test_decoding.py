@@ -1,4 +1,4 @@
-"""API objects cut to what answers need: what is read, what is left out with a remark, what cannot be used at all."""
+"""API objects reduced: which fields are read, which parts are ignored with a warning, which objects cannot be used."""
 
 import json
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterdns.cluster import objects
-from clusterdns.cluster.decoding import LAST_CHANGE_ANNOTATION, SOURCE_CLUSTER_LABEL, Decoded, from_data, from_json
+from clusterdns.cluster.decoding import from_data, from_json, from_raw, key_in, read_event
 from clusterdns.cluster.objects import (
     IMPORT_LABEL,
     SERVICE_LABEL,
@@ -24,7 +24,9 @@ from clusterdns.cluster.objects import (
     Port,
     Service,
     ServiceImport,
+    shown_key,
 )
+from clusterdns.cluster.reduction import LAST_CHANGE_ANNOTATION, SOURCE_CLUSTER_LABEL, Decoded
 
 KINDS: tuple[Kind, ...] = (Service, EndpointSlice, Namespace, Pod, ServiceImport, ImportedSlice)
 META = {"name": "web", "namespace": "prod"}
@@ -102,7 +104,7 @@ def test_what_is_read(kind: Kind, data: Any, expected: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "data", "expected", "remark"),
+    ("kind", "data", "expected", "warning"),
     [
         (Service, service(clusterIPs=["10.0.0.1", "10.0.0.300"]), Service("prod", "web", cluster_ips=("10.0.0.1",)),
          "clusterIP '10.0.0.300' is not an IP address"),
@@ -117,17 +119,17 @@ def test_what_is_read(kind: Kind, data: Any, expected: Any) -> None:
         (Pod, {"metadata": META, "status": {"podIP": "soon"}}, Pod("prod", "web"), "podIP 'soon' is not an IP"),
     ],
 )  # fmt: skip
-def test_what_is_left_out_with_a_remark(kind: Kind, data: Any, expected: Any, remark: str) -> None:
+def test_what_is_left_out_with_a_remark(kind: Kind, data: Any, expected: Any, warning: str) -> None:
     decoded = decode(kind, data)
     assert decoded.object == expected
-    assert any(remark in one for one in decoded.remarks)
+    assert any(warning in one for one in decoded.warnings)
 
 
 def test_ports_are_bounded() -> None:
     decoded = decode(Service, service(ports=[{"port": number + 1} for number in range(10_000)]))
     assert isinstance(decoded.object, Service)
     assert len(decoded.object.ports) == objects.MAX_PORTS
-    assert "10000 ports" in decoded.remarks[0]
+    assert "10000 ports" in decoded.warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -151,7 +153,7 @@ def test_ports_are_bounded() -> None:
 def test_what_cannot_be_used_names_the_object(kind: Kind, raw: bytes, key: str, reason: str) -> None:
     with pytest.raises(ObjectError) as caught:
         from_json(kind, raw)
-    assert caught.value.key == key
+    assert shown_key(caught.value.key) == key
     assert reason in caught.value.reason
     assert str(caught.value).startswith(f"{kind.__name__} {key}: ")
 
@@ -217,3 +219,44 @@ def test_slices_of_imports(cluster: str | None, told: str | None) -> None:
         return
     endpoints = (Endpoint(("10.1.0.1",)),)
     assert from_data(ImportedSlice, data).object == ImportedSlice("prod", "web-1", "web", (), endpoints, cluster=told)
+
+
+@pytest.mark.parametrize("kind", [Service, EndpointSlice, Pod, Namespace])
+def test_an_event_is_decoded_with_its_object_in_one_pass(kind: Kind) -> None:
+    data = {"metadata": {**META, "resourceVersion": "7"}}
+    event = read_event(kind, json.dumps({"type": "ADDED", "object": data}).encode())
+    assert (event.type, key_in(event.meta), event.meta.resource_version) == ("ADDED", ("prod", "web"), "7")
+    assert not isinstance(event.object, msgspec.Raw)
+    assert from_raw(kind, event.object) == from_data(kind, data)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "version"),
+    [
+        (Service, {"metadata": {**META, "resourceVersion": "7"}, "spec": {"ports": "many"}}, "7"),
+        (Pod, {"metadata": {**META, "resourceVersion": "7"}, "status": 7}, "7"),
+        (Service, 7, None),
+        (Service, None, None),
+        (Service, {}, None),
+    ],
+)
+def test_an_object_that_does_not_fit_is_left_as_json(kind: Kind, data: Any, version: str | None) -> None:
+    event = read_event(kind, json.dumps({"type": "MODIFIED", "object": data}).encode())
+    assert (event.type, event.meta.resource_version) == ("MODIFIED", version)
+    assert isinstance(event.object, msgspec.Raw)
+    with pytest.raises(ObjectError):
+        from_json(kind, event.object)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_error_event_is_left_as_json(kind: Kind) -> None:
+    status = {"kind": "Status", "metadata": {}, "status": "Failure", "code": 410}
+    event = read_event(kind, json.dumps({"type": "ERROR", "object": status}).encode())
+    assert isinstance(event.object, msgspec.Raw)
+    assert json.loads(bytes(event.object)) == status
+
+
+@pytest.mark.parametrize("line", [b"", b"<html>", b"[]", b"{}", b'{"type":7,"object":{}}', b'{"type":"ADDED"}'])
+def test_a_line_that_is_not_an_event_is_an_error(line: bytes) -> None:
+    with pytest.raises(msgspec.MsgspecError):
+        read_event(Service, line)

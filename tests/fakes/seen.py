@@ -1,4 +1,4 @@
-"""What a source told, kept as an index would keep it, with every change checked against what was known before."""
+"""A subscriber that keeps what a source reports as an index would, and checks each change against the state before."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,7 +9,7 @@ WAIT_SECONDS = 20.0
 
 
 class Seen:
-    """The receiving end of a source."""
+    """The objects that a source has reported."""
 
     def __init__(self) -> None:
         self.objects: dict[tuple[Kind, tuple[str, str]], Object] = {}
@@ -18,11 +18,11 @@ class Seen:
         self._news = asyncio.Event()
 
     def on_change(self, change: Change) -> None:
-        """Take a change."""
+        """Apply a change."""
         one = change.new or change.old
         assert one is not None, "a change from nothing to nothing"
         key = (type(one), key_of(one))
-        assert self.objects.get(key) == change.old, "the old object is what was told before"
+        assert self.objects.get(key) == change.old, "the old object is the one reported before"
         assert change.old != change.new, "a change that changes nothing"
         if change.new is None:
             del self.objects[key]
@@ -32,7 +32,7 @@ class Seen:
         self._news.set()
 
     def on_synced(self) -> None:
-        """Take note that the source is in step."""
+        """Count that the source has synced."""
         self.synced_count += 1
 
     def names(self, kind: Kind, namespace: str | None = None) -> set[str]:
@@ -47,7 +47,7 @@ class Seen:
         """Wait until `check` holds. Raises TimeoutError."""
         async with asyncio.timeout(WAIT_SECONDS):
             while not check():
-                try:  # a change wakes it at once; what is no change is looked at a hundred times a second
+                try:  # a change wakes it at once; otherwise `check` is polled a hundred times a second
                     async with asyncio.timeout(0.01):
                         await self._news.wait()
                 except TimeoutError:

@@ -13,15 +13,15 @@ import dns.message
 import pytest
 
 from clusterdns.cluster.api.client import Client
+from clusterdns.cluster.api.reflector import Collection, Reflector, Timing
 from clusterdns.cluster.api.settings import Intervals
-from clusterdns.cluster.api.status import Status
-from clusterdns.cluster.api.store import Store
-from clusterdns.cluster.api.watch import Place, Timing, Watch
+from clusterdns.cluster.api.status import ApiStatus
+from clusterdns.cluster.api.store import ObjectStore
 from clusterdns.cluster.objects import EndpointSlice
 from clusterdns.corefile.load import parse
 from clusterdns.host.sockets import bind_udp
 from clusterdns.plugins.kubernetes.feed import Feed
-from clusterdns.plugins.kubernetes.settings import Settings
+from clusterdns.plugins.kubernetes.settings import KubernetesSettings
 from clusterdns.server import udp
 from clusterdns.server.assembly import Configuration, assemble
 from clusterdns.server.dispatch import Dispatch, ListenerContext
@@ -165,11 +165,11 @@ async def test_forwarded() -> None:
 async def test_change() -> None:
     shared, registry = SharedState(), Registry()
     shared.new_table()
-    feed = Feed(Settings((from_text("cluster.local"),)), registry)
+    feed = Feed(KubernetesSettings((from_text("cluster.local"),)), registry)
     feed.index.tell(shared.forget)
-    watch = Watch(
-        Place("endpointslices", "", {}), cast(Client, None), Store(EndpointSlice, feed._take, registry), Status(),
-        registry, lambda: None, page_limit=1, intervals=Intervals(), timing=Timing(),
+    watch = Reflector(
+        Collection("endpointslices", "", {}), cast(Client, None), ObjectStore(EndpointSlice, feed._take, registry),
+        ApiStatus(), registry, lambda: None, page_limit=1, intervals=Intervals(), timing=Timing(),
     )  # fmt: skip
     event: Any = (
         b'{"type":"ADDED","object":{"metadata":{"name":"web-1","namespace":"prod","resourceVersion":"7","labels":'

@@ -31,8 +31,8 @@ CATCHES_ALL = {
     "server/reloading.py:_in_thread.work": "a thread's edge: handed to whoever waits for it",
     "server/memory.py:MemoryWatch.look_forever": "a task's edge: the rooms stay as they are",
     "server/listeners.py:Listeners.listen": "closes what was begun, and passes the reason on",
-    "cluster/manifests/source.py:ManifestSource._look_forever": "a task's edge: a fault of ours must not end it",
-    "cluster/api/watch.py:Watch.run": "a task's edge: a fault of ours must not end the stream of changes",
+    "cluster/manifests/source.py:ManifestSource._poll_forever": "a task's edge: a fault of ours must not end it",
+    "cluster/api/reflector.py:Reflector.run": "a task's edge: a fault of ours must not end the stream of changes",
     "upstream/messages.py:read_message": "whatever dnslib raises for hostile bytes means that they are malformed",
     "upstream/flight.py:Flights._fly": "a task's edge: those who wait for the answer must hear of it",
 }

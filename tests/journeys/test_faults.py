@@ -71,7 +71,7 @@ def test_an_unreachable_api_server_takes_no_name_away(journey: Journey) -> None:
     assert asker.seen[-1][1] == after
     lines = until(lambda: about_watches(journey)[lines_before:], lambda found: len(found) >= 2)
     assert [line.split("]")[0] for line in lines] == ["[WARNING", "[INFO"], lines
-    assert "names stay served as last known" in lines[0]
+    assert "serving the last known state" in lines[0]
     assert "connected again" in lines[1]
 
 

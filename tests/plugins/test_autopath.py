@@ -57,14 +57,16 @@ def cluster() -> ClusterExports:
     return ClusterExports(index, frozenset((ZONE,)), True, tuple)
 
 
-def of_pods(cluster: ClusterExports | None, below: Below, zone: bytes = ROOT) -> autopath.Walk:
-    settings = autopath.Settings((zone,), True, (from_text("corp.example"),))
-    return autopath.Walk(settings, cluster, Series(), below)
+def of_pods(cluster: ClusterExports | None, below: Below, zone: bytes = ROOT) -> autopath.AutopathHandler:
+    settings = autopath.AutopathSettings((zone,), True, (from_text("corp.example"),))
+    return autopath.AutopathHandler(settings, cluster, Series(), below)
 
 
-def of_file(below: Below, success: Series | None = None) -> autopath.Walk:
+def of_file(below: Below, success: Series | None = None) -> autopath.AutopathHandler:
     domains = tuple(map(from_text, ("first.test", "second.test")))
-    return autopath.Walk(autopath.Settings((ROOT,), False, domains), None, success or Series(), below)
+    return autopath.AutopathHandler(
+        autopath.AutopathSettings((ROOT,), False, domains), None, success or Series(), below
+    )
 
 
 LIST = [
@@ -157,8 +159,11 @@ async def test_an_error_ends_the_search_and_a_bare_code_does_not(make_query: Mak
 
 async def test_names_that_are_too_long_are_left_out(make_query: MakeQuery) -> None:
     long = ".".join(["x" * 60] * 4)
-    walk = autopath.Walk(
-        autopath.Settings((ROOT,), False, (from_text("a"), from_text("b" * 20))), None, Series(), below := Below()
+    walk = autopath.AutopathHandler(
+        autopath.AutopathSettings((ROOT,), False, (from_text("a"), from_text("b" * 20))),
+        None,
+        Series(),
+        below := Below(),
     )
     await walk(make_query(f"{long}.a"))
     assert below.asked == [f"{long}.a", long]
@@ -171,7 +176,7 @@ def test_what_is_read(read_directives: ReadDirectives, context: BlockContext, tm
     read = autopath.parse(
         read_directives("autopath @kubernetes\nautopath x.test 10.0.0.0/8 resolv.conf"), at(context, tmp_path)
     )
-    assert read == autopath.Settings((from_text("x.test"), from_text("10.in-addr.arpa")), False, domains)
+    assert read == autopath.AutopathSettings((from_text("x.test"), from_text("10.in-addr.arpa")), False, domains)
     assert autopath.parse(read_directives(f"autopath {path}"), context).zones == context.zones
     assert autopath.parse(read_directives("autopath @kubernetes"), context).is_of_pods
 
@@ -211,7 +216,7 @@ def test_without_pods_a_warning(
 ) -> None:
     if knows_pods is not None:
         context.parts.append(Part("kubernetes", exports=(replace(cluster, knows_pods=knows_pods),)))
-    part = autopath.build(autopath.Settings((ROOT,), True, ()), context)
+    part = autopath.build(autopath.AutopathSettings((ROOT,), True, ()), context)
     with caplog.at_level(logging.WARNING, "clusterdns.plugin.autopath"):
         assert part.handling.wrap is not None
         part.handling.wrap(Below())

@@ -13,7 +13,7 @@ from clusterdns.cluster.objects import Change, Namespace, Object, Port, Service
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import k8s_external
-from clusterdns.plugins.k8s_external import Settings
+from clusterdns.plugins.k8s_external import ExternalSettings
 from clusterdns.plugins.kubernetes.exports import ClusterExports
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text, to_text
@@ -38,9 +38,9 @@ def index() -> Index:
     return index
 
 
-def built(context: BlockContext, index: Index, settings: Settings | None = None) -> tuple[Part, Handler]:
+def built(context: BlockContext, index: Index, settings: ExternalSettings | None = None) -> tuple[Part, Handler]:
     context.parts.append(Part("kubernetes", exports=(ClusterExports(index, frozenset(), False, tuple),)))
-    part = k8s_external.build(settings or Settings((ZONE,)), context)
+    part = k8s_external.build(settings or ExternalSettings((ZONE,)), context)
 
     async def following(query: Query) -> Reply:
         reply = failure(codes.REFUSED)
@@ -69,7 +69,7 @@ async def test_replies_hold_until_the_service_changes(
 async def test_what_falls_through_is_forgotten_when_the_name_comes(
     context: BlockContext, index: Index, make_query: MakeQuery
 ) -> None:
-    _, handler = built(context, index, Settings((ZONE,), fallthrough=Fallthrough((ZONE,))))
+    _, handler = built(context, index, ExternalSettings((ZONE,), fallthrough=Fallthrough((ZONE,))))
     reply = await handler(make_query("new.prod.ex.org"))
     assert (reply.rcode, reply.reusable) == (codes.REFUSED, True)
     assert (b"prod", b"new") in reply.dependencies
@@ -113,15 +113,17 @@ def test_a_transfer(context: BlockContext, index: Index) -> None:
 @pytest.mark.parametrize(
     ("text", "settings"),
     [
-        ("k8s_external", Settings((from_text("cluster.local"), from_text("in-addr.arpa")))),
-        ("k8s_external ex.org {\nheadless\n}", Settings((ZONE,), headless=True)),
+        ("k8s_external", ExternalSettings((from_text("cluster.local"), from_text("in-addr.arpa")))),
+        ("k8s_external ex.org {\nheadless\n}", ExternalSettings((ZONE,), headless=True)),
         (
             "k8s_external a.org {\nttl 0\napex top.most\n}\nk8s_external ex.org {\nttl 3600\nfallthrough ex.org\n}",
-            Settings((ZONE,), b"\x03top\x04most", 3600, fallthrough=Fallthrough((ZONE,))),
+            ExternalSettings((ZONE,), b"\x03top\x04most", 3600, fallthrough=Fallthrough((ZONE,))),
         ),
     ],
 )
-def test_what_is_read(read_directives: ReadDirectives, context: BlockContext, text: str, settings: Settings) -> None:
+def test_what_is_read(
+    read_directives: ReadDirectives, context: BlockContext, text: str, settings: ExternalSettings
+) -> None:
     context = replace(context, directive_names=frozenset(("kubernetes",)))
     assert k8s_external.parse(read_directives(text), context) == settings
 
@@ -150,5 +152,5 @@ def test_without_kubernetes_it_is_refused(read_directives: ReadDirectives, conte
 
 def test_a_primary_zone_is_no_reverse_zone() -> None:
     reverse = from_text("in-addr.arpa")
-    assert Settings((reverse, ZONE)).primary == ZONE
-    assert Settings((reverse,)).primary == reverse
+    assert ExternalSettings((reverse, ZONE)).primary == ZONE
+    assert ExternalSettings((reverse,)).primary == reverse

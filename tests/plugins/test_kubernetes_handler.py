@@ -12,7 +12,7 @@ from clusterdns.cluster.index.zone import ClusterZone, Pods
 from clusterdns.cluster.objects import Change, Namespace, Service, packed
 from clusterdns.plugins.kubernetes import directive as kubernetes
 from clusterdns.plugins.kubernetes.handler import ClusterHandler
-from clusterdns.plugins.kubernetes.settings import Settings
+from clusterdns.plugins.kubernetes.settings import KubernetesSettings
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text
 
@@ -85,7 +85,7 @@ async def test_the_zones_servers_are_the_addresses_that_clients_reach(
     expected: tuple[str, ...],
 ) -> None:
     monkeypatch.setattr(kubernetes, "interface_addresses", lambda: OWN)
-    settings = Settings((ZONE,))
+    settings = KubernetesSettings((ZONE,))
     part = kubernetes.build(settings, replace(context, listener=ListenerOptions(addresses=bound)))
 
     async def next_plugin(query: Query) -> Reply:

@@ -6,10 +6,10 @@ import dns.rcode
 import pytest
 from plugins.serving import running
 
-from clusterdns.cluster.api.settings import Settings as ApiSettings
-from clusterdns.cluster.api.source import cluster_places, import_places
+from clusterdns.cluster.api.settings import ApiSettings
+from clusterdns.cluster.api.source import cluster_collections, import_collections
 from clusterdns.plugins.kubernetes.feed import Feed
-from clusterdns.plugins.kubernetes.settings import Settings
+from clusterdns.plugins.kubernetes.settings import KubernetesSettings
 from clusterdns.telemetry.metrics import Registry
 
 MANIFEST = """
@@ -69,15 +69,15 @@ async def test_zones_that_span_clusters_beside_the_own_one(
 
 
 def test_without_it_there_is_neither_index_nor_watch() -> None:
-    settings = Settings((b"\x03set\0",))
+    settings = KubernetesSettings((b"\x03set\0",))
     assert Feed(settings, Registry()).imports is None
-    paths = {place.path for _, place in cluster_places(ApiSettings())}
+    paths = {place.path for _, place in cluster_collections(ApiSettings())}
     assert not any("multicluster" in path for path in paths)
 
 
 def test_namespaces_are_followed_one_by_one() -> None:
     settings = ApiSettings(namespaces=("a", "b"), namespace_labels="", labels="app=web", imports=True)
-    found = {place.path: place.selectors for _, place in import_places(settings)}
+    found = {place.path: place.selectors for _, place in import_collections(settings)}
     imports = "/apis/multicluster.x-k8s.io/v1alpha1/namespaces/{}/serviceimports"
     slices = "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices"
     selector = {"labelSelector": "multicluster.kubernetes.io/service-name,app=web"}

@@ -174,7 +174,7 @@ def test_before_there_is_a_crd_then_as_coredns_and_then_at_once(
 
     page = ours.get(8181, "/ready")
     assert page.status == 200
-    assert page.text.startswith("OK\nkubernetes: serviceimports: this API server does not know ServiceImports")
+    assert page.text.startswith("OK\nkubernetes: serviceimports: the API server does not serve ServiceImports")
     assert told("plain", zone="cluster.local.")[0] == "NOERROR"
     assert told("web")[0] == "SERVFAIL"
 

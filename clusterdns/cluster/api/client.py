@@ -1,8 +1,7 @@
-"""Requests to the API server: a page of a list, the lines of a watch, and what went wrong in words.
+"""Makes requests to the API server: a page of a list, or the lines of a watch.
 
-Bodies are read as raw chunks, so a line of several MiB is just more chunks. Nothing is built from them here: `store`
-decodes objects, `watch` decides what to ask next. Every failure is an `ApiError` whose text does not vary from one
-retry to the next, so that `status` can tell news from repetition.
+Bodies are read in chunks and returned as bytes: `store` decodes objects, `reflector` decides which request comes next.
+Every failure is an `ApiError` whose text is the same at each retry, so that `status` can log it once.
 """
 
 import asyncio
@@ -18,18 +17,18 @@ import aiohttp
 import msgspec
 
 from clusterdns.cluster.api.credentials import Credentials, CredentialsError, load
-from clusterdns.cluster.api.settings import Settings
+from clusterdns.cluster.api.settings import ApiSettings
 from clusterdns.telemetry.metrics import Registry
 
 Params = Mapping[str, str]
 
-MAX_LINE_BYTES = 64 << 20  # an object is 1.5 MiB at most in etcd by default, JSON some times that
+MAX_LINE_BYTES = 64 << 20  # etcd stores at most 1.5 MiB per object by default; JSON is a few times larger
 MAX_REASON_CHARS = 300
 _MAX_ERROR_BODY_BYTES = 1 << 16
 _MAX_PLAIN_CHARS = 200
 _RELOAD_AFTER_SECONDS = 60.0
 _DURATION_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-# Compressed lists cost the server and us more CPU than the bytes saved inside a cluster's network are worth.
+# Compression costs more CPU at both ends than the bytes saved within a cluster's network are worth.
 _HEADERS = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "clusterdns"}
 
 
@@ -43,15 +42,15 @@ class ApiError(Exception):
 
 
 class Expired(ApiError):
-    """410: what was asked for is older than the server remembers."""
+    """410 Gone: the server no longer has the resourceVersion to resume from."""
 
 
 class Interrupted(ApiError):
-    """A watch that was accepted and then broke off."""
+    """A watch that the server accepted and that then broke off."""
 
 
 class Silent(Interrupted):
-    """A watch over which nothing came for so long that the connection must be dead."""
+    """A watch without a byte for so long that the connection must be dead."""
 
 
 class _Failure(msgspec.Struct, gc=False):
@@ -66,14 +65,14 @@ _failure_decoder = msgspec.json.Decoder(_Failure)
 
 
 class Lines:
-    """Cuts chunks into lines and holds the half line at the end until the rest of it comes."""
+    """Splits chunks into lines, and keeps the incomplete line at the end until the rest arrives."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
         self._held_bytes = 0
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The lines that `chunk` completes, without line ends. Raises Interrupted on a line without end."""
+        """Return the lines that `chunk` completes, without line ends. Raises Interrupted on a line that is too long."""
         first, *others = chunk.split(b"\n")
         self._parts.append(first)
         self._held_bytes += len(first)
@@ -88,12 +87,12 @@ class Lines:
 
 
 class Client:
-    """All requests of one source. Loads credentials when first needed, and again when they seem outdated."""
+    """Makes the requests of one source. Loads credentials when first needed, and again when they may be outdated."""
 
-    def __init__(self, settings: Settings, registry: Registry) -> None:
+    def __init__(self, settings: ApiSettings, registry: Registry) -> None:
         self._settings = settings
         self._credentials: Credentials | None = None
-        self._loaded: list[Credentials] = []  # with those retired, over which a watch may still run
+        self._loaded: list[Credentials] = []  # the current ones, and those retired that a watch may still use
         self._loading = asyncio.Lock()
         self._requests = registry.counter(
             "coredns_kubernetes_rest_client_requests_total",
@@ -109,11 +108,11 @@ class Client:
 
     @property
     def server(self) -> str:
-        """The API server's URL, or empty while no credentials could be loaded."""
+        """The API server's URL; empty while no credentials are loaded."""
         return self._credentials.url if self._credentials else ""
 
     async def page(self, path: str, params: Params) -> bytes:
-        """The body of one page of a list. Raises ApiError."""
+        """Get the body of one page of a list. Raises ApiError."""
         started = time.perf_counter()
         async with self._get(path, params, self._settings.intervals.list_read_seconds) as response:
             body = await response.read()
@@ -121,9 +120,10 @@ class Client:
         return body
 
     async def lines(self, path: str, params: Params) -> AsyncGenerator[list[bytes], None]:
-        """A watch: first an empty list, when the server has accepted it, then complete lines as they come.
+        """Watch: yields an empty list when the server has accepted the watch, then complete lines as they arrive.
 
-        Ends when the server ends it, dropping half a line. Raises ApiError; Interrupted once it was accepted.
+        Ends when the server ends the watch; an incomplete line is dropped. Raises ApiError, and Interrupted once the
+        watch was accepted.
         """
         async with self._get(path, params, self._settings.intervals.silence_seconds) as response:
             yield []
@@ -138,17 +138,17 @@ class Client:
                 raise Interrupted(explain(error, self.server)) from error
 
     async def close(self) -> None:
-        """Close every session, and break off what is read over it.
+        """Close every session, with the connections that are in use.
 
-        Call this before the readers have run on after being cancelled: a session forgets connections that its readers
-        let go, and a TLS connection then ends in its own time, which the loop may not have any more.
+        Call this before cancelled readers run again: a session does not close connections that its readers have
+        released, and a TLS connection then closes later, when the event loop may have ended.
         """
         for credentials in self._loaded:
             await credentials.close()
 
     @contextlib.asynccontextmanager
     async def _get(self, path: str, params: Params, read_seconds: float) -> AsyncIterator[aiohttp.ClientResponse]:
-        """An answered GET with status 200. Whatever goes wrong in it comes out as ApiError."""
+        """Make a GET request whose response has status 200. Every failure within the context is raised as ApiError."""
         credentials = await self._current_credentials()
         url = credentials.url + path
         timeout = aiohttp.ClientTimeout(
@@ -185,7 +185,7 @@ class Client:
             if isinstance(error, ssl.SSLError | ssl.CertificateError | aiohttp.ClientSSLError):
                 await self._renew(credentials)
             elif time.monotonic() - credentials.loaded_at > _RELOAD_AFTER_SECONDS:
-                await self._renew(credentials)  # the kubeconfig may name another server by now
+                await self._renew(credentials)  # the kubeconfig may name another server now
             raise ApiError(explain(error, credentials.url)) from error
 
     async def _current_credentials(self) -> Credentials:
@@ -199,7 +199,7 @@ class Client:
             return self._credentials
 
     async def _renew(self, outdated: Credentials) -> None:
-        """Have the next request load credentials anew; watches that still run over the old ones go on."""
+        """Make the next request load credentials again; watches that use the old ones continue."""
         if self._credentials is outdated:
             self._credentials = None
             await outdated.retire()
@@ -209,23 +209,23 @@ class Client:
 
 
 async def _refusal(response: aiohttp.ClientResponse, server: str) -> ApiError:
-    """What a status other than 200 says. Names the server, not the path: all watches then say the same, once."""
+    """Make the error of a status other than 200. It names the server, not the path: all watches share one text."""
     try:
         body = await response.content.readexactly(_MAX_ERROR_BODY_BYTES)
     except asyncio.IncompleteReadError as error:
         body = error.partial
     status = response.status
     if status == HTTPStatus.GONE:
-        return Expired("410 Gone: older than the API server remembers", status)
+        return Expired("410 Gone: the resourceVersion is too old", status)
     if status == HTTPStatus.UNAUTHORIZED:
         return ApiError(f"401 Unauthorized: {server} does not accept our credentials", status)
     if is_html(body):
-        return ApiError(f"{status} HTML instead of JSON from {server}: is this an API server?", status)
+        return ApiError(f"{status} HTML instead of JSON from {server}; check that this is an API server", status)
     try:
         message = _failure_decoder.decode(body).message or ""
     except msgspec.MsgspecError:
         message = ""
-    text = message.strip() or f"{_said_in_text(response, body) or response.reason} from {server}"
+    text = message.strip() or f"{_plain_text(response, body) or response.reason} from {server}"
     try:
         retry_after_seconds = float(response.headers.get("retry-after", "0"))
     except ValueError:  # a date, which no API server sends
@@ -233,32 +233,32 @@ async def _refusal(response: aiohttp.ClientResponse, server: str) -> ApiError:
     return ApiError(f"{status} {text}", status, retry_after_seconds)
 
 
-def _said_in_text(response: aiohttp.ClientResponse, body: bytes) -> str:
-    """What a refusal in plain text says where that is one line: 'Client sent an HTTP request to an HTTPS server.'"""
+def _plain_text(response: aiohttp.ClientResponse, body: bytes) -> str:
+    """The line of a plain-text body that is one line, such as 'Client sent an HTTP request to an HTTPS server.'"""
     lines = body.decode(errors="replace").strip().splitlines()
     is_plain = response.content_type == "text/plain" and len(lines) == 1 and len(lines[0]) <= _MAX_PLAIN_CHARS
     return lines[0].rstrip(".") if is_plain and lines[0].isprintable() else ""
 
 
 def refusal_event(raw: msgspec.Raw) -> ApiError:
-    """What an ERROR event of a watch says."""
+    """Make the error of an ERROR event."""
     try:
         failure = _failure_decoder.decode(raw)
     except msgspec.MsgspecError:
-        return Interrupted("the watch ended with an error that cannot be read")
+        return Interrupted("the watch ended with an ERROR event that cannot be decoded")
     code = failure.code or 0
     if code == HTTPStatus.GONE or failure.reason in ("Expired", "Gone"):
-        return Expired("410 Gone: older than the API server remembers", code)
+        return Expired("410 Gone: the resourceVersion is too old", code)
     return Interrupted(f"{code} {failure.message or failure.reason or 'error without a reason'}", code)
 
 
 def is_html(body: bytes) -> bool:
-    """Whether a body that should be JSON is a page for people."""
+    """Whether a body is HTML."""
     return body.lstrip()[:1] == b"<"
 
 
 def explain(error: Exception, server: str) -> str:
-    """A failure to talk to the server in words of its own, without what differs from one attempt to the next."""
+    """Describe a failed request, without the details that differ from one attempt to the next."""
     host = urlsplit(server).netloc or server
     match error:
         case aiohttp.ClientConnectorCertificateError():
@@ -279,12 +279,12 @@ def explain(error: Exception, server: str) -> str:
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError() | ConnectionResetError():
             return f"connection closed by {host}"
         case aiohttp.ClientResponseError():
-            return f"no usable HTTP from {host}: {error.message}"
+            return f"invalid HTTP from {host}: {error.message}"
     return f"{host}: {type(error).__name__}: {error}"
 
 
 def _words(error: OSError) -> str:
     if isinstance(error, ssl.SSLError) and error.reason:
         return error.reason.replace("_", " ").lower()
-    # the text of a failed connect names its address, and asyncio's has no number that strerror could be had from
+    # the text of a failed connect has its address, and an error of asyncio has no errno
     return os.strerror(error.errno).lower() if error.errno else type(error).__name__

@@ -1,9 +1,8 @@
-"""The one door to kubernetes_asyncio: who we are to the API server, its TLS, and the HTTP session.
+"""Credentials for the API server, and the HTTP session that uses them; the only module that imports kubernetes_asyncio.
 
-`load` turns settings into a `Credentials`, which gives fresh headers for every request (tokens rotate: a service
-account's file, an exec plugin, OIDC) and an open aiohttp session. What is asked over that session is `client`'s
-business. The library is imported without the thousand generated models that its packages load on the way: they cost
-29 MiB and 0.1 s and are never used here (see `_client_library`).
+`load` makes a `Credentials` of the settings. It gives an open aiohttp session and the headers for each request, whose
+token may rotate (a service account's file, an exec plugin, OIDC). `client` makes the requests. The library is imported
+without its thousand generated models, which would cost 29 MiB and 0.1 s and are not used here (`_client_library`).
 """
 
 import asyncio
@@ -22,23 +21,23 @@ from typing import Any, NamedTuple
 import aiohttp
 import yaml
 
-from clusterdns.cluster.api.settings import Settings
+from clusterdns.cluster.api.settings import ApiSettings
 
 PACKAGE = "kubernetes_asyncio"
-PLUGIN_SECONDS = 30.0  # for an exec plugin or an OIDC issuer to answer
-RELOAD_SECONDS = 60.0  # how long a kubeconfig's token is taken as fresh, as for a service account's
+PLUGIN_SECONDS = 30.0  # the timeout of an exec plugin or OIDC issuer
+RELOAD_SECONDS = 60.0  # between two readings of a kubeconfig's token, as of a service account's
 
-# What a kubeconfig that is not as expected makes the library raise beside its own ConfigException: the plain errors of
-# walking a tree, unreadable files, broken certificates.
+# What the library raises for an invalid kubeconfig besides its own ConfigException: errors of walking the tree, of
+# reading files and of broken certificates.
 _CAUSES = (OSError, ValueError, TypeError, KeyError, AttributeError, AssertionError, yaml.YAMLError)
 
 
 class CredentialsError(Exception):
-    """No way to address or to prove ourselves to the API server; the text says why and what to do."""
+    """Credentials that cannot be loaded; the text says why and what to do."""
 
 
 class Credentials:
-    """One loaded set of credentials with its session, for several readers. Retire it when done."""
+    """One set of credentials with its session, for several readers. Call `retire` to replace it."""
 
     def __init__(self, configuration: Any, rest: Any) -> None:
         self.url: str = configuration.host.rstrip("/")
@@ -50,7 +49,7 @@ class Credentials:
         self._is_retired = False
 
     async def headers(self) -> dict[str, str]:
-        """Headers that prove who we are, with the token as it is now. Raises CredentialsError."""
+        """Make the authorization header, with the current token. Raises CredentialsError."""
         try:
             found = await self._configuration.auth_settings()
         except _client_library().errors as error:
@@ -59,13 +58,13 @@ class Credentials:
         return {"authorization": token.strip()} if token else {}
 
     def request_options(self) -> Mapping[str, Any]:
-        """Keyword arguments for every request of the session: proxy and the name in the server's certificate."""
+        """Keyword arguments for each request of the session: the proxy, and the name in the server's certificate."""
         options = {"proxy": self._rest.proxy, "server_hostname": self._rest.server_hostname}
         return {name: value for name, value in options.items() if value}
 
     @asynccontextmanager
     async def in_use(self) -> AsyncIterator[None]:
-        """Keep the session open while something is read over it."""
+        """Keep the session open within this context."""
         self._readers += 1
         try:
             yield
@@ -74,12 +73,12 @@ class Credentials:
             await self._close_if_done()
 
     async def retire(self) -> None:
-        """Close the session once its last reader is through."""
+        """Close the session after its last reader has finished."""
         self._is_retired = True
         await self._close_if_done()
 
     async def close(self) -> None:
-        """Close the session at once, and break off what is read over it."""
+        """Close the session at once, with the connections that are in use."""
         await self._rest.close()
 
     async def _close_if_done(self) -> None:
@@ -87,13 +86,13 @@ class Credentials:
             await self.close()
 
 
-async def load(settings: Settings) -> Credentials:
-    """Credentials for the API server that the settings name. Raises CredentialsError."""
+async def load(settings: ApiSettings) -> Credentials:
+    """Load the credentials for the API server of the settings. Raises CredentialsError."""
     library = _client_library()
     configuration = library.make_configuration()
-    # Clusters' own authorities often lack the extensions that Python 3.13 asks for and Go does not.
+    # Private authorities often lack the extensions that Python 3.13 requires and Go does not.
     configuration.disable_strict_ssl_verification = True
-    configuration.connection_pool_maxsize = 0  # a watch holds a connection, and each namespace may have three
+    configuration.connection_pool_maxsize = 0  # no limit: each watch holds a connection, and a namespace may have three
     try:
         if settings.kubeconfig:
             async with asyncio.timeout(PLUGIN_SECONDS):
@@ -107,17 +106,17 @@ async def load(settings: Settings) -> Credentials:
         raise CredentialsError(_explain(settings, error)) from error
 
 
-async def _from_kubeconfig(library: "_Library", settings: Settings, configuration: Any) -> None:
+async def _from_kubeconfig(library: "_Library", settings: ApiSettings, configuration: Any) -> None:
     loader = await library.config.load_kube_config(
         config_file=_kubeconfig_path(settings),
         context=settings.context or None,
         client_configuration=configuration,
-        persist_config=False,  # a name server writes to nobody's kubeconfig
+        persist_config=False,  # never write to the kubeconfig
     )
     loaded_at = time.monotonic()
 
     async def refresh(_: object) -> None:
-        """Re-read a token file, renew an OIDC token, run an exec plugin again when its token is about to end."""
+        """Re-read a token file, renew an OIDC token, or rerun an exec plugin whose token is about to expire."""
         nonlocal loaded_at
         if time.monotonic() - loaded_at >= RELOAD_SECONDS:
             async with asyncio.timeout(PLUGIN_SECONDS):
@@ -127,14 +126,14 @@ async def _from_kubeconfig(library: "_Library", settings: Settings, configuratio
     configuration.refresh_api_key_hook = refresh
 
 
-def _kubeconfig_path(settings: Settings) -> str:
+def _kubeconfig_path(settings: ApiSettings) -> str:
     path = os.path.expanduser(settings.kubeconfig)
     if not os.path.isfile(path):
-        raise FileNotFoundError("there is no such file")
+        raise FileNotFoundError("not found")
     return path
 
 
-def _from_endpoint(settings: Settings, configuration: Any) -> None:
+def _from_endpoint(settings: ApiSettings, configuration: Any) -> None:
     configuration.host = settings.endpoint
     if settings.tls:
         configuration.cert_file = settings.tls.cert
@@ -142,20 +141,20 @@ def _from_endpoint(settings: Settings, configuration: Any) -> None:
         configuration.ssl_ca_cert = settings.tls.ca
 
 
-def _explain(settings: Settings, error: Exception) -> str:
+def _explain(settings: ApiSettings, error: Exception) -> str:
     if isinstance(error, TimeoutError):
-        text = f"its credentials plugin gave no answer within {PLUGIN_SECONDS:g} s"
+        text = f"no answer of its credentials plugin within {PLUGIN_SECONDS:g} s"
     elif isinstance(error, (_client_library().config.ConfigException, OSError)) and str(error):
         text = str(error)
     else:
-        text = f"not as expected ({type(error).__name__}: {error})"
+        text = f"invalid ({type(error).__name__}: {error})"
     if settings.kubeconfig:
         context = f" (context {settings.context})" if settings.context else ""
         return f"kubeconfig {settings.kubeconfig}{context}: {text}"
     if settings.endpoint:
         files = f" with tls {settings.tls.cert} {settings.tls.key} {settings.tls.ca}" if settings.tls else ""
         return f"endpoint {settings.endpoint}{files}: {text}"
-    return f"not in a pod of a cluster ({text.rstrip('.')}); name a kubeconfig or an endpoint"
+    return f"not in a pod of a cluster ({text.rstrip('.')}); set kubeconfig or endpoint"
 
 
 class _Library(NamedTuple):
@@ -167,22 +166,21 @@ class _Library(NamedTuple):
 
 @functools.cache
 def _client_library() -> _Library:
-    """The parts of kubernetes_asyncio in use, without its models where this release allows that."""
-    # It logs on every attempt what its exceptions say too, and those are told once, by `status`.
+    """Import the parts of kubernetes_asyncio that are used, without its models where the release allows that."""
+    # The library logs each failure that it also raises; `status` logs it once per outage.
     logging.getLogger(PACKAGE).setLevel(logging.CRITICAL)
-    _have_a_home()
+    _set_home()
     try:
         with _without_models():
             return _import_parts()
-    except (ImportError, AttributeError):  # a release laid out differently: the plain way, at its price
+    except (ImportError, AttributeError):  # another layout of the package: import all of it
         for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
             del sys.modules[name]
         return _import_parts()
 
 
-def _have_a_home() -> None:
-    """The library asks for the home folder while it is imported, and a pod's uid may have none, neither in $HOME nor in
-    /etc/passwd: it is `/` then, as container runtimes have it."""
+def _set_home() -> None:
+    """Set $HOME to `/`, as container runtimes do, where the uid has no home folder: the library needs one at import."""
     try:
         Path.home()
     except RuntimeError:
@@ -199,7 +197,7 @@ def _import_parts() -> _Library:
 
 @contextmanager
 def _without_models() -> Iterator[None]:
-    """Stand empty packages in for `kubernetes_asyncio` and its `client`, whose own code imports every model.
+    """Replace `kubernetes_asyncio` and its `client`, which import every model, by empty packages within this context.
 
     Submodules are found through `__path__` as usual. Of `client`, `config` wants Configuration and, in annotations and
     a function not used here, ApiClient. Configuration wants urllib3 for basic authentication, which Kubernetes has

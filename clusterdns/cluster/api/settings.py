@@ -1,7 +1,7 @@
-"""What the API source is told: which API server, whose credentials, which objects.
+"""The settings of the API source: which API server, with which credentials, and which objects to read.
 
-The `kubernetes` plugin fills a `Settings` from its Corefile block; `credentials` reads the first half of it, `api` the
-second, and the rest of this folder only the intervals. Nothing here is checked against the API server.
+The `kubernetes` plugin makes an `ApiSettings` of its Corefile block. `credentials` reads the fields up to `tls`,
+`source` the rest, and `client` and `reflector` the intervals. Nothing here is checked against the API server.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ DEFAULT_STARTUP_TIMEOUT_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class ClientTls:
-    """Files of the `tls` option: our certificate and key, and the authority that signed the server's."""
+    """The files of the `tls` option: our certificate and key, and the authority that signed the server's."""
 
     cert: str
     key: str
@@ -20,19 +20,19 @@ class ClientTls:
 
 @dataclass(frozen=True)
 class Intervals:
-    """Times of the conversation with the API server. Only tests have a reason to change them."""
+    """Timeouts and retry intervals towards the API server; no Corefile option changes them."""
 
     connect_seconds: float = 10.0
-    list_read_seconds: float = 60.0  # without a byte; the server's own limit of a request is 60 s
-    silence_seconds: float = 150.0  # of a watch: bookmarks come once a minute, so two were missed
+    list_read_seconds: float = 60.0  # without a byte; the server ends a request after 60 s
+    silence_seconds: float = 150.0  # of a watch: two bookmarks, of which one comes every minute, are missing
     shortest_watch_seconds: int = 300  # the server ends a watch after a random time between this and twice this
     first_retry_seconds: float = 0.05
     last_retry_seconds: float = 5.0
 
 
 @dataclass(frozen=True)
-class Settings:
-    """One kubernetes block. Credentials: `kubeconfig` before `endpoint` before the pod's own service account."""
+class ApiSettings:
+    """What one kubernetes block reads. Credentials: `kubeconfig`, else `endpoint`, else the pod's service account."""
 
     kubeconfig: str = ""
     context: str = ""

@@ -1,7 +1,7 @@
-"""How the API source is doing, in words: one log line when a state changes, and the reason for `/ready`.
+"""The state of the API source in words: one log line when it changes, and the reason for `/ready`.
 
-Each watch reports under its own label; what several of them suffer from alike (a server that is down) is logged once.
-A reason is logged once per outage of a label, however often it comes back between other reasons.
+Each reflector reports under the label of its collection. A reason that several collections share (a server that is
+down) is logged once, and a reason is logged once per outage of a collection, however often other reasons come between.
 """
 
 import logging
@@ -11,35 +11,35 @@ _MAX_REASONS_PER_OUTAGE = 8
 log = logging.getLogger("clusterdns.plugin.kubernetes")
 
 
-class Status:
-    """Which watches are broken, and why. Written by the watches, read by the source."""
+class ApiStatus:
+    """The collections that cannot be followed, and why. Written by the reflectors, read by the source."""
 
     def __init__(self) -> None:
         self._reasons: dict[str, str] = {}
-        self._told: dict[str, set[str]] = {}
+        self._logged: dict[str, set[str]] = {}
 
     @property
     def reason(self) -> str:
-        """Why something is broken, or empty."""
+        """Every reason with the collections that it concerns; empty while all is well."""
         labels: dict[str, list[str]] = {}
         for label, reason in self._reasons.items():
             labels.setdefault(reason, []).append(label)
-        return "; ".join(f"{', '.join(sorted(who))}: {reason}" for reason, who in sorted(labels.items()))
+        return "; ".join(f"{', '.join(sorted(several))}: {reason}" for reason, several in sorted(labels.items()))
 
     def broken(self, label: str, reason: str) -> None:
-        """A watch does not work for this reason; it will be tried again."""
+        """Record that a collection cannot be followed; its reflector retries."""
         is_known = reason in self._reasons.values()
         self._reasons[label] = reason
-        told = self._told.setdefault(label, set())
-        if reason in told or len(told) >= _MAX_REASONS_PER_OUTAGE:
+        logged = self._logged.setdefault(label, set())
+        if reason in logged or len(logged) >= _MAX_REASONS_PER_OUTAGE:
             return
-        told.add(reason)
+        logged.add(reason)
         if not is_known:
-            log.warning("%s: %s; names stay served as last known, trying again", label, reason)
+            log.warning("%s: %s; serving the last known state; retrying", label, reason)
 
     def works(self, label: str) -> None:
-        """A watch works (again)."""
+        """Record that a collection is followed, or followed again."""
         reason = self._reasons.pop(label, None)
-        self._told.pop(label, None)
+        self._logged.pop(label, None)
         if reason is not None and reason not in self._reasons.values():
             log.info("%s: connected again, after: %s", label, reason)

@@ -1,8 +1,8 @@
-"""What one watch knows: the objects by key, and the changes from what was known before.
+"""The objects of one collection, by key, and the changes between one state of an object and the next.
 
-`watch` feeds it raw objects from list pages and events; it decodes each on its own, so that one bad object spoils
-nothing, and calls back with a `Change` only where something that can be answered differs. It is the only place that
-decides what becomes of an object that cannot be decoded: the last good state stays, and it is said once.
+`reflector` passes in the objects of lists and watch events. The store decodes each by itself and calls back with a
+`Change` where a field that answers depend on differs. An object that cannot be decoded is logged once and keeps its
+last good state; no other module handles such objects.
 """
 
 import logging
@@ -11,98 +11,71 @@ from collections.abc import Set as AbstractSet
 
 import msgspec
 
-from clusterdns.cluster.decoding import from_json
-from clusterdns.cluster.objects import Change, Kind, Object, ObjectError, Pod, key_of
+from clusterdns.cluster.decoding import from_json, from_raw
+from clusterdns.cluster.objects import Change, Kind, Object, ObjectError, ObjectKey, key_of, shown_key
+from clusterdns.cluster.raw_objects import RawObject
 from clusterdns.telemetry.metrics import Family, Registry, Series
 
-Key = tuple[str, str]
 OnChange = Callable[[Change], None]
 
-_MAX_TOLD_PER_OBJECT = 20
+_MAX_LINES_PER_OBJECT = 20
 
 log = logging.getLogger("clusterdns.plugin.kubernetes")
 
 
-class Meta(msgspec.Struct, gc=False, rename="camel"):
-    """The part of an object's metadata that says which object, and which version of it, this is."""
-
-    name: str | None = None
-    namespace: str | None = None
-    resource_version: str | None = None
-
-
-class Head(msgspec.Struct, gc=False):
-    """An object read no further than its metadata."""
-
-    metadata: Meta | None = None
-
-
-_head_decoder = msgspec.json.Decoder(Head)
-
-
-def read_meta(raw: msgspec.Raw) -> Meta:
-    """The identity of an object, as far as it can be read."""
-    try:
-        return _head_decoder.decode(raw).metadata or Meta()
-    except msgspec.MsgspecError:
-        return Meta()
-
-
 def skipped_objects(registry: Registry) -> Family[Series]:
-    """`clusterdns_objects_skipped_total`, by kind."""
+    """The counter `clusterdns_objects_skipped_total`, by kind."""
     return registry.counter("clusterdns_objects_skipped_total", "API objects that could not be decoded.", "kind")
 
 
-class Store:
-    """The objects of one watch, by key. The same objects are in the index: they are shared, not copied."""
+class ObjectStore:
+    """The objects of one collection. The index holds references to the same objects, not copies."""
 
     def __init__(self, kind: Kind, on_change: OnChange, registry: Registry) -> None:
         self.kind = kind
-        self.objects: dict[Key, Object] = {}
+        self.objects: dict[ObjectKey, Object] = {}
         self._on_change = on_change
-        self._told: dict[Key | None, set[str]] = {}  # what was logged about objects that could not be used in full
+        self._logged: dict[ObjectKey | None, set[str]] = {}  # lines about objects that could not be used in full
         self._skipped = skipped_objects(registry)
 
-    def put(self, raw: msgspec.Raw) -> Key | None:
-        """Take an object as it is now. Returns its key, or None where not even that can be read."""
+    def put(self, raw: RawObject | msgspec.Raw) -> ObjectKey | None:
+        """Add or update an object. Returns its key, or None where not even that can be read."""
         try:
-            new, remarks = from_json(self.kind, raw)
+            new, warnings = from_json(self.kind, raw) if isinstance(raw, msgspec.Raw) else from_raw(self.kind, raw)
         except ObjectError as error:
-            return self._skip(raw, error)
+            return self._skip(error)
         key = key_of(new)
-        if remarks:
-            self._tell(key, f"{self.kind.__name__} {'/'.join(filter(None, key))}: {'; '.join(remarks)}")
+        if warnings:
+            self._log_once(key, f"{self.kind.__name__} {shown_key(key)}: {'; '.join(warnings)}")
         old = self.objects.get(key)
-        if old == new or (old is not None and isinstance(new, Pod) and new.terminating):
-            return key  # a Pod on its way out keeps its last state until it is deleted, as CoreDNS has it
-        self.objects[key] = new
-        self._on_change(Change(old, new))
+        if old != new:
+            self.objects[key] = new
+            self._on_change(Change(old, new))
         return key
 
-    def remove(self, key: Key) -> None:
-        """Take note that an object is gone."""
-        self._told.pop(key, None)
+    def remove(self, key: ObjectKey) -> None:
+        """Remove an object, if it is known."""
+        self._logged.pop(key, None)
         old = self.objects.pop(key, None)
         if old is not None:
             self._on_change(Change(old, None))
 
-    def missing_from(self, seen: AbstractSet[Key]) -> list[Key]:
-        """Keys of the known objects that a complete list did not show."""
-        for key in self._told.keys() - seen - self.objects.keys() - {None}:
-            del self._told[key]
-        return list(self.objects.keys() - seen)
+    def missing_from(self, listed: AbstractSet[ObjectKey]) -> list[ObjectKey]:
+        """Find the known objects that a complete list does not contain."""
+        for key in self._logged.keys() - listed - self.objects.keys() - {None}:
+            del self._logged[key]
+        return list(self.objects.keys() - listed)
 
-    def _skip(self, raw: msgspec.Raw, error: ObjectError) -> Key | None:
+    def _skip(self, error: ObjectError) -> ObjectKey | None:
         self._skipped.labels(self.kind.__name__).value += 1
-        meta = read_meta(raw)
-        key = (meta.namespace or "", meta.name) if meta.name else None
+        key = error.key if error.key[1] else None
         outcome = "its last good state is kept" if key in self.objects else "skipped"
-        self._tell(key, f"{error}; {outcome}")
+        self._log_once(key, f"{error}; {outcome}")
         return key
 
-    def _tell(self, key: Key | None, text: str) -> None:
-        """Log what is not known about this object yet; None stands for all that cannot be told apart."""
-        told = self._told.setdefault(key, set())
-        if text not in told and len(told) < _MAX_TOLD_PER_OBJECT:
-            told.add(text)
-            log.warning("%s", text)
+    def _log_once(self, key: ObjectKey | None, line: str) -> None:
+        """Log a line unless it was logged for this object before; None stands for all objects without a name."""
+        logged = self._logged.setdefault(key, set())
+        if line not in logged and len(logged) < _MAX_LINES_PER_OBJECT:
+            logged.add(line)
+            log.warning("%s", line)

@@ -1,1 +1,1 @@
-"""Manifest files as a source of objects: what the API server's controllers would make of them."""
+"""Manifest files as a source of objects: a simulation of the controllers that a cluster would run on them."""

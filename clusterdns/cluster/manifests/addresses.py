@@ -1,21 +1,21 @@
-"""Addresses for pods and Services, the same for the same manifests.
+"""Addresses for pods and Services, a function of the manifests alone.
 
-An address begins as a hash of the object's name, so that it does not depend on what else there is; where two meet, the
-one that asks second takes the next free one. `controllers` asks in the order of names, after setting aside what the
-manifests state. Nothing is remembered from one reading of the manifests to the next.
+An address is chosen by a hash of the object's name, so that it mostly does not depend on other objects; where two
+hashes collide, the second object gets the next free address. `controllers` reserves the addresses that manifests give,
+then allocates in the order of names. No state is kept from one reading of the manifests to the next.
 """
 
 from hashlib import blake2b
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
-# IPv6 ranges are used no further than this, so that addresses stay short enough to be typed.
+# Of an IPv6 range only this many addresses are used, so that they are short enough to type.
 _MAX_SPAN = 1 << 20
 
 FAMILIES = ("IPv4", "IPv6")
 
 
-class Pool:
-    """The addresses of one network, from its `first`-th up to the one before its last."""
+class AddressPool:
+    """The addresses of one network, from its `first`-th to the last but one."""
 
     def __init__(self, network_text: str, first: int) -> None:
         network = IPv6Network(network_text) if ":" in network_text else IPv4Network(network_text)
@@ -23,10 +23,10 @@ class Pool:
         self._first = first
         self._span = min(network.num_addresses, _MAX_SPAN) - first - 1
         self._taken: set[int] = set()
-        self._dynamic_count = 0  # of those taken, how many lie within the span
+        self._dynamic_count = 0  # of the taken offsets, those within the span
 
     def reserve(self, address_text: str) -> bool:
-        """Set an address aside; false where it was already, or is of another network."""
+        """Reserve an address. Returns false where it is taken, or of the other IP family."""
         address = ip_address(address_text)
         if address.version != self._base.version:
             return False
@@ -37,38 +37,38 @@ class Pool:
         self._dynamic_count += 0 <= offset - self._first < self._span
         return True
 
-    def take(self, key: str) -> str | None:
-        """The address for the object of this name; None when there is none left."""
+    def allocate(self, key: str) -> str | None:
+        """Allocate an address to the object with this key; None where the pool is exhausted."""
         if self._dynamic_count >= self._span:
             return None
-        at = number_of(key) % self._span
+        at = hash64(key) % self._span
         while self._first + at in self._taken:
             at = (at + 1) % self._span
         self._taken.add(self._first + at)
         self._dynamic_count += 1
         return str(self._base + (self._first + at))
 
-    def take_offset(self, offset: int) -> str | None:
-        """The address at this place of the network; None where it is taken."""
+    def allocate_at(self, offset: int) -> str | None:
+        """Allocate the address with this offset in the network; None where it is taken."""
         text = str(self._base + offset)
         return text if self.reserve(text) else None
 
 
 def family_of(address_text: str) -> str:
-    """The IP family of an address, as `ipFamilies` spells it."""
+    """Name the IP family of an address as `ipFamilies` does."""
     return "IPv6" if ":" in address_text else "IPv4"
 
 
-def number_of(key: str) -> int:
-    """64 bits that depend on the text alone, in this process and every other."""
+def hash64(key: str) -> int:
+    """Hash a text to 64 bits, the same in every process."""
     return int.from_bytes(blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest())
 
 
-def pod_pools() -> dict[str, Pool]:
-    """By IP family: the ranges of kubeadm's usual pod networks, without their routers' addresses."""
-    return {"IPv4": Pool("10.244.0.0/16", first=2), "IPv6": Pool("fd00:10:244::/64", first=2)}
+def pod_pools() -> dict[str, AddressPool]:
+    """Make the pools of kubeadm's default pod networks by IP family, without the addresses of their routers."""
+    return {"IPv4": AddressPool("10.244.0.0/16", first=2), "IPv6": AddressPool("fd00:10:244::/64", first=2)}
 
 
-def service_pools() -> dict[str, Pool]:
-    """By IP family. As in a cluster, the first 256 addresses are left to Services that choose their own."""
-    return {"IPv4": Pool("10.96.0.0/12", first=256), "IPv6": Pool("fd00:10:96::/112", first=256)}
+def service_pools() -> dict[str, AddressPool]:
+    """Make the pools of the Service networks by IP family; the first 256 addresses are for Services that choose one."""
+    return {"IPv4": AddressPool("10.96.0.0/12", first=256), "IPv6": AddressPool("fd00:10:96::/112", first=256)}

@@ -1,11 +1,11 @@
-"""Documents → the objects that a cluster's API server would hold once its controllers had come to rest.
+"""Computes the objects that an API server would hold once its controllers had processed the manifests.
 
-`desired_objects` is a pure function: the same documents give the same objects, in whatever order they come (where one
-object is written twice, the later one counts). `workloads` makes the pods and `slices` the EndpointSlices; here they
-get addresses, namespaces and the selection that a Corefile asks for. `objects.from_data` reads what is taken as it is.
+`desired_objects` is a pure function: the same documents give the same objects in any order (of an object that is
+written twice, the later document counts). `workloads` makes the pods and `slices` the EndpointSlices; this module
+allocates addresses, creates namespaces and applies the selection of the Corefile.
 
-A dump of a real cluster is played as little as possible: a workload whose pods are there makes none, and a Service
-whose controller's slices are there gets no others.
+Of a dump of a real cluster as little as possible is simulated: a workload whose pods are in the dump makes none, and a
+Service whose slices are in the dump gets no others.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from clusterdns.cluster.manifests import kinds, services, slices, workloads
 from clusterdns.cluster.manifests.addresses import family_of, pod_pools, service_pools
 from clusterdns.cluster.manifests.documents import Document
 from clusterdns.cluster.manifests.selectors import EVERYTHING, Selector
-from clusterdns.cluster.manifests.workloads import Key, PlayedPod, labels_of
+from clusterdns.cluster.manifests.workloads import SimulatedPod, labels_of
 from clusterdns.cluster.objects import (
     IMPORT_LABEL,
     MAX_LABEL_BYTES,
@@ -28,37 +28,39 @@ from clusterdns.cluster.objects import (
     Namespace,
     Object,
     ObjectError,
+    ObjectKey,
     Pod,
     Service,
     ServiceImport,
     key_of,
+    shown_key,
 )
 
 _ALWAYS_THERE = ("default", "kube-system")
 _NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 _WORKLOAD_KINDS = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet")
 
-Desires = dict[tuple[Kind, Key], Object]
+ObjectsByKey = dict[tuple[Kind, ObjectKey], Object]
 
 
-class Remark(NamedTuple):
-    """Something to tell the manifests' author: `file:line: Kind namespace/name: what`."""
+class ManifestWarning(NamedTuple):
+    """A warning for the author of the manifests: `file:line: Kind namespace/name: TEXT`."""
 
     kind: str
     text: str
-    is_skipped: bool  # the whole object, not a part of it
+    is_skipped: bool  # the whole object is ignored, not a part of it
 
 
-class Desired(NamedTuple):
-    """The state to be reached."""
+class DesiredState(NamedTuple):
+    """The objects that the manifests describe, and what is wrong with the manifests."""
 
-    objects: Desires
-    remarks: tuple[Remark, ...]
+    objects: ObjectsByKey
+    warnings: tuple[ManifestWarning, ...]
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which objects a Corefile asks for; made of the options of the same names."""
+    """The objects to compute, by the options of `kubernetes` with the same names."""
 
     pods: bool = False
     noendpoints: bool = False
@@ -68,66 +70,66 @@ class Selection:
     imports: bool = False
 
 
-def desired_objects(documents: Sequence[Document], selection: Selection | None = None) -> Desired:
-    """Play the controllers. What cannot be used is left out, with a remark."""
-    cluster = _Cluster(selection or Selection())
+def desired_objects(documents: Sequence[Document], selection: Selection | None = None) -> DesiredState:
+    """Simulate the controllers. Manifests that cannot be used are ignored with a warning."""
+    cluster = _Simulation(selection or Selection())
     cluster.read(documents)
     cluster.run_workloads()
     cluster.run_services()
     cluster.run_slices()
     cluster.run_imports()
-    cluster.found_namespaces()
-    return Desired(cluster.objects, tuple(cluster.remarks))
+    cluster.create_namespaces()
+    return DesiredState(cluster.objects, tuple(cluster.warnings))
 
 
 class _Entry(NamedTuple):
-    """A manifest with its identity."""
+    """A manifest with its kind, key and location."""
 
     kind: str
-    key: Key
-    shape: Any  # the struct of its kind
+    key: ObjectKey
+    manifest: Any  # the struct of its kind
     tree: dict[str, Any]
-    place: str
+    location: str
 
 
-class _Cluster:
-    """One run of the controllers. Each step reads what those before it wrote."""
+class _Simulation:
+    """One run of the controllers. Each step reads the results of the steps before it."""
 
     def __init__(self, selection: Selection) -> None:
-        self.objects: Desires = {}
-        self.remarks: list[Remark] = []
+        self.objects: ObjectsByKey = {}
+        self.warnings: list[ManifestWarning] = []
         self._selection = selection
-        self._entries: dict[str, dict[Key, _Entry]] = {kind: {} for kind in kinds.SHAPES}
-        self._pods: dict[Key, PlayedPod] = {}
-        self._families: dict[Key, tuple[str, ...]] = {}  # of each Service that can be used
+        self._entries: dict[str, dict[ObjectKey, _Entry]] = {kind: {} for kind in kinds.MANIFEST_TYPES}
+        self._pods: dict[ObjectKey, SimulatedPod] = {}
+        self._families: dict[ObjectKey, tuple[str, ...]] = {}  # of each Service that can be used
 
     def read(self, documents: Sequence[Document]) -> None:
         """Sort the documents by kind and name."""
-        for kind, tree, place in documents:
+        for kind, tree, location in documents:
             if not kind:
-                self.remarks.append(Remark("", f"{place}: this is not an object with a kind, skipped", True))
+                self.warnings.append(ManifestWarning("", f"{location}: not an object with a kind; skipped", True))
                 continue
             try:
-                entry = _entry(kind, tree, place)
+                entry = _entry(kind, tree, location)
             except ObjectError as error:
-                self._skip(place, error)
+                self._skip(location, error)
                 continue
             earlier = self._entries[kind].get(entry.key)
             if earlier is not None:
-                self._remark(entry, f"is in {earlier.place} too, this one is used")
+                self._warn(entry, f"is also in {earlier.location}; this one is used")
             self._entries[kind][entry.key] = entry
 
     def run_workloads(self) -> None:
-        """Make the pods, and give addresses to those that have none."""
+        """Make the pods, and allocate addresses to those that have none."""
         for entry in self._sorted("Pod"):
             try:
-                self._pods[entry.key] = workloads.from_manifest(entry.key[0], entry.shape)
+                self._pods[entry.key] = workloads.from_manifest(entry.key[0], entry.manifest)
             except ObjectError as error:
-                self._skip(entry.place, error)
-        busy = self._owners()
+                self._skip(entry.location, error)
+        with_pods = self._owning_workloads()
         for kind in _WORKLOAD_KINDS:
             for entry in self._sorted(kind):
-                if (kind, *entry.key) not in busy:
+                if (kind, *entry.key) not in with_pods:
                     self._run_workload(entry)
         self._address_pods()
         if self._selection.pods:
@@ -136,100 +138,100 @@ class _Cluster:
                     self._add(Pod(*key, pod.addresses, pod.is_terminating), pod.labels)
 
     def run_services(self) -> None:
-        """Give the Services their addresses: first those that state some, so that nobody else gets these."""
+        """Allocate the Services' addresses, after reserving every address that a manifest gives."""
         pools = service_pools()
-        plans: dict[Key, services.Plan] = {}
+        requests: dict[ObjectKey, services.AddressRequest] = {}
         for entry in self._sorted("Service"):
             try:
-                plans[entry.key] = plan = services.plan(entry.key, entry.shape)
+                requests[entry.key] = request = services.address_request(entry.key, entry.manifest)
             except ObjectError as error:
-                self._skip(entry.place, error)
+                self._skip(entry.location, error)
                 continue
-            self._families[entry.key] = plan.families
-            for text in plan.addresses:
+            self._families[entry.key] = request.slice_families
+            for text in request.given:
                 pools[family_of(text)].reserve(text)
-        for key, plan in plans.items():
+        for key, request in requests.items():
             entry = self._entries["Service"][key]
-            addresses = list(plan.addresses)
-            for family in plan.missing_families:
+            addresses = list(request.given)
+            for family in request.missing_families:
                 pool = pools[family]
                 offset = services.FIXED_OFFSETS.get(key)
-                found = (pool.take_offset(offset) if offset else None) or pool.take("/".join(key))
+                found = (pool.allocate_at(offset) if offset else None) or pool.allocate("/".join(key))
                 if found is None:
-                    self._remark(entry, f"no {family} address is left for it")
+                    self._warn(entry, f"no {family} address is left in the Service network")
                 else:
                     addresses.append(found)
-            if plan.is_headless:
+            if request.is_headless:
                 addresses = ["None"]
-            self._add_stated(Service, entry, {"clusterIP": (*addresses, "")[0], "clusterIPs": addresses})
+            self._add_given(Service, entry, {"clusterIP": (*addresses, "")[0], "clusterIPs": addresses})
 
     def run_slices(self) -> None:
-        """Make the EndpointSlices, beside those that are given."""
+        """Add the EndpointSlices of the manifests, and make those of the other Services."""
         if self._selection.noendpoints:
             return
-        managed: set[Key] = set()
+        managed: set[ObjectKey] = set()
         for entry in self._sorted("EndpointSlice"):
-            labels = labels_of(entry.shape.metadata.labels)
+            labels = labels_of(entry.manifest.metadata.labels)
             if labels.get(slices.MANAGED_BY_LABEL) in (slices.SELECTING, slices.MIRRORING):
                 managed.add((entry.key[0], labels.get(SERVICE_LABEL, "")))
-            self._add_stated(EndpointSlice, entry)
-        pods = slices.PodIndex(pod for _, pod in sorted(self._pods.items()))
+            self._add_given(EndpointSlice, entry)
+        pods = slices.PodsByLabel(pod for _, pod in sorted(self._pods.items()))
         for key, families in self._families.items():
             entry = self._entries["Service"][key]
             if key in managed:
                 continue
-            made: Iterator[slices.Made] = iter(())
+            made: Iterator[slices.LabelledSlice] = iter(())
             legacy = self._entries["Endpoints"].get(key)
-            if entry.shape.spec.selector:
-                made = slices.from_selector(key, entry.shape, families, pods)
-            elif legacy is not None and slices.is_mirrored(legacy.shape):
-                remarks: list[str] = []
-                made = slices.from_endpoints(key, legacy.shape, remarks)
-                for text in remarks:
-                    self._remark(legacy, text)
+            if entry.manifest.spec.selector:
+                made = slices.from_selector(key, entry.manifest, families, pods)
+            elif legacy is not None and slices.is_mirrored(legacy.manifest):
+                warnings: list[str] = []
+                made = slices.from_endpoints(key, legacy.manifest, warnings)
+                for text in warnings:
+                    self._warn(legacy, text)
             for one in made:
                 self._add(one.slice, one.labels)
 
     def run_imports(self) -> None:
-        """What several clusters share, as it is given."""
+        """Add the ServiceImports of the manifests and their slices."""
         if not self._selection.imports:
             return
         for entry in self._sorted("ServiceImport"):
-            self._add_stated(ServiceImport, entry)
+            self._add_given(ServiceImport, entry)
         for entry in () if self._selection.noendpoints else self._sorted("EndpointSlice"):
-            if IMPORT_LABEL in labels_of(entry.shape.metadata.labels):
-                self._add_stated(ImportedSlice, entry)
+            if IMPORT_LABEL in labels_of(entry.manifest.metadata.labels):
+                self._add_given(ImportedSlice, entry)
 
-    def found_namespaces(self) -> None:
-        """The Namespaces that are given, those that anything is in, and those that every cluster has."""
+    def create_namespaces(self) -> None:
+        """Add the Namespaces of the manifests, those that other objects are in, and those of every cluster."""
         given = self._entries["Namespace"]
         used = {key[0] for kind, entries in self._entries.items() if kind != "Namespace" for key in entries}
         for name in sorted({*(key[1] for key in given), *used, *_ALWAYS_THERE}):
             entry = given.get(("", name))
-            labels = labels_of(entry.shape.metadata.labels) if entry is not None else {}
+            labels = labels_of(entry.manifest.metadata.labels) if entry is not None else {}
             self._add(Namespace(name), {**labels, _NAMESPACE_LABEL: name})
 
     def _sorted(self, kind: str) -> list[_Entry]:
         return [entry for _, entry in sorted(self._entries[kind].items(), key=lambda item: item[0])]
 
-    def _owners(self) -> set[tuple[str, str, str]]:
-        """Workloads whose work is in the manifests already."""
+    def _owning_workloads(self) -> set[tuple[str, str, str]]:
+        """The workloads that own a pod or ReplicaSet of the manifests, as (kind, namespace, name)."""
         return {
             (owner.kind or "", key[0], owner.name or "")
             for kind in ("Pod", "ReplicaSet")
             for key, entry in self._entries[kind].items()
-            for owner in entry.shape.metadata.owner_references or ()
+            for owner in entry.manifest.metadata.owner_references or ()
         }
 
     def _run_workload(self, entry: _Entry) -> None:
         try:
-            for pod in workloads.from_workload(entry.kind, entry.key[0], entry.shape, self._pods.keys()):
+            for pod in workloads.from_workload(entry.kind, entry.key[0], entry.manifest, self._pods.keys()):
                 if len(self._pods) >= workloads.MAX_PODS:
-                    self._remark(entry, f"there are {workloads.MAX_PODS} pods already, the others are left out")
+                    self._warn(entry, f"the limit of {workloads.MAX_PODS} pods is reached; the others are ignored")
                     return
                 self._pods[pod.namespace, pod.name] = pod
         except ObjectError as error:
-            self._skip(entry.place, error)
+            self._skip(entry.location, error)
 
     def _address_pods(self) -> None:
         pools = pod_pools()
@@ -237,52 +239,49 @@ class _Cluster:
             for text in pod.addresses:
                 pools[family_of(text)].reserve(text)
         for key, pod in sorted(self._pods.items()):
-            if pod.wants_address:
-                found = (pool.take("/".join(key)) for pool in pools.values())
+            if pod.needs_address:
+                found = (pool.allocate("/".join(key)) for pool in pools.values())
                 pod.addresses = tuple(text for text in found if text is not None)
 
-    def _add_stated(self, kind: Kind, entry: _Entry, spec: Mapping[str, Any] | None = None) -> None:
-        """An object as its manifest has it, but for the namespace and these fields of its specification."""
+    def _add_given(self, kind: Kind, entry: _Entry, spec: Mapping[str, Any] | None = None) -> None:
+        """Add the object of a manifest, with its namespace and these fields of `spec` replaced."""
         tree = {**entry.tree, "metadata": {**entry.tree["metadata"], "namespace": entry.key[0]}}
         if spec is not None:
             tree["spec"] = {**(tree.get("spec") or {}), **spec}
         try:
             found = from_data(kind, tree)
         except ObjectError as error:
-            self._skip(entry.place, error)
+            self._skip(entry.location, error)
             return
-        for text in found.remarks:
-            self._remark(entry, text)
-        self._add(found.object, labels_of(entry.shape.metadata.labels))
+        for text in found.warnings:
+            self._warn(entry, text)
+        self._add(found.object, labels_of(entry.manifest.metadata.labels))
 
     def _add(self, obj: Object, labels: Mapping[str, str]) -> None:
-        """Take an object into the state, if it is among those asked for."""
+        """Add an object to the state, if the selection includes it."""
         only = self._selection.namespaces
         is_namespace = isinstance(obj, Namespace)
         selector = self._selection.namespace_labels if is_namespace else self._selection.labels
         if isinstance(obj, ServiceImport):
-            selector = EVERYTHING  # as in the API source: what selects Services is not meant for these
+            selector = EVERYTHING  # as in the API source: the option `labels` does not select ServiceImports
         namespace = obj.name if is_namespace else obj.namespace
         if (only is None or namespace in only) and selector.matches(labels):
             self.objects.setdefault((type(obj), key_of(obj)), obj)
 
-    def _remark(self, entry: _Entry, text: str) -> None:
-        self.remarks.append(Remark(entry.kind, f"{entry.place}: {entry.kind} {_shown(entry.key)}: {text}", False))
+    def _warn(self, entry: _Entry, text: str) -> None:
+        line = f"{entry.location}: {entry.kind} {shown_key(entry.key)}: {text}"
+        self.warnings.append(ManifestWarning(entry.kind, line, False))
 
-    def _skip(self, place: str, error: ObjectError) -> None:
-        self.remarks.append(Remark(error.kind, f"{place}: {error}; skipped", True))
+    def _skip(self, location: str, error: ObjectError) -> None:
+        self.warnings.append(ManifestWarning(error.kind, f"{location}: {error}; skipped", True))
 
 
-def _entry(kind: str, tree: Any, place: str) -> _Entry:
-    found: Any = kinds.shape(kind, tree)
+def _entry(kind: str, tree: Any, location: str) -> _Entry:
+    found: Any = kinds.to_manifest(kind, tree)
     name = found.metadata.name
     namespace = "" if kind == "Namespace" else found.metadata.namespace or "default"
     if kind == "Namespace" and len(name.encode()) > MAX_LABEL_BYTES:
-        raise ObjectError(kind, name[:200], f"its name has more than {MAX_LABEL_BYTES} bytes")
+        raise ObjectError(kind, ("", name), f"its name has more than {MAX_LABEL_BYTES} bytes")
     if kind == "Service" and found.spec is None:
-        raise ObjectError(kind, f"{namespace}/{name}", "spec is missing")
-    return _Entry(kind, (namespace, name), found, tree, place)
-
-
-def _shown(key: Key) -> str:
-    return "/".join(filter(None, key))[:200]
+        raise ObjectError(kind, (namespace, name), "spec is missing")
+    return _Entry(kind, (namespace, name), found, tree, location)

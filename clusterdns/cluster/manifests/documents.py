@@ -1,8 +1,8 @@
-"""The text of a manifest file → its documents of the kinds that are played, each with its place.
+"""Parses the text of a manifest file into documents, each with its location; documents of other kinds are dropped.
 
-`files` reads the bytes and `controllers` gives the documents a meaning. YAML comes from people and must not cost more
-than its size: nesting and the values that aliases stand for are counted while it is read. It is read as kubectl reads
-it (dates are text, no base-60 numbers), because otherwise an IPv6 address can turn into a number.
+`files` reads the bytes and `controllers` interprets the documents. The cost of a YAML file is bounded by its size: the
+parser counts nesting, and counts the values behind each alias in full. YAML is read as kubectl reads it (dates are
+text, there are no base-60 numbers); otherwise an IPv6 address could be read as a number.
 """
 
 import json
@@ -20,10 +20,10 @@ from yaml.reader import Reader, ReaderError
 from yaml.resolver import Resolver
 from yaml.scanner import Scanner
 
-from clusterdns.cluster.manifests.kinds import SHAPES
+from clusterdns.cluster.manifests.kinds import MANIFEST_TYPES
 
-MAX_DEPTH = 100  # the parser's C code has no limit of its own, and 100,000 levels end the process
-MAX_VALUES = 2_000_000  # of one YAML document, some 0.5 KiB each while it is read
+MAX_DEPTH = 100  # libyaml has no limit, and 100,000 levels crash the process
+MAX_VALUES = 2_000_000  # of one YAML document; each takes some 0.5 KiB while it is read
 MAX_DOCUMENTS = 100_000  # of one file
 _MAX_LIST_DEPTH = 5
 
@@ -33,22 +33,22 @@ _INT = re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0[0-7_]*|[1-9][0-9_]*)\Z")
 
 
 class Document(NamedTuple):
-    """One object as written. `kind` is one of `kinds.SHAPES`, or empty where the document names none."""
+    """One object as written. `kind` is one of `MANIFEST_TYPES`, or empty where the document names none."""
 
     kind: str
     tree: Any
-    place: str  # file:line
+    location: str  # file:line
 
 
 class DocumentError(ValueError):
-    """A file that cannot be read as manifests: `file:line: what is wrong`."""
+    """A file that cannot be parsed: `file:line: REASON`."""
 
     def __init__(self, file: str, line: int, text: str) -> None:
         super().__init__(f"{file}:{line}: {text}" if line else f"{file}: {text}")
 
 
 def read_documents(raw: bytes, file: str) -> list[Document]:
-    """The documents of a file's content, Lists taken apart, other kinds left out. Raises DocumentError."""
+    """Parse a file into documents: a List gives one per item, other kinds give none. Raises DocumentError."""
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -60,30 +60,30 @@ def read_documents(raw: bytes, file: str) -> list[Document]:
         if tree is None:
             continue
         if not isinstance(tree, dict):
-            raise DocumentError(file, line, f"a {type(tree).__name__} where an object with a kind is wanted")
+            raise DocumentError(file, line, f"a {type(tree).__name__} instead of an object with a kind")
         found += _flatten(tree, "", f"{file}:{line}", 0)
     return found
 
 
-def _flatten(tree: Any, kind: str, place: str, depth: int) -> Iterator[Document]:
-    """The object itself, or the items of a List. `kind` is what a list of one kind says of its items."""
+def _flatten(tree: Any, kind: str, location: str, depth: int) -> Iterator[Document]:
+    """Yield the object itself, or the items of a List; `kind` is the kind that a typed list gives its items."""
     if isinstance(tree, dict):
         own = tree.get("kind") or kind
         kind = own if isinstance(own, str) else ""
         item_kind = kind.removesuffix("List")
-        if kind != item_kind and item_kind in ("", *SHAPES) and isinstance(tree.get("items"), list):
+        if kind != item_kind and item_kind in ("", *MANIFEST_TYPES) and isinstance(tree.get("items"), list):
             if depth < _MAX_LIST_DEPTH:
                 for item in tree["items"]:
-                    yield from _flatten(item, item_kind, place, depth + 1)
+                    yield from _flatten(item, item_kind, location, depth + 1)
             return
     else:
         kind = ""
-    if not kind or kind in SHAPES:
-        yield Document(kind, tree, place)
+    if not kind or kind in MANIFEST_TYPES:
+        yield Document(kind, tree, location)
 
 
 def _trees(text: str, file: str) -> Iterator[tuple[Any, int]]:
-    """Each document's tree and first line."""
+    """Parse each document into its tree, with its first line."""
     if file.endswith(".json"):
         yield from _json_trees(text, file)
         return
@@ -98,13 +98,13 @@ def _trees(text: str, file: str) -> Iterator[tuple[Any, int]]:
             yield loader.construct_document(node), line
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        if mark:  # what is missing at the end is missing on the last line
+        if mark:  # an error at the end of the file is reported for the last line with text
             line = min(mark.line, text.rstrip().count("\n")) + 1
         raise DocumentError(file, line, _problem(error)) from error
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise DocumentError(file, line, f"the character {error.character!r} is not allowed") from error
-    except (yaml.YAMLError, ValueError, LookupError, RecursionError) as error:  # Lookup: what `!!bool x` ends in
+        raise DocumentError(file, line, f"the character {error.character!r} is not allowed in YAML") from error
+    except (yaml.YAMLError, ValueError, LookupError, RecursionError) as error:  # LookupError: `!!bool x`
         raise DocumentError(file, line, f"a value cannot be read ({error or type(error).__name__})") from error
     finally:
         if loader is not None:
@@ -116,7 +116,7 @@ def _problem(error: yaml.MarkedYAMLError) -> str:
 
 
 def _json_trees(text: str, file: str) -> Iterator[tuple[Any, int]]:
-    """One JSON value after another, as kubectl takes them too."""
+    """Parse JSON values that follow each other, as kubectl does."""
     decode = json.JSONDecoder().raw_decode
     blank = re.compile(r"[ \t\r\n]*")
     at = line = 0
@@ -129,18 +129,18 @@ def _json_trees(text: str, file: str) -> Iterator[tuple[Any, int]]:
             at = end
     except json.JSONDecodeError as error:
         raise DocumentError(file, error.lineno, error.msg) from error
-    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, or 1,000 brackets
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits; 1,000 brackets
         raise DocumentError(file, line + 1, str(error)) from error
 
 
 class _Guard(Composer):
-    """Counts what is composed: how deep, and how many values with each alias counted in full."""
+    """A composer that limits the depth and the number of values, with each alias counted in full."""
 
     def __init__(self) -> None:
         super().__init__()
         self._depth = 0
         self._count = 0
-        self._sizes: dict[str, int] = {}  # of what each anchor of this document stands for
+        self._sizes: dict[str, int] = {}  # values behind each anchor of this document
 
     def compose_document(self) -> Node | None:
         self._count = 0
@@ -148,12 +148,12 @@ class _Guard(Composer):
         return super().compose_document()
 
     def compose_node(self, parent: Node | None, index: int) -> Node | None:
-        event: Any = self.peek_event()  # type: ignore[attr-defined]  # of the parser mixed in below
+        event: Any = self.peek_event()  # type: ignore[attr-defined]  # a method of the parser that is mixed in below
         anchor: str | None = event.anchor
         is_alias = isinstance(event, AliasEvent)
         if is_alias:
             if anchor in self.anchors and anchor not in self._sizes:
-                raise ComposerError(None, None, "an alias to what it is part of", event.start_mark)
+                raise ComposerError(None, None, "an alias to a value that contains it", event.start_mark)
             self._count += self._sizes.get(anchor or "", 0)
             return super().compose_node(parent, index)
         before = self._count
@@ -172,7 +172,7 @@ class _Guard(Composer):
 
 
 class _KubernetesYaml(Resolver):
-    """Plain scalars as Go's YAML reads them, of which Kubernetes makes JSON."""
+    """A resolver of plain scalars that follows kubectl, which converts YAML to JSON."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012  # the library's own way to configure a class
         first: [(tag, _INT if tag == _TAG + "int" else pattern) for tag, pattern in choices if tag not in unused]
@@ -182,7 +182,7 @@ class _KubernetesYaml(Resolver):
 
 
 class _PlainConstructor(SafeConstructor):
-    """Makes what JSON has; a date, set or binary in a manifest is a mistake."""
+    """A constructor of JSON's types alone; a date, set or binary in a manifest is an error."""
 
     yaml_constructors = {  # noqa: RUF012
         tag: make for tag, make in SafeConstructor.yaml_constructors.items() if tag is None or tag in _PLAIN_TAGS
@@ -190,7 +190,7 @@ class _PlainConstructor(SafeConstructor):
 
 
 class PythonLoader(_Guard, _KubernetesYaml, _PlainConstructor, Reader, Scanner, Parser):
-    """For a PyYAML without libyaml: ten times slower."""
+    """The loader for a PyYAML without libyaml, ten times slower."""
 
     def __init__(self, text: str) -> None:
         Reader.__init__(self, text)
@@ -205,7 +205,7 @@ if yaml.__with_libyaml__:
     from yaml._yaml import CParser
 
     class LibyamlLoader(_Guard, _KubernetesYaml, _PlainConstructor, CParser):
-        """The usual one: C code up to the parser's events."""
+        """The usual loader: libyaml parses, and the events are composed in Python."""
 
         def __init__(self, text: str) -> None:
             CParser.__init__(self, text)

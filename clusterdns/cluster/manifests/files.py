@@ -1,7 +1,7 @@
-"""Manifest files on disk: which exist, which have changed, and the last good content of each.
+"""Reads manifest files: finds them, notices changes, and keeps the last good documents of each.
 
-`source` polls `ManifestFiles.read` in a thread. Files of a folder that cannot be listed, and files that cannot be read
-or parsed, keep their last good documents.
+`source` polls `ManifestFiles.read` in a thread. A file that cannot be read or parsed keeps its last good documents, and
+so do the files of a folder that cannot be listed.
 """
 
 import os
@@ -19,12 +19,12 @@ _SUFFIXES = (".yaml", ".yml", ".json")
 
 
 class ManifestError(Exception):
-    """Manifests that cannot be served at all; the text says which path and why."""
+    """Manifests that cannot be served at all; the text has the path and the reason."""
 
 
 @dataclass
 class _File:
-    """One file, its last good documents, and why they are not those of the file as it is."""
+    """One file, its last good documents, and the reason where the current content is not used."""
 
     followed: FollowedFile
     digest: bytes = b""
@@ -40,16 +40,16 @@ class ManifestFiles:
         self._now_ns = now_ns
         self._files: dict[str, _File] = {}
         self._is_loaded = False
-        self._unlisted: dict[str, str] = {}  # root or folder → why its files cannot be seen
+        self._unlisted: dict[str, str] = {}  # root or folder → why it cannot be listed
 
     @property
     def problems(self) -> list[str]:
-        """What is wrong now, each in one line."""
+        """The problems with files and folders at present, one line each."""
         return [*self._unlisted.values(), *(one.problem for one in self._files.values() if one.problem)]
 
     @property
     def count(self) -> int:
-        """How many files there are."""
+        """The number of files."""
         return len(self._files)
 
     def documents(self) -> list[Document]:
@@ -57,9 +57,9 @@ class ManifestFiles:
         return [document for _, file in sorted(self._files.items()) for document in file.documents]
 
     def read(self) -> bool:
-        """Bring everything up to date; whether any document differs.
+        """Read new and changed files. Returns whether any document differs.
 
-        Raises ManifestError at the first reading, when a path does not exist.
+        Raises ManifestError at the first call, where a path does not exist.
         """
         found, self._unlisted = _listed(self._roots)
         if not self._is_loaded and self._unlisted:
@@ -98,7 +98,7 @@ class ManifestFiles:
 
 
 def _listed(roots: Sequence[str]) -> tuple[dict[str, None], dict[str, str]]:
-    """List the files, each once, and the paths that cannot be looked into with the reason."""
+    """List the files, each once, and the paths that cannot be listed with the reason."""
     found: dict[str, None] = {}
     unlisted: dict[str, str] = {}
     for root in roots:
@@ -117,9 +117,9 @@ def _listed(roots: Sequence[str]) -> tuple[dict[str, None], dict[str, str]]:
 
 
 def _walk(folder: str, seen: set[tuple[int, int]], unlisted: dict[str, str]) -> Iterator[str]:
-    """Yield the paths of the manifests below a folder. Links are followed, but no folder twice.
+    """Yield the paths of the manifests below a folder. Links are followed, no folder twice.
 
-    Hidden entries are left out, among them the `..data` of a mounted ConfigMap, whose files are linked from beside it.
+    Hidden entries are ignored, among them `..data` of a mounted ConfigMap, whose files have links outside it.
     """
     try:
         with os.scandir(folder) as listing:
@@ -133,7 +133,7 @@ def _walk(folder: str, seen: set[tuple[int, int]], unlisted: dict[str, str]) -> 
         try:
             found = Path(entry.path).stat()
         except FileNotFoundError:
-            continue  # a link to nothing, or deleted since it was listed
+            continue  # a dangling link, or deleted since it was listed
         except OSError as error:
             unlisted[entry.path] = f"{entry.path}: {error.strerror or error}"
             continue

@@ -1,57 +1,58 @@
-"""The shapes of the manifests that are played: as much of each Kubernetes kind as its controller reads.
+"""Manifests as structs: of each Kubernetes kind the fields that its controller reads.
 
-`documents` keeps documents of the kinds named here, `controllers` converts them into these structs and makes `objects`
-out of them. Unknown fields are ignored and `null` is allowed wherever Go would write it. What the API server itself
-would default or check is not done here.
+`documents` keeps the documents of the kinds in `MANIFEST_TYPES`, and `controllers` converts them to these structs and
+computes `objects` from them. Unknown fields are ignored and `null` is allowed wherever Go may write it. Defaults and
+checks of the API server are not applied here. `raw_objects` has the fields of Services, EndpointSlices and Pods that
+come from an API server, where no controller needs to be simulated.
 """
 
 from typing import Any
 
 import msgspec
 
-from clusterdns.cluster.objects import MAX_LABEL_BYTES, ObjectError
+from clusterdns.cluster.objects import MAX_LABEL_BYTES, ObjectError, ObjectKey
 
 Labels = dict[str, str | None]
 
 
-class _Shape(msgspec.Struct, gc=False, rename="camel"):
-    """What all shapes share: camelCase in the manifest, snake_case here."""
+class _Manifest(msgspec.Struct, gc=False, rename="camel"):
+    """Base of all structs: camelCase in the manifest, snake_case here."""
 
 
-class Owner(_Shape):
-    """A reference from a dependent object to what made it."""
+class ObjectReference(_Manifest):
+    """A reference to another object: an owner of this one, or the target of an endpoint."""
 
     kind: str | None = None
     name: str | None = None
 
 
-class Meta(_Shape):
-    """The identity of an object and what selectors ask of it."""
+class ObjectMeta(_Manifest):
+    """`metadata`: the identity of an object, its labels and its owners."""
 
     name: str | None = None
     namespace: str | None = None
     labels: Labels | None = None
     deletion_timestamp: str | None = None
-    owner_references: tuple[Owner, ...] | None = None
+    owner_references: tuple[ObjectReference, ...] | None = None
 
 
-class ContainerPort(_Shape):
-    """A port of a container; only a named one can be meant by a Service's targetPort."""
+class ContainerPort(_Manifest):
+    """A port of a container; the targetPort of a Service can refer to it by name."""
 
     name: str | None = None
     container_port: int | None = None
     protocol: str | None = None
 
 
-class Container(_Shape):
-    """A container; `restart_policy` makes an init container one that keeps running."""
+class Container(_Manifest):
+    """A container; with `restart_policy` Always an init container is a sidecar, which keeps running."""
 
     ports: tuple[ContainerPort, ...] | None = None
     restart_policy: str | None = None
 
 
-class PodSpec(_Shape):
-    """What endpoints take from a pod's specification."""
+class PodSpec(_Manifest):
+    """`spec` of a Pod: the fields that endpoints depend on."""
 
     hostname: str | None = None
     subdomain: str | None = None
@@ -59,21 +60,21 @@ class PodSpec(_Shape):
     init_containers: tuple[Container, ...] | None = None
 
 
-class Condition(_Shape):
+class Condition(_Manifest):
     """One condition of a pod."""
 
     type: str | None = None
     status: str | None = None
 
 
-class PodAddress(_Shape):
+class PodAddress(_Manifest):
     """One entry of `status.podIPs`."""
 
     ip: str | None = None
 
 
-class PodStatus(_Shape):
-    """What a kubelet has said about a pod, in a manifest that was taken from a cluster."""
+class PodStatus(_Manifest):
+    """`status` of a Pod, in a manifest that was dumped from a cluster."""
 
     phase: str | None = None
     pod_ip: str | None = msgspec.field(default=None, name="podIP")
@@ -81,44 +82,44 @@ class PodStatus(_Shape):
     conditions: tuple[Condition, ...] | None = None
 
 
-class Pod(_Shape):
-    """A Pod."""
+class PodManifest(_Manifest):
+    """The manifest of a Pod."""
 
-    metadata: Meta
+    metadata: ObjectMeta
     spec: PodSpec | None = None
     status: PodStatus | None = None
 
 
-class Template(_Shape):
+class PodTemplate(_Manifest):
     """The pod template of a workload."""
 
-    metadata: Meta | None = None
+    metadata: ObjectMeta | None = None
     spec: PodSpec | None = None
 
 
-class Ordinals(_Shape):
-    """Where a StatefulSet begins to count."""
+class Ordinals(_Manifest):
+    """`ordinals` of a StatefulSet: the first number of its pods."""
 
     start: int | None = None
 
 
-class WorkloadSpec(_Shape):
+class WorkloadSpec(_Manifest):
     """Specification of a Deployment, ReplicaSet, StatefulSet or DaemonSet."""
 
     replicas: int | None = None
     service_name: str | None = None
     ordinals: Ordinals | None = None
-    template: Template | None = None
+    template: PodTemplate | None = None
 
 
-class Workload(_Shape):
-    """A Deployment, ReplicaSet, StatefulSet or DaemonSet."""
+class WorkloadManifest(_Manifest):
+    """The manifest of a Deployment, ReplicaSet, StatefulSet or DaemonSet."""
 
-    metadata: Meta
+    metadata: ObjectMeta
     spec: WorkloadSpec | None = None
 
 
-class ServicePort(_Shape):
+class ServicePort(_Manifest):
     """A port of a Service; `target_port` is a number or the name of a container's port."""
 
     name: str | None = None
@@ -127,8 +128,8 @@ class ServicePort(_Shape):
     protocol: str | None = None
 
 
-class ServiceSpec(_Shape):
-    """What addresses and slices of a Service depend on."""
+class ServiceSpec(_Manifest):
+    """`spec` of a Service: the fields that its addresses and slices depend on."""
 
     type: str | None = None
     cluster_ip: str | None = msgspec.field(default=None, name="clusterIP")
@@ -140,22 +141,22 @@ class ServiceSpec(_Shape):
     publish_not_ready_addresses: bool | None = None
 
 
-class Service(_Shape):
-    """A Service."""
+class ServiceManifest(_Manifest):
+    """The manifest of a Service."""
 
-    metadata: Meta
+    metadata: ObjectMeta
     spec: ServiceSpec | None = None
 
 
-class EndpointsAddress(_Shape):
+class EndpointsAddress(_Manifest):
     """One address of a legacy Endpoints object."""
 
     ip: str | None = None
     hostname: str | None = None
-    target_ref: Owner | None = None
+    target_ref: ObjectReference | None = None
 
 
-class EndpointsPort(_Shape):
+class EndpointsPort(_Manifest):
     """One port of a legacy Endpoints object."""
 
     name: str | None = None
@@ -163,63 +164,61 @@ class EndpointsPort(_Shape):
     protocol: str | None = None
 
 
-class Subset(_Shape):
-    """Addresses of a legacy Endpoints object that share their ports. The unready ones are not read."""
+class Subset(_Manifest):
+    """Addresses of a legacy Endpoints object with the same ports; those that are not ready are not read."""
 
     addresses: tuple[EndpointsAddress, ...] | None = None
     ports: tuple[EndpointsPort, ...] | None = None
 
 
-class Endpoints(_Shape):
-    """A legacy Endpoints object."""
+class EndpointsManifest(_Manifest):
+    """The manifest of a legacy Endpoints object."""
 
-    metadata: Meta
+    metadata: ObjectMeta
     subsets: tuple[Subset, ...] | None = None
 
 
-class Bare(_Shape):
-    """An object of which only the metadata matters here: an EndpointSlice, a Namespace, a ServiceImport."""
+class MetadataOnly(_Manifest):
+    """A manifest of which only the metadata is read here: an EndpointSlice, a Namespace, a ServiceImport."""
 
-    metadata: Meta
+    metadata: ObjectMeta
 
 
-Shape = Pod | Workload | Service | Endpoints | Bare
+Manifest = PodManifest | WorkloadManifest | ServiceManifest | EndpointsManifest | MetadataOnly
 
-SHAPES: dict[str, type[Shape]] = {
-    "Namespace": Bare,
-    "Service": Service,
-    "Pod": Pod,
-    "Deployment": Workload,
-    "ReplicaSet": Workload,
-    "StatefulSet": Workload,
-    "DaemonSet": Workload,
-    "Endpoints": Endpoints,
-    "EndpointSlice": Bare,
-    "ServiceImport": Bare,
+MANIFEST_TYPES: dict[str, type[Manifest]] = {
+    "Namespace": MetadataOnly,
+    "Service": ServiceManifest,
+    "Pod": PodManifest,
+    "Deployment": WorkloadManifest,
+    "ReplicaSet": WorkloadManifest,
+    "StatefulSet": WorkloadManifest,
+    "DaemonSet": WorkloadManifest,
+    "Endpoints": EndpointsManifest,
+    "EndpointSlice": MetadataOnly,
+    "ServiceImport": MetadataOnly,
 }
 
 
-def shape(kind: str, tree: Any) -> Shape:
-    """The tree of a manifest of one of `SHAPES` as its struct. Raises ObjectError."""
+def to_manifest(kind: str, tree: Any) -> Manifest:
+    """Convert the tree of a manifest to the struct of its kind. Raises ObjectError."""
     try:
-        found: Shape = msgspec.convert(tree, SHAPES[kind])
-        key = f"{found.metadata.namespace}/{found.metadata.name}"
-        key.encode()  # half a surrogate pair, as JSON can hold it, is not text
+        found: Manifest = msgspec.convert(tree, MANIFEST_TYPES[kind])
+        f"{found.metadata.namespace}/{found.metadata.name}".encode()  # JSON can hold half a surrogate pair
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise ObjectError(kind, _key_text(kind, tree), str(error) or type(error).__name__) from error
+        raise ObjectError(kind, _key(kind, tree), str(error) or type(error).__name__) from error
     if not found.metadata.name:
-        raise ObjectError(kind, _key_text(kind, tree), "metadata.name is missing")
+        raise ObjectError(kind, _key(kind, tree), "metadata.name is missing")
     if len((found.metadata.namespace or "").encode()) > MAX_LABEL_BYTES:
-        raise ObjectError(kind, _key_text(kind, tree), f"its namespace has more than {MAX_LABEL_BYTES} bytes")
+        raise ObjectError(kind, _key(kind, tree), f"its namespace has more than {MAX_LABEL_BYTES} bytes")
     return found
 
 
-def _key_text(kind: str, tree: Any) -> str:
-    """`namespace/name` as far as a broken tree gives it."""
+def _key(kind: str, tree: Any) -> ObjectKey:
+    """Read the key as far as a broken tree gives it."""
     meta = tree.get("metadata") if isinstance(tree, dict) else None
     meta = meta if isinstance(meta, dict) else {}
     name = meta.get("name")
     if not name or not isinstance(name, str):
-        return "(unnamed)"
-    namespace = meta.get("namespace") or "default"
-    return name[:200] if kind == "Namespace" else f"{namespace}/{name}"[:200]
+        return "", ""
+    return "" if kind == "Namespace" else str(meta.get("namespace") or "default"), name

@@ -1,7 +1,7 @@
-"""Label selectors in kubectl's words: `app=web,tier in (a, b),!legacy`.
+"""Label selectors in kubectl's syntax: `app=web,tier in (a, b),!legacy`.
 
-The options `labels` and `namespace_labels` name objects by them; with an API server that is the server's work, with
-manifests it is done here. A Service's own selector is a plain mapping and `slices`' business.
+The options `labels` and `namespace_labels` select objects with them: an API server evaluates them itself, for manifests
+this module does. The selector of a Service is a plain mapping, which `slices` evaluates.
 """
 
 import re
@@ -15,18 +15,18 @@ _PUNCTUATION = frozenset("=!,()<>") | {"==", "!="}
 
 
 class SelectorError(ValueError):
-    """A selector that cannot be read; the text says where it stops making sense."""
+    """A selector that cannot be parsed; the text says where and what was expected."""
 
 
 class Requirement(NamedTuple):
-    """One condition on one label. `operator` is one of `in notin exists !exists < >`."""
+    """A condition on one label. `operator` is one of `in notin exists !exists < >`."""
 
     key: str
     operator: str
     values: frozenset[str] = frozenset()
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Whether these labels meet the condition; `notin` is also met by a label that is not there."""
+        """Whether these labels meet the condition; a missing label meets `notin`."""
         value = labels.get(self.key)
         match self.operator:
             case "in":
@@ -44,12 +44,12 @@ class Requirement(NamedTuple):
 
 
 class Selector(NamedTuple):
-    """Conditions that must all be met; none at all is met by everything."""
+    """Conditions that must all be met; without any, every object is selected."""
 
     requirements: tuple[Requirement, ...] = ()
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Whether an object with these labels is meant."""
+        """Whether an object with these labels is selected."""
         return all(one.matches(labels) for one in self.requirements)
 
 
@@ -57,21 +57,21 @@ EVERYTHING = Selector()
 
 
 def parse(text: str) -> Selector:
-    """Read a selector; blanks between its words do not matter. Raises SelectorError."""
-    reader = _Reader(text)
-    if not reader.word():
+    """Parse a selector; white space between its words is ignored. Raises SelectorError."""
+    parser = _SelectorParser(text)
+    if not parser.word():
         return EVERYTHING
-    found = [reader.requirement()]
-    while reader.word() == ",":
-        reader.take()
-        found.append(reader.requirement())
-    if reader.word():
-        raise reader.error("',' or the end")
+    found = [parser.requirement()]
+    while parser.word() == ",":
+        parser.take()
+        found.append(parser.requirement())
+    if parser.word():
+        raise parser.error("',' or the end")
     return Selector(tuple(found))
 
 
-class _Reader:
-    """A place in the selector's words."""
+class _SelectorParser:
+    """A recursive-descent parser over the words of a selector."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -79,11 +79,11 @@ class _Reader:
         self._at = 0
 
     def word(self) -> str:
-        """The next word, empty at the end."""
+        """Peek at the next word; empty at the end."""
         return self._words[self._at] if self._at < len(self._words) else ""
 
     def take(self) -> str:
-        """The next word, and go on behind it."""
+        """Consume the next word."""
         word = self.word()
         self._at += 1
         return word
@@ -114,15 +114,15 @@ class _Reader:
 
     def _key(self) -> str:
         if not _KEY.fullmatch(self.word()):
-            raise self.error("a label's name")
+            raise self.error("a label key")
         return self.take()
 
     def _value(self) -> str:
-        """A value; an empty one is nothing before a comma, a bracket or the end."""
+        """Parse a value; it is empty before a comma, a bracket or the end."""
         if not self.word() or self.word() in ",)":
             return ""
         if self.word() in _PUNCTUATION or not _VALUE.fullmatch(self.word()):
-            raise self.error("a label's value")
+            raise self.error("a label value")
         return self.take()
 
     def _values(self) -> frozenset[str]:
@@ -140,7 +140,7 @@ class _Reader:
 
     def _integer(self) -> str:
         if not _is_integer(self.word()):
-            raise self.error("a whole number")
+            raise self.error("an integer")
         return self.take()
 
 

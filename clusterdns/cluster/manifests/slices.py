@@ -1,8 +1,8 @@
-"""Plays the EndpointSlice controllers: selectors find pods, and legacy Endpoints are mirrored.
+"""Simulates the EndpointSlice controllers: makes slices for the pods that selectors match and for legacy Endpoints.
 
-What is made here is what an API server would hold, cut as `objects` cuts it: endpoints that are not ready are left
-out, as no answer needs them. Slices of a Service are not split at 100 endpoints; one holds what shares an address
-family and ports. Addresses of pods and families of Services are `controllers`' doing.
+The slices are those of a real cluster, with two differences that no answer shows: endpoints that are not ready are
+absent, and a slice is not split at 100 endpoints but has every endpoint of one address family and set of ports.
+`controllers` decides the addresses of pods and the families of Services before.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,14 +10,15 @@ from typing import NamedTuple
 
 from clusterdns.cluster.manifests import kinds
 from clusterdns.cluster.manifests.addresses import family_of
-from clusterdns.cluster.manifests.services import stated_addresses
-from clusterdns.cluster.manifests.workloads import Key, PlayedPod, labels_of, letters
+from clusterdns.cluster.manifests.services import given_addresses
+from clusterdns.cluster.manifests.workloads import SimulatedPod, labels_of, name_suffix
 from clusterdns.cluster.objects import (
     MAX_LABEL_BYTES,
     MAX_PORTS,
     SERVICE_LABEL,
     Endpoint,
     EndpointSlice,
+    ObjectKey,
     Port,
     canonical,
 )
@@ -28,32 +29,34 @@ _SKIP_MIRROR_LABEL = "endpointslice.kubernetes.io/skip-mirror"
 _HEADLESS_LABEL = "service.kubernetes.io/headless"
 
 
-class Made(NamedTuple):
-    """A slice with the labels that the controller would give it."""
+class LabelledSlice(NamedTuple):
+    """A slice with the labels that the controller gives it."""
 
     slice: EndpointSlice
     labels: Mapping[str, str]
 
 
-class PodIndex:
+class PodsByLabel:
     """The pods that can be endpoints, by each of their labels."""
 
-    def __init__(self, pods: Iterable[PlayedPod]) -> None:
-        self._by_label: dict[tuple[str, str, str], list[PlayedPod]] = {}
+    def __init__(self, pods: Iterable[SimulatedPod]) -> None:
+        self._by_label: dict[tuple[str, str, str], list[SimulatedPod]] = {}
         for pod in pods:
             if pod.addresses and not pod.is_finished:
                 for key, value in pod.labels.items():
                     self._by_label.setdefault((pod.namespace, key, value), []).append(pod)
 
-    def selected(self, namespace: str, selector: Mapping[str, str]) -> list[PlayedPod]:
-        """The namespace's pods that have all these labels, in the order given at construction."""
+    def selected(self, namespace: str, selector: Mapping[str, str]) -> list[SimulatedPod]:
+        """Find the pods of a namespace that have all these labels, in the order given at construction."""
         lists = [self._by_label.get((namespace, *item), []) for item in selector.items()]
         shortest = min(lists, key=len, default=[])
         return [pod for pod in shortest if selector.items() <= pod.labels.items()]
 
 
-def from_selector(key: Key, service: kinds.Service, families: Sequence[str], pods: PodIndex) -> Iterator[Made]:
-    """The slices of a Service with a selector."""
+def from_selector(
+    key: ObjectKey, service: kinds.ServiceManifest, families: Sequence[str], pods: PodsByLabel
+) -> Iterator[LabelledSlice]:
+    """Make the slices of a Service with a selector."""
     spec = service.spec or kinds.ServiceSpec()
     groups: dict[tuple[str, tuple[Port, ...]], list[Endpoint]] = {}
     for pod in pods.selected(key[0], labels_of(spec.selector)):
@@ -67,33 +70,33 @@ def from_selector(key: Key, service: kinds.Service, families: Sequence[str], pod
                 endpoint = Endpoint(addresses, pod.hostname if is_named else "", pod.name)
                 groups.setdefault((family, ports), []).append(endpoint)
     labels = labels_of(service.metadata.labels) | {SERVICE_LABEL: key[1], MANAGED_BY_LABEL: SELECTING}
-    if stated_addresses(spec)[:1] == ["None"]:
+    if given_addresses(spec)[:1] == ["None"]:
         labels[_HEADLESS_LABEL] = ""
     return _slices(key, groups, labels)
 
 
-def is_mirrored(endpoints: kinds.Endpoints) -> bool:
-    """Whether slices are to be made of a legacy Endpoints object."""
+def is_mirrored(endpoints: kinds.EndpointsManifest) -> bool:
+    """Whether the controller mirrors a legacy Endpoints object."""
     return labels_of(endpoints.metadata.labels).get(_SKIP_MIRROR_LABEL) != "true"
 
 
-def from_endpoints(key: Key, endpoints: kinds.Endpoints, remarks: list[str]) -> Iterator[Made]:
-    """The slices that mirror a legacy Endpoints object; what had to be left out is added to `remarks`."""
+def from_endpoints(key: ObjectKey, endpoints: kinds.EndpointsManifest, warnings: list[str]) -> Iterator[LabelledSlice]:
+    """Make the slices that mirror a legacy Endpoints object; `warnings` gets a line for each part that is ignored."""
     groups: dict[tuple[str, tuple[Port, ...]], list[Endpoint]] = {}
     for subset in endpoints.subsets or ():
         ports = tuple(Port(one.name or "", one.port or 0, one.protocol or "TCP") for one in subset.ports or ())
         usable = tuple(port for port in ports if 0 < port.number <= 65535)[:MAX_PORTS]
         if usable != ports:
-            remarks.append(f"{len(ports) - len(usable)} ports left out: too many, or not between 1 and 65535")
+            warnings.append(f"{len(ports) - len(usable)} ports are too many, or not between 1 and 65535; ignored")
         for one in subset.addresses or ():
             try:
                 address = canonical(one.ip or "")
             except (OSError, ValueError):
-                remarks.append(f"{(one.ip or '')[:64]!r} is not an IP address, left out")
+                warnings.append(f"{(one.ip or '')[:64]!r} is not an IP address; ignored")
                 continue
             hostname = one.hostname or ""
             if len(hostname.encode("utf-8", "surrogatepass")) > MAX_LABEL_BYTES:
-                remarks.append(f"the hostname of {address} has more than {MAX_LABEL_BYTES} bytes, left out")
+                warnings.append(f"the hostname of {address} has more than {MAX_LABEL_BYTES} bytes; ignored")
                 hostname = ""
             target = (one.target_ref.name if one.target_ref else None) or ""
             group = groups.setdefault((family_of(address), usable), [])
@@ -103,17 +106,17 @@ def from_endpoints(key: Key, endpoints: kinds.Endpoints, remarks: list[str]) -> 
 
 
 def _slices(
-    key: Key, groups: Mapping[tuple[str, tuple[Port, ...]], list[Endpoint]], labels: Mapping[str, str]
-) -> Iterator[Made]:
-    """One slice per family and ports. Its name depends on these, so that other endpoints do not rename it."""
+    key: ObjectKey, groups: Mapping[tuple[str, tuple[Port, ...]], list[Endpoint]], labels: Mapping[str, str]
+) -> Iterator[LabelledSlice]:
+    """Make a slice per family and ports, which alone decide its name: it is the same whatever the endpoints."""
     namespace, service = key
     for (family, ports), endpoints in groups.items():
-        name = f"{service}-{letters(f'{namespace}/{service}/{family}/{ports}', 5)}"
-        yield Made(EndpointSlice(namespace, name, service, ports, tuple(endpoints)), labels)
+        name = f"{service}-{name_suffix(f'{namespace}/{service}/{family}/{ports}', 5)}"
+        yield LabelledSlice(EndpointSlice(namespace, name, service, ports, tuple(endpoints)), labels)
 
 
-def _resolved(ports: Sequence[kinds.ServicePort], pod: PlayedPod) -> tuple[Port, ...]:
-    """The ports of a Service as this pod has them; one that the pod does not name is left out."""
+def _resolved(ports: Sequence[kinds.ServicePort], pod: SimulatedPod) -> tuple[Port, ...]:
+    """Resolve the ports of a Service in a pod; a targetPort that the pod does not name is absent."""
     found = []
     for port in ports[:MAX_PORTS]:
         protocol = port.protocol or "TCP"

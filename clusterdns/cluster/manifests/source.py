@@ -1,8 +1,8 @@
-"""The source without a cluster: manifest files → the changes an API server would have sent.
+"""The source without a cluster: reports the changes between one state of manifest files and the next.
 
-`files` reads them and `controllers` plays what a cluster would make of them; here the result is compared with what was
-emitted before, so that only real differences become changes. Reading, playing and comparing are done in a thread, and
-the changes are emitted on the loop, additions first: nothing is ever briefly missing.
+`files` reads them and `controllers` computes the objects; this module compares these with the objects reported before.
+Reading, computing and comparing run in a thread; the changes are reported on the event loop, additions before removals,
+so that no name is missing for a moment.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from itertools import groupby
 
 from clusterdns.cluster.api.store import skipped_objects
 from clusterdns.cluster.manifests import selectors
-from clusterdns.cluster.manifests.controllers import Desires, Remark, Selection, desired_objects
+from clusterdns.cluster.manifests.controllers import ManifestWarning, ObjectsByKey, Selection, desired_objects
 from clusterdns.cluster.manifests.files import ManifestError, ManifestFiles
 from clusterdns.cluster.objects import Change, EndpointSlice, Namespace, Object, Pod, Service, ServiceImport, key_of
 from clusterdns.telemetry.metrics import Registry
@@ -21,15 +21,15 @@ from clusterdns.telemetry.metrics import Registry
 __all__ = ["ManifestError", "ManifestSource"]
 
 DEFAULT_POLL_SECONDS = 1.0
-MAX_TURN_SECONDS = 0.002  # of emitting changes before others on the loop get their turn
-_MAX_SHOWN_REMARKS = 100  # of one reading
+MAX_TURN_SECONDS = 0.002  # of reporting changes, before other tasks of the loop run
+_MAX_LOGGED_WARNINGS = 100  # of one reading
 _ORDER: tuple[type[Object], ...] = (Namespace, Service, ServiceImport, EndpointSlice, Pod)
 
 log = logging.getLogger("clusterdns.plugin.kubernetes")
 
 
 class ManifestSource:
-    """One `manifests PATH…`. `load` first, then `start`; `stop` ends it."""
+    """The source of one `manifests PATH…`. Call `load`, then `start`, and `stop` at the end."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class ManifestSource:
         poll_seconds: float = DEFAULT_POLL_SECONDS,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        """The objects selected are those of the Corefile's options of these names. Raises ManifestError."""
+        """The options from `pods` to `imports` are those of `kubernetes` with these names. Raises ManifestError."""
         self.synced = False
         self._files = ManifestFiles(paths, now_ns=now_ns)
         self._on_change = on_change
@@ -59,107 +59,107 @@ class ManifestSource:
         except selectors.SelectorError as error:
             raise ManifestError(str(error)) from error
         self._poll_seconds = poll_seconds
-        self._emitted: Desires = {}
-        self._is_behind = True  # what was emitted does not match the files
-        self._told_problems: set[str] = set()
-        self._told_remarks: set[str] = set()
+        self._reported: ObjectsByKey = {}
+        self._is_behind = True  # the reported objects differ from the files
+        self._logged_problems: set[str] = set()
+        self._logged_warnings: set[str] = set()
         self._task: asyncio.Task[None] | None = None
         self._skipped = skipped_objects(registry)
 
     @property
     def reason(self) -> str:
-        """Why it is not synced, or else what is wrong with a file whose last good content is served; or empty."""
+        """Why it is not synced, or the problems of files whose last good content is served; or empty."""
         if not self.synced:
             return "manifests have not been read yet"
         return "; ".join(self._files.problems[:3])
 
     def load(self) -> None:
-        """Read everything and emit it. Raises ManifestError, where a path does not exist."""
+        """Read every file and report every object. Raises ManifestError where a path does not exist."""
         for change in self._read():
-            self._emit(change)
+            self._report(change)
         self._is_behind = False
         self.synced = True
-        log.info("%d objects of %d manifest files", len(self._emitted), self._files.count)
+        log.info("%d objects of %d manifest files", len(self._reported), self._files.count)
         self._on_synced()
 
     def start(self) -> None:
-        """Follow the files from now on, in a task of the running loop."""
-        self._task = asyncio.create_task(self._look_forever(), name="manifests")
+        """Start to poll the files, in a task of the running loop."""
+        self._task = asyncio.create_task(self._poll_forever(), name="manifests")
 
     async def stop(self) -> None:
-        """Follow them no longer."""
+        """Stop polling."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None
 
     async def poll(self) -> None:
-        """Look for changes once, and emit them."""
+        """Read the files once, and report the changes."""
         changes = await asyncio.to_thread(self._read)
         turn_began = time.perf_counter()
-        for _, together in groupby(changes, key=_whole):
+        for _, together in groupby(changes, key=_same_turn):
             for change in together:
-                self._emit(change)
+                self._report(change)
             if time.perf_counter() - turn_began > MAX_TURN_SECONDS:
                 await asyncio.sleep(0)
                 turn_began = time.perf_counter()
         self._is_behind = False
 
-    async def _look_forever(self) -> None:
+    async def _poll_forever(self) -> None:
         while True:
             await asyncio.sleep(self._poll_seconds)
             try:
                 await self.poll()
-            except Exception:  # the task's edge: one bad turn must not end the following of files
-                log.exception("manifests: this change was not taken in full, trying again")
+            except Exception:  # the outermost frame of the task: an error must not end the polling
+                log.exception("manifests: internal error while applying a change; retrying")
 
     def _read(self) -> list[Change]:
-        """What differs from what was emitted. Runs in a thread, one at a time."""
+        """Compute the changes since the last report. Runs in a thread, one call at a time."""
         self._is_behind |= self._files.read()
-        self._tell_problems()
+        self._log_problems()
         if not self._is_behind:
             return []
-        state, remarks = desired_objects(self._files.documents(), self._selection)
-        self._tell_remarks(remarks)
-        return differences(self._emitted, state)
+        state, warnings = desired_objects(self._files.documents(), self._selection)
+        self._log_warnings(warnings)
+        return differences(self._reported, state)
 
-    def _emit(self, change: Change) -> None:
+    def _report(self, change: Change) -> None:
         self._on_change(change)
         old, new = change
         if new is not None:
-            self._emitted[type(new), key_of(new)] = new
+            self._reported[type(new), key_of(new)] = new
         elif old is not None:
-            del self._emitted[type(old), key_of(old)]
+            del self._reported[type(old), key_of(old)]
 
-    def _tell_problems(self) -> None:
-        """Log what is wrong with files, once as long as it lasts."""
+    def _log_problems(self) -> None:
+        """Log each problem with a file once, as long as it lasts."""
         problems = self._files.problems
         for text in problems:
-            if text not in self._told_problems:
-                log.error("%s; its last good content, if any, is served", printable(text))
-        self._told_problems = set(problems)
+            if text not in self._logged_problems:
+                log.error("%s; serving its last good content, if any", printable(text))
+        self._logged_problems = set(problems)
 
-    def _tell_remarks(self, remarks: Sequence[Remark]) -> None:
-        """Log and count what is new about single objects."""
-        new = [remark for remark in remarks if remark.text not in self._told_remarks]
-        for number, remark in enumerate(new):
-            if number < _MAX_SHOWN_REMARKS:
-                log.warning("%s", printable(remark.text))
-            if remark.is_skipped:
-                self._skipped.labels(remark.kind).value += 1
-        if len(new) > _MAX_SHOWN_REMARKS:
-            log.warning("manifests: %d more remarks of this kind", len(new) - _MAX_SHOWN_REMARKS)
-        self._told_remarks = {remark.text for remark in remarks}
+    def _log_warnings(self, warnings: Sequence[ManifestWarning]) -> None:
+        """Log the warnings that are new, and count the objects that are skipped."""
+        new = [one for one in warnings if one.text not in self._logged_warnings]
+        for number, warning in enumerate(new):
+            if number < _MAX_LOGGED_WARNINGS:
+                log.warning("%s", printable(warning.text))
+            if warning.is_skipped:
+                self._skipped.labels(warning.kind).value += 1
+        if len(new) > _MAX_LOGGED_WARNINGS:
+            log.warning("manifests: %d more warnings, not logged", len(new) - _MAX_LOGGED_WARNINGS)
+        self._logged_warnings = {one.text for one in warnings}
 
 
-def differences(old: Desires, new: Desires) -> list[Change]:
-    """The changes from one state to another: what comes before what goes, and slices of one Service in a row."""
+def differences(old: ObjectsByKey, new: ObjectsByKey) -> list[Change]:
+    """List the changes from one state to another: additions first, and the slices of a Service in a row."""
     changed = [Change(old.get(key), obj) for key, obj in new.items() if old.get(key) != obj]
     gone = [Change(obj, None) for key, obj in old.items() if key not in new]
     slices = [change for change in (*changed, *gone) if _is_slice(change)]
     return [
         *sorted((one for one in changed if not _is_slice(one)), key=_rank),
-        *sorted(slices, key=_whole),
+        *sorted(slices, key=_same_turn),
         *sorted((one for one in gone if not _is_slice(one)), key=_rank, reverse=True),
     ]
 
@@ -174,8 +174,8 @@ def _rank(change: Change) -> tuple[int, str, str]:
     return (_ORDER.index(type(obj)), *key_of(obj))
 
 
-def _whole(change: Change) -> tuple[str, ...]:
-    """What must change in one turn of the loop: all slices of a Service, between which an endpoint may move."""
+def _same_turn(change: Change) -> tuple[str, ...]:
+    """The group of a change; a group is reported in one turn of the loop, as endpoints move between slices."""
     obj = change.new or change.old
     assert obj is not None
     if isinstance(obj, EndpointSlice):
@@ -184,5 +184,5 @@ def _whole(change: Change) -> tuple[str, ...]:
 
 
 def printable(text: str) -> str:
-    """The text on one line, as a log can take it, whatever a manifest names its objects."""
+    """Escape a text for one log line, whatever characters a manifest has in names."""
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")

@@ -1,28 +1,28 @@
-"""Plays the workload controllers and the kubelet: Deployments and their like become pods with names.
+"""Simulates the workload controllers and the kubelet: makes the pods of Deployments, StatefulSets and DaemonSets.
 
-Their addresses come later, from `controllers`, when every address that a manifest states is known. There is one node,
-so a DaemonSet has one pod. Names do not change when a template does, so that a pod keeps its address.
+`controllers` allocates the addresses of the pods later, when every address that a manifest gives is reserved. There is
+one node, so a DaemonSet has one pod. A pod's name does not depend on the template, so that the pod keeps its address
+when the template changes.
 """
 
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from clusterdns.cluster.manifests import kinds
-from clusterdns.cluster.manifests.addresses import number_of
-from clusterdns.cluster.objects import ObjectError, canonical
+from clusterdns.cluster.manifests.addresses import hash64
+from clusterdns.cluster.objects import ObjectError, ObjectKey, canonical
 
-MAX_PODS = 60_000  # of all workloads together: what the pod network has room for
-_LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # what Kubernetes makes names of: no vowels, hence no words
+MAX_PODS = 60_000  # of all workloads together; the pod network has 65,533 addresses
+_SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # that of Kubernetes: without vowels there are no words
 _FINISHED = ("Succeeded", "Failed")
 _PENDING = "Pending"
 
-Key = tuple[str, str]
 NamedPorts = dict[tuple[str, str], int]  # (name, protocol) → number
 
 
 @dataclass
-class PlayedPod:
-    """A pod as the controllers of Services see it. `addresses` is written once, by whoever gives them out."""
+class SimulatedPod:
+    """A pod as the EndpointSlice controller sees it. `controllers` writes `addresses` once."""
 
     namespace: str
     name: str
@@ -34,22 +34,22 @@ class PlayedPod:
     is_ready: bool = True
     is_finished: bool = False
     is_terminating: bool = False
-    wants_address: bool = True
+    needs_address: bool = True
     phase: str = "Running"
 
 
-def from_manifest(namespace: str, pod: kinds.Pod) -> PlayedPod:
-    """The pod of a Pod manifest; what its status says is taken as it is. Raises ObjectError."""
+def from_manifest(namespace: str, pod: kinds.PodManifest) -> SimulatedPod:
+    """Make the pod of a Pod manifest, with the addresses and conditions of its status. Raises ObjectError."""
     status = pod.status or kinds.PodStatus()
     spec = pod.spec or kinds.PodSpec()
     name = pod.metadata.name or ""
-    stated = [entry.ip for entry in status.pod_ips or () if entry.ip] or ([status.pod_ip] if status.pod_ip else [])
+    texts = [entry.ip for entry in status.pod_ips or () if entry.ip] or ([status.pod_ip] if status.pod_ip else [])
     try:
-        addresses = tuple(dict.fromkeys(map(canonical, stated)))
+        addresses = tuple(dict.fromkeys(map(canonical, texts)))
     except (OSError, ValueError):
-        raise ObjectError("Pod", f"{namespace}/{name}", "status.podIPs holds what is not an IP address") from None
+        raise ObjectError("Pod", (namespace, name), "an entry of status.podIPs is not an IP address") from None
     ready = [one.status for one in status.conditions or () if one.type == "Ready"]
-    return PlayedPod(
+    return SimulatedPod(
         namespace,
         name,
         labels_of(pod.metadata.labels),
@@ -60,68 +60,70 @@ def from_manifest(namespace: str, pod: kinds.Pod) -> PlayedPod:
         is_ready=not ready or ready[-1] == "True",
         is_finished=status.phase in _FINISHED,
         is_terminating=pod.metadata.deletion_timestamp is not None,
-        wants_address=not addresses and status.phase not in (*_FINISHED, _PENDING),
+        needs_address=not addresses and status.phase not in (*_FINISHED, _PENDING),
         phase=status.phase or "Running",
     )
 
 
-def from_workload(kind: str, namespace: str, workload: kinds.Workload, taken: Container[Key]) -> Iterator[PlayedPod]:
-    """The pods of a workload, without addresses. None gets a name in `taken`. Raises ObjectError."""
+def from_workload(
+    kind: str, namespace: str, workload: kinds.WorkloadManifest, taken: Container[ObjectKey]
+) -> Iterator[SimulatedPod]:
+    """Make the pods of a workload, without addresses and without the names in `taken`. Raises ObjectError."""
     spec = workload.spec or kinds.WorkloadSpec()
-    template = spec.template or kinds.Template()
+    template = spec.template or kinds.PodTemplate()
     pod_spec = template.spec or kinds.PodSpec()
     labels = labels_of(template.metadata.labels if template.metadata else None)
     ports = _named_ports(pod_spec)
     own_name = workload.metadata.name or ""
     count = 1 if spec.replicas is None or kind == "DaemonSet" else spec.replicas
     if count < 0:
-        raise ObjectError(kind, f"{namespace}/{own_name}", f"{count} replicas")
+        raise ObjectError(kind, (namespace, own_name), f"{count} replicas")
     if kind == "StatefulSet":
         start = (spec.ordinals.start if spec.ordinals else None) or 0
         for ordinal in range(start, start + count):
             name = f"{own_name}-{ordinal}"
             if (namespace, name) not in taken:
-                yield PlayedPod(namespace, name, labels, ports, hostname=name, subdomain=spec.service_name or "")
+                yield SimulatedPod(namespace, name, labels, ports, hostname=name, subdomain=spec.service_name or "")
         return
-    prefix = f"{own_name}-{letters(f'{namespace}/{own_name}', 10)}" if kind == "Deployment" else own_name
+    prefix = f"{own_name}-{name_suffix(f'{namespace}/{own_name}', 10)}" if kind == "Deployment" else own_name
     used: set[str] = set()
     for ordinal in range(count):
         name = _free_name(namespace, prefix, ordinal, used, taken)
         used.add(name)
         hostname, subdomain = pod_spec.hostname or "", pod_spec.subdomain or ""
-        yield PlayedPod(namespace, name, labels, ports, hostname=hostname, subdomain=subdomain)
+        yield SimulatedPod(namespace, name, labels, ports, hostname=hostname, subdomain=subdomain)
 
 
-def _free_name(namespace: str, prefix: str, ordinal: int, used: set[str], taken: Container[Key]) -> str:
-    """Five letters from the ordinal. Of 10,000 pods some three pairs meet, and the later of a pair gets others."""
+def _free_name(namespace: str, prefix: str, ordinal: int, used: set[str], taken: Container[ObjectKey]) -> str:
+    """Add a suffix made of the ordinal. Of 10,000 pods some three pairs collide; the second of a pair gets another."""
     attempt = 0
     while True:
-        name = f"{prefix}-{letters(f'{namespace}/{prefix}/{ordinal}/{attempt}', 5)}"
+        name = f"{prefix}-{name_suffix(f'{namespace}/{prefix}/{ordinal}/{attempt}', 5)}"
         if name not in used and (namespace, name) not in taken:
             return name
         attempt += 1
 
 
-def letters(key: str, count: int) -> str:
-    """Letters that depend on the key alone, as at the end of a made-up name."""
-    number = number_of(key)
+def name_suffix(key: str, size: int) -> str:
+    """Make the suffix of a generated name, of this many characters, from a hash of the key."""
+    number = hash64(key)
     found = []
-    for _ in range(count):
-        number, at = divmod(number, len(_LETTERS))
-        found.append(_LETTERS[at])
+    for _ in range(size):
+        number, at = divmod(number, len(_SUFFIX_ALPHABET))
+        found.append(_SUFFIX_ALPHABET[at])
     return "".join(found)
 
 
 def labels_of(labels: kinds.Labels | None) -> dict[str, str]:
-    """Labels with the empty text where a manifest has null."""
+    """Read labels, with the empty text where a manifest has null."""
     return {key: value or "" for key, value in (labels or {}).items()}
 
 
 def _named_ports(spec: kinds.PodSpec) -> NamedPorts:
-    """Of containers that run as long as the pod; the first of a name counts."""
+    """Read the named ports of the containers and sidecars; of equal names the first counts."""
     found: NamedPorts = {}
-    lasting = [one for one in spec.init_containers or () if one.restart_policy == "Always"]
-    for container in (*(spec.containers or ()), *lasting):
+    sidecars = [one for one in spec.init_containers or () if one.restart_policy == "Always"]
+    for container in (*(spec.containers or ()), *sidecars):
         for port in container.ports or ():
             number = port.container_port or 0
             if port.name and 0 < number <= 65535:

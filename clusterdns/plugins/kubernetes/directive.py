@@ -19,14 +19,14 @@ from clusterdns.plugins.kubernetes.exports import ClusterExports
 from clusterdns.plugins.kubernetes.feed import Feed, FeedUse, feed_key
 from clusterdns.plugins.kubernetes.handler import ClusterHandler
 from clusterdns.plugins.kubernetes.labels import NameLabels
-from clusterdns.plugins.kubernetes.settings import OPTIONS, Settings, parse
+from clusterdns.plugins.kubernetes.settings import OPTIONS, KubernetesSettings, parse
 from clusterdns.plugins.kubernetes.transfer import ClusterTransfer
 from clusterdns.wire.name import is_reverse
 
 log = logging.getLogger("clusterdns.plugin.kubernetes")
 
 
-def build(settings: Settings, context: BlockContext) -> Part:
+def build(settings: KubernetesSettings, context: BlockContext) -> Part:
     """The index, its zones, the handler and the source."""
     key = ("kubernetes", *feed_key(settings))
     feed = context.shared.keep(key, lambda: Feed(settings, context.registry))
@@ -71,7 +71,7 @@ def build(settings: Settings, context: BlockContext) -> Part:
 
 async def _rehearse(kubeconfig: str) -> None:
     if kubeconfig and not await asyncio.to_thread(os.path.exists, kubeconfig):
-        log.warning("kubeconfig %s: there is no such file; it is waited for, with SERVFAIL until then", kubeconfig)
+        log.warning("kubeconfig %s: not found; SERVFAIL until it exists", kubeconfig)
 
 
 def _local_addresses(bound: Sequence[str]) -> tuple[bytes, ...]:

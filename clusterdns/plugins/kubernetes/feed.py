@@ -13,11 +13,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from clusterdns.chain import StartError
-from clusterdns.cluster.api.source import ApiSource, import_places
+from clusterdns.cluster.api.source import ApiSource, import_collections
 from clusterdns.cluster.index.cluster import Forget, Index
 from clusterdns.cluster.index.service import label_of
 from clusterdns.cluster.objects import Change, EndpointSlice, ImportedSlice, ServiceImport
-from clusterdns.plugins.kubernetes.settings import Settings
+from clusterdns.plugins.kubernetes.settings import KubernetesSettings
 from clusterdns.telemetry.metrics import Registry
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ PROGRAMMING_BOUNDS = tuple(0.001 * 2**i for i in range(20))  # seconds
 log = logging.getLogger("clusterdns.plugin.kubernetes")
 
 
-def feed_key(settings: Settings) -> tuple[Hashable, ...]:
+def feed_key(settings: KubernetesSettings) -> tuple[Hashable, ...]:
     """What two settings must have in common for one feed to serve both: all that decides what is read and indexed."""
     api = replace(settings.api, startup_timeout_seconds=0.0)
     return (api, settings.manifests, settings.endpoint_pod_names, settings.zonal)
@@ -42,7 +42,7 @@ def _later(call: Callable[[], None]) -> object:
 class Feed:
     """One source and its index. Started by its first user and stopped with its last."""
 
-    def __init__(self, settings: Settings, registry: Registry) -> None:
+    def __init__(self, settings: KubernetesSettings, registry: Registry) -> None:
         self.index = Index(
             namespaces=frozenset(settings.api.namespaces),
             use_pod_names=settings.endpoint_pod_names,
@@ -149,7 +149,7 @@ class Feed:
         if self.imports is None or self._settings.manifests:
             return None
         source = ApiSource(
-            self._settings.api, self.imports.apply, self._note_synced, self._registry, places=import_places
+            self._settings.api, self.imports.apply, self._note_synced, self._registry, collections=import_collections
         )
         source.start()
         return source

@@ -1,8 +1,8 @@
-"""The handler of the directives `kubernetes` and `k8s_external`: questions in a cluster's zones.
+"""The handler of the directives `kubernetes` and `k8s_external`: makes replies of what a zone of the index holds.
 
-What a name holds comes from `index.zone` or `index.external`; here it becomes a reply: positive, NODATA, NXDOMAIN,
-SERVFAIL while the truth is unknown, the next plugin's turn, or an alias to follow. Settings and the source that fills
-the index are in `plugins.kubernetes`.
+A zone (`index.zone`, `index.external`) looks a name up in the index. The handler turns the result into a positive
+answer, NODATA or NXDOMAIN, SERVFAIL before the first synchronisation, a CNAME with the answer of its target, or the
+reply of the next plugin. It knows neither settings nor the source that fills the index.
 """
 
 from collections.abc import Sequence

@@ -11,8 +11,7 @@ from urllib.parse import urlsplit
 
 from clusterdns.chain import BlockContext
 from clusterdns.chain.fallthrough import NO_FALLTHROUGH, Fallthrough, fallthrough_option
-from clusterdns.cluster.api.settings import ClientTls
-from clusterdns.cluster.api.settings import Settings as ApiSettings
+from clusterdns.cluster.api.settings import ApiSettings, ClientTls
 from clusterdns.cluster.index.zone import MAX_ZONE_BYTES, Pods
 from clusterdns.cluster.manifests import selectors
 from clusterdns.cluster.manifests.selectors import SelectorError
@@ -27,7 +26,7 @@ log = logging.getLogger("clusterdns.plugin.kubernetes")
 
 
 @dataclass(frozen=True)
-class Settings:
+class KubernetesSettings:
     """One kubernetes directive. Zones are names; the first that is not a reverse zone is the primary one."""
 
     zones: tuple[bytes, ...]
@@ -53,10 +52,10 @@ class Settings:
         return (own or forward or self.zones)[0]
 
 
-def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
+def parse(directives: Sequence[Directive], context: BlockContext) -> KubernetesSettings:
     """`kubernetes [ZONES…] { options }`; without zones those of the block. Raises CorefileError."""
     directive = directives[0]
-    settings = Settings(lenient.zones(directive.args, context.zones))
+    settings = KubernetesSettings(lenient.zones(directive.args, context.zones))
     if all(is_reverse(zone) and zone not in (IN_ADDR_ARPA, IP6_ARPA) for zone in settings.zones):
         told = "no zone but reverse ones: PTR records have none to point into"
         raise directive.error(told if settings.zones else "no zone is left to serve", "name the cluster's own, too")
@@ -82,7 +81,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
     return _with_scheme(settings, directive)
 
 
-def _with_scheme(settings: Settings, directive: Directive) -> Settings:
+def _with_scheme(settings: KubernetesSettings, directive: Directive) -> KubernetesSettings:
     """The API server as a URL; `HOST:PORT` alone means HTTPS with `tls` and HTTP without, as in CoreDNS."""
     endpoint = settings.api.endpoint
     if endpoint and "://" not in endpoint:
@@ -107,81 +106,81 @@ def _selector(line: Line) -> str:
     return text
 
 
-def _endpoint(settings: Settings, line: Line) -> Settings:
+def _endpoint(settings: KubernetesSettings, line: Line) -> KubernetesSettings:
     urls = line.arguments_between(1, None, "URL")
     if len(urls) > 1:
         log.warning("%s: only the first endpoint is used", line.place)
     return _api(settings, endpoint=urls[0].text)
 
 
-def _tls(settings: Settings, line: Line) -> Settings:
+def _tls(settings: KubernetesSettings, line: Line) -> KubernetesSettings:
     cert, key, ca = (word.text for word in line.arguments_between(3, 3, "CERT KEY CACERT"))
     return _api(settings, tls=ClientTls(cert, key, ca))
 
 
-def _kubeconfig(settings: Settings, line: Line) -> Settings:
+def _kubeconfig(settings: KubernetesSettings, line: Line) -> KubernetesSettings:
     words = line.arguments_between(1, 2, "FILE [CONTEXT]")
     return _api(settings, kubeconfig=words[0].text, context=words[1].text if len(words) > 1 else "")
 
 
-def _namespaces(settings: Settings, line: Line) -> Settings:
+def _namespaces(settings: KubernetesSettings, line: Line) -> KubernetesSettings:
     names = tuple(word.text for word in line.arguments_between(1, None, "NAMESPACE…"))
     return _api(settings, namespaces=tuple(dict.fromkeys(settings.api.namespaces + names)))
 
 
-def _labels(settings: Settings, line: Line) -> Settings:
+def _labels(settings: KubernetesSettings, line: Line) -> KubernetesSettings:
     return _api(settings, labels=_selector(line))
 
 
-def _namespace_labels(settings: Settings, line: Line) -> Settings:
+def _namespace_labels(settings: KubernetesSettings, line: Line) -> KubernetesSettings:
     return _api(settings, namespace_labels=_selector(line))
 
 
-def _pods(settings: Settings, line: Line) -> Settings:
+def _pods(settings: KubernetesSettings, line: Line) -> KubernetesSettings:
     mode = Pods(values.choice(line.one_argument("disabled|insecure|verified"), [one.value for one in Pods]))
     return _api(replace(settings, pods=mode), pods=mode is Pods.VERIFIED)
 
 
-def _endpoint_pod_names(settings: Settings, line: Line) -> Settings:
+def _endpoint_pod_names(settings: KubernetesSettings, line: Line) -> KubernetesSettings:
     line.no_arguments()
     return replace(settings, endpoint_pod_names=True)
 
 
-def _ttl(settings: Settings, line: Line) -> Settings:
+def _ttl(settings: KubernetesSettings, line: Line) -> KubernetesSettings:
     return replace(settings, ttl_seconds=values.integer(lenient.first_argument(line, "SECONDS"), 0, MAX_TTL_SECONDS))
 
 
-def _noendpoints(settings: Settings, line: Line) -> Settings:
+def _noendpoints(settings: KubernetesSettings, line: Line) -> KubernetesSettings:
     line.no_arguments()
     return _api(settings, endpoints=False)
 
 
-def _ignore(settings: Settings, line: Line) -> Settings:
+def _ignore(settings: KubernetesSettings, line: Line) -> KubernetesSettings:
     values.choice(lenient.first_argument(line, "empty_service"), ["empty_service"])
     return replace(settings, ignore_empty_service=True)
 
 
-def _zonal(settings: Settings, line: Line) -> Settings:
+def _zonal(settings: KubernetesSettings, line: Line) -> KubernetesSettings:
     line.no_arguments()
     return replace(settings, zonal=True)
 
 
-def _multicluster(settings: Settings, line: Line) -> Settings:
+def _multicluster(settings: KubernetesSettings, line: Line) -> KubernetesSettings:
     zones = lenient.zones(line.arguments_between(1, None, "ZONES…"), ())
     return _api(replace(settings, multicluster=(*settings.multicluster, *zones)), imports=True)
 
 
-def _startup_timeout(settings: Settings, line: Line) -> Settings:
+def _startup_timeout(settings: KubernetesSettings, line: Line) -> KubernetesSettings:
     return _api(settings, startup_timeout_seconds=values.duration_seconds(lenient.first_argument(line, "DURATION")))
 
 
-def _client_limit(settings: Settings, line: Line) -> Settings:
+def _client_limit(settings: KubernetesSettings, line: Line) -> KubernetesSettings:
     """Limits of CoreDNS's client library, which have no effect there either; the number is checked."""
     values.decimal(line.one_argument("NUMBER"), 0)
     return settings
 
 
-def _manifests(settings: Settings, line: Line) -> Settings:
+def _manifests(settings: KubernetesSettings, line: Line) -> KubernetesSettings:
     folder = os.path.dirname(line.file)
     paths = (os.path.join(folder, word.text) for word in line.arguments_between(1, None, "PATH…"))
     return replace(settings, manifests=(*settings.manifests, *paths))
@@ -249,5 +248,5 @@ OPTIONS = (
 )
 
 
-def _api(settings: Settings, **changes: object) -> Settings:
+def _api(settings: KubernetesSettings, **changes: object) -> KubernetesSettings:
     return replace(settings, api=replace(settings.api, **changes))  # type: ignore[arg-type]  # fields named above

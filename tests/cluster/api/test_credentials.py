@@ -1,4 +1,4 @@
-"""Who we are to the API server: the library's weight, tokens that change, and files that are not as expected."""
+"""Credentials for the API server: the size of the library, tokens that rotate, and kubeconfigs that are invalid."""
 
 import json
 import os
@@ -14,16 +14,16 @@ from peers import need
 
 from clusterdns.cluster.api import credentials
 from clusterdns.cluster.api.credentials import Credentials, CredentialsError, load
-from clusterdns.cluster.api.settings import ClientTls, Settings
+from clusterdns.cluster.api.settings import ApiSettings, ClientTls
 from testing.certificates import make_authority
 
 REPORT = """
 import asyncio, json, sys
 from clusterdns.cluster.api.credentials import load
-from clusterdns.cluster.api.settings import Settings
+from clusterdns.cluster.api.settings import ApiSettings
 {before}
 async def main():
-    credentials = await load(Settings(kubeconfig=sys.argv[1]))
+    credentials = await load(ApiSettings(kubeconfig=sys.argv[1]))
     print(json.dumps([credentials.url, await credentials.headers(), sorted(sys.modules)]))
     await credentials.close()
 asyncio.run(main())
@@ -53,10 +53,10 @@ assert kubernetes_asyncio.client.CoreV1Api and kubernetes_asyncio.config.load_ku
 
 
 @pytest.fixture
-def kubeconfig(tmp_path: Path) -> Callable[..., Settings]:
+def kubeconfig(tmp_path: Path) -> Callable[..., ApiSettings]:
     """Writes a kubeconfig for a user and gives the settings that name it."""
 
-    def write(user: dict[str, Any], **cluster: Any) -> Settings:
+    def write(user: dict[str, Any], **cluster: Any) -> ApiSettings:
         path = tmp_path / "kubeconfig"
         path.write_text(json.dumps({
             "current-context": "c",
@@ -70,13 +70,13 @@ def kubeconfig(tmp_path: Path) -> Callable[..., Settings]:
             ],
             "users": [{"name": "u", "user": user}],
         }))  # fmt: skip
-        return Settings(kubeconfig=str(path))
+        return ApiSettings(kubeconfig=str(path))
 
     return write
 
 
 @asynccontextmanager
-async def loaded(settings: Settings) -> AsyncIterator[Credentials]:
+async def loaded(settings: ApiSettings) -> AsyncIterator[Credentials]:
     found = await load(settings)
     try:
         yield found
@@ -90,7 +90,7 @@ async def loaded(settings: Settings) -> AsyncIterator[Credentials]:
     ids=["without models", "the whole package can be imported later", "fallback to the plain import", "no home"],
 )
 def test_the_generated_models_stay_out(
-    kubeconfig: Callable[..., Settings], before: str, after: str, has_models: bool
+    kubeconfig: Callable[..., ApiSettings], before: str, after: str, has_models: bool
 ) -> None:
     path = kubeconfig({"token": "secret"}).kubeconfig
     program = REPORT.format(before=before, after=after)
@@ -102,21 +102,21 @@ def test_the_generated_models_stay_out(
     assert bool(models) is has_models
 
 
-async def test_the_context_chooses(kubeconfig: Callable[..., Settings]) -> None:
+async def test_the_context_chooses(kubeconfig: Callable[..., ApiSettings]) -> None:
     path = kubeconfig({"username": "me", "password": "pass"}).kubeconfig
-    async with loaded(Settings(kubeconfig=path, context="other")) as found:
+    async with loaded(ApiSettings(kubeconfig=path, context="other")) as found:
         assert found.url == "http://192.0.2.2"
         assert await found.headers() == {"authorization": "Basic bWU6cGFzcw=="}
 
 
-async def test_no_user_no_header(kubeconfig: Callable[..., Settings]) -> None:
+async def test_no_user_no_header(kubeconfig: Callable[..., ApiSettings]) -> None:
     async with loaded(kubeconfig({}, **{"tls-server-name": "kube", "proxy-url": "http://192.0.2.9"})) as found:
         assert await found.headers() == {}
         assert found.request_options() == {"proxy": "http://192.0.2.9", "server_hostname": "kube"}
 
 
 async def test_a_token_file_is_read_again(
-    kubeconfig: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kubeconfig: Callable[..., ApiSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(credentials, "RELOAD_SECONDS", 0.0)
     token = tmp_path / "token"
@@ -131,7 +131,7 @@ async def test_a_token_file_is_read_again(
 
 
 async def test_an_exec_plugin_runs_again_when_its_token_ends(
-    kubeconfig: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kubeconfig: Callable[..., ApiSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(credentials, "RELOAD_SECONDS", 0.0)
     runs = tmp_path / "runs"
@@ -163,7 +163,7 @@ async def test_a_service_account_token_is_read_again(tmp_path: Path, monkeypatch
     monkeypatch.setattr(incluster, "TOKEN_REFRESH_PERIOD", incluster.datetime.timedelta(0))
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "fd00::1")
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
-    async with loaded(Settings()) as found:
+    async with loaded(ApiSettings()) as found:
         assert found.url == "https://[fd00::1]:443"
         token.write_text("two")
         assert await found.headers() == {"authorization": "Bearer two"}
@@ -172,21 +172,21 @@ async def test_a_service_account_token_is_read_again(tmp_path: Path, monkeypatch
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        (Settings(), "not in a pod of a cluster (Service host/port is not set); name a kubeconfig or an endpoint"),
-        (Settings(kubeconfig="/nowhere"), "kubeconfig /nowhere: there is no such file"),
-        (Settings(kubeconfig="{file}", context="none"), "kubeconfig {file} (context none): Invalid kube-config"),
+        (ApiSettings(), "not in a pod of a cluster (Service host/port is not set); set kubeconfig or endpoint"),
+        (ApiSettings(kubeconfig="/nowhere"), "kubeconfig /nowhere: not found"),
+        (ApiSettings(kubeconfig="{file}", context="none"), "kubeconfig {file} (context none): Invalid kube-config"),
         (
-            Settings(endpoint="https://192.0.2.1", tls=ClientTls("/c", "/k", "/ca")),
+            ApiSettings(endpoint="https://192.0.2.1", tls=ClientTls("/c", "/k", "/ca")),
             "endpoint https://192.0.2.1 with tls /c /k /ca: [Errno 2] No such file or directory",
         ),
     ],
 )
 async def test_reasons(
-    kubeconfig: Callable[..., Settings], settings: Settings, reason: str, monkeypatch: pytest.MonkeyPatch
+    kubeconfig: Callable[..., ApiSettings], settings: ApiSettings, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     file = kubeconfig({}).kubeconfig
-    one = Settings(settings.kubeconfig.replace("{file}", file), settings.context, settings.endpoint, settings.tls)
+    one = ApiSettings(settings.kubeconfig.replace("{file}", file), settings.context, settings.endpoint, settings.tls)
     with pytest.raises(CredentialsError) as caught:
         await load(one)
     assert str(caught.value).startswith(reason.replace("{file}", file))
@@ -197,11 +197,11 @@ async def test_any_file_as_kubeconfig(tmp_path: Path, content: str) -> None:
     path = tmp_path / "kubeconfig"
     path.write_text(content)
     with pytest.raises(CredentialsError, match=f"^kubeconfig {path}: "):
-        await load(Settings(kubeconfig=str(path)))
+        await load(ApiSettings(kubeconfig=str(path)))
 
 
-async def test_a_home_relative_path(kubeconfig: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_home_relative_path(kubeconfig: Callable[..., ApiSettings], monkeypatch: pytest.MonkeyPatch) -> None:
     folder, name = os.path.split(kubeconfig({}).kubeconfig)
     monkeypatch.setenv("HOME", folder)
-    async with loaded(Settings(kubeconfig=f"~/{name}")) as found:
+    async with loaded(ApiSettings(kubeconfig=f"~/{name}")) as found:
         assert found.url == "http://192.0.2.1:8001"

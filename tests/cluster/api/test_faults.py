@@ -14,10 +14,10 @@ from fakes.seen import Seen
 from fakes.time import FakeTime
 from peers import need
 
-from clusterdns.cluster.api import watch as watch_module
-from clusterdns.cluster.api.settings import Intervals, Settings
-from clusterdns.cluster.api.source import ApiSource, import_places
-from clusterdns.cluster.api.watch import Timing
+from clusterdns.cluster.api import reflector as reflector_module
+from clusterdns.cluster.api.reflector import Timing
+from clusterdns.cluster.api.settings import ApiSettings, Intervals
+from clusterdns.cluster.api.source import ApiSource, import_collections
 from clusterdns.cluster.objects import Change, Service, ServiceImport
 from clusterdns.telemetry.metrics import Registry
 from testing import fake_apiserver as faked
@@ -42,8 +42,8 @@ Start = Callable[..., ApiSource]
 OLD, NEW = "10.96.0.1", "10.96.0.2"
 
 
-def settings(fake: FakeApiServer, **intervals: Any) -> Settings:
-    return Settings(endpoint=fake.url, endpoints=False, intervals=Intervals(**intervals))
+def settings(fake: FakeApiServer, **intervals: Any) -> ApiSettings:
+    return ApiSettings(endpoint=fake.url, endpoints=False, intervals=Intervals(**intervals))
 
 
 def ip_of(seen: Seen, name: str) -> str:
@@ -149,13 +149,13 @@ async def test_410_between_pages_starts_the_list_again(
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("{}", "no list of objects but something without a kind"),
-        ('{"kind": "Status", "status": "Success"}', "no list of objects but Status"),
+        ("{}", "not a list but an object without a kind"),
+        ('{"kind": "Status", "status": "Success"}', "not a list but Status"),
         ('{"kind": "ServiceList", "metadata": {}, "items": []}', "a list without a resourceVersion"),
-        ('{"kind": "ServiceList", "items": {"a": 1}}', "not JSON of a list"),
-        ('{"kind": "ServiceList", "items": [', "not JSON of a list"),
+        ('{"kind": "ServiceList", "items": {"a": 1}}', "not a list in JSON"),
+        ('{"kind": "ServiceList", "items": [', "not a list in JSON"),
         ("<!DOCTYPE html><p>Welcome", "HTML instead of JSON"),
-        ("", "not JSON of a list"),
+        ("", "not a list in JSON"),
     ],
 )
 async def test_what_is_no_list_deletes_nothing(
@@ -186,7 +186,7 @@ async def test_null_lists_are_empty(fake: FakeApiServer, seen: Seen, start: Star
 async def test_a_long_list_leaves_turns_to_others(
     fake: FakeApiServer, seen: Seen, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch_module, "MAX_TURN_SECONDS", 0.0)
+    monkeypatch.setattr(reflector_module, "MAX_TURN_SECONDS", 0.0)
     fake.script(SERVICES, page(*[service(f"s{number}") for number in range(50)]))
     counts: set[int] = set()
     source = start(settings(fake))
@@ -248,7 +248,7 @@ async def test_a_line_that_is_no_json(
     await seen.until_names(Service, "web", "b")
     assert relists(registry, "garbled") == 1
     assert len(warnings(caplog)) == 1
-    assert "a watch line is no event of JSON" in warnings(caplog)[0]
+    assert "is not a JSON event" in warnings(caplog)[0]
 
 
 async def test_unknown_events_are_passed_over(fake: FakeApiServer, seen: Seen, start: Start) -> None:
@@ -285,7 +285,7 @@ async def test_bad_objects_are_skipped_once_and_counted(
     said = warnings(caplog)
     assert len(said) == 5
     assert any(f"Service prod/{'x' * 100}" in text and text.endswith("; skipped") for text in said)
-    assert "Service prod/half: clusterIP 'not-an-ip' is not an IP address, left out" in said
+    assert "Service prod/half: clusterIP 'not-an-ip' is not an IP address; ignored" in said
 
 
 async def test_an_undecodable_update_keeps_the_last_good_state(
@@ -368,7 +368,7 @@ async def test_refusals_are_said_once_and_cost_nothing(
     assert [change.old for change in seen.changes] == [None, None]
     said = [record.getMessage() for record in caplog.records if reason in record.getMessage()]
     assert len(said) == 2
-    assert said[0].endswith("; names stay served as last known, trying again")
+    assert said[0].endswith("; serving the last known state; retrying")
     assert said[1].startswith("services: connected again, after: ")
     assert source.reason == ""
 
@@ -379,7 +379,7 @@ async def test_what_everybody_suffers_from_is_said_once(
     caplog.set_level("INFO", "clusterdns")
     bound = unused_port()
     address = f"127.0.0.1:{bound.getsockname()[1]}"
-    source = start(Settings(endpoint=f"http://{address}"), fake_time)
+    source = start(ApiSettings(endpoint=f"http://{address}"), fake_time)
     await seen.until(lambda: len(fake_time.slept) > 30)
     assert source.reason == f"endpointslices, namespaces, services: connection refused: {address}"
     assert not source.synced
@@ -405,7 +405,7 @@ async def test_unknown_host(seen: Seen, start: Start, fake_time: FakeTime, monke
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    source = start(Settings(endpoint="https://api.example"), fake_time)
+    source = start(ApiSettings(endpoint="https://api.example"), fake_time)
     await seen.until(lambda: "unknown host api.example" in source.reason)
 
 
@@ -416,11 +416,11 @@ async def test_tls_faults_are_named(seen: Seen, start: Start, fake_time: FakeTim
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(tmp_path / "server.crt", tmp_path / "server.key")
     async with serving(FakeApiServer(), tls) as fake:
-        source = start(Settings(endpoint=fake.url), fake_time)
+        source = start(ApiSettings(endpoint=fake.url), fake_time)
         await seen.until(lambda: "certificate verify failed" in source.reason)
         await source.stop()
     async with serving(FakeApiServer()) as plain:
-        source = start(Settings(endpoint=plain.url.replace("http", "https")), fake_time)
+        source = start(ApiSettings(endpoint=plain.url.replace("http", "https")), fake_time)
         await seen.until(lambda: "TLS with" in source.reason)
         assert "wrong version number" in source.reason or "record layer" in source.reason
 
@@ -429,11 +429,11 @@ async def test_no_credentials(
     fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     kubeconfig = tmp_path / "kubeconfig"
-    source = start(Settings(kubeconfig=str(kubeconfig)), fake_time)
+    source = start(ApiSettings(kubeconfig=str(kubeconfig)), fake_time)
     await seen.until(lambda: len(fake_time.slept) > 30)
-    assert source.reason.endswith(f"kubeconfig {kubeconfig}: there is no such file")
+    assert source.reason.endswith(f"kubeconfig {kubeconfig}: not found")
     kubeconfig.write_text("clusters: {")
-    await seen.until(lambda: "not as expected" in source.reason)
+    await seen.until(lambda: "invalid (" in source.reason)
     kubeconfig.write_text(json.dumps({
         "current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
         "clusters": [{"name": "c", "cluster": {"server": fake.url}}],
@@ -441,7 +441,7 @@ async def test_no_credentials(
     }))  # fmt: skip
     await seen.until(lambda: source.synced)
     assert {one.headers["Authorization"] for one in fake.requests} == {"Bearer secret"}
-    assert sum("there is no such file" in text for text in warnings(caplog)) == 1
+    assert sum("not found" in text for text in warnings(caplog)) == 1
 
 
 # Waiting
@@ -482,14 +482,14 @@ async def test_start_up_waits_no_longer_than_it_may(
     fake: FakeApiServer, start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     fake.script(SERVICES, fake.stream())  # never a whole list
-    source = start(Settings(endpoint=fake.url, endpoints=False, startup_timeout_seconds=0.05))
+    source = start(ApiSettings(endpoint=fake.url, endpoints=False, startup_timeout_seconds=0.05))
     assert await source.wait_synced() is False
     assert "waiting for the first list of services" in warnings(caplog)[0]
     assert not source.synced
 
 
 async def test_three_kinds_and_pods_only_on_request(fake: FakeApiServer, seen: Seen, start: Start) -> None:
-    source = start(Settings(endpoint=fake.url))
+    source = start(ApiSettings(endpoint=fake.url))
     assert await source.wait_synced()
     await seen.until(lambda: len(fake.requests) == 6)
     assert {one.path for one in fake.requests} == {SERVICES, NAMESPACES, SLICES}
@@ -513,7 +513,7 @@ async def test_a_watch_that_never_works_is_said_once(
     await seen.until(lambda: source.reason == "")
     said = [record.getMessage() for record in caplog.records if "no watches today" in record.getMessage()]
     assert [text.partition(":")[2].split(",")[0] for text in said] == [
-        " 500 no watches today; names stay served as last known", " connected again",
+        " 500 no watches today; serving the last known state; retrying", " connected again",
     ]  # fmt: skip
 
 
@@ -544,8 +544,8 @@ async def test_imports_that_the_server_does_not_know_are_not_waited_for(
 
     fake.script(imports, refuse)
     timing = Timing(fake_time.sleep, fake_time.clock, fake_time.uniform)
-    wanted = Settings(endpoint=fake.url, labels="app=a")
-    source = ApiSource(wanted, seen.on_change, seen.on_synced, registry, timing, places=import_places)
+    wanted = ApiSettings(endpoint=fake.url, labels="app=a")
+    source = ApiSource(wanted, seen.on_change, seen.on_synced, registry, timing, collections=import_collections)
     source.start()
     try:
         assert not await source.wait_synced(20.0)
@@ -569,7 +569,7 @@ async def test_what_keeps_imports_from_being_waited_for(
 ) -> None:
     imports = "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports"
     fake.script(imports, *[faked.status(code, message="no")] * 1000)
-    source = ApiSource(settings(fake), seen.on_change, seen.on_synced, registry, places=import_places)
+    source = ApiSource(settings(fake), seen.on_change, seen.on_synced, registry, collections=import_collections)
     source.start()
     try:
         assert not await source.wait_synced(20.0 if is_refused else 0.2)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from fakes.seen import Seen
 
-from clusterdns.cluster.api.settings import Settings
+from clusterdns.cluster.api.settings import ApiSettings
 from clusterdns.cluster.api.source import ApiSource
 from clusterdns.cluster.objects import EndpointSlice, Namespace, Pod, Service
 from clusterdns.telemetry.metrics import Registry
@@ -65,8 +65,8 @@ def pod(namespace: str, name: str) -> dict[str, Any]:
     }
 
 
-def settings(control_plane: ControlPlane, **others: Any) -> Settings:
-    return Settings(kubeconfig=str(control_plane.kubeconfig), **others)
+def settings(control_plane: ControlPlane, **others: Any) -> ApiSettings:
+    return ApiSettings(kubeconfig=str(control_plane.kubeconfig), **others)
 
 
 async def test_follows_services_slices_and_namespaces(
@@ -117,7 +117,7 @@ async def test_pages_make_one_list(control_plane: ControlPlane, namespace: str, 
     for name in names:
         control_plane.apply(service(namespace, name))
     async with proxying(control_plane) as proxy:
-        source = start(Settings(endpoint=proxy.url, namespaces=(namespace,), page_limit=3))
+        source = start(ApiSettings(endpoint=proxy.url, namespaces=(namespace,), page_limit=3))
         await seen.until(lambda: source.synced)
         assert seen.names(Service) == names
         asked = [query for path, query in proxy.queries if path.endswith("/services") and "watch" not in query]
@@ -190,7 +190,7 @@ async def test_a_missing_right_stops_only_its_own_kind(
     rights = [{"apiGroups": [""], "resources": ["services", "namespaces"], "verbs": ["list", "watch"]}]
     allow(control_plane, user, rights)
     control_plane.apply(service(namespace, "web"))
-    source = start(Settings(kubeconfig=str(control_plane.make_user(user))))
+    source = start(ApiSettings(kubeconfig=str(control_plane.make_user(user))))
     await seen.until(lambda: "web" in seen.names(Service) and "discovery.k8s.io is forbidden" in source.reason)
     assert not source.synced
     assert f'403 endpointslices.discovery.k8s.io is forbidden: User "{user}" cannot list' in source.reason
@@ -216,7 +216,7 @@ async def test_a_cut_watch_goes_on_where_it_was(
     control_plane: ControlPlane, namespace: str, seen: Seen, start: Start, registry: Registry
 ) -> None:
     async with proxying(control_plane) as proxy:
-        source = start(Settings(endpoint=proxy.url, namespaces=(namespace,)))
+        source = start(ApiSettings(endpoint=proxy.url, namespaces=(namespace,)))
         await seen.until(lambda: source.synced)
         lists = sum("watch" not in query for _, query in proxy.queries)
         for number in range(3):
@@ -249,7 +249,7 @@ async def test_after_410_only_the_differences_are_told(
         return query | {"continue": base64.urlsafe_b64encode(json.dumps(token).encode()).decode().rstrip("=")}
 
     async with proxying(control_plane) as proxy:
-        source = start(Settings(endpoint=proxy.url, namespaces=(namespace,), page_limit=1))
+        source = start(ApiSettings(endpoint=proxy.url, namespaces=(namespace,), page_limit=1))
         await seen.until(lambda: source.synced)
         told = len(seen.changes)
         proxy.is_open = False
@@ -304,7 +304,7 @@ async def test_in_a_pod_the_service_account_is_used(
     host, port = control_plane.url.removeprefix("https://").split(":")
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)
-    source = start(Settings(namespaces=(namespace,)))
+    source = start(ApiSettings(namespaces=(namespace,)))
     await seen.until(lambda: "401 Unauthorized" in source.reason)
     token.write_text(service_account_token(control_plane, namespace) + "\n")  # the kubelet has put in a new one
     await seen.until(lambda: source.synced)
@@ -326,7 +326,7 @@ async def test_an_exec_plugin_gives_the_token(
     config["users"][0]["user"] = {"exec": {"apiVersion": credential["apiVersion"], "command": str(plugin)}}
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(json.dumps(config))
-    source = start(Settings(kubeconfig=str(kubeconfig), context="test", namespaces=(namespace,)))
+    source = start(ApiSettings(kubeconfig=str(kubeconfig), context="test", namespaces=(namespace,)))
     await seen.until(lambda: source.synced)
 
 
@@ -337,7 +337,7 @@ async def test_a_server_nobody_vouches_for_is_not_believed(
     config["clusters"][0]["cluster"].pop("certificate-authority")
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(json.dumps(config))
-    source = start(Settings(kubeconfig=str(kubeconfig)))
+    source = start(ApiSettings(kubeconfig=str(kubeconfig)))
     await seen.until(lambda: "certificate verify failed" in source.reason)
     assert not source.synced
     assert seen.changes == []

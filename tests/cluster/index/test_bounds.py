@@ -31,4 +31,4 @@ def test_a_slice_of_an_impossible_service_belongs_to_nobody(size: int) -> None:
     decoded = from_json(EndpointSlice, raw.encode())
     assert isinstance(decoded.object, EndpointSlice)
     assert decoded.object.service == ("x" * size if size <= 63 else "")
-    assert len(decoded.remarks) == (size > 63)
+    assert len(decoded.warnings) == (size > 63)

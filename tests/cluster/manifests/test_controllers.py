@@ -1,4 +1,4 @@
-"""What the played controllers make of manifests: pods, addresses, slices, namespaces. Each table is one rule."""
+"""The objects that the controllers make of manifests: pods, addresses, slices, namespaces. Each table is one rule."""
 
 import ipaddress
 import re
@@ -10,19 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterdns.cluster.manifests import selectors, workloads
-from clusterdns.cluster.manifests.addresses import Pool
-from clusterdns.cluster.manifests.controllers import Desired, Selection, desired_objects
+from clusterdns.cluster.manifests.addresses import AddressPool
+from clusterdns.cluster.manifests.controllers import DesiredState, Selection, desired_objects
 from clusterdns.cluster.manifests.documents import read_documents
 from clusterdns.cluster.objects import Endpoint, EndpointSlice, Namespace, Pod, Port, Service
 
 ALL = Selection(pods=True)
 
 
-def play(text: str, selection: Selection = ALL) -> Desired:
+def play(text: str, selection: Selection = ALL) -> DesiredState:
     return desired_objects(read_documents(text.encode(), "f.yaml"), selection)
 
 
-def every(desired: Desired, kind: type[Any]) -> list[Any]:
+def every(desired: DesiredState, kind: type[Any]) -> list[Any]:
     return [obj for (one, _), obj in sorted(desired.objects.items(), key=lambda item: item[0][1]) if one is kind]
 
 
@@ -85,8 +85,8 @@ def test_absurd_replicas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workloads, "MAX_PODS", 50)
     desired = play(workload(replicas=10**30) + workload("StatefulSet", "db", replicas=-1))
     assert len(every(desired, Pod)) == 50
-    assert [remark.text for remark in desired.remarks] == [
-        "f.yaml:1: Deployment default/web: there are 50 pods already, the others are left out",
+    assert [warning.text for warning in desired.warnings] == [
+        "f.yaml:1: Deployment default/web: the limit of 50 pods is reached; the others are ignored",
         "f.yaml:21: StatefulSet default/db: -1 replicas; skipped",
     ]
 
@@ -216,9 +216,9 @@ def test_well_known_addresses() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "remark"),
+    ("text", "warning"),
     [
-        (service(clusterIP="nowhere"), "Service default/web: clusterIPs holds what is neither an IP address nor None"),
+        (service(clusterIP="nowhere"), "Service default/web: an entry of clusterIPs is neither an IP address nor None"),
         (service(ipFamilies=["IPv5"]), "Service default/web: ipFamilies names 'IPv5', not IPv4 or IPv6"),
         (service(ports=[{"port": 80, "targetPort": 70000}]), "Service default/web: targetPort 70000 is not between"),
         (service(ports=80), "Service default/web: Expected `array"),
@@ -226,32 +226,32 @@ def test_well_known_addresses() -> None:
         (one("Service", "web"), "Service default/web: spec is missing"),
         (one("Service", ""), "Service (unnamed): metadata.name is missing"),
         ("kind: Service\n", "Service (unnamed): Object missing required field `metadata`"),
-        (one("Pod", "p", "ns", status={"podIP": "x"}), "Pod ns/p: status.podIPs holds what is not an IP address"),
+        (one("Pod", "p", "ns", status={"podIP": "x"}), "Pod ns/p: an entry of status.podIPs is not an IP address"),
         (one("Namespace", "n" * 64), "its name has more than 63 bytes"),
         (one("EndpointSlice", "s", "ns", endpoints="none"), "EndpointSlice ns/s: Expected `array"),
-        ("metadata: {name: a}\n", "this is not an object with a kind"),
+        ("metadata: {name: a}\n", "not an object with a kind; skipped"),
     ],
 )
-def test_an_unusable_object_is_skipped_and_named(text: str, remark: str) -> None:
+def test_an_unusable_object_is_skipped_and_named(text: str, warning: str) -> None:
     desired = play(text + "---\n" + service("good"))
     assert [found.name for found in every(desired, Service)] == ["good"]
-    ((kind, told, is_skipped),) = desired.remarks
-    assert told.startswith("f.yaml:1: ")
-    assert told.endswith("skipped")
-    assert remark in told
+    ((kind, line, is_skipped),) = desired.warnings
+    assert line.startswith("f.yaml:1: ")
+    assert line.endswith("skipped")
+    assert warning in line
     assert is_skipped
-    assert kind in told
+    assert kind in line
 
 
-def test_remarks_on_parts() -> None:
+def test_warnings_about_parts() -> None:
     desired = play(
         one("EndpointSlice", "s", endpoints=[{"addresses": ["10.0.0.1", "x.example.com"]}])
         + one("Service", "web", spec={"ports": [{"port": 80}]})
         + service()
     )
-    assert [remark.text.partition(": ")[2] for remark in desired.remarks] == [
-        "Service default/web: is in f.yaml:11 too, this one is used",
-        "EndpointSlice default/s: endpoint address 'x.example.com' is not an IP address, left out",
+    assert [warning.text.partition(": ")[2] for warning in desired.warnings] == [
+        "Service default/web: is also in f.yaml:11; this one is used",
+        "EndpointSlice default/s: endpoint address 'x.example.com' is not an IP address; ignored",
     ]
     assert every(desired, Service)[0].ports[0].name == "http"
 
@@ -259,7 +259,7 @@ def test_remarks_on_parts() -> None:
 # Slices
 
 
-def ports_of(desired: Desired) -> list[tuple[str, int, str]]:
+def ports_of(desired: DesiredState) -> list[tuple[str, int, str]]:
     return [(p.name, p.number, p.protocol) for one in every(desired, EndpointSlice) for p in one.ports]
 
 
@@ -366,7 +366,7 @@ def test_legacy_endpoints_are_mirrored() -> None:
         (Endpoint(("192.0.2.2",)),): (Port("", 81, "TCP"),),
         (Endpoint(("192.0.2.3",)),): (),
     }
-    assert [remark.is_skipped for remark in desired.remarks] == [False, False]
+    assert [warning.is_skipped for warning in desired.warnings] == [False, False]
 
 
 @pytest.mark.parametrize(
@@ -456,20 +456,20 @@ def test_an_added_object_moves_no_other() -> None:
 
 
 def test_a_pool_gives_every_address_once_and_then_none() -> None:
-    pool = Pool("10.0.0.0/28", first=2)
+    pool = AddressPool("10.0.0.0/28", first=2)
     assert pool.reserve("10.0.0.5")
     assert not pool.reserve("10.0.0.5")
     assert not pool.reserve("fd00::5")
     assert pool.reserve("192.0.2.1")
-    given_out = [pool.take(f"object-{number}") for number in range(14)]
+    given_out = [pool.allocate(f"object-{number}") for number in range(14)]
     assert set(given_out[:12]) == {f"10.0.0.{n}" for n in range(2, 15) if n != 5}
     assert given_out[12:] == [None, None]
 
 
 def test_no_address_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "clusterdns.cluster.manifests.controllers.service_pools", lambda: {"IPv4": Pool("10.0.0.0/30", first=2)}
+        "clusterdns.cluster.manifests.controllers.service_pools", lambda: {"IPv4": AddressPool("10.0.0.0/30", first=2)}
     )
     desired = play(service("a") + service("b"))
     assert [found.cluster_ips for found in every(desired, Service)] == [("10.0.0.2",), ()]
-    assert "Service default/b: no IPv4 address is left for it" in desired.remarks[0].text
+    assert "Service default/b: no IPv4 address is left in the Service network" in desired.warnings[0].text

@@ -1,4 +1,4 @@
-"""The manifests of zones/demo: what its README promises is there, and nothing in them is remarked upon."""
+"""The manifests of zones/demo: what its README promises is there, and nothing in them is has a warning."""
 
 from ipaddress import ip_address
 from pathlib import Path
@@ -21,7 +21,7 @@ def files() -> ManifestFiles:
 
 def test_nothing_is_wrong_with_them(files: ManifestFiles) -> None:
     assert files.problems == []
-    assert desired_objects(files.documents()).remarks == ()
+    assert desired_objects(files.documents()).warnings == ()
 
 
 def test_every_document_is_complete(files: ManifestFiles) -> None:

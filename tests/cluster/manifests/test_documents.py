@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from clusterdns.cluster.manifests import documents
 from clusterdns.cluster.manifests.controllers import desired_objects
 from clusterdns.cluster.manifests.documents import DocumentError, LibyamlLoader, PythonLoader, read_documents
-from clusterdns.cluster.manifests.kinds import SHAPES
+from clusterdns.cluster.manifests.kinds import MANIFEST_TYPES
 
 
 @pytest.fixture(params=[LibyamlLoader, PythonLoader])
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("_each_loader")
 
 
 def read(text: str, file: str = "f.yaml") -> list[tuple[str, str, Any]]:
-    return [(one.kind, one.place, one.tree) for one in read_documents(text.encode(), file)]
+    return [(one.kind, one.location, one.tree) for one in read_documents(text.encode(), file)]
 
 
 @pytest.mark.parametrize(
@@ -80,10 +80,10 @@ def test_aliases_and_merges() -> None:
         ("kind: Service\n  metadata: x\n", "f.yaml:2: "),
         ("kind: Service\n---\na: [1\n---\n", "f.yaml:4: "),
         ("kind: Service\nspec: {{ .Values.spec }}\n", "f.yaml:2: "),
-        ("a: 1\n---\n- b\n", "f.yaml:3: a list where an object with a kind is wanted"),
-        ("just text\n", "f.yaml:1: a str where"),
+        ("a: 1\n---\n- b\n", "f.yaml:3: a list instead of an object with a kind"),
+        ("just text\n", "f.yaml:1: a str instead of"),
         ("kind: Pod\na: *nobody\n", "f.yaml:2: "),
-        ("kind: Pod\na: &x [*x]\n", "f.yaml:2: an alias to what it is part of"),
+        ("kind: Pod\na: &x [*x]\n", "f.yaml:2: an alias to a value that contains it"),
         ("kind: Pod\n? [1]\n: 2\n", "f.yaml:2: "),
         ("kind: Pod\na: \x01\n", "f.yaml:2: "),
         ("kind: !!python/object:os.system x\n", "f.yaml:1: "),
@@ -105,7 +105,7 @@ def test_broken_files(text: str, said: str) -> None:
     [
         ('{"kind":\n "Pod"\n "x"}', "f.json:3: "),
         ('{"kind": "Pod"}\n]', "f.json:2: "),
-        ("[1]", "f.json:1: a list where"),
+        ("[1]", "f.json:1: a list instead of"),
         ("[" * 100_000, "f.json:1: "),
     ],
 )
@@ -159,14 +159,15 @@ KEYS = st.sampled_from([
 ])  # fmt: skip
 LEAVES = (
     st.none() | st.booleans() | st.integers(-3, 70_000) | st.floats(allow_nan=False) | st.text(max_size=4)
-    | st.sampled_from(["None", "10.96.0.1", "fd00::1", "IPv4", "IPv6", "ExternalName", "a", "web", *SHAPES, "List"])
+    | st.sampled_from(["None", "10.96.0.1", "fd00::1", "IPv4", "IPv6", "ExternalName", "a", "web"])
+    | st.sampled_from([*MANIFEST_TYPES, "List"])
 )  # fmt: skip
 TREES = st.recursive(
     LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.integers(), inner, max_size=6)
 )
 OBJECTS = st.builds(
     lambda kind, meta, rest: {**rest, "kind": kind, "metadata": meta},
-    st.sampled_from([*SHAPES, "List", "ServiceList", "ConfigMap"]),
+    st.sampled_from([*MANIFEST_TYPES, "List", "ServiceList", "ConfigMap"]),
     st.fixed_dictionaries({"name": st.sampled_from(["a", "web", "x" * 70, "ü"])}, optional={"namespace": LEAVES}),
     st.dictionaries(KEYS, TREES, max_size=3),
 )
@@ -174,7 +175,7 @@ OBJECTS = st.builds(
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(TREES | OBJECTS, max_size=4), st.booleans())
-def test_any_tree_is_played_skipped_or_refused(trees: list[Any], as_json: bool) -> None:
+def test_any_tree_is_used_skipped_or_refused(trees: list[Any], as_json: bool) -> None:
     if as_json:
         file, text = "f.json", "\n".join(map(json.dumps, trees))
     else:
@@ -184,7 +185,7 @@ def test_any_tree_is_played_skipped_or_refused(trees: list[Any], as_json: bool) 
     except DocumentError:
         return
     desired = desired_objects(found)
-    assert all(remark.text for remark in desired.remarks)
+    assert all(warning.text for warning in desired.warnings)
     for (kind, key), obj in desired.objects.items():
         assert (kind, key) == (type(obj), (obj.namespace, obj.name))
 
@@ -194,4 +195,4 @@ def test_any_tree_is_played_skipped_or_refused(trees: list[Any], as_json: bool) 
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     for file in ("f.yaml", "f.json"):
         with contextlib.suppress(DocumentError):
-            assert all(one.place.startswith(file) for one in read_documents(raw, file))
+            assert all(one.location.startswith(file) for one in read_documents(raw, file))

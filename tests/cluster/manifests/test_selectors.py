@@ -57,17 +57,17 @@ def test_matching(text: str, labels: dict[str, str], is_met: bool) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("app=web,", "a label's name expected, not the end"),
-        (",app", "a label's name expected, not ','"),
-        ("=web", "a label's name expected, not '='"),
+        ("app=web,", "a label key expected, not the end"),
+        (",app", "a label key expected, not ','"),
+        ("=web", "a label key expected, not '='"),
         ("app=web tier", "',' or the end expected, not 'tier'"),
         ("app in web", "'(' expected, not 'web'"),
         ("app in (web", "',' or ')' expected, not the end"),
         ("app in", "'(' expected, not the end"),
-        ("app>web", "a whole number expected, not 'web'"),
-        ("app==!", "a label's value expected, not '!'"),
-        ("-app", "a label's name expected, not '-app'"),
-        ("app=" + "x" * 64, "a label's value expected"),
+        ("app>web", "an integer expected, not 'web'"),
+        ("app==!", "a label value expected, not '!'"),
+        ("-app", "a label key expected, not '-app'"),
+        ("app=" + "x" * 64, "a label value expected"),
     ],
 )
 def test_mistakes(text: str, said: str) -> None:

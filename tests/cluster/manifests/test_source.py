@@ -151,7 +151,7 @@ async def test_a_file_being_written_is_left_for_the_next_poll(make: Make, seen: 
 
 BROKEN = [
     ("kind: Service\nmetadata: [\n", "a.yaml:2: "),
-    ("- not\n- a mapping\n", "a.yaml:1: a list where an object with a kind is wanted"),
+    ("- not\n- a mapping\n", "a.yaml:1: a list instead of an object with a kind"),
     ("kind: Pod\na: \x02\n", "a.yaml:2: "),
 ]
 
@@ -316,7 +316,7 @@ async def test_linked_folders_are_followed_once(make: Make, seen: Seen, tmp_path
     assert "link: No such file" in source.reason
 
 
-async def test_an_unusable_object_is_told_and_counted_once(
+async def test_an_unusable_object_is_logged_and_counted_once(
     make: Make, seen: Seen, registry: Registry, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = tmp_path / "a.yaml"
@@ -333,7 +333,7 @@ async def test_an_unusable_object_is_told_and_counted_once(
     assert {values: series.value for values, series in skipped.series.items()} == {("Service",): 1}
 
 
-def test_a_thousand_remarks_are_not_a_thousand_lines(
+def test_a_thousand_warnings_are_not_a_thousand_lines(
     make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "a.yaml").write_text('kind: Service\nmetadata: {name: "a\\nb"}\nspec: {clusterIP: x}\n---\n' * 1000)
@@ -341,7 +341,7 @@ def test_a_thousand_remarks_are_not_a_thousand_lines(
         (tmp_path / f"{number}.yaml").write_text(f"kind: Service\nmetadata: {{name: 's\u2028{number}'}}\n")
     make().load()
     assert len([one for one in caplog.records if one.levelno == logging.WARNING]) == 101
-    assert "more remarks" in caplog.text
+    assert "more warnings" in caplog.text
     assert not any(set(record.getMessage()) & set("\n\u2028") for record in caplog.records)
 
 
