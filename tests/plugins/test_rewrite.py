@@ -1,4 +1,4 @@
-"""`rewrite`: what it refuses, what may be kept, what others see of it, and what becomes of names that are too long."""
+"""`rewrite`: errors in rules, which replies may be compiled, what other plugins see, and names that become invalid."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterdns.chain import BlockContext, Handler, Query, Reply, failure
+from clusterdns.chain import BlockContext, Handler, Handling, Part, Query, Reply, failure
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.corefile.load import parse
 from clusterdns.plugins.rewrite import directive as rewrite
-from clusterdns.plugins.rewrite.parse import Step
+from clusterdns.plugins.rewrite.settings import RewriteStep
+from clusterdns.server.folding import fold
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire import codes, record
 from clusterdns.wire.edns import OPTION_HEADER_BYTES, iter_options
@@ -19,11 +20,11 @@ from clusterdns.wire.name import from_text, to_text
 
 MakeQuery = Callable[..., Query]
 ReadDirectives = Callable[[str], Sequence[Directive]]
-OWNER = "an owner"
+DEPENDENCY = "a dependency"
 
 
 class Below:
-    """The next plugin: answers every question with one address, and notes what it was asked."""
+    """The next plugin: answers every query with one address, and records the queries."""
 
     def __init__(self, reply: Reply | None = None) -> None:
         self.asked: list[Query] = []
@@ -34,7 +35,7 @@ class Below:
         if self._reply is not None:
             return self._reply
         answer = record.address(query.name, 30, bytes(4))
-        return Reply(codes.NOERROR, (answer,), dependencies=(OWNER,), reusable=True)
+        return Reply(codes.NOERROR, (answer,), dependencies=(DEPENDENCY,), reusable=True)
 
 
 def contents(options: bytes) -> dict[int, bytes]:
@@ -43,7 +44,7 @@ def contents(options: bytes) -> dict[int, bytes]:
 
 @pytest.fixture
 def chain(read_directives: ReadDirectives, context: BlockContext) -> Callable[[str, Handler], Handler]:
-    """The handler of some rules above another."""
+    """Make the handler of some rules, in front of another handler."""
 
     def make(text: str, below: Handler) -> Handler:
         part = rewrite.build(rewrite.parse(read_directives(text), context), context)
@@ -57,7 +58,7 @@ Chain = Callable[[str, Handler], Handler]
 
 
 @pytest.mark.parametrize(
-    ("rule", "is_kept"),
+    ("rule", "is_reusable"),
     [
         ("name a.test b.test", True),
         ("name regex (.*) x.{1}b.test answer auto", True),
@@ -75,21 +76,21 @@ Chain = Callable[[str, Handler], Handler]
         ("name regex .* {kubernetes/namespace}.test metadata", False),
     ],
 )
-async def test_what_depends_on_the_question_alone_is_kept(
-    chain: Chain, make_query: MakeQuery, rule: str, is_kept: bool
+async def test_a_reply_that_depends_on_the_question_alone_may_be_compiled(
+    chain: Chain, make_query: MakeQuery, rule: str, is_reusable: bool
 ) -> None:
     reply = await chain(f"rewrite {rule}", Below())(make_query("a.test"))
-    assert reply.reusable is is_kept
-    assert reply.dependencies == (OWNER,)
+    assert reply.reusable is is_reusable
+    assert reply.dependencies == (DEPENDENCY,)
 
 
-async def test_what_stands_behind_a_rule_that_stops_does_not_matter(chain: Chain, make_query: MakeQuery) -> None:
+async def test_rules_after_one_that_stopped_do_not_prevent_compilation(chain: Chain, make_query: MakeQuery) -> None:
     rules = "rewrite name a.test b.test\nrewrite edns0 subnet set 24 56"
     assert (await chain(rules, Below())(make_query("a.test"))).reusable
     assert not (await chain(rules, Below())(make_query("c.test"))).reusable
 
 
-async def test_those_above_see_what_was_passed_on(chain: Chain, make_query: MakeQuery) -> None:
+async def test_plugins_above_see_the_rewritten_query(chain: Chain, make_query: MakeQuery) -> None:
     query, below = make_query("A.test"), Below()
     reply = await chain("rewrite continue name a.test b.test\nrewrite type A AAAA", below)(query)
     assert query.rewritten_as is below.asked[0]
@@ -98,7 +99,7 @@ async def test_those_above_see_what_was_passed_on(chain: Chain, make_query: Make
     assert [to_text(one.name) for one in reply.answer] == ["a.test."]
 
 
-async def test_a_question_that_no_rule_is_for_is_left_alone(chain: Chain, make_query: MakeQuery) -> None:
+async def test_a_query_that_no_rule_matches_is_left_alone(chain: Chain, make_query: MakeQuery) -> None:
     query, below = make_query("c.test"), Below()
     await chain("rewrite name a.test b.test", below)(query)
     assert below.asked == [query]
@@ -114,7 +115,7 @@ async def test_a_question_that_no_rule_is_for_is_left_alone(chain: Chain, make_q
         "name suffix a.test \\300",
     ],
 )
-async def test_a_name_that_is_none_is_servfail(chain: Chain, make_query: MakeQuery, rule: str) -> None:
+async def test_an_invalid_new_name_is_servfail(chain: Chain, make_query: MakeQuery, rule: str) -> None:
     query, below = make_query("a.test" if "regex" not in rule else "a" * 60 + ".test"), Below()
     reply = await chain(f"rewrite {rule}", below)(query)
     assert (reply.rcode, reply.is_written, reply.reusable) == (codes.SERVFAIL, False, False)
@@ -129,7 +130,7 @@ async def test_an_answer_that_would_be_too_long_is_servfail(chain: Chain, make_q
     assert reply.error.startswith("invalid name in a rewritten reply: ")
 
 
-async def test_bare_codes_are_rewritten_and_written(chain: Chain, make_query: MakeQuery) -> None:
+async def test_a_bare_response_code_is_rewritten_into_a_message(chain: Chain, make_query: MakeQuery) -> None:
     below = Below(failure(codes.SERVFAIL, "lost"))
     reply = await chain("rewrite rcode a.test SERVFAIL NXDOMAIN", below)(make_query("a.test"))
     assert (reply.rcode, reply.is_written, reply.error) == (codes.NXDOMAIN, True, "lost")
@@ -137,27 +138,28 @@ async def test_bare_codes_are_rewritten_and_written(chain: Chain, make_query: Ma
     assert (other.rcode, other.is_written) == (codes.SERVFAIL, False)
 
 
-async def test_replies_of_others_stay_as_they_are(chain: Chain, make_query: MakeQuery) -> None:
+async def test_the_next_plugins_reply_object_is_not_changed(chain: Chain, make_query: MakeQuery) -> None:
     theirs = Reply(codes.NOERROR, (record.address(from_text("b.test"), 30, bytes(4)),), reusable=True)
     ours = await chain("rewrite continue name a.test b.test\nrewrite ttl b.test 5", Below(theirs))(make_query("a.test"))
     assert (theirs.answer[0].ttl, to_text(theirs.answer[0].name)) == (30, "b.test.")
     assert (ours.answer[0].ttl, to_text(ours.answer[0].name)) == (5, "a.test.")
 
 
-async def test_a_silence_stays_one(chain: Chain, make_query: MakeQuery) -> None:
-    silence = failure(codes.REFUSED)
-    silence.is_dropped = True
-    assert await chain("rewrite name a.test b.test", Below(silence))(make_query("a.test")) is silence
+async def test_a_dropped_query_stays_dropped(chain: Chain, make_query: MakeQuery) -> None:
+    dropped = failure(codes.REFUSED)
+    dropped.is_dropped = True
+    assert await chain("rewrite name a.test b.test", Below(dropped))(make_query("a.test")) is dropped
 
 
-async def test_classes_lead_to_their_chain(
+async def test_a_rewritten_class_selects_its_chain(
     read_directives: ReadDirectives, context: BlockContext, make_query: MakeQuery
 ) -> None:
     part = rewrite.build(rewrite.parse(read_directives("rewrite class CH IN"), context), context)
     internet, other = Below(), Below()
-    assert part.handling.wrap is not None
-    part.handling.wrap(internet)
-    handler = part.handling.wrap(other)
+    for_in = Part("for IN", handling=Handling(wrap=lambda following: internet, is_for_in_only=True))
+    for_any = Part("for any class", handling=Handling(wrap=lambda following: other))
+    handler = fold([part, for_in, for_any]).other_handler
+    assert handler is not None
     query = make_query("a.test")
     query.qclass = codes.CH
     await handler(query)
@@ -168,7 +170,7 @@ async def test_classes_lead_to_their_chain(
 
 
 @pytest.mark.parametrize(
-    ("rule", "has_edns", "sent", "rewritten_as", "back"),
+    ("rule", "has_edns", "sent", "rewritten_as", "in_reply"),
     [
         ("local set 0xffee abc", False, "", {0xFFEE: b"abc"}, {}),
         ("local set 0xffee abc", True, "", {0xFFEE: b"abc"}, {0xFFEE: b"abc"}),
@@ -190,13 +192,13 @@ async def test_classes_lead_to_their_chain(
 )
 async def test_edns_options(
     chain: Chain, make_query: MakeQuery, rule: str, has_edns: bool, sent: str, rewritten_as: dict[int, bytes],
-    back: dict[int, bytes],
+    in_reply: dict[int, bytes],
 ) -> None:  # fmt: skip
     query, below = make_query("a.test", edns_bytes=1232 if has_edns else None), Below()
     query.options = bytes.fromhex(sent)
     reply = await chain(f"rewrite edns0 {rule}", below)(query)
     assert contents(below.asked[0].options) == rewritten_as
-    assert contents(reply.options) == back
+    assert contents(reply.options) == in_reply
     assert below.asked[0].has_edns
     assert query.options == bytes.fromhex(sent)
     assert query.has_edns is has_edns
@@ -209,31 +211,31 @@ async def test_edns_options(
         ("rewrite stop", 2, "'rewrite' has no rule"),
         ("rewrite stop {\n}", 2, "'rewrite' has no rule"),
         ("rewrite nam a b", 2, "rewrite cannot change 'nam'; did you mean 'name'?"),
-        ("rewrite answer auto x", 2, "answers are rewritten for names"),
+        ("rewrite answer auto x", 2, "'answer' belongs to a name rule"),
         ("rewrite name a", 2, "Wrong argument count"),
-        ("rewrite name a b c", 2, "'a' is no way to match a name"),
-        ("rewrite name exact a b c", 2, "'c' has no place here"),
+        ("rewrite name a b c", 2, "'a' is not a kind of match for a name"),
+        ("rewrite name exact a b c", 2, "unexpected 'c'"),
         ("rewrite name exact a b answer", 2, "the kind of answer is missing"),
         ("rewrite name exact a b answer nam", 2, "'nam' is not one of"),
         ("rewrite name exact a b answer name x", 2, "answer name takes FROM and TO"),
         ("rewrite name suffix a b answer auto answer name x y", 2, "'answer auto' and 'answer name' exclude"),
         ("rewrite name regex ( b", 2, "pattern '(' is not a regular expression"),
-        ("rewrite name regex (a) {1}{2}", 2, "'{1}{2}' uses {1}, {2}, and '(a)' has 1 groups"),
-        ("rewrite name regex a {1} answer auto", 2, "'{1}' uses {1}, and 'a' has no groups"),
-        ("rewrite name exact a b answer value a {1}", 2, "'{1}' uses {1}, and 'a' has no groups"),
-        ("rewrite name exact a b metadata", 2, "metadata is for regex name rules"),
-        ("rewrite name regex a {b} metadata", 2, "'b' is no metadata label"),
-        ("rewrite name regex a {1} metadata", 2, "'{1}' uses {1}, and the pattern has no groups"),
-        ("rewrite name regex a {1 metadata", 2, "'{1' has a brace that nothing closes"),
+        ("rewrite name regex (a) {1}{2}", 2, "'{1}{2}' uses {1}, {2}, but '(a)' has 1 groups"),
+        ("rewrite name regex a {1} answer auto", 2, "'{1}' uses {1}, but 'a' has no groups"),
+        ("rewrite name exact a b answer value a {1}", 2, "'{1}' uses {1}, but 'a' has no groups"),
+        ("rewrite name exact a b metadata", 2, "'metadata' needs a regular expression"),
+        ("rewrite name regex a {b} metadata", 2, "'b' is not a metadata label"),
+        ("rewrite name regex a {1} metadata", 2, "'{1}' uses {1}, but the pattern has no groups"),
+        ("rewrite name regex a {1 metadata", 2, "'{1' has '{' without '}'"),
         ("rewrite type A", 2, "Wrong argument count"),
         ("rewrite type A B", 2, "'B' is no type"),
         ("rewrite class IN XX", 2, "'XX' is no class"),
-        ("rewrite ttl a x", 2, "'x' is no TTL in seconds"),
-        ("rewrite ttl a -", 2, "'-' is no range of TTLs"),
-        ("rewrite ttl a 9-3", 2, "'9-3' is no range of TTLs"),
-        ("rewrite ttl a 4294967296", 2, "'4294967296' is no TTL in seconds"),
-        ("rewrite ttl near a 3", 2, "'near' is no way to match a name"),
-        ("rewrite rcode a NXDOMAIN 24", 2, "'24' is no response code"),
+        ("rewrite ttl a x", 2, "'x' is not a TTL in seconds"),
+        ("rewrite ttl a -", 2, "'-' is not a range of TTLs"),
+        ("rewrite ttl a 9-3", 2, "'9-3' is not a range of TTLs"),
+        ("rewrite ttl a 4294967296", 2, "'4294967296' is not a TTL in seconds"),
+        ("rewrite ttl near a 3", 2, "'near' is not a kind of match for a name"),
+        ("rewrite rcode a NXDOMAIN 24", 2, "'24' is not a response code"),
         ("rewrite rcode a NXDOMAIN GONE", 2, "'GONE' is no rcode"),
         ("rewrite cname a", 2, "Wrong argument count"),
         ("rewrite cname regex ( b", 2, "pattern '(' is not a regular expression"),
@@ -241,13 +243,13 @@ async def test_edns_options(
         ("rewrite edns0 local put 1 2", 2, "'put' is not one of set"),
         ("rewrite edns0 cookie set", 2, "'cookie' is not one of local"),
         ("rewrite edns0 local set 0xffee", 2, "Wrong argument count; write edns0 local set CODE DATA"),
-        ("rewrite edns0 local set 65536 a", 2, "'65536' is no EDNS option code"),
+        ("rewrite edns0 local set 65536 a", 2, "'65536' is not an EDNS option code"),
         ("rewrite edns0 local set 1 0x1", 2, "'0x1' is not hexadecimal"),
-        ("rewrite edns0 local set 1 {client}", 2, "there is no variable '{client}'"),
+        ("rewrite edns0 local set 1 {client}", 2, "unknown variable '{client}'"),
         ("rewrite edns0 local unset 1 2", 2, "Wrong argument count"),
         ("rewrite edns0 subnet set 33 56", 2, "'33' is out of range"),
         ("rewrite {\nname regex\n( b\n}", 4, "pattern '(' is not a regular expression"),
-        ("rewrite name a b {\nanswer auto\n}", 3, "the rule stands on the line of 'rewrite' already"),
+        ("rewrite name a b {\nanswer auto\n}", 3, "this 'rewrite' has a rule on its line and in braces"),
     ],
 )
 def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: str, line: int, problem: str) -> None:
@@ -256,7 +258,7 @@ def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: 
     assert str(error.value).startswith(f"Corefile:{line}: {problem}")
 
 
-def test_every_mistake_is_told_at_once(read_directives: ReadDirectives, context: BlockContext) -> None:
+def test_all_mistakes_are_reported_together(read_directives: ReadDirectives, context: BlockContext) -> None:
     with pytest.raises(CorefileErrors) as error:
         rewrite.parse(read_directives("rewrite type A B\nrewrite name a b\nrewrite name regex ( b"), context)
     assert [one.line for one in error.value.errors] == [2, 4]
@@ -275,7 +277,7 @@ def test_any_words_are_rules_or_an_error(words: list[str], in_braces: bool) -> N
     quoted = " ".join('"' + word.replace('"', "") + ' "' if word in "{}" else word for word in words)
     text = f"rewrite {{\n{quoted}\n}}" if in_braces else f"rewrite {quoted}"
     wrong: tuple[CorefileError, ...] = ()
-    steps: tuple[Step, ...] = ()
+    steps: tuple[RewriteStep, ...] = ()
     try:
         directives = parse(f". {{\n{text}\n}}\n", "Corefile", {}).blocks[0].directives
         context = BlockContext((".",), "dns://:53", Registry(), None)  # type: ignore[arg-type]  # rules share nothing

@@ -1,7 +1,7 @@
-"""`rewrite` rule by rule against CoreDNS: the same rules, the same zone below them, the same questions.
+"""`rewrite` compared with CoreDNS: the same rules, the same zone and the same queries.
 
-One CoreDNS process has a server block for each rule, each on an address of its own, and one block without any rule,
-which our rules ask as CoreDNS's ask the zone. A difference has a name, or fails.
+One CoreDNS process has a server block for each rule, each on an address of its own, and one block without rules, which
+answers the queries that our rules pass on. The test fails on a difference that has no name.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -48,7 +48,7 @@ api.default.svc.cluster IN A 10.0.1.2
 link.default.svc.cluster IN CNAME web.default.svc.cluster
 """
 
-A, ALIAS = ("a.test", "A"), ("www.test", "A")
+A, CNAME = ("a.test", "A"), ("www.test", "A")
 OLD, MIXED, OTHER = ("old.test", "A"), ("OlD.TesT", "A"), ("b.test", "A")
 ABSENT = ("absent.test", "A")
 USUAL = (OLD, MIXED, ("old.test", "AAAA"), ("old.test", "MX"), ("sub.old.test", "A"), OTHER, ABSENT)
@@ -57,7 +57,7 @@ SVC = (
 )  # fmt: skip
 EDNS = (("a.test", "A"), ("b.test", "TXT"))
 
-# each of these is asked for each of the rules beside it
+# each rule with the queries to compare
 CASES: list[tuple[str, tuple[tuple[str, str], ...]]] = [
     ("name old.test a.test", USUAL),
     ("stop name old.test a.test", USUAL),
@@ -113,29 +113,29 @@ CASES: list[tuple[str, tuple[tuple[str, str], ...]]] = [
     ("name regex .* .", (OLD, A)),
     ("name regex \\.TEST a.test", (OLD, A)),
     ("name exact _x._tcp.old.test _dns._tcp.s.test", (("_x._tcp.old.test", "SRV"), ("_X._tcp.old.test", "SRV"))),
-    ("type A AAAA", (A, OTHER, ALIAS, ("a.test", "TXT"))),
+    ("type A AAAA", (A, OTHER, CNAME, ("a.test", "TXT"))),
     ("type aaaa txt", (("a.test", "AAAA"), A)),
     ("type ANY A", (("a.test", "ANY"), ("b.test", "ANY"))),
-    ("ttl a.test 10", (A, OTHER, ALIAS)),
-    ("ttl exact www.test 5", (A, ALIAS)),
-    ("ttl suffix .test 60-120", (A, OTHER, ALIAS, ABSENT)),
+    ("ttl a.test 10", (A, OTHER, CNAME)),
+    ("ttl exact www.test 5", (A, CNAME)),
+    ("ttl suffix .test 60-120", (A, OTHER, CNAME, ABSENT)),
     ("ttl prefix b -20", (A, OTHER)),
     ("ttl prefix b. -20", (OTHER,)),
     ("ttl substring test 400-", (A, OTHER, ABSENT)),
-    ("ttl regex ^(a|b)\\. 1", (A, OTHER, ALIAS)),
+    ("ttl regex ^(a|b)\\. 1", (A, OTHER, CNAME)),
     ("ttl suffix . 4294967295", (A,)),
     ("rcode absent.test NXDOMAIN NOERROR", (ABSENT, OLD, A)),
     ("rcode suffix .test NXDOMAIN SERVFAIL", (ABSENT, A)),
     ("rcode regex .* servfail nxdomain", (("x.example", "A"), ABSENT)),
     ("rcode substring test 3 5", (ABSENT, A)),
     ("rcode prefix absent. NOERROR REFUSED", (ABSENT, A)),
-    ("cname a.test b.test", (ALIAS, ("chain.test", "A"), ("www.test", "CNAME"), A)),
-    ("cname exact a.test. nowhere.test.", (ALIAS, ("www.test", "AAAA"))),
-    ("cname suffix here.test .b.test", (("lost.test", "A"), ALIAS)),
+    ("cname a.test b.test", (CNAME, ("chain.test", "A"), ("www.test", "CNAME"), A)),
+    ("cname exact a.test. nowhere.test.", (CNAME, ("www.test", "AAAA"))),
+    ("cname suffix here.test .b.test", (("lost.test", "A"), CNAME)),
     ("cname suffix nowhere.test. a.test.", (("lost.test", "A"), ("lost.test", "MX"))),
-    ("cname prefix now foo. ", (("lost.test", "A"), ALIAS)),
+    ("cname prefix now foo. ", (("lost.test", "A"), CNAME)),
     ("cname substring nowhere foo", (("lost.test", "A"),)),
-    ("cname regex ^(w)ww\\.(.*) a.{2}", (("chain.test", "A"), ALIAS)),
+    ("cname regex ^(w)ww\\.(.*) a.{2}", (("chain.test", "A"), CNAME)),
     ("edns0 local set 0xffee abc", EDNS),
     ("edns0 local set 0xffee 0x00ff10", EDNS),
     ("edns0 local append 65518 abc", EDNS),
@@ -159,17 +159,17 @@ CASES: list[tuple[str, tuple[tuple[str, str], ...]]] = [
     ("continue {\n ttl\n exact a.test\n 9\n}\nrewrite ttl a.test 10", (A,)),
 ]
 
-# rule and question → the difference's name in docs/differences.md
+# rule and query → the name of the difference
 NAMED = {
-    ("cname exact a.test. nowhere.test.", "www.test A"): "rewritten-alias-code",
-    ("cname exact a.test. nowhere.test.", "www.test AAAA"): "rewritten-alias-code",
-    ("cname suffix nowhere.test. a.test.", "lost.test A"): "rewritten-alias-code",
-    ("cname suffix nowhere.test. a.test.", "lost.test MX"): "rewritten-alias-code",
-    ("cname substring nowhere foo", "lost.test A"): "rewritten-alias-code",
+    ("cname exact a.test. nowhere.test.", "www.test A"): "rewritten-cname-code",
+    ("cname exact a.test. nowhere.test.", "www.test AAAA"): "rewritten-cname-code",
+    ("cname suffix nowhere.test. a.test.", "lost.test A"): "rewritten-cname-code",
+    ("cname suffix nowhere.test. a.test.", "lost.test MX"): "rewritten-cname-code",
+    ("cname substring nowhere foo", "lost.test A"): "rewritten-cname-code",
 }
 
 
-PLAIN = 0  # the block without a rule; that of a case has the case's number and one
+PLAIN = 0  # the block without rules; the block of a case has the number of the case plus one
 
 
 @pytest.fixture(scope="module")
@@ -182,21 +182,27 @@ def peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Blocks]:
 
 
 def zone_handler(peers: Blocks) -> Handler:
-    """What stands below our rules: CoreDNS's block without any."""
+    """Make the next handler of our rules, which asks CoreDNS's block without rules."""
 
     async def ask(query: Query) -> Reply:
         message = dns.message.make_query(to_text(query.name), dns.rdatatype.RdataType(query.qtype))
-        said = decode.decode(peers.ask(message, PLAIN).to_wire())
-        return Reply(said.rcode, said.answer, said.authority, said.additional, is_authoritative=bool(said.flags & AA))
+        response = decode.decode(peers.ask(message, PLAIN).to_wire())
+        return Reply(
+            response.rcode,
+            response.answer,
+            response.authority,
+            response.additional,
+            is_authoritative=bool(response.flags & AA),
+        )
 
     return ask
 
 
-Told = tuple[str, list[list[str]], list[str]]
+Compared = tuple[str, list[list[str]], list[str]]
 
 
-def told(message: dns.message.Message) -> Told:
-    """Response code, sections and EDNS options, as far as they are to be the same."""
+def compared(message: dns.message.Message) -> Compared:
+    """Return the parts that must be the same: response code, sections and EDNS options."""
     sections = [
         sorted(line.lower() for rrset in section for line in rrset.to_text().splitlines())
         for section in message.sections[1:]
@@ -210,7 +216,7 @@ def question(name: str, qtype: str, *, with_edns: bool) -> dns.message.Message:
 
 @pytest.mark.peer("coredns")
 @pytest.mark.parametrize("number", range(len(CASES)), ids=[rule for rule, _ in CASES])
-async def test_same_as_coredns(
+async def test_same_reply_as_coredns(
     peers: Blocks, number: int, context: BlockContext, read_directives: Callable[[str], Sequence[Directive]]
 ) -> None:
     rule, questions = CASES[number]
@@ -234,7 +240,9 @@ async def test_same_as_coredns(
         reply = await handler(query)
         ours = dns.message.from_wire(query.id + encode.encode(query, reply).message())
         assert ours.question == theirs.question
-        if told(ours) == told(theirs):
-            assert (rule, f"{name} {qtype}") not in NAMED, "no longer different: take it off the list"
+        if compared(ours) == compared(theirs):
+            assert (rule, f"{name} {qtype}") not in NAMED, "no longer different: remove it from NAMED"
         else:
-            assert (rule, f"{name} {qtype}") in NAMED, f"{name} {qtype}:\nours   {told(ours)}\ntheirs {told(theirs)}"
+            assert (rule, f"{name} {qtype}") in NAMED, (
+                f"{name} {qtype}:\nours   {compared(ours)}\ntheirs {compared(theirs)}"
+            )

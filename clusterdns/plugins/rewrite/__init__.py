@@ -1,7 +1,8 @@
-"""The `rewrite` directive: questions that are changed on their way in, and replies changed back on their way out.
+"""The `rewrite` directive: changes queries before the next plugin sees them, and changes the replies back.
 
-Reading order: `directive` builds and answers, `parse` reads the rules, `rules` applies them, `names` matches names,
-`edns` changes EDNS options.
+Reading order: `directive` parses and builds, `handler` runs the rules, `rule` is what all rules have in common,
+`question_rules`, `reply_rules` and `edns_rules` are the rules, `names` matches and replaces names. `parse` and
+`parse_edns` read rules from the Corefile into `settings`.
 """
 
 from clusterdns.plugins.rewrite.directive import PLUGIN

@@ -1,8 +1,8 @@
-"""How `rewrite` recognises names, and what it makes of them: the five kinds of match, and answers mapped back.
+"""How the rules of `rewrite` match and replace names: five kinds of match, and names in replies changed back.
 
-Everything here works on names as text, absolute and lower-case, because the rules are written so: a suffix may begin in
-the middle of a label, and a regular expression sees dots. As in CoreDNS all texts but regular expressions are made
-absolute first, so that `prefix foo` means `foo.`.
+Names are text here, absolute and in lower case, because rules are written so: a suffix may begin in the middle of a
+label, and a regular expression sees dots. As in CoreDNS, all texts except regular expressions are made absolute first,
+so `prefix foo` means `foo.`.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,16 +16,16 @@ EXACT, PREFIX, SUFFIX, SUBSTRING, REGEX = "exact", "prefix", "suffix", "substrin
 KINDS = (EXACT, PREFIX, SUFFIX, SUBSTRING, REGEX)
 _MAX_GROUP = 100  # `{101}` is text, as in CoreDNS
 
-Change = Callable[[str], str | None]  # the text that a name becomes; None: it does not match
+NameChange = Callable[[str], str | None]  # returns the changed name; None: the name does not match
 
 
 def absolute(text: str) -> str:
-    """A name as the rules compare it: lower-case, with its dot at the end."""
+    """Return a name as the rules compare it: in lower case, with a final dot."""
     return text.lower() if _is_absolute(text) else text.lower() + "."
 
 
 def _is_absolute(text: str) -> bool:
-    """Whether the last dot is one that ends a label: one behind an odd number of backslashes belongs to it."""
+    """Return whether the last dot ends a label; after an odd number of backslashes it is part of the label."""
     if not text.endswith("."):
         return False
     before = text[:-1]
@@ -33,16 +33,15 @@ def _is_absolute(text: str) -> bool:
 
 
 def kind_of(word: Token, subject: str) -> str:
-    """The kind of match that a word names, in any letter case. Raises CorefileError."""
+    """Return the kind of match that a word names, in upper or lower case. Raises CorefileError."""
     kind = word.text.lower()
     if kind not in KINDS:
-        hint = f"write {subject} [{'|'.join(KINDS)}] …"
-        raise word.error(f"{word} is no way to match a {subject}: {', '.join(KINDS)} are", hint)
+        raise word.error(f"{word} is not a kind of match for a {subject}", f"write one of {', '.join(KINDS)}")
     return kind
 
 
 def matcher(kind: str, word: Token) -> Callable[[str], bool]:
-    """Whether a name matches. Raises CorefileError."""
+    """Make the function that says whether a name matches. Raises CorefileError."""
     if kind == REGEX:
         pattern = values.regex(word)
         return lambda text: pattern.search(text) is not None
@@ -55,8 +54,8 @@ def matcher(kind: str, word: Token) -> Callable[[str], bool]:
     }[kind]
 
 
-def changer(kind: str, before: str, after: str) -> Change:
-    """What a match of any kind but a regular expression becomes, given both texts as they are to be compared."""
+def changer(kind: str, before: str, after: str) -> NameChange:
+    """Make the change of a name by any kind of match except regular expressions."""
 
     def exact(text: str) -> str | None:
         return after if text == before else None
@@ -73,23 +72,23 @@ def changer(kind: str, before: str, after: str) -> Change:
     return {EXACT: exact, PREFIX: prefix, SUFFIX: suffix, SUBSTRING: substring}[kind]
 
 
-def regex_changer(word: Token, replacement: Token) -> Change:
-    """What a match of a regular expression becomes: the whole name. Raises CorefileError."""
-    return filler(checked_pattern(word, replacement), absolute(replacement.text))
+def regex_changer(word: Token, replacement: Token) -> NameChange:
+    """Make the change of a name that a regular expression matches in. Raises CorefileError."""
+    return regex_replacer(checked_pattern(word, replacement), absolute(replacement.text))
 
 
 def checked_pattern(word: Token, replacement: Token) -> values.Pattern:
-    """The pattern, which must have as many groups as the replacement has different `{n}`. Raises CorefileError."""
+    """Return the pattern. Raises CorefileError where it has fewer groups than the replacement has different `{n}`."""
     pattern = values.regex(word)
     used = [f"{{{number}}}" for number in range(_MAX_GROUP + 1) if f"{{{number}}}" in replacement.text]
     if len(used) > pattern.groups:
-        told = f"{replacement} uses {', '.join(used)}, and {word} has {pattern.groups or 'no'} groups in parentheses"
-        raise replacement.error(told, "put parentheses around what is to be used, or take '{n}' out")
+        problem = f"{replacement} uses {', '.join(used)}, but {word} has {pattern.groups or 'no'} groups in parentheses"
+        raise replacement.error(problem, "put parentheses around the parts to use, or remove '{n}'")
     return pattern
 
 
-def filler(pattern: values.Pattern, replacement: str) -> Change:
-    """The replacement with `{0}`, `{1}`, … replaced one after the other, from `{0}` on."""
+def regex_replacer(pattern: values.Pattern, replacement: str) -> NameChange:
+    """Make the change to the replacement, whose `{0}`, `{1}`, … become the groups of the match."""
 
     def change(text: str) -> str | None:
         found = pattern.search(text)
@@ -103,52 +102,54 @@ def filler(pattern: values.Pattern, replacement: str) -> Change:
     return change
 
 
-class Piece(NamedTuple):
-    """A part of a replacement that takes metadata: text, a group of the match, or a label."""
+class ReplacementPart(NamedTuple):
+    """A part of a replacement with metadata: text, a group of the match, or a label."""
 
     text: str = ""
     group: int = -1
     label: str = ""
 
 
-def pieces(replacement: Token, pattern: values.Pattern) -> tuple[Piece, ...]:
-    """The replacement of a rule with `metadata`, taken apart. Raises CorefileError."""
-    found: list[Piece] = []
+def replacement_parts(replacement: Token, pattern: values.Pattern) -> tuple[ReplacementPart, ...]:
+    """Split the replacement of a rule with `metadata`. Raises CorefileError."""
+    found: list[ReplacementPart] = []
     rest = replacement.text if _is_absolute(replacement.text) else replacement.text + "."
     while rest:
         text, brace, rest = rest.partition("{")
         if "}" in text:
-            raise replacement.error(f"{replacement} has a brace that nothing opens", "write {1} or {plugin/label}")
+            raise replacement.error(f"{replacement} has '}}' without '{{'", "write {1} or {plugin/label}")
         if text:
-            found.append(Piece(text=text.lower()))
+            found.append(ReplacementPart(text=text.lower()))
         if not brace:
             break
         word, closed, rest = rest.partition("}")
         if not closed:
-            raise replacement.error(f"{replacement} has a brace that nothing closes", "write {1} or {plugin/label}")
+            raise replacement.error(f"{replacement} has '{{' without '}}'", "write {1} or {plugin/label}")
         found.append(_placeholder(word, replacement, pattern))
     return tuple(found)
 
 
-def _placeholder(word: str, replacement: Token, pattern: values.Pattern) -> Piece:
+def _placeholder(word: str, replacement: Token, pattern: values.Pattern) -> ReplacementPart:
     if word.isascii() and word.isdigit() and len(word) <= 4:
         if int(word) > pattern.groups:
-            told = f"{replacement} uses {{{word}}}, and the pattern has {pattern.groups or 'no'} groups in parentheses"
-            raise replacement.error(told, "put parentheses around what is to be used")
-        return Piece(group=int(word))
+            problem = (
+                f"{replacement} uses {{{word}}}, but the pattern has {pattern.groups or 'no'} groups in parentheses"
+            )
+            raise replacement.error(problem, "put parentheses around the part to use")
+        return ReplacementPart(group=int(word))
     if not is_label(word) or "{" in word:
-        raise replacement.error(f"{shown(word)} is no metadata label", "write one such as {kubernetes/namespace}")
-    return Piece(label=word)
+        raise replacement.error(f"{shown(word)} is not a metadata label", "write one such as {kubernetes/namespace}")
+    return ReplacementPart(label=word)
 
 
 def is_label(word: str) -> bool:
-    """Whether a word has the form of a metadata label: `plugin/name`."""
+    """Return whether a word has the form of a metadata label: `plugin/name`."""
     plugin, slash, name = word.partition("/")
     return bool(plugin and slash and name)
 
 
-def mapped_back(before: str, after: str) -> Callable[[str], str]:
-    """What answers under `after` are called to a client that asked for `before`: the name and all below it."""
+def restore_name(before: str, after: str) -> Callable[[str], str]:
+    """Make the change of `after`, and of names below it, back to `before`."""
     below = "." + after
 
     def change(text: str) -> str:
@@ -162,8 +163,8 @@ def mapped_back(before: str, after: str) -> Callable[[str], str]:
     return change
 
 
-def suffix_mapped_back(before: str, after: str) -> Callable[[str], str]:
-    """Every answer whose text ends in `after` ends in `before` instead."""
+def restore_suffix(before: str, after: str) -> Callable[[str], str]:
+    """Make the change of names that end in `after` to the same names ending in `before`."""
 
     def change(text: str) -> str:
         return text[: len(text) - len(after)] + before if text.lower().endswith(after) else text
@@ -172,7 +173,7 @@ def suffix_mapped_back(before: str, after: str) -> Callable[[str], str]:
 
 
 def answer_changer(words: Sequence[Token]) -> Callable[[str], str]:
-    """What `answer name|value FROM TO` makes of a name. Raises CorefileError."""
+    """Make the change of names in a reply by `answer name|value FROM TO`. Raises CorefileError."""
     change = regex_changer(words[0], words[1])
 
     def changed(text: str) -> str:

@@ -1,7 +1,7 @@
-"""The `edns0` rules of `rewrite`: EDNS options of the query that is passed on, set, replaced, added or taken out.
+"""The `edns0` rules of `rewrite`: they set, replace, append or remove EDNS options of the query that is passed on.
 
-The query gets an OPT if it had none. Codes that a `local` rule names come back to clients that use EDNS, unless the
-rule says `revert`, which makes client and reply unaware of it. What an upstream says stays as it is.
+A query without OPT gets one. The reply repeats the options that `local` rules name to clients that use EDNS, unless the
+rule has `revert`, which removes the change from the reply. EDNS options of an upstream's reply stay as they are.
 """
 
 import socket
@@ -11,7 +11,7 @@ from ipaddress import ip_network
 
 from clusterdns.chain import Query
 from clusterdns.chain.query import plain_ip
-from clusterdns.plugins.rewrite.rules import Applied, Draft
+from clusterdns.plugins.rewrite.rule import ReplyDraft, RuleEffect
 from clusterdns.wire.edns import iter_options, pack_option
 from clusterdns.wire.name import to_text
 
@@ -19,22 +19,22 @@ SET, REPLACE, APPEND, UNSET = "set", "replace", "append", "unset"
 ACTIONS = (SET, REPLACE, APPEND, UNSET)
 NEW_OPT_UDP_BYTES = 4096  # of the OPT of a query that had none
 
-Content = Callable[[Query], bytes | None]  # what the option is to hold; None: the rule is not for this query
+Content = Callable[[Query], bytes | None]  # makes the content of the option; None: the rule does not match
 
 
 @dataclass(frozen=True)
 class EdnsRule:
-    """One change of one option."""
+    """`edns0`: changes one EDNS option of the query."""
 
     action: str
     code: int
     content: Content
-    is_fixed: bool = True
+    is_reusable: bool = True
     reverts: bool = False
-    adds_to_same: bool = True  # whether `append` goes on where the option is there already
+    appends_duplicate: bool = True  # `append` adds a second option of the same code
 
-    def apply(self, query: Query, name_text: str) -> Applied | None:
-        """See rewrite_rules.Rule."""
+    def apply(self, query: Query, name_text: str) -> RuleEffect | None:
+        """Apply the rule (see RewriteRule)."""
         options = list(iter_options(query.options))
         here = next((at for at, (code, _) in enumerate(options) if code == self.code), -1)
         original = b""
@@ -48,7 +48,7 @@ class EdnsRule:
             if here >= 0 and self.action != APPEND:
                 original = options[here][1]
                 options[here] = rewritten
-            elif self.action == REPLACE or (here >= 0 and not self.adds_to_same):
+            elif self.action == REPLACE or (here >= 0 and not self.appends_duplicate):
                 return None
             else:
                 options.append(rewritten)
@@ -58,42 +58,42 @@ class EdnsRule:
         if not query.has_edns:
             changed.has_edns = True
             changed.udp_bytes = NEW_OPT_UDP_BYTES
-        return Applied(changed, name_text, (Reverted(self.code, original),) if self.reverts else ())
+        return RuleEffect(changed, name_text, (RevertedOption(self.code, original),) if self.reverts else ())
 
 
 @dataclass(frozen=True)
-class Reverted:
-    """`revert`: the option as the client sent it, or not at all."""
+class RevertedOption:
+    """`revert`: puts the option of the client back into the reply, or removes it where the client sent none."""
 
     code: int
     original: bytes  # the whole option; empty where the client sent none
 
-    def respond(self, draft: Draft) -> None:
-        """See rewrite_rules.Response."""
-        draft.reply.options = self.undone(draft.reply.options)
+    def change(self, draft: ReplyDraft) -> None:
+        """Change the draft (see ReplyChange)."""
+        draft.reply.options = self.revert(draft.reply.options)
 
-    def undone(self, options: bytes) -> bytes:
-        """The options with this one as it was."""
+    def revert(self, options: bytes) -> bytes:
+        """Return the options with this one as the client sent it."""
         return b"".join([self.original if code == self.code else whole for code, whole in iter_options(options)])
 
 
-def echoed(query: Query, codes_echoed: frozenset[int], responses: Sequence[object]) -> bytes:
-    """The options of the passed-on query that come back to the client, once what is to be reverted has been."""
-    options = b"".join([whole for code, whole in iter_options(query.options) if code in codes_echoed])
-    for response in reversed(responses):
-        if isinstance(response, Reverted):
-            options = response.undone(options)
+def echoed_options(rewritten: Query, echoed_codes: frozenset[int], changes: Sequence[object]) -> bytes:
+    """Return the options of the rewritten query that the reply repeats, after the changes that revert some of them."""
+    options = b"".join([whole for code, whole in iter_options(rewritten.options) if code in echoed_codes])
+    for change in reversed(changes):
+        if isinstance(change, RevertedOption):
+            options = change.revert(options)
     return options
 
 
 def subnet(v4_bits: int, v6_bits: int) -> Content:
-    """The client's network of this many bits (RFC 7871 §6)."""
+    """Make a Client Subnet option: the client's network of this many bits (RFC 7871 §6)."""
 
     def content(query: Query) -> bytes:
         address = query.client_ip
         bits = v4_bits if address.version == 4 else v6_bits
         network = ip_network((address, bits), strict=False)
-        # CoreDNS's message library leaves out the bytes that the prefix does not reach, as the RFC demands
+        # only the bytes that the prefix covers, as the RFC requires
         packed = network.network_address.packed[: (bits + 7) // 8]
         return bytes((0, 1 if address.version == 4 else 2, bits, 0)) + packed
 
@@ -101,7 +101,7 @@ def subnet(v4_bits: int, v6_bits: int) -> Content:
 
 
 def server_address(query: Query, bound: Sequence[str]) -> bytes | None:
-    """The address that the client asked: the only one that is bound, or else the one that replies to it come from."""
+    """Return the address that the client asked: the only bound one, or else the source address of packets to it."""
     client = query.client_ip
     own = [one for one in map(plain_ip, bound)
            if one.version == client.version and not one.is_unspecified]  # fmt: skip
@@ -110,18 +110,18 @@ def server_address(query: Query, bound: Sequence[str]) -> bytes | None:
     family = socket.AF_INET if client.version == 4 else socket.AF_INET6
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect((str(client), query.client[1] or 53))  # UDP: nothing is sent, the route is chosen
+            probe.connect((str(client), query.client[1] or 53))  # UDP: only chooses the route, sends nothing
         except OSError:
             return own[0].packed if own else None
         return plain_ip(probe.getsockname()[0]).packed
 
 
 def variable(word: str, bound: Sequence[str], port: int) -> tuple[Content, bool]:
-    """What a variable stands for, and whether it depends on the question alone. Raises KeyError for another word."""
+    """Return the content of a variable, and whether it depends on the question alone. Raises KeyError."""
     contents: dict[str, tuple[Content, bool]] = {
         "qname": (lambda query: to_text(query.question[:-4]).encode(), True),
         "qtype": (lambda query: query.qtype.to_bytes(2, "big"), True),
-        "protocol": (lambda query: query.transport.encode(), True),  # answers are kept by transport
+        "protocol": (lambda query: query.transport.encode(), True),  # each transport has its own answer table
         "server_port": (lambda query: port.to_bytes(2, "big"), True),
         "client_ip": (lambda query: query.client_ip.packed, False),
         "client_port": (lambda query: query.client[1].to_bytes(2, "big"), False),
@@ -131,10 +131,10 @@ def variable(word: str, bound: Sequence[str], port: int) -> tuple[Content, bool]
 
 
 def metadata(label: str) -> Content:
-    """What another plugin knows of the query; nothing where it does not."""
+    """Make the content from a metadata label; the rule does not match a query without it."""
     return lambda query: (query.labels or {}).get(label, "").encode() or None
 
 
 def fixed(content: bytes) -> Content:
-    """Always the same."""
+    """Make the same content for every query."""
     return lambda query: content

@@ -1,0 +1,125 @@
+"""The rules of `rewrite` that change the reply: TTLs, response code, the target of a CNAME, names in records."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from clusterdns.chain import Query
+from clusterdns.plugins.rewrite.names import NameChange
+from clusterdns.plugins.rewrite.rule import ReplyChange, ReplyDraft, ReplyLookup, RuleEffect
+from clusterdns.wire import codes
+from clusterdns.wire.name import from_text, to_text
+from clusterdns.wire.rdata import names_in, with_names
+from clusterdns.wire.record import Record
+
+MAX_CNAME_DEPTH = 8  # look-ups of targets that are CNAMEs themselves
+
+
+@dataclass(frozen=True)
+class ReplyRule:
+    """`ttl`, `rcode`: changes replies to names that match."""
+
+    matches: Callable[[str], bool]
+    reply_change: ReplyChange
+    is_reusable: bool = True
+
+    def apply(self, query: Query, name_text: str) -> RuleEffect | None:
+        """Apply the rule (see RewriteRule)."""
+        return RuleEffect(query, name_text, (self.reply_change,)) if self.matches(name_text) else None
+
+
+@dataclass(frozen=True)
+class TtlRange:
+    """Puts TTLs between two bounds, in seconds."""
+
+    minimum: int
+    maximum: int
+
+    def change(self, draft: ReplyDraft) -> None:
+        """Change the draft (see ReplyChange)."""
+        draft.change_records(lambda one: one.with_ttl(min(max(one.ttl, self.minimum), self.maximum)))
+
+
+@dataclass(frozen=True)
+class RcodeChange:
+    """Replaces one response code by another."""
+
+    before: int
+    after: int
+
+    def change(self, draft: ReplyDraft) -> None:
+        """Change the draft (see ReplyChange)."""
+        if draft.reply.rcode == self.before:
+            draft.reply.rcode = self.after
+
+
+@dataclass(frozen=True)
+class OwnerNamesChange:
+    """`answer name`: changes the owner names of records."""
+
+    change_text: Callable[[str], str]
+
+    def change(self, draft: ReplyDraft) -> None:
+        """Change the draft (see ReplyChange)."""
+        changed: dict[bytes, bytes] = {}  # most records of a reply have the same owner name
+
+        def change_record(one: Record) -> Record:
+            if one.name not in changed:
+                changed[one.name] = _changed_name(one.name, self.change_text)
+            name = changed[one.name]
+            return one if name is one.name else one.with_name(name)
+
+        draft.change_records(change_record)
+
+
+@dataclass(frozen=True)
+class RdataNamesChange:
+    """`answer value`: changes the names in the RDATA of records."""
+
+    change_text: Callable[[str], str]
+
+    def change(self, draft: ReplyDraft) -> None:
+        """Change the draft (see ReplyChange)."""
+        draft.change_records(lambda one: with_names(one, lambda name: _changed_name(name, self.change_text)))
+
+
+def _changed_name(name: bytes, change_text: Callable[[str], str]) -> bytes:
+    """Return the changed name, or the same object. Raises ValueError where the changed name is invalid."""
+    text = to_text(name)
+    changed = change_text(text)
+    return name if changed == text else from_text(changed)
+
+
+@dataclass(frozen=True)
+class CnameTargetRule(ReplyLookup):
+    """`cname`: changes the target of a CNAME, and looks the new target up. It applies to every query."""
+
+    change_target: NameChange
+    is_reusable: bool = True
+
+    def apply(self, query: Query, name_text: str) -> RuleEffect | None:
+        """Apply the rule (see RewriteRule)."""
+        return RuleEffect(query, name_text, (self,))
+
+    async def follow(self, draft: ReplyDraft, query: Query) -> None:
+        """Change the first CNAME whose target matches, and replace the records after it by those of the new target."""
+        if query.depth > MAX_CNAME_DEPTH or draft.looked_up:
+            return
+        for position, one in enumerate(draft.answer):
+            if one.rtype != codes.CNAME:
+                continue
+            changed = self.change_target(to_text(names_in(one)[0]).lower())
+            if changed is None:
+                continue
+            target = from_text(changed)
+            found = await query.lookup(query, target, query.qtype)
+            cnames = [other for other in draft.answer[:position] if other.rtype == codes.CNAME]
+            draft.answer[:] = [*cnames, with_names(one, lambda _: target)]  # noqa: B023  # called here and now
+            draft.looked_up = tuple(found.answer)
+            reply = draft.reply
+            reply.rcode = found.rcode  # the code of the last name in the chain (RFC 6604 §2.1)
+            reply.is_truncated = found.is_truncated
+            reply.dependencies = (*reply.dependencies, *found.dependencies)
+            reply.reusable = reply.reusable and found.reusable
+            reply.is_upstream = reply.is_upstream or found.is_upstream
+            reply.error = reply.error or found.error
+            return
