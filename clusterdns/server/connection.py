@@ -1,33 +1,29 @@
-"""One client's connection: pipelined queries in, whole replies out (RFC 7766), over TCP or TLS.
+"""One client's connection over TCP or TLS: pipelined queries in, whole replies out (RFC 7766).
 
-A connection answers its queries in batches, hits and waits exactly as UDP does, with one write per batch. It reads no
-further while the client does not take its replies or too many of its queries wait, so what one connection can pin is
-known: one chunk of input and one reply over the high-water mark. Which connections there are, and what they may take
-together, is `tcp`'s to know.
+A connection answers its queries in batches, hits and misses as over UDP, with one write per batch. It stops reading
+while the client does not read its replies, or while too many of its queries wait for handlers. A connection therefore
+holds one chunk of input and one reply above the high-water mark at most. `connection_table` limits all connections
+together.
 """
 
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterator
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from clusterdns.host.sockets import unread_bytes
+from clusterdns.server.connection_table import CHUNK_BYTES, MAX_ALL_WAITING, MAX_HELD_BYTES, ConnectionTable, TcpLimits
+from clusterdns.server.framing import framed, message_end
 from clusterdns.wire.header import HEADER_BYTES
 from clusterdns.wire.stream import FirstMessage
 
-if TYPE_CHECKING:
-    from clusterdns.server.tcp import TcpLimits, TcpListener
-
 BATCH = 64  # queries of one connection per turn of the loop
-CHUNK_BYTES = 16_384  # read at once
 HIGH_WATER_BYTES = 8_192  # unsent replies; above, the connection stops answering and reading
-MAX_UNSENT_BYTES = 262_144  # replies of handlers that waited come when they come; a client that leaves these is cut off
-MAX_SHORT_BYTES = 4_096  # an unfinished query up to here is nobody's concern …
-MAX_HELD_BYTES = 8 << 20  # … longer ones share this with everything else that is held
-MAX_WAITING = 64  # queries of one connection that wait for a handler; it is read no further until one is answered
-LAST_TLS_SECONDS = 0.05  # for what has arrived over TLS to be read when the listener closes
-MAX_ALL_WAITING = 10_000  # of all connections; beyond them a query is dropped, as over UDP
+MAX_UNSENT_BYTES = 262_144  # replies of handlers that waited are written at once; above, the connection is closed
+MAX_SHORT_BYTES = 4_096  # unfinished queries up to here are always kept; longer ones share MAX_HELD_BYTES
+MAX_WAITING = 64  # queries of one connection that wait for a handler; it reads no more until one is answered
+LAST_TLS_SECONDS = 0.05  # for received TLS records to be read after the listener was closed
 
 log = logging.getLogger("clusterdns")
 
@@ -36,101 +32,101 @@ class Connection(asyncio.BufferedProtocol):
     """One client's connection."""
 
     __slots__ = (
-        "_asked", "_client", "_held", "_is_ended", "_is_scheduled", "_is_stalled", "_resumed", "_since", "_tcp",
-        "_transport", "_unread_bytes", "_unsent_bytes", "host", "waiting",
+        "_client", "_drained", "_held", "_is_ended", "_is_scheduled", "_is_stalled", "_query_count", "_since",
+        "_table", "_transport", "_unread_bytes", "_unsent_bytes", "host", "waiting",
     )  # fmt: skip
 
-    def __init__(self, tcp: "TcpListener") -> None:
+    def __init__(self, table: ConnectionTable) -> None:
         self.host = ""
-        self._tcp = tcp
-        self._client: Any = ("", 0)
-        self._asked = 0  # whole queries so far
-        self._held = b""  # received and not yet answered: at most a chunk and an unfinished query
         self.waiting: set[asyncio.Task[None]] = set()
-        self._since = tcp.now()  # when the connection became idle, the query began or the client last took something
+        self._table = table
+        self._client: Any = ("", 0)
+        self._query_count = 0  # whole queries so far
+        self._held = b""  # received and not answered yet: at most a chunk and an unfinished query
+        self._since = table.now()  # when the connection became idle, the query began or the client last read something
         self._unsent_bytes = 0  # at the last sweep
-        self._unread_bytes = 0  # of what had arrived when the listener closed; of no meaning before
+        self._unread_bytes = 0  # in the kernel when the listener closed; not used before
         self._is_stalled = False
-        self._resumed: asyncio.Event | None = None  # for transfers: the client has taken everything
-        self._is_scheduled = False  # more of what is held is to be answered in the next turn
-        self._is_ended = False  # the client has sent all it will
+        self._drained: asyncio.Event | None = None  # set when the client has read everything; transfers wait for it
+        self._is_scheduled = False  # the next turn of the loop answers more of what is held
+        self._is_ended = False  # the client sends no more queries
 
     # What the transport calls
 
     def connection_made(self, transport: Any) -> None:
-        """Take the connection, or refuse it over a limit."""
+        """Take the connection, or close it where a limit is reached."""
         self._transport: asyncio.Transport = transport
         self._client = transport.get_extra_info("peername") or self._client
         self.host = self._client[0]
-        if not self._tcp.admit(self):
+        if not self._table.admit(self):
             transport.abort()
             return
         transport.set_write_buffer_limits(HIGH_WATER_BYTES, 0)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give everything back."""
+        """Release what the connection holds, and cancel what waits."""
         self._hold(b"")
         for task in self.waiting:
             task.cancel()
-        self._tcp.dismiss(self)
+        self._table.dismiss(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """The listener's one buffer."""
-        return self._tcp.buffer
+        """Return the buffer that all connections of the listener share."""
+        return self._table.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Answer what has come."""
-        if self not in self._tcp.connections:
+        """Answer the queries that have arrived."""
+        if self not in self._table.connections:
             return
-        self._tcp.connections.move_to_end(self)
+        self._table.connections.move_to_end(self)
         if not self._held:
-            self._since = self._tcp.now()
+            self._since = self._table.now()
         self._unread_bytes -= nbytes
-        self._hold(self._held + self._tcp.buffer[:nbytes].tobytes())
+        self._hold(self._held + self._table.buffer[:nbytes].tobytes())
         if not (self._is_scheduled or self._is_stalled):
             self._go_on()
 
     def eof_received(self) -> bool:
-        """Keep the other direction open until all is answered."""
+        """Keep the connection open for writing until all queries are answered."""
         self._is_ended = True
         return bool(self.waiting or self._is_scheduled or self._is_stalled)
 
     def pause_writing(self) -> None:
-        """The client does not read: answer and read no more."""
+        """Stop answering and reading: the client does not read its replies."""
         self._is_stalled = True
-        self._since = self._tcp.now()
-        self._tcp.stall(self)
+        self._since = self._table.now()
+        self._table.stall(self)
 
     def resume_writing(self) -> None:
-        """The client has taken everything."""
+        """Go on: the client has read everything."""
         self._is_stalled = False
-        self._since = self._tcp.now()
-        self._tcp.stalled.pop(self, None)
-        if self._resumed is not None:
-            self._resumed.set()
+        self._since = self._table.now()
+        self._table.stalled.pop(self, None)
+        if self._drained is not None:
+            self._drained.set()
         self._schedule()
 
-    # What the listener calls
+    # What the listener and its table call
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is under way."""
+        """Whether no query, reply or wait is under way."""
         return not (self._held or self.waiting or self._is_stalled)
 
     def abort(self) -> None:
-        """Close at once, leaving what is unsent."""
+        """Close at once and discard unsent replies."""
         self._transport.abort()
 
     def finish(self) -> None:
-        """Answer what has arrived by now, then close."""
+        """Answer what has been received by now, then close."""
         if self._transport.is_closing():
             return
-        if self._tcp.tls is None:
+        if not self._table.is_tls:
             self._unread_bytes = unread_bytes(self._transport.get_extra_info("socket"))
             self.close_if_done()
-        else:  # how much plain text the socket's bytes are is known once they are read
+        else:  # the size of the plain text is known once the socket's bytes are read
             self._unread_bytes = MAX_UNSENT_BYTES
-            self._tcp.loop.call_later(LAST_TLS_SECONDS, self._finish_tls)
+            asyncio.get_running_loop().call_later(LAST_TLS_SECONDS, self._finish_tls)
 
     def _finish_tls(self) -> None:
         self._unread_bytes = 0
@@ -138,13 +134,13 @@ class Connection(asyncio.BufferedProtocol):
             self.close_if_done()
 
     def close_if_done(self) -> None:
-        """Close a connection that will ask nothing more, or is to be asked nothing more, once all is answered."""
-        is_last = self._is_ended or (self._tcp.is_closing and self._unread_bytes <= 0)
+        """Close once all queries are answered, where the client sends no more or the listener is closing."""
+        is_last = self._is_ended or (self._table.is_closing and self._unread_bytes <= 0)
         if is_last and not (self.waiting or self._is_scheduled or self._is_stalled):
             self._transport.close()
 
-    def check_time(self, now: float, limits: "TcpLimits") -> None:
-        """Close a connection that has been in its present state for too long."""
+    def check_time(self, now: float, limits: TcpLimits) -> None:
+        """Close a connection that has been in its present state for longer than the limits allow."""
         if self._is_stalled:
             unsent_bytes = self._transport.get_write_buffer_size()
             if unsent_bytes != self._unsent_bytes:
@@ -153,13 +149,13 @@ class Connection(asyncio.BufferedProtocol):
             elif now - self._since >= limits.stalled_seconds:
                 self.abort()
         elif not (self.waiting or self._is_scheduled):
-            idle_seconds = limits.idle_seconds if self._asked else limits.first_seconds
-            patience = limits.partial_seconds if self._held else idle_seconds
-            if now - self._since >= patience:
+            idle_seconds = limits.idle_seconds if self._query_count else limits.first_seconds
+            seconds = limits.partial_seconds if self._held else idle_seconds
+            if now - self._since >= seconds:
                 self._end()
 
     def _end(self) -> None:
-        """Close; what lies unsent by now, under the high-water mark, would keep a closing connection for ever."""
+        """Close; abort where replies below the high-water mark are unsent, which would delay a close for ever."""
         if self._transport.get_write_buffer_size():
             self._transport.abort()
         else:
@@ -168,7 +164,7 @@ class Connection(asyncio.BufferedProtocol):
     # Answering
 
     def _go_on(self) -> None:
-        """Answer a batch of what is held, then read on if all whole queries are answered and the client keeps up."""
+        """Answer a batch of what is held; read on if every whole query is answered and the client reads its replies."""
         self._is_scheduled = False
         if self._transport.is_closing():
             return
@@ -187,22 +183,22 @@ class Connection(asyncio.BufferedProtocol):
     def _schedule(self) -> None:
         if not self._is_scheduled:
             self._is_scheduled = True
-            self._tcp.loop.call_soon(self._go_on)
+            asyncio.get_running_loop().call_soon(self._go_on)
 
     def _answer_batch(self) -> tuple[bool, bool]:
-        """Whether the client speaks DNS at all, and whether another whole query is held."""
+        """Return whether the bytes can be DNS messages at all, and whether another whole query is held."""
         held, size, start, hits = self._held, len(self._held), 0, 0
-        entries = self._tcp.listener.answers.entries
+        entries = self._table.context.answers.entries
         replies: list[bytes] = []
         reply_bytes = 0
         began = perf_counter()
         is_sound = True
-        end = _message_end(held, 0, size)
-        most = self._tcp.limits.max_queries
-        left = most if most < 0 else max(0, most - self._asked)
+        end = message_end(held, 0, size)
+        most = self._table.limits.max_queries
+        left = most if most < 0 else max(0, most - self._query_count)
         for number in range(BATCH):
             if number == left:
-                self._is_ended = True  # as many as one connection may ask; what follows is not read
+                self._is_ended = True  # the connection has asked as many queries as it may; the rest is not read
                 end = 0
             if not end:
                 break
@@ -218,90 +214,82 @@ class Connection(asyncio.BufferedProtocol):
             else:
                 reply = self._miss(held[start + 2 : end])
             start = end
-            end = _message_end(held, start, size)
+            end = message_end(held, start, size)
             replies.append(reply)
             reply_bytes += len(reply)
             if reply_bytes > HIGH_WATER_BYTES or len(self.waiting) >= MAX_WAITING:
-                break  # see whether the client takes this before making more
+                break  # the client has to read these before more are made
         if reply_bytes:
             self._transport.write(b"".join(replies))
         if start:
-            self._since = self._tcp.now()
-            self._asked += len(replies)
+            self._since = self._table.now()
+            self._query_count += len(replies)
             self._hold(held[start:])
         if hits:
-            pace = self._tcp.listener.pace
+            pace = self._table.context.pace
             pace.hits += hits
             pace.seconds += perf_counter() - began
         return is_sound, bool(end)
 
     def _miss(self, message: bytes) -> bytes:
-        """The reply with its length in front; empty where there is none, or none yet."""
-        reply = self._tcp.dispatch.miss(message, self._client, self._tcp.listener)
+        """Return the framed reply; empty where there is none, or where a handler waits."""
+        reply = self._table.dispatch.miss(message, self._client, self._table.context)
         if reply is None:
             return b""
         if isinstance(reply, bytes):
             if isinstance(reply, FirstMessage):
                 self._begin(self._send_rest(reply.rest))
-            return len(reply).to_bytes(2, "big") + reply
-        if self._tcp.waiting >= MAX_ALL_WAITING:
+            return framed(reply)
+        if self._table.waiting_count >= MAX_ALL_WAITING:
             reply.close()
             return b""
         self._begin(self._reply_later(reply))
         return b""
 
     def _begin(self, waiting: Coroutine[Any, Any, None]) -> None:
-        task = self._tcp.loop.create_task(waiting)
-        self._tcp.waiting += 1
+        task = asyncio.get_running_loop().create_task(waiting)
+        self._table.waiting_count += 1
         self.waiting.add(task)
         task.add_done_callback(self._waited)
 
     async def _reply_later(self, reply: Coroutine[Any, Any, bytes | None]) -> None:
-        """Replies may overtake each other (RFC 7766 §7), so none waits for another."""
+        """Send a reply when its handler is done; replies may overtake each other (RFC 7766 §7)."""
         message = await reply
         if message is None or self._transport.is_closing():
             return
-        self._transport.write(len(message).to_bytes(2, "big") + message)
+        self._transport.write(framed(message))
         if self._transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
             self.abort()
         elif isinstance(message, FirstMessage):
             await self._send_rest(message.rest)
 
     async def _send_rest(self, messages: Iterator[bytes]) -> None:
-        """The other messages of a transfer, each made when the client has taken those before it."""
-        await asyncio.sleep(0)  # the first one is on its way by then
+        """Send the other messages of a transfer; each is made when the client has read the ones before it."""
+        await asyncio.sleep(0)  # the caller writes the first message in this turn of the loop
         for message in messages:
             while self._is_stalled:
-                if self._resumed is None:
-                    self._resumed = asyncio.Event()
-                self._resumed.clear()
-                await self._resumed.wait()
+                if self._drained is None:
+                    self._drained = asyncio.Event()
+                self._drained.clear()
+                await self._drained.wait()
             if self._transport.is_closing():
                 return
-            self._transport.write(len(message).to_bytes(2, "big") + message)
+            self._transport.write(framed(message))
             await asyncio.sleep(0)
 
     def _waited(self, task: asyncio.Task[None]) -> None:
         self.waiting.discard(task)
-        self._tcp.waiting -= 1
-        if not task.cancelled() and (error := task.exception()) is not None:  # a transfer that broke off half-way
+        self._table.waiting_count -= 1
+        if not task.cancelled() and (error := task.exception()) is not None:  # a transfer failed half-way
             log.error("a transfer to %s is cut off", self.host, exc_info=error)
             self.abort()
         if not self.waiting:
-            self._since = self._tcp.now()
+            self._since = self._table.now()
         if not self._is_stalled:
             self._schedule()
 
     def _hold(self, rest: bytes) -> None:
-        self._tcp.held_bytes += len(rest) - len(self._held)
+        self._table.held_bytes += len(rest) - len(self._held)
         self._held = rest
-        if len(rest) > MAX_SHORT_BYTES + CHUNK_BYTES and self._tcp.held_bytes > MAX_HELD_BYTES:
+        if len(rest) > MAX_SHORT_BYTES + CHUNK_BYTES and self._table.held_bytes > MAX_HELD_BYTES:
             self.abort()
-
-
-def _message_end(held: bytes, start: int, size: int) -> int:
-    """Where the message that starts here ends; 0 when it is not all there. Too short a length needs no more bytes."""
-    if size - start < 2:
-        return 0
-    end = start + 2 + (held[start] << 8 | held[start + 1])
-    return end if end <= size or end - start < 2 + HEADER_BYTES else 0

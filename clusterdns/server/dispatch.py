@@ -1,8 +1,8 @@
-"""The spine of a question: what every listener does with a packet that its answer table does not know.
+"""Dispatch: from a query that the answer table does not hold to a response.
 
-Read the packet, find the route, run the chain, encode, keep the answer if it may be kept, count. Here is also the one
-net under all handlers: whatever fails while one query is answered is logged with the question, counted and answered
-SERVFAIL. Sockets are the listeners' business; what an answer says is the handlers'.
+Dispatch reads the packet, finds the route, runs the chain, encodes the reply, compiles it if it may be reused, and
+counts. An exception in a handler is logged with the question, counted, and answered SERVFAIL. `udp` and `connection`
+own the sockets; handlers decide what an answer contains.
 """
 
 import logging
@@ -22,14 +22,14 @@ from clusterdns.wire import codes, encode
 from clusterdns.wire.name import to_text
 from clusterdns.wire.stream import transfer_messages
 
-MAX_LOOKUP_DEPTH = 16  # a chain of aliases longer than this is cut; CoreDNS follows 11
-MAX_RECORDS_AT_ONCE = 256  # larger answers are compiled when asked again: 10,000 addresses take 2 ms, once 0.2 ms
+MAX_LOOKUP_DEPTH = 16  # CNAMEs in a row that are followed; CoreDNS follows 11
+MAX_RECORDS_AT_ONCE = 256  # larger answers are compiled when asked again: 10,000 addresses take 2 ms, not 0.2 ms
 
 log = logging.getLogger("clusterdns")
 
 
 class ListenerContext:
-    """What dispatch knows of a listening socket: the facts that all its queries share, and its answers."""
+    """What all queries of a listener share: transport, address family, answer table, and the time that hits take."""
 
     __slots__ = ("answers", "family", "pace", "transport")
 
@@ -41,20 +41,20 @@ class ListenerContext:
 
 
 class Dispatch:
-    """Answers the queries of one listen address."""
+    """The dispatch of one listen point, for all of its listeners."""
 
     def __init__(self, routes: Routes, counters: QueryCounters, panics: Series) -> None:
         self.routes = routes
         self._counters = counters
         self._panics = panics
-        self._tallies: dict[tuple[object, ...], Tally] = {}  # the texts of an outcome are looked up once
-        # for blocks without `prometheus`: counted like all others, in families that nobody scrapes
+        self._tallies: dict[tuple[object, ...], Tally] = {}  # by outcome, so that label texts are made once
+        # blocks without `prometheus` count like all others, in families that are not shown
         self._uncounted = counters.tally(Outcome("", "", "", "", "", False, 0, 0, is_shown=False))
 
     def miss(
-        self, packet: bytes, client: Any, listener: ListenerContext
+        self, packet: bytes, client: Any, context: ListenerContext
     ) -> bytes | Coroutine[Any, Any, bytes | None] | None:
-        """The message to send back; or, where a handler has to wait, a coroutine that gives it; None: say nothing.
+        """Return the response; a coroutine that returns it where a handler has to wait; None to send nothing.
 
         Of a zone transfer it is the first message (see wire.stream.FirstMessage).
         """
@@ -62,29 +62,29 @@ class Dispatch:
         if query is None or isinstance(query, bytes):
             return query
         started = perf_counter()
-        query.transport = listener.transport
+        query.transport = context.transport
         query.client = client
         query.lookup = self.lookup
         route = self.routes.find(query.name, query.qtype)
         refusal = self._refusal(query, route)
         if refusal is not None:
-            return self._finish(query, refusal, None, listener, started, may_keep=False)
+            return self._finish(query, refusal, None, context, started, may_keep=False)
         assert route is not None
         try:
             handling = _handle(query, route)
             waiting = handling.send(None)
         except StopIteration as done:
             reply: Reply = done.value
-        except Exception:  # noqa: BLE001  # the net under all handlers
+        except Exception:  # noqa: BLE001  # whatever a handler raises
             reply = self._failed(query)
         else:
-            return self._finish_later(query, _resumed(handling, waiting), route, listener, started)
-        return self._finish(query, reply, route, listener, started, may_keep=True)
+            return self._finish_later(query, _resumed(handling, waiting), route, context, started)
+        return self._finish(query, reply, route, context, started, may_keep=True)
 
     async def lookup(self, query: Query, name: bytes, qtype: int) -> Reply:
-        """Ask another name for a handler, from zone selection on (see wire.query.Lookup)."""
+        """Answer another question for a handler, from the choice of the zone on (see chain.query.Lookup)."""
         if query.depth >= MAX_LOOKUP_DEPTH:
-            return failure(codes.SERVFAIL, f"more than {MAX_LOOKUP_DEPTH} aliases lead to {to_text(name)}")
+            return failure(codes.SERVFAIL, f"more than {MAX_LOOKUP_DEPTH} CNAMEs lead to {to_text(name)}")
         asked = query.asking(name, qtype, query.qclass)
         asked.is_canonical = False
         asked.labels = None
@@ -101,22 +101,22 @@ class Dispatch:
         query: Query,
         handling: Coroutine[Any, Any, Reply],
         route: Route,
-        listener: ListenerContext,
+        context: ListenerContext,
         started: float,
     ) -> bytes | None:
         try:
             reply = await handling
-        except Exception:  # noqa: BLE001  # the same net, for handlers that waited
+        except Exception:  # noqa: BLE001  # whatever a handler raises after its first wait
             reply = self._failed(query)
-        # what waited may be older than a change that came meanwhile, so it is not kept
-        return self._finish(query, reply, route, listener, started, may_keep=False)
+        # not compiled: a change may have come while the handler waited
+        return self._finish(query, reply, route, context, started, may_keep=False)
 
     def _finish(
         self,
         query: Query,
         reply: Reply,
         route: Route | None,
-        listener: ListenerContext,
+        context: ListenerContext,
         started: float,
         *,
         may_keep: bool,
@@ -129,16 +129,16 @@ class Dispatch:
                 for observe in route.chain.observers:
                     observe(query, reply, seconds)
                 is_kept = may_keep and reply.reusable and query.is_canonical and route.chain.keeps_answers
-                is_kept = is_kept and listener.answers.admits(
+                is_kept = is_kept and context.answers.admits(
                     query.packet[2:], is_at_once=0 < len(reply.answer) <= MAX_RECORDS_AT_ONCE
                 )
             encoded = encode.encode(query, reply, for_reuse=is_kept)
             if reply.stream is not None and query.transport != "udp":
                 first = transfer_messages(query, reply, reply.stream)
-        except Exception:  # noqa: BLE001  # the same net: a reply that cannot be encoded
+        except Exception:  # noqa: BLE001  # an observer failed, or the reply cannot be encoded
             reply, is_kept = self._failed(query), False
             encoded = encode.encode(query, reply)
-        tally = self._count(query, reply, route, listener, started)
+        tally = self._count(query, reply, route, context, started)
         if reply.is_dropped:
             return None
         if first is not None:
@@ -146,11 +146,11 @@ class Dispatch:
         if not is_kept:
             return query.id + encoded.message()
         answer = compile_answer(encoded, reply.serial, tally, reply.dependencies, reply.is_empty)
-        listener.answers.put(query.packet[2:], answer)
+        context.answers.put(query.packet[2:], answer)
         return query.id + answer.message()
 
     def _count(
-        self, query: Query, reply: Reply, route: Route | None, listener: ListenerContext, started: float
+        self, query: Query, reply: Reply, route: Route | None, context: ListenerContext, started: float
     ) -> Tally:
         is_shown = route is None or route.chain.counts_queries
         if not is_shown and not reply.counted:
@@ -158,15 +158,17 @@ class Dispatch:
         zone_text = DROPPED if route is None else route.zone_text
         qtype = query.effective.qtype
         reply_bytes = encode.uncompressed_size(query, reply)
-        writer = route.chain.writer if route is not None and reply.is_written else ""  # the core, as CoreDNS tells it
+        writer = (
+            route.chain.writer if route is not None and reply.is_written else ""
+        )  # empty for the server itself, as in CoreDNS
         facts = (
-            zone_text, listener, qtype, reply.rcode, query.do, len(query.packet), reply_bytes, reply.counted, writer,
+            zone_text, context, qtype, reply.rcode, query.do, len(query.packet), reply_bytes, reply.counted, writer,
         )  # fmt: skip
         tally = self._tallies.get(facts)
         if tally is None:
             tally = self._counters.tally(
                 Outcome(
-                    zone_text, listener.transport, listener.family, codes.type_text(qtype),
+                    zone_text, context.transport, context.family, codes.type_text(qtype),
                     codes.rcode_text(reply.rcode), query.do, len(query.packet), reply_bytes,
                     plugin=writer, counted=reply.counted, is_shown=is_shown,
                 )
@@ -178,7 +180,7 @@ class Dispatch:
         return tally
 
     def _refusal(self, query: Query, route: Route | None) -> Reply | None:
-        """What the core itself answers, before any handler."""
+        """Return the reply to a query that no handler may see: of a class or zone not served, or of a later EDNS."""
         if query.qclass != codes.IN and not self.routes.takes_any_class:
             return failure(codes.REFUSED, is_unhandled=True)
         if query.version:
@@ -194,7 +196,7 @@ class Dispatch:
 
 
 def _handle(query: Query, route: Route) -> Coroutine[Any, Any, Reply]:
-    """The chain for the query's class, set going once what is known of the query has been noted."""
+    """Collect the query's metadata, and call the chain for its class."""
     if route.chain.labellers:
         query.labels = {label: text for ask in route.chain.labellers for label, text in ask(query).items()}
     handler = route.chain.handler if query.qclass == codes.IN else route.chain.other_handler
@@ -204,10 +206,10 @@ def _handle(query: Query, route: Route) -> Coroutine[Any, Any, Reply]:
 
 @coroutine
 def _resumed(handling: Coroutine[Any, Any, Reply], waiting: Any) -> Generator[Any, Any, Reply]:
-    """A handler that was run up to its first wait, to be awaited further: first what it waits for, then the rest.
+    """Await a handler that has run up to its first wait: yield what it waits for, then run it to its end.
 
-    What becomes of the wait, failure and cancellation included, is the handler's to see: it alone can turn a lost
-    upstream into a reply. (`yield from` would do this, but only from a handler's beginning.)
+    Exceptions and cancellation of the wait are raised inside the handler, which alone can turn a lost upstream into a
+    reply. (`yield from` does this, but only from the start of a coroutine.)
     """
     try:
         while True:
@@ -216,7 +218,7 @@ def _resumed(handling: Coroutine[Any, Any, Reply], waiting: Any) -> Generator[An
             except GeneratorExit:
                 handling.close()
                 raise
-            except BaseException as error:  # noqa: BLE001  # passed on, not swallowed
+            except BaseException as error:  # noqa: BLE001  # raised inside the handler, not swallowed
                 waiting = handling.throw(error)
             else:
                 waiting = handling.send(None)

@@ -1,8 +1,8 @@
-"""The UDP listeners: drain what has arrived, answer what the table knows, hand the rest to dispatch.
+"""The UDP listeners: receive queries, send compiled answers, and pass all other queries to dispatch.
 
-`_drain` is the hit path of the whole server; everything that could be decided earlier was. It makes no task, parses
-nothing and logs nothing. A socket bound to one address answers from it by itself; one bound to all addresses must be
-told, packet by packet, which address was asked (IP_PKTINFO, IPV6_PKTINFO), which costs a tenth of the throughput.
+`_drain` is the hit path of the server: per query it makes no task, parses nothing and logs nothing. Replies of a socket
+bound to one address have that address as their source. A socket bound to the wildcard address sets the source of each
+reply to the address that the query was sent to (IP_PKTINFO, IPV6_PKTINFO), at a tenth of its throughput.
 """
 
 import asyncio
@@ -16,10 +16,10 @@ from typing import Any
 from clusterdns.host.sockets import receive_local_addresses
 from clusterdns.server.dispatch import Dispatch, ListenerContext
 
-BATCH = 64  # packets per wake-up, so that TCP and the watch streams get their turn under load
+BATCH = 64  # packets per wake-up, so that TCP and the watch streams are served under load
 MAX_QUERY_BYTES = 4096
-MAX_LAST_BATCHES = 1024  # answered while closing; a flood must not keep the socket open
-MAX_WAITING = 10_000  # queries of one socket that wait for a handler; beyond them the oldest client would have given up
+MAX_LAST_BATCHES = 1024  # answered while closing, so that a flood does not keep the socket open
+MAX_WAITING = 10_000  # queries of one socket that wait for a handler; more than that outlive their clients' timeouts
 
 _IN6_PKTINFO = struct.Struct("=16sI")
 _ANCILLARY_BYTES = socket.CMSG_SPACE(20)
@@ -28,29 +28,29 @@ log = logging.getLogger("clusterdns")
 
 
 class UdpListener:
-    """One UDP socket. `start` and `close` belong to the life cycle; the rest runs inside the event loop."""
+    """An open UDP socket that serves DNS."""
 
-    def __init__(self, sock: socket.socket, dispatch: Dispatch, listener: ListenerContext) -> None:
+    def __init__(self, sock: socket.socket, dispatch: Dispatch, context: ListenerContext) -> None:
         self._socket = sock
         self._dispatch = dispatch
-        self._listener = listener
+        self._context = context
         self._waiting: dict[Coroutine[Any, Any, bytes | None], asyncio.Task[None]] = {}
         self.is_wildcard = sock.getsockname()[0] in ("0.0.0.0", "::")
         if self.is_wildcard:
             receive_local_addresses(sock)
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Answer from now on."""
+        """Have the event loop call `_drain` whenever the socket is readable."""
         self._loop = loop
         loop.add_reader(self._socket, self._drain_wildcard if self.is_wildcard else self._drain)
 
-    def serve(self, dispatch: Dispatch, listener: ListenerContext) -> set[asyncio.Task[None]]:
-        """Answer from another configuration from now on; gives the queries that still wait in the one before."""
-        self._dispatch, self._listener = dispatch, listener
+    def serve(self, dispatch: Dispatch, context: ListenerContext) -> set[asyncio.Task[None]]:
+        """Answer from another configuration; returns the tasks of queries that wait in the previous one."""
+        self._dispatch, self._context = dispatch, context
         return set(self._waiting.values())
 
     async def close(self, grace_seconds: float) -> None:
-        """Wait for handlers that still wait, answering meanwhile; answer all that has arrived, and close the socket."""
+        """Give waiting handlers the grace time, answer what is in the receive buffer, and close the socket."""
         try:
             if self._waiting:
                 await asyncio.wait(set(self._waiting.values()), timeout=grace_seconds)
@@ -58,23 +58,23 @@ class UdpListener:
             self.close_now()
 
     def close_now(self) -> None:
-        """Answer all that has arrived, give up what waits, and close: in one turn, so that little comes in between."""
-        self._answer_last()
+        """Answer what is in the receive buffer, cancel what waits, and close, all in one turn of the event loop."""
+        self._drain_last()
         self._loop.remove_reader(self._socket)
         self._socket.close()
         for task in self._waiting.values():
             task.cancel()
 
-    def _answer_last(self) -> None:
+    def _drain_last(self) -> None:
         drain = self._drain_wildcard if self.is_wildcard else self._drain
         for _ in range(MAX_LAST_BATCHES):
             if not drain():
                 break
 
     def _drain(self) -> bool:
-        """Answer a batch; whether there may be more."""
+        """Answer a batch; return whether the receive buffer may hold more."""
         receive, send = self._socket.recvfrom, self._socket.sendto
-        entries = self._listener.answers.entries
+        entries = self._context.answers.entries
         started = perf_counter()
         hits = 0
         has_more = True
@@ -84,7 +84,7 @@ class UdpListener:
             except BlockingIOError:
                 has_more = False
                 break
-            except OSError as error:  # an ICMP error of an earlier reply; the socket itself is fine
+            except OSError as error:  # an ICMP error caused by an earlier reply
                 log.debug("udp receive: %s", error)
                 continue
             answer = entries.get(packet[2:])
@@ -96,17 +96,17 @@ class UdpListener:
             try:
                 send(packet[:2] + (answer.static or answer.message()), client)
             except OSError as error:
-                self._unsent(client, error)
+                self._drop(client, error)
         if hits:
-            pace = self._listener.pace
+            pace = self._context.pace
             pace.hits += hits
             pace.seconds += perf_counter() - started
         return has_more
 
     def _drain_wildcard(self) -> bool:
-        """As `_drain`, with the address that was asked carried from each query to its reply."""
+        """As `_drain`, on a wildcard socket: the destination of each query becomes the source of its reply."""
         receive, send = self._socket.recvmsg, self._socket.sendmsg
-        entries = self._listener.answers.entries
+        entries = self._context.answers.entries
         started = perf_counter()
         hits = 0
         has_more = True
@@ -128,15 +128,15 @@ class UdpListener:
             try:
                 send((packet[:2], answer.static or answer.message()), _from_asked(ancillary), 0, client)
             except OSError as error:
-                self._unsent(client, error)
+                self._drop(client, error)
         if hits:
-            pace = self._listener.pace
+            pace = self._context.pace
             pace.hits += hits
             pace.seconds += perf_counter() - started
         return has_more
 
     def _miss(self, packet: bytes, client: Any, reply: Callable[[bytes, Any], None]) -> None:
-        message = self._dispatch.miss(packet, client, self._listener)
+        message = self._dispatch.miss(packet, client, self._context)
         if message is None:
             return
         if isinstance(message, bytes):
@@ -152,7 +152,7 @@ class UdpListener:
         try:
             message = await waiting
         finally:
-            del self._waiting[waiting]  # here and not in the task's callback, which would be one more turn of the loop
+            del self._waiting[waiting]  # a callback of the task would cost one more turn of the event loop
         if message is not None:
             reply(message, client)
 
@@ -160,32 +160,32 @@ class UdpListener:
         try:
             self._socket.sendto(message, client)
         except OSError as error:
-            self._unsent(client, error)
+            self._drop(client, error)
 
     def _reply_from(self, ancillary: list[Any]) -> Callable[[bytes, Any], None]:
         def reply(message: bytes, client: Any) -> None:
             try:
                 self._socket.sendmsg((message,), _from_asked(ancillary), 0, client)
             except OSError as error:
-                self._unsent(client, error)
+                self._drop(client, error)
 
         return reply
 
-    def _unsent(self, client: Any, error: OSError) -> None:
-        """A full send buffer, or an address that nothing can be sent to: a lost packet like any other."""
+    def _drop(self, client: Any, error: OSError) -> None:
+        """Drop a reply because the send buffer is full or the client has no route."""
         log.debug("udp reply to %s not sent: %s", client, error)
 
 
 def _from_asked(ancillary: list[Any]) -> list[Any]:
-    """What makes a reply leave from the address its query was sent to.
+    """Make the control messages that set a reply's source address to the destination of its query.
 
-    The interface index is cleared, so that routing chooses the way back, except for link-local addresses, which mean
-    nothing without it.
+    The interface index is cleared, so that the routing table chooses the outgoing interface, except for link-local
+    addresses, which are ambiguous without it.
     """
     return [(level, kind, _SOURCES.get(data) or _source(data)) for level, kind, data in ancillary]
 
 
-_SOURCES: dict[bytes, bytes] = {}  # ancillary data as received → as sent; one entry per local address and interface
+_SOURCES: dict[bytes, bytes] = {}  # control message as received → as sent; one per local address and interface
 
 
 def _source(data: bytes) -> bytes:

@@ -16,7 +16,7 @@ from clusterdns.plugins.cache import store as cache_store
 from clusterdns.plugins.file import zone as file_zone
 from clusterdns.plugins.hosts import hosts_file
 from clusterdns.plugins.order import ORDER, REFUSED
-from clusterdns.server import connection, dispatch, memory, reloading, run, tcp, udp
+from clusterdns.server import connection, connection_table, dispatch, memory, reloading, run, tcp, udp
 from clusterdns.server.assembly import assemble
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.upstream import exchange, flight, https, pool, stream
@@ -120,7 +120,7 @@ def test_every_metric_is_listed() -> None:
     assert listed == made
 
 
-LIMITS = tcp.TcpLimits()
+LIMITS = connection_table.TcpLimits()
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ LIMITS = tcp.TcpLimits()
         ),
         ("queries of one connection that wait", f"{connection.MAX_WAITING}"),
         ("queries of one UDP socket that wait", f"{udp.MAX_WAITING:,}"),
-        ("queries of all connections that wait", f"{connection.MAX_ALL_WAITING:,}"),
+        ("queries of all connections that wait", f"{connection_table.MAX_ALL_WAITING:,}"),
         ("questions under way", f"{flight.MAX_FLIGHTS:,}"),
         (
             "connections to one upstream",

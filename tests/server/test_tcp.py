@@ -5,6 +5,7 @@ import resource
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import cast
 
 import dns.message
 import pytest
@@ -12,8 +13,9 @@ import pytest
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.host.sockets import bind_tcp
 from clusterdns.server import connection
+from clusterdns.server.connection_table import TcpLimits
 from clusterdns.server.dispatch import Dispatch, ListenerContext
-from clusterdns.server.tcp import TcpLimits, TcpListener
+from clusterdns.server.tcp import TcpListener
 
 Start = Callable[..., Awaitable[TcpListener]]
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -162,7 +164,7 @@ async def test_the_longest_message_is_read(connect: Connect, start: Start) -> No
     writer.write(b"\xff\xff" + query + bytes(65535 - len(query)) + framed(WEB, 8))
     assert (await receive(reader)).answer
     assert (await receive(reader)).id == 8
-    assert listener.held_bytes == 0
+    assert listener.table.held_bytes == 0
 
 
 @pytest.mark.parametrize(
@@ -188,9 +190,9 @@ async def test_a_quiet_connection_is_closed_in_time(
     writer.write(sent)
     await settle()
     clock.now += seconds
-    listener.sweep()
+    listener.table.sweep()
     await settle()
-    assert bool(listener.connections) != is_closed
+    assert bool(listener.table.connections) != is_closed
     if is_closed and len(sent) >= len(framed(WEB, 1)):
         await receive(reader)
     if is_closed:
@@ -206,11 +208,11 @@ async def test_idle_time_runs_from_the_reply_not_from_the_sweep_before_it(
     writer.write(framed(WEB, 1))
     await receive(reader)
     clock.now += 9.5
-    listener.sweep()
+    listener.table.sweep()
     await settle()
-    assert listener.connections
+    assert listener.table.connections
     clock.now += 0.5
-    listener.sweep()
+    listener.table.sweep()
     assert await ended(reader)
 
 
@@ -221,7 +223,7 @@ async def test_a_dribbled_query_does_not_stay_for_ever(connect: Connect, start: 
         writer.write(bytes((byte,)))
         await settle()
         clock.now += 1
-        listener.sweep()
+        listener.table.sweep()
     assert await ended(reader)
 
 
@@ -250,13 +252,13 @@ async def test_a_client_that_does_not_read_is_cut_off(start: Start, clock: Clock
     listener = await start()
     sock = await stall(listener, NINE)
     await settle()
-    assert len(listener.stalled) == 1
+    assert len(listener.table.stalled) == 1
     for _ in range(7):
         clock.now += 1
-        listener.sweep()
+        listener.table.sweep()
     await settle()
-    assert not listener.connections
-    assert not listener.stalled
+    assert not listener.table.connections
+    assert not listener.table.stalled
     sock.close()
 
 
@@ -265,14 +267,14 @@ async def test_a_slow_client_gets_every_reply_whole(connect: Connect, start: Sta
     reader, writer = await connect(listener)
     writer.write(b"".join(framed(FOUR, n) for n in range(20)))
     await settle()
-    assert listener.stalled
+    assert listener.table.stalled
     for number in range(20):
         size = int.from_bytes(await reader.readexactly(2), "big")
         reply = await reader.readexactly(size)
         assert int.from_bytes(reply[:2], "big") == number
         assert size == 12 + len(FOUR) + 1 + 4 + 4_000 * 16
     await settle()
-    assert not listener.stalled
+    assert not listener.table.stalled
     writer.write(framed(WEB, 99))
     assert (await receive(reader)).id == 99
 
@@ -293,10 +295,12 @@ async def test_two_hundred_clients_that_never_read_cost_little_and_others_nothin
         if number % 20 == 0:
             writer.write(framed(WEB, number))
             assert (await asyncio.wait_for(receive(reader), 1)).id == number
-    unsent = sum(one._transport.get_write_buffer_size() for one in listener.connections)
+    unsent = sum(
+        cast(connection.Connection, one)._transport.get_write_buffer_size() for one in listener.table.connections
+    )
     assert rss_bytes() - before < 16 << 20
-    assert unsent + listener.held_bytes < 13 << 20
-    assert len(listener.stalled) <= listener.limits.max_stalled
+    assert unsent + listener.table.held_bytes < 13 << 20
+    assert len(listener.table.stalled) <= listener.table.limits.max_stalled
     for sock in socks:
         sock.close()
 
@@ -333,7 +337,7 @@ async def test_the_connection_idle_longest_makes_room(connect: Connect, start: S
     for reader, writer in (recent, newest):
         writer.write(framed(WEB, 2))
         assert (await receive(reader)).id == 2
-    assert len(listener.connections) == 3
+    assert len(listener.table.connections) == 3
 
 
 async def test_long_unfinished_queries_share_a_budget(
@@ -345,8 +349,8 @@ async def test_long_unfinished_queries_share_a_budget(
     for _, writer in clients:
         writer.write(b"\xff\xff" + bytes(40_000))
         await settle()
-    assert len(listener.connections) < 4
-    assert listener.held_bytes <= 100_000
+    assert len(listener.table.connections) < 4
+    assert listener.table.held_bytes <= 100_000
 
 
 async def test_close_answers_what_was_accepted(connect: Connect, start: Start) -> None:
@@ -394,7 +398,7 @@ async def test_only_so_many_queries_wait_in_all(
     writer.write(framed("slow.test.", 9))
     assert (await receive(reader)).id == 9
     await settle()
-    assert listener.waiting == 0
+    assert listener.table.waiting_count == 0
 
 
 async def test_what_never_started_can_be_closed(
@@ -412,7 +416,7 @@ async def test_close_does_not_wait_for_ever(connect: Connect, start: Start) -> N
     await settle()
     await asyncio.wait_for(listener.close(0.05), 1)
     assert await ended(reader)
-    assert not listener.connections
+    assert not listener.table.connections
 
 
 async def test_a_port_in_use_is_reported() -> None:
@@ -432,7 +436,7 @@ async def test_a_connection_without_a_first_query_has_its_own_time(
     writer.write(framed("web.prod.svc.cluster.local", 1))
     assert (await receive(reader)).id == 1
     clock.now += 4
-    listener.sweep()
+    listener.table.sweep()
     assert await ended(silent)
     writer.write(framed("web.prod.svc.cluster.local", 2))
     assert (await receive(reader)).id == 2
