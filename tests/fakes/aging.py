@@ -1,61 +1,64 @@
-"""Time that passes when told to, with an event loop's `call_later` in it; and a cache with an upstream beside it."""
+"""A clock that a test advances, with timers in it; and a cache with a fake upstream."""
 
 import asyncio
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clusterdns.chain import BlockContext, Query, Reply, failure
+from clusterdns.chain import BlockContext, Handler, Query, Reply, failure
 from clusterdns.corefile.load import parse
 from clusterdns.plugins.cache import directive as cache
-from clusterdns.plugins.cache.handler import Cache
+from clusterdns.plugins.cache.cache import Cache
+from clusterdns.plugins.cache.handler import CacheHandler
 from clusterdns.plugins.cache.metrics import CacheMetrics
-from clusterdns.plugins.cache.store import CacheBudget, Phases
+from clusterdns.plugins.cache.phases import Phases
+from clusterdns.plugins.cache.store import CacheBudget
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text, to_text
 from clusterdns.wire.record import Record, record
 
-START = 1000.3  # in the midst of a second
+START = 1000.3  # seconds; not on a whole second
 UNIX = 1_700_000_000
 
 
 @dataclass(eq=False)
 class Timer:
-    """A call to come."""
+    """A call at a time of the clock."""
 
     at: float
     call: Callable[[], None]
     is_off: bool = False
 
     def cancel(self) -> None:
-        """Call no more."""
+        """Cancel the call."""
         self.is_off = True
 
 
 class Clock:
-    """The time, and what is to be called in it."""
+    """The time in seconds, and its timers."""
 
     def __init__(self) -> None:
         self.now = START
         self.timers: list[Timer] = []
 
     def __call__(self) -> float:
-        """The moment, in seconds."""
+        """Return the time."""
         return self.now
 
-    def later(self, seconds: float, call: Callable[[], None]) -> Timer:
-        """As the event loop's `call_later`."""
+    def call_later(self, seconds: float, call: Callable[[], None]) -> Timer:
+        """Set a timer, like the event loop's `call_later`."""
         assert seconds > 0
         timer = Timer(self.now + seconds, call)
         self.timers.append(timer)
         return timer
 
     def waiting(self) -> list[Timer]:
-        """The timers that have not been called."""
+        """Return the pending timers, in the order of their times."""
         return sorted((one for one in self.timers if not one.is_off), key=lambda one: one.at)
 
     def pass_seconds(self, seconds: float) -> None:
-        """Let time pass, and call what falls due."""
+        """Advance the clock, and run the timers that fall due."""
         end = self.now + seconds
         while (due := self.waiting()) and due[0].at <= end:
             self.now = due[0].at
@@ -65,16 +68,16 @@ class Clock:
 
 
 class FakeUpstream:
-    """The handler that follows. `says` is what the next queries get; the last of it from then on."""
+    """The next handler: it gives the replies of `says` in turn, the last one from then on."""
 
     def __init__(self, *says: Reply | Exception | None) -> None:
-        self.says = list(says)  # None: wait for `gate`
-        self.asked: list[Query] = []
+        self.says = list(says)  # None: a reply that is the result of `gate`
+        self.asked: list[Query] = []  # copies of the queries as they came
         self.gate: asyncio.Future[Reply] | None = None
 
     async def __call__(self, query: Query) -> Reply:
-        """As `forward`."""
-        self.asked.append(query)
+        """Answer a query, as `forward` does."""
+        self.asked.append(copy.copy(query))
         said = self.says.pop(0) if len(self.says) > 1 else self.says[0]
         if said is None:
             self.gate = asyncio.get_running_loop().create_future()
@@ -85,11 +88,9 @@ class FakeUpstream:
 
 
 class Bed:
-    """A cache as a Corefile's text makes it, between a fake upstream and a fake clock."""
+    """A cache built from a Corefile's text, with a fake upstream and a fake clock."""
 
-    def __init__(
-        self, text: str, context: BlockContext, upstream: FakeUpstream, room: CacheBudget | None = None
-    ) -> None:
+    def __init__(self, text: str, context: BlockContext, upstream: FakeUpstream) -> None:
         directives = parse(f". {{\n{text}\n}}\n", "Corefile", {}).blocks[0].directives
         self.clock = Clock()
         self.upstream = upstream
@@ -97,13 +98,16 @@ class Bed:
         self.forgotten: list[Any] = []
         self.settings = cache.parse(directives, context)
         metrics = CacheMetrics(context.registry, context.server_text, self.settings.zones_text)
-        self.phases = Phases(context.shared.forget, self.clock, self.clock.later)
-        unix = lambda: UNIX + self.clock.now - START  # noqa: E731
-        self.cache = Cache(self.settings, room or CacheBudget(), metrics, self.phases, self.clock, unix)
-        self.handler = self.cache.wrap(upstream)
+        self.phases = Phases(context.shared.forget, self.clock, self.clock.call_later)
+        self.cache = Cache(self.settings, CacheBudget(), metrics, self.phases)
+        self.handler: Handler = self.wrap(upstream)
+
+    def wrap(self, following: Handler) -> CacheHandler:
+        """Make a handler of the cache above another handler."""
+        return CacheHandler(self.cache, following, self.clock, lambda: UNIX + self.clock.now - START)
 
     def counts(self) -> dict[str, float]:
-        """What the metrics say, without prefix and suffix: `hits.success`, `misses`, …"""
+        """Return the values of the metrics by their names without prefix and suffix: `hits.success`, `misses`, …"""
         found = {}
         for metric in self.registry.collect():
             if metric.name.startswith("coredns_cache_"):
@@ -124,7 +128,7 @@ _RDATA = {
 
 
 def rr(text: str) -> Record:
-    """A record from `OWNER TTL TYPE [TARGET or MINIMUM or VALIDITY]`."""
+    """Make a record from `OWNER TTL TYPE [TARGET or MINIMUM or VALIDITY]`."""
     owner, ttl, rtype, *more = text.split()
     name = from_text(owner)
     if rtype == "CNAME":
@@ -141,7 +145,7 @@ def rr(text: str) -> Record:
 def said(
     rcode: int = codes.NOERROR, answer: str = "", authority: str = "", additional: str = "", **facts: Any
 ) -> Reply:
-    """An upstream's reply; records are divided by commas."""
+    """Make an upstream's reply; commas separate records."""
 
     def records(text: str) -> tuple[Record, ...]:
         return tuple(rr(one) for one in text.split(",") if one.strip())
@@ -155,20 +159,20 @@ def said(
 
 
 def unwritten() -> Reply:
-    """What `forward` gives when no upstream answers."""
+    """Make the reply that `forward` gives if no upstream answers."""
     return failure(codes.SERVFAIL, "no upstream answered")
 
 
 def ttls(reply: Reply) -> list[int]:
-    """The TTLs of all records, each once."""
+    """Return the TTLs of all records, each once."""
     return sorted({one.ttl for one in (*reply.answer, *reply.authority, *reply.additional)})
 
 
 def option(code: int, content: bytes) -> bytes:
-    """An EDNS option."""
+    """Make an EDNS option."""
     return code.to_bytes(2, "big") + len(content).to_bytes(2, "big") + content
 
 
 def owners_text(records: Sequence[Record]) -> list[str]:
-    """The owner names."""
+    """Return the owner names of the records."""
     return [to_text(one.name) for one in records]

@@ -1,4 +1,4 @@
-"""`cache` and the answer table: what was forwarded is answered from compiled bytes, exactly as long as they hold."""
+"""`cache` and the answer table: cached replies are compiled, and forgotten when their TTLs count down."""
 
 import asyncio
 import inspect
@@ -29,7 +29,7 @@ SOA = "org 300 SOA 300"
 
 
 class Server:
-    """A cache behind dispatch, asked as a listener asks."""
+    """A cache behind dispatch, queried as by a listener."""
 
     def __init__(self, bed: Bed, table: AnswerTable, handler: Handler | None = None) -> None:
         self.bed = bed
@@ -71,12 +71,12 @@ async def make_server(context: BlockContext) -> Callable[..., Server]:
 
 
 @pytest.mark.parametrize("reply", [said(0, "a.org 4 A"), said(3, "", "org 300 SOA 5"), said(0, "", "org 5 SOA 300")])
-async def test_one_slow_pass_a_second(make_server: Callable[..., Server], reply: Reply) -> None:
-    ttl = 5  # the least, or the SOA's MINIMUM, or its TTL
+async def test_the_chain_runs_once_per_second(make_server: Callable[..., Server], reply: Reply) -> None:
+    ttl = 5  # the minimum, or the SOA's MINIMUM, or the SOA's TTL
     server = make_server("cache .", reply)
     await server.ask("a.org")  # the miss
     if not reply.answer:
-        await server.ask("a.org")  # denials are compiled when they are asked again
+        await server.ask("a.org")  # negative answers are compiled when asked for again
     passed = server.misses
     for second in range(ttl):
         for _ in range(10):
@@ -86,7 +86,7 @@ async def test_one_slow_pass_a_second(make_server: Callable[..., Server], reply:
     assert server.misses - passed == ttl
     assert len(server.bed.upstream.asked) == 1
     await server.ask("a.org")
-    assert len(server.bed.upstream.asked) == 2, "what has expired is asked again"
+    assert len(server.bed.upstream.asked) == 2, "an expired reply is asked for again"
 
 
 async def test_hits_are_counted_exactly(make_server: Callable[..., Server]) -> None:
@@ -103,12 +103,12 @@ async def test_hits_are_counted_exactly(make_server: Callable[..., Server]) -> N
     assert found["hits.success"] == 99
 
 
-async def test_a_cache_that_nobody_asks_has_no_timer(make_server: Callable[..., Server]) -> None:
+async def test_a_cache_without_compiled_answers_has_no_timer(make_server: Callable[..., Server]) -> None:
     server = make_server("cache .", said(0, "", SOA))
     clock = server.bed.clock
     for number in range(100):
         await server.ask(f"n{number}.org")
-    assert not clock.waiting(), "a reply that went by is not compiled"
+    assert not clock.waiting(), "a reply of an upstream is not compiled"
     for number in range(100):
         await server.ask(f"n{number}.org")
         await server.ask(f"n{number}.org")
@@ -167,15 +167,15 @@ async def test_stale_answers_are_not_compiled(make_server: Callable[..., Server]
     await server.bed.cache.stop()
 
 
-async def test_verifying_waits_outside_of_a_task_at_first(make_server: Callable[..., Server]) -> None:
+async def test_a_verified_reply_is_not_compiled(make_server: Callable[..., Server]) -> None:
     server = make_server("cache . {\nserve_stale 1h verify 1s\n}", said(0, "a.org 5 A"), said(0, "a.org 50 A"))
     await server.ask("a.org")
     server.bed.clock.pass_seconds(5)
     assert await server.ttl("a.org") == 50
-    assert not server.table.entries, "what waited is not compiled"
+    assert not server.table.entries, "a handler that waited is not compiled"
 
 
-async def test_addresses_turn(make_server: Callable[..., Server]) -> None:
+async def test_addresses_rotate(make_server: Callable[..., Server]) -> None:
     reply = said(0, "a.org 300 A")
     one = reply.answer[0]
     reply.answer = [record.address(one.name, 300, bytes((192, 0, 2, number))) for number in range(3)]
@@ -185,19 +185,17 @@ async def test_addresses_turn(make_server: Callable[..., Server]) -> None:
     assert firsts == {"192.0.2.0", "192.0.2.1", "192.0.2.2"}
 
 
-async def test_both_handlers_of_a_block_share_one_cache(
-    context: BlockContext, make_query: Callable[..., Query]
-) -> None:
+async def test_handlers_of_one_cache_share_its_replies(context: BlockContext, make_query: Callable[..., Query]) -> None:
     bed = Bed("cache .", context, FakeUpstream(said(0, "a.org 300 A")))
     await bed.cache.start()
-    other = bed.cache.wrap(bed.upstream)
+    other = bed.wrap(bed.upstream)
     await bed.handler(make_query("a.org"))
     await other(make_query("a.org"))
     assert len(bed.upstream.asked) == 1
 
 
 async def test_a_new_service_is_seen_at_once(context: BlockContext) -> None:
-    """Though upstream has just denied its name, and the denial is kept and compiled."""
+    """Even if an upstream's NXDOMAIN for its name is cached and compiled."""
     table = AnswerTable()
     context.shared.forget = table.forget  # type: ignore[method-assign]
     bed = Bed("cache 30 .", context, FakeUpstream(said(3, "", SOA)))
@@ -217,10 +215,10 @@ async def test_a_new_service_is_seen_at_once(context: BlockContext) -> None:
     assert [one.to_text() for one in reply.answer] == ["new.prod.svc.cluster.local. 5 IN A 10.96.0.9"]
     index.apply(Change(Service("prod", "new", cluster_ips=("10.96.0.9",)), None))
     assert (await server.ask("new.prod.svc.cluster.local")).rcode() == dns.rcode.NXDOMAIN
-    assert bed.counts()["requests"] == 5, "what we answer ourselves is none of the cache's"
+    assert bed.counts()["requests"] == 5, "answers of our own do not count as queries of the cache"
     await bed.cache.stop()
 
 
-def test_its_place_is_below_all_data() -> None:
+def test_only_forwarding_plugins_follow_the_cache() -> None:
     below = ORDER[ORDER.index("cache") + 1 :]
-    assert set(below) <= {"loop", "forward", "whoami"}, "what holds data stands above the cache"
+    assert set(below) <= {"loop", "forward", "whoami"}, "plugins with data of their own are above the cache"

@@ -1,4 +1,4 @@
-"""`cache`: what is kept of upstreams' replies, for how long, and what clients see of it."""
+"""`cache`: which replies of upstreams are cached, for how long, and what clients see of them."""
 
 import asyncio
 from collections.abc import Callable
@@ -26,7 +26,7 @@ async def bed_of(text: str, context: BlockContext, *says: Reply | Exception | No
 
 
 def zones_of_all(text: str) -> str:
-    """The directive for all names: the block of these tests has two zones only."""
+    """Return the directive with the zone `.`, because the block of these tests has two zones only."""
     first, newline, rest = text.partition("\n")
     words = first.split()
     opening = " {" if words[-1] == "{" else ""
@@ -34,7 +34,7 @@ def zones_of_all(text: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("text", "reply", "first_ttls", "is_kept"),
+    ("text", "reply", "first_ttls", "is_cached"),
     [
         # caps, floors, one TTL for all
         ("cache", said(0, A), [300], True),
@@ -47,7 +47,7 @@ def zones_of_all(text: str) -> str:
         ("cache {\nsuccess 10 3600 0\n}", said(0, "a.org 0 A"), [0], False),
         ("cache {\nsuccess 10 3600 0\n}", said(0, "a.org 2 A"), [2], True),
         ("cache {\nsuccess 10 10 20\n}", said(0, A), [10], True),
-        # aliases
+        # CNAME
         ("cache", said(0, "a.org 300 CNAME b.org,b.org 60 A"), [60], True),
         ("cache", said(0, "b.org 60 A,a.org 300 CNAME B.org"), [60], True),
         ("cache", said(0, "a.org 300 CNAME b.org"), [300], False),
@@ -59,7 +59,7 @@ def zones_of_all(text: str) -> str:
         ("cache", said(0, "a.org 300 CNAME c.org,a.org 300 CNAME b.org,b.org 300 A"), [300], False),
         ("cache", said(0, "a.org 300 CNAME b.org,a.org 300 CNAME b.org,b.org 300 A"), [300], True),
         ("cache", said(0, "a.org 300 CNAME b.org,a.org 300 A"), [300], False),
-        # denials
+        # negative answers
         ("cache", said(3, "", SOA), [300], True),
         ("cache", said(0, "", SOA), [300], True),
         ("cache", said(3, "", "org 300 SOA 20"), [20], True),
@@ -71,7 +71,7 @@ def zones_of_all(text: str) -> str:
         ("cache", said(3, "", "org 300 NS"), [5], False),
         ("cache", said(3), [], False),
         ("cache", said(3, "a.org 300 CNAME b.org", SOA), [5], False),
-        # neither answer nor denial
+        # neither positive nor negative
         ("cache", said(0), [], True),
         ("cache", said(0, "", "org 300 NS", "ns.org 300 A"), [5], True),
         ("cache {\nsuccess 10 3600 60\n}", said(0, "", "org 300 NS"), [60], True),
@@ -92,13 +92,13 @@ def zones_of_all(text: str) -> str:
         ("cache {\ndisable success b.org\n}", said(0, A), [300], True),
         ("cache {\ndisable denial\n}", said(3, "", SOA), [300], False),
         ("cache {\ndisable denial\n}", said(2), [], False),
-        # what holds for some only
+        # replies for some clients only
         ("cache", said(0, A, options=ECS_24), [300], False),
         ("cache", said(0, A, options=ECS_0), [300], True),
     ],
 )
-async def test_what_is_kept(
-    context: BlockContext, make_query: MakeQuery, text: str, reply: Reply, first_ttls: list[int], is_kept: bool
+async def test_which_replies_are_cached(
+    context: BlockContext, make_query: MakeQuery, text: str, reply: Reply, first_ttls: list[int], is_cached: bool
 ) -> None:
     bed = await bed_of(zones_of_all(text), context, reply)
     first = await bed.handler(make_query("a.org"))
@@ -107,28 +107,26 @@ async def test_what_is_kept(
     assert not first.reusable
     second = await bed.handler(make_query("a.org"))
     assert (second.rcode, ttls(second)) == (reply.rcode, first_ttls)
-    assert len(bed.upstream.asked) == (1 if is_kept else 2)
+    assert len(bed.upstream.asked) == (1 if is_cached else 2)
     assert (second.is_authoritative, second.recursion_available) == (False, True)
-    assert second.reusable is is_kept
+    assert second.reusable is is_cached
     assert [one.rdata for one in second.answer] == [one.rdata for one in reply.answer]
 
 
 @pytest.mark.parametrize(
-    ("since", "until", "do", "is_kept"),
+    ("since", "until", "do", "is_cached"),
     [(-9, 9, True, True), (-9, -1, True, False), (1, 9, True, False), (-9, -1, False, True)],
 )
-async def test_signatures_that_do_not_hold(
-    context: BlockContext, make_query: MakeQuery, since: int, until: int, do: bool, is_kept: bool
+async def test_replies_with_signatures_out_of_time_are_not_cached(
+    context: BlockContext, make_query: MakeQuery, since: int, until: int, do: bool, is_cached: bool
 ) -> None:
     bed = await bed_of("cache .", context, said(0, f"{A},a.org 300 RRSIG {since} {until}"))
     for _ in range(2):
         await bed.handler(make_query("a.org", edns_bytes=1232, do=do))
-    assert len(bed.upstream.asked) == (1 if is_kept else 2)
+    assert len(bed.upstream.asked) == (1 if is_cached else 2)
 
 
-async def test_ttls_count_down_in_whole_seconds_until_they_are_over(
-    context: BlockContext, make_query: MakeQuery
-) -> None:
+async def test_ttls_count_down_in_whole_seconds(context: BlockContext, make_query: MakeQuery) -> None:
     bed = await bed_of("cache .", context, said(0, "a.org 7 A", "org 9 NS"))
     await bed.handler(make_query("a.org"))
     seen = []
@@ -153,7 +151,9 @@ async def test_records_are_made_once_per_second(context: BlockContext, make_quer
 
 @pytest.mark.parametrize("aa", [False, True])
 @pytest.mark.parametrize("ra", [False, True])
-async def test_flags_are_as_upstream_set_them(context: BlockContext, make_query: MakeQuery, aa: bool, ra: bool) -> None:
+async def test_flags_are_those_of_the_upstream(
+    context: BlockContext, make_query: MakeQuery, aa: bool, ra: bool
+) -> None:
     bed = await bed_of("cache .", context, said(0, A, is_authoritative=aa, recursion_available=ra))
     for _ in range(2):
         reply = await bed.handler(make_query("a.org"))
@@ -161,7 +161,7 @@ async def test_flags_are_as_upstream_set_them(context: BlockContext, make_query:
     assert len(bed.upstream.asked) == 1
 
 
-async def test_keepttl(context: BlockContext, make_query: MakeQuery) -> None:
+async def test_with_keepttl_ttls_do_not_count_down(context: BlockContext, make_query: MakeQuery) -> None:
     bed = await bed_of("cache . {\nkeepttl\n}", context, said(0, "a.org 7 A"))
     for _ in range(7):
         assert ttls(await bed.handler(make_query("a.org"))) == [7]
@@ -179,7 +179,7 @@ async def test_keepttl(context: BlockContext, make_query: MakeQuery) -> None:
         {"checking_disabled": True},
     ],
 )
-async def test_questions_that_are_not_the_same(
+async def test_other_questions_have_entries_of_their_own(
     context: BlockContext, make_query: MakeQuery, other: dict[str, object]
 ) -> None:
     bed = await bed_of("cache .", context, said(0, A))
@@ -188,7 +188,7 @@ async def test_questions_that_are_not_the_same(
     assert len(bed.upstream.asked) == 2
 
 
-async def test_questions_that_are_the_same(context: BlockContext, make_query: MakeQuery) -> None:
+async def test_equal_questions_share_an_entry(context: BlockContext, make_query: MakeQuery) -> None:
     bed = await bed_of("cache .", context, said(0, A))
     await bed.handler(make_query("a.org"))
     await bed.handler(make_query("A.oRg"))
@@ -198,28 +198,30 @@ async def test_questions_that_are_the_same(context: BlockContext, make_query: Ma
 
 
 @pytest.mark.parametrize(
-    ("name", "is_kept"), [("a.cluster.local", True), ("a.org", False), ("1.2.in-addr.arpa", True), ("local", False)]
+    ("name", "is_cached"), [("a.cluster.local", True), ("a.org", False), ("1.2.in-addr.arpa", True), ("local", False)]
 )
-async def test_zones(context: BlockContext, make_query: MakeQuery, name: str, is_kept: bool) -> None:
+async def test_names_outside_the_zones_are_not_cached(
+    context: BlockContext, make_query: MakeQuery, name: str, is_cached: bool
+) -> None:
     reply = said(0, f"{name} 300 A")
     bed = await bed_of("cache 30", context, reply)
     first = await bed.handler(make_query(name))
     await bed.handler(make_query(name))
-    assert len(bed.upstream.asked) == (1 if is_kept else 2)
-    assert ttls(first) == [30 if is_kept else 300]
+    assert len(bed.upstream.asked) == (1 if is_cached else 2)
+    assert ttls(first) == [30 if is_cached else 300]
 
 
-async def test_transfers_pass_by(context: BlockContext, make_query: MakeQuery) -> None:
+async def test_transfers_are_not_cached(context: BlockContext, make_query: MakeQuery) -> None:
     bed = await bed_of("cache .", context, said(0, A))
     for _ in range(2):
         assert ttls(await bed.handler(make_query("a.org", "AXFR"))) == [300]
     assert len(bed.upstream.asked) == 2
 
 
-async def test_what_is_held_here_is_left_as_it_is(context: BlockContext, make_query: MakeQuery) -> None:
+async def test_replies_of_our_own_are_not_cached_or_changed(context: BlockContext, make_query: MakeQuery) -> None:
     held = said(0, A, is_upstream=False, reusable=True)
     bed = await bed_of("cache 30 .", context, held)
-    bed.handler = bed.cache.wrap(giving(held))
+    bed.handler = bed.wrap(giving(held))
     for _ in range(2):
         assert await bed.handler(make_query("a.org")) is held
     assert ttls(held) == [300]
@@ -233,7 +235,7 @@ def giving(reply: Reply) -> Handler:
     return handle
 
 
-async def test_a_failed_exchange_is_not_kept(context: BlockContext, make_query: MakeQuery) -> None:
+async def test_a_failed_exchange_is_not_cached(context: BlockContext, make_query: MakeQuery) -> None:
     bed = await bed_of("cache .", context, unwritten(), said(0, A))
     assert (await bed.handler(make_query("a.org"))).error
     assert (await bed.handler(make_query("a.org"))).rcode == codes.NOERROR
@@ -244,7 +246,9 @@ async def test_a_failed_exchange_is_not_kept(context: BlockContext, make_query: 
 
 
 @pytest.mark.parametrize(("do", "ad", "is_shown"), [(False, False, False), (True, False, True), (False, True, True)])
-async def test_ad(context: BlockContext, make_query: MakeQuery, do: bool, ad: bool, is_shown: bool) -> None:
+async def test_ad_is_asked_for_and_shown_to_clients_that_want_it(
+    context: BlockContext, make_query: MakeQuery, do: bool, ad: bool, is_shown: bool
+) -> None:
     bed = await bed_of("cache .", context, said(0, A, is_authentic=True))
     for _ in range(2):
         query = make_query("A.org", edns_bytes=1232 if do else None, do=do)
@@ -257,21 +261,21 @@ async def test_ad(context: BlockContext, make_query: MakeQuery, do: bool, ad: bo
     assert asked.question == query.question
 
 
-async def test_an_unauthentic_reply_stays_so(context: BlockContext, make_query: MakeQuery) -> None:
+async def test_a_reply_without_ad_stays_without(context: BlockContext, make_query: MakeQuery) -> None:
     bed = await bed_of("cache .", context, said(0, A))
     for _ in range(2):
         assert not (await bed.handler(make_query("a.org", edns_bytes=1232, do=True))).is_authentic
 
 
-async def test_explanations_are_kept_and_cookies_are_not(context: BlockContext, make_query: MakeQuery) -> None:
+async def test_extended_errors_are_cached_and_cookies_are_not(context: BlockContext, make_query: MakeQuery) -> None:
     bed = await bed_of("cache .", context, said(2, options=COOKIE + EDE + ECS_0))
     await bed.handler(make_query("a.org", edns_bytes=1232))
     assert (await bed.handler(make_query("a.org", edns_bytes=1232))).options == EDE
 
 
-@pytest.mark.parametrize(("in_reply", "is_kept"), [(b"", False), (ECS_24, False), (ECS_0, True)])
-async def test_a_client_that_names_its_network(
-    context: BlockContext, make_query: MakeQuery, in_reply: bytes, is_kept: bool
+@pytest.mark.parametrize(("in_reply", "is_cached"), [(b"", False), (ECS_24, False), (ECS_0, True)])
+async def test_queries_with_client_subnet_are_not_answered_from_the_cache(
+    context: BlockContext, make_query: MakeQuery, in_reply: bytes, is_cached: bool
 ) -> None:
     bed = await bed_of("cache .", context, said(0, A, options=in_reply))
     naming = make_query("a.org", edns_bytes=1232)
@@ -281,14 +285,16 @@ async def test_a_client_that_names_its_network(
     assert len(bed.upstream.asked) == 2, "it is never answered from the cache"
     assert bed.upstream.asked[0].options == ECS_24
     await bed.handler(make_query("a.org", edns_bytes=1232))
-    assert len(bed.upstream.asked) == (2 if is_kept else 3)
-    assert bed.counts().get("drops", 0) == (0 if is_kept else 2 + (in_reply == ECS_24))
+    assert len(bed.upstream.asked) == (2 if is_cached else 3)
+    assert bed.counts().get("drops", 0) == (0 if is_cached else 2 + (in_reply == ECS_24))
 
 
 # Two stores
 
 
-async def test_denials_go_first_and_answers_end_them(context: BlockContext, make_query: MakeQuery) -> None:
+async def test_negative_entries_go_first_and_positive_answers_end_them(
+    context: BlockContext, make_query: MakeQuery
+) -> None:
     bed = await bed_of("cache . {\nprefetch 1 1m 90%\n}", context, said(0, "a.org 20 A"), said(3, "", SOA), said(0, A))
     await bed.handler(make_query("a.org"))
     bed.clock.pass_seconds(3)
@@ -304,9 +310,9 @@ async def test_denials_go_first_and_answers_end_them(context: BlockContext, make
     assert bed.counts()["entries.denial"] == 0
 
 
-async def test_capacity(context: BlockContext, make_query: MakeQuery) -> None:
+async def test_the_least_recently_used_is_evicted_at_capacity(context: BlockContext, make_query: MakeQuery) -> None:
     bed = await bed_of("cache . {\nsuccess 1\n}", context, said(0, A))
-    bed.handler = bed.cache.wrap(answering)
+    bed.handler = bed.wrap(answering)
     for number in range(1030):
         await bed.handler(make_query(f"n{number}.org"))
     found = bed.counts()
@@ -323,7 +329,7 @@ async def answering(query: Query) -> Reply:
     return reply
 
 
-async def test_counts(context: BlockContext, make_query: MakeQuery) -> None:
+async def test_queries_and_entries_are_counted(context: BlockContext, make_query: MakeQuery) -> None:
     bed = await bed_of("cache .", context, said(0, A), said(3, "", SOA))
     assert bed.counts() == {"entries.success": 0, "entries.denial": 0}
     for name in ("a.org", "b.org", "a.org", "b.org", "b.org"):
@@ -334,10 +340,10 @@ async def test_counts(context: BlockContext, make_query: MakeQuery) -> None:
     await bed.cache.stop()
     assert bed.counts()["entries.success"] == 0
     await bed.handler(make_query("a.org"))
-    assert bed.counts()["entries.success"] == 0, "what has stopped keeps nothing"
+    assert bed.counts()["entries.success"] == 0, "a stopped cache keeps nothing"
 
 
-async def test_owner_names_come_back(context: BlockContext, make_query: MakeQuery) -> None:
+async def test_owner_names_are_kept(context: BlockContext, make_query: MakeQuery) -> None:
     bed = await bed_of("cache .", context, said(0, "a.org 300 CNAME b.org,b.org 60 A", "org 60 NS", "ns.org 60 A"))
     for _ in range(2):
         reply = await bed.handler(make_query("a.org"))

@@ -1,4 +1,4 @@
-"""`cache`: what has expired is given while upstreams are asked, and what is asked often is asked again in time."""
+"""`cache`: expired replies are served while upstreams are asked, and popular ones are prefetched."""
 
 import asyncio
 from collections.abc import Callable
@@ -35,7 +35,7 @@ async def turns() -> None:
 # serve_stale
 
 
-async def test_immediate(context: BlockContext, make_query: MakeQuery) -> None:
+async def test_a_stale_reply_is_served_at_once_and_refreshed(context: BlockContext, make_query: MakeQuery) -> None:
     bed = await bed_of(STALE % "", context, A, said(0, "a.org 20 A"))
     await bed.handler(make_query("a.org"))
     bed.clock.pass_seconds(10)
@@ -60,7 +60,7 @@ async def test_immediate(context: BlockContext, make_query: MakeQuery) -> None:
     ("options", "seconds", "stale_ttl"),
     [("", 3609, 0), ("immediate 7s", 3609, 7), ("", 3611, None), ("immediate 7s\nkeepttl", 10, 7)],
 )
-async def test_how_stale(
+async def test_stale_replies_are_limited_in_age(
     context: BlockContext, make_query: MakeQuery, options: str, seconds: float, stale_ttl: int | None
 ) -> None:
     bed = await bed_of(STALE % options, context, A)
@@ -73,7 +73,7 @@ async def test_how_stale(
     "failed", [SERVFAIL, unwritten(), said(5), said(0, "a.org 10 A", is_truncated=True), OSError()]
 )
 @pytest.mark.parametrize("recheck_seconds", [0, 30])
-async def test_a_refresh_that_fails_changes_nothing(
+async def test_a_failed_refresh_changes_nothing(
     context: BlockContext, make_query: MakeQuery, failed: Reply | Exception, recheck_seconds: int
 ) -> None:
     bed = await bed_of(STALE % f"immediate 5s {recheck_seconds}s", context, A, failed)
@@ -117,7 +117,9 @@ async def test_refreshes_are_bounded(context: BlockContext, make_query: MakeQuer
     await bed.cache.stop()
 
 
-async def test_denials_are_served_stale_and_failures_are_not(context: BlockContext, make_query: MakeQuery) -> None:
+async def test_negative_answers_are_served_stale_and_failures_are_not(
+    context: BlockContext, make_query: MakeQuery
+) -> None:
     bed = await bed_of(STALE % "", context, NXDOMAIN, SERVFAIL, SERVFAIL, None)
     await bed.handler(make_query("a.org"))
     bed.clock.pass_seconds(300)
@@ -125,7 +127,7 @@ async def test_denials_are_served_stale_and_failures_are_not(context: BlockConte
     assert (stale.rcode, ttls(stale)) == (codes.NXDOMAIN, [0])
     assert stale.options == option(codes.EDE, codes.EDE_STALE_NXDOMAIN.to_bytes(2, "big"))
     await turns()
-    assert (await bed.handler(make_query("a.org"))).rcode == codes.NXDOMAIN, "a failure takes no denial's place"
+    assert (await bed.handler(make_query("a.org"))).rcode == codes.NXDOMAIN, "a failure replaces no negative answer"
     await turns()
     bed.upstream.says = [SERVFAIL, A]
     await bed.handler(make_query("b.org"))
@@ -148,7 +150,7 @@ async def test_denials_are_served_stale_and_failures_are_not(context: BlockConte
         (said(0, "a.org 20 A", is_truncated=True), 0, [4], True),
     ],
 )
-async def test_verify(
+async def test_verify_asks_upstreams_first(
     context: BlockContext,
     make_query: MakeQuery,
     now_says: Reply | Exception,
@@ -167,24 +169,24 @@ async def test_verify(
     assert len(bed.upstream.asked) == 2
 
 
-async def test_verify_waits_no_longer_than_told(context: BlockContext, make_query: MakeQuery) -> None:
+async def test_verify_waits_no_longer_than_its_timeout(context: BlockContext, make_query: MakeQuery) -> None:
     bed = await bed_of(STALE % "verify 1ms", context, A, None)
     await bed.handler(make_query("a.org"))
     bed.clock.pass_seconds(10)
     replies = await asyncio.gather(*(bed.handler(make_query("a.org")) for _ in range(50)))
     assert [ttls(reply) for reply in replies] == [[0]] * 50
-    assert len(bed.upstream.asked) == 2, "all wait for the same refresh"
+    assert len(bed.upstream.asked) == 2, "all clients wait for one refresh"
     late = bed.handler(make_query("a.org"))
     with pytest.raises(StopIteration) as at_once:
         late.send(None)
-    assert ttls(at_once.value.value) == [0], "and nobody once it has taken too long"
+    assert ttls(at_once.value.value) == [0], "no client waits once the timeout is over"
     assert bed.upstream.gate is not None
     bed.upstream.gate.set_result(said(0, "a.org 20 A"))
     await turns()
-    assert ttls(await bed.handler(make_query("a.org"))) == [20], "what came too late is kept"
+    assert ttls(await bed.handler(make_query("a.org"))) == [20], "a late reply is cached"
 
 
-async def test_a_querys_deadline_holds(context: BlockContext, make_query: MakeQuery) -> None:
+async def test_a_deadline_ends_the_wait_but_not_the_refresh(context: BlockContext, make_query: MakeQuery) -> None:
     bed = await bed_of(STALE % "verify", context, A, None)
     await bed.handler(make_query("a.org"))
     bed.clock.pass_seconds(10)
@@ -193,11 +195,11 @@ async def test_a_querys_deadline_holds(context: BlockContext, make_query: MakeQu
     assert ttls(await bed.handler(query)) == [0]
     await turns()
     assert bed.upstream.gate is not None
-    assert not bed.upstream.gate.done(), "the refresh is everybody's"
+    assert not bed.upstream.gate.done(), "the refresh goes on for other clients"
     await bed.cache.stop()
 
 
-async def test_not_in_time_is_a_failure(context: BlockContext, make_query: MakeQuery) -> None:
+async def test_a_late_refresh_counts_as_failed(context: BlockContext, make_query: MakeQuery) -> None:
     bed = await bed_of(STALE % "verify 1ms 0s 30s", context, A, None)
     await bed.handler(make_query("a.org"))
     bed.clock.pass_seconds(10)
@@ -213,7 +215,7 @@ async def test_not_in_time_is_a_failure(context: BlockContext, make_query: MakeQ
     await bed.cache.stop()
 
 
-async def test_those_who_wait_get_replies_of_their_own(context: BlockContext, make_query: MakeQuery) -> None:
+async def test_waiting_clients_get_replies_of_their_own(context: BlockContext, make_query: MakeQuery) -> None:
     bed = await bed_of(STALE % "verify", context, A, None)
     await bed.handler(make_query("a.org"))
     bed.clock.pass_seconds(10)
@@ -233,7 +235,7 @@ async def test_those_who_wait_get_replies_of_their_own(context: BlockContext, ma
     assert (ttls(one), ttls(other)) == ([20], [20])
 
 
-async def test_stopping_leaves_nobody_waiting(context: BlockContext, make_query: MakeQuery) -> None:
+async def test_stopping_ends_the_waits(context: BlockContext, make_query: MakeQuery) -> None:
     bed = await bed_of(STALE % "verify", context, A, None)
     await bed.handler(make_query("a.org"))
     bed.clock.pass_seconds(10)
@@ -245,7 +247,9 @@ async def test_stopping_leaves_nobody_waiting(context: BlockContext, make_query:
 
 @pytest.mark.parametrize("mode", ["immediate", "verify"])
 @pytest.mark.parametrize("denial", [NXDOMAIN, NODATA, said(0)])
-async def test_prefer_positive(context: BlockContext, make_query: MakeQuery, mode: str, denial: Reply) -> None:
+async def test_prefer_positive_keeps_positive_answers(
+    context: BlockContext, make_query: MakeQuery, mode: str, denial: Reply
+) -> None:
     bed = await bed_of(STALE % f"{mode}\nserve_stale_policy prefer_positive", context, A, denial, denial, A)
     await bed.handler(make_query("a.org"))
     bed.clock.pass_seconds(10)
@@ -258,7 +262,7 @@ async def test_prefer_positive(context: BlockContext, make_query: MakeQuery, mod
     assert ttls(await bed.handler(make_query("a.org"))) == [10]
 
 
-async def test_a_name_that_became_ours(context: BlockContext, make_query: MakeQuery) -> None:
+async def test_a_refreshed_name_of_our_own_leaves_the_cache(context: BlockContext, make_query: MakeQuery) -> None:
     bed = await bed_of(STALE % "", context, A, said(0, "a.org 5 A", is_upstream=False))
     await bed.handler(make_query("a.org"))
     bed.clock.pass_seconds(10)
@@ -271,7 +275,7 @@ async def test_a_name_that_became_ours(context: BlockContext, make_query: MakeQu
 # prefetch
 
 
-async def test_prefetch(context: BlockContext, make_query: MakeQuery) -> None:
+async def test_prefetch_refreshes_before_expiry(context: BlockContext, make_query: MakeQuery) -> None:
     bed = await bed_of("cache . {\nprefetch 3 1m 20%\n}", context, A, said(0, "a.org 50 A"))
     await bed.handler(make_query("a.org"))
     for count in range(2):
@@ -290,7 +294,7 @@ async def test_prefetch(context: BlockContext, make_query: MakeQuery) -> None:
     assert bed.counts()["prefetch"] == 1
 
 
-async def test_prefetch_that_fails_is_tried_again(context: BlockContext, make_query: MakeQuery) -> None:
+async def test_a_failed_prefetch_is_tried_again(context: BlockContext, make_query: MakeQuery) -> None:
     bed = await bed_of("cache . {\nprefetch 1\n}", context, A, SERVFAIL)
     await bed.handler(make_query("a.org"))
     bed.clock.pass_seconds(9)
@@ -301,10 +305,10 @@ async def test_prefetch_that_fails_is_tried_again(context: BlockContext, make_qu
 
 
 @pytest.mark.parametrize(("pause_seconds", "is_reusable"), [(60.9, True), (62, False)])
-async def test_a_pause_ends_the_row(
+async def test_a_pause_resets_the_count_of_hits(
     context: BlockContext, make_query: MakeQuery, pause_seconds: float, is_reusable: bool
 ) -> None:
-    """Compiled answers may have been used up to a second after the last hit that was seen."""
+    """Compiled answers may have been hit for up to a second after the last hit of the handler."""
     bed = await bed_of("cache . {\nprefetch 2\n}", context, said(0, "a.org 300 A"))
     for _ in range(3):
         await bed.handler(make_query("a.org"))
@@ -312,7 +316,7 @@ async def test_a_pause_ends_the_row(
     assert (await bed.handler(make_query("a.org"))).reusable is is_reusable
 
 
-async def test_a_pause_between_hits_that_were_seen(context: BlockContext, make_query: MakeQuery) -> None:
+async def test_a_pause_between_hits_of_the_handler(context: BlockContext, make_query: MakeQuery) -> None:
     bed = await bed_of("cache . {\nprefetch 2 10s\n}", context, said(0, "a.org 300 A"))
     await bed.handler(make_query("a.org"))
     await bed.handler(make_query("a.org"))

@@ -1,7 +1,8 @@
 """The `cache` directive: replies of upstreams, kept until they expire.
 
-Reading order: `directive` parses and builds, `settings` holds what was parsed, `handler` answers, `store` keeps
-entries, `rules` says what may be kept and for how long, `refresh` asks again in the background, `metrics` counts.
+Reading order: `directive` parses and builds, `settings` holds the parsed values, `handler` answers, `rules` decides
+what is cached and for how long, `entry`, `store` and `cache` hold it, `phases` ends compiled answers when TTLs count
+down, `refresh` asks upstreams in the background, `metrics` counts.
 """
 
 from clusterdns.plugins.cache.directive import PLUGIN

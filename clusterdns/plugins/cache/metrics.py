@@ -1,4 +1,4 @@
-"""The `coredns_cache_*` families of one cache; each series appears when it is first counted, as in CoreDNS."""
+"""The `coredns_cache_*` metrics of one cache; as in CoreDNS, a series appears when it is first counted."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -10,84 +10,84 @@ _TYPE = ("server", "type", "zones", "view")
 
 
 class CacheMetrics:
-    """The series of one cache."""
+    """The series of one cache, made at their first use."""
 
     def __init__(self, registry: Registry, server_text: str, zones_text: tuple[str, ...]) -> None:
         self._registry = registry
         self._zones = (server_text, ",".join(zones_text), "")
         self._entries = registry.gauge("coredns_cache_entries", "Replies in the cache.", *_TYPE)
         self._hits = registry.counter("coredns_cache_hits_total", "Queries answered from the cache.", *_TYPE)
-        self._evictions = registry.counter("coredns_cache_evictions_total", "Replies that made budget.", *_TYPE)
+        self._evictions = registry.counter("coredns_cache_evictions_total", "Replies evicted from the cache.", *_TYPE)
         self._requests = registry.counter("coredns_cache_requests_total", "Queries of the cache.", *_ZONE)
         self._misses = registry.counter("coredns_cache_misses_total", "Queries not answered from the cache.", *_ZONE)
         self._prefetches = registry.counter("coredns_cache_prefetch_total", "Refreshes in the background.", *_ZONE)
         self._drops = registry.counter(
-            "coredns_cache_drops_total", "Replies not kept because they hold for some clients only.", *_ZONE
+            "coredns_cache_drops_total", "Replies not cached because they are for some clients only.", *_ZONE
         )
         self._served_stale = registry.counter(
-            "coredns_cache_served_stale_total", "Queries answered with what had expired.", *_ZONE
+            "coredns_cache_served_stale_total", "Queries answered with expired replies.", *_ZONE
         )
 
     @cached_property
     def requests(self) -> Series:
-        """Hits and misses."""
+        """The queries of the cache: hits and misses."""
         return self._requests.labels(*self._zones)
 
     @cached_property
     def misses(self) -> Series:
-        """What upstreams were asked for clients."""
+        """The queries that upstreams were asked for clients."""
         return self._misses.labels(*self._zones)
 
     @cached_property
     def prefetches(self) -> Series:
-        """Refreshes in the background, of stale entries too."""
+        """The refreshes in the background, also those of stale entries."""
         return self._prefetches.labels(*self._zones)
 
     @cached_property
     def drops(self) -> Series:
-        """Replies that only some clients may have."""
+        """The replies that were not cached because they are for some clients only."""
         return self._drops.labels(*self._zones)
 
     @cached_property
     def served_stale(self) -> Series:
-        """Hits of what had expired."""
+        """The hits of expired entries."""
         return self._served_stale.labels(*self._zones)
 
     @cached_property
     def success_hits(self) -> Series:
-        """Hits of answers."""
+        """The hits of positive answers."""
         return self._hits.labels(*self._typed("success"))
 
     @cached_property
     def denial_hits(self) -> Series:
-        """Hits of denials and failures."""
+        """The hits of negative answers and failures."""
         return self._hits.labels(*self._typed("denial"))
 
     @cached_property
     def counted_success(self) -> tuple[Series, ...]:
-        """What a compiled answer counts at each use."""
+        """The series that count each use of a compiled positive answer."""
         return (self.requests, self.success_hits)
 
     @cached_property
     def counted_denial(self) -> tuple[Series, ...]:
-        """What a compiled denial counts at each use."""
+        """The series that count each use of a compiled negative answer or failure."""
         return (self.requests, self.denial_hits)
 
     def count_miss(self) -> None:
-        """One query that was not answered from the cache."""
+        """Count a query that was not answered from the cache."""
         self.requests.value += 1
         self.misses.value += 1
 
     def count_success_eviction(self) -> None:
-        """One answer that made budget."""
+        """Count the eviction of a positive answer."""
         self._evictions.labels(*self._typed("success")).value += 1
 
     def count_denial_eviction(self) -> None:
-        """One denial that made budget."""
+        """Count the eviction of a negative answer or failure."""
         self._evictions.labels(*self._typed("denial")).value += 1
 
     def follow(self, sizes: Callable[[], tuple[int, int]]) -> Callable[[], None]:
-        """Show the numbers of answers and denials at each scrape, until what this gives is called."""
+        """Update the number of entries at each scrape, until the returned function is called."""
 
         def fold() -> None:
             success, denial = sizes()

@@ -1,7 +1,7 @@
-"""Asking again for what `cache` holds: in the background, one task per entry, for everybody and for no client.
+"""Refreshes of cached replies: upstreams are asked in the background, in one task per question.
 
-A refresh is asked over UDP without the options of the client that gave rise to it, and neither its deadline nor its
-going away ends it. Whoever waits for one waits beside it: several wait for the same.
+A refresh belongs to no client: it is sent over UDP without the EDNS options of the client that caused it, and neither
+that client's deadline nor its cancellation ends it. Several clients may wait for one refresh.
 """
 
 import asyncio
@@ -9,56 +9,44 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from clusterdns.chain import Query, Reply
-from clusterdns.plugins.cache.store import Entry
 from clusterdns.wire.header import AD
 
-MAX_REFRESHES = 1_000  # beyond them stale entries stay as they are, because upstreams have enough to do
+MAX_REFRESHES = 1_000  # beyond that stale entries are not refreshed: the upstreams are overloaded
 
-# asks, stores, and gives the reply, or None where upstream has nothing better; raises nothing
-Refresh = Callable[[Query, bytes, Entry], Coroutine[Any, Any, Reply | None]]
-
-
-def asking_for_all(query: Query) -> Query:
-    """The query with AD set, so that the reply tells those who want to know (RFC 6840 §5.7)."""
-    asked = query.asking(query.name, query.qtype, query.qclass)
-    asked.question = query.question
-    asked.flags |= AD
-    return asked
+# asks upstreams, caches the reply and returns it, or None if the entry stays; raises nothing
+Refresh = Callable[[Query], Coroutine[Any, Any, Reply | None]]
 
 
 class Refreshes:
-    """All refreshes under way in one cache."""
+    """The refreshes under way in one cache."""
 
-    def __init__(self, refresh: Refresh, limit: int = MAX_REFRESHES) -> None:
-        self._refresh = refresh
-        self._limit = limit
+    def __init__(self) -> None:
         self._tasks: dict[bytes, asyncio.Task[Reply | None]] = {}
-        self._started: dict[bytes, float] = {}  # of the event loop's clock
+        self._started: dict[bytes, float] = {}  # times of the event loop's clock
 
-    def __len__(self) -> int:
-        return len(self._tasks)
-
-    def begin(self, key: bytes, query: Query, entry: Entry) -> bool:
-        """Refresh an entry in the background; False where that is going on, or too much of it is."""
-        if key in self._tasks or len(self._tasks) >= self._limit:
+    def begin(self, key: bytes, query: Query, refresh: Refresh) -> bool:
+        """Run `refresh` in the background; return False if one of this key, or the maximum number, is running."""
+        if key in self._tasks or len(self._tasks) >= MAX_REFRESHES:
             return False
-        asked = asking_for_all(query)
+        asked = query.asking(query.name, query.qtype, query.qclass)
+        asked.question = query.question
+        asked.flags |= AD  # for the clients that ask for it (RFC 6840 §5.7)
         asked.transport = "udp"
         asked.options = b""
         asked.deadline = asked.labels = None
         loop = asyncio.get_running_loop()
         self._started[key] = loop.time()
-        task = self._tasks[key] = loop.create_task(self._refresh(asked, key, entry))
+        task = self._tasks[key] = loop.create_task(refresh(asked))
         task.add_done_callback(lambda _: self._end(key))
         return True
 
-    async def wait(self, key: bytes, query: Query, entry: Entry, patience_seconds: float) -> Reply | None:
-        """What a refresh brings, for this client to change; None where it brings nothing, or not in time.
+    async def wait(self, key: bytes, query: Query, refresh: Refresh, patience_seconds: float) -> Reply | None:
+        """Return the reply of a refresh, as a copy for this client; None if it fails or takes too long.
 
-        Patience counts from its beginning, so that an upstream that is dead delays the first clients, not all. 0 is
-        as long as it takes. The query's own deadline holds as well.
+        Patience (0: unlimited) counts from the beginning of the refresh, so that a dead upstream delays the first
+        clients only. The deadline of the query ends the wait as well.
         """
-        self.begin(key, query, entry)
+        self.begin(key, query, refresh)
         task = self._tasks.get(key)
         if task is None:
             return None
@@ -73,7 +61,7 @@ class Refreshes:
         return None if reply is None else reply.duplicate()
 
     async def close(self) -> None:
-        """End them all."""
+        """Cancel all refreshes."""
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()

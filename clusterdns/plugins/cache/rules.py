@@ -1,6 +1,6 @@
-"""What `cache` may keep of a reply, as what, and for how long: rules alone, without a store or a clock.
+"""The rules of caching: which replies are cached, as what, and for how long. No store and no clock.
 
-They are CoreDNS's, but for the time that a denial holds: the SOA's MINIMUM has a say in it (RFC 2308 §5).
+They are CoreDNS's, except that the TTL of a negative answer is at most its SOA's MINIMUM (RFC 2308 §5).
 """
 
 import enum
@@ -8,48 +8,48 @@ from collections.abc import Sequence
 from itertools import chain
 
 from clusterdns.chain import Query, Reply
-from clusterdns.plugins.cache.settings import Share
+from clusterdns.plugins.cache.settings import StoreSettings
 from clusterdns.wire import codes
 from clusterdns.wire.edns import OPTION_HEADER_BYTES, iter_options
 from clusterdns.wire.record import Record
 
-DEFAULT_TTL_SECONDS = 5  # of what has no records, or is no answer
+DEFAULT_TTL_SECONDS = 5  # of replies without records, of referrals and of errors
 
 _FAILURES = (codes.SERVFAIL, codes.NOTIMP)
 _ECS_SCOPE_AT = OPTION_HEADER_BYTES + 3  # after family, source prefix, scope prefix, address (RFC 7871 §6)
 
 
-class Kind(enum.Enum):
-    """What a reply is to a cache."""
+class EntryKind(enum.Enum):
+    """The kinds of replies, as a cache distinguishes them."""
 
-    ANSWER = "answer"  # leads to what was asked; or says nothing at all, not even no
-    DENIAL = "denial"  # NXDOMAIN or NODATA, with the SOA that says for how long
+    POSITIVE = "positive"  # answers the question; or NOERROR with neither answer nor SOA, such as a referral
+    NEGATIVE = "negative"  # NXDOMAIN or NODATA, with its SOA (RFC 2308)
     FAILURE = "failure"  # SERVFAIL, NOTIMP
-    OTHER = "other"  # never kept
+    NOT_CACHED = "not cached"
 
 
-def kind_of(query: Query, reply: Reply) -> Kind:
-    """What a reply is, by its code, whether its answer leads to what was asked, and whether it has an SOA."""
-    if reply.rcode == codes.NOERROR and reply.answer and _leads_to(query.name, query.qtype, reply.answer):
-        return Kind.ANSWER
+def kind_of(query: Query, reply: Reply) -> EntryKind:
+    """Return the kind of a reply, by its rcode, its answer and its SOA."""
+    if reply.rcode == codes.NOERROR and reply.answer and _answers(query.name, query.qtype, reply.answer):
+        return EntryKind.POSITIVE
     has_soa = any(one.rtype == codes.SOA for one in reply.authority)
     if reply.rcode == codes.NOERROR:
         if has_soa:
-            return Kind.DENIAL
-        return Kind.OTHER if reply.answer else Kind.ANSWER
+            return EntryKind.NEGATIVE
+        return EntryKind.NOT_CACHED if reply.answer else EntryKind.POSITIVE
     if reply.rcode == codes.NXDOMAIN:
-        return Kind.DENIAL if has_soa and not reply.answer else Kind.OTHER
-    return Kind.FAILURE if reply.rcode in _FAILURES and reply.is_written else Kind.OTHER
+        return EntryKind.NEGATIVE if has_soa and not reply.answer else EntryKind.NOT_CACHED
+    return EntryKind.FAILURE if reply.rcode in _FAILURES and reply.is_written else EntryKind.NOT_CACHED
 
 
-def _leads_to(name: bytes, qtype: int, answer: Sequence[Record]) -> bool:
-    """Whether the answer has a record of the type, at the name or where its aliases lead.
+def _answers(name: bytes, qtype: int, answer: Sequence[Record]) -> bool:
+    """Return whether an answer section has a record of the type, at the name or at the end of its CNAME chain.
 
-    Aliases are followed before records count: of a name with two targets, or in a ring, nobody knows what is meant.
+    A name with two CNAME targets and a loop have no such end.
     """
     if qtype == codes.ANY or (qtype != codes.CNAME and {one.rtype for one in answer} == {qtype}):
-        return name in {one.name for one in answer}  # no aliases to follow
-    dependencies = {one.name for one in answer if one.rtype == qtype}
+        return name in {one.name for one in answer}  # without a CNAME
+    owners = {one.name for one in answer if one.rtype == qtype}
     targets: dict[bytes, set[bytes]] = {}
     for one in answer:
         if one.rtype == codes.CNAME:
@@ -58,40 +58,40 @@ def _leads_to(name: bytes, qtype: int, answer: Sequence[Record]) -> bool:
         return len(targets.get(name, ())) == 1
     for _ in range(len(targets) + 1):
         if name not in targets:
-            return name in dependencies
+            return name in owners
         if len(targets[name]) > 1:
             return False
         (name,) = targets[name]
     return False
 
 
-def ttl_of(reply: Reply, kind: Kind, share: Share, failure_seconds: int) -> int:
-    """For how many seconds a reply holds: the TTL that all its records get. 0: not at all."""
-    if kind is Kind.FAILURE:
+def ttl_of(reply: Reply, kind: EntryKind, limits: StoreSettings, failure_seconds: int) -> int:
+    """Return the TTL of a reply, in seconds, which all its records get; 0: it is not cached."""
+    if kind is EntryKind.FAILURE:
         return failure_seconds
-    # as on the wire, where the least comes first as well
+    # big-endian bytes sort like the numbers
     ttls = [one.body[4:8] for one in (*reply.answer, *reply.authority, *reply.additional)]
-    if kind is Kind.ANSWER and reply.answer:
-        return share.bounded(int.from_bytes(min(ttls), "big"))
-    if kind is Kind.DENIAL:
+    if kind is EntryKind.POSITIVE and reply.answer:
+        return limits.clamp(int.from_bytes(min(ttls), "big"))
+    if kind is EntryKind.NEGATIVE:
         ttls += [one.body[-4:] for one in reply.authority if one.rtype == codes.SOA]
-    is_referral = kind is Kind.ANSWER
-    is_other = kind is Kind.OTHER and reply.rcode != codes.NOERROR
+    is_referral = kind is EntryKind.POSITIVE
+    is_other = kind is EntryKind.NOT_CACHED and reply.rcode != codes.NOERROR
     if not ttls or is_referral or is_other:
-        return share.bounded(DEFAULT_TTL_SECONDS)
-    return share.bounded(int.from_bytes(min(ttls), "big"))
+        return limits.clamp(DEFAULT_TTL_SECONDS)
+    return limits.clamp(int.from_bytes(min(ttls), "big"))
 
 
 def with_ttl(records: Sequence[Record], ttl: int) -> tuple[Record, ...]:
-    """The records with one TTL."""
+    """Return the records with this TTL."""
     if not records:
         return ()
     wire = ttl.to_bytes(4, "big")
     return tuple([Record(name, rtype, body[:4] + wire + body[8:]) for name, rtype, body in records])
 
 
-def has_expired_signatures(reply: Reply, unix_seconds: int) -> bool:
-    """Whether one of the signatures does not hold now (RFC 4034 §3.1.5; times wrap at 32 bits)."""
+def has_signature_out_of_time(reply: Reply, unix_seconds: int) -> bool:
+    """Return whether an RRSIG has expired or is not valid yet (RFC 4034 §3.1.5; times wrap at 32 bits)."""
     for one in chain(reply.answer, reply.authority, reply.additional):
         if one.rtype == codes.RRSIG:
             expiration, inception = one.body[18:22], one.body[22:26]
@@ -102,27 +102,27 @@ def has_expired_signatures(reply: Reply, unix_seconds: int) -> bool:
     return False
 
 
-def is_for_everyone(query: Query, reply: Reply) -> bool:
-    """Whether a reply holds for all clients, not only for the network that an ECS option names (RFC 7871 §7.3).
+def is_for_all_clients(query: Query, reply: Reply) -> bool:
+    """Return whether a reply is for all clients, not only for the network in an ECS option (RFC 7871 §7.3).
 
-    A question that named a network needs a reply that says so; silence may be an upstream that keeps it to itself.
+    If the query has ECS, the reply must confirm it by scope 0: an upstream may use ECS without returning it.
     """
     if not reply.options:
-        return not names_network(query)
+        return not has_client_subnet(query)
     scopes = [whole[_ECS_SCOPE_AT : _ECS_SCOPE_AT + 1] for code, whole in iter_options(reply.options)
               if code == codes.ECS]  # fmt: skip
     if not scopes:
-        return not names_network(query)
+        return not has_client_subnet(query)
     return all(scope == b"\0" for scope in scopes)
 
 
-def names_network(query: Query) -> bool:
-    """Whether the client's query has an ECS option."""
+def has_client_subnet(query: Query) -> bool:
+    """Return whether the query has an ECS option."""
     return bool(query.options) and any(code == codes.ECS for code, _ in iter_options(query.options))
 
 
-def kept_options(options: bytes) -> bytes:
-    """What may be given to other clients of a reply's EDNS options: why it is so, and no cookies or the like."""
+def options_to_keep(options: bytes) -> bytes:
+    """Return the EDNS options of a reply that other clients may get: extended errors, but no cookies."""
     if not options:
         return options
     return b"".join([whole for code, whole in iter_options(options) if code == codes.EDE])

@@ -1,4 +1,4 @@
-"""What a `cache` directive says, as values: how many replies, for how long, and what of those that have expired."""
+"""The values of one `cache` directive: the limits of its two stores, prefetch, and serve-stale (RFC 8767)."""
 
 from dataclasses import dataclass, field
 
@@ -8,53 +8,53 @@ MAX_TTL_SECONDS = 2**31 - 1  # RFC 2181 §8
 
 
 @dataclass(frozen=True)
-class Share:
-    """How one of the two stores is kept: `success` for answers, `denial` for the rest."""
+class StoreSettings:
+    """The limits of one store: `success` holds positive answers, `denial` negative answers and failures."""
 
     capacity: int = 9984
     max_ttl_seconds: int = 3600
     min_ttl_seconds: int = 5
-    disabled: tuple[bytes, ...] = ()  # zones whose names are not kept
+    disabled: tuple[bytes, ...] = ()  # zones whose names are not cached
 
-    def keeps(self, name: bytes) -> bool:
-        """Whether names like this are kept."""
+    def accepts(self, name: bytes) -> bool:
+        """Return whether replies for the name are cached."""
         return not self.disabled or not any(is_under(name, zone) for zone in self.disabled)
 
-    def bounded(self, ttl: int) -> int:
-        """A TTL raised to the least and cut at the most, which wins."""
+    def clamp(self, ttl: int) -> int:
+        """Raise a TTL to the minimum, then cut it to the maximum."""
         return min(max(ttl, self.min_ttl_seconds), self.max_ttl_seconds, MAX_TTL_SECONDS)
 
 
 @dataclass(frozen=True)
-class Prefetch:
-    """Names asked `amount` times, with no pause of more than `pause_seconds`, are refreshed before they expire."""
+class PrefetchSettings:
+    """When an entry is refreshed before it expires: after `amount` hits without a pause of over `pause_seconds`."""
 
     amount: int = 0  # 0: off
     pause_seconds: float = 60.0
-    percent: int = 10  # of the TTL, that is left when it is time
+    percent: int = 10  # of the TTL: refresh when no more than this remains
 
 
 @dataclass(frozen=True)
-class Stale:
-    """For how long what has expired may still be given, and when."""
+class StaleSettings:
+    """For how long expired entries are served, and how (serve-stale, RFC 8767)."""
 
-    seconds: float = 0.0  # 0: never
-    is_verified: bool = False  # ask upstream first, at most `patience_seconds` where that is not 0
+    seconds: float = 0.0  # after expiry; 0: never
+    is_verified: bool = False  # ask upstreams first, for at most `patience_seconds`; 0: as long as it takes
     patience_seconds: float = 0.0
-    ttl_seconds: int = 0
-    recheck_seconds: float = 0.0  # after a refresh that failed
-    prefers_answers: bool = False  # only an answer takes the place of an answer
+    ttl_seconds: int = 0  # of stale replies
+    recheck_seconds: float = 0.0  # until the next refresh after a failed one
+    prefers_answers: bool = False  # a positive entry is replaced by positive answers only
 
 
 @dataclass(frozen=True)
-class Settings:
-    """One cache directive."""
+class CacheSettings:
+    """The zones and options of a cache directive."""
 
     zones_text: tuple[str, ...]
     zones: tuple[bytes, ...]
-    success: Share = field(default_factory=Share)
-    denial: Share = field(default_factory=lambda: Share(max_ttl_seconds=1800))
-    prefetch: Prefetch = field(default_factory=Prefetch)
-    stale: Stale = field(default_factory=Stale)
-    failure_seconds: float = 5.0
-    keeps_ttl: bool = False
+    success: StoreSettings = field(default_factory=StoreSettings)
+    denial: StoreSettings = field(default_factory=lambda: StoreSettings(max_ttl_seconds=1800))
+    prefetch: PrefetchSettings = field(default_factory=PrefetchSettings)
+    stale: StaleSettings = field(default_factory=StaleSettings)
+    failure_seconds: float = 5.0  # the TTL of SERVFAIL and NOTIMP
+    keeps_ttl: bool = False  # TTLs do not count down
