@@ -26,7 +26,7 @@ from clusterdns.telemetry import logs
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire.codes import type_text
 from clusterdns.wire.name import from_text, is_reverse, to_text
-from clusterdns.wire.text import rdata_text
+from clusterdns.wire.presentation.text import rdata_text
 
 _LIST_TIMEOUT_SECONDS = 15.0
 _MAX_PLAIN_COLUMNS = 4096  # names and data have 255 bytes at most, escaped fourfold

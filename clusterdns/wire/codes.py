@@ -16,7 +16,7 @@ NSID, ECS, COOKIE, KEEPALIVE, PADDING, EDE = 3, 8, 10, 11, 12, 15  # EDNS option
 NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, YXDOMAIN, NOTAUTH = 0, 1, 2, 3, 4, 5, 6, 9
 BADVERS, BADCOOKIE = 16, 23
 
-# the reasons of an extended error that this server gives or looks for (RFC 8914 §4); all names are below
+# the INFO-CODEs of extended errors (RFC 8914 §4) that this server sends or looks for; EDE_NAMES has all
 EDE_OTHER, EDE_STALE, EDE_BLOCKED, EDE_FILTERED, EDE_PROHIBITED, EDE_STALE_NXDOMAIN = 0, 3, 15, 17, 18, 19
 EDE_NOT_READY, EDE_NO_AUTHORITY, EDE_NETWORK_ERROR, EDE_INVALID_DATA = 14, 22, 23, 24
 
@@ -55,38 +55,38 @@ EDE_NAMES = {
 
 
 def type_text(rtype: int) -> str:
-    """The mnemonic of a type, or `TYPE<n>` (RFC 3597 §5)."""
+    """Return the mnemonic of a type, or `TYPE<n>` (RFC 3597 §5)."""
     return TYPE_NAMES.get(rtype) or f"TYPE{rtype}"
 
 
 def class_text(rclass: int) -> str:
-    """The mnemonic of a class, or `CLASS<n>` (RFC 3597 §5)."""
+    """Return the mnemonic of a class, or `CLASS<n>` (RFC 3597 §5)."""
     return CLASS_NAMES.get(rclass) or f"CLASS{rclass}"
 
 
 def rcode_text(rcode: int) -> str:
-    """The mnemonic of a response code, or `RCODE<n>`."""
+    """Return the mnemonic of a response code, or `RCODE<n>`."""
     return RCODE_NAMES.get(rcode) or f"RCODE{rcode}"
 
 
 def ede_text(info_code: int) -> str:
-    """What an extended error's code stands for, or `EDE<n>`."""
+    """Return the purpose of an extended error's INFO-CODE (RFC 8914 §5.2), or `EDE<n>`."""
     return EDE_NAMES.get(info_code) or f"EDE{info_code}"
 
 
 def type_from_text(text: str) -> int:
-    """A type from its mnemonic in any letter case, `TYPE<n>` or a number. Raises ValueError for any other word."""
-    return _from_text(text, "type", _TYPE_NUMBERS, 0xFFFF)
+    """Return the type of a mnemonic in any case, of `TYPE<n>` or of a number. Raises ValueError."""
+    return _from_text(text, "TYPE", "a type", _TYPE_NUMBERS, 0xFFFF)
 
 
 def class_from_text(text: str) -> int:
-    """A class from its mnemonic in any letter case, `CLASS<n>` or a number. Raises ValueError for any other word."""
-    return _from_text(text, "class", _CLASS_NUMBERS, 0xFFFF)
+    """Return the class of a mnemonic in any case, of `CLASS<n>` or of a number. Raises ValueError."""
+    return _from_text(text, "CLASS", "a class", _CLASS_NUMBERS, 0xFFFF)
 
 
 def rcode_from_text(text: str) -> int:
-    """A response code from its mnemonic in any letter case, `RCODE<n>` or a number. Raises ValueError otherwise."""
-    return _from_text(text, "rcode", _RCODE_NUMBERS, 0xFFF)
+    """Return the response code of a mnemonic in any case, of `RCODE<n>` or of a number. Raises ValueError."""
+    return _from_text(text, "RCODE", "a response code", _RCODE_NUMBERS, 0xFFF)
 
 
 def _numbers(names: dict[int, str]) -> dict[str, int]:
@@ -98,12 +98,12 @@ _CLASS_NUMBERS = {**_numbers(CLASS_NAMES), "*": ANY_CLASS}
 _RCODE_NUMBERS = {**_numbers(RCODE_NAMES), "BADSIG": 16}  # shares its number with BADVERS (RFC 8945 §3)
 
 
-def _from_text(text: str, kind: str, numbers: dict[str, int], most: int) -> int:
+def _from_text(text: str, prefix: str, kind: str, numbers: dict[str, int], most: int) -> int:
     upper = text.upper()
     number = numbers.get(upper)
     if number is not None:
         return number
-    digits = upper.removeprefix(kind.upper())
+    digits = upper.removeprefix(prefix)
     if digits.isascii() and digits.isdigit() and len(digits) <= 5 and int(digits) <= most:
         return int(digits)
-    raise ValueError(f"{text!r} is no {kind}: a mnemonic, {kind.upper()}<n> or a number up to {most} is")
+    raise ValueError(f"{text!r} is not {kind}; write a mnemonic, {prefix}<n> or a number up to {most}")

@@ -1,7 +1,7 @@
-"""Full name compression, for messages that would not fit without (RFC 1035 §4.1.4).
+"""Full name compression, for messages that do not fit without it, and for zone transfers (RFC 1035 §4.1.4).
 
-`encode` lays most messages out with pointers to the question alone; this is its second try. Names are compared without
-letter case, so a name may come out in the spelling of an earlier one (RFC 4343 §4.1).
+`encode` makes most messages with pointers to the question alone. Names are compared without case, so a name may come
+out in the case of an earlier one (RFC 4343 §4.1).
 """
 
 from collections.abc import Sequence
@@ -14,17 +14,19 @@ from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
 from clusterdns.wire.response import Serial
 
 _MAX_POINTER = 0x3FFF
-MAX_CHAIN = 8  # pointers that lead from one to the next: readers have bounds, dnspython's is 16
+MAX_CHAIN = 8  # of pointers that lead to pointers: readers bound it, dnspython to 16
 _FIXED_BYTES = 10  # of a record's body: type, class, TTL and RDLENGTH
 
 
 class Compressor:
-    """One message in the making: what stands in it already, and where the next record goes."""
+    """The names of a message under construction by their offsets, and the offset of its next record."""
 
     __slots__ = ("limit", "offsets", "position", "serial")
 
     def __init__(self, question: bytes, limit: int, serial: Serial | None) -> None:
-        self.offsets: dict[bytes, tuple[int, int]] = {}  # of names and their parents, and how many pointers follow
+        self.offsets: dict[
+            bytes, tuple[int, int]
+        ] = {}  # of names and their ancestors, with the number of pointers to follow from there
         self.position = HEADER_BYTES + len(question)
         self.limit = limit
         self.serial = serial
@@ -51,7 +53,7 @@ class Compressor:
 
     def _body(self, record: Record, position: int) -> bytes:
         body = record.body
-        if record.rtype == codes.SRV:  # its target stays whole (RFC 2782), but others may point at it
+        if record.rtype == codes.SRV:  # the target stays whole (RFC 2782), but pointers may lead to it
             for start, end in name_spans(record):
                 self._learn(body[start:end], position + start, 0)
         if record.rtype not in COMPRESSED_TYPES:
@@ -68,14 +70,14 @@ class Compressor:
         return body[:8] + len(rdata).to_bytes(2, "big") + rdata
 
     def _place(self, name: bytes, position: int) -> bytes:
-        """The name as it is written at this position, known from then on."""
+        """Return the name as written at this position, and remember it."""
         written, pointers = self._find(name)
         if pointers < MAX_CHAIN and len(written) > 2:  # not a pointer alone
             self._learn(name, position, pointers)
         return written
 
     def _find(self, name: bytes) -> tuple[bytes, int]:
-        """The name with its longest known end as a pointer, and how many pointers a reader has to follow."""
+        """Return the name with its longest known suffix as a pointer, and how many pointers a reader has to follow."""
         lower = name.lower()
         suffix = longest_suffix(lower, self.offsets)
         if suffix is None:
@@ -87,6 +89,6 @@ class Compressor:
         end = position + len(name)
         for suffix in suffixes(name.lower())[:-1]:
             offset = end - len(suffix)
-            if offset > _MAX_POINTER or suffix in self.offsets:  # and then all its ancestors are
+            if offset > _MAX_POINTER or suffix in self.offsets:  # a known name has known ancestors
                 return
             self.offsets[suffix] = offset, pointers

@@ -1,11 +1,12 @@
-"""A whole message taken apart: what an upstream says, as records that fit into any reply.
+"""Decode an upstream's message into records that fit into any response.
 
-Names are expanded wherever RFC 3597 §4 allows them to be compressed, so that nothing in a `Record` depends on the
-message it came in. `wire.query` reads what clients ask; whether a message answers what was asked is for `forward` to
-judge. Bytes after the last record are ignored, as by CoreDNS.
+Names are expanded wherever RFC 3597 §4 allows compression, so that a `Record` does not depend on the message that it
+came in. `query` reads the messages of clients; `upstream` checks whether a message answers the question. Bytes after
+the last record are ignored, as by CoreDNS.
 
-Every pointer must point further back than the last, a name ends at 255 bytes, none is followed twice, and counts are
-believed only as far as there are bytes: the work grows with the bytes. Why no library does this: docs/decisions/0007.
+The work is linear in the bytes: each pointer must lead further back than the last and is followed once, a name has at
+most 255 bytes, and reading stops where the bytes end, whatever the counts say. docs/decisions/0007 says why no library
+is used.
 """
 
 import struct
@@ -36,11 +37,11 @@ class Edns(NamedTuple):
 
 
 class Message(NamedTuple):
-    """A message; the OPT is not among `additional`, and its upper response code bits are part of `rcode`."""
+    """A decoded message. The OPT is not in `additional`; its upper bits of the response code are in `rcode`."""
 
     id: bytes
     flags: int
-    question: bytes  # name, type and class as on the wire, letter case kept; empty where nothing is asked
+    question: bytes  # name, type and class as received; empty in a message without a question
     rcode: int
     answer: tuple[Record, ...]
     authority: tuple[Record, ...]
@@ -49,14 +50,14 @@ class Message(NamedTuple):
 
 
 def decode(message: bytes | memoryview) -> Message:
-    """A message from its bytes. Raises Malformed, and nothing else, whatever the bytes are.
+    """Decode a message. Raises Malformed, and nothing else, whatever the bytes are.
 
-    Of a truncated message (TC) all records must be whole too; look at the flag before, if a stream is to be tried.
+    The records of a truncated message must be whole too: check TC first to retry over TCP.
     """
     packet = bytes(message)
     try:
         return _decode(packet)
-    except (IndexError, struct.error):  # every read of a length or number beyond the end, checked by the read itself
+    except (IndexError, struct.error):  # a read beyond the end
         raise Malformed("message cut short") from None
 
 
@@ -68,8 +69,8 @@ def _decode(packet: bytes) -> Message:
         raise Malformed("more than one question")  # RFC 9619
     position = HEADER_BYTES
     question = b""
-    names: dict[int, bytes] = {}  # whole, by the offset pointed at
-    owners: dict[int, bytes] = {}
+    names: dict[int, bytes] = {}  # expanded, by the offset that a pointer leads to
+    owners: dict[int, bytes] = {}  # the same in lower case
     if questions:
         name, position = _name(packet, position, names)
         position += 4
@@ -102,7 +103,7 @@ def _decode(packet: bytes) -> Message:
 def _records(
     packet: bytes, position: int, count: int, names: dict[int, bytes], owners: dict[int, bytes]
 ) -> tuple[list[Record], int]:
-    """The records that begin here, and where the last one ends; `owners` has in lower case what `names` has."""
+    """Return `count` records from `position` on, and where the last one ends."""
     records: list[Record] = []
     if not count:
         return records, position
@@ -111,7 +112,7 @@ def _records(
     size = len(packet)
     for _ in range(count):
         first = packet[position]
-        if first >= 0xC0:  # the owner is a pointer, as in nearly every record
+        if first >= 0xC0:  # a pointer, as nearly always
             target = (first & 0x3F) << 8 | packet[position + 1]
             owner = owners.get(target)
             if owner is None:
@@ -144,7 +145,7 @@ def _records(
 
 
 def _expand(packet: bytes, start: int, end: int, layout: tuple[int, ...], names: dict[int, bytes]) -> bytes:
-    """The RDATA from `start` to `end` with its names whole; it must have this layout, to the byte."""
+    """Return the RDATA from `start` to `end` with its names expanded. Raises Malformed where it has another layout."""
     parts = []
     position = start
     for part in layout:
@@ -168,18 +169,18 @@ def _expand(packet: bytes, start: int, end: int, layout: tuple[int, ...], names:
         raise Malformed("RDATA longer or shorter than its content")
     content = b"".join(parts)
     if len(content) > MAX_STREAM_BYTES:
-        raise Malformed("RDATA longer than 65535 bytes once its names are whole")
+        raise Malformed("RDATA longer than 65535 bytes with its names expanded")
     return content
 
 
 def _name(packet: bytes, start: int, names: dict[int, bytes]) -> tuple[bytes, int]:
-    """The name that starts here, letter case kept, and where what follows it starts. Raises IndexError at the end.
+    """Return the name that begins at `start`, in the case received, and where it ends. Raises IndexError.
 
-    `names` keeps what each offset that was pointed at stands for, so that no chain of pointers is followed twice.
+    `names` caches the name at each offset that a pointer leads to, so that no chain of pointers is followed twice.
     """
     position = fence = start
     parts: list[bytes] = []
-    passed: list[tuple[int, int]] = []  # offsets pointed at, each with the number of parts before it
+    passed: list[tuple[int, int]] = []  # offsets of pointers followed, each with the number of parts before it
     end = name_bytes = 0
     while length := packet[position]:
         if length <= 63:
@@ -202,7 +203,7 @@ def _name(packet: bytes, start: int, names: dict[int, bytes]) -> tuple[bytes, in
             passed.append((target, len(parts)))
             position = start = fence = target
         else:
-            raise Malformed("no label starts with this byte")
+            raise Malformed("reserved label type")
     else:
         position += 1
         if not parts:
@@ -217,7 +218,7 @@ def _name(packet: bytes, start: int, names: dict[int, bytes]) -> tuple[bytes, in
 
 
 def _edns(packet: bytes, start: int) -> tuple[Edns, int]:
-    """The OPT that starts here, and where it ends."""
+    """Return the OPT that begins at `start`, and where it ends."""
     udp_bytes, _, version, flags, options_bytes = _OPT_FIXED.unpack_from(packet, start + 3)
     position = start + OPT_BYTES
     end = position + options_bytes

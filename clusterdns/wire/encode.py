@@ -102,7 +102,7 @@ def encode(query: QueryMessage, reply: ResponseMessage, *, for_reuse: bool = Fal
 
 
 def reply_flags(query: QueryMessage, reply: ResponseMessage, rcode: int) -> int:
-    """The second 16 bits of the header."""
+    """Return the flags of the header, with opcode and response code."""
     flags = QR | query.flags & (OPCODE_MASK | RD | CD) | rcode & 0xF
     if reply.is_authoritative:
         flags |= AA
@@ -116,9 +116,9 @@ def reply_flags(query: QueryMessage, reply: ResponseMessage, rcode: int) -> int:
 
 
 def uncompressed_size(query: QueryMessage, reply: ResponseMessage) -> int:
-    """The bytes a reply would have without compression, truncation and OPT: what CoreDNS logs and counts.
+    """Return the bytes of a reply without compression, truncation and OPT, which CoreDNS logs and counts.
 
-    Counting ends where no message could be larger, so that a Service of ten thousand endpoints costs no more.
+    Counting stops beyond the largest message, which bounds the work for a Service of ten thousand endpoints.
     """
     size = HEADER_BYTES + len(query.question)
     for section in (reply.answer, reply.authority, reply.additional):
@@ -143,7 +143,7 @@ def _encode_records(query: QueryMessage, reply: ResponseMessage, records: Sequen
             last = owner
             if owner == name:
                 prefix = QUESTION_POINTER
-            elif len(records) == 1 and is_under(name, owner):  # the SOA of a denial: one pointer, without a look-up
+            elif len(records) == 1 and is_under(name, owner):  # the SOA of a negative answer: a pointer alone
                 prefix = (0xC000 | HEADER_BYTES + len(name) - len(owner)).to_bytes(2, "big")
             else:
                 if ancestors is None:
@@ -154,7 +154,7 @@ def _encode_records(query: QueryMessage, reply: ResponseMessage, records: Sequen
 
 
 def _compress(owner: bytes, name: bytes, ancestors: Container[bytes]) -> bytes:
-    """The owner name with its longest suffix that the question's name also has as a pointer (RFC 1035 §4.1.4)."""
+    """Return the owner name with the longest suffix that the question's name shares as a pointer (RFC 1035 §4.1.4)."""
     suffix = longest_suffix(owner, ancestors)
     if suffix is None:
         return owner

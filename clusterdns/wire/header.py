@@ -1,11 +1,11 @@
-"""What every DNS message has in common: the header, its flags, and the sizes that bound a message (RFC 1035 §4.1.1).
+"""The header of DNS messages: its flags (RFC 1035 §4.1.1), and the sizes that bound a message.
 
 `query` reads messages of clients, `decode` those of upstream servers, `encode` and `stream` write ours.
 """
 
 HEADER_BYTES = 12
-OWN_UDP_BYTES = 1232  # the UDP size that we advertise and never exceed: no fragments on any path (DNS flag day 2020)
-CLASSIC_UDP_BYTES = 512  # without EDNS (RFC 1035 §2.3.4), and the least with it (RFC 6891 §6.2.3)
+OWN_UDP_BYTES = 1232  # advertised and never exceeded, so that no path fragments our messages (DNS flag day 2020)
+CLASSIC_UDP_BYTES = 512  # the limit without EDNS (RFC 1035 §2.3.4), the minimum with it (RFC 6891 §6.2.3)
 MAX_STREAM_BYTES = 65535
 OPT_BYTES = 11  # an OPT record without options
 
@@ -17,4 +17,4 @@ MAX_LABELS = 127
 
 
 class Malformed(ValueError):
-    """The bytes of a message break the format."""
+    """Bytes that are not a well-formed message."""

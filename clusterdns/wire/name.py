@@ -1,8 +1,8 @@
-"""Names: lower-case wire bytes, root byte included; inside the server a name has no other form.
+"""Domain names: lower-case wire bytes, the root label included. The server has names in no other form.
 
-`from_text` and `to_text` cross to the form that people read; `from_address` and `to_address` to the reverse tree
-(RFC 1035 §3.5, RFC 3596 §2.5). Reading a name out of a packet is `wire.query`'s business, because only there can it be
-malformed.
+`from_text` and `to_text` convert from and to presentation format, `from_address` and `to_address` from and to the
+reverse tree (RFC 1035 §3.5, RFC 3596 §2.5). All functions trust their bytes: `query` and `decode` check the names of
+received messages.
 """
 
 import ipaddress
@@ -19,7 +19,7 @@ _HEX = "0123456789abcdef"
 
 
 def from_labels(*labels: bytes) -> bytes:
-    """The absolute name of these labels, lower-cased. Raises ValueError where a length is out of bounds."""
+    """Return the absolute name of these labels in lower case. Raises ValueError where a length is out of bounds."""
     for label in labels:
         if not 0 < len(label) <= MAX_LABEL_BYTES:
             raise ValueError(f"label of {len(label)} bytes, must be 1 to {MAX_LABEL_BYTES}")
@@ -30,7 +30,10 @@ def from_labels(*labels: bytes) -> bytes:
 
 
 def from_text(text: str) -> bytes:
-    """A name from its text, absolute whether or not it ends in a dot; `\\.` and `\\DDD` escape (RFC 1035 §5.1)."""
+    """Return the name of a text, absolute with or without a final dot; `\\.` and `\\DDD` escape (RFC 1035 §5.1).
+
+    Raises ValueError.
+    """
     if text in ("", "."):
         return ROOT
     labels = [bytearray()]
@@ -61,19 +64,19 @@ def from_text(text: str) -> bytes:
 
 
 def to_text(name: bytes) -> str:
-    """The absolute text of a name, with a trailing dot, special bytes escaped."""
+    """Return the text of a name with a final dot; special bytes are escaped."""
     return "".join(label_text(label) + "." for label in labels(name)) or "."
 
 
 def label_text(label: bytes) -> str:
-    """One label as text, special bytes escaped (RFC 1035 §5.1)."""
+    """Return one label as text; special bytes are escaped (RFC 1035 §5.1)."""
     if _PLAIN.issuperset(label):
         return label.decode("ascii")
     return "".join(chr(b) if b in _PLAIN else f"\\{chr(b)}" if 0x21 <= b < 0x7F else f"\\{b:03}" for b in label)
 
 
 def labels(name: bytes) -> list[bytes]:
-    """The labels of a name, leftmost first, without the root."""
+    """Return the labels of a name, leftmost first, without the root."""
     found = []
     start = 0
     while size := name[start]:
@@ -115,7 +118,7 @@ def end_of(wire: bytes, start: int = 0) -> int:
 
 
 def is_under(name: bytes, zone: bytes) -> bool:
-    """Whether the name is the zone or below it, label by label."""
+    """Return whether the name is the zone or below it, compared label by label."""
     if not name.endswith(zone):
         return False
     start = 0
@@ -126,12 +129,12 @@ def is_under(name: bytes, zone: bytes) -> bool:
 
 
 def is_reverse(zone: bytes) -> bool:
-    """Whether the names of a zone stand for addresses."""
+    """Return whether the zone is in a reverse tree."""
     return is_under(zone, IN_ADDR_ARPA) or is_under(zone, IP6_ARPA)
 
 
 def from_address(address: bytes) -> bytes:
-    """The reverse name of a packed IPv4 or IPv6 address."""
+    """Return the reverse name of a packed IPv4 or IPv6 address."""
     if len(address) == 4:
         return b"".join([b"%c%d" % (len(str(b)), b) for b in reversed(address)]) + IN_ADDR_ARPA
     nibbles = address.hex()[::-1]
@@ -139,7 +142,7 @@ def from_address(address: bytes) -> bytes:
 
 
 def to_address(name: bytes) -> bytes | None:
-    """The packed address that a full reverse name stands for; None for every other name."""
+    """Return the packed address of a full reverse name; None for every other name."""
     parts = labels(name)
     if name.endswith(IN_ADDR_ARPA) and len(parts) == 6 and is_under(name, IN_ADDR_ARPA):
         return _packed(b".".join(parts[3::-1]))

@@ -1,7 +1,6 @@
-"""The first look at a packet: `read` drops it, refuses it from its header alone, or gives the query in it.
+"""Read a client's packet: drop it, refuse it, or return the query in it. The cheapest checks come first.
 
-The checks run cheapest first. `chain.query` adds what plugins need to know of a query; whether its name exists is
-decided there, not here.
+`decode` reads the messages of upstream servers. `chain.query` extends `QueryMessage` with what plugins need.
 """
 
 import struct
@@ -29,7 +28,7 @@ from clusterdns.wire.header import (
 )
 from clusterdns.wire.name import MAX_NAME_BYTES
 
-# Clients do not set these flags: a compiled answer for each combination would let clients fill the answer table.
+# No client sets these flags, and a compiled answer for each combination would let attackers fill the answer table.
 ODD_FLAGS = AA | TC | RA | 0x0040 | 0x000F
 
 _OPT_START = b"\0\0\x29"  # the root and the type
@@ -40,10 +39,10 @@ _RECORD_FIXED = struct.Struct(">HHIH")
 
 
 class QueryMessage:
-    """One question with the EDNS and transport facts that shape the bytes of its response.
+    """A client's question with the EDNS and transport properties that decide the bytes of its response.
 
-    `name` is lower-case; `question` holds the bytes as received (name, type, class), so that the response repeats the
-    client's upper and lower case.
+    `name` is lower-case; `question` is name, type and class as received, so that the response repeats the client's 0x20
+    case.
     """
 
     __slots__ = (
@@ -63,12 +62,12 @@ class QueryMessage:
     version: int
     do: bool
     options: bytes
-    is_canonical: bool  # lower-case, no odd flags or options, no bytes after the end: its answer may be compiled
+    is_canonical: bool  # lower-case, without odd flags, options and trailing bytes: the answer may be compiled
     transport: str  # "udp" or "tcp"
 
     @property
     def size_limit(self) -> int:
-        """The most bytes that a response may have."""
+        """The most bytes that the response may have."""
         if self.transport != "udp":
             return MAX_STREAM_BYTES
         if self.udp_bytes >= OWN_UDP_BYTES:
@@ -80,9 +79,9 @@ Q = TypeVar("Q", bound=QueryMessage)
 
 
 def read(packet: bytes, new: Callable[[], Q]) -> Q | bytes | None:
-    """Read a packet into a query that `new` makes.
+    """Read a packet into the query that `new` makes.
 
-    Returns bytes, a whole response to send back, for a query that cannot be read, and None for a packet that gets no
+    Returns bytes, a whole response, for a query that cannot be answered, and None for a packet that must get no
     response (RFC 8906 §3, RFC 9619).
     """
     size = len(packet)
@@ -118,7 +117,7 @@ def read(packet: bytes, new: Callable[[], Q]) -> Q | bytes | None:
     query.is_canonical = is_plain and end == size
     has_plain_opt = size - end == OPT_BYTES and packet[end : end + 3] == _OPT_START
     if has_plain_opt and additionals == 1 and not answers and not authorities:
-        # as nearly every query with EDNS has it: read in a third of the general way's time
+        # nearly every query with EDNS; `_read_records` would take three times as long
         query.has_edns = True
         _, query.udp_bytes, extended, query.version, edns_flags, options_bytes = _OPT_FIXED.unpack_from(packet, end + 1)
         if options_bytes:
@@ -134,7 +133,7 @@ def read(packet: bytes, new: Callable[[], Q]) -> Q | bytes | None:
 
 
 def _read_records(query: QueryMessage, packet: bytes, start: int, others: int, additionals: int) -> None:
-    """Walk what follows the question; only an OPT of the additional section means anything to us."""
+    """Walk the records after the question and read the OPT. Raises Malformed and struct.error."""
     size = len(packet)
     has_odd_flags = bool(query.flags & ODD_FLAGS)
     for number in range(others + additionals):
@@ -146,7 +145,9 @@ def _read_records(query: QueryMessage, packet: bytes, start: int, others: int, a
             raise Malformed("record cut short")
         if rtype == codes.OPT:
             if number < others or query.has_edns or owner_end != start + 1:
-                raise Malformed("an OPT stands once, in the additional section, at the root")  # RFC 6891 §6.1.1
+                raise Malformed(
+                    "more than one OPT, or one outside of the additional section or not at the root"
+                )  # RFC 6891 §6.1.1
             _, query.udp_bytes, extended, query.version, flags, _ = _OPT_FIXED.unpack_from(packet, owner_end)
             query.has_edns = True
             query.do = bool(flags & DO)
@@ -161,11 +162,10 @@ def _read_records(query: QueryMessage, packet: bytes, start: int, others: int, a
 
 
 def _name_end(packet: bytes, start: int, size: int, *, pointers: bool = False) -> int:
-    """Where the name that starts here ends.
+    """Return where the name ends that begins at `start`. Raises Malformed.
 
-    A question has no earlier name to point at, so pointers are refused there; elsewhere each must point further back
-    than the last (RFC 1035 §4.1.4), which makes a loop impossible, and more of them than a name can have labels cost
-    nothing either.
+    `pointers` allows compression, which a question cannot have because no name precedes it. Each pointer must lead
+    further back than the last (RFC 1035 §4.1.4), so there are no loops; their number is bounded as well.
     """
     position = fence = start
     name_bytes = end = jumps = 0
@@ -188,12 +188,12 @@ def _name_end(packet: bytes, start: int, size: int, *, pointers: bool = False) -
             if jumps > MAX_LABELS:
                 raise Malformed("more compression pointers than a name has labels")
         else:
-            raise Malformed("no label starts with this byte")
+            raise Malformed("reserved label type")
     raise Malformed("name cut short")
 
 
 def _refusal(packet: bytes, flags: int, rcode: int, question: bytes = b"") -> bytes:
-    """A reply of header and perhaps question: opcode, RD and CD as asked, nothing else (RFC 8906 §3.1)."""
+    """Return a response of a header, with the query's opcode, RD and CD, and the question (RFC 8906 §3.1)."""
     return (
         packet[:2]
         + _HEADER.pack(0, QR | flags & (OPCODE_MASK | RD | CD) | rcode, 1 if question else 0, 0, 0, 0)[2:]

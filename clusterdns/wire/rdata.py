@@ -1,8 +1,7 @@
-"""How RDATA is laid out, for every type that has names or strings in it: the table that reading and writing go by.
+"""The layout of RDATA, for every type with names or strings in it; `decode` and `compress` use the table too.
 
-RFC 3597 §4 closes the list: only the types here may ever come with compressed names, all others are plain bytes.
-`names_in` and `with_names` look into records that are whole already; taking bytes of a message apart is `decode`'s
-business, compressing them `compress`'s.
+No other type may have compressed names (RFC 3597 §4): its RDATA is plain bytes. The functions here work on whole
+records.
 """
 
 from collections.abc import Callable, Iterator
@@ -57,16 +56,16 @@ _BODY_FIXED_BYTES = 10  # type, class, TTL and RDLENGTH
 
 
 def names_in(record: Record) -> tuple[bytes, ...]:
-    """The names in the RDATA of a CNAME, DNAME, NS, PTR, MX, SRV, SOA (both) or NAPTR, letter case kept; else none."""
+    """Return the names in the RDATA of a CNAME, DNAME, NS, PTR, MX, SRV, SOA or NAPTR, in their case; else none."""
     if record.rtype not in _REWRITTEN_TYPES:
         return ()
     return tuple(record.body[start:end] for start, end in name_spans(record))
 
 
 def with_names(record: Record, change: Callable[[bytes], bytes]) -> Record:
-    """The record with `change` applied to the names in its RDATA; of an SOA to the first alone, the server's.
+    """Return the record with `change` applied to the names that `names_in` returns; of an SOA to MNAME alone.
 
-    The change is given each name with its letter case, and may return another of any length.
+    `change` gets each name in its case and may return a name of another length.
     """
     if record.rtype not in _REWRITTEN_TYPES:
         return record
@@ -83,7 +82,7 @@ def with_names(record: Record, change: Callable[[bytes], bytes]) -> Record:
 
 
 def name_spans(record: Record) -> Iterator[tuple[int, int]]:
-    """Where in the body of a record with a layout each name of its RDATA begins and ends."""
+    """Yield where each name in the RDATA begins and ends in the body of a record whose type has a layout."""
     body = record.body
     position = _BODY_FIXED_BYTES
     for part in LAYOUTS[record.rtype]:

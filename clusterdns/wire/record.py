@@ -1,7 +1,7 @@
-"""One resource record, and a constructor for each type that the server makes itself.
+"""A resource record, and a constructor for each type that the server makes itself.
 
-A record's `body` is already wire: type, class, TTL, RDLENGTH and RDATA with no compression pointer in it, so that the
-same record fits under every question. Names inside RDATA stay whole; for SRV that is the rule (RFC 2782, RFC 3597 §4).
+A record's `body` is wire format: type, class, TTL, RDLENGTH and RDATA without compression pointers, so that the record
+fits into every message.
 """
 
 import struct
@@ -26,7 +26,7 @@ class Record(NamedTuple):
 
     @property
     def rclass(self) -> int:
-        """The class; all but IN is rare."""
+        """The class."""
         return int.from_bytes(self.body[2:4], "big")
 
     @property
@@ -40,56 +40,56 @@ class Record(NamedTuple):
         return self.body[10:]
 
     def with_name(self, name: bytes) -> "Record":
-        """The same record under another name."""
+        """Return the same record with another owner name."""
         return Record(name, self.rtype, self.body)
 
     def with_ttl(self, ttl: int) -> "Record":
-        """The same record with another TTL, in seconds."""
+        """Return the same record with another TTL, in seconds."""
         return Record(self.name, self.rtype, self.body[:4] + ttl.to_bytes(4, "big") + self.body[8:])
 
 
 def record(name: bytes, rtype: int, ttl: int, rdata: bytes, rclass: int = codes.IN) -> Record:
-    """A record of any type from its RDATA; TTL in seconds."""
+    """Make a record of any type from its RDATA; TTL in seconds."""
     return Record(name, rtype, _FIXED.pack(rtype, rclass, ttl, len(rdata)) + rdata)
 
 
 def address(name: bytes, ttl: int, packed: bytes) -> Record:
-    """An A or AAAA record, by the length of the packed address (RFC 1035 §3.4.1, RFC 3596 §2.2)."""
+    """Make an A or AAAA record, by the length of the packed address (RFC 1035 §3.4.1, RFC 3596 §2.2)."""
     return record(name, codes.A if len(packed) == 4 else codes.AAAA, ttl, packed)
 
 
 def srv(name: bytes, ttl: int, weight: int, port: int, target: bytes) -> Record:
-    """An SRV record of priority 0 (RFC 2782)."""
+    """Make an SRV record of priority 0 (RFC 2782)."""
     return record(name, codes.SRV, ttl, _SRV.pack(0, weight, port) + target)
 
 
 def ptr(name: bytes, ttl: int, target: bytes) -> Record:
-    """A PTR record (RFC 1035 §3.3.12)."""
+    """Make a PTR record (RFC 1035 §3.3.12)."""
     return record(name, codes.PTR, ttl, target)
 
 
 def cname(name: bytes, ttl: int, target: bytes) -> Record:
-    """A CNAME record (RFC 1035 §3.3.1)."""
+    """Make a CNAME record (RFC 1035 §3.3.1)."""
     return record(name, codes.CNAME, ttl, target)
 
 
 def ns(name: bytes, ttl: int, target: bytes) -> Record:
-    """An NS record (RFC 1035 §3.3.11)."""
+    """Make an NS record (RFC 1035 §3.3.11)."""
     return record(name, codes.NS, ttl, target)
 
 
 def txt(name: bytes, ttl: int, text: str, rclass: int = codes.IN) -> Record:
-    """A TXT record of one string of at most 255 bytes (RFC 1035 §3.3.14)."""
+    """Make a TXT record of one string of at most 255 bytes (RFC 1035 §3.3.14)."""
     return record(name, codes.TXT, ttl, _string(text), rclass)
 
 
 def hinfo(name: bytes, ttl: int, cpu: str, system: str) -> Record:
-    """An HINFO record (RFC 1035 §3.3.2), as RFC 8482 §4.2 uses it against ANY."""
+    """Make an HINFO record (RFC 1035 §3.3.2), as RFC 8482 §4.2 answers ANY."""
     return record(name, codes.HINFO, ttl, _string(cpu) + _string(system))
 
 
 def soa(name: bytes, ttl: int, mname: bytes, rname: bytes, serial: int, minimum: int) -> Record:
-    """An SOA record with CoreDNS's timers: refresh 7200, retry 1800, expire 86400 seconds (RFC 1035 §3.3.13)."""
+    """Make an SOA record with CoreDNS's timers: refresh 7200, retry 1800, expire 86400 seconds (RFC 1035 §3.3.13)."""
     return record(name, codes.SOA, ttl, mname + rname + _SOA.pack(serial, 7200, 1800, 86400, minimum))
 
 

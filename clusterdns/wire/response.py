@@ -1,4 +1,4 @@
-"""A response before it is encoded: code, flags and sections. `encode` makes the bytes of it."""
+"""A response before it is encoded: response code, flags and sections. `encode` makes the bytes."""
 
 from collections.abc import Sequence
 
@@ -6,10 +6,9 @@ from clusterdns.wire.record import Record
 
 
 class Serial:
-    """The SOA serial of an index, for all its zones: Unix seconds of the last change, as four bytes of wire.
+    """The SOA serial of all zones of an index: Unix seconds of the last change, in wire format.
 
-    Written by the index alone. A compiled answer that carries an SOA reads it at each use, so that one number moving
-    does not make every negative answer stale.
+    Only the index sets it. A compiled negative answer reads it at each use, and so stays valid when it changes.
     """
 
     __slots__ = ("wire",)
@@ -18,12 +17,12 @@ class Serial:
         self.wire = bytes(4)
 
     def set(self, unix_seconds: int) -> None:
-        """Take a new value; serials wrap at 32 bits (RFC 1982)."""
+        """Set the serial, modulo 2**32 (RFC 1982)."""
         self.wire = (unix_seconds & 0xFFFFFFFF).to_bytes(4, "big")
 
 
 class ResponseMessage:
-    """The part of a response that shapes its bytes."""
+    """The properties of a response that decide its bytes."""
 
     __slots__ = (
         "additional", "answer", "authority", "is_authentic", "is_authoritative", "is_truncated", "is_upstream",
@@ -38,7 +37,7 @@ class ResponseMessage:
     recursion_available: bool
     is_truncated: bool
     is_authentic: bool  # the AD flag (RFC 4035 §3.2.3)
-    is_upstream: bool  # from another server: its records age, are in no order of ours, and are the only ones cached
-    options: bytes  # EDNS options, encoded; sent to clients that use EDNS
+    is_upstream: bool  # of another server: its records age, have any order, and are the only ones that `cache` keeps
+    options: bytes  # EDNS options, packed; sent to clients that use EDNS
     rotates: bool  # successive responses show the addresses at the end of the answer in rotated order
-    serial: Serial | None  # of the SOA in this response, when the index owns that SOA
+    serial: Serial | None  # of the SOA in this response, when it is the index's

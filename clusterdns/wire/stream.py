@@ -1,7 +1,7 @@
-"""A zone as the messages of a transfer (RFC 5936 §2.2): as many as it takes, made one by one when they are sent.
+"""The messages of a zone transfer (RFC 5936 §2.2), each encoded when it is sent. `encode` makes all other responses.
 
-Messages are 16 KiB, though up to 64 would do: compression pointers reach no further (RFC 1035 §4.1.4), and others are
-answered between two messages. `encode` makes all other replies.
+A message has about 16 KiB of the 64 KiB that are allowed: compression pointers reach no further (RFC 1035 §4.1.4), and
+the server answers other queries between two messages.
 """
 
 import struct
@@ -21,13 +21,13 @@ _COUNTS = struct.Struct(">HHHHH")
 
 
 class FirstMessage(bytes):
-    """The first message of several; who can send more than one finds the others in `rest`."""
+    """The first message of several; `rest` yields the others."""
 
     rest: Iterator[bytes]
 
 
 def transfer_messages(query: QueryMessage, reply: ResponseMessage, records: Iterable[Record]) -> FirstMessage:
-    """All records as messages under the reply's code and flags, the first one made already."""
+    """Encode the first message of a transfer of these records, with the reply's code and flags."""
     rest = _messages(query, reply, records)
     first = FirstMessage(next(rest))
     first.rest = rest
@@ -50,7 +50,7 @@ def _messages(query: QueryMessage, reply: ResponseMessage, records: Iterable[Rec
         if compressor.position > limit and encoded:
             yield message()
             compressor = Compressor(query.question, MAX_STREAM_BYTES - len(opt), None)
-            one = compressor.encode((record,))  # the first of a message may be as large as a message can be
+            one = compressor.encode((record,))  # the first record of a message may take the largest message
             compressor.limit = max(limit, compressor.position)
             encoded = []
         encoded += one

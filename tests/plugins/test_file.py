@@ -27,7 +27,7 @@ from clusterdns.plugins.file.zone import ZoneFile
 from clusterdns.plugins.file.zones import FileZones
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire.name import from_text
-from clusterdns.wire.zonetext import zone_from_text
+from clusterdns.wire.presentation.zonetext import zone_from_text
 
 ZONE = from_text("a.org")
 

@@ -7,7 +7,7 @@ from clusterdns.plugins.file.handler import resolve
 from clusterdns.plugins.file.tree import ZoneOutcome, ZoneTree
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text, to_text
-from clusterdns.wire.zonetext import zone_from_text
+from clusterdns.wire.presentation.zonetext import zone_from_text
 
 
 def tree(text: str, origin: str) -> ZoneTree:

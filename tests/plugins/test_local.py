@@ -11,7 +11,7 @@ from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import local
 from clusterdns.wire import codes
 from clusterdns.wire.name import to_text
-from clusterdns.wire.text import rdata_text
+from clusterdns.wire.presentation.text import rdata_text
 
 MakeQuery = Callable[..., Query]
 ReadDirectives = Callable[[str], Sequence[Directive]]

@@ -16,8 +16,8 @@ from clusterdns.plugins.template import directive as template
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text, to_text
+from clusterdns.wire.presentation.text import rdata_text
 from clusterdns.wire.record import Record, address, cname
-from clusterdns.wire.text import rdata_text
 
 MakeQuery = Callable[..., Query]
 ReadDirectives = Callable[[str], Sequence[Directive]]
@@ -174,7 +174,7 @@ async def test_fields_of_the_client_and_its_query(make_handler: MakeHandler, mak
     [
         ("{{  .Name }} A {{ parseInt .Name  10 8 }}", "template", "{{.Name}} A {{parseInt .Name 10 8}}", "parseInt"),
         ("{{ .Grup.d }}", "template", "{{.Grup.d}}", "no field Grup"),
-        ("{{ .Name }} A x", "rr", "{{.Name}} A x", "no address"),
+        ("{{ .Name }} A x", "rr", "{{.Name}} A x", "not an address"),
     ],
 )
 async def test_a_failure_is_counted_and_logged_with_its_place(
@@ -294,7 +294,7 @@ def test_all_mistakes_are_reported_together(read_directives: ReadDirectives, con
 @pytest.mark.parametrize(
     ("option", "warning"),
     [
-        ('answer "a. A 1.2.3"', "is not a record: '1.2.3' is no address of type A; queries get SERVFAIL"),
+        ('answer "a. A 1.2.3"', "is not a record: '1.2.3' is not an address of type A; queries get SERVFAIL"),
         ('answer "{{ parseInt }}"', "parseInt takes 3 arguments, not 0"),
         ('answer "{{ .Name }} A 10.0.0.{{ .Grup.d }}"', "unknown field .Grup"),
         ('answer "{{ .Name }} A 10.0.0.{{ .Group.d }}"', "no regular expression has the group 'd'"),

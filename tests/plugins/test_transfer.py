@@ -37,8 +37,8 @@ from clusterdns.plugins.transfer.notify import Notifier
 from clusterdns.upstream.address import Address
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text, to_text
+from clusterdns.wire.presentation.text import rdata_text
 from clusterdns.wire.record import Record
-from clusterdns.wire.text import rdata_text
 
 FROM_ELSEWHERE = ("198.51.100.7", 40222)
 

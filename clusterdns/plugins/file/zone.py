@@ -15,7 +15,7 @@ from clusterdns.host.followed_file import FollowedFile
 from clusterdns.plugins.file.tree import ZoneTree
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire.name import to_text
-from clusterdns.wire.zonetext import zone_from_text
+from clusterdns.wire.presentation.zonetext import zone_from_text
 
 MAX_FILE_BYTES = 32 << 20  # 500,000 records, which take 300 MiB of memory
 MISSING_SECONDS = 5.0  # at most between two polls of a file that has not been read yet

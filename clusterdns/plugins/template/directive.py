@@ -20,7 +20,7 @@ from clusterdns.plugins.template.reply_template import SECTIONS, RecordTemplate,
 from clusterdns.plugins.template.settings import OPTIONS, TemplateSettings, number_of
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text
-from clusterdns.wire.zonetext import ZoneTextError
+from clusterdns.wire.presentation.entries import ZoneTextError
 
 _CLASSES = {name: number for number, name in codes.CLASS_NAMES.items()}
 _TYPES = {name: number for number, name in codes.TYPE_NAMES.items()}

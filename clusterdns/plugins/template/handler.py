@@ -15,8 +15,8 @@ from clusterdns.plugins.template.reply_template import SECTIONS, ReplyTemplate
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire import codes
 from clusterdns.wire.name import to_text
+from clusterdns.wire.presentation.entries import ZoneTextError
 from clusterdns.wire.record import Record
-from clusterdns.wire.zonetext import ZoneTextError
 
 _LABELS = ("server", "zone", "view", "class", "type")
 

@@ -16,8 +16,8 @@ from clusterdns.gotemplate import Template
 from clusterdns.plugins.template.fields import PER_QUERY_FIELDS, PatternMatch
 from clusterdns.wire import codes
 from clusterdns.wire.name import is_under
+from clusterdns.wire.presentation.zonetext import record_from_text
 from clusterdns.wire.record import Record
-from clusterdns.wire.zonetext import record_from_text
 
 SECTIONS = ("answer", "additional", "authority")  # in the order in which CoreDNS makes them
 _QUOTED = r'"(?:\\.|[^"\\])*"|`[^`]*`'

@@ -10,7 +10,7 @@ from clusterdns.cluster.index.found import Found
 from clusterdns.cluster.objects import Change, Endpoint, EndpointSlice, Namespace, Object, Port, Service, packed
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_address, from_text, to_text
-from clusterdns.wire.text import rdata_text
+from clusterdns.wire.presentation.text import rdata_text
 
 ZONE = from_text("ex.org")
 HTTP, DNS, NAMELESS = Port("http", 80, "TCP"), Port("dns", 53, "UDP"), Port("", 8080, "TCP")

@@ -23,7 +23,7 @@ from clusterdns.cluster.objects import (
 from clusterdns.plugins.kubernetes.transfer import ClusterTransfer
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text, to_text
-from clusterdns.wire.text import rdata_text
+from clusterdns.wire.presentation.text import rdata_text
 
 ZONE = from_text("set.local")
 LOCAL = packed("10.0.0.53")

@@ -11,7 +11,7 @@ from clusterdns.cluster.index.zone import ClusterZone, Pods
 from clusterdns.cluster.objects import Change, Endpoint, EndpointSlice, Namespace, Object, Pod, Port, Service
 from clusterdns.wire.codes import type_text
 from clusterdns.wire.name import from_text, to_text
-from clusterdns.wire.text import rdata_text
+from clusterdns.wire.presentation.text import rdata_text
 
 ZONE = from_text("cluster.local")
 HTTP, PG, NAMELESS = Port("http", 80, "TCP"), Port("pg", 5432, "TCP"), Port("", 8080, "TCP")

@@ -10,7 +10,7 @@ from clusterdns.cluster.index.zone import ClusterZone, Pods
 from clusterdns.cluster.objects import Change, Endpoint, EndpointSlice, Namespace, Port, Service
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text
-from clusterdns.wire.text import rdata_text
+from clusterdns.wire.presentation.text import rdata_text
 
 ZONE = from_text("cluster.local")
 HTTP = Port("http", 80, "TCP")

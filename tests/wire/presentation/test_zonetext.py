@@ -12,11 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterdns.wire import codes, record, zonetext
+from clusterdns.wire import codes, record
 from clusterdns.wire.name import ROOT, from_text
+from clusterdns.wire.presentation import zonetext
+from clusterdns.wire.presentation.entries import ZoneTextError
+from clusterdns.wire.presentation.text import rdata_text
+from clusterdns.wire.presentation.zonetext import record_from_text, zone_from_text
 from clusterdns.wire.record import Record
-from clusterdns.wire.text import rdata_text
-from clusterdns.wire.zonetext import ZoneTextError, record_from_text, zone_from_text
 
 ORIGIN = from_text("example.org")
 OWNER = from_text("a.b.example.org")
@@ -47,30 +49,30 @@ def test_one_record(text: str, expected: Record) -> None:
 
 
 WRONG = {
-    "": (1, "no record where one"),
-    "$TTL 5": (1, "a directive"),
-    "a": (1, "ends too early"),
-    "a 5 IN": (1, "ends too early"),
-    "a 5 A": (1, "is no address"),
-    "a 5 A 1.2.3": (1, "is no address"),
-    "a 5 A 1.2.3.4 5": (1, "is no address"),
-    "a 5 A \x00": (1, "is no address"),
-    "a 5 AAAA 1.2.3.4": (1, "is no address"),
+    "": (1, "expected a record, found none"),
+    "$TTL 5": (1, "expected a record, found a directive"),
+    "a": (1, "entry is incomplete"),
+    "a 5 IN": (1, "entry is incomplete"),
+    "a 5 A": (1, "is not an address"),
+    "a 5 A 1.2.3": (1, "is not an address"),
+    "a 5 A 1.2.3.4 5": (1, "is not an address"),
+    "a 5 A \x00": (1, "is not an address"),
+    "a 5 AAAA 1.2.3.4": (1, "is not an address"),
     "a 5 MX ten mx.": (1, "MX record"),
     "a 5 AAAAA ::": (1, "TYPE<n>"),
-    "a 5 OPT \\# 0": (1, "no type of record"),
-    "a 5 ANY \\# 0": (1, "no type of record"),
+    "a 5 OPT \\# 0": (1, "not a record type"),
+    "a 5 ANY \\# 0": (1, "not a record type"),
     "a 2147483648 A 1.2.3.4": (1, "TTL"),
     "a 5x A 1.2.3.4": (1, "TTL"),
-    "a 5 CLASS70000 A 1.2.3.4": (1, "is no class"),
+    "a 5 CLASS70000 A 1.2.3.4": (1, "is not a class"),
     "a..b 5 A 1.2.3.4": (1, "label of 0 bytes"),
     f"{'a' * 64} 5 A 1.2.3.4": (1, "label of 64 bytes"),
     f"{'a.' * 125} 5 CNAME {'b.' * 130}": (1, "CNAME record"),
     ".".join("a" * 61 for _ in range(4)) + " 5 A 1.2.3.4": (1, "with its origin"),
     'a 5 TXT "open': (1, "quote"),
     "a 5 TXT trailing\\": (1, "backslash"),
-    "a 5 SOA ns host (\n1 2\n": (1, "not closed"),
-    "a 5 A (\n1.2.3.4 ) )": (2, "not opened"),
+    "a 5 SOA ns host (\n1 2\n": (1, "unclosed parenthesis"),
+    "a 5 A (\n1.2.3.4 ) )": (2, "without an opening one"),
 }  # fmt: skip
 
 
@@ -142,20 +144,20 @@ def test_included_files_leave_origin_and_owner_as_they_were(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        ("$TTL 5\n\na A 1.2.3\n", "db.example:3: '1.2.3' is no address"),
+        ("$TTL 5\n\na A 1.2.3\n", "db.example:3: '1.2.3' is not an address"),
         ("a A 1.2.3.4", "db.example:1: no TTL"),
-        (" 5 A 1.2.3.4", "db.example:1: the first record has no owner"),
+        (" 5 A 1.2.3.4", "db.example:1: the first record has no owner name"),
         ("$TTL 5\na SOA ns host (\n1 2\n3 4 five )\nb A 1.2.3.4", "db.example:2: cannot read the fields of this SOA"),
-        ("$INCLUDE nothing", "db.example:1: $INCLUDE of {}/nothing, which is no file"),
+        ("$INCLUDE nothing", "db.example:1: $INCLUDE {}/nothing: not a regular file"),
         ("$INCLUDE bad", "{}/bad:2: unknown record type 'B'"),
         ("$INCLUDE latin1", "db.example:1: cannot include {}/latin1"),
-        ("$INCLUDE itself", "{}/itself:1: $INCLUDE more than 7 deep"),
+        ("$INCLUDE itself", "{}/itself:1: $INCLUDE is nested more than 7 deep"),
         ("$TTL 5 6", "db.example:1: $TTL with 2 arguments"),
         ("$ORIGINS a", "db.example:1: unknown directive $ORIGINS"),
-        ("$GENERATE 1-262145 a$ 5 A 1.2.3.4", "db.example:1: $GENERATE of more than 262144 records"),
-        ("$GENERATE 5-1 a$ 5 A 1.2.3.4", "db.example:1: $GENERATE of '5-1': the range goes upwards"),
-        ("$GENERATE 1 a$ 5 A 1.2.3.4", "db.example:1: $GENERATE of '1'; write a range"),
-        ("$GENERATE 1-2", "db.example:1: the entry ends too early"),
+        ("$GENERATE 1-262145 a$ 5 A 1.2.3.4", "db.example:1: $GENERATE makes more than 262144 records"),
+        ("$GENERATE 5-1 a$ 5 A 1.2.3.4", "db.example:1: $GENERATE: the range '5-1' must ascend"),
+        ("$GENERATE 1 a$ 5 A 1.2.3.4", "db.example:1: $GENERATE: '1' is not a range"),
+        ("$GENERATE 1-2", "db.example:1: the entry is incomplete"),
         ("$GENERATE 1-2 a${-5} 5 A 1.2.3.4", "db.example:1: $GENERATE cannot write '${{-5}}"),
         ("$GENERATE 1-2 a${0,3,z} 5 A 1.2.3.4", "db.example:1: $GENERATE cannot write"),
     ],
@@ -169,11 +171,11 @@ def test_errors_in_zones_have_file_and_line(text: str, place: str, tmp_path: Pat
 
 
 def test_a_zone_that_is_too_large_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ZoneTextError, match="more than 100 MiB"):
+    with pytest.raises(ZoneTextError, match="larger than 100 MiB"):
         zone_from_text("\n" * (100 * 2**20 + 1), ORIGIN, "/")
     monkeypatch.setattr(zonetext, "MAX_ZONE_BYTES", 2**20)
     (tmp_path / "part").write_text("\n" * 2**19)
-    with pytest.raises(ZoneTextError, match="more than 1 MiB"):
+    with pytest.raises(ZoneTextError, match="larger than 1 MiB"):
         zone_from_text("$INCLUDE part\n$INCLUDE part\n", ORIGIN, str(tmp_path))
 
 
@@ -186,7 +188,7 @@ def test_a_large_zone_takes_seconds_at_most() -> None:
 
 def test_addresses_do_not_need_dnspython() -> None:
     program = (
-        "import sys; from clusterdns.wire.zonetext import record_from_text;"
+        "import sys; from clusterdns.wire.presentation.zonetext import record_from_text;"
         "record_from_text('a. 60 IN A 1.2.3.4'); print('dns' in sys.modules)"
     )
     assert (

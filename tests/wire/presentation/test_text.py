@@ -7,8 +7,8 @@ import pytest
 
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_labels, from_text
+from clusterdns.wire.presentation.text import rdata_text
 from clusterdns.wire.record import Record
-from clusterdns.wire.text import rdata_text
 
 OWNER = from_text("web.prod.svc.cluster.local.")
 

@@ -1,29 +1,27 @@
-"""Zone-file text to records (RFC 1035 §5.1): one record as `template` writes it, or a whole master file.
+"""Records from the text of a master file (RFC 1035 §5.1): a whole zone, or a single record for `template`.
 
-Lines, owner names, TTLs, classes and directives are read here; dnspython reads the RDATA of all types but
-addresses. It is imported only where such a record occurs: it costs 12 MiB that most clusters need not spend.
-What a zone must have (an SOA, its names) is for those who serve it. The other direction is `text`.
+`entries` splits the text into entries. Owner names, TTLs, classes and directives are read here; dnspython reads the
+RDATA of all types but addresses, and is imported only for a record that needs it, because it costs 12 MiB. `file`
+checks what a zone must have (an SOA, names below its origin). `text` writes records as text.
 """
 
 import os
 import re
 import struct
-from collections.abc import Iterator
 from socket import AF_INET, AF_INET6, inet_pton
 
 from clusterdns.wire import codes
 from clusterdns.wire.name import MAX_NAME_BYTES, ROOT
 from clusterdns.wire.name import from_text as name_from_text
+from clusterdns.wire.presentation.entries import ZoneTextError, entries
 from clusterdns.wire.record import Record, record
 
-MAX_ZONE_BYTES = 100 * 2**20  # with all that is included
+MAX_ZONE_BYTES = 100 * 2**20  # of the file and of all files that it includes
 MAX_INCLUDE_DEPTH = 7  # as CoreDNS
-MAX_GENERATED = 2**18  # records from all $GENERATE lines of a zone: every host of a /14
+MAX_GENERATED = 2**18  # records of all $GENERATE entries of a zone: every host of a /14
 
 _MAX_TTL = 0x7FFFFFFF
 _MAX_RDATA_BYTES = 0xFFFF
-_SPECIAL = frozenset('();"\\')
-_PIECE = re.compile(r'\\.|"(?:\\.|[^"\\])*"|[();]|[^\\"();]+', re.DOTALL)
 _WORD = re.compile(r"\s*((?:\\.|[^\s\\])+)", re.DOTALL | re.ASCII)
 _TTL = re.compile(r"(?:\d+[smhdw]?)+", re.IGNORECASE | re.ASCII)
 _TTL_PART = re.compile(r"(\d+)([smhdw]?)", re.ASCII)
@@ -34,36 +32,27 @@ _COUNTER = re.compile(r"\\.|\$\$|\$(?:\{([+-]?\d{1,10})(?:,(\d{1,3})(?:,([doxX])
 _FAMILIES = {codes.A: AF_INET, codes.AAAA: AF_INET6}
 
 
-class ZoneTextError(ValueError):
-    """Text that is no record: where, what is wrong, and a hint."""
-
-    def __init__(self, problem: str, line: int, file: str = "") -> None:
-        super().__init__(f"{file}:{line}: {problem}" if file else f"line {line}: {problem}")
-        self.problem = problem
-        self.line = line
-        self.file = file
-
-
 def record_from_text(text: str, origin: bytes = ROOT, default_ttl: int = 3600) -> Record:
-    """The first record in the text, after which CoreDNS reads no further either. Raises ZoneTextError.
+    """Return the first record of the text; the rest is ignored, as by CoreDNS. Raises ZoneTextError.
 
-    A TTL and a class may be missing; directives are refused.
+    The TTL and the class are optional; a directive is an error.
     """
     reader = _Reader(origin, default_ttl)
-    for line, content in _logical_lines(text.strip(), ""):
+    for line, content in entries(text.strip(), ""):
         if content[0] == "$":
-            raise ZoneTextError("a directive where a record is expected; only zone files have them", line)
+            raise ZoneTextError("expected a record, found a directive; only zone files have directives", line)
         try:
             return reader.record(content)
         except ValueError as error:
             raise ZoneTextError(str(error), line) from None
-    raise ZoneTextError("no record where one is expected", 1)
+    raise ZoneTextError("expected a record, found none", 1)
 
 
 def zone_from_text(text: str, origin: bytes, folder: str, file: str = "") -> list[Record]:
-    """The records of a master file, in its order; `$INCLUDE` looks in `folder`, `file` stands in errors.
+    """Return the records of a master file in file order. Raises ZoneTextError.
 
-    Raises ZoneTextError, also where the text and what it includes are more than 100 MiB.
+    Paths of `$INCLUDE` are relative to `folder`; errors name `file`. The text and all that it includes may have up to
+    100 MiB.
     """
     reader = _Reader(origin, None)
     reader.read(text, folder, file, 0)
@@ -71,11 +60,11 @@ def zone_from_text(text: str, origin: bytes, folder: str, file: str = "") -> lis
 
 
 class _Reader:
-    """What each line leaves behind for the next."""
+    """The state that one entry leaves for the next: origin, default TTL, last TTL, last owner name."""
 
     def __init__(self, origin: bytes, default_ttl: int | None) -> None:
         self.origin = origin
-        self.default_ttl = default_ttl  # of $TTL
+        self.default_ttl = default_ttl  # set by $TTL
         self.last_ttl: int | None = None
         self.owner: bytes | None = None
         self.records: list[Record] = []
@@ -85,8 +74,10 @@ class _Reader:
     def read(self, text: str, folder: str, file: str, depth: int) -> None:
         self.read_bytes += len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
         if self.read_bytes > MAX_ZONE_BYTES:
-            raise ZoneTextError(f"a zone of more than {MAX_ZONE_BYTES >> 20} MiB; split it into several", 1, file)
-        for line, content in _logical_lines(text, file):
+            raise ZoneTextError(
+                f"the zone is larger than {MAX_ZONE_BYTES >> 20} MiB; split it into several zones", 1, file
+            )
+        for line, content in entries(text, file):
             try:
                 if content[0] == "$":
                     self._directive(content, folder, depth)
@@ -98,13 +89,13 @@ class _Reader:
                 raise ZoneTextError(str(error), line, file) from None
 
     def record(self, content: str) -> Record:
-        """One record from `owner ttl class type rdata`. Raises ValueError."""
+        """Read an entry `owner ttl class type rdata`. Raises ValueError."""
         position = 0
         if content[0] not in " \t":
             word, position = _word(content, 0)
             self.owner = self._name(word).lower()
         if self.owner is None:
-            raise ValueError("the first record has no owner; begin its line with a name or @")
+            raise ValueError("the first record has no owner name; begin its line with a name or @")
         ttl: int | None = None
         rclass: int | None = None
         while True:
@@ -125,7 +116,7 @@ class _Reader:
         if ttl is None and rtype == codes.SOA:
             self.last_ttl = ttl = min(int.from_bytes(rdata[-4:], "big"), _MAX_TTL)  # RFC 1035 §3.3.13, MINIMUM
         if ttl is None:
-            raise ValueError("no TTL: write one, or a $TTL line before")
+            raise ValueError("no TTL; add one to the record, or a $TTL line before it")
         return record(self.owner, rtype, ttl, rdata, rclass)
 
     def _rdata(self, rclass: int, rtype: int, text: str) -> bytes:
@@ -134,7 +125,7 @@ class _Reader:
             try:
                 return inet_pton(family, text.strip())
             except (OSError, ValueError):
-                raise ValueError(f"{text.strip()!r} is no address of type {codes.type_text(rtype)}") from None
+                raise ValueError(f"{text.strip()!r} is not an address of type {codes.type_text(rtype)}") from None
         import dns.exception
         import dns.name
         import dns.rdata
@@ -146,7 +137,7 @@ class _Reader:
         except (dns.exception.DNSException, ValueError, struct.error) as error:
             raise ValueError(f"cannot read the fields of this {codes.type_text(rtype)} record: {error}") from None
         if wire is None or len(wire) > _MAX_RDATA_BYTES:
-            raise ValueError(f"content of more than {_MAX_RDATA_BYTES} bytes; split the record")
+            raise ValueError(f"the RDATA is larger than {_MAX_RDATA_BYTES} bytes; split the record")
         return wire
 
     def _name(self, text: str) -> bytes:
@@ -157,7 +148,7 @@ class _Reader:
             return name
         name = name[:-1] + self.origin
         if len(name) > MAX_NAME_BYTES:
-            raise ValueError(f"name of {len(name)} bytes with its origin, must be at most {MAX_NAME_BYTES}")
+            raise ValueError(f"the name has {len(name)} bytes with its origin; at most {MAX_NAME_BYTES} are allowed")
         return name
 
     def _directive(self, content: str, folder: str, depth: int) -> None:
@@ -181,94 +172,46 @@ class _Reader:
 
     def _include(self, arguments: list[str], folder: str, depth: int) -> None:
         if depth >= MAX_INCLUDE_DEPTH:
-            raise ValueError(f"$INCLUDE more than {MAX_INCLUDE_DEPTH} deep; does a file include itself?")
+            raise ValueError(
+                f"$INCLUDE is nested more than {MAX_INCLUDE_DEPTH} deep; check whether a file includes itself"
+            )
         path = os.path.join(folder, arguments[0].strip('"'))
         if not os.path.isfile(path):
-            raise ValueError(f"$INCLUDE of {path}, which is no file")
+            raise ValueError(f"$INCLUDE {path}: not a regular file")
         try:
             with open(path, "rb") as file:
-                raw = file.read(MAX_ZONE_BYTES + 1)  # one more, to be found too large
+                raw = file.read(MAX_ZONE_BYTES + 1)  # one byte more than allowed, so that `read` refuses it
             text = raw.decode()
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(f"cannot include {path}: {error}") from None
-        kept = self.origin, self.owner, self.default_ttl, self.last_ttl
+        outer = self.origin, self.owner, self.default_ttl, self.last_ttl
         if len(arguments) > 1:
             self.origin = self._name(arguments[1])
         self.read(text, os.path.dirname(path), path, depth + 1)
-        self.origin, self.owner, self.default_ttl, self.last_ttl = kept
+        self.origin, self.owner, self.default_ttl, self.last_ttl = outer
 
     def _generate(self, content: str) -> None:
         word, position = _word(content, 0)
         bounds = _RANGE.fullmatch(word)
         if bounds is None:
-            raise ValueError(f"$GENERATE of {word!r}; write a range like 1-10 or 0-100/5")
+            raise ValueError(f"$GENERATE: {word!r} is not a range; write it as 1-10 or 0-100/5")
         first, last, step = int(bounds[1]), int(bounds[2]), int(bounds[3] or 1)
         if not step or last < first:
-            raise ValueError(f"$GENERATE of {word!r}: the range goes upwards, by a step of at least 1")
+            raise ValueError(f"$GENERATE: the range {word!r} must ascend, with a step of at least 1")
         counters = range(first, last + 1, step)
         self.generated += len(counters)
         if self.generated > MAX_GENERATED:
-            raise ValueError(f"$GENERATE of more than {MAX_GENERATED} records in one zone")
+            raise ValueError(f"$GENERATE makes more than {MAX_GENERATED} records in one zone")
         template = content[position:].strip()
         _word(template, 0)
         for counter in counters:
             self.records.append(self.record(_substituted(template, counter)))
 
 
-def _logical_lines(text: str, file: str) -> Iterator[tuple[int, str]]:
-    """Each entry with the number of its first line, comments and parentheses taken out; none is empty."""
-    begun: list[str] = []
-    first = depth = 0
-    for number, line in enumerate(_lines(text), 1):
-        if not depth and _SPECIAL.isdisjoint(line):
-            if line and not line.isspace():
-                yield number, line
-            continue
-        if not depth:
-            first = number
-        end = 0
-        for piece in _PIECE.finditer(line):
-            if piece.start() != end:
-                break
-            token = piece[0]
-            if token == ";":
-                end = len(line)
-                break
-            end = piece.end()
-            if token == "(":
-                depth += 1
-            elif token == ")":
-                depth -= 1
-            begun.append(" " if token in "()" else token)
-            if depth < 0:
-                raise ZoneTextError("a parenthesis is closed that was not opened", number, file)
-        if end != len(line):
-            raise ZoneTextError("a quote that is not closed, or a backslash at the end of the line", number, file)
-        if depth:
-            begun.append(" ")
-            continue
-        content = "".join(begun)
-        begun.clear()
-        if content and not content.isspace():
-            yield first, content
-    if depth:
-        raise ZoneTextError("a parenthesis is not closed; the entry begins here", first, file)
-
-
-def _lines(text: str) -> Iterator[str]:
-    """The lines one by one, without their ends: a list of them would double what a large zone needs."""
-    start = 0
-    while start < len(text):
-        end = text.find("\n", start)
-        end = len(text) if end < 0 else end
-        yield text[start:end].removesuffix("\r")
-        start = end + 1
-
-
 def _word(content: str, position: int) -> tuple[str, int]:
     found = _WORD.match(content, position)
     if found is None:
-        raise ValueError("the entry ends too early; it must have owner, type and content")
+        raise ValueError("the entry is incomplete; it needs an owner name, a type and RDATA")
     return found[1], found.end()
 
 
@@ -278,7 +221,7 @@ def _type(word: str) -> int:
     except ValueError:
         rtype = _rare_type(word)
     if word[0].isdigit() or word == "*" or rtype in (0, codes.OPT) or 249 <= rtype <= 255:  # RFC 6895 §3.1
-        raise ValueError(f"{word} is no type of record")
+        raise ValueError(f"{word} is not a record type")
     return rtype
 
 
@@ -289,26 +232,28 @@ def _rare_type(word: str) -> int:
     try:
         return int(dns.rdatatype.from_text(word))
     except (dns.exception.DNSException, ValueError):
-        raise ValueError(f"unknown record type {word!r}; a type without a name is written TYPE<n>") from None
+        raise ValueError(f"unknown record type {word!r}; write a type without a mnemonic as TYPE<n>") from None
 
 
 def _ttl(word: str) -> int:
-    """Seconds, from a number or units as in 1h30m."""
+    """Return seconds, from a number or a duration such as 1h30m."""
     if _TTL.fullmatch(word) and len(word) <= 40:
         seconds = sum(int(number) * _UNIT_SECONDS[unit] for number, unit in _TTL_PART.findall(word.lower()))
         if seconds <= _MAX_TTL:
             return seconds
-    raise ValueError(f"TTL {word!r} is no number of seconds up to {_MAX_TTL} (RFC 2181 §8), nor like 1h30m")
+    raise ValueError(
+        f"TTL {word!r} is not a duration such as 1h30m or a number of seconds up to {_MAX_TTL} (RFC 2181 §8)"
+    )
 
 
 def _ends_escaped(text: str) -> bool:
-    """Whether the last character is escaped: an odd number of backslashes stands before it."""
+    """Return whether the last character is escaped: an odd number of backslashes precedes it."""
     before = text[:-1]
     return (len(before) - len(before.rstrip("\\"))) % 2 == 1
 
 
 def _substituted(template: str, counter: int) -> str:
-    """A `$GENERATE` template with its `$` and `${offset,width,base}` replaced; `$$` is a dollar sign."""
+    """Return a `$GENERATE` template with `$` and `${offset,width,base}` replaced; `$$` is a dollar sign."""
 
     def replace(found: re.Match[str]) -> str:
         if found[0][0] == "\\":
@@ -318,7 +263,9 @@ def _substituted(template: str, counter: int) -> str:
         value = counter + int(found[1] or 0)
         width = int(found[2] or 0)
         if value < 0 or width > 255 or (found[1] is None and template.startswith("{", found.end())):
-            raise ValueError(f"$GENERATE cannot write {template[found.start() :]!r}; write it like ${{0,3,d}}")
+            raise ValueError(
+                f"$GENERATE cannot write {template[found.start() :]!r}; write ${{OFFSET,WIDTH,BASE}}, as in ${{0,3,d}}"
+            )
         return format(value, found[3] or "d").zfill(width)
 
     return _COUNTER.sub(replace, template)

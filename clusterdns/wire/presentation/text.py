@@ -1,7 +1,7 @@
-"""Records as text, in the presentation format of zone files, for people to read.
+"""Records as text, in the presentation format of master files. `zonetext` reads it.
 
-The types that the server makes itself or that people meet in upstream replies are written out; every other is written
-as bytes, which any reader of zone files understands (RFC 3597 §5).
+Types that the server makes itself, and common ones of upstreams, are written in their own form; all others as bytes,
+which every reader of master files understands (RFC 3597 §5).
 """
 
 import struct
@@ -19,7 +19,7 @@ _PRINTABLE = frozenset(range(0x20, 0x7F)) - frozenset(b'"\\')
 
 
 def rdata_text(record: Record) -> str:
-    """The RDATA as text; names in it are absolute. What does not have its type's form is written as bytes."""
+    """Return the RDATA as text with absolute names; RDATA that is malformed for its type is written as bytes."""
     write = _WRITERS.get(record.rtype, _unknown)
     try:
         return write(record.rdata)
@@ -28,7 +28,7 @@ def rdata_text(record: Record) -> str:
 
 
 def _names(rdata: bytes) -> str:
-    """One name after the other, as many as there are."""
+    """Return all names of RDATA that has nothing else."""
     texts = []
     while rdata:
         end = end_of(rdata)
@@ -61,7 +61,7 @@ def _caa(rdata: bytes) -> str:
     end = 2 + rdata[1]
     tag = rdata[2:end].decode("ascii")
     if not tag.isalnum():
-        raise ValueError("a tag has letters and digits (RFC 8659 §4.1)")
+        raise ValueError("the tag has other characters than letters and digits (RFC 8659 §4.1)")
     return f"{rdata[0]} {tag} {_quoted(rdata[end:])}"
 
 
