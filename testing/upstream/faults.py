@@ -36,7 +36,7 @@ def committed(query: dns.message.Message, words: Words, reply: dns.message.Messa
         reply = _with_name(reply, "other")
     genuine = _wire(reply, query, words, transport)
     messages += [genuine] * (1 + words.number("twice", 0, bare=1))
-    return Response(messages, pause_seconds)
+    return Response(messages, pause_seconds, is_held="held" in words)
 
 
 def _wire(reply: dns.message.Message, query: dns.message.Message, words: Words, transport: str) -> bytes:

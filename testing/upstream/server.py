@@ -9,8 +9,9 @@ import enum
 import socket
 import ssl
 import struct
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, Self
 
 from testing.loop_thread import LoopThread
@@ -47,6 +48,7 @@ class Response:
     messages: Iterable[bytes]
     pause_seconds: float = 0.0
     ending: Ending = Ending.OPEN
+    is_held: bool = False  # until `UpstreamServer.release`
 
 
 class UpstreamServer:
@@ -58,10 +60,12 @@ class UpstreamServer:
         self.connections = 0  # over TCP and TLS, ever
         self.most_open = 0  # at one time
         self.most_pending = 0  # queries without a response, at one time
+        self.responses = 0  # sent, or withheld as a script asks
         self._open = self._pending = 0
         self._tls = tls
         self._thread = LoopThread("upstream")
         self._loop = self._thread.loop
+        self._held: list[Callable[[], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._listening: list[socket.socket] = []
         self._accepted: set[socket.socket] = set()
@@ -80,9 +84,18 @@ class UpstreamServer:
         """Decide the response to a query; None ignores it. Runs in the server's thread."""
         raise NotImplementedError
 
+    def release(self) -> None:
+        """Send the responses that are held."""
+        self._loop.call_soon_threadsafe(self._send_held)
+
+    def _send_held(self) -> None:
+        held, self._held = self._held, []
+        for send in held:
+            send()
+
     def forget(self) -> None:
         """Begin all counts anew."""
-        self.connections = self.most_pending = 0
+        self.connections = self.most_pending = self.responses = 0
         self.most_open = self._open
 
     def __enter__(self) -> Self:
@@ -154,7 +167,9 @@ class UpstreamServer:
             response = self._response(query, Source("udp", client[1], 0))
             if response is None:
                 continue
-            if response.pause_seconds:
+            if response.is_held:
+                self._held.append(partial(self._send_datagrams, response, client))
+            elif response.pause_seconds:
                 self._loop.call_later(response.pause_seconds, self._send_datagrams, response, client)
             else:
                 self._send_datagrams(response, client)
@@ -165,6 +180,7 @@ class UpstreamServer:
             self._udp.sendto(message, client)
         self._udp.setblocking(False)
         self._pending -= 1
+        self.responses += 1
 
     # TCP and TLS
 
@@ -191,7 +207,9 @@ class UpstreamServer:
             while True:
                 size = int.from_bytes(await reader.readexactly(2), "big")
                 response = self._response(await reader.readexactly(size), source)
-                if response is not None and response.pause_seconds:
+                if response is not None and response.is_held:
+                    self._held.append(partial(self._send_frames, writer, response))
+                elif response is not None and response.pause_seconds:
                     self._start(self._send_later(writer, response))
                 elif response is not None:
                     self._send_frames(writer, response)
@@ -220,3 +238,4 @@ class UpstreamServer:
                 writer.transport.abort()
             case Ending.CLOSE:
                 writer.close()
+        self.responses += 1

@@ -73,6 +73,7 @@ NUMBERED = frozenset(
 )
 PLAIN = frozenset(
     {
+        "held",  # the reply is not sent before `release`
         "nosoa",  # negative answers without SOA
         "only4",  # NODATA for AAAA
         "only6",  # NODATA for A

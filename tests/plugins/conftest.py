@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 import dns.message
 import pytest
+from fakes.held_clock import HeldClock
+from plugins.forwarding import Forwarding, MakeQuery, forwarding_part
 
 from clusterdns.admin.http import AdminRoute, Respond
 from clusterdns.admin.tls import AdminTls
@@ -105,3 +107,14 @@ def through(
         return await part.handling.wrap(following)(query)
 
     return ask
+
+
+@pytest.fixture
+def forwarding(
+    read_directives: Callable[[str], Sequence[Directive]],
+    context: BlockContext,
+    make_query: MakeQuery,
+    held_clock: HeldClock,
+) -> Forwarding:
+    """Uses the `forward` lines of a text. Time stands still: an exchange times out when the test lets time pass."""
+    return lambda text: forwarding_part(read_directives(text), context, make_query)

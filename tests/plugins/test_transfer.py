@@ -19,6 +19,7 @@ import dns.rdatatype
 import dns.rrset
 import dns.zone
 import pytest
+from fakes.held_clock import HeldClock, until
 from plugins.example_zones import EXAMPLE, SIGNED
 from plugins.serving import Running, question, running
 
@@ -32,8 +33,7 @@ from clusterdns.plugins.file.tree import ZoneTree
 from clusterdns.plugins.file.zones import FileZones
 from clusterdns.plugins.kubernetes.transfer import ClusterTransfer
 from clusterdns.plugins.transfer import directive as transfer
-from clusterdns.plugins.transfer import notify
-from clusterdns.plugins.transfer.notify import Notifier
+from clusterdns.plugins.transfer.notify import TRY_SECONDS, Notifier
 from clusterdns.upstream.address import Address
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text, to_text
@@ -257,6 +257,9 @@ class Secondary(asyncio.DatagramProtocol):
         self.notified: list[dns.message.Message] = []
         self.come = asyncio.Event()
 
+    async def wait_for(self, count: int) -> None:
+        await until(lambda: len(self.notified) >= count)
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: asyncio.DatagramTransport = transport  # type: ignore[assignment]
 
@@ -321,15 +324,17 @@ async def test_a_secondary_is_notified_up_to_three_times(
     times: int,
     problem: str,
     caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
+    held_clock: HeldClock,
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(notify, "TRY_SECONDS", 0.05)
     notifier = Notifier()
     async with secondary(*rcodes) as (other, port):
         notifier.notify(from_text("a.org"), [Address("dns", "127.0.0.1", port)], "")
-        async with asyncio.timeout(5):
-            await asyncio.gather(*notifier._tasks.values())
+        (task,) = notifier._tasks.values()
+        for tries in range(1, times + 1):
+            await other.wait_for(tries)
+            await held_clock.pass_seconds(TRY_SECONDS)
+        assert task.done()
         await notifier.stop()
     assert len(other.notified) == times
     assert (problem.format(port=port) in caplog.text) if problem else not caplog.text
