@@ -70,7 +70,7 @@ class InProcessServer:
         registry = Registry()
         counters = QueryCounters(registry, "dns://:53")
         self.dispatch = Dispatch(Routes([route]), counters, panics(registry))
-        self.listener = ListenerContext("udp", "1", self.table, counters.pace())
+        self.listener = ListenerContext("udp", "1", self.table, counters.new_hit_time())
 
     def miss(self, packet: bytes) -> bytes:
         """A query that the table does not know, from packet to packet."""

@@ -13,22 +13,22 @@ from clusterdns.wire.response import Serial
 
 
 class Answer:
-    """An entry of the answer table. A hit sends `static`, or `message()` where that is empty, and counts in `tally`."""
+    """An entry of the answer table. A hit sends `static`, or else `message()`, and adds one to `counter.count`."""
 
-    __slots__ = ("dependencies", "is_empty", "render", "size_bytes", "static", "tally")
+    __slots__ = ("counter", "dependencies", "is_empty", "render", "size_bytes", "static")
 
     def __init__(
         self,
         static: bytes,
         render: Callable[[], bytes] | None,
-        tally: Any,
+        counter: Any,
         dependencies: tuple[Hashable, ...],
         is_empty: bool,
         size_bytes: int,
     ) -> None:
         self.static = static  # everything after the ID; empty for an answer that varies
         self.render = render  # makes everything after the ID of an answer that varies
-        self.tally = tally  # telemetry.queries.Tally; a hit adds one to its `count`
+        self.counter = counter  # telemetry.queries.OutcomeCounter
         self.dependencies = dependencies
         self.is_empty = is_empty  # no records in the answer section
         self.size_bytes = size_bytes  # of its own bytes; 128 KiB where 4,000 addresses rotate
@@ -39,7 +39,7 @@ class Answer:
 
 
 def compile_answer(
-    encoded: EncodedMessage, serial: Serial | None, tally: Any, dependencies: tuple[Hashable, ...], is_empty: bool
+    encoded: EncodedMessage, serial: Serial | None, counter: Any, dependencies: tuple[Hashable, ...], is_empty: bool
 ) -> Answer:
     """Make the answer that sends this message."""
     render: Callable[[], bytes] | None = None
@@ -55,7 +55,7 @@ def compile_answer(
         static = encoded.message()
         size_bytes = len(static)
     dependencies = tuple(dict.fromkeys(dependencies))  # a CNAME and its target mostly share their namespace
-    return Answer(static, render, tally, dependencies, is_empty, size_bytes)
+    return Answer(static, render, counter, dependencies, is_empty, size_bytes)
 
 
 class _Rotation:

@@ -1,7 +1,7 @@
-"""Types that one directive exports and another, or the server, imports: neither has to know the other.
+"""Types of objects that one directive exports to other directives or to the server, without either knowing the other.
 
 A part lists instances in `Part.exports`; `BlockContext.exports` and `Configuration.exports` find them by type. Types
-that only one folder's readers need stay in that folder (`plugins.kubernetes.exports`).
+for a single directive are in its folder (`plugins.kubernetes.exports`).
 """
 
 import random

@@ -1,4 +1,4 @@
-"""Names that one plugin lacks and the next may have: the option `fallthrough`, and how the next plugin is asked."""
+"""The option `fallthrough`: names that one plugin lacks are passed on to the next plugin."""
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
@@ -41,8 +41,8 @@ async def ask_next(
 ) -> Reply:
     """Ask the next plugin for a name that is missing here.
 
-    If the reply is compiled, it also depends on what the name is missing from (`dependencies`), so that the answer is
-    forgotten when the name appears there.
+    The reply gets the `dependencies` of the missing name too, so that a compiled answer is forgotten when the name
+    appears here.
     """
     reply = await following(query)
     if not reply.reusable:

@@ -1,6 +1,6 @@
-"""The types of the chain: a handler takes a query and gives a reply; an observer sees both.
+"""The types of the chain: a handler takes a query and returns a reply; an observer sees both.
 
-A handler is `async` because some handlers wait (forwarding, a look-up through another zone). Dispatch runs it up to its
+A handler is `async` because some handlers wait (forwarding, a look-up in another zone). Dispatch runs it up to its
 first real wait without a task, so that a handler that never waits costs no more than a call (docs/decisions/0003).
 """
 

@@ -1,6 +1,6 @@
-"""A query on its way through the chain: the message a client sent, and what plugins and dispatch add to it.
+"""A query on its way through the chain: the client's message, and the fields that dispatch and plugins add.
 
-`wire.query` has the part that is bytes. Plugins read a query, pass on another one made by `asking`, and give a `Reply`.
+`wire.query` reads the message. A plugin that changes the question passes on another query, made by `asking`.
 """
 
 from collections.abc import Awaitable
@@ -19,15 +19,15 @@ class Query(QueryMessage):
 
     client: Any  # the client's socket address: (host, port, …)
     lookup: "Lookup"
-    depth: int  # how many lookups led to this one; 0 for what a client asked
-    deadline: float | None  # of the event loop's clock; `cancel` sets it, whoever waits for others keeps it
+    depth: int  # how many nested look-ups led to this query; 0 for a client's own
+    deadline: float | None  # by the event loop's clock; `cancel` sets it, handlers that wait keep it
     labels: dict[str, str] | None  # metadata by label, where `metadata` is loaded
-    rewritten_as: "Query | None"  # what a plugin that changed the question passed on; those who count and log show it
+    rewritten_as: "Query | None"  # the query that a plugin passed on instead; metrics and logs show it
 
     def asking(self, name: bytes, qtype: int, qclass: int) -> "Query":
-        """The same client's query with another question, to be passed on instead of this one."""
+        """Return a query of the same client with another question, to be passed on instead of this one."""
         changed = Query()
-        changed.packet = self.packet  # one by one: a loop over the slots takes 2 µs, on the way of a forwarded query
+        changed.packet = self.packet  # field by field: a loop over the slots takes 2 µs more for each forwarded query
         changed.id = self.id
         changed.flags = self.flags
         changed.question = name + qtype.to_bytes(2, "big") + qclass.to_bytes(2, "big")
@@ -56,13 +56,13 @@ class Query(QueryMessage):
 
     @property
     def client_text(self) -> str:
-        """The same as text, for logs, with the scope of a link-local address (`fe80::1%eth0`)."""
+        """The client's address as logs show it, with the scope of a link-local address (`fe80::1%eth0`)."""
         host: str = self.client[0]
         return host.removeprefix("::ffff:") if "." in host else host
 
     @property
     def effective(self) -> "Query":
-        """The query as the last plugin that changed its question passed it on."""
+        """The query as the last plugin that changed the question passed it on."""
         query = self
         while query.rewritten_as is not None:
             query = query.rewritten_as
@@ -72,7 +72,7 @@ class Query(QueryMessage):
 def plain_ip(text: str) -> IPv4Address | IPv6Address:
     """Read an address without its scope (`%eth0`), and one that is IPv4-mapped (`::ffff:10.0.0.1`) as IPv4.
 
-    Raises ValueError where the text is no address.
+    Raises ValueError where the text is not an address.
     """
     address = ip_address(text.partition("%")[0])
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
@@ -82,13 +82,13 @@ _client_ip = lru_cache(maxsize=4096)(plain_ip)
 
 
 class Lookup(Protocol):
-    """Ask another name of the same class through the same listener, from zone selection on, as the same client."""
+    """Answer another question of the same client, class and listener, from the choice of the zone on."""
 
     def __call__(self, query: Query, name: bytes, qtype: int) -> Awaitable[Reply]: ...
 
 
 def read_query(packet: bytes) -> Query | bytes | None:
-    """Read a packet of a client: see `wire.query.read`."""
+    """Read a client's packet: see `wire.query.read`."""
     query = read(packet, Query)
     if query is None or isinstance(query, bytes):
         return query

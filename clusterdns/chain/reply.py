@@ -1,4 +1,4 @@
-"""What a handler decided about a query: response code and sections, and how long the decision holds."""
+"""A handler's decision about a query: response code, sections, and whether and how long it may be reused."""
 
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
@@ -10,11 +10,11 @@ from clusterdns.wire.response import ResponseMessage, Serial
 
 
 class Reply(ResponseMessage):
-    """A response code with its sections. Handlers may change a reply on its way up, before it is compiled.
+    """A response code with its sections, and how long it holds.
 
-    `dependencies` names what the reply depends on; when one of them changes, the compiled answer is forgotten.
-    A reply that is not `reusable` is made anew for each query. `error` is the text that the `errors` plugin logs.
-    Whoever changes a reply that it did not make changes a `duplicate`, because others may hold the same one.
+    The answer compiled from a reply is forgotten when one of the `dependencies` changes; a reply that is not `reusable`
+    is not compiled. `errors` logs the text in `error`. A handler that changes a reply of another handler changes a
+    `duplicate`, because others may hold the same one.
     """
 
     __slots__ = (
@@ -49,33 +49,33 @@ class Reply(ResponseMessage):
         self.recursion_available = False
         self.is_truncated = False
         self.is_authentic = False  # the AD flag (RFC 4035 §3.2.3)
-        self.options = b""  # EDNS options, whole; sent to clients that use EDNS
+        self.options = b""  # EDNS options, packed; sent to clients that use EDNS
         self.dependencies = dependencies
         self.reusable = reusable
-        self.rotates = False  # set by loadbalance: successive queries see the addresses in rotated order
-        self.serial = serial  # of the SOA in this reply, when that is the index's own
+        self.rotates = False  # set by `loadbalance`: successive responses rotate the addresses
+        self.serial = serial  # of the SOA in this reply, when it is the index's
         self.error = error
-        self.is_unhandled = False  # nobody here is responsible for the name: no zone, or the end of a chain
-        self.is_upstream = False  # another server's word, which ages; what we hold ourselves is never cached
-        self.is_written = True  # a plugin's or an upstream's message; False where only a code was given
-        self.is_dropped = False  # the client hears nothing
-        self.stream: Iterable[Record] | None = None  # a zone transfer: what is sent instead, in several messages
-        self.counted: tuple[Any, ...] = ()  # series to add one to each time the compiled answer is used again
+        self.is_unhandled = False  # no zone has the name, or the query reached the end of the chain
+        self.is_upstream = False  # of another server: its records age; other replies are never cached
+        self.is_written = True  # a message of a plugin or an upstream; False for a response code alone
+        self.is_dropped = False  # the client gets no response
+        self.stream: Iterable[Record] | None = None  # the records of a zone transfer, sent in several messages
+        self.counted: tuple[Any, ...] = ()  # series that each hit of the compiled answer increments
 
     @property
     def is_empty(self) -> bool:
-        """NXDOMAIN or NODATA: there are far more of these than of names that exist."""
+        """Whether the answer section is empty: NXDOMAIN, NODATA, referral or error."""
         return not self.answer
 
     @property
     def is_transfer(self) -> bool:
-        """Whether it is a whole zone, which only a stream can take (RFC 5936 §2.2)."""
+        """Whether this is a zone transfer, which needs a stream (RFC 5936 §2.2)."""
         return self.stream is not None
 
     def duplicate(self) -> "Reply":
-        """Another reply that says the same and may be changed; the sections are shared until they are replaced."""
+        """Return a copy that may be changed; both share the sections until these are replaced."""
         other = Reply.__new__(Reply)
-        other.rcode = self.rcode  # one by one: a loop over the slots takes 1.5 µs, on the way of each forwarded query
+        other.rcode = self.rcode  # field by field: a loop over the slots takes 1.5 µs more for each forwarded query
         other.answer = self.answer
         other.authority = self.authority
         other.additional = self.additional
@@ -98,12 +98,12 @@ class Reply(ResponseMessage):
         return other
 
     def explain(self, info_code: int, text: str = "") -> None:
-        """Add an extended error: why it is so, for people who debug (RFC 8914)."""
+        """Add an extended error: the reason of the response code, for people who debug (RFC 8914)."""
         self.options += pack_option(codes.EDE, info_code.to_bytes(2, "big") + text.encode())
 
 
 def failure(rcode: int, error: str = "", *, is_unhandled: bool = False) -> Reply:
-    """An empty, unauthoritative reply: a code without a message (REFUSED, SERVFAIL, …)."""
+    """Make an empty reply without AA: a response code and nothing else (REFUSED, SERVFAIL, …)."""
     reply = Reply(rcode, is_authoritative=False, error=error)
     reply.is_written = False
     reply.is_unhandled = is_unhandled

@@ -1,7 +1,7 @@
-"""What kind of reply a reply is: a positive answer, a denial, a referral, a failure.
+"""The type of a reply: positive answer, NODATA, NXDOMAIN, referral, zone transfer or error; and its class.
 
-The words are CoreDNS's, which `metadata` shows as `log/type` and `log/class`; `log` chooses by the class, and `minimal`
-goes by the type.
+The words are CoreDNS's. `metadata` shows them as `log/type` and `log/class`, `log` selects replies by class, and
+`minimal` by type.
 """
 
 import enum
@@ -14,10 +14,10 @@ SUCCESS, DENIAL, ERROR = "success", "denial", "error"
 
 
 class ReplyType(enum.Enum):
-    """The kinds, each with its word."""
+    """The types of replies, with CoreDNS's words."""
 
     NOERROR = "NOERROR"
-    NODATA = "NODATA"  # the name exists, the type does not, and an SOA says so
+    NODATA = "NODATA"  # the name exists without this type; an SOA is in the authority section
     NXDOMAIN = "NXDOMAIN"
     REFERRAL = "DELEGATION"
     TRANSFER = "META"
@@ -26,7 +26,7 @@ class ReplyType(enum.Enum):
 
 
 def reply_type(query: Query, reply: Reply) -> ReplyType:
-    """The kind of a reply to this query."""
+    """Return the type of a reply to this query."""
     if query.qtype in codes.TRANSFER_TYPES:
         return ReplyType.TRANSFER
     if reply.is_dropped:
@@ -53,5 +53,5 @@ _CLASSES = {
 
 
 def reply_class(query: Query, reply: Reply) -> str:
-    """`success` (with referrals), `denial` (NXDOMAIN, NODATA) or `error` (all else, zone transfers too)."""
+    """Return `success` (referrals too), `denial` (NXDOMAIN, NODATA) or `error` (all else, zone transfers too)."""
     return _CLASSES.get(reply_type(query, reply), ERROR)

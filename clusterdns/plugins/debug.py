@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from clusterdns.chain import BlockContext, Doc, LifeCycle, Part, Plugin
 from clusterdns.corefile.directive import Directive
-from clusterdns.telemetry.logs import debug_lines
+from clusterdns.telemetry.logs import debug_level
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> None:
@@ -24,10 +24,10 @@ def build(settings: None, context: BlockContext) -> Part:
     block = object()
 
     async def start() -> None:
-        debug_lines.want(block)
+        debug_level.enable(block)
 
     async def stop() -> None:
-        debug_lines.release(block)  # also where the start before this part's turn failed
+        debug_level.disable(block)  # also where the start before this part's turn failed
 
     return Part("debug", life=LifeCycle(start=start, stop=stop))
 

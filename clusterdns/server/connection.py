@@ -207,7 +207,7 @@ class Connection(asyncio.BufferedProtocol):
                 break
             answer = entries.get(held[start + 4 : end])
             if answer is not None:
-                answer.tally.count += 1
+                answer.counter.count += 1
                 hits += 1
                 tail = answer.static or answer.message()
                 reply = (len(tail) + 2).to_bytes(2, "big") + held[start + 2 : start + 4] + tail
@@ -226,9 +226,9 @@ class Connection(asyncio.BufferedProtocol):
             self._query_count += len(replies)
             self._hold(held[start:])
         if hits:
-            pace = self._table.context.pace
-            pace.hits += hits
-            pace.seconds += perf_counter() - began
+            hit_time = self._table.context.hit_time
+            hit_time.hits += hits
+            hit_time.seconds += perf_counter() - began
         return is_sound, bool(end)
 
     def _miss(self, message: bytes) -> bytes:

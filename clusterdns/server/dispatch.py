@@ -17,7 +17,7 @@ from clusterdns.chain import Query, Reply, failure
 from clusterdns.chain.query import read_query
 from clusterdns.server.routes import Route, Routes
 from clusterdns.telemetry.metrics import Series
-from clusterdns.telemetry.queries import DROPPED, MAX_TALLIES, Outcome, Pace, QueryCounters, Tally
+from clusterdns.telemetry.queries import DROPPED, MAX_COUNTERS, HitTime, OutcomeCounter, QueryCounters, QueryOutcome
 from clusterdns.wire import codes, encode
 from clusterdns.wire.name import to_text
 from clusterdns.wire.stream import transfer_messages
@@ -31,13 +31,13 @@ log = logging.getLogger("clusterdns")
 class ListenerContext:
     """What all queries of a listener share: transport, address family, answer table, and the time that hits take."""
 
-    __slots__ = ("answers", "family", "pace", "transport")
+    __slots__ = ("answers", "family", "hit_time", "transport")
 
-    def __init__(self, transport: str, family: str, answers: AnswerTable, pace: Pace) -> None:
+    def __init__(self, transport: str, family: str, answers: AnswerTable, hit_time: HitTime) -> None:
         self.transport = transport  # "udp" or "tcp"
         self.family = family  # "1" for IPv4, "2" for IPv6, as in the metrics
         self.answers = answers
-        self.pace = pace
+        self.hit_time = hit_time
 
 
 class Dispatch:
@@ -47,9 +47,10 @@ class Dispatch:
         self.routes = routes
         self._counters = counters
         self._panics = panics
-        self._tallies: dict[tuple[object, ...], Tally] = {}  # by outcome, so that label texts are made once
+        # by outcome as plain values, so that label texts are made once
+        self._counter_of: dict[tuple[object, ...], OutcomeCounter] = {}
         # blocks without `prometheus` count like all others, in families that are not shown
-        self._uncounted = counters.tally(Outcome("", "", "", "", "", False, 0, 0, is_shown=False))
+        self._uncounted = counters.counter(QueryOutcome("", "", "", "", "", False, 0, 0, is_shown=False))
 
     def miss(
         self, packet: bytes, client: Any, context: ListenerContext
@@ -138,20 +139,20 @@ class Dispatch:
         except Exception:  # noqa: BLE001  # an observer failed, or the reply cannot be encoded
             reply, is_kept = self._failed(query), False
             encoded = encode.encode(query, reply)
-        tally = self._count(query, reply, route, context, started)
+        counter = self._count(query, reply, route, context, started)
         if reply.is_dropped:
             return None
         if first is not None:
             return first
         if not is_kept:
             return query.id + encoded.message()
-        answer = compile_answer(encoded, reply.serial, tally, reply.dependencies, reply.is_empty)
+        answer = compile_answer(encoded, reply.serial, counter, reply.dependencies, reply.is_empty)
         context.answers.put(query.packet[2:], answer)
         return query.id + answer.message()
 
     def _count(
         self, query: Query, reply: Reply, route: Route | None, context: ListenerContext, started: float
-    ) -> Tally:
+    ) -> OutcomeCounter:
         is_shown = route is None or route.chain.counts_queries
         if not is_shown and not reply.counted:
             return self._uncounted
@@ -164,20 +165,20 @@ class Dispatch:
         facts = (
             zone_text, context, qtype, reply.rcode, query.do, len(query.packet), reply_bytes, reply.counted, writer,
         )  # fmt: skip
-        tally = self._tallies.get(facts)
-        if tally is None:
-            tally = self._counters.tally(
-                Outcome(
+        counter = self._counter_of.get(facts)
+        if counter is None:
+            counter = self._counters.counter(
+                QueryOutcome(
                     zone_text, context.transport, context.family, codes.type_text(qtype),
                     codes.rcode_text(reply.rcode), query.do, len(query.packet), reply_bytes,
                     plugin=writer, counted=reply.counted, is_shown=is_shown,
                 )
             )  # fmt: skip
-            if len(self._tallies) >= MAX_TALLIES:
-                self._tallies.clear()
-            self._tallies[facts] = tally
-        tally.observe(perf_counter() - started)
-        return tally
+            if len(self._counter_of) >= MAX_COUNTERS:
+                self._counter_of.clear()
+            self._counter_of[facts] = counter
+        counter.observe(perf_counter() - started)
+        return counter
 
     def _refusal(self, query: Query, route: Route | None) -> Reply | None:
         """Return the reply to a query that no handler may see: of a class or zone not served, or of a later EDNS."""

@@ -32,8 +32,8 @@ class _Point:
     def context_for(self, protocol: str, family: str) -> ListenerContext:
         found = self._contexts.get((protocol, family))
         if found is None:
-            table, pace = self._shared.new_table(), self.counters.pace()
-            found = self._contexts[protocol, family] = ListenerContext(protocol, family, table, pace)
+            table, hit_time = self._shared.new_table(), self.counters.new_hit_time()
+            found = self._contexts[protocol, family] = ListenerContext(protocol, family, table, hit_time)
         return found
 
 
@@ -75,7 +75,7 @@ class Instance:
 
     async def serving(self) -> None:
         """Say what runs, now that it answers queries."""
-        plugin_enabled(self.configuration.registry).forget()
+        plugin_enabled(self.configuration.registry).clear()
         for part in self.configuration.parts:
             if part.life.serving is not None:
                 await part.life.serving()

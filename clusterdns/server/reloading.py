@@ -228,7 +228,7 @@ class Reloader:
 
     def _tell_version(self, instance: Instance) -> None:
         """For a start `run` tells it, between the lines that it prints."""
-        self._versions.forget()
+        self._versions.clear()
         if instance.schedule is not None:
             self._versions.labels("sha512", instance.sha512).value = 1
 

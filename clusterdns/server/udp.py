@@ -91,16 +91,16 @@ class UdpListener:
             if answer is None:
                 self._miss(packet, client, self._reply)
                 continue
-            answer.tally.count += 1
+            answer.counter.count += 1
             hits += 1
             try:
                 send(packet[:2] + (answer.static or answer.message()), client)
             except OSError as error:
                 self._drop(client, error)
         if hits:
-            pace = self._context.pace
-            pace.hits += hits
-            pace.seconds += perf_counter() - started
+            hit_time = self._context.hit_time
+            hit_time.hits += hits
+            hit_time.seconds += perf_counter() - started
         return has_more
 
     def _drain_wildcard(self) -> bool:
@@ -123,16 +123,16 @@ class UdpListener:
             if answer is None:
                 self._miss(packet, client, self._reply_from(ancillary))
                 continue
-            answer.tally.count += 1
+            answer.counter.count += 1
             hits += 1
             try:
                 send((packet[:2], answer.static or answer.message()), _from_asked(ancillary), 0, client)
             except OSError as error:
                 self._drop(client, error)
         if hits:
-            pace = self._context.pace
-            pace.hits += hits
-            pace.seconds += perf_counter() - started
+            hit_time = self._context.hit_time
+            hit_time.hits += hits
+            hit_time.seconds += perf_counter() - started
         return has_more
 
     def _miss(self, packet: bytes, client: Any, reply: Callable[[bytes, Any], None]) -> None:

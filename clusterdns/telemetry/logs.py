@@ -1,8 +1,8 @@
 """Logging to standard output in CoreDNS's line form: `[LEVEL] text`, or `[LEVEL] plugin/<name>: text`.
 
-The logger's name decides the form: `clusterdns.plugin.<name>` is a plugin, the Kubernetes client speaks as
-`plugin/kubernetes`, all else has no prefix. There is no time stamp: who collects the lines adds one. What a query-log
-line says is `plugins.log_line`'s business.
+The logger's name decides the prefix: `clusterdns.plugin.<name>` has `plugin/<name>`, the Kubernetes client's loggers
+have `plugin/kubernetes`, others have none. Lines have no time stamp, because collectors of container logs add one. The
+`log` plugin writes the lines of the query log.
 """
 
 import logging
@@ -10,7 +10,7 @@ import sys
 from typing import TextIO
 
 PLUGIN_LOGGERS = "clusterdns.plugin."
-BARE_LINES = "clusterdns.bare"  # the logger of lines that are whole as they are, such as JSON objects
+BARE_LINES = "clusterdns.bare"  # the logger of lines without level and prefix, such as JSON objects
 
 _LEVEL_WORDS = {logging.CRITICAL: "FATAL"}
 _CLIENT_LOGGERS = "kubernetes_asyncio"
@@ -18,31 +18,31 @@ _HOUR, _MINUTE = 3600, 60
 
 
 class LineFormatter(logging.Formatter):
-    """Every line of a message begins with the level, so that text from outside cannot pass for a line of its own."""
+    """Begins every line of a message with the level, so that text from outside cannot forge a log line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as one line, or one per line of its text and traceback."""
+        """Return the record as one line, or one per line of its text and traceback."""
         text = record.getMessage()
         if record.name == BARE_LINES:
             return text
         if record.exc_info:
             text = f"{text}\n{self.formatException(record.exc_info)}"
-        start = f"[{_LEVEL_WORDS.get(record.levelno, record.levelname)}] {_speaker(record.name)}"
+        start = f"[{_LEVEL_WORDS.get(record.levelno, record.levelname)}] {_prefix(record.name)}"
         if "\n" not in text and "\r" not in text:
             return start + text
         return "\n".join([start + line for line in text.splitlines()])
 
 
 class LineHandler(logging.StreamHandler[TextIO]):
-    """Writes lines, as long as anyone takes them: a collector that is gone must cost nothing and end nobody."""
+    """Writes lines to a stream; a write error drops the line, so that a lost log collector does not stop the server."""
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Drop a line that cannot be written; tell of one that cannot be formatted."""
+        """Drop a line that cannot be written; report one that cannot be formatted."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handleError(record)
 
 
-def _speaker(logger_name: str) -> str:
+def _prefix(logger_name: str) -> str:
     if logger_name.startswith(PLUGIN_LOGGERS):
         return f"plugin/{logger_name[len(PLUGIN_LOGGERS) :]}: "
     if logger_name.partition(".")[0] == _CLIENT_LOGGERS:
@@ -51,8 +51,8 @@ def _speaker(logger_name: str) -> str:
 
 
 def set_up(stream: TextIO | None = None) -> None:
-    """Send every log line of the process to `stream` (standard output): ours from INFO, libraries' from WARNING."""
-    # nothing we print needs them, and each costs a system call or a look-up per line
+    """Send all log lines to `stream` (standard output): our own from INFO on, those of libraries from WARNING on."""
+    # no line shows them, and each costs a system call or a look-up per line
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = LineHandler(stream or sys.stdout)
     handler.setFormatter(LineFormatter())
@@ -62,29 +62,29 @@ def set_up(stream: TextIO | None = None) -> None:
     logging.getLogger("clusterdns").setLevel(logging.INFO)
 
 
-class DebugLines:
-    """Whether debug lines are written: as long as anybody wants them. One of these for the process."""
+class DebugLevel:
+    """The log level DEBUG of the process, on while at least one user has it enabled."""
 
     def __init__(self) -> None:
-        self._wanting: set[object] = set()
+        self._users: set[object] = set()
 
-    def want(self, who: object) -> None:
-        """Write them until the same releases them."""
-        self._wanting.add(who)
+    def enable(self, user: object) -> None:
+        """Log debug lines until this user disables them."""
+        self._users.add(user)
         logging.getLogger("clusterdns").setLevel(logging.DEBUG)
 
-    def release(self, who: object) -> None:
-        """One who may have wanted them does not any more."""
-        self._wanting.discard(who)
-        if not self._wanting:
+    def disable(self, user: object) -> None:
+        """End the need of a user, if it had one."""
+        self._users.discard(user)
+        if not self._users:
             logging.getLogger("clusterdns").setLevel(logging.INFO)
 
 
-debug_lines = DebugLines()
+debug_level = DebugLevel()
 
 
 def duration_text(seconds: float) -> str:
-    """A duration as Corefiles and CoreDNS's lines spell it: `30s`, `1m0s`, `1h0m0.5s`, `250ms`."""
+    """Return a duration in Go's form, as Corefiles and CoreDNS's lines have it: `30s`, `1m0s`, `1h0m0.5s`, `250ms`."""
     nanoseconds = round(seconds * 1e9)
     if nanoseconds == 0:
         return "0s"
@@ -102,7 +102,7 @@ def duration_text(seconds: float) -> str:
 
 
 def seconds_text(nanoseconds: int) -> str:
-    """Seconds as the shortest decimal that is exact, never with an exponent: `0.000113502`."""
+    """Return seconds as the shortest exact decimal, never with an exponent: `0.000113502`."""
     return _shortest(nanoseconds, 1_000_000_000)
 
 

@@ -1,9 +1,8 @@
-"""Counters, gauges and histograms as plain numbers, and the collector that shows them to a scraper.
+"""Counters, gauges and histograms, and the registry that a scrape reads.
 
-A family is made once per process in a `Registry`; its series are plain objects whose numbers are added to in place, so
-counting costs an attribute access. `prometheus_client` does the exposition. Who counts: `server` at the edge of a
-query, the sources for the API, plugins for their own. A family with no labels shows 0 from the start, one with labels
-shows a series from its first use, as CoreDNS does.
+A `Registry` makes each metric family once per process. A series is a plain object whose number is changed in place, so
+that counting costs an attribute access; `prometheus_client` writes the exposition. As in CoreDNS, a family without
+labels shows 0 from the start, one with labels shows a series from its first use.
 """
 
 from bisect import bisect_left
@@ -15,7 +14,7 @@ from prometheus_client.registry import Collector
 
 
 class Series:
-    """One counter or gauge: add to `value`, or set it."""
+    """One time series of a counter or gauge: its users add to `value` or set it."""
 
     __slots__ = ("value",)
 
@@ -24,7 +23,7 @@ class Series:
 
 
 class Histogram:
-    """One histogram: observation counts per bucket, upper bounds inclusive, the last one +Inf."""
+    """One time series of a histogram: observations per bucket, upper bounds inclusive, the last one +Inf."""
 
     __slots__ = ("bounds", "counts", "total")
 
@@ -34,7 +33,7 @@ class Histogram:
         self.total = 0.0
 
     def observe(self, value: float, times: int = 1) -> None:
-        """Count `value`, `times` times over."""
+        """Count `times` observations of `value`."""
         self.counts[bisect_left(self.bounds, value)] += times
         self.total += value * times
 
@@ -43,7 +42,7 @@ S = TypeVar("S", Series, Histogram)
 
 
 class Family(Generic[S]):
-    """All series of one metric, by their label values. Made by a `Registry`."""
+    """The time series of one metric, by their label values."""
 
     def __init__(self, kind: str, name: str, text: str, labels: tuple[str, ...], make: Callable[[], S]) -> None:
         self.kind = kind
@@ -56,7 +55,7 @@ class Family(Generic[S]):
             self.series[()] = make()
 
     def labels(self, *values: str) -> S:
-        """The series with these label values, made on first use."""
+        """Return the series with these label values, made on first use. Raises ValueError for a wrong number."""
         found = self.series.get(values)
         if found is None:
             if len(values) != len(self.label_names):
@@ -64,30 +63,30 @@ class Family(Generic[S]):
             found = self.series[values] = self._make()
         return found
 
-    def forget(self) -> None:
-        """Drop every series, as after a reload that changes what the labels describe."""
+    def clear(self) -> None:
+        """Drop every series, as before a reload that changes the label values."""
         self.series.clear()
         if not self.label_names:
             self.series[()] = self._make()
 
 
 class Registry(Collector):
-    """The metrics of one process. Asking twice for a name gives the same family."""
+    """The metric families of the process by name. The same name always returns the same family."""
 
     def __init__(self) -> None:
         self._families: dict[str, Family[Series] | Family[Histogram]] = {}
-        self.before_scrape: list[Callable[[], None]] = []  # to fold in what is counted elsewhere
+        self.before_scrape: list[Callable[[], None]] = []  # called first in each scrape, to flush counts kept elsewhere
 
     def counter(self, name: str, text: str, *labels: str) -> Family[Series]:
-        """A family of counters; `name` ends in `_total`."""
+        """Return the family of counters with this name, which ends in `_total`."""
         return self._family("counter", name, text, labels, Series)
 
     def gauge(self, name: str, text: str, *labels: str) -> Family[Series]:
-        """A family of gauges."""
+        """Return the family of gauges with this name."""
         return self._family("gauge", name, text, labels, Series)
 
     def histogram(self, name: str, text: str, bounds: tuple[float, ...], *labels: str) -> Family[Histogram]:
-        """A family of histograms with these upper bounds (+Inf is implied)."""
+        """Return the family of histograms with this name; +Inf is implied in the upper bounds."""
         return self._family("histogram", name, text, labels, lambda: Histogram(bounds))
 
     def _family(self, kind: str, name: str, text: str, labels: tuple[str, ...], make: Callable[[], S]) -> Family[S]:
@@ -99,21 +98,21 @@ class Registry(Collector):
         return found  # type: ignore[return-value]  # the kind decides the series type
 
     def collect(self) -> Iterator[Metric]:
-        """What a scrape shows now (prometheus_client's Collector)."""
-        for fold in self.before_scrape:
-            fold()
-        for family in tuple(self._families.values()):  # the scraper may pause while another family is made
+        """Yield the families for one scrape (prometheus_client's Collector)."""
+        for flush in self.before_scrape:
+            flush()
+        for family in tuple(self._families.values()):  # a copy: a family may be made between two steps of a scrape
             yield _exposed(family)
 
 
 def _exposed(family: Family[Series] | Family[Histogram]) -> Metric:
     names = family.label_names
     if family.kind == "histogram":
-        shown = HistogramMetricFamily(family.name, family.text, labels=names)
+        exposed = HistogramMetricFamily(family.name, family.text, labels=names)
         for values, one in family.series.items():
             assert isinstance(one, Histogram)
-            shown.add_metric(values, list(_cumulated(one)), one.total)
-        return shown
+            exposed.add_metric(values, list(_cumulated(one)), one.total)
+        return exposed
     make = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
     plain = make(family.name, family.text, labels=names)
     for values, series in family.series.items():

@@ -1,7 +1,6 @@
-"""What the process is doing, as text: tasks, threads, memory, and where its time goes.
+"""Profiles of the process as text: tasks, threads, memory and CPU time. The `pprof` plugin serves them.
 
-`profile_text` and `heap_text` take long and are run in a thread of their own; the interpreter lets the event loop run
-between their steps. `plugins.pprof` serves all of it.
+`profile_text` and `heap_text` take long: call them in a thread, between whose steps the event loop runs.
 """
 
 import asyncio
@@ -24,7 +23,7 @@ _STATUS = Path("/proc/self/status")
 
 
 def tasks_text(tasks: Iterable["asyncio.Task[object]"]) -> str:
-    """Every task with its name and the place where it waits."""
+    """Return every task with its name and its stack."""
     shown = io.StringIO()
     for task in sorted(tasks, key=lambda task: task.get_name()):
         shown.write(f"task {task.get_name()}\n")
@@ -34,7 +33,7 @@ def tasks_text(tasks: Iterable["asyncio.Task[object]"]) -> str:
 
 
 def threads_text() -> str:
-    """Every thread with its stack."""
+    """Return every thread with its stack."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     shown = []
     for ident, frame in sys._current_frames().items():
@@ -43,13 +42,13 @@ def threads_text() -> str:
 
 
 def heap_text() -> str:
-    """Memory of the process, objects by type, and allocations by line where tracemalloc is on."""
+    """Return the memory of the process, objects by type, and allocations by line where tracemalloc is on."""
     lines = [line for line in _status_lines() if line.startswith(("VmHWM", "VmRSS", "VmSwap", "Threads"))]
     counts = _object_counts()
     lines += [
         "",
-        f"{counts.total():,} objects that are collected when unused; {gc.get_freeze_count():,} from before the start "
-        "are not counted by type:",
+        f"{counts.total():,} objects in the garbage collector; {gc.get_freeze_count():,} frozen at the start are not "
+        "counted by type:",
         *(f"{count:>10,}  {kind.__module__}.{kind.__qualname__}" for kind, count in counts.most_common(MOST_ROWS)),
     ]
     if tracemalloc.is_tracing():
@@ -59,7 +58,7 @@ def heap_text() -> str:
 
 
 def _object_counts() -> Counter[type]:
-    """How many objects there are of each type; in steps, because no other thread can run within one."""
+    """Count objects by type, in steps, because no other thread runs during a step."""
     counts: Counter[type] = Counter()
     objects = gc.get_objects()
     for start in range(0, len(objects), STEP_OBJECTS):
@@ -71,23 +70,23 @@ def _object_counts() -> Counter[type]:
 def _status_lines() -> list[str]:
     try:
         return _STATUS.read_text(encoding="ascii").splitlines()
-    except OSError:  # not Linux: no such file, and no figures
+    except OSError:  # not Linux
         return []
 
 
 def profile_text(seconds: float, ended: threading.Event) -> str:
-    """Stacks of all other threads, sampled until the time is over or `ended` is set: `outer;inner;… COUNT` lines."""
+    """Sample the stacks of all other threads until the time is over or `ended` is set: lines `outer;inner;… COUNT`."""
     own = threading.get_ident()
     stacks: Counter[str] = Counter()
     until = time.monotonic() + seconds
     while time.monotonic() < until and not ended.wait(SAMPLE_SECONDS):
         for ident, frame in sys._current_frames().items():
             if ident != own:
-                stacks[_folded(frame)] += 1
+                stacks[_stack_text(frame)] += 1
     return "".join(f"{stack} {count}\n" for stack, count in stacks.most_common())
 
 
-def _folded(frame: FrameType | None) -> str:
+def _stack_text(frame: FrameType | None) -> str:
     names = []
     while frame is not None:
         names.append(f"{frame.f_globals.get('__name__', '?')}.{frame.f_code.co_qualname}")

@@ -1,12 +1,12 @@
-"""The `coredns_dns_*` families: queries counted at the edge, from their outcome.
+"""The `coredns_dns_*` metrics: queries, counted by their outcome.
 
-Each combination of label values and sizes has one `Tally`. A compiled answer holds its tally, so that a hit costs
-`tally.count += 1` and no more; a query that ran its handlers goes through `observe` with its true duration. At each
-scrape `fold` brings the tallies into the families: the counters and the counts of all histograms then say exactly how
-many queries there were. The durations of hits are folded at the mean of their listeners since the last scrape, because
-reading the clock per hit would cost more than the hit's own look-up.
+Each combination of label values and sizes has one `OutcomeCounter`. A compiled answer refers to its counter, so that a
+hit costs `counter.count += 1` alone; a query that ran its handlers calls `observe` with its duration. Each scrape calls
+`flush`, which adds the counts to the metric families: all counters and histogram counts are then exact. The durations
+of hits are added as the mean of all listeners since the last scrape, because reading the clock for each hit would cost
+more than the look-up.
 
-Who decides the labels is `server`; this module knows no names, codes or packets.
+`server.dispatch` decides the label values; this module knows no names, codes or packets.
 """
 
 from bisect import bisect_left
@@ -17,19 +17,19 @@ from clusterdns.telemetry.metrics import Family, Histogram, Registry, Series
 TIME_BOUNDS = tuple(0.00025 * 2**i for i in range(16))  # seconds
 SIZE_BOUNDS = (0, 100, 200, 300, 400, 511, 1023, 2047, 4095, 8291, 16000, 32000, 48000, 64000)  # bytes
 
-DROPPED = "dropped"  # the zone label of queries that no block took
+DROPPED = "dropped"  # the zone label of queries that are in no zone
 OTHER_TYPE = "other"
 TYPE_LABELS = frozenset({
     "A", "AAAA", "ANY", "AXFR", "CNAME", "DNSKEY", "DS", "HTTPS", "IXFR", "MX", "NS", "NSEC", "NSEC3", "PTR", "RRSIG",
     "SOA", "SRV", "SVCB", "TXT",
 })  # fmt: skip
-MAX_TALLIES = 5_000  # folding this many, all fresh, holds the event loop for 3.5 ms
+MAX_COUNTERS = 5_000  # flushing this many takes 3.5 ms, during which the event loop waits
 
 _SIZE_LIMIT_BYTES = 65535
 
 
-class Outcome(NamedTuple):
-    """What is counted of one query. Texts are label values; `family` is "1" for IPv4 and "2" for IPv6."""
+class QueryOutcome(NamedTuple):
+    """The label values and sizes of a query and its response; `family` is "1" for IPv4 and "2" for IPv6."""
 
     zone_text: str
     proto: str
@@ -40,24 +40,24 @@ class Outcome(NamedTuple):
     request_bytes: int
     response_bytes: int  # before compression, truncation and OPT
     view: str = ""
-    plugin: str = ""  # the plugin below `prometheus`, as in CoreDNS; empty when the core replied
-    counted: tuple[Series, ...] = ()  # plugins' own series, to add one to for each hit
-    is_shown: bool = True  # counted for a scraper; False for blocks without `prometheus`
+    plugin: str = ""  # the plugin below `prometheus`, as in CoreDNS; empty for replies of the server itself
+    counted: tuple[Series, ...] = ()  # series of plugins, which each hit increments too
+    is_shown: bool = True  # False for blocks without `prometheus`
 
 
-class Tally:
-    """Queries with one outcome: `count` is all of them, added to in place."""
+class OutcomeCounter:
+    """The number of queries with one outcome."""
 
     __slots__ = (
-        "count", "do", "durations", "folded", "outcome", "request_sizes", "requests", "response_sizes", "responses",
+        "count", "do", "durations", "flushed", "outcome", "request_sizes", "requests", "response_sizes", "responses",
         "timed",
     )  # fmt: skip
 
-    def __init__(self, outcome: Outcome, families: "_Families", server_text: str) -> None:
+    def __init__(self, outcome: QueryOutcome, families: "_Families", server_text: str) -> None:
         zone = (server_text, outcome.zone_text, outcome.view)
-        self.count = 0
-        self.folded = 0  # of `count`, what the families have
-        self.timed = 0  # of the rest, those whose duration `observe` has counted
+        self.count = 0  # all queries; listeners add to it
+        self.flushed = 0  # of `count`, those in the families
+        self.timed = 0  # of the others, those whose duration is in the family already
         self.outcome = outcome
         self.requests = families.requests.labels(*zone, outcome.proto, outcome.family, outcome.qtype_text)
         self.responses = families.responses.labels(*zone, outcome.rcode_text, outcome.plugin)
@@ -67,14 +67,14 @@ class Tally:
         self.response_sizes = families.response_sizes.labels(*zone, outcome.proto)
 
     def observe(self, seconds: float) -> None:
-        """Count one query that took this long."""
+        """Count one query and its duration."""
         self.count += 1
         self.timed += 1
         self.durations.observe(seconds)
 
 
-class Pace:
-    """How long the hits of one listener took, since the last scrape. The listener adds to both, once per batch."""
+class HitTime:
+    """The hits of one listener since the last scrape, and the seconds they took; added to once per batch of packets."""
 
     __slots__ = ("hits", "seconds")
 
@@ -84,7 +84,7 @@ class Pace:
 
 
 class _Families:
-    """The families themselves, one of each per registry."""
+    """The metric families of queries, once per registry."""
 
     def __init__(self, registry: Registry) -> None:
         zone = ("server", "zone", "view")
@@ -109,80 +109,80 @@ class _Families:
 
 
 class QueryCounters:
-    """The tallies of one server (`dns://:53`). Several may share a registry, and so the families."""
+    """The counters of one server (`dns://:53`) by outcome. Servers that share a registry share the families."""
 
-    def __init__(self, registry: Registry, server_text: str, max_tallies: int = MAX_TALLIES) -> None:
+    def __init__(self, registry: Registry, server_text: str, max_counters: int = MAX_COUNTERS) -> None:
         self.server_text = server_text
         self._registry = registry
         self._families = _Families(registry)
         self._hidden = _Families(Registry())
-        self._max_tallies = max_tallies
-        self._tallies: dict[Outcome, Tally] = {}
-        self._paces: list[Pace] = []
+        self._max_counters = max_counters
+        self._by_outcome: dict[QueryOutcome, OutcomeCounter] = {}
+        self._hit_times: list[HitTime] = []
         self._mean_seconds = 0.0
-        registry.before_scrape.append(self.fold)
+        registry.before_scrape.append(self.flush)
 
     def close(self) -> None:
-        """Fold a last time; the families keep what was counted."""
-        self.fold()
-        self._registry.before_scrape.remove(self.fold)
+        """Flush for the last time; the families keep the counts."""
+        self.flush()
+        self._registry.before_scrape.remove(self.flush)
 
-    def tally(self, outcome: Outcome) -> Tally:
-        """The tally of this outcome, made on first use.
+    def counter(self, outcome: QueryOutcome) -> OutcomeCounter:
+        """Return the counter of this outcome, made on first use.
 
-        Sizes are exact for the first `max_tallies` outcomes. Beyond them they are rounded up to a bucket's bound, so
-        that the number of tallies cannot grow with the variety of queries: bucket counts stay right, sums become
-        upper estimates. Types without a label of their own are one: there are 65,536 to choose from.
+        Beyond `max_counters` outcomes sizes are rounded up to the bound of their bucket, so that varied queries cannot
+        make counters without end: bucket counts stay exact, sums become upper estimates. All types without a label of
+        their own share one.
         """
         outcome = outcome._replace(qtype_text=_type_label(outcome.qtype_text))
-        found = self._tallies.get(outcome)
+        found = self._by_outcome.get(outcome)
         if found is None:
-            if len(self._tallies) >= self._max_tallies:
+            if len(self._by_outcome) >= self._max_counters:
                 outcome = outcome._replace(
                     request_bytes=_bound(outcome.request_bytes), response_bytes=_bound(outcome.response_bytes)
                 )
-                found = self._tallies.get(outcome)
+                found = self._by_outcome.get(outcome)
             if found is None:
                 families = self._families if outcome.is_shown else self._hidden
-                found = self._tallies[outcome] = Tally(outcome, families, self.server_text)
+                found = self._by_outcome[outcome] = OutcomeCounter(outcome, families, self.server_text)
         return found
 
-    def pace(self) -> Pace:
-        """A new listener's pace."""
-        pace = Pace()
-        self._paces.append(pace)
-        return pace
+    def new_hit_time(self) -> HitTime:
+        """Return the hit time of a new listener."""
+        hit_time = HitTime()
+        self._hit_times.append(hit_time)
+        return hit_time
 
-    def fold(self) -> None:
-        """Bring what was counted since the last time into the families."""
-        mean_seconds = self._take_mean()
-        for tally in self._tallies.values():
-            if fresh := tally.count - tally.folded:
-                _fold(tally, fresh, mean_seconds)
+    def flush(self) -> None:
+        """Add the queries since the last flush to the families."""
+        mean_seconds = self._mean_hit_seconds()
+        for counter in self._by_outcome.values():
+            if added := counter.count - counter.flushed:
+                _flush(counter, added, mean_seconds)
 
-    def _take_mean(self) -> float:
-        hits = sum(pace.hits for pace in self._paces)
+    def _mean_hit_seconds(self) -> float:
+        hits = sum(hit_time.hits for hit_time in self._hit_times)
         if hits:
-            self._mean_seconds = sum(pace.seconds for pace in self._paces) / hits
-            for pace in self._paces:
-                pace.hits = 0
-                pace.seconds = 0.0
+            self._mean_seconds = sum(hit_time.seconds for hit_time in self._hit_times) / hits
+            for hit_time in self._hit_times:
+                hit_time.hits = 0
+                hit_time.seconds = 0.0
         return self._mean_seconds
 
 
-def _fold(tally: Tally, fresh: int, mean_seconds: float) -> None:
-    if hits := fresh - tally.timed:
-        tally.durations.observe(mean_seconds, hits)
-        for series in tally.outcome.counted:
+def _flush(counter: OutcomeCounter, added: int, mean_seconds: float) -> None:
+    if hits := added - counter.timed:
+        counter.durations.observe(mean_seconds, hits)
+        for series in counter.outcome.counted:
             series.value += hits
-    tally.requests.value += fresh
-    tally.responses.value += fresh
-    tally.request_sizes.observe(tally.outcome.request_bytes, fresh)
-    tally.response_sizes.observe(tally.outcome.response_bytes, fresh)
-    if tally.do is not None:
-        tally.do.value += fresh
-    tally.folded += fresh
-    tally.timed = 0
+    counter.requests.value += added
+    counter.responses.value += added
+    counter.request_sizes.observe(counter.outcome.request_bytes, added)
+    counter.response_sizes.observe(counter.outcome.response_bytes, added)
+    if counter.do is not None:
+        counter.do.value += added
+    counter.flushed += added
+    counter.timed = 0
 
 
 def _type_label(qtype_text: str) -> str:
@@ -190,23 +190,23 @@ def _type_label(qtype_text: str) -> str:
 
 
 def _bound(size_bytes: int) -> int:
-    """The upper bound of the bucket that this size falls in."""
+    """Return the upper bound of the bucket that a size falls in."""
     position = bisect_left(SIZE_BOUNDS, size_bytes)
     return SIZE_BOUNDS[position] if position < len(SIZE_BOUNDS) else _SIZE_LIMIT_BYTES
 
 
 def panics(registry: Registry) -> Series:
-    """Queries whose handler failed unexpectedly (`coredns_panics_total`)."""
+    """Return the counter of queries whose handler raised an unexpected exception."""
     return registry.counter("coredns_panics_total", "Queries that failed in an unexpected way.").labels()
 
 
 def build_info(registry: Registry) -> Family[Series]:
-    """`coredns_build_info`: version, revision, and the run-time's version under CoreDNS's label `goversion`."""
+    """Return the gauge `coredns_build_info`: version, revision, and Python's version as CoreDNS's label `goversion`."""
     return registry.gauge("coredns_build_info", "The running version; always 1.", "version", "revision", "goversion")
 
 
 def plugin_enabled(registry: Registry) -> Family[Series]:
-    """`coredns_plugin_enabled`: server, zone, view, name. To be forgotten before another configuration starts."""
+    """Return the gauge `coredns_plugin_enabled` of server, zone, view and name; a new configuration clears it first."""
     return registry.gauge(
         "coredns_plugin_enabled", "Plugins that a server block uses; always 1.", "server", "zone", "view", "name"
     )

@@ -9,7 +9,7 @@ _HEALTH_BOUNDS = (0.00025, 0.0025, 0.025, 0.25, 2.5)  # seconds
 
 
 def register_all(registry: Registry) -> None:
-    """Make every metric of this module, so that a scraper sees it."""
+    """Make every metric of this module, so that each scrape shows it."""
     forward_broken(registry)
     forward_rejects(registry)
     health_durations(registry)

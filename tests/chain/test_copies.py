@@ -1,4 +1,4 @@
-"""Copies of queries and replies: nothing is left out, whatever slots there will be."""
+"""Copies of queries and replies: every slot is copied, future ones too."""
 
 from clusterdns.chain import Query, Reply
 from clusterdns.wire import codes
@@ -7,11 +7,11 @@ NAME = b"\1b\0"
 
 
 def slots(kind: type) -> set[str]:
-    """Every slot of a class and of those it extends."""
+    """Return every slot of a class and of its bases."""
     return {slot for one in kind.__mro__ for slot in getattr(one, "__slots__", ())}
 
 
-def test_a_duplicate_says_the_same() -> None:
+def test_a_duplicate_has_the_same_fields() -> None:
     reply = Reply(codes.NOERROR)
     for slot in slots(Reply):
         setattr(reply, slot, object())
@@ -20,7 +20,7 @@ def test_a_duplicate_says_the_same() -> None:
     assert all(getattr(other, slot) is getattr(reply, slot) for slot in slots(Reply))
 
 
-def test_only_the_question_is_another() -> None:
+def test_asking_changes_the_question_alone() -> None:
     query = Query()
     for slot in slots(Query):
         setattr(query, slot, object())

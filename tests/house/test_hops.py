@@ -90,7 +90,7 @@ async def profile_of(configuration: Configuration, name: str, address: str, time
     dispatch = Dispatch(point.routes, counters, panics(configuration.registry))
     sock = bind_udp(address, 0)
     listener = udp.UdpListener(
-        sock, dispatch, ListenerContext("udp", "1", configuration.shared.new_table(), counters.pace())
+        sock, dispatch, ListenerContext("udp", "1", configuration.shared.new_table(), counters.new_hit_time())
     )
     listener.start(asyncio.get_running_loop())
     query = dns.message.make_query(name, "A", use_edns=0).to_wire()

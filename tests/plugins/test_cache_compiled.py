@@ -21,7 +21,7 @@ from clusterdns.plugins.order import ORDER
 from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.server.routes import Chain, Route, Routes
 from clusterdns.telemetry.metrics import Series
-from clusterdns.telemetry.queries import Pace, QueryCounters
+from clusterdns.telemetry.queries import HitTime, QueryCounters
 from clusterdns.wire import record
 from clusterdns.wire.name import ROOT, from_text
 
@@ -38,13 +38,13 @@ class Server:
         counters = QueryCounters(bed.registry, "dns://:53")
         route = Route(ROOT, ".", Chain(handler or bed.handler, observers=(mark_rotating,)))
         self.dispatch = Dispatch(Routes([route]), counters, Series())
-        self.listener = ListenerContext("udp", "1", table, Pace())
+        self.listener = ListenerContext("udp", "1", table, HitTime())
 
     async def ask(self, name: str, qtype: str = "A") -> dns.message.Message:
         packet = dns.message.make_query(name, qtype).to_wire()
         answer = self.table.entries.get(packet[2:])
         if answer is not None:
-            answer.tally.count += 1
+            answer.counter.count += 1
             return dns.message.from_wire(packet[:2] + answer.message())
         self.misses += 1
         said = self.dispatch.miss(packet, ("10.1.0.9", 1), self.listener)

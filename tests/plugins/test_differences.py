@@ -16,7 +16,7 @@ from clusterdns.plugins.rewrite import directive as rewrite
 from clusterdns.server.assembly import assemble
 from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.telemetry.metrics import Registry, Series
-from clusterdns.telemetry.queries import Pace, QueryCounters
+from clusterdns.telemetry.queries import HitTime, QueryCounters
 
 RING = (
     'template IN A b.test {\n answer "{{ .Name }} 60 IN CNAME a.test."\n}\n'
@@ -48,7 +48,7 @@ def answered(block: str, packet: bytes) -> dns.message.Message:
     """The one reply to a query that waits for nobody."""
     configuration = assemble(parse(f". {{\n{block}\n}}\n", "Corefile", {}), Registry(), dns_port=53)
     dispatch = Dispatch(configuration.points[0].routes, QueryCounters(Registry(), "dns://:53"), Series())
-    listener = ListenerContext("udp", "1", AnswerTable(), Pace())
+    listener = ListenerContext("udp", "1", AnswerTable(), HitTime())
     reply = dispatch.miss(packet, ("127.0.0.1", 4711), listener)
     assert isinstance(reply, bytes)
     return dns.message.from_wire(reply, one_rr_per_rrset=True)

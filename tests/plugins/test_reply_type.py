@@ -1,4 +1,4 @@
-"""What kind of reply a reply is, in CoreDNS's words."""
+"""Types and classes of replies, in CoreDNS's words."""
 
 from collections.abc import Callable
 from typing import Any
@@ -45,7 +45,7 @@ def dropped() -> Reply:
         (dropped(), "A", "OTHERERROR", "error"),
     ],
 )
-def test_what_it_is(make_query: MakeQuery, made: Reply, qtype: str, kind: str, in_class: str) -> None:
+def test_type_and_class(make_query: MakeQuery, made: Reply, qtype: str, kind: str, in_class: str) -> None:
     query = make_query(WEB, qtype)
     assert reply_type.reply_type(query, made).value == kind
     assert reply_type.reply_class(query, made) == in_class

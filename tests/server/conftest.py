@@ -30,7 +30,7 @@ from clusterdns.server import tcp, udp
 from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.server.routes import Chain, Route, Routes
 from clusterdns.telemetry.metrics import Registry, Series
-from clusterdns.telemetry.queries import Pace, QueryCounters
+from clusterdns.telemetry.queries import HitTime, QueryCounters
 from clusterdns.wire import codes, name, record
 from testing.ports import free_ports
 
@@ -207,7 +207,7 @@ def make_listener(tables: list[AnswerTable]) -> Callable[[str], ListenerContext]
 
     def make(transport: str) -> ListenerContext:
         tables.append(AnswerTable())
-        return ListenerContext(transport, "1", tables[-1], Pace())
+        return ListenerContext(transport, "1", tables[-1], HitTime())
 
     return make
 

@@ -34,13 +34,13 @@ class Full(io.StringIO):
         raise OSError(errno.ENOSPC, "full")
 
 
-def test_lines_that_nobody_takes_are_dropped_in_silence(lines: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_that_cannot_be_written_are_dropped(lines: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
     logs.set_up(Full())
     logging.getLogger("clusterdns").info("x")
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_line_that_cannot_be_formatted_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_that_cannot_be_formatted_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     logs.LineHandler(io.StringIO()).handle(logging.LogRecord("clusterdns", logging.INFO, "", 0, "%d", ("x",), None))
     assert "Logging error" in capsys.readouterr().err
 
@@ -55,7 +55,7 @@ def test_a_line_that_cannot_be_formatted_is_told(capsys: pytest.CaptureFixture[s
         ("clusterdns.plugin.k8s_external", logging.INFO, "up", "[INFO] plugin/k8s_external: up\n"),
         ("kubernetes_asyncio.config", logging.WARNING, "token", "[WARNING] plugin/kubernetes: token\n"),
         ("aiohttp.server", logging.ERROR, "bad", "[ERROR] bad\n"),
-        ("aiohttp.server", logging.INFO, "libraries speak from WARNING", ""),
+        ("aiohttp.server", logging.INFO, "libraries log from WARNING on", ""),
         ("clusterdns", logging.DEBUG, "hidden", ""),
         ("clusterdns", logging.INFO, "a\n[INFO] forged\r\nb", "[INFO] a\n[INFO] [INFO] forged\n[INFO] b\n"),
     ],
@@ -65,7 +65,7 @@ def test_line(lines: io.StringIO, logger: str, level: int, text: str, line: str)
     assert lines.getvalue() == line
 
 
-def test_traceback_lines_carry_the_level(lines: io.StringIO) -> None:
+def test_every_line_of_a_traceback_has_the_level(lines: io.StringIO) -> None:
     try:
         raise KeyError("lost")
     except KeyError:

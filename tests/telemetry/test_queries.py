@@ -7,10 +7,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from clusterdns.telemetry import queries
 from clusterdns.telemetry.metrics import Registry
-from clusterdns.telemetry.queries import Outcome, QueryCounters
+from clusterdns.telemetry.queries import QueryCounters, QueryOutcome
 
 SERVER = "dns://:53"
-OUTCOME = Outcome("cluster.local.", "udp", "1", "A", "NOERROR", False, 57, 106)
+OUTCOME = QueryOutcome("cluster.local.", "udp", "1", "A", "NOERROR", False, 57, 106)
 
 ZONE = {"server", "zone", "view"}
 FAMILIES = [
@@ -59,7 +59,7 @@ def registry() -> Registry:
 @pytest.mark.parametrize(("name", "kind", "labels"), FAMILIES)
 def test_family(registry: Registry, name: str, kind: str, labels: set[str]) -> None:
     counters = QueryCounters(registry, SERVER)
-    counters.tally(OUTCOME._replace(do=True)).count += 1
+    counters.counter(OUTCOME._replace(do=True)).count += 1
     metric = scrape(registry)[name]
     assert metric.type == kind
     assert {frozenset(s.labels) - {"le"} for s in metric.samples} == {frozenset(labels)}
@@ -70,8 +70,8 @@ def test_family(registry: Registry, name: str, kind: str, labels: set[str]) -> N
 
 def test_label_values(registry: Registry) -> None:
     counters = QueryCounters(registry, SERVER)
-    outcome = Outcome("cluster.local.", "tcp", "2", "SRV", "NXDOMAIN", True, 57, 106, "inner", "kubernetes")
-    counters.tally(outcome).count += 3
+    outcome = QueryOutcome("cluster.local.", "tcp", "2", "SRV", "NXDOMAIN", True, 57, 106, "inner", "kubernetes")
+    counters.counter(outcome).count += 3
     zone = {"server": SERVER, "zone": "cluster.local.", "view": "inner"}
     assert value(registry, "coredns_dns_requests_total", **zone, proto="tcp", family="2", type="SRV") == 3
     assert value(registry, "coredns_dns_responses_total", **zone, rcode="NXDOMAIN", plugin="kubernetes") == 3
@@ -85,27 +85,27 @@ def test_label_values(registry: Registry) -> None:
     [("AAAA", "AAAA"), ("HTTPS", "HTTPS"), ("ANY", "ANY"), ("HINFO", "other"), ("TYPE65400", "other")],
 )
 def test_type_label(registry: Registry, qtype_text: str, label: str) -> None:
-    QueryCounters(registry, SERVER).tally(OUTCOME._replace(qtype_text=qtype_text)).count += 1
+    QueryCounters(registry, SERVER).counter(OUTCOME._replace(qtype_text=qtype_text)).count += 1
     assert value(registry, "coredns_dns_requests_total", type=label) == 1
 
 
-def test_types_that_clients_make_up_grow_nothing(registry: Registry) -> None:
+def test_invented_types_share_one_counter(registry: Registry) -> None:
     counters = QueryCounters(registry, SERVER)
-    made = {id(counters.tally(OUTCOME._replace(qtype_text=f"TYPE{number}"))) for number in range(256, 65536)}
+    made = {id(counters.counter(OUTCOME._replace(qtype_text=f"TYPE{number}"))) for number in range(256, 65536)}
     assert len(made) == 1
 
 
 def test_every_query_counts_once_in_every_family(registry: Registry) -> None:
     counters = QueryCounters(registry, SERVER)
-    pace = counters.pace()
-    one, two = counters.tally(OUTCOME), counters.tally(OUTCOME._replace(rcode_text="NXDOMAIN"))
-    for _ in range(3):  # scrapes between, so that nothing is folded twice
+    hit_time = counters.new_hit_time()
+    one, two = counters.counter(OUTCOME), counters.counter(OUTCOME._replace(rcode_text="NXDOMAIN"))
+    for _ in range(3):  # with scrapes in between, so that nothing is flushed twice
         for _ in range(100):
             one.count += 1
         for _ in range(11):
             two.count += 1
-        pace.hits += 111
-        pace.seconds += 111 * 0.000004
+        hit_time.hits += 111
+        hit_time.seconds += 111 * 0.000004
         two.observe(0.003)
         assert value(registry, "coredns_dns_requests_total") == value(registry, "coredns_dns_responses_total")
     for name in (
@@ -123,32 +123,32 @@ def test_every_query_counts_once_in_every_family(registry: Registry) -> None:
 def test_hits_of_two_listeners_share_their_mean(registry: Registry) -> None:
     counters = QueryCounters(registry, SERVER)
     for seconds in (0.001, 0.003):
-        pace = counters.pace()
-        pace.hits += 1
-        pace.seconds += seconds
-    counters.tally(OUTCOME).count += 2
+        hit_time = counters.new_hit_time()
+        hit_time.hits += 1
+        hit_time.seconds += seconds
+    counters.counter(OUTCOME).count += 2
     assert value(registry, "coredns_dns_request_duration_seconds_bucket", le="0.002") == 2
     assert value(registry, "coredns_dns_request_duration_seconds_sum") == pytest.approx(0.004)
 
 
-def test_a_late_hit_takes_the_last_mean(registry: Registry) -> None:
+def test_a_hit_reported_late_takes_the_last_mean(registry: Registry) -> None:
     """A scrape may fall between a listener's hits and its report of them."""
     counters = QueryCounters(registry, SERVER)
-    pace = counters.pace()
-    pace.hits, pace.seconds = 1, 0.001
-    tally = counters.tally(OUTCOME)
-    tally.count += 1
-    counters.fold()
-    tally.count += 1
+    hit_time = counters.new_hit_time()
+    hit_time.hits, hit_time.seconds = 1, 0.001
+    counter = counters.counter(OUTCOME)
+    counter.count += 1
+    counters.flush()
+    counter.count += 1
     assert value(registry, "coredns_dns_request_duration_seconds_sum") == pytest.approx(0.002)
 
 
-def test_variety_cannot_grow_the_tallies(registry: Registry) -> None:
-    counters = QueryCounters(registry, SERVER, max_tallies=10)
-    tallies = {id(counters.tally(OUTCOME._replace(response_bytes=size))) for size in range(40_000)}
-    assert len(tallies) <= 10 + len(queries.SIZE_BOUNDS) + 1
+def test_the_number_of_counters_is_bounded(registry: Registry) -> None:
+    counters = QueryCounters(registry, SERVER, max_counters=10)
+    made = {id(counters.counter(OUTCOME._replace(response_bytes=size))) for size in range(40_000)}
+    assert len(made) <= 10 + len(queries.SIZE_BOUNDS) + 1
     for size in range(40_000):
-        counters.tally(OUTCOME._replace(response_bytes=size)).count += 1
+        counters.counter(OUTCOME._replace(response_bytes=size)).count += 1
     sizes = "coredns_dns_response_size_bytes"
     assert value(registry, f"{sizes}_count") == 40_000
     assert [value(registry, f"{sizes}_bucket", le=le) for le in ("0", "100", "511", "8291", "32000")] == [
@@ -156,29 +156,29 @@ def test_variety_cannot_grow_the_tallies(registry: Registry) -> None:
     ]  # fmt: skip
 
 
-def test_same_outcome_same_tally(registry: Registry) -> None:
+def test_an_outcome_has_one_counter(registry: Registry) -> None:
     counters = QueryCounters(registry, SERVER)
-    assert counters.tally(OUTCOME) is counters.tally(Outcome(*OUTCOME))
-    assert counters.tally(OUTCOME) is not counters.tally(OUTCOME._replace(view="other"))
+    assert counters.counter(OUTCOME) is counters.counter(QueryOutcome(*OUTCOME))
+    assert counters.counter(OUTCOME) is not counters.counter(OUTCOME._replace(view="other"))
 
 
-def test_counts_survive_the_counters(registry: Registry) -> None:
+def test_counts_outlive_their_counters(registry: Registry) -> None:
     old = QueryCounters(registry, SERVER)
-    old.tally(OUTCOME).count += 5
+    old.counter(OUTCOME).count += 5
     old.close()
     new = QueryCounters(registry, SERVER)
-    new.tally(OUTCOME).count += 2
+    new.counter(OUTCOME).count += 2
     assert value(registry, "coredns_dns_requests_total") == 7
     assert len(registry.before_scrape) == 1
 
 
-def test_queries_that_no_block_took(registry: Registry) -> None:
+def test_queries_outside_of_all_zones(registry: Registry) -> None:
     counters = QueryCounters(registry, SERVER)
-    counters.tally(OUTCOME._replace(zone_text=queries.DROPPED, rcode_text="REFUSED")).observe(0.0)
+    counters.counter(OUTCOME._replace(zone_text=queries.DROPPED, rcode_text="REFUSED")).observe(0.0)
     labels = {"server": SERVER, "zone": "dropped", "view": "", "plugin": "", "rcode": "REFUSED"}
     assert value(registry, "coredns_dns_responses_total", **labels) == 1
     assert value(registry, "coredns_dns_request_duration_seconds_bucket", le="0.00025") == 1
 
 
-def test_plain_counter_shows_from_the_start(registry: Registry) -> None:
+def test_a_counter_without_labels_shows_0_from_the_start(registry: Registry) -> None:
     assert [s.value for s in scrape(registry)["coredns_panics"].samples] == [0]

@@ -31,7 +31,7 @@ from clusterdns.plugins.kubernetes.handler import ClusterHandler
 from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.server.routes import Chain, Route, Routes
 from clusterdns.telemetry.metrics import Registry, Series
-from clusterdns.telemetry.queries import Pace, QueryCounters
+from clusterdns.telemetry.queries import HitTime, QueryCounters
 from clusterdns.wire import codes, name
 
 NAMESPACES = ("prod", "test")
@@ -94,7 +94,7 @@ class Server:
     """An index behind a dispatcher, asked in process."""
 
     def __init__(self, pods: Pods, *, use_pod_names: bool = False) -> None:
-        self.listener = ListenerContext("udp", "1", AnswerTable(), Pace())
+        self.listener = ListenerContext("udp", "1", AnswerTable(), HitTime())
         self.index = Index(self._forget, use_pod_names=use_pod_names, clock=lambda: 1_700_000_000)
         self.index.synced = True
         names = [name.from_text(text) for text in ZONES]
