@@ -64,7 +64,7 @@ def test_what_a_block_answers(block: str, question: str, expected: tuple[str, li
     assert all(one.name.to_text() == asked.question[0].name.to_text() for one in reply.answer[:1])
 
 
-def test_a_query_that_leads_through_aliases_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_query_answered_through_cnames_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO", "clusterdns.queries"):
         reply = answered(f"log\n{CHAIN}", dns.message.make_query("a.test.", "A").to_wire())
     assert (len(reply.answer), len(caplog.messages)) == (17, 1)
