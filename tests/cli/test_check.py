@@ -41,7 +41,7 @@ def test_the_default_port_can_be_chosen(program: Program, tmp_path: Path) -> Non
 def test_differences_from_coredns_are_listed_for_the_directives_used(program: Program, tmp_path: Path) -> None:
     (tmp_path / "good").write_text(". {\n cache\n forward . 127.0.0.1\n}\n")
     lines = program("check", "good").out.splitlines()
-    assert any(line.startswith("  cache (good:2): Never stands before data") for line in lines)
+    assert any(line.startswith("  cache (good:2): Never caches the server's own data") for line in lines)
     assert "    wrong-question: a reply to another question is ignored, not passed on as FORMERR" in lines
     assert any("udp-at-1232" in line for line in lines), "a difference of every configuration"
     assert not any("externalname" in line or "kubernetes (" in line for line in lines)
