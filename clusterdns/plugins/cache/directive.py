@@ -179,7 +179,7 @@ OPTIONS: tuple[Option[CacheSettings], ...] = (
         "serve_stale [DURATION [immediate [TTL [RECHECK]] | verify [TIMEOUT [TTL [RECHECK]]]]]",
         "off; 1h, immediate, TTL 0",
         "Replies that expired less than DURATION ago are served with this TTL (RFC 8767). `immediate`: at once, while "
-        "the upstream is asked in the background; `verify`: after the upstream did not answer within TIMEOUT. After a "
+        "the upstream is asked in the background; `verify`: after the upstream gave no answer within TIMEOUT. After a "
         "failed refresh, the next one waits for RECHECK.",
         _serve_stale,
     ),
@@ -190,7 +190,13 @@ OPTIONS: tuple[Option[CacheSettings], ...] = (
         _serve_stale_policy,
     ),
     Option("servfail DURATION", "5s", "For how long SERVFAIL and NOTIMP are cached; 0: not at all.", _servfail),
-    Option("disable success|denial [ZONES…]", "every zone", "Names in these zones are not cached.", _disable),
+    Option(
+        "disable success|denial [ZONES…]",
+        "both are cached",
+        "Positive answers (`success`) or negative answers and failures (`denial`) for names in ZONES, by default all "
+        "names, are not cached.",
+        _disable,
+    ),
     Option("keepttl", "off", "TTLs do not count down.", _keepttl),
 )
 
