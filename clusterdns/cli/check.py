@@ -84,7 +84,7 @@ def _assembled(corefile: Corefile, dns_port: int, errors: ErrorList, folder: str
     try:
         configuration = assemble(corefile, Registry(), dns_port=dns_port, errors=errors)
         asyncio.run(_rehearse(configuration.parts))
-        return configuration.points
+        return configuration.listen_points
     except CorefileErrors as several:
         click.echo(str(several).replace(folder, configmap.MOUNT) if folder else several, err=True)
         sys.exit(1)

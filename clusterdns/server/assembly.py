@@ -1,8 +1,8 @@
-"""From a Corefile to a configuration that could run.
+"""From a Corefile to a configuration that can run.
 
-Plugins parse their directives and build parts, in the order of `plugins.order`; `folding` makes a chain of each block's
-parts and `listen_points` groups the zones by address. Nothing is bound or started here, and every error of the file is
-found before the first one is raised.
+Each directive reads its settings, then makes its part, in the order of `plugins.order`; `folding` makes a chain of each
+block's parts, and `listen_points` groups the zones by address. Nothing is bound or started here. All errors of the file
+are collected before they are raised.
 """
 
 from collections.abc import Iterator
@@ -26,12 +26,13 @@ T = TypeVar("T")
 
 @dataclass
 class Configuration:
-    """A configuration that could run: what to listen on, and the parts in the order in which they start."""
+    """A configuration that can run: listen points, and parts in the order in which they start."""
 
-    points: tuple[ListenPoint, ...]
+    listen_points: tuple[ListenPoint, ...]
     shared: SharedState
     registry: Registry
     warnings: tuple[CorefileWarning, ...]
+    contexts: list[BlockContext]  # one per server block
 
     @property
     def parts(self) -> list[Part]:
@@ -39,19 +40,26 @@ class Configuration:
         return self.shared.parts
 
     def exports(self, kind: type[T]) -> Iterator[T]:
-        """Yield what parts export of this type, in plugin order."""
+        """Yield the exports of this type, in plugin order."""
         return (one for part in self.parts for one in part.exports if isinstance(one, kind))
+
+    def release(self) -> None:
+        """Break the reference cycles of a stopped configuration, which may hold megabytes of answers.
+
+        The collector, which runs rarely, would find them late.
+        """
+        for context in self.contexts:
+            context.parts.clear()
+        self.shared.release()
 
 
 @dataclass
 class _Block:
+    """A server block while its directives are read: the context as they change it, and their settings."""
+
     source: ServerBlock
     context: BlockContext
     settings: list[tuple[Plugin, Any]] = field(default_factory=list)
-
-    @property
-    def parts(self) -> list[Part]:
-        return self.context.parts
 
 
 def assemble(
@@ -60,10 +68,10 @@ def assemble(
     *,
     dns_port: int,
     errors: ErrorList | None = None,
-    before: Configuration | None = None,
+    previous: Configuration | None = None,
 ) -> Configuration:
-    """The configuration in one go: see `draft`, which may read files and ask resolvers, and `Draft.build`."""
-    return draft(corefile, registry, dns_port=dns_port, errors=errors, before=before).build()
+    """Make a configuration of a Corefile: `draft`, then `Draft.build`. Raises CorefileErrors."""
+    return draft(corefile, registry, dns_port=dns_port, errors=errors, previous=previous).build()
 
 
 def draft(
@@ -72,19 +80,20 @@ def draft(
     *,
     dns_port: int,
     errors: ErrorList | None = None,
-    before: Configuration | None = None,
+    previous: Configuration | None = None,
 ) -> "Draft":
-    """Read what every directive says; `errors` may hold what reading the file found. Raises CorefileErrors with all.
+    """Read and check the settings of every directive. Raises CorefileErrors with all errors.
 
-    `before` is the running configuration that this one is to replace: what both keep is carried over. Nothing here
-    touches what runs, so that it may be done in a thread.
+    `errors` may hold errors of the file already. `previous` is the running configuration, whose kept objects the new
+    one takes over. The call may read files and ask resolvers; it may run in a thread, since it changes nothing that
+    runs.
     """
     errors = ErrorList() if errors is None else errors
     check_directives(corefile.blocks, ORDER, REFUSED, errors)
     used = {name for block in corefile.blocks for name in block.directive_names}
     plugins = [plugin(name) for name in ORDER if name in used]
     check_repetition(corefile.blocks, {one.name for one in plugins if one.once}, errors)
-    shared = SharedState(before.shared if before is not None else None)
+    shared = SharedState(previous.shared if previous is not None else None)
     blocks = [_Block(source, _context(source, shared, registry, dns_port)) for source in corefile.blocks]
     for one in plugins:
         for block in blocks:
@@ -93,31 +102,37 @@ def draft(
     check_overlaps(served, errors)
     check_transports(served, errors)
     errors.raise_if_any()
-    return Draft(blocks, plugins, shared, registry, corefile.warnings, dns_port)
+    return Draft(blocks, shared, registry, corefile.warnings, dns_port)
 
 
 @dataclass
 class Draft:
-    """A Corefile that has been read and found right."""
+    """A configuration whose settings are read and checked, and whose parts are not made yet."""
 
     blocks: list[_Block]
-    plugins: list[Plugin]  # those that the file uses, in the order of the chain
     shared: SharedState
     registry: Registry
     warnings: tuple[CorefileWarning, ...]
     dns_port: int
 
     def build(self) -> Configuration:
-        """Make the parts and fold them."""
+        """Make the parts and fold them into chains."""
         unlabelled.register_all(self.registry)
-        self.shared.block_parts = [block.context.parts for block in self.blocks]
-        for one in self.plugins:
+        for name in ORDER:
             for block in self.blocks:
-                _build(one, block, self.shared)
+                self._build(name, block)
         served = [
             ServedBlock(block.source.keys, block.context.listener, fold(block.context.parts)) for block in self.blocks
         ]
-        return Configuration(listen_points(served, self.dns_port), self.shared, self.registry, self.warnings)
+        contexts = [block.context for block in self.blocks]
+        return Configuration(listen_points(served, self.dns_port), self.shared, self.registry, self.warnings, contexts)
+
+    def _build(self, name: str, block: _Block) -> None:
+        for used, settings in block.settings:
+            if used.name == name:
+                part = used.build(settings, block.context)
+                block.context.parts.append(part)
+                self.shared.parts.append(part)
 
 
 def _context(block: ServerBlock, shared: SharedState, registry: Registry, dns_port: int) -> BlockContext:
@@ -135,14 +150,6 @@ def _parse(used: Plugin, block: _Block, errors: ErrorList) -> None:
         block.settings.append((used, settings))
         if used.configure_block is not None:
             block.context = used.configure_block(settings, block.context)
-
-
-def _build(used: Plugin, block: _Block, shared: SharedState) -> None:
-    for candidate, settings in block.settings:
-        if candidate is used:
-            part = used.build(settings, block.context)
-            block.context.parts.append(part)
-            shared.parts.append(part)
 
 
 def _served(block: _Block, dns_port: int) -> Iterator[Served]:

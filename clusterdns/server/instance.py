@@ -1,7 +1,7 @@
-"""One configuration while it runs: its parts started, and for each listen point what answers there.
+"""A configuration while it runs: its parts started, and a dispatch for each of its listen points.
 
-Made by `run` for the first configuration and by `reloading` for each that follows. It knows no sockets: `listeners`
-asks `answering` for what to put behind each.
+`reloading` makes an instance of each configuration. An instance owns no sockets: `listeners` asks `dispatch_for` what
+serves each of them.
 """
 
 import asyncio
@@ -20,8 +20,8 @@ from clusterdns.telemetry.queries import QueryCounters, panics, plugin_enabled
 log = logging.getLogger("clusterdns")
 
 
-class _Point:
-    """What answers at one listen point: a dispatch, and one answer table for all sockets alike but in address."""
+class _PointDispatch:
+    """The dispatch of one listen point, with a context for each protocol and address family of its listeners."""
 
     def __init__(self, point: ListenPoint, configuration: Configuration) -> None:
         self.counters = QueryCounters(configuration.registry, point.server_text)
@@ -30,6 +30,7 @@ class _Point:
         self._contexts: dict[tuple[str, str], ListenerContext] = {}
 
     def context_for(self, protocol: str, family: str) -> ListenerContext:
+        """Return the context, with its answer table, that all listeners of this protocol and family share."""
         found = self._contexts.get((protocol, family))
         if found is None:
             table, hit_time = self._shared.new_table(), self.counters.new_hit_time()
@@ -38,32 +39,32 @@ class _Point:
 
 
 class Instance:
-    """One configuration, from its start to its stop."""
+    """A configuration from its start to its stop."""
 
     def __init__(self, configuration: Configuration, sha512: str) -> None:
         self.configuration = configuration
         self.sha512 = sha512  # of the Corefile's text
-        self._points = {point: _Point(point, configuration) for point in configuration.points}
+        self._dispatches = {point: _PointDispatch(point, configuration) for point in configuration.listen_points}
 
     @property
     def schedule(self) -> ReloadSchedule | None:
-        """How often the Corefile is looked at: what the last `reload` of the file says, None without one."""
+        """How often the Corefile is polled: as the last `reload` directive of the file says, None without one."""
         found = tuple(self.configuration.exports(ReloadSchedule))
         return found[-1] if found else None
 
     def dispatch_for(
         self, point: ListenPoint, protocol: str, family: socket.AddressFamily
     ) -> tuple[Dispatch, ListenerContext]:
-        """What answers queries of one protocol and address family at this point of the configuration."""
-        one = self._points[point]
+        """Return what serves the listeners of one listen point, protocol and address family."""
+        one = self._dispatches[point]
         return one.dispatch, one.context_for(protocol, "2" if family == socket.AF_INET6 else "1")
 
     def unready(self) -> dict[str, str]:
-        """The plugins that are not ready, with the reason."""
+        """Return the plugins that are not ready, with the reason."""
         return {name: reason for (name, _), reason in self.configuration.shared.unready_reasons().items()}
 
     async def start(self) -> None:
-        """Start every part, in plugin order. Raises StartError; `stop` is to follow then, too."""
+        """Start every part, in plugin order. Raises StartError; `stop` must follow in that case, too."""
         for warning in self.configuration.warnings:
             log.warning("%s", warning)
         try:
@@ -74,30 +75,30 @@ class Instance:
             raise StartError(str(error)) from error
 
     async def serving(self) -> None:
-        """Say what runs, now that it answers queries."""
+        """Notify every part that the DNS listeners answer from this configuration."""
         plugin_enabled(self.configuration.registry).clear()
         for part in self.configuration.parts:
             if part.life.serving is not None:
                 await part.life.serving()
 
     async def drain(self) -> None:
-        """What comes first at the end, while queries are still answered."""
+        """Run the parts' first steps of a shutdown, while queries are still answered."""
         for part in self.configuration.parts:
             if part.life.drain is not None:
                 await part.life.drain()
 
     async def stop(self) -> None:
-        """Stop every part, one failure not keeping the rest from it, and let go of everything."""
+        """Stop every part, whether or not others fail to, and release the configuration."""
         for part in reversed(self.configuration.parts):
             await _stop(part)
-        for one in self._points.values():
+        for one in self._dispatches.values():
             one.counters.close()
-        self._points = {}
-        self.configuration.shared.let_go()
+        self._dispatches = {}
+        self.configuration.release()
 
 
 async def _stop(part: Part) -> None:
     if part.life.stop is not None:
         for outcome in await asyncio.gather(part.life.stop(), return_exceptions=True):
             if isinstance(outcome, BaseException):
-                log.error("while stopping plugin/%s: %r", part.name, outcome)
+                log.error("stopping plugin/%s failed: %r", part.name, outcome)

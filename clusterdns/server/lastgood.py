@@ -1,7 +1,7 @@
-"""The last good configuration: the texts of the files that made it, kept in a folder that outlives the process.
+"""The last good configuration: the texts of its files, kept in a folder that outlives the process.
 
-One small JSON file, replaced as a whole. A start whose Corefile is wrong asks for it. What could not be saved or read
-is a warning and no more, because serving comes first.
+The folder has one small JSON file, which is replaced as a whole. A start whose Corefile has errors loads it. A failure
+to save or load it is logged as a warning, because it must not keep the server from serving.
 """
 
 import logging
@@ -18,7 +18,7 @@ from clusterdns.corefile.load import Corefile
 
 FILE_NAME = "last-good-corefile.json"
 VERSION = 1
-MAX_BYTES = 8 << 20  # of all texts; ConfigMaps hold 1 MiB
+MAX_BYTES = 8 << 20  # of all texts; a ConfigMap holds 1 MiB
 
 log = logging.getLogger("clusterdns")
 
@@ -35,32 +35,34 @@ class _Saved(msgspec.Struct):
 
 
 class LastGood:
-    """The state folder; an empty name is none, and nothing is saved."""
+    """The state folder; with an empty name nothing is saved or loaded."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
-        self._sha512 = ""  # of what was saved last
+        self._saved_sha512 = ""  # of the Corefile that was saved last
 
     def save(self, corefile: Corefile) -> None:
-        """Keep the texts of this configuration. May run in a thread."""
-        if not self._folder or corefile.sha512 == self._sha512:
+        """Save the texts of this configuration; may run in a thread."""
+        if not self._folder or corefile.sha512 == self._saved_sha512:
             return
         total_bytes = sum(len(content) for _, content in corefile.files)
         if total_bytes > MAX_BYTES:
-            told = "the Corefile and its imports have %d bytes, more than %d: this configuration is not kept in %s"
-            log.warning(told, total_bytes, MAX_BYTES, self._folder)
+            log.warning(
+                "the Corefile and its imports have %d bytes, more than %d; this configuration is not saved in %s",
+                total_bytes, MAX_BYTES, self._folder,
+            )  # fmt: skip
             return
         files = [_Text(os.fsdecode(path), b64encode(content).decode()) for path, content in corefile.files]
         saved = _Saved(VERSION, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), files)
         try:
             _replace(Path(self._folder) / FILE_NAME, msgspec.json.encode(saved))
         except (OSError, UnicodeError) as error:
-            log.warning("cannot keep the last good configuration in %s: %s", self._folder, _reason(error))
+            log.warning("cannot save the last good configuration in %s: %s", self._folder, _reason(error))
         else:
-            self._sha512 = corefile.sha512
+            self._saved_sha512 = corefile.sha512
 
     def load(self) -> tuple[Mapping[str, bytes], str] | None:
-        """The texts by path, the main file first, and when they were saved; None where there is nothing to use."""
+        """Return the texts by path, the main file first, and the time of saving; None where nothing usable is saved."""
         if not self._folder:
             return None
         path = Path(self._folder) / FILE_NAME
@@ -73,16 +75,16 @@ class LastGood:
             log.warning("%s cannot be read: %s", path, _reason(error))
             return None
         except (msgspec.MsgspecError, Base64Error, ValueError) as error:
-            log.warning("%s is not a last good configuration: %s", path, error)
+            log.warning("%s is not a last good configuration and is ignored: %s", path, error)
             return None
         if saved.version != VERSION or not files:
-            log.warning("%s is of version %d and not of %d: not used", path, saved.version, VERSION)
+            log.warning("%s has version %d instead of %d and is ignored", path, saved.version, VERSION)
             return None
         return files, saved.saved_at
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write a file so that there is the old or the new one at any moment, also after a power cut."""
+    """Replace a file atomically: readers find the old or the new content, also after a power failure."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:

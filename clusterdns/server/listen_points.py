@@ -1,7 +1,7 @@
-"""Where DNS is served: the zones of all server blocks, grouped by the address that they listen on.
+"""The listen points of a configuration: the zones of all server blocks, grouped by transport, address and port.
 
-`assembly` asks for the points of a configuration; `listeners` opens a socket for each, and `instance` puts a dispatch
-behind it. Nothing is bound here.
+`assembly` makes them of the blocks, `listeners` opens sockets for each, and `instance` has a dispatch for each. Nothing
+is bound here.
 """
 
 from collections.abc import Iterable
@@ -17,11 +17,11 @@ EVERY_ADDRESS = ""
 
 @dataclass(frozen=True, eq=False)
 class ListenPoint:
-    """An address that DNS is served on, and who asked for it. An empty address is every address, IPv4 and IPv6."""
+    """An address, port and transport on which DNS is served. An empty address stands for all, IPv4 and IPv6."""
 
     address: str
     port: int
-    asked_by: str
+    asked_by: str  # the first server block with this point, with file and line
     routes: Routes
     zones_text: tuple[str, ...]
     transport: str = "dns"  # or tls
@@ -34,12 +34,12 @@ class ListenPoint:
 
     @property
     def server_text(self) -> str:
-        """As in the `server` label of the metrics."""
+        """The `server` label of the metrics."""
         return f"{self.transport}://{self.host_port}"
 
 
 class ServedBlock(NamedTuple):
-    """A server block as listeners see it."""
+    """What a server block serves, on which listeners."""
 
     keys: tuple[ServerKey, ...]
     listener: ListenerOptions
@@ -47,14 +47,14 @@ class ServedBlock(NamedTuple):
 
 
 def listen_points(blocks: Iterable[ServedBlock], dns_port: int) -> tuple[ListenPoint, ...]:
-    """Group the zones of all blocks by the address that they listen on, in the order of the file."""
+    """Group the zones of all blocks into listen points, in the order of the file."""
     grouped: dict[tuple[str, str, int], list[tuple[ServedBlock, ServerKey]]] = {}
     for block in blocks:
         for key in block.keys:
             for address in block.listener.addresses or (EVERY_ADDRESS,):
-                where = (key.transport, address, key.port_or_default(dns_port))
-                grouped.setdefault(where, []).append((block, key))
-    return tuple(_listen_point(*where, served) for where, served in grouped.items())
+                point = (key.transport, address, key.port_or_default(dns_port))
+                grouped.setdefault(point, []).append((block, key))
+    return tuple(_listen_point(*point, served) for point, served in grouped.items())
 
 
 def _listen_point(transport: str, address: str, port: int, served: list[tuple[ServedBlock, ServerKey]]) -> ListenPoint:
@@ -72,7 +72,7 @@ def _listen_point(transport: str, address: str, port: int, served: list[tuple[Se
 
 
 def _listener_options(options: list[ListenerOptions]) -> ListenerOptions:
-    """Of several blocks on one listener, the first non-default options win, as in CoreDNS."""
+    """Return the first options of several blocks that are not the defaults, as CoreDNS does."""
     return next((one for one in options if one != ListenerOptions(addresses=one.addresses)), options[0])
 
 

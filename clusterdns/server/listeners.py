@@ -1,8 +1,8 @@
-"""The DNS sockets of the process, which outlive configurations.
+"""The DNS listeners of the process, which outlive configurations.
 
-A socket is known by its transport, protocol, address, port and number. A start or a reload opens what is missing,
-points every socket at what answers it from then on, and closes those that nobody wants any more; one that both
-configurations want is never closed. Which configuration there is, and when it takes over, is `run`'s and `reloading`'s.
+A listener is identified by transport, protocol, address, port and number. A start or a reload binds the sockets that
+are missing, has every listener answer from the new configuration, and closes the listeners that it does not need. A
+listener that both configurations need is never closed. `reloading` decides when a configuration takes over.
 """
 
 import asyncio
@@ -31,45 +31,45 @@ _HOST_LABEL = re.compile("[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?")
 log = logging.getLogger("clusterdns")
 
 
-class SocketKey(NamedTuple):
-    """What makes a socket the same one in two configurations."""
+class ListenerKey(NamedTuple):
+    """The identity of a listener across configurations."""
 
     transport: str  # dns or tls
     protocol: str  # udp or tcp
     address: str
     port: int
-    number: int  # of several for one address (multisocket)
+    number: int  # among several for one address (multisocket)
 
 
 @dataclass
-class _Open:
-    """A socket, the listen point that it serves, and what answers on it, once something does."""
+class _BoundSocket:
+    """A bound socket, the listen point that it belongs to, and the listener on it once it serves."""
 
-    key: SocketKey
+    key: ListenerKey
     point: ListenPoint
     sock: socket.socket
     listener: udp.UdpListener | tcp.TcpListener | None = None
 
     async def close(self, grace_seconds: float) -> None:
-        """Answer what has arrived, and close."""
+        """Answer the queries that have arrived, and close."""
         if self.listener is not None:
             await self.listener.close(grace_seconds)
         self.sock.close()
 
 
 class Listeners:
-    """Every DNS socket of the process."""
+    """All DNS listeners of the process."""
 
     def __init__(self) -> None:
-        self._open: dict[SocketKey, _Open] = {}
-        self._fresh: dict[SocketKey, _Open] = {}  # opened for a configuration that has not taken over
-        self._wanted: dict[SocketKey, ListenPoint] = {}
+        self._open: dict[ListenerKey, _BoundSocket] = {}  # of the running configuration
+        self._fresh: dict[ListenerKey, _BoundSocket] = {}  # bound for a configuration that has not taken over
+        self._wanted: dict[ListenerKey, ListenPoint] = {}
 
-    def prepare(self, points: tuple[ListenPoint, ...], before: Instance | None) -> None:
-        """Bind what these points want and is not bound yet; all or nothing. Raises StartError.
+    def prepare(self, points: tuple[ListenPoint, ...], previous: Instance | None) -> None:
+        """Bind the sockets of these points that are not bound yet, all or none of them. Raises StartError.
 
-        A new UDP socket gets packets from its first moment on, which a socket for every address got until then. Where
-        there is a configuration before this one, it answers them until the new one has started.
+        The kernel delivers packets to a new UDP socket at once, which a wildcard socket received until then. The
+        previous configuration answers them until the new one takes over.
         """
         self._wanted = {}
         try:
@@ -82,11 +82,11 @@ class Listeners:
         except StartError:
             self.discard()
             raise
-        if before is not None:
-            self._borrow(before)
+        if previous is not None:
+            self._lend(previous)
 
     def discard(self) -> None:
-        """Close what was prepared for a configuration that does not take over after all."""
+        """Close the sockets that were bound for a configuration that does not take over."""
         for one in self._fresh.values():
             if isinstance(one.listener, udp.UdpListener):
                 one.listener.close_now()
@@ -94,29 +94,29 @@ class Listeners:
         self._fresh = {}
 
     async def listen(self, instance: Instance) -> None:
-        """Accept on what was prepared, for this configuration. Raises StartError; `discard` is then to follow."""
+        """Accept TCP connections on the new sockets. Raises StartError; `discard` must follow in that case."""
         loop = asyncio.get_running_loop()
-        begun: list[tcp.TcpListener] = []
+        started: list[tcp.TcpListener] = []
         for key, one in self._fresh.items():
             if key.protocol != "tcp":
                 continue
-            dispatch, facts = instance.dispatch_for(one.point, key.protocol, one.sock.family)
-            listener = tcp.TcpListener(one.sock, dispatch, facts, limits_of(one.point.options), tls=_tls(one.point))
+            dispatch, context = instance.dispatch_for(one.point, key.protocol, one.sock.family)
+            listener = tcp.TcpListener(one.sock, dispatch, context, limits_of(one.point.options), tls=_tls(one.point))
             try:
                 await listener.start(loop)
             except BaseException as error:
-                for other in begun:
+                for other in started:
                     await other.close(0)
                 if not isinstance(error, OSError):
                     raise
                 raise cannot_listen(one.point, key.protocol, error) from error
-            begun.append(listener)
+            started.append(listener)
             one.listener = listener
 
     def move(self, instance: Instance) -> set[asyncio.Task[None]]:
-        """Point every wanted socket at this configuration, in one turn of the loop.
+        """Have every wanted listener answer from this configuration, in one turn of the event loop.
 
-        Gives the queries that still wait in the configuration before.
+        Returns the tasks of queries that wait in the previous configuration.
         """
         loop = asyncio.get_running_loop()
         self._open |= self._fresh
@@ -125,49 +125,49 @@ class Listeners:
         for key, point in self._wanted.items():
             one = self._open[key]
             one.point = point
-            dispatch, facts = instance.dispatch_for(point, key.protocol, one.sock.family)
+            dispatch, context = instance.dispatch_for(point, key.protocol, one.sock.family)
             if one.listener is None:
-                one.listener = udp.UdpListener(one.sock, dispatch, facts)
+                one.listener = udp.UdpListener(one.sock, dispatch, context)
                 one.listener.start(loop)
             elif isinstance(one.listener, udp.UdpListener):
-                waiting |= one.listener.serve(dispatch, facts)
+                waiting |= one.listener.serve(dispatch, context)
             else:
-                waiting |= one.listener.serve(dispatch, facts, limits_of(point.options))
+                waiting |= one.listener.serve(dispatch, context, limits_of(point.options))
         return waiting
 
     async def settle(self, grace_seconds: float) -> None:
-        """Close the sockets that nobody wants any more, and show new certificates on those that stay."""
+        """Close the listeners that the running configuration does not want, and renew certificates of the others."""
         for key, point in self._wanted.items():
             listener = self._open[key].listener
             tls = _tls(point)
             if isinstance(listener, tcp.TcpListener) and tls is not None and tls is not listener.tls:
                 await listener.use_certificate(tls)
-        leaving = [self._open.pop(key) for key in self._open.keys() - self._wanted.keys()]
-        await asyncio.gather(*(one.close(grace_seconds) for one in leaving))
+        unwanted = [self._open.pop(key) for key in self._open.keys() - self._wanted.keys()]
+        await asyncio.gather(*(one.close(grace_seconds) for one in unwanted))
 
     async def close(self, grace_seconds: float) -> None:
-        """Answer what has arrived, and close everything."""
+        """Answer the queries that have arrived, and close all listeners."""
         self.discard()
-        leaving, self._open = list(self._open.values()), {}
-        for outcome in await asyncio.gather(*(one.close(grace_seconds) for one in leaving), return_exceptions=True):
+        closing, self._open = list(self._open.values()), {}
+        for outcome in await asyncio.gather(*(one.close(grace_seconds) for one in closing), return_exceptions=True):
             if isinstance(outcome, BaseException):
-                log.error("while closing a socket: %r", outcome)
+                log.error("closing a listener failed: %r", outcome)
 
     def _want(self, point: ListenPoint, address: str) -> None:
         for protocol in ("tcp",) if point.transport == "tls" else ("udp", "tcp"):
             for number in range(point.options.sockets):
                 try:
-                    self._bind(point, SocketKey(point.transport, protocol, address, point.port, number))
+                    self._bind(point, ListenerKey(point.transport, protocol, address, point.port, number))
                 except OSError as error:
                     if address == "::" != point.address and error.errno in _NO_IPV6:
-                        continue  # a host without IPv6: IPv4 is every address there is
+                        continue  # a host without IPv6
                     raise cannot_listen(point, protocol, error) from error
 
     def _want_own_addresses(self, point: ListenPoint, taken: set[str]) -> None:
-        """Beside the sockets for every address, a UDP socket for each address that this host has now.
+        """Bind a UDP socket for each address that this host has now, in addition to the wildcard sockets.
 
-        The kernel prefers them, and they answer from the right address without being told, which saves a tenth of the
-        CPU per query. What cannot be opened, and addresses that come later, the sockets for every address serve.
+        The kernel prefers the more specific socket, and its replies have the right source without IP_PKTINFO, which
+        saves a tenth of the CPU per query. Wildcard sockets serve addresses that cannot be bound or are added later.
         """
         if point.transport != "dns":
             return
@@ -179,31 +179,32 @@ class Listeners:
         for address in sorted(address for address in addresses - taken if "%" not in address):
             for number in range(point.options.sockets):
                 try:
-                    self._bind(point, SocketKey("dns", "udp", address, point.port, number))
+                    self._bind(point, ListenerKey("dns", "udp", address, point.port, number))
                 except OSError as problem:
-                    log.debug("no socket of its own for %s: %s", address, problem)
+                    log.debug("cannot bind a UDP socket to %s: %s", address, problem)
 
-    def _bind(self, point: ListenPoint, key: SocketKey) -> None:
+    def _bind(self, point: ListenPoint, key: ListenerKey) -> None:
         if key not in self._open and key not in self._fresh:
             bind = bind_udp if key.protocol == "udp" else bind_tcp
-            self._fresh[key] = _Open(key, point, bind(key.address, key.port))
+            self._fresh[key] = _BoundSocket(key, point, bind(key.address, key.port))
         self._wanted[key] = point
 
-    def _borrow(self, before: Instance) -> None:
+    def _lend(self, previous: Instance) -> None:
+        """Have the previous configuration answer on the new UDP sockets until the new one takes over."""
         loop = asyncio.get_running_loop()
         for key, one in self._fresh.items():
             if key.protocol != "udp":
                 continue
-            everywhere = "::" if one.sock.family == socket.AF_INET6 else "0.0.0.0"
-            places = [key._replace(number=0), key._replace(number=0, address=everywhere)]
-            found = next((self._open[place] for place in places if place in self._open), None)
+            wildcard = "::" if one.sock.family == socket.AF_INET6 else "0.0.0.0"
+            candidates = [key._replace(number=0), key._replace(number=0, address=wildcard)]
+            found = next((self._open[candidate] for candidate in candidates if candidate in self._open), None)
             if found is not None:
-                one.listener = udp.UdpListener(one.sock, *before.dispatch_for(found.point, "udp", one.sock.family))
+                one.listener = udp.UdpListener(one.sock, *previous.dispatch_for(found.point, "udp", one.sock.family))
                 one.listener.start(loop)
 
 
 def _addresses_of(point: ListenPoint, points: tuple[ListenPoint, ...]) -> tuple[str, ...]:
-    """What a point's address stands for: either wildcard for both, as in CoreDNS, unless others have the other one."""
+    """Return the addresses to bind: both wildcards for either, as in CoreDNS, unless another point has the other."""
     if not point.address:
         return _EVERY_ADDRESS
     if point.address not in _EVERY_ADDRESS:
@@ -213,7 +214,7 @@ def _addresses_of(point: ListenPoint, points: tuple[ListenPoint, ...]) -> tuple[
 
 
 def zone_lines(points: Iterable[ListenPoint]) -> Iterable[str]:
-    """What a start prints: a line per zone and listener, and one before it where the zone is no host name."""
+    """Yield the lines that a start prints: one per zone and listener, after a warning where it is not a host name."""
     for point in points:
         scheme = "" if point.transport == "dns" else f"{point.transport}://"
         where = f" on {point.address}" if point.address else ""
@@ -224,20 +225,20 @@ def zone_lines(points: Iterable[ListenPoint]) -> Iterable[str]:
 
 
 def _is_preferred(zone_text: str) -> bool:
-    """RFC 1035 §2.3.1; reverse zones are names that nobody chose."""
+    """Return whether a zone has the preferred syntax of RFC 1035 §2.3.1; reverse zones always do."""
     is_reverse = f".{zone_text}".endswith((".in-addr.arpa.", ".ip6.arpa."))
     return is_reverse or zone_text == "." or all(map(_HOST_LABEL.fullmatch, zone_text[:-1].split(".")))
 
 
-def limits_of(listening: ListenerOptions) -> TcpLimits:
-    """What `timeouts` says of streams; what it does not say stays as it is without."""
-    usual = TcpLimits()
+def limits_of(options: ListenerOptions) -> TcpLimits:
+    """Return the limits of TCP connections: the defaults, as `timeouts` changes them."""
+    default = TcpLimits()
     return TcpLimits(
-        first_seconds=listening.read_seconds or usual.first_seconds,
-        idle_seconds=listening.idle_seconds or usual.idle_seconds,
-        partial_seconds=listening.read_seconds or usual.partial_seconds,
-        stalled_seconds=listening.write_seconds or usual.stalled_seconds,
-        max_queries=listening.max_queries,
+        first_seconds=options.read_seconds or default.first_seconds,
+        idle_seconds=options.idle_seconds or default.idle_seconds,
+        partial_seconds=options.read_seconds or default.partial_seconds,
+        stalled_seconds=options.write_seconds or default.stalled_seconds,
+        max_queries=options.max_queries,
     )
 
 
@@ -246,7 +247,7 @@ def _tls(point: ListenPoint) -> ssl.SSLContext | None:
 
 
 def cannot_listen(point: ListenPoint, protocol: str, error: OSError) -> StartError:
-    """The error with the block that asked for the address, and what to do."""
+    """Make the error that names the server block of the listen point and what to do."""
     hints = {
         errno.EADDRINUSE: f"stop what uses the port ('ss -lnp sport = :{point.port}' shows it), or choose another",
         errno.EACCES: "ports below 1024 need the capability NET_BIND_SERVICE",

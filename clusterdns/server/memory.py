@@ -1,9 +1,9 @@
-"""The process within its container's memory: what is kept to answer faster gives way before the kernel ends it.
+"""Memory pressure: answer tables and caches shrink before the kernel kills the process.
 
-Compiled answers and cached replies have bounds of their own, set for a small cluster under the usual limit of 170 MiB.
-A large cluster leaves less for them: once a second the resident set is compared with the limit of the control group,
-and the budgets are scaled so that what they hold and what is left of the limit stay in balance. Without a limit nothing
-is ever scaled. Neither the index nor queries under way are touched: they are what the server is for.
+Compiled answers and cached replies have budgets, set for a small cluster under the usual limit of 170 MiB. In a large
+cluster the index leaves less memory for them. Once a second the resident set is compared with the limit of the control
+group, and the budgets are scaled to the memory that is left. The index and queries in progress are never touched.
+Without a limit nothing is scaled.
 """
 
 import asyncio
@@ -14,30 +14,30 @@ from typing import Protocol, runtime_checkable
 from clusterdns.host.resources import resident_bytes
 
 PERIOD_SECONDS = 1.0
-FILL = 0.9  # of the limit: the rest is for bursts of queries under way, and for what the kernel counts beside
-MIN_SHARE = 0.125  # of what the budgets may take otherwise: some 11 MiB, without which every query costs a whole pass
+FILL = 0.9  # of the limit; the rest is for bursts of queries and for memory that the kernel counts in addition
+MIN_SHARE = 0.125  # of the budgets, some 11 MiB; without it every query would take the whole chain
 
 log = logging.getLogger("clusterdns")
 
 
 @runtime_checkable
 class MemoryBudget(Protocol):
-    """What holds things that can be made again."""
+    """The memory that a store of reproducible objects may take."""
 
     @property
     def used_bytes(self) -> int:
-        """What it holds."""
+        """The size of the objects held now."""
 
     @property
     def most_bytes(self) -> int:
-        """What it may hold where there is enough."""
+        """The budget where memory is not short."""
 
     def scale(self, share: float) -> None:
-        """Hold at most this share of `most_bytes` from now on, and let go of what is more."""
+        """Set the budget to this share of `most_bytes`, and evict what exceeds it."""
 
 
 class MemoryWatch:
-    """Keeps the budgets of the running configuration within what is left of the limit."""
+    """Scales the budgets of the running configuration to the memory that the limit leaves."""
 
     def __init__(
         self, limit: int, budgets: Callable[[], Iterable[MemoryBudget]], resident: Callable[[], int] = resident_bytes
@@ -47,8 +47,8 @@ class MemoryWatch:
         self._resident = resident
         self._share = 1.0
 
-    def look(self) -> None:
-        """Scale the budgets to what there is."""
+    def adjust(self) -> None:
+        """Scale the budgets to the memory that is left now."""
         budgets = tuple(self._budgets())
         most = sum(budget.most_bytes for budget in budgets)
         if not most:
@@ -59,16 +59,16 @@ class MemoryWatch:
             budget.scale(share)
         if share == MIN_SHARE < self._share:
             log.warning(
-                "memory is short: %d MiB of the container's %d are taken, so few answers are kept; raise the limit",
+                "memory pressure: RSS %d of %d MiB; answer cache at its minimum; raise the container's memory limit",
                 self._resident() >> 20, self._limit >> 20,
             )  # fmt: skip
         self._share = share
 
-    async def look_forever(self) -> None:
-        """Look once a second for as long as the process lives."""
+    async def run(self) -> None:
+        """Adjust once a second until cancelled."""
         while True:
             try:
-                self.look()
-            except Exception:  # a task's edge: a fault of ours must not end the looking
-                log.exception("memory cannot be watched")
+                self.adjust()
+            except Exception:  # the task's edge: the budgets stay as they are
+                log.exception("cannot adjust the memory budgets")
             await asyncio.sleep(PERIOD_SECONDS)

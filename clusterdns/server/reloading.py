@@ -1,8 +1,8 @@
-"""From one configuration to the next: looking at the Corefile, trying what has changed, and taking it over.
+"""Reload: polling the Corefile, starting a changed configuration, and handing the listeners over to it.
 
-A configuration is read, assembled, bound and started while the one before answers; only then do the sockets change
-over, in one turn of the loop. Whatever fails before that leaves everything as it was. The first configuration goes the
-same way with nothing before it, and where it is wrong the last good one takes its place.
+A configuration is read, assembled, bound and started while the previous one answers queries; then all listeners change
+over in one turn of the event loop. A failure before that leaves the previous configuration as it was. The first
+configuration takes the same steps without a previous one; if it has errors, the last good one is started instead.
 """
 
 import asyncio
@@ -25,9 +25,9 @@ from clusterdns.server.listeners import Listeners
 from clusterdns.telemetry.metrics import Registry
 
 RELOADS_PER_COLLECTION = 16
-GRACE_SECONDS = 5.0  # for queries that still wait for a handler of the configuration before
+GRACE_SECONDS = 5.0  # for queries that wait for a handler of the previous configuration
 
-Load = Callable[[ErrorList], Corefile]  # reads the Corefile anew, wherever it is; raises CorefileErrors where it cannot
+Load = Callable[[ErrorList], Corefile]  # reads the Corefile again; raises CorefileErrors
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ plugin_log = logging.getLogger("clusterdns.plugin.reload")
 
 
 class Reloader:
-    """Holds the running configuration, and replaces it."""
+    """The running configuration, and how it is replaced."""
 
     def __init__(self, load: Load, dns_port: int, last_good: LastGood, listeners: Listeners, admin: AdminHttp) -> None:
         self.running: Instance | None = None
@@ -46,10 +46,10 @@ class Reloader:
         self._listeners = listeners
         self._admin = admin
         self._registry = registry = Registry()
-        self._asked = asyncio.Event()
-        self._uncollected = 0  # configurations
-        self._refused = ""  # hash of the Corefile that was tried and failed
-        self._remark = ""  # what /ready says of the Corefile
+        self._requested = asyncio.Event()
+        self._uncollected = 0  # configurations stopped since the last collection
+        self._failed_sha512 = ""  # of the Corefile whose reload failed
+        self._warning = ""  # shown by /ready
         self._failed = registry.counter("coredns_reload_failed_total", "Reloads that failed.").labels()
         self._versions = registry.gauge(
             "coredns_reload_version_info", "The Corefile in use; always 1.", "hash", "value"
@@ -65,73 +65,74 @@ class Reloader:
         errors = ErrorList()
         try:
             corefile = self._load(errors)
-            self._refused = corefile.sha512
+            self._failed_sha512 = corefile.sha512
             await self._try(corefile, errors)
         except (CorefileErrors, StartError) as problem:
             if not await self._begin_with_last_good(problem):
                 raise
         else:
-            self._refused = ""
+            self._failed_sha512 = ""
             await _in_thread(lambda: self._last_good.save(corefile))
 
     async def _begin_with_last_good(self, problem: Exception) -> bool:
-        """Whether there is a last good configuration, and it could be started."""
-        kept = self._last_good.load()
-        if kept is None:
+        """Start the last good configuration; return False where there is none or it cannot start either."""
+        saved = self._last_good.load()
+        if saved is None:
             return False
-        files, saved_at = kept
+        files, saved_at = saved
         try:
             corefile = await _in_thread(lambda: load_from_memory(files, os.environ))
-            if corefile.sha512 == self._refused:
+            if corefile.sha512 == self._failed_sha512:
                 return False
             await self._try(corefile, ErrorList())
         except (CorefileErrors, StartError) as also:
-            log.error("The last good configuration, of %s, cannot be used either: %s", saved_at, also)
+            log.error("The last good Corefile, saved at %s, cannot be used either: %s", saved_at, also)
             return False
         self._is_last_good.value = 1
-        self._remark = f"serving the last good Corefile, of {saved_at}, because there are errors in the one given: "
-        self._remark += str(problem).replace("\n", " | ")
+        errors = _one_line(problem)
+        self._warning = f"serving the last good Corefile, saved at {saved_at}; errors in the configured one: {errors}"
         log.error("%s", problem)
-        log.error("The Corefile has errors: serving the last good one, of %s, until the errors are corrected", saved_at)
+        log.error("Serving the last good Corefile, saved at %s, until these errors are corrected", saved_at)
         return True
 
-    # Those that follow
+    # Later configurations
 
-    def ask(self) -> None:
-        """Reload, changed or not."""
-        self._asked.set()
+    def request(self) -> None:
+        """Reload now, whether or not the Corefile has changed."""
+        self._requested.set()
 
     async def follow(self) -> None:
-        """Reload when asked to, and when `reload` is used and the Corefile has changed. Never ends by itself."""
+        """Reload on request, and when the Corefile has changed where `reload` is used; runs until cancelled."""
         while True:
             assert self.running is not None
             schedule = self.running.schedule
-            is_asked = await self._wait_for(schedule.pick_seconds() if schedule is not None else None)
+            is_requested = await self._wait_for_request(schedule.pick_seconds() if schedule is not None else None)
             try:
-                await self._look(is_asked=is_asked)
-            except Exception:  # the task's edge: the running configuration goes on
+                await self._poll(is_requested=is_requested)
+            except Exception:  # the task's edge: the running configuration stays
                 self._failed.value += 1
                 log.exception("Restart failed")
 
-    async def _wait_for(self, seconds: float | None) -> bool:
-        """Whether a reload was asked for in this time."""
+    async def _wait_for_request(self, seconds: float | None) -> bool:
+        """Return whether a reload was requested within this time."""
         try:
             async with asyncio.timeout(seconds):
-                await self._asked.wait()
+                await self._requested.wait()
         except TimeoutError:
             return False
-        self._asked.clear()
+        self._requested.clear()
         return True
 
-    async def _look(self, *, is_asked: bool) -> None:
+    async def _poll(self, *, is_requested: bool) -> None:
+        """Read the Corefile, and reload if it has changed or a reload was requested."""
         assert self.running is not None
         errors = ErrorList()
         corefile = await _in_thread(lambda: self._load(errors))
         sha512 = corefile.sha512
-        if not is_asked and self._is_old(sha512):
+        if not is_requested and self._is_known(sha512):
             return
-        self._refused = sha512
-        if not is_asked and not corefile.files:  # being replaced, maybe
+        self._failed_sha512 = sha512
+        if not is_requested and not corefile.files:  # it may be missing while it is replaced
             plugin_log.warning("%s", "; ".join(map(str, errors.errors)))
             return
         log.info("Reloading")
@@ -139,122 +140,129 @@ class Reloader:
             await self._try(corefile, errors)
         except (CorefileErrors, StartError) as problem:
             self._failed.value += 1
-            self._remark = "the Corefile has changed and cannot be used, the one before goes on: "
-            self._remark += str(problem).replace("\n", " | ")
+            self._warning = f"the changed Corefile has errors; the previous one stays in use: {_one_line(problem)}"
             log.error("Restart failed: %s", problem)
-            plugin_log.error("Corefile changed but reload failed; the configuration before goes on serving")
+            plugin_log.error("Corefile changed but reload failed; the previous configuration stays in use")
             return
-        self._refused = self._remark = ""
+        self._failed_sha512 = self._warning = ""
         self._is_last_good.value = 0
         await _in_thread(lambda: self._last_good.save(corefile))
 
-    def _is_old(self, sha512: str) -> bool:
-        """Whether a look has brought nothing new: what is in use, or what was tried and refused."""
+    def _is_known(self, sha512: str) -> bool:
+        """Return whether a Corefile is the one in use or the one whose reload failed."""
         assert self.running is not None
         if sha512 == self.running.sha512 and not self._is_last_good.value:
-            self._refused = self._remark = ""  # a bad edit was taken back
+            self._failed_sha512 = self._warning = ""  # a wrong edit was undone
             return True
-        return sha512 == self._refused
+        return sha512 == self._failed_sha512
 
-    # One configuration after another
+    # One configuration replaces another
 
     async def _try(self, corefile: Corefile, errors: ErrorList) -> None:
-        """Raises CorefileErrors or StartError, and then nothing has changed."""
-        before = self.running
-        running = before.configuration if before is not None else None
-        read = await _in_thread(  # directives may read large files and wait for resolvers
-            lambda: draft(corefile, self._registry, dns_port=self._dns_port, errors=errors, before=running)
+        """Start a configuration and hand the listeners over to it.
+
+        Raises CorefileErrors or StartError, and changes nothing in that case.
+        """
+        previous = self.running
+        running = previous.configuration if previous is not None else None
+        checked = await _in_thread(  # directives may read large files and wait for resolvers
+            lambda: draft(corefile, self._registry, dns_port=self._dns_port, errors=errors, previous=running)
         )
-        configuration = read.build()
-        configuration.shared.parts.append(Part("corefile", readiness=Readiness(warning=lambda: self._remark)))
+        configuration = checked.build()
+        configuration.shared.parts.append(Part("corefile", readiness=Readiness(warning=lambda: self._warning)))
         instance = Instance(configuration, corefile.sha512)
         try:
-            await self._start(instance, before)
+            await self._start(instance, previous)
         except BaseException:
-            await self._undo(instance, before)
+            await self._undo(instance, previous)
             raise
         waiting = self._listeners.move(instance)
         self.running = instance
         try:
             await instance.serving()
-            self._tell_version(instance)
-            if before is not None:
+            self._show_version(instance)
+            if previous is not None:
                 log_version(instance)
                 log.info("Reloading complete")
                 await self._listeners.settle(GRACE_SECONDS)
                 if waiting:
                     await asyncio.wait(waiting, timeout=GRACE_SECONDS)
         finally:
-            configuration.shared.forget_before()
-            if before is not None:
-                gives_up = before.configuration.shared.kept_keys - configuration.shared.kept_keys
-                await before.stop()
-                self._collect(must=bool(gives_up))
+            configuration.shared.forget_previous()
+            if previous is not None:
+                given_up = previous.configuration.shared.kept_keys - configuration.shared.kept_keys
+                await previous.stop()
+                self._collect(at_once=bool(given_up))
 
-    async def _start(self, instance: Instance, before: Instance | None) -> None:
+    async def _start(self, instance: Instance, previous: Instance | None) -> None:
         configuration = instance.configuration
-        self._listeners.prepare(configuration.points, before)
+        self._listeners.prepare(configuration.listen_points, previous)
         try:
-            if before is None:
-                await self._admin.apply(configuration.shared.admin_routes)  # probes want answers during a slow start
+            if previous is None:
+                # first, because probes come during a slow start
+                await self._admin.apply(configuration.shared.admin_routes)
                 await instance.start()
             else:
                 await instance.start()
-                _refuse_if_worse(instance, before)
+                _refuse_if_less_ready(instance, previous)
                 await self._admin.apply(configuration.shared.admin_routes)
         except ListenError as error:
             raise StartError(str(error)) from error
         await self._listeners.listen(instance)
 
-    async def _undo(self, instance: Instance, before: Instance | None) -> None:
+    async def _undo(self, instance: Instance, previous: Instance | None) -> None:
         self._listeners.discard()
-        routes = () if before is None else tuple(before.configuration.shared.admin_routes)
+        routes = () if previous is None else tuple(previous.configuration.shared.admin_routes)
         try:
             await self._admin.apply(routes)
         except ListenError as error:
             log.error("%s", error)
         await instance.stop()
 
-    def _collect(self, *, must: bool) -> None:
-        """Take away what a configuration has left in circles: the collector comes rarely by itself (see `run`).
+    def _collect(self, *, at_once: bool) -> None:
+        """Collect reference cycles of stopped configurations, which the collector itself would find late.
 
-        It takes 80 ms for an index of 10,000 Services with ten endpoints each, less what was frozen at the start, so
-        it comes at once only where an index has been given up.
+        A collection takes 80 ms for an index of 10,000 Services with ten endpoints each, less the objects frozen at the
+        start. It therefore runs at once only where an index was given up.
         """
         self._uncollected += 1
-        if must or self._uncollected >= RELOADS_PER_COLLECTION:
+        if at_once or self._uncollected >= RELOADS_PER_COLLECTION:
             self._uncollected = 0
             gc.collect()
 
-    def _tell_version(self, instance: Instance) -> None:
-        """For a start `run` tells it, between the lines that it prints."""
+    def _show_version(self, instance: Instance) -> None:
+        """Set the metric of the hash in use; `log_version` logs it."""
         self._versions.clear()
         if instance.schedule is not None:
             self._versions.labels("sha512", instance.sha512).value = 1
 
 
 def log_version(instance: Instance) -> None:
-    """The line that tells which text runs, where `reload` is used."""
+    """Log the hash of the Corefile in use, where `reload` is used."""
     if instance.schedule is not None:
         plugin_log.info("Running configuration SHA512 = %s", instance.sha512)
 
 
-def _refuse_if_worse(instance: Instance, before: Instance) -> None:
-    """Raises StartError where names that are answered now would not be any more."""
+def _refuse_if_less_ready(instance: Instance, previous: Instance) -> None:
+    """Raise StartError where a plugin is not ready that is ready now, or is not used now."""
     reasons = instance.unready()
-    worse = reasons.keys() - before.unready().keys()
+    worse = reasons.keys() - previous.unready().keys()
     if worse:
-        told = "; ".join(f"{name} is not ready: {reasons[name]}" for name in sorted(worse))
-        raise StartError(f"{told}; wait for it longer (startup_timeout) and send SIGHUP, or restart to do without")
+        text = "; ".join(f"{name} is not ready: {reasons[name]}" for name in sorted(worse))
+        raise StartError(f"{text}; increase its startup_timeout and send SIGHUP, or restart to serve without it")
+
+
+def _one_line(errors: Exception) -> str:
+    return str(errors).replace("\n", " | ")
 
 
 async def _in_thread(call: Callable[[], T]) -> T:
-    """Run this where it may block: in a thread that cannot keep the process from ending, as the loop's own would."""
+    """Run a blocking call in a daemon thread, which, unlike the loop's own threads, cannot delay the process's end."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
 
     def settle(result: T | None, problem: BaseException | None) -> None:
-        if done.done():  # nobody waits any more
+        if done.done():  # cancelled
             return
         if problem is not None:
             done.set_exception(problem)
@@ -265,9 +273,9 @@ async def _in_thread(call: Callable[[], T]) -> T:
         result, problem = None, None
         try:
             result = call()
-        except Exception as error:  # noqa: BLE001  # told to whoever waits
+        except Exception as error:  # noqa: BLE001  # raised in the caller
             problem = error
-        with suppress(RuntimeError):  # the loop has closed meanwhile
+        with suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(settle, result, problem)
 
     threading.Thread(target=work, name="corefile", daemon=True).start()

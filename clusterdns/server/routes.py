@@ -1,7 +1,7 @@
-"""Which server block answers a name: the longest zone among the blocks that share one listener.
+"""Routes: from a query's name to the chain of the longest zone among the blocks that share a listen point.
 
-A `Route` is a zone with its folded chain. Routes are made by `assembly` and never change; a new configuration makes new
-ones.
+A `Route` is a zone with its folded chain. `listen_points` makes routes; they never change, and a new configuration has
+new ones.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -38,24 +38,24 @@ class Route:
 
 
 class Routes:
-    """The zones of one listener."""
+    """The zones of one listen point."""
 
     def __init__(self, routes: Iterable[Route], *, takes_any_class: bool = False) -> None:
         self.takes_any_class = takes_any_class  # and not IN alone
-        # without a handler the root is as good as no zone at all: the core refuses
+        # a root zone without a handler is refused like a name outside of all zones
         self._by_zone = {one.zone: one for one in routes if one.chain.handler is not None or one.zone != ROOT}
         root = self._by_zone.get(ROOT)
-        # most listeners have one block, for all names: nothing to search
+        # most listen points have one block, for all names, and no zone to look for
         self._sole = root if len(self._by_zone) == 1 else None
 
     def find(self, name: bytes, qtype: int) -> Route | None:
-        """The route of the longest zone that the name is in; None when it is in none (the core then refuses)."""
+        """Return the route of the longest zone that the name is in; None for a name in none, which dispatch refuses."""
         if self._sole is not None:
             return self._sole
         zone = longest_suffix(name, self._by_zone)
         if zone is None:
             return None
-        if qtype == codes.DS:  # held on the parent's side of a cut (RFC 4035 §3.1.4.1): the shortest zone but the root
+        if qtype == codes.DS:  # the parent zone holds DS (RFC 4035 §3.1.4.1): the shortest zone but the root
             held = [one for one in suffixes(zone) if one in self._by_zone]
             zone = held[-1] if held[-1] != ROOT or len(held) == 1 else held[-2]
         return self._by_zone[zone]

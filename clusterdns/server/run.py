@@ -1,9 +1,9 @@
-"""The life of the process, in order: bind, start the parts, serve, drain, stop; and what signals do to it.
+"""The life of the process, in order: bind, start the parts, serve, drain, stop; and its signals.
 
-Sockets are bound first, so that a port in use ends the start before anything else has happened; they are read from when
-the parts have started, that is when the index is filled or `startup_timeout` has passed. From then on `reloading` may
-replace the configuration at any time. At SIGTERM the server stops being ready, goes on answering through the lameduck
-period, answers what it has received, and ends.
+Sockets are bound first, so that a port in use ends the start before anything else happens. They are read when all parts
+have started: when the index is synced, or `startup_timeout` has passed. From then on `reloading` may replace the
+configuration at any time. At SIGTERM the server reports that it is not ready, answers queries until the lameduck period
+ends, answers what it has received by then, and exits.
 """
 
 import asyncio
@@ -27,23 +27,23 @@ from clusterdns.server.memory import MemoryBudget, MemoryWatch
 from clusterdns.server.reloading import Load, Reloader, log_version
 from clusterdns.version import banner
 
-END_GRACE_SECONDS = 0.5  # for queries that still wait for a handler when the listeners close
+END_GRACE_SECONDS = 0.5  # for queries that wait for a handler when the listeners close
 
 log = logging.getLogger("clusterdns")
 
 
 def run(load: Load, *, dns_port: int, quiet: bool, pidfile: str | None, state_folder: str = "") -> int:
-    """Serve what `load` reads until a signal ends it; the exit code.
+    """Serve the Corefile that `load` reads until a signal ends the process; returns the exit code.
 
-    Raises CorefileErrors or StartError where it cannot begin. In the state folder, if there is one, the last good
-    configuration is kept.
+    The last good configuration is saved in the state folder, if one is given. Raises CorefileErrors or StartError where
+    the server cannot start.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_Server(load, dns_port, quiet=quiet, pidfile=pidfile, state_folder=state_folder).live())
 
 
 class _Server:
-    """One run."""
+    """One run of the server."""
 
     def __init__(self, load: Load, dns_port: int, *, quiet: bool, pidfile: str | None, state_folder: str) -> None:
         self._quiet = quiet
@@ -63,7 +63,7 @@ class _Server:
             if not self._ended_by.done():
                 gc.freeze()
                 assert self._reloader.running is not None
-                self._announce(self._reloader.running)
+                self._print_start(self._reloader.running)
                 self._write_pidfile()
                 watching = self._watch_memory(loop)
                 await self._until_ended(self._reloader.follow())
@@ -75,7 +75,7 @@ class _Server:
         return 0
 
     async def _until_ended(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do this until it is done or a signal ends the process; raises what it raises."""
+        """Run `work` until it is done or a signal ends the process; raises its exceptions."""
         assert self._ended_by is not None
         task = asyncio.ensure_future(work)
         await asyncio.wait((task, self._ended_by), return_when=asyncio.FIRST_COMPLETED)
@@ -84,12 +84,12 @@ class _Server:
         with suppress(asyncio.CancelledError):
             await task
 
-    # Beginning
+    # Start
 
-    def _announce(self, instance: Instance) -> None:
-        with suppress(OSError):  # nobody reads it: no reason not to serve
+    def _print_start(self, instance: Instance) -> None:
+        with suppress(OSError):  # a closed standard output must not end the server
             if not self._quiet:
-                print("\n".join(zone_lines(instance.configuration.points)), flush=True)
+                print("\n".join(zone_lines(instance.configuration.listen_points)), flush=True)
             log_version(instance)
             if not self._quiet:
                 print(banner(), flush=True)
@@ -103,12 +103,11 @@ class _Server:
                 log.error("cannot write the pidfile %s: %s", self._pidfile, error.strerror)
 
     def _watch_memory(self, loop: asyncio.AbstractEventLoop) -> asyncio.Task[None] | None:
-        """Keep within the container's memory, where it has a limit."""
+        """Start the task that keeps memory below the container's limit, where it has one."""
         limit = memory_limit_bytes()
         if limit is None:
             return None
-        watch = MemoryWatch(limit, self._budgets)
-        return loop.create_task(watch.look_forever(), name="memory")
+        return loop.create_task(MemoryWatch(limit, self._budgets).run(), name="memory")
 
     def _budgets(self) -> Iterable[MemoryBudget]:
         running = self._reloader.running
@@ -125,7 +124,7 @@ class _Server:
 
     def _reload_by(self, number: signal.Signals) -> None:
         log.info("%s: Reloading", number.name)
-        self._reloader.ask()
+        self._reloader.request()
 
     def _end_by(self, number: signal.Signals) -> None:
         assert self._ended_by is not None
@@ -134,7 +133,7 @@ class _Server:
         elif number is signal.SIGINT and self._ended_by.result() is signal.SIGINT:
             os._exit(2)  # the second Ctrl-C does not wait for the lameduck period
 
-    # Ending
+    # End
 
     async def _end(self, ended_by: signal.Signals) -> None:
         log.info("%s: Shutting down servers then terminating", ended_by.name)
@@ -150,7 +149,7 @@ class _Server:
                 log.warning("cannot remove the pidfile %s: %s", self._pidfile, error.strerror)
 
     async def _stop(self) -> None:
-        """Close and stop everything that was started."""
+        """Close all listeners and stop all parts that were started."""
         await self._listeners.close(END_GRACE_SECONDS)
         if self._reloader.running is not None:
             await self._reloader.running.stop()

@@ -1,4 +1,4 @@
-"""What the server blocks of one configuration share: answer tables, admin routes, and what outlives a reload.
+"""What the server blocks of one configuration share: answer tables, admin routes, and objects that outlive a reload.
 
 `assembly` makes one `SharedState` per configuration; plugins know it as `chain.Shared`.
 """
@@ -16,27 +16,26 @@ T = TypeVar("T")
 
 
 class SharedState:
-    """What the blocks of one configuration share (see plugins.handler.Shared)."""
+    """The state that the blocks of one configuration share (see `chain.Shared`)."""
 
-    def __init__(self, before: "SharedState | None" = None) -> None:
-        """`before` is the state of the configuration that this one is to replace."""
+    def __init__(self, previous: "SharedState | None" = None) -> None:
+        """`previous` is the state of the running configuration, whose kept objects are taken over."""
         self.admin_routes: list[AdminRoute] = []
-        self.parts: list[Part] = []
+        self.parts: list[Part] = []  # of all blocks, in plugin order
         self._tables: list[AnswerTable] = []
         self._budget = AnswerBudget()
-        self.block_parts: list[list[Part]] = []  # the lists that the blocks' contexts have of their own parts
         self._kept: dict[Hashable, Any] = {}
-        self._kept_before = before._kept if before is not None else {}
+        self._kept_previously = previous._kept if previous is not None else {}
 
     def new_table(self) -> AnswerTable:
-        """The answer table of one more listener."""
+        """Make an answer table within the budget of the configuration."""
         table = AnswerTable(self._budget)
         self._tables.append(table)
         return table
 
     @property
     def budgets(self) -> tuple[MemoryBudget, ...]:
-        """The memory of what can be made again: compiled answers, and what plugins keep as a `MemoryBudget`."""
+        """The budgets of memory that can be given up: compiled answers, and what plugins keep as a `MemoryBudget`."""
         return (self._budget, *(one for one in self._kept.values() if isinstance(one, MemoryBudget)))
 
     def forget(self, dependencies: Iterable[Hashable]) -> None:
@@ -45,50 +44,47 @@ class SharedState:
             table.forget(dependencies)
 
     def http(self, address: str, path: str, respond: Respond, asked_by: str, tls: AdminTls | None = None) -> None:
-        """Have `path` served on the admin listener at `address`."""
+        """Serve `path` on the admin listener at `address`."""
         self.admin_routes.append(AdminRoute(address, path, respond, asked_by, tls))
 
     def keep(self, key: Hashable, make: Callable[[], T]) -> T:
-        """See plugins.handler.Shared."""
+        """Return the object that the previous configuration kept under this key, or else a new one."""
         if key not in self._kept:
-            self._kept[key] = self._kept_before[key] if key in self._kept_before else make()
+            self._kept[key] = self._kept_previously[key] if key in self._kept_previously else make()
         found: T = self._kept[key]
         return found
 
     @property
     def kept_keys(self) -> frozenset[Hashable]:
-        """What this configuration keeps, or has taken over from the one before."""
+        """The keys of objects that this configuration keeps, its own and those taken over."""
         return frozenset(self._kept)
 
-    def forget_before(self) -> None:
-        """Let go of what the configuration before kept; once this one has taken over."""
-        self._kept_before = {}
+    def forget_previous(self) -> None:
+        """Drop the references to objects of the previous configuration; to be called after the takeover."""
+        self._kept_previously = {}
 
-    def let_go(self) -> None:
-        """Undo the circles of references, once nothing of this configuration is used any more.
-
-        The collector comes rarely here (see `run`), and a configuration may hold megabytes of answers.
-        """
-        for parts in (self.parts, *self.block_parts):
-            parts.clear()
+    def release(self) -> None:
+        """Drop all references, once nothing of this configuration is in use."""
         self._budget.clear()
-        for held in (self._tables, self.admin_routes, self.block_parts):
-            held.clear()
+        self.parts.clear()
+        self._tables.clear()
+        self.admin_routes.clear()
         self._kept = {}
-        self._kept_before = {}
+        self._kept_previously = {}
 
     def unready_reasons(self) -> dict[PartKey, str]:
-        """The parts that are not ready, with the reason."""
-        return _told((part.name, part.readiness.unready) for part in self.parts)
+        """Return why parts are not ready, by part; empty when all are ready."""
+        return _texts((part.name, part.readiness.unready) for part in self.parts)
 
     def warnings(self) -> dict[PartKey, str]:
-        """What is wrong though the server is ready, by part."""
-        return _told((part.name, part.readiness.warning) for part in self.parts)
+        """Return what is wrong although the server is ready, by part."""
+        return _texts((part.name, part.readiness.warning) for part in self.parts)
 
 
-def _told(askable: Iterable[tuple[str, Callable[[], str] | None]]) -> dict[PartKey, str]:
+def _texts(callables: Iterable[tuple[str, Callable[[], str] | None]]) -> dict[PartKey, str]:
+    """Call each callable, and return the texts that are not empty."""
     texts: dict[PartKey, str] = {}
-    for number, (name, ask) in enumerate(askable):
+    for number, (name, ask) in enumerate(callables):
         text = ask() if ask is not None else ""
         if text:
             texts[name, number] = text

@@ -43,7 +43,7 @@ class Started:
     def listening(self) -> list[str]:
         """The listen points with their zones."""
         assert self.configuration is not None
-        return [f"{point.server_text} {' '.join(point.zones_text)}" for point in self.configuration.points]
+        return [f"{point.server_text} {' '.join(point.zones_text)}" for point in self.configuration.listen_points]
 
 
 @pytest.fixture

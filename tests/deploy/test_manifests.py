@@ -115,7 +115,7 @@ def test_the_role_reads_what_is_followed_and_nothing_else() -> None:
 def test_the_corefile_loads() -> None:
     text = the("ConfigMap")["data"]["Corefile"]
     configuration = assemble(parse(text, "Corefile", {}), Registry(), dns_port=53)
-    assert [(point.port, point.zones_text) for point in configuration.points] == [(53, (".",))]
+    assert [(point.port, point.zones_text) for point in configuration.listen_points] == [(53, (".",))]
 
 
 def test_the_service_is_the_one_that_kubelets_know() -> None:

@@ -68,7 +68,7 @@ def test_source_that_is_named_exists(page: Path) -> None:
 
 @pytest.mark.parametrize("text", [text for _, text in EXAMPLES], ids=[name for name, _ in EXAMPLES])
 def test_corefile_examples_assemble(text: str) -> None:
-    assert assemble(parse(text, "Corefile", {}), Registry(), dns_port=53).points
+    assert assemble(parse(text, "Corefile", {}), Registry(), dns_port=53).listen_points
 
 
 def test_there_are_examples() -> None:

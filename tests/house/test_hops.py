@@ -85,7 +85,7 @@ def assert_in_order(called: list[str], path: str) -> None:
 
 async def profile_of(configuration: Configuration, name: str, address: str, times: int = 1) -> list[str]:
     """What runs for the last of some equal queries to a UDP socket that is bound to this address."""
-    point = configuration.points[0]
+    point = configuration.listen_points[0]
     counters = QueryCounters(configuration.registry, point.server_text)
     dispatch = Dispatch(point.routes, counters, panics(configuration.registry))
     sock = bind_udp(address, 0)

@@ -24,7 +24,7 @@ class Running:
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
-        point = instance.configuration.points[0]
+        point = instance.configuration.listen_points[0]
         self.dispatch, self.udp = instance.dispatch_for(point, "udp", socket.AF_INET)
         _, self.tcp = instance.dispatch_for(point, "tcp", socket.AF_INET)
 

@@ -47,7 +47,7 @@ CASES = {
 def answered(block: str, packet: bytes) -> dns.message.Message:
     """The one reply to a query that waits for nobody."""
     configuration = assemble(parse(f". {{\n{block}\n}}\n", "Corefile", {}), Registry(), dns_port=53)
-    dispatch = Dispatch(configuration.points[0].routes, QueryCounters(Registry(), "dns://:53"), Series())
+    dispatch = Dispatch(configuration.listen_points[0].routes, QueryCounters(Registry(), "dns://:53"), Series())
     listener = ListenerContext("udp", "1", AnswerTable(), HitTime())
     reply = dispatch.miss(packet, ("127.0.0.1", 4711), listener)
     assert isinstance(reply, bytes)

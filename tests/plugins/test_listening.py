@@ -180,7 +180,10 @@ def test_transports_that_cannot_be_served(folder: Path, text: str, problem: str)
 
 def test_a_block_may_have_both_protocols(folder: Path) -> None:
     configuration = assembled(". tls://.:8853 {\n bind 127.0.0.9\n tls cert.pem key.pem\n whoami\n}\n")
-    assert [point.server_text for point in configuration.points] == ["dns://127.0.0.9:53", "tls://127.0.0.9:8853"]
+    assert [point.server_text for point in configuration.listen_points] == [
+        "dns://127.0.0.9:53",
+        "tls://127.0.0.9:8853",
+    ]
 
 
 def assembled(text: str) -> Configuration:

@@ -124,7 +124,7 @@ def test_what_cannot_be_used_changes_nothing(start: Start) -> None:
         last = server.out.rpartition("Restart failed: ")[2]
         assert re.search(told, last), what
         assert server.metric("coredns_reload_failed_total") == count
-        assert server.get(8181, "/ready").text.startswith("OK\ncorefile: the Corefile has changed and cannot be used")
+        assert server.get(8181, "/ready").text.startswith("OK\ncorefile: the changed Corefile has errors; ")
     assert server.dig("+notcp", WEB, "A") == ["10.96.0.10"]
     assert server.dig("+tcp", WEB, "A") == ["10.96.0.10"]
     assert enabled(server) == plugins
@@ -204,7 +204,7 @@ def test_after_a_restart_with_a_bad_file_the_last_good_one_serves(start: Start) 
     server.start()
     server.wait_serving()
     assert f"[ERROR] {server.folder}/Corefile:8: Unknown directive 'promethus'; " in server.out
-    assert "[ERROR] The Corefile has errors: serving the last good one, of " in server.out
+    assert "[ERROR] Serving the last good Corefile, saved at " in server.out
     assert server.dig("-p", str(OTHER_PORT), "other.test", "SOA") == []
     assert server.dig(WEB, "A") == ["10.96.0.10"]
     assert server.metric("clusterdns_corefile_is_last_good") == 1
@@ -219,5 +219,5 @@ def test_after_a_restart_with_a_bad_file_the_last_good_one_serves(start: Start) 
 
 def test_a_state_folder_that_cannot_be_written_is_a_warning(start: Start) -> None:
     server = start(BLOCK, "-state", "/proc/nowhere").wait_serving()
-    assert "[WARNING] cannot keep the last good configuration in /proc/nowhere: " in server.out
+    assert "[WARNING] cannot save the last good configuration in /proc/nowhere: " in server.out
     assert server.dig(WEB, "A") == ["10.96.0.10"]

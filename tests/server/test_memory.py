@@ -37,26 +37,26 @@ class FakeBudget:
 )
 def test_the_rooms_take_what_is_left(resident_mib: int, used_mib: int, share: float) -> None:
     budgets: list[MemoryBudget] = [budget := FakeBudget(used_mib * MIB)]
-    MemoryWatch(170 * MIB, lambda: budgets, lambda: resident_mib * MIB).look()
+    MemoryWatch(170 * MIB, lambda: budgets, lambda: resident_mib * MIB).adjust()
     assert budget.share == pytest.approx(share, abs=0.001)
 
 
 def test_nothing_runs_yet() -> None:
-    MemoryWatch(MIB, lambda: ()).look()
+    MemoryWatch(MIB, lambda: ()).adjust()
 
 
 def test_short_memory_is_told_once_each_time(caplog: pytest.LogCaptureFixture) -> None:
     taken = 500 * MIB
     watch = MemoryWatch(170 * MIB, lambda: [FakeBudget()], lambda: taken)
     with caplog.at_level(logging.WARNING, "clusterdns"):
-        watch.look()
-        watch.look()
+        watch.adjust()
+        watch.adjust()
         assert len(caplog.messages) == 1
-        assert caplog.messages[0].startswith("memory is short: 500 MiB of the container's 170")
+        assert caplog.messages[0].startswith("memory pressure: RSS 500 of 170 MiB; answer cache at its minimum")
         taken = 20 * MIB
-        watch.look()
+        watch.adjust()
         taken = 500 * MIB
-        watch.look()
+        watch.adjust()
     assert len(caplog.messages) == 2
 
 

@@ -56,13 +56,13 @@ class Process:
 
     async def reload(self, text: str) -> None:
         self.text = text
-        await self.reloader._look(is_asked=True)
+        await self.reloader._poll(is_requested=True)
 
     async def look(self, text: str | None) -> None:
         """What happens each interval; without a text there is no file."""
         self.text = text or ""
         self.is_missing = text is None
-        await self.reloader._look(is_asked=False)
+        await self.reloader._poll(is_requested=False)
 
     @property
     def feed(self) -> Feed:
@@ -168,7 +168,7 @@ async def test_a_look_tries_what_is_new_and_only_once(process: Process) -> None:
     await process.reloader.begin()
     failed = process.reloader._failed
     first = process.reloader.running
-    for text, failures, remark in (
+    for text, failures, warning in (
         (good, 0, ""),
         (bad, 1, "nosuch"),
         (bad, 1, "nosuch"),
@@ -178,11 +178,11 @@ async def test_a_look_tries_what_is_new_and_only_once(process: Process) -> None:
         (bad, 3, "nosuch"),
     ):
         await process.look(text)
-        assert (failed.value, remark in process.reloader._remark) == (failures, True), text
+        assert (failed.value, warning in process.reloader._warning) == (failures, True), text
         assert process.reloader.running is first
     await process.look(process.corefile("errors"))
     assert process.reloader.running is not first
-    assert (failed.value, process.reloader._remark) == (3, "")
+    assert (failed.value, process.reloader._warning) == (3, "")
 
 
 async def test_a_new_address_is_answered_by_the_configuration_before_until_the_new_one_has_started(
