@@ -1,4 +1,4 @@
-"""docs/ tells the truth where a machine can tell: links, Corefiles, options, directives, metrics, constants."""
+"""Facts in docs/ that a test can check: links, Corefiles, options, directives, metrics, constants."""
 
 import re
 from pathlib import Path
@@ -131,31 +131,31 @@ LIMITS = connection_table.TcpLimits()
         ("idle connection", f"{LIMITS.idle_seconds:g} s"),
         ("connection without a first query", f"{LIMITS.first_seconds:g} s"),
         ("TLS handshake", f"{tcp.HANDSHAKE_SECONDS:g} s"),
-        ("query that does not become complete", f"{LIMITS.partial_seconds:g} s"),
+        ("incomplete query", f"{LIMITS.partial_seconds:g} s"),
         (
-            "client that does not take its replies",
+            "client that does not read its replies",
             f"{LIMITS.stalled_seconds:g} s without progress; {LIMITS.max_stalled}",
         ),
         ("queries of one connection that wait", f"{connection.MAX_WAITING}"),
         ("queries of one UDP socket that wait", f"{udp.MAX_WAITING:,}"),
         ("queries of all connections that wait", f"{connection_table.MAX_ALL_WAITING:,}"),
-        ("questions under way", f"{flight.MAX_FLIGHTS:,}"),
+        ("questions in flight", f"{flight.MAX_FLIGHTS:,}"),
         (
             "connections to one upstream",
             f"{stream.MAX_CONNECTIONS} over TCP or TLS, {https.MAX_CONNECTIONS} over HTTPS",
         ),
         ("exchange with an upstream", f"{upstream_settings.PoolSettings().read_seconds:g} s;"),
         ("exchange with an upstream", f"replies {exchange.FLOOD_SECONDS:g} s"),
-        ("tries of a question", f"{pool.TOTAL_SECONDS:g} s"),
+        ("attempts for a question", f"{pool.TOTAL_SECONDS:g} s"),
         ("cached replies", f"{cache_store.MAX_BYTES >> 20} MiB"),
         ("refreshes of cached replies", f"{cache_refresh.MAX_REFRESHES:,}"),
-        ("text that a template makes", f"{template_values.MAX_TEXT_BYTES >> 10} KiB; {evaluation.MAX_STEPS:,} steps"),
+        ("output of a template", f"{template_values.MAX_TEXT_BYTES >> 10} KiB; {evaluation.MAX_STEPS:,} steps"),
         ("hosts file, zone file", f"{file_zone.MAX_FILE_BYTES >> 20} MiB"),
         ("hosts file, zone file", f"{hosts_file.MAX_FILE_BYTES >> 20} MiB"),
         ("compiled answers", f"{table.MAX_ANSWER_BYTES >> 20} MiB"),
         ("compiled answers", f"above {dispatch.MAX_RECORDS_AT_ONCE} records"),
         ("compiled negative answers", f"{table.MAX_NEGATIVE_BYTES >> 20} MiB"),
-        ("aliases in a row", f"{dispatch.MAX_LOOKUP_DEPTH}"),
+        ("CNAMEs in a row", f"{dispatch.MAX_LOOKUP_DEPTH}"),
         ("reply over UDP, EDNS", f"{header.OWN_UDP_BYTES:,}"),
         ("reply over UDP, no EDNS", f"{header.CLASSIC_UDP_BYTES}"),
         ("query as received", f"{udp.MAX_QUERY_BYTES:,}"),
