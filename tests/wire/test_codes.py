@@ -18,7 +18,7 @@ from clusterdns.wire import codes
         (codes.rcode_from_text, codes.rcode_text, codes.RCODE_NAMES),
     ],
 )
-def test_every_name_leads_back_to_its_number(
+def test_every_mnemonic_is_read_as_its_number(
     read: Callable[[str], int], write: Callable[[int], str], names: dict[int, str]
 ) -> None:
     for number in (*names, 4000):
@@ -38,19 +38,19 @@ def test_every_name_leads_back_to_its_number(
         (codes.rcode_from_text, "BADSIG", 16),
     ],
 )
-def test_words(read: Callable[[str], int], text: str, number: int) -> None:
+def test_text_is_read_in_any_case(read: Callable[[str], int], text: str, number: int) -> None:
     assert read(text) == number
 
 
 @pytest.mark.parametrize("text", ["", "AAAAA", "TYPE", "TYPE65536", "-1", "65536", "TYPE٣", "TYPE1_0", "CLASS1", "1.0"])
-def test_other_words_are_refused(text: str) -> None:
+def test_other_text_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match="is not a type"):
         codes.type_from_text(text)
     with pytest.raises(ValueError, match="is not a response code"):
         codes.rcode_from_text(text)
 
 
-def test_numbers_are_those_that_dnspython_knows() -> None:
+def test_numbers_are_those_of_dnspython() -> None:
     for word, value in vars(codes).items():
         if word.isupper() and isinstance(value, int) and word in dns.rdatatype.RdataType.__members__:
             assert value == dns.rdatatype.RdataType[word]
@@ -61,7 +61,7 @@ def test_numbers_are_those_that_dnspython_knows() -> None:
             assert getattr(codes, option) == dns.edns.OptionType[option]
 
 
-def test_explanations_have_names() -> None:
+def test_extended_errors_have_the_purposes_of_the_registry() -> None:
     for code in dns.edns.EDECode:
         words = code.name.replace("_", " ").lower()
         assert codes.ede_text(code).lower().startswith(words)

@@ -28,12 +28,12 @@ QNAME = QUESTION[:-4].lower()
 LATER = struct.pack(">HHI", 1, 1, 60)  # type A, class IN, TTL
 
 labels = st.binary(min_size=1, max_size=10)
-kept_names = st.one_of(  # letter case kept, as in RDATA
+mixed_names = st.one_of(  # in any case, as in RDATA
     st.lists(labels, max_size=4),
     st.lists(labels, max_size=3).map(lambda parts: [*parts, b"eXample"]),
     st.lists(labels, max_size=2).map(lambda parts: [*parts, b"Shop", b"eXample"]),
 ).map(lambda parts: b"".join(bytes((len(part),)) + part for part in parts) + b"\0")
-names = kept_names.map(bytes.lower)
+names = mixed_names.map(bytes.lower)
 text_names = st.lists(st.text("aBcÄß0-_ .", min_size=1, max_size=5), max_size=4).map(  # names that dnslib reads too
     lambda parts: b"".join(bytes((len(part.encode()),)) + part.encode() for part in parts) + b"\4Shop\7eXample\0"
 )
@@ -41,8 +41,10 @@ strings = st.binary(max_size=40).map(lambda raw: bytes((len(raw),)) + raw)
 ttls = st.integers(0, 2**31 - 1)
 
 
-def content(layout: tuple[int, ...], any_name: st.SearchStrategy[bytes] = kept_names) -> st.SearchStrategy[list[bytes]]:
-    """RDATA of this layout, part by part."""
+def content(
+    layout: tuple[int, ...], any_name: st.SearchStrategy[bytes] = mixed_names
+) -> st.SearchStrategy[list[bytes]]:
+    """Strategy for RDATA of this layout, part by part."""
     parts = {
         rdata.NAME: any_name,
         rdata.STRING: strings,
@@ -55,7 +57,7 @@ def content(layout: tuple[int, ...], any_name: st.SearchStrategy[bytes] = kept_n
 
 
 class Packet:
-    """A message in which every name that RFC 3597 lets be compressed is, each pointer to the nearest earlier name."""
+    """A message with all compression that RFC 3597 allows; each pointer leads to the nearest earlier name."""
 
     def __init__(self) -> None:
         self.wire = bytearray(b"\xab\xcd" + struct.pack(">HHHHH", 0x8180, 1, 0, 0, 0) + QUESTION)
@@ -99,12 +101,12 @@ class Packet:
 
 
 @given(st.data())
-def test_names_are_whole_wherever_they_may_be_compressed(data: st.DataObject) -> None:
+def test_compressed_names_are_expanded(data: st.DataObject) -> None:
     packet = Packet()
     expected = []
     for rtype in data.draw(st.lists(st.sampled_from(sorted(rdata.LAYOUTS)), min_size=1, max_size=12)):
         layout = rdata.LAYOUTS[rtype]
-        owner, ttl, parts = data.draw(kept_names), data.draw(ttls), data.draw(content(layout))
+        owner, ttl, parts = data.draw(mixed_names), data.draw(ttls), data.draw(content(layout))
         packet.add(owner, rtype, ttl, parts, layout)
         expected.append(record.record(owner.lower(), rtype, ttl, b"".join(parts)))
     found = decode(bytes(packet.wire))
@@ -113,7 +115,7 @@ def test_names_are_whole_wherever_they_may_be_compressed(data: st.DataObject) ->
 
 
 @given(st.data())
-def test_what_dnspython_writes_is_what_is_read(data: st.DataObject) -> None:
+def test_messages_of_dnspython_are_read_as_written(data: st.DataObject) -> None:
     message = dns.message.make_response(dns.message.make_query(dns.name.from_wire(QNAME, 0)[0], "A"))
     sections: list[list[Record]] = [[], [], []]
     for number in data.draw(st.lists(st.integers(0, 2), max_size=10)):
@@ -139,7 +141,7 @@ def test_what_dnspython_writes_is_what_is_read(data: st.DataObject) -> None:
     ("options", "rcode"),
     [((), 0), ((), 16), ((dns.edns.GenericOption(dns.edns.OptionType.COOKIE, b"12345678"),), 23), ((), 4095)],
 )
-def test_the_opt_is_taken_out_and_extends_the_rcode(options: tuple[dns.edns.Option, ...], rcode: int) -> None:
+def test_the_opt_is_read_apart_and_extends_the_rcode(options: tuple[dns.edns.Option, ...], rcode: int) -> None:
     query = dns.message.make_query("a.example", "A", use_edns=0, want_dnssec=True, payload=1400, options=list(options))
     message = dns.message.make_response(query, our_payload=1400)
     message.use_edns(0, dns.flags.DO, 1400, options=list(options))
@@ -150,7 +152,7 @@ def test_the_opt_is_taken_out_and_extends_the_rcode(options: tuple[dns.edns.Opti
     assert found.additional == ()
 
 
-def test_a_ttl_with_the_top_bit_counts_as_none() -> None:
+def test_a_ttl_with_the_top_bit_is_0() -> None:
     owner = b"\xc0\x0c"
     wire = header(answers=2) + QUESTION
     wire += owner + struct.pack(">HHIH", 1, 1, 2**31, 4) + bytes(4)
@@ -194,7 +196,7 @@ BROKEN = {
     ),
     "name longer than its record": header(answers=1) + QUESTION + one(POINTER, 5, b"\1a\0", 2) + b"\0",
     "name shorter than its record": header(answers=1) + QUESTION + one(POINTER, 5, b"\1a\0\0"),
-    "alias without a name": header(answers=1) + QUESTION + one(POINTER, 5, b""),
+    "CNAME without a name": header(answers=1) + QUESTION + one(POINTER, 5, b""),
     "SOA with a number too few": header(answers=1) + QUESTION + one(POINTER, 6, POINTER + POINTER + bytes(16)),
     "string longer than its record": header(answers=1) + QUESTION + one(POINTER, 16, b"\5abc"),
     "no string": header(answers=1) + QUESTION + one(POINTER, 16, b"") + OPT,
@@ -212,22 +214,22 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("wire", BROKEN.values(), ids=BROKEN.keys())
-def test_what_is_broken_is_malformed(wire: bytes) -> None:
+def test_broken_messages_are_malformed(wire: bytes) -> None:
     with pytest.raises(Malformed):
         decode(wire)
 
 
-def test_a_message_without_a_question_and_one_with_bytes_after_its_end() -> None:
+def test_a_message_without_question_or_with_trailing_bytes_is_read() -> None:
     assert decode(header(0)).question == b""
     assert decode(header() + QUESTION + b"junk") == decode(header() + QUESTION)
 
 
 @given(st.data())
-def test_whatever_the_bytes_are_it_is_a_message_or_malformed(data: st.DataObject) -> None:
+def test_any_changed_message_is_a_message_or_malformed(data: st.DataObject) -> None:
     packet = Packet()
     for rtype in data.draw(st.lists(st.sampled_from(sorted(rdata.LAYOUTS)), max_size=6)):
         layout = rdata.LAYOUTS[rtype]
-        packet.add(data.draw(kept_names), rtype, 60, data.draw(content(layout)), layout)
+        packet.add(data.draw(mixed_names), rtype, 60, data.draw(content(layout)), layout)
     wire = packet.wire + data.draw(st.binary(max_size=60))
     for at, value in data.draw(st.lists(st.tuples(st.integers(2, len(wire) - 1), st.integers(0, 255)), max_size=6)):
         wire[at] = value
@@ -235,7 +237,7 @@ def test_whatever_the_bytes_are_it_is_a_message_or_malformed(data: st.DataObject
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes(wire: bytes) -> None:
+def test_any_bytes_are_a_message_or_malformed(wire: bytes) -> None:
     agrees_with_the_libraries(wire)
     agrees_with_the_libraries(header(answers=3, additionals=1) + QUESTION + wire)
 
@@ -262,7 +264,7 @@ TYPES_OF_DNSLIB = frozenset(
 
 
 def agrees_with_dnslib(wire: bytes, found: Message) -> None:
-    """What dnslib reads and writes again is the same message, where it reads one and DEVIATIONS does not apply."""
+    """Assert that dnslib writes the same message again, where it reads it and DEVIATIONS does not apply."""
     records = (*found.answer, *found.authority, *found.additional)
     if not all(one.rtype in TYPES_OF_DNSLIB for one in records):
         return
@@ -276,7 +278,7 @@ def agrees_with_dnslib(wire: bytes, found: Message) -> None:
 
 
 @given(st.data())
-def test_what_dnslib_reads_and_writes_again_is_the_same_message(data: st.DataObject) -> None:
+def test_messages_written_again_by_dnslib_are_the_same(data: st.DataObject) -> None:
     packet = Packet()
     for rtype in data.draw(st.lists(st.sampled_from(sorted(TYPES_OF_DNSLIB & rdata.LAYOUTS.keys())), max_size=12)):
         layout = rdata.LAYOUTS[rtype]
@@ -331,7 +333,7 @@ def shapes(records: tuple[Record, ...]) -> list[tuple[Any, int]]:
     return [(one.name, one.rtype) for one in records]
 
 
-def test_the_worst_of_64_kib_takes_bounded_time() -> None:
+def test_the_worst_message_of_64_kib_takes_bounded_time() -> None:
     # a chain of pointers nearly as long as a name may have labels, at the end of three names in each record
     chain = b"\1a\0"
     start = AFTER + 11
@@ -350,8 +352,8 @@ def test_the_worst_of_64_kib_takes_bounded_time() -> None:
     assert len(found.answer[-1].name) == 243
 
 
-def test_a_record_keeps_the_letter_case_of_its_content_and_not_of_its_owner() -> None:
+def test_a_record_keeps_the_case_of_its_rdata_and_not_of_its_owner_name() -> None:
     wire = header(answers=1) + QUESTION + one(POINTER, codes.CNAME, b"\2Lb\xc0\x10")
-    (alias,) = decode(wire).answer
-    assert alias == record.cname(QNAME, 60, b"\2Lb\4Shop\7eXample\0")
-    assert name.to_text(alias.name) == "www.shop.example."
+    (found,) = decode(wire).answer
+    assert found == record.cname(QNAME, 60, b"\2Lb\4Shop\7eXample\0")
+    assert name.to_text(found.name) == "www.shop.example."

@@ -13,7 +13,7 @@ from clusterdns.wire import name
 
 labels = st.lists(st.binary(min_size=1, max_size=63), max_size=8).filter(lambda ls: sum(map(len, ls)) + len(ls) < 255)
 addresses = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).map(lambda address: address.packed)
-MAPPED = b"\0" * 10 + b"\xff\xff"  # dnspython takes these for IPv4
+MAPPED = b"\0" * 10 + b"\xff\xff"  # which dnspython reads as IPv4
 
 
 @given(labels)
@@ -28,7 +28,7 @@ def test_labels_to_wire_to_text_and_back(parts: list[bytes]) -> None:
 
 
 @given(st.text(max_size=80))
-def test_any_text_is_a_name_or_a_value_error(text: str) -> None:
+def test_any_text_is_a_name_or_raises_value_error(text: str) -> None:
     try:
         wire = name.from_text(text)
     except ValueError:
@@ -40,7 +40,7 @@ def test_any_text_is_a_name_or_a_value_error(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["a..b", ".a", "..", "a\\", "a\\256", "a" * 64, ".".join(["a" * 63] * 4), "bb." + ".".join(["a" * 62] * 4)]
 )
-def test_what_is_no_name(text: str) -> None:
+def test_text_that_is_not_a_name_is_an_error(text: str) -> None:
     with pytest.raises((dns.exception.DNSException, ValueError)):
         dns.name.from_text(text)
     with pytest.raises(ValueError, match=r"label|name|escape"):
@@ -87,12 +87,12 @@ def test_addresses_and_their_reverse_names(packed: bytes) -> None:
         ".".join(["00"] + ["0"] * 30 + ["ip6.arpa"]),
     ],
 )
-def test_what_is_no_reverse_name(text: str) -> None:
+def test_other_names_have_no_address(text: str) -> None:
     assert name.to_address(name.from_text(text)) is None
 
 
 @given(labels, labels)
-def test_under_as_dnspython_sees_it(left: list[bytes], right: list[bytes]) -> None:
+def test_is_under_agrees_with_dnspython(left: list[bytes], right: list[bytes]) -> None:
     one, other = name.from_labels(*left), name.from_labels(*right)
     theirs, other_theirs = (dns.name.Name([*map(bytes.lower, parts), b""]) for parts in (left, right))
     assert name.is_under(one, other) == theirs.is_subdomain(other_theirs)

@@ -1,4 +1,4 @@
-"""The first look at a packet: what dnspython writes must be understood, and noise must never raise."""
+"""Packets of clients: those that dnspython writes are read as meant, and no bytes raise."""
 
 import dns.edns
 import dns.message
@@ -47,12 +47,14 @@ def test_edns(found: list[dns.edns.Option], payload: int, version: int, do: bool
 
 
 @given(st.binary(max_size=200))
-def test_noise_is_refused_or_ignored(packet: bytes) -> None:
+def test_random_bytes_are_refused_or_dropped(packet: bytes) -> None:
     check(packet)
 
 
 @given(st.binary(max_size=100), st.integers(0, 1), st.integers(0, 1), st.integers(0, 2))
-def test_noise_behind_a_good_header(body: bytes, answers: int, authorities: int, additionals: int) -> None:
+def test_random_bytes_after_a_good_header_are_refused_or_dropped(
+    body: bytes, answers: int, authorities: int, additionals: int
+) -> None:
     check(b"id\1\0\0\1" + bytes((0, answers, 0, authorities, 0, additionals)) + body)
 
 
@@ -74,7 +76,7 @@ def check(packet: bytes) -> None:
         (b"\0", False),
     ],
 )
-def test_trailing_bytes_are_ignored_but_nothing_is_kept_for_them(tail: bytes, is_canonical: bool) -> None:
+def test_a_query_with_trailing_bytes_is_answered_but_not_canonical(tail: bytes, is_canonical: bool) -> None:
     query = read_query(b"id\1\0\0\1\0\0\0\0\0\0\1a\0\0\1\0\1" + tail)
     assert isinstance(query, Query)
     assert query.is_canonical == is_canonical
@@ -91,7 +93,7 @@ def test_trailing_bytes_are_ignored_but_nothing_is_kept_for_them(tail: bytes, is
     ],
 )
 @pytest.mark.parametrize("others", [0, 1])
-def test_nothing_is_kept_for_odd_bits_of_an_opt(fixed: str, is_canonical: bool, others: int) -> None:
+def test_a_query_with_odd_bits_in_its_opt_is_not_canonical(fixed: str, is_canonical: bool, others: int) -> None:
     opt = bytes.fromhex(f"00 0029 {fixed} 0000")
     other = b"\0\0\1\0\1\0\0\0\0\0\0" * others
     query = read_query(b"id\1\0\0\1\0\0\0\0\0" + bytes((1 + others,)) + b"\1a\0\0\1\0\1" + other + opt)

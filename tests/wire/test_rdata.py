@@ -1,4 +1,4 @@
-"""Names inside RDATA: found, and replaced, wherever the type has them."""
+"""Names inside RDATA are found and replaced for every type that has them."""
 
 import pytest
 
@@ -20,7 +20,7 @@ TABLE = {
     codes.PTR: (b"\0", (b"\0",), b"\1x\0"),
     codes.MX: (b"\0\5" + ONE, (ONE,), b"\0\5\1x" + ONE),
     codes.SRV: (b"\0\1\0\2\0\3" + ONE, (ONE,), b"\0\1\0\2\0\3\1x" + ONE),
-    codes.SOA: (ONE + TWO + NUMBERS, (ONE, TWO), b"\1x" + ONE + TWO + NUMBERS),  # the mailbox is no host
+    codes.SOA: (ONE + TWO + NUMBERS, (ONE, TWO), b"\1x" + ONE + TWO + NUMBERS),  # RNAME is a mailbox and stays
     codes.NAPTR: (b"\0\1\0\2" + STRINGS + TWO, (TWO,), b"\0\1\0\2" + STRINGS + b"\1x" + TWO),
 }
 
