@@ -1,4 +1,4 @@
-"""Rows of docs/differences.md that are seen through a whole block only, or that no directive's own test has."""
+"""Rows of docs/differences.md that need a whole server block, or that no directive's own test covers."""
 
 from collections.abc import Callable, Sequence
 
@@ -31,21 +31,25 @@ HOSTS = "hosts nowhere {\n 192.0.2.1 a.test\n}"
 REFUSING = "template IN ANY a.test {{\n rcode {}\n}}"
 
 CASES = {
-    "template refuses once": (REFUSING.format("REFUSED"), "a.test. A IN", ("REFUSED", [])),
-    "template says FORMERR once": (REFUSING.format("FORMERR"), "a.test. A IN", ("FORMERR", [])),
-    "a ring of templates ends": (RING, "a.test. A IN", ("NOERROR", ["CNAME"])),
-    "a chain of templates ends": (CHAIN, "a.test. A IN", ("NOERROR", ["CNAME"] * 17)),
-    "blanks before a record": ('template IN A {\n answer "  x. 60 IN A 192.0.2.1"\n}', "x. A IN", ("NOERROR", ["A"])),
-    "answer auto whatever the letters": (AUTO, "Web.OLD.test. A IN", ("NOERROR", ["A"])),
-    "hosts in the question's letters": (HOSTS, "A.tesT. A IN", ("NOERROR", ["A"])),
-    "class CH and hosts": (f"chaos\n{HOSTS}", "a.test. A CH", ("SERVFAIL", [])),
-    "class CH and local": ("chaos\nlocal", "localhost. A CH", ("SERVFAIL", [])),
-    "class CH and any": ("chaos\nany", "a.test. ANY CH", ("SERVFAIL", [])),
+    "template REFUSED: one reply": (REFUSING.format("REFUSED"), "a.test. A IN", ("REFUSED", [])),
+    "template FORMERR: one reply": (REFUSING.format("FORMERR"), "a.test. A IN", ("FORMERR", [])),
+    "template: CNAMEs in a ring": (RING, "a.test. A IN", ("NOERROR", ["CNAME"])),
+    "template: a long chain of CNAMEs": (CHAIN, "a.test. A IN", ("NOERROR", ["CNAME"] * 17)),
+    "template: spaces before a record": (
+        'template IN A {\n answer "  x. 60 IN A 192.0.2.1"\n}',
+        "x. A IN",
+        ("NOERROR", ["A"]),
+    ),
+    "rewrite: answer auto in upper and lower case": (AUTO, "Web.OLD.test. A IN", ("NOERROR", ["A"])),
+    "hosts: the case of the query": (HOSTS, "A.tesT. A IN", ("NOERROR", ["A"])),
+    "hosts: class CH": (f"chaos\n{HOSTS}", "a.test. A CH", ("SERVFAIL", [])),
+    "local: class CH": ("chaos\nlocal", "localhost. A CH", ("SERVFAIL", [])),
+    "any: class CH": ("chaos\nany", "a.test. ANY CH", ("SERVFAIL", [])),
 }
 
 
 def answered(block: str, packet: bytes) -> dns.message.Message:
-    """The one reply to a query that waits for nobody."""
+    """Return the one reply to a query whose handlers do not wait."""
     configuration = assemble(parse(f". {{\n{block}\n}}\n", "Corefile", {}), Registry(), dns_port=53)
     dispatch = Dispatch(configuration.listen_points[0].routes, QueryCounters(Registry(), "dns://:53"), Series())
     listener = ListenerContext("udp", "1", AnswerTable(), HitTime())
@@ -55,7 +59,7 @@ def answered(block: str, packet: bytes) -> dns.message.Message:
 
 
 @pytest.mark.parametrize(("block", "question", "expected"), CASES.values(), ids=CASES)
-def test_what_a_block_answers(block: str, question: str, expected: tuple[str, list[str]]) -> None:
+def test_reply_of_a_block(block: str, question: str, expected: tuple[str, list[str]]) -> None:
     name, qtype, qclass = question.split(" ")
     asked = dns.message.make_query(name, qtype, qclass, use_edns=0, payload=1232)
     reply = answered(block, asked.to_wire())
@@ -74,19 +78,19 @@ def test_a_query_answered_through_cnames_is_one_line(caplog: pytest.LogCaptureFi
     "rule",
     ["name exact a.test (b.test", "type A TYPE65280", "class CLASS4711 IN", r"cname regex (.*)\.A\.test\D b.test"],
 )
-def test_rules_that_coredns_refuses_or_spoils(
+def test_rules_that_coredns_refuses_or_changes(
     read_directives: Callable[[str], Sequence[Directive]], context: BlockContext, rule: str
 ) -> None:
     assert rewrite.parse(read_directives(f"rewrite {rule}"), context).steps
 
 
 @pytest.mark.parametrize("text", ["tls {\n acme\n}", "tls cert.pem key.pem {\n acme\n}"])
-def test_certificates_are_not_fetched(text: str) -> None:
+def test_tls_acme_is_refused(text: str) -> None:
     with pytest.raises((CorefileError, CorefileErrors)) as error:
         assemble(parse(f"tls://. {{\n{text}\n}}\n", "Corefile", {}), Registry(), dns_port=53)
     assert str(error.value).startswith("Corefile:")
 
 
-def test_a_comment_is_part_of_what_is_hashed() -> None:
+def test_the_hash_covers_comments() -> None:
     one, other = (parse(f"{comment}\n. {{\n whoami\n}}\n", "Corefile", {}) for comment in ("# a", "# b"))
     assert one.sha512 != other.sha512
