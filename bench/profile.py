@@ -19,7 +19,8 @@ from clusterdns.chain.fallthrough import Fallthrough
 from clusterdns.chain.query import read_query
 from clusterdns.cluster.decoding import from_json
 from clusterdns.cluster.index.cluster import Index
-from clusterdns.cluster.index.zone import ClusterZone, Pods
+from clusterdns.cluster.index.pods import PodMode
+from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.cluster.objects import Change, EndpointSlice, Kind, Namespace, Service
 from clusterdns.host.sockets import bind_udp
 from clusterdns.plugins.kubernetes.handler import ClusterHandler
@@ -58,13 +59,14 @@ class InProcessServer:
 
     def __init__(self) -> None:
         self.table = AnswerTable()
-        index = Index(self.table.forget)
+        index = Index()
+        index.subscribe(self.table.forget)
         for number, manifest in enumerate((*objects.namespaces(), *objects.objects())):
             obj = from_json(_KINDS[manifest["kind"]], json.dumps(_allotted(manifest, number)).encode()).object
             index.apply(Change(None, obj))
         index.synced = True
         zone = from_text(f"{objects.ZONE}.")
-        cluster = ClusterZone(zone, index, primary=zone, ttl_seconds=TTL_SECONDS, pods=Pods.INSECURE)
+        cluster = ClusterZone(zone, index, primary=zone, ttl_seconds=TTL_SECONDS, pods=PodMode.INSECURE)
         handler = ClusterHandler([cluster], TTL_SECONDS, Fallthrough(), _end_of_chain)
         route = Route(zone, f"{objects.ZONE}.", Chain(handler))
         registry = Registry()

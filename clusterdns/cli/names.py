@@ -15,8 +15,10 @@ import click
 from clusterdns.cluster.api.settings import ApiSettings
 from clusterdns.cluster.api.source import ApiSource
 from clusterdns.cluster.index.cluster import Index
-from clusterdns.cluster.index.listing import Listed, records
-from clusterdns.cluster.index.zone import MAX_ZONE_BYTES, ClusterZone, Pods
+from clusterdns.cluster.index.listing import ListedRecord, records
+from clusterdns.cluster.index.namespaces import Namespaces
+from clusterdns.cluster.index.pods import PodMode
+from clusterdns.cluster.index.zone import MAX_ZONE_BYTES, ClusterZone
 from clusterdns.cluster.manifests.source import ManifestError, ManifestSource
 from clusterdns.corefile.errors import CorefileError
 from clusterdns.corefile.lexer import Token
@@ -53,8 +55,8 @@ _MAX_PLAIN_COLUMNS = 4096  # names and data have 255 bytes at most, escaped four
 @click.option("--namespace", "namespaces", metavar="NAME", multiple=True, help="Only this namespace; may be repeated.")
 @click.option(
     "--pods",
-    type=click.Choice([mode.value for mode in Pods]),
-    default=Pods.DISABLED.value,
+    type=click.Choice([mode.value for mode in PodMode]),
+    default=PodMode.DISABLED.value,
     show_default=True,
     help="How pod names (1-2-3-4.NAMESPACE.pod) are answered.",
 )
@@ -80,13 +82,13 @@ def names(
         raise click.UsageError("name either --kubeconfig FILE or --manifests PATH")
     logs.set_up(sys.stderr)
     logging.getLogger("clusterdns").setLevel(logging.WARNING)
-    mode = Pods(pods)
-    index = Index(lambda dependencies: None, namespaces=frozenset(namespaces))
+    mode = PodMode(pods)
+    index = Index(namespaces=Namespaces(namespaces))
     if kubeconfig is None:
         _read_manifests((*manifests, *more_manifests), index, namespaces, mode)
     else:
         settings = ApiSettings(
-            kubeconfig=kubeconfig, context=context, namespaces=namespaces, pods=mode is Pods.VERIFIED,
+            kubeconfig=kubeconfig, context=context, namespaces=namespaces, pods=mode is PodMode.VERIFIED,
             startup_timeout_seconds=_LIST_TIMEOUT_SECONDS,
         )  # fmt: skip
         asyncio.run(_read_cluster(settings, index))
@@ -98,12 +100,12 @@ def names(
         _print_table(listed)
 
 
-def _read_manifests(paths: Sequence[str], index: Index, namespaces: Sequence[str], mode: Pods) -> None:
+def _read_manifests(paths: Sequence[str], index: Index, namespaces: Sequence[str], mode: PodMode) -> None:
     """Fill the index from files. Raises ClickException where they cannot be used."""
     try:
         ManifestSource(
             paths, index.apply, lambda: None, Registry(),
-            pods=mode is Pods.VERIFIED, namespaces=frozenset(namespaces) or None,
+            pods=mode is PodMode.VERIFIED, namespaces=frozenset(namespaces) or None,
         ).load()  # fmt: skip
     except ManifestError as error:
         raise click.ClickException(str(error)) from error
@@ -120,7 +122,7 @@ async def _read_cluster(settings: ApiSettings, index: Index) -> None:
         await source.stop()
 
 
-def _zones(texts: Sequence[str], index: Index, ttl_seconds: int, mode: Pods) -> list[ClusterZone]:
+def _zones(texts: Sequence[str], index: Index, ttl_seconds: int, mode: PodMode) -> list[ClusterZone]:
     try:
         found = [from_text(text) for text in zones_of(Token(text, "--zone", 0) for text in texts)]
     except CorefileError as error:
@@ -134,14 +136,14 @@ def _zones(texts: Sequence[str], index: Index, ttl_seconds: int, mode: Pods) -> 
     return [ClusterZone(zone, index, primary=primary, ttl_seconds=ttl_seconds, pods=mode) for zone in found]
 
 
-def _print_json(listed: Sequence[Listed]) -> None:
+def _print_json(listed: Sequence[ListedRecord]) -> None:
     rows = [
         {"name": to_text(r.name), "type": type_text(r.rtype), "ttl": r.ttl, "data": rdata_text(r)} for _, _, r in listed
     ]
     click.echo(json.dumps(rows, indent=2))
 
 
-def _print_table(listed: Sequence[Listed]) -> None:
+def _print_table(listed: Sequence[ListedRecord]) -> None:
     """Print a table as wide as the terminal, or as wide as its content, so that it can be searched line by line."""
     from rich import box
     from rich.console import Console

@@ -1,11 +1,11 @@
-"""The `autopath` directive: the client's search list is gone through here, in one exchange instead of one per domain.
+"""The `autopath` directive: the server walks the client's search list, in one exchange instead of one per domain.
 
-A name below the first domain of the list is asked as it stands, then with each other domain in that one's place, and
-last without any; the first reply that is not NXDOMAIN is the answer, with a CNAME in front that leads to its name. The
-list is a file's, the same for everybody, or with `@kubernetes` that of the pod that asks.
+A name below the first domain of the list is looked up as it is, then with each other domain instead of the first, and
+last without a domain. The first reply that is not NXDOMAIN is the answer, with a CNAME from the QNAME to its name. The
+list comes from a file, or with `@kubernetes` it is that of the client's pod.
 
-A name that exists is answered alike whoever asks, so it is compiled as ever; what was found for a pod further along
-its list is that pod's, and looked for again each time.
+The answer for a name that exists is the same for every client, so it can be reused. A result from further along a pod's
+search list is for that pod alone, and is looked up each time.
 """
 
 import logging
@@ -30,15 +30,15 @@ log = logging.getLogger("clusterdns.plugin.autopath")
 
 @dataclass(frozen=True)
 class AutopathSettings:
-    """The last line of a block."""
+    """The zones and the search list of the last `autopath` directive of a block."""
 
     zones: tuple[bytes, ...]
     is_of_pods: bool
-    domains: tuple[bytes, ...]  # of the file; with `is_of_pods` what comes after the cluster's own domains
+    domains: tuple[bytes, ...]  # of the file; with `is_of_pods`, those after the cluster's own domains
 
 
 class AutopathHandler:
-    """Goes through a search list; `following` answers each name."""
+    """Walks a search list; `following` answers each name."""
 
     def __init__(
         self, settings: AutopathSettings, cluster: ClusterExports | None, success: Series, following: Handler
@@ -51,7 +51,7 @@ class AutopathHandler:
         self._following = following
 
     async def __call__(self, query: Query) -> Reply:
-        """The reply (see plugins.handler.Handler)."""
+        """Make the reply (see `chain.handler`)."""
         first = await self._following(query)
         if (first.is_written and first.rcode != codes.NXDOMAIN) or first.error or first.is_dropped:
             return first
@@ -64,18 +64,18 @@ class AutopathHandler:
         return await self._search(query, first, self._domains)
 
     async def _search_for_pod(self, query: Query, first: Reply) -> Reply:
-        asker = self._cluster.asker(query.name) if self._cluster is not None else None
-        if asker is None or self._cluster is None:
+        search_list = self._cluster.search_list_of(query.name) if self._cluster is not None else None
+        if search_list is None or self._cluster is None:
             return first
-        if self._cluster.has_pod(asker.namespace, query.client_ip):
-            reply = (await self._search(query, first, (*asker.path, *self._domains))).duplicate()
+        if self._cluster.has_pod(search_list.namespace, query.client_ip):
+            reply = (await self._search(query, first, (*search_list.domains, *self._domains))).duplicate()
         else:
             reply = first.duplicate()
-        reply.reusable = False  # the next who asks may be another pod
+        reply.reusable = False  # another client may be another pod
         return reply
 
     async def _search(self, query: Query, first: Reply, path: Sequence[bytes]) -> Reply:
-        """What the names after the first come to; the first reply where none of them exists."""
+        """Look up the names after the first; the first reply is the answer where none of them exists."""
         prefix = query.name[: len(query.name) - len(path[0])]
         replies = [first]
         for domain in path[1:]:
@@ -100,16 +100,16 @@ class AutopathHandler:
 
 
 def _depending(reply: Reply, replies: Sequence[Reply]) -> Reply:
-    """The reply as one that holds as long as all of these do."""
+    """Copy a reply, with the dependencies, counters and reusability of all of these."""
     reply = reply.duplicate()
-    reply.dependencies = tuple(owner for one in replies for owner in one.dependencies)
+    reply.dependencies = tuple(dependency for one in replies for dependency in one.dependencies)
     reply.counted = tuple(series for one in replies for series in one.counted)
     reply.reusable = all(one.reusable for one in replies)
     return reply
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> AutopathSettings:
-    """`autopath [ZONES…] RESOLV-CONF|@kubernetes`; of several lines the last counts. Raises CorefileError."""
+    """`autopath [ZONES…] RESOLV-CONF|@kubernetes`; the last of several directives counts. Raises CorefileError."""
     for directive in directives:
         *zone_words, source = directive.arguments_between(1, None, "[ZONES…] RESOLV-CONF|@kubernetes")
         directive.no_block()
@@ -121,23 +121,25 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> AutopathSet
 def _domains(source: Token, context: BlockContext) -> tuple[bytes, ...]:
     if source.text.startswith("@"):
         if source.text != KUBERNETES:
-            raise source.error(f"{source} has no search lists", f"write {KUBERNETES}, or a file such as {OWN_FILE}")
+            raise source.error(
+                f"{source} is not a source of search lists", f"write {KUBERNETES}, or a file such as {OWN_FILE}"
+            )
         return _own_domains()
     path = context.path(source.text)
     try:
         texts = search_domains(path)
     except OSError as problem:
         raise source.error(
-            f"cannot read {path}: {problem.strerror}", "name a file as resolv.conf(5) has it"
+            f"cannot read {path}: {problem.strerror}", "name a file in the format of resolv.conf(5)"
         ) from problem
     try:
         return tuple(map(from_text, texts))
     except ValueError as problem:
-        raise source.error(f"{path} names a search domain that is none: {problem}", "correct the file") from problem
+        raise source.error(f"{path} has an invalid search domain: {problem}", "correct the file") from problem
 
 
 def _own_domains() -> tuple[bytes, ...]:
-    """Of this host: pods take these over from their node, behind the cluster's own."""
+    """Read the search domains of this host, which pods have after the cluster's own."""
     try:
         return tuple(map(from_text, search_domains(OWN_FILE)))
     except (OSError, ValueError) as problem:
@@ -146,7 +148,7 @@ def _own_domains() -> tuple[bytes, ...]:
 
 
 def build(settings: AutopathSettings, context: BlockContext) -> Part:
-    """The handler."""
+    """Build the part."""
     success = context.registry.counter(
         "coredns_autopath_success_total",
         "Queries answered with a name further along the client's search list.",
@@ -156,7 +158,9 @@ def build(settings: AutopathSettings, context: BlockContext) -> Part:
     def wrap(following: Handler) -> Handler:
         cluster = context.export(ClusterExports) if settings.is_of_pods else None
         if settings.is_of_pods and (cluster is None or not cluster.knows_pods):
-            log.warning("without 'pods verified' of 'kubernetes' in the same block no client's search list is known")
+            log.warning(
+                "no client gets a search list: @kubernetes needs 'pods verified' of 'kubernetes' in the same block"
+            )
         return AutopathHandler(settings, cluster, success.labels(context.server_text), following)
 
     return Part("autopath", handling=Handling(wrap=wrap, is_for_in_only=True))
@@ -164,12 +168,12 @@ def build(settings: AutopathSettings, context: BlockContext) -> Part:
 
 DOC = Doc(
     usage=("autopath [ZONES…] RESOLV-CONF", "autopath [ZONES…] @kubernetes"),
-    about="Goes through the client's search list on the server: a name below the first domain of the list that does "
-    "not exist is tried with the other domains, and then without any. The list is that of a file, or with @kubernetes "
-    "that of the pod that asks, known by its address; this takes `pods verified` of `kubernetes` in the same block.",
+    about="Walks the client's search list on the server: a name below the first domain of the list that does not exist "
+    "is looked up with the other domains, and then without any. The list is that of a file, or with @kubernetes that "
+    "of the client's pod, known by its address; this needs `pods verified` of `kubernetes` in the same block.",
     example="kubernetes cluster.local {\n    kubeconfig /etc/clusterdns/kubeconfig\n    pods verified\n}\n"
     "autopath @kubernetes",
-    better="names that exist stay compiled answers; letter case of the question is kept; several pods of one address, "
-    "as in a host's network, are told apart by the name that is asked.",
+    better="names that exist stay compiled answers; the case of the question is kept; pods that share one address, as "
+    "in a host's network, are distinguished by the QNAME.",
 )
 PLUGIN = Plugin("autopath", parse, build, doc=DOC)

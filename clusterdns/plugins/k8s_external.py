@@ -1,7 +1,7 @@
 """The `k8s_external` directive: Services by their external addresses, in zones for clients outside the cluster.
 
-The state is that of `kubernetes` in the same block, what a name holds comes from `index.external`, and becomes a reply
-as the cluster's own names do, in `kubernetes_handler`.
+The index is that of `kubernetes` in the same block, `index.external` looks names up, and `kubernetes.handler` makes the
+replies, as for the cluster's own names.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from clusterdns.chain.exports import ZoneSource
 from clusterdns.chain.fallthrough import NO_FALLTHROUGH, Fallthrough, fallthrough_option
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.external import HOSTMASTER_LABEL, ExternalZone
-from clusterdns.cluster.index.listing import dated
+from clusterdns.cluster.index.listing import with_serial
 from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
@@ -29,10 +29,10 @@ _TYPES = (codes.A, codes.AAAA, codes.SRV, codes.PTR)
 
 @dataclass(frozen=True)
 class ExternalSettings:
-    """All lines of a block together; the zones are those of the last."""
+    """The options of all `k8s_external` directives of a block, and the zones of the last one."""
 
     zones: tuple[bytes, ...] = ()
-    apex: bytes = b"\x03dns"  # labels with their lengths, as they stand in front of a zone
+    apex: bytes = b"\x03dns"  # labels in wire format
     ttl_seconds: int = 5
     headless: bool = False
     fallthrough: Fallthrough = NO_FALLTHROUGH
@@ -51,7 +51,7 @@ class ExternalTransfer:
         self.index: Index | None = None
 
     def zone_records(self, zone: bytes) -> Iterator[Record] | None:
-        """The zone from SOA to SOA; nothing while the cluster is not known yet."""
+        """Yield the zone from SOA to SOA, or nothing while the index is not synced; None for an unknown zone."""
         one = self.zones.get(zone)
         if one is None or self.index is None:
             return None
@@ -59,16 +59,16 @@ class ExternalTransfer:
 
 
 def _records(zone: ExternalZone, index: Index) -> Iterator[Record]:
-    """Each record once. An alias stands alone, or others could not load the zone (RFC 1034 §3.6.2)."""
-    soa = dated(zone.soa, index)
+    """Yield each record once. A name with a CNAME has no other records (RFC 1034 §3.6.2)."""
+    soa = with_serial(zone.soa, index)
     yield soa
     servers = zone.find(zone.zone, codes.NS)
     yield from (*servers.records, *servers.additional)
     for qname in zone.names():
         for qtype in _TYPES:
             found = zone.find(qname, qtype)
-            if found.alias:
-                yield record.cname(qname, zone.ttl_seconds, found.alias)
+            if found.cname:
+                yield record.cname(qname, zone.ttl_seconds, found.cname)
                 break
             yield from found.records
     yield soa
@@ -79,7 +79,7 @@ def _apex(settings: ExternalSettings, line: Line) -> ExternalSettings:
     try:
         return replace(settings, apex=from_text(word.text)[:-1])
     except ValueError as error:
-        raise word.error(f"{word} is no name: {error}", "write one label such as dns") from error
+        raise word.error(f"{word} is not a domain name: {error}", "write one label such as dns") from error
 
 
 def _ttl(settings: ExternalSettings, line: Line) -> ExternalSettings:
@@ -95,7 +95,7 @@ OPTIONS: tuple[Option[ExternalSettings], ...] = (
     Option(
         "apex NAME",
         "dns",
-        "What the names of the zone's server and hostmaster stand below: `ns1.NAME.ZONE`, `hostmaster.NAME.ZONE`.",
+        "The label in the names of the zone's server and hostmaster: `ns1.NAME.ZONE`, `hostmaster.NAME.ZONE`.",
         _apex,
     ),
     Option("ttl SECONDS", "5", "0 to 3600.", _ttl),
@@ -114,7 +114,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> ExternalSet
     settings = read_block(ExternalSettings(), directives, OPTIONS)
     directive = directives[-1]
     if "kubernetes" not in context.directive_names:
-        hint = "add 'kubernetes' to the block, which k8s_external takes its Services from"
+        hint = "add 'kubernetes' to the block; k8s_external takes its Services from it"
         raise directive.error("kubernetes plugin not loaded", hint)
     zones = lenient.zones(directive.args, context.zones)
     longest = max(map(len, zones), default=0) + len(settings.apex) + 1 + len(HOSTMASTER_LABEL)
@@ -124,13 +124,13 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> ExternalSet
 
 
 def build(settings: ExternalSettings, context: BlockContext) -> Part:
-    """The handler, which takes its state from `kubernetes` once that is built."""
+    """Build the part; `wrap` gets the index from `kubernetes`, which is built by then."""
     transfer = ExternalTransfer()
 
     def wrap(following: Handler) -> Handler:
         cluster = context.export(ClusterExports)
         if cluster is None:
-            raise RuntimeError("kubernetes is in the block, and yet not among its parts")
+            raise RuntimeError("kubernetes is in the block, but has no exports")
         zones = [
             ExternalZone(
                 zone,
@@ -161,6 +161,6 @@ DOC = Doc(
     example="kubernetes cluster.local {\n    kubeconfig /etc/clusterdns/kubeconfig\n}\n"
     "k8s_external example.org {\n    headless\n    ttl 30\n}",
     better="`ttl` holds for every record; a name with one label too many does not exist; a load balancer's host name "
-    "is told for CNAME as well; each record of a transfer comes once.",
+    "is the answer to CNAME as well; each record of a transfer comes once.",
 )
 PLUGIN = Plugin("k8s_external", parse, build, doc=DOC)

@@ -166,9 +166,9 @@ async def test_change() -> None:
     shared, registry = SharedState(), Registry()
     shared.new_table()
     feed = Feed(KubernetesSettings((from_text("cluster.local"),)), registry)
-    feed.index.tell(shared.forget)
+    feed.index.subscribe(shared.forget)
     watch = Reflector(
-        Collection("endpointslices", "", {}), cast(Client, None), ObjectStore(EndpointSlice, feed._take, registry),
+        Collection("endpointslices", "", {}), cast(Client, None), ObjectStore(EndpointSlice, feed._apply, registry),
         ApiStatus(), registry, lambda: None, page_limit=1, intervals=Intervals(), timing=Timing(),
     )  # fmt: skip
     event: Any = (

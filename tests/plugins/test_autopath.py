@@ -202,7 +202,7 @@ def test_what_is_refused(read_directives: ReadDirectives, context: BlockContext,
 def test_a_search_domain_that_is_none(read_directives: ReadDirectives, context: BlockContext, tmp_path: Path) -> None:
     path = tmp_path / "resolv.conf"
     path.write_text(f"search {'x' * 70}.test\n")
-    with pytest.raises(CorefileError, match="names a search domain that is none"):
+    with pytest.raises(CorefileError, match="has an invalid search domain"):
         autopath.parse(read_directives(f"autopath {path}"), context)
 
 

@@ -13,7 +13,8 @@ from clusterdns.answers.table import AnswerTable
 from clusterdns.chain import BlockContext, Handler, Query, Reply
 from clusterdns.chain.fallthrough import Fallthrough
 from clusterdns.cluster.index.cluster import Index
-from clusterdns.cluster.index.zone import ClusterZone, Pods
+from clusterdns.cluster.index.pods import PodMode
+from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.cluster.objects import Change, Namespace, Service
 from clusterdns.plugins.kubernetes.handler import ClusterHandler
 from clusterdns.plugins.loadbalance.handler import mark_rotating
@@ -200,11 +201,12 @@ async def test_a_new_service_is_seen_at_once(context: BlockContext) -> None:
     context.shared.forget = table.forget  # type: ignore[method-assign]
     bed = Bed("cache 30 .", context, FakeUpstream(said(3, "", SOA)))
     await bed.cache.start()
-    index = Index(table.forget)
+    index = Index()
+    index.subscribe(table.forget)
     index.apply(Change(None, Namespace("prod")))
     index.synced = True
     root = from_text("cluster.local")
-    zone = ClusterZone(root, index, primary=root, ttl_seconds=5, pods=Pods.DISABLED)
+    zone = ClusterZone(root, index, primary=root, ttl_seconds=5, pods=PodMode.DISABLED)
     server = Server(bed, table, ClusterHandler([zone], 5, Fallthrough((ROOT,)), bed.handler))
     for _ in range(4):
         assert (await server.ask("new.prod.svc.cluster.local")).rcode() == dns.rcode.NXDOMAIN

@@ -133,7 +133,7 @@ def test_what_is_read(
     [
         ("k8s_external ex.org {\nttl 3601\n}", "out of range"),
         ("k8s_external ex.org {\napex\n}", "at least 1 argument"),
-        (f"k8s_external ex.org {{\napex {'x' * 64}\n}}", "is no name"),
+        (f"k8s_external ex.org {{\napex {'x' * 64}\n}}", "is not a domain name"),
         ("k8s_external ex.org {\nheadless yes\n}", "no argument"),
         ("k8s_external ex.org {\nheadles\n}", "headless"),
         (f"k8s_external {'.'.join(['z' * 60] * 4)}", "too long"),

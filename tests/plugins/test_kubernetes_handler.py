@@ -8,7 +8,8 @@ import pytest
 from clusterdns.chain import BlockContext, ListenerOptions, Query, Reply, failure
 from clusterdns.chain.fallthrough import Fallthrough
 from clusterdns.cluster.index.cluster import Index
-from clusterdns.cluster.index.zone import ClusterZone, Pods
+from clusterdns.cluster.index.pods import PodMode
+from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.cluster.objects import Change, Namespace, Service, packed
 from clusterdns.plugins.kubernetes import directive as kubernetes
 from clusterdns.plugins.kubernetes.handler import ClusterHandler
@@ -20,7 +21,7 @@ ZONE = from_text("cluster.local")
 
 
 async def test_why_the_end_of_an_alias_failed_is_told(make_query: Callable[..., Query]) -> None:
-    index = Index(lambda dependencies: None)
+    index = Index()
     for obj in (Namespace("prod"), Service("prod", "far", "ExternalName", external_name="far.example")):
         index.apply(Change(None, obj))
     index.synced = True
@@ -32,7 +33,7 @@ async def test_why_the_end_of_an_alias_failed_is_told(make_query: Callable[..., 
         assert (name, qtype) == (from_text("far.example"), codes.A)
         return failure(codes.SERVFAIL, "the upstream is on fire")
 
-    zone = ClusterZone(ZONE, index, primary=ZONE, ttl_seconds=5, pods=Pods.DISABLED)
+    zone = ClusterZone(ZONE, index, primary=ZONE, ttl_seconds=5, pods=PodMode.DISABLED)
     query = make_query("far.prod.svc.cluster.local")
     query.lookup = lookup
     reply = await ClusterHandler([zone], 5, Fallthrough(), next_plugin)(query)
@@ -42,7 +43,8 @@ async def test_why_the_end_of_an_alias_failed_is_told(make_query: Callable[..., 
 
 async def test_what_others_say_of_a_missing_name_is_forgotten_when_it_comes(make_query: Callable[..., Query]) -> None:
     forgotten: set[Hashable] = set()
-    index = Index(forgotten.update)
+    index = Index()
+    index.subscribe(forgotten.update)
     index.apply(Change(None, Namespace("prod")))
     index.synced = True
     forwarded = Reply(codes.NXDOMAIN, dependencies=("phase",), reusable=True)
@@ -50,7 +52,7 @@ async def test_what_others_say_of_a_missing_name_is_forgotten_when_it_comes(make
     async def next_plugin(query: Query) -> Reply:
         return forwarded
 
-    zone = ClusterZone(ZONE, index, primary=ZONE, ttl_seconds=5, pods=Pods.DISABLED)
+    zone = ClusterZone(ZONE, index, primary=ZONE, ttl_seconds=5, pods=PodMode.DISABLED)
     handler = ClusterHandler([zone], 5, Fallthrough((ZONE,)), next_plugin)
     reply = await handler(make_query("new.prod.svc.cluster.local"))
     assert reply.reusable

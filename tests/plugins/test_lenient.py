@@ -85,7 +85,7 @@ def test_words_that_are_all_ignored_mean_no_zone(words: tuple[str, ...], zones: 
 
 
 @pytest.mark.parametrize(
-    ("zones", "told"), [(".internal", "no zone is left to serve; "), ("10.0.0.0/8", "no zone but reverse ones: ")]
+    ("zones", "told"), [(".internal", "no zones to serve; "), ("10.0.0.0/8", "all zones are reverse zones; ")]
 )
 def test_kubernetes_needs_a_zone(zones: str, told: str) -> None:
     with pytest.raises(CorefileErrors, match=f"^Corefile:2: {told}"):

@@ -122,7 +122,7 @@ def test_labels_of_the_client_pod(
     gone = Pod("prod", "gone", ("10.1.0.6",))
     index.apply(Change(None, gone))
     index.apply(Change(gone, None))
-    found = NameLabels(ZONES, pods=index)(make_query("example.org", client=(client, 4022)))
+    found = NameLabels(ZONES, pods=index.pods)(make_query("example.org", client=(client, 4022)))
     assert found.get("kubernetes/client-namespace") == namespace
     assert found.get("kubernetes/client-pod-name") == pod
 

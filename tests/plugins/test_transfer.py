@@ -25,7 +25,8 @@ from plugins.serving import Running, question, running
 
 from clusterdns.chain import BlockContext
 from clusterdns.cluster.index.cluster import Index
-from clusterdns.cluster.index.zone import ClusterZone, Pods
+from clusterdns.cluster.index.pods import PodMode
+from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.cluster.objects import Change, Endpoint, EndpointSlice, Namespace, Port, Service, packed
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
@@ -366,7 +367,7 @@ def cluster_transfer(index: Index) -> ClusterTransfer:
     return ClusterTransfer(
         [
             ClusterZone(
-                zone, index, primary=names[0], ttl_seconds=5, pods=Pods.INSECURE,
+                zone, index, primary=names[0], ttl_seconds=5, pods=PodMode.INSECURE,
                 local_addresses=lambda: [packed("10.0.0.53")],
             )
             for zone in names

@@ -21,7 +21,8 @@ from clusterdns.answers.table import AnswerTable
 from clusterdns.chain import Query, Reply, failure
 from clusterdns.chain.fallthrough import Fallthrough
 from clusterdns.cluster.index.cluster import Index
-from clusterdns.cluster.index.zone import ClusterZone, Pods
+from clusterdns.cluster.index.pods import PodMode
+from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.cluster.objects import Change, Endpoint, EndpointSlice, Namespace, Object, Pod, Port, Service, packed
 from clusterdns.host.sockets import bind_tcp, bind_udp
 from clusterdns.plugins.kubernetes.handler import ClusterHandler
@@ -148,7 +149,8 @@ def index(tables: list[AnswerTable]) -> Index:
         for table in tables:
             table.forget(dependencies)
 
-    index = Index(forget, clock=lambda: NOW)
+    index = Index(clock=lambda: NOW)
+    index.subscribe(forget)
     for obj in CLUSTER:
         index.apply(Change(None, obj))
     index.synced = True
@@ -173,7 +175,7 @@ def panics() -> Series:
 def make_dispatch(index: Index, panics: Series) -> Callable[..., Dispatch]:
     """A dispatcher of the cluster's zones and `test.`, with the given pods mode and fallthrough zones."""
 
-    def make(pods: Pods = Pods.DISABLED, fallthrough: tuple[bytes, ...] = ()) -> Dispatch:
+    def make(pods: PodMode = PodMode.DISABLED, fallthrough: tuple[bytes, ...] = ()) -> Dispatch:
         names = [name.from_text(text) for text in ZONES]
         zones = [
             ClusterZone(

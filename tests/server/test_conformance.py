@@ -22,7 +22,8 @@ import dns.rdatatype
 import pytest
 
 from clusterdns.cluster.index.cluster import Index
-from clusterdns.cluster.index.zone import ClusterZone, Pods
+from clusterdns.cluster.index.pods import PodMode
+from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.telemetry.metrics import Series
 from clusterdns.wire import name
@@ -286,7 +287,7 @@ async def test_targets_fill_a_message_and_no_more_are_made(large_index: Index, a
     assert not reply.additional
     assert len(reply.answer) > 65_000 // (record_bytes + 4), "as many as fit"
     zone = name.from_text("cluster.local.")
-    found = ClusterZone(zone, large_index, primary=zone, ttl_seconds=5, pods=Pods.DISABLED).find(
+    found = ClusterZone(zone, large_index, primary=zone, ttl_seconds=5, pods=PodMode.DISABLED).find(
         name.from_text(qname), dns.rdatatype.SRV
     )
     assert len(reply.answer) < len(found.records) < 1.1 * len(reply.answer)

@@ -126,7 +126,7 @@ async def test_the_index_and_the_sockets_live_on_and_answers_are_forgotten_for_b
     old = Service("prod", "web", cluster_ips=("10.96.0.10",))
     feed.index.apply(Change(old, Service("prod", "web", cluster_ips=("10.96.0.99",))))
     assert await ask(process.port) == ["10.96.0.99"]
-    assert len(feed.index._forgets) == 1, "the configuration before is not told any more"
+    assert len(feed.index._subscribers) == 1, "the configuration before is not told any more"
 
 
 async def test_two_blocks_that_read_the_same_share_it(process: Process) -> None:
@@ -245,7 +245,7 @@ async def test_a_reload_that_is_cut_short_is_undone(process: Process, monkeypatc
     reloads.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reloads
-    assert (feed._users, len(feed.index._forgets), sockets(process.listeners)) == (1, 1, opened)
+    assert (feed._users, len(feed.index._subscribers), sockets(process.listeners)) == (1, 1, opened)
     assert await ask(process.port) == ["10.96.0.10"]
 
 
@@ -373,10 +373,10 @@ def test_what_is_too_large_is_not_kept(tmp_path: Path) -> None:
 def test_an_index_tells_each_as_often_as_it_asked() -> None:
     told: list[int] = []
     index = Index()
-    index.tell(len)
-    index.tell(len)
-    index.tell_no_more(len)
-    index.tell(lambda dependencies: told.append(len(dependencies)))
+    index.subscribe(len)
+    index.subscribe(len)
+    index.unsubscribe(len)
+    index.subscribe(lambda dependencies: told.append(len(dependencies)))
     index.apply(Change(None, Service("prod", "web", cluster_ips=("10.96.0.10",))))
     assert told == [2]
-    assert len(index._forgets) == 2
+    assert len(index._subscribers) == 2

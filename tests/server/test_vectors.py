@@ -12,7 +12,7 @@ import dns.rdatatype
 import pytest
 
 from clusterdns.cluster.index.cluster import Index
-from clusterdns.cluster.index.zone import Pods
+from clusterdns.cluster.index.pods import PodMode
 from clusterdns.cluster.objects import Change, Pod
 from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.wire import name
@@ -157,8 +157,8 @@ VERIFIED: list[Row] = [
     ("1-2-3-4.prod.pod.cluster.local. A", "NXDOMAIN", "", ""),
 ]
 
-TABLES = [(Pods.DISABLED, SAME_AS_COREDNS), (Pods.DISABLED, BETTER), (Pods.INSECURE, INSECURE)]
-TABLES.append((Pods.VERIFIED, VERIFIED))
+TABLES = [(PodMode.DISABLED, SAME_AS_COREDNS), (PodMode.DISABLED, BETTER), (PodMode.INSECURE, INSECURE)]
+TABLES.append((PodMode.VERIFIED, VERIFIED))
 
 
 def full(text: str) -> str:
@@ -176,7 +176,7 @@ def records(section: list[dns.rrset.RRset]) -> list[str]:
 
 @pytest.mark.parametrize(("pods", "row"), [pytest.param(p, r, id=f"{p.value}: {r[0]}") for p, t in TABLES for r in t])
 def test_what_a_name_answers(
-    pods: Pods,
+    pods: PodMode,
     row: Row,
     make_dispatch: Callable[..., Dispatch],
     make_listener: Callable[[str], ListenerContext],
@@ -286,6 +286,6 @@ def test_a_terminating_pod_keeps_its_addresses_until_it_is_deleted(index: Index)
     address = bytes((10, 9, 8, 1))
     index.apply(Change(None, running))
     index.apply(Change(running, ending))
-    assert index.has_pod(b"prod", address)
+    assert index.pods.has(b"prod", address)
     index.apply(Change(ending, None))
-    assert not index.has_pod(b"prod", address)
+    assert not index.pods.has(b"prod", address)

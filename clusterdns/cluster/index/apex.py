@@ -1,16 +1,15 @@
-"""The top of a zone: its SOA, and the servers that its NS records name.
+"""Lookups of the zone's own name: SOA and NS records.
 
-The servers are the Services that this host's own addresses are behind, as clients know them; where there are none, the
-fixed name `ns.dns` with those addresses.
+The NS records name the Services that have this host's addresses among their endpoints; where there are none, the fixed
+name `ns.dns`, whose addresses are those of this host.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 
-from clusterdns.cluster.index import found
 from clusterdns.cluster.index.cluster import Index
-from clusterdns.cluster.index.found import Found, below
+from clusterdns.cluster.index.lookup import LookupResult, below, glue_records
 from clusterdns.cluster.index.schema import NAMESERVER_LABELS, SERVICE_TREE
-from clusterdns.cluster.index.service import ServiceNode
+from clusterdns.cluster.index.service import ServiceEntry
 from clusterdns.cluster.objects import packed
 from clusterdns.wire import codes, record
 
@@ -18,7 +17,7 @@ MAX_SOA_TTL_SECONDS = 300
 
 
 class Apex:
-    """Answers for the zone's own name."""
+    """Looks up the zone's own name."""
 
     def __init__(
         self,
@@ -26,58 +25,58 @@ class Apex:
         index: Index,
         ttl_seconds: int,
         local_addresses: Callable[[], Iterable[bytes]],
-        below_service: Callable[[bytes, bytes], bytes],
+        endpoint_name: Callable[[bytes, bytes], bytes],
     ) -> None:
-        """`below_service` gives the name of an endpoint from that of its Service and its own label."""
+        """`endpoint_name` makes the name of an endpoint of its Service's name and its own label."""
         self._zone = zone
         self._index = index
         self._ttl = ttl_seconds
         self._local_addresses = local_addresses
-        self._below_service = below_service
+        self._endpoint_name = endpoint_name
         self.soa = record.soa(
             zone,
             min(ttl_seconds, MAX_SOA_TTL_SECONDS),
             below(zone, *NAMESERVER_LABELS),
             below(zone, b"hostmaster"),
-            serial=0,  # the encoder writes the index's serial of the moment
+            serial=0,  # the encoder writes the current serial of the index
             minimum=ttl_seconds,
         )
 
-    def find(self, qtype: int) -> Found:
-        """SOA and NS; everything else is NODATA."""
+    def find(self, qtype: int) -> LookupResult:
+        """Look up SOA or NS; other types are NODATA."""
         if qtype == codes.SOA:
-            return Found((), records=(self.soa,))
+            return LookupResult((), records=(self.soa,))
         if qtype == codes.NS:
             return self._nameservers()
-        return Found(())
+        return LookupResult(())
 
-    def _nameservers(self) -> Found:
+    def _nameservers(self) -> LookupResult:
         dependencies: list[Hashable] = []
         names: dict[bytes, tuple[bytes, ...]] = {}
         local_addresses = tuple(self._local_addresses())
         for local in local_addresses:
             dependencies.append(local)
-            for member in self._index.reverse.members(local):
-                dependencies.append((member.namespace, member.service))
-                node = self._index.service(member.namespace, member.service)
-                if node is not None:
-                    names.update(self._names_of(node))
+            for endpoint in self._index.reverse.endpoints(local):
+                dependencies.append((endpoint.namespace, endpoint.service))
+                entry = self._index.service(endpoint.namespace, endpoint.service)
+                if entry is not None:
+                    names.update(self._names_of(entry))
         if not names:
             names[below(self._zone, *NAMESERVER_LABELS)] = local_addresses
-        return Found(
+        return LookupResult(
             tuple(dependencies),
             records=tuple(record.ns(self._zone, self._ttl, target) for target, several in names.items() if several),
-            additional=found.glue(self._ttl, names.items()),
+            additional=glue_records(self._ttl, names.items()),
         )
 
-    def _names_of(self, node: ServiceNode) -> Iterator[tuple[bytes, tuple[bytes, ...]]]:
-        assert node.service is not None
-        service_name = below(self._zone, node.name, node.namespace, SERVICE_TREE)
-        if not node.service.headless:
-            yield service_name, tuple(map(packed, node.service.cluster_ips))
+    def _names_of(self, entry: ServiceEntry) -> Iterator[tuple[bytes, tuple[bytes, ...]]]:
+        assert entry.service is not None
+        service_name = below(self._zone, entry.name, entry.namespace, SERVICE_TREE)
+        if not entry.service.headless:
+            yield service_name, tuple(map(packed, entry.service.cluster_ips))
             return
         by_label: dict[bytes, dict[bytes, None]] = {}
-        for member in node.members():
-            by_label.setdefault(member.label, {})[member.address] = None
+        for endpoint in entry.endpoints():
+            by_label.setdefault(endpoint.label, {})[endpoint.address] = None
         for label, several in by_label.items():
-            yield self._below_service(service_name, label), tuple(several)
+            yield self._endpoint_name(service_name, label), tuple(several)

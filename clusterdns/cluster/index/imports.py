@@ -1,20 +1,20 @@
-"""A zone of Services that several clusters share: ServiceImports, and the endpoints of every cluster.
+"""A zone of the option `multicluster`, such as clusterset.local.: ServiceImports, with the endpoints of every cluster.
 
-It is a `ClusterZone` over an index of its own, which holds imports in place of Services (see `Index`, `beside`), and
-in which an endpoint is ENDPOINT.CLUSTER.SERVICE. Only the option `multicluster` makes such zones and such an index.
+It is a `ClusterZone` over an index of its own, which has ServiceImports in place of Services and shares namespaces and
+pods with the cluster's index. An endpoint is named ENDPOINT.CLUSTER.SERVICE.
 """
 
 from typing import ClassVar
 
-from clusterdns.cluster.index.schema import locate_imported
-from clusterdns.cluster.index.service import ServiceNode
+from clusterdns.cluster.index.schema import parse_imported_name
+from clusterdns.cluster.index.service import ServiceEntry
 from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.cluster.objects import Port
 from clusterdns.wire import name
 
 
 def _below(zone: bytes, *labels: bytes) -> bytes:
-    """The name of an endpoint, whose labels have their lengths with them; empty where it is too long."""
+    """Put labels in wire format in front of a name; empty where the result is longer than 255 bytes."""
     full = b"".join(labels) + zone
     return full if len(full) <= name.MAX_NAME_BYTES else b""
 
@@ -22,18 +22,18 @@ def _below(zone: bytes, *labels: bytes) -> bytes:
 class ImportZone(ClusterZone):
     """A forward zone such as clusterset.local."""
 
-    _locate = staticmethod(locate_imported)
-    _below_service = staticmethod(_below)
-    _ports_of_none: ClassVar[tuple[Port, ...]] = ()  # an import's addresses are those of its ports
+    _parse = staticmethod(parse_imported_name)
+    _endpoint_name = staticmethod(_below)
+    _default_ports: ClassVar[tuple[Port, ...]] = ()  # without ports a ServiceImport has no addresses
 
-    def labels_of(self, endpoint: bytes) -> list[bytes]:
-        """Its own label and its cluster's."""
+    def endpoint_labels(self, endpoint: bytes) -> list[bytes]:
+        """The label of an endpoint, and that of its cluster."""
         return name.labels(endpoint + name.ROOT)
 
-    def _is_above(self, node: ServiceNode, label: bytes) -> bool:
-        """Endpoints hang below their cluster's label (RFC 8020: then it exists)."""
-        left = self.labels_of(label)
+    def _exists_above(self, entry: ServiceEntry, label: bytes) -> bool:
+        """Whether the label is that of a cluster with endpoints, or of a protocol (RFC 8020: it exists)."""
+        left = self.endpoint_labels(label)
         if len(left) > 1:
             return False
-        clusters = node.view("clusters", lambda: frozenset(one[1 + one[0] :] for one in node.labels()))
-        return label in clusters or self._is_protocol(node, left[0])
+        clusters = entry.cached("clusters", lambda: frozenset(one[1 + one[0] :] for one in entry.labels()))
+        return label in clusters or self._is_protocol(entry, left[0])

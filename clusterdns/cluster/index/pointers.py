@@ -1,40 +1,34 @@
-"""Reverse names: an address → the PTR records of what has it.
+"""Lookups in a reverse zone: the PTR records of an address.
 
-A Service's clusterIP has one name, the Service's. An endpoint's address has one for each Service that it is behind, the
-pod's own hostname first, always in the same order. Names above an address that exists are there too, without records
+The address of a Service has one PTR record. The address of an endpoint has one for each Service that it belongs to,
+endpoints with a hostname first, always in the same order. A name above that of an address exists too, without records
 (RFC 8020 §2).
 """
 
 from collections.abc import Hashable
 
 from clusterdns.cluster.index.cluster import Index
-from clusterdns.cluster.index.found import Dependencies, Found, below
+from clusterdns.cluster.index.lookup import Dependencies, LookupResult, below
 from clusterdns.cluster.index.schema import SERVICE_TREE
 from clusterdns.wire import codes, name, record
 
 
 class Pointers:
-    """Answers below a reverse zone; `primary` is the zone that the targets are in."""
+    """Looks names up below a reverse zone; the PTR records point into the zone `primary`."""
 
     def __init__(self, index: Index, primary: bytes, ttl_seconds: int) -> None:
         self._index = index
         self._primary = primary
         self._ttl = ttl_seconds
 
-    def find(self, qname: bytes, qtype: int) -> Found:
-        """Look a reverse name up."""
+    def find(self, qname: bytes, qtype: int) -> LookupResult:
+        """Look up a reverse name."""
         address = name.to_address(qname)
         if address is None:
-            return self._at_ancestor(qname)
+            return LookupResult((), self._index.reverse.is_ancestor(qname), reusable=False)
         targets, dependencies = self._targets(address)
         records = tuple(record.ptr(qname, self._ttl, target) for target in targets) if qtype == codes.PTR else ()
-        return Found(dependencies, bool(targets), records)
-
-    def _at_ancestor(self, qname: bytes) -> Found:
-        v6 = name.is_under(qname, name.IP6_ARPA)
-        tree = name.IP6_ARPA if v6 else name.IN_ADDR_ARPA
-        labels = name.labels(qname[: len(qname) - len(tree)] + name.ROOT)
-        return Found((), self._index.reverse.is_ancestor(labels, v6=v6), reusable=False)
+        return LookupResult(dependencies, bool(targets), records)
 
     def _targets(self, address: bytes) -> tuple[tuple[bytes, ...], Dependencies]:
         index = self._index
@@ -45,9 +39,9 @@ class Pointers:
             if target and index.exposes(namespace):
                 return (target,), tuple(dependencies)
         targets: dict[bytes, None] = {}
-        for member in index.reverse.members(address):
-            dependencies[member.namespace,] = None
-            target = below(self._primary, member.label, member.service, member.namespace, SERVICE_TREE)
-            if target and index.exposes(member.namespace):
+        for endpoint in index.reverse.endpoints(address):
+            dependencies[endpoint.namespace,] = None
+            target = below(self._primary, endpoint.label, endpoint.service, endpoint.namespace, SERVICE_TREE)
+            if target and index.exposes(endpoint.namespace):
                 targets[target] = None
         return tuple(targets), tuple(dependencies)

@@ -1,38 +1,43 @@
-"""Which names an address stands for, and which reverse names exist only as ancestors of such an address.
+"""The Services and endpoints by address, for PTR records, and the reverse names that are ancestors of such an address.
 
-Written by the index alone. Services by their clusterIPs, endpoints by the slices that list them; both count, since two
-slices may list the same address.
+Only the index writes it. A Service or endpoint is listed once for each object that has it, as two slices may list the
+same address.
 """
 
 from collections.abc import Iterator
 
-from clusterdns.cluster.index.service import Member
+from clusterdns.cluster.index.service import EndpointAddress
+from clusterdns.wire.name import IN_ADDR_ARPA, IP6_ARPA, ROOT, is_under
+from clusterdns.wire.name import labels as name_labels
 
 
 class ReverseMap:
-    """Packed address → the services and members that have it."""
+    """Packed address → the Services and endpoints that have it."""
 
     def __init__(self) -> None:
         self._services: dict[bytes, tuple[tuple[bytes, bytes], ...]] = {}
-        self._members: dict[bytes, tuple[Member, ...]] = {}
+        self._endpoints: dict[bytes, tuple[EndpointAddress, ...]] = {}
         self._ancestors: dict[bytes | str, int] = {}  # address prefix → how many addresses have it
 
     def services(self, address: bytes) -> tuple[tuple[bytes, bytes], ...]:
-        """The (namespace, service) pairs with this clusterIP."""
+        """The (namespace, service) pairs of the Services with this address."""
         return self._services.get(address, ())
 
-    def members(self, address: bytes) -> tuple[Member, ...]:
-        """The ready endpoints with this address: those with a hostname first, then by namespace, service and label."""
-        found = self._members.get(address, ())
+    def endpoints(self, address: bytes) -> tuple[EndpointAddress, ...]:
+        """The endpoints with this address: those with a hostname first, then by namespace, service and label."""
+        found = self._endpoints.get(address, ())
         return tuple(sorted(found, key=_rank)) if len(found) > 1 else found
 
     def addresses(self) -> Iterator[bytes]:
-        """Every address that stands for something, in no order."""
+        """Every address of a Service or endpoint, in no order."""
         yield from self._services
-        yield from (address for address in self._members if address not in self._services)
+        yield from (address for address in self._endpoints if address not in self._services)
 
-    def is_ancestor(self, labels: list[bytes], *, v6: bool) -> bool:
-        """Whether some address lies below these reverse labels (`1 10` of `1.10.in-addr.arpa.`), leftmost first."""
+    def is_ancestor(self, qname: bytes) -> bool:
+        """Whether a reverse name such as `1.10.in-addr.arpa.` is above that of a known address."""
+        v6 = is_under(qname, IP6_ARPA)
+        tree = IP6_ARPA if v6 else IN_ADDR_ARPA
+        labels = name_labels(qname[: len(qname) - len(tree)] + ROOT)
         read = _nibble if v6 else _octet
         try:
             parts = [read(label) for label in reversed(labels)]
@@ -42,12 +47,12 @@ class ReverseMap:
         return prefix in self._ancestors
 
     def add_service(self, address: bytes, key: tuple[bytes, bytes]) -> None:
-        """A Service has this clusterIP now."""
+        """Add an address of a Service."""
         self._count(address, 1)
         self._services[address] = (*self._services.get(address, ()), key)
 
     def remove_service(self, address: bytes, key: tuple[bytes, bytes]) -> None:
-        """A Service no longer has this clusterIP."""
+        """Remove an address of a Service."""
         self._count(address, -1)
         left = tuple(one for one in self._services[address] if one != key)
         if left:
@@ -55,23 +60,23 @@ class ReverseMap:
         else:
             del self._services[address]
 
-    def add_member(self, member: Member) -> None:
-        """An endpoint has come."""
-        self._count(member.address, 1)
-        self._members[member.address] = (*self._members.get(member.address, ()), member)
+    def add_endpoint(self, endpoint: EndpointAddress) -> None:
+        """Add an endpoint."""
+        self._count(endpoint.address, 1)
+        self._endpoints[endpoint.address] = (*self._endpoints.get(endpoint.address, ()), endpoint)
 
-    def remove_member(self, member: Member) -> None:
-        """An endpoint has gone."""
-        self._count(member.address, -1)
-        left = tuple(one for one in self._members[member.address] if one != member)
+    def remove_endpoint(self, endpoint: EndpointAddress) -> None:
+        """Remove an endpoint."""
+        self._count(endpoint.address, -1)
+        left = tuple(one for one in self._endpoints[endpoint.address] if one != endpoint)
         if left:
-            self._members[member.address] = left
+            self._endpoints[endpoint.address] = left
         else:
-            del self._members[member.address]
+            del self._endpoints[endpoint.address]
 
     def _count(self, address: bytes, step: int) -> None:
-        """Count the ancestors, but only when the address itself appears or vanishes."""
-        others = len(self._services.get(address, ())) + len(self._members.get(address, ()))
+        """Count the address in its ancestors, where its first listing is added or its last one removed."""
+        others = len(self._services.get(address, ())) + len(self._endpoints.get(address, ()))
         if others > (0 if step > 0 else 1):
             return
         counts = self._ancestors
@@ -83,12 +88,12 @@ class ReverseMap:
                 del counts[prefix]
 
 
-def _rank(member: Member) -> tuple[bool, bytes, bytes, bytes, str]:
-    return (not member.has_hostname, member.namespace, member.service, member.label, member.slice_name)
+def _rank(endpoint: EndpointAddress) -> tuple[bool, bytes, bytes, bytes, str]:
+    return (not endpoint.has_hostname, endpoint.namespace, endpoint.service, endpoint.label, endpoint.slice_name)
 
 
 def _prefixes(address: bytes) -> Iterator[bytes | str]:
-    """The address's own ancestors: octets of IPv4 as bytes, nibbles of IPv6 as text, so that the two never meet."""
+    """The prefixes of an address: octets of IPv4 as bytes, nibbles of IPv6 as text, so that the two never collide."""
     if len(address) == 4:
         for size in range(1, 4):
             yield address[:size]

@@ -1,52 +1,51 @@
-"""One zone's view of the index: a name and a type → what is there by DNS-based service discovery, or no such name.
+"""Looks up a name and type in a zone of the cluster, by the rules of DNS-based service discovery.
 
-The grammar comes from `schema`, the state from `cluster`; records are made here, when an answer is compiled, with
-`apex` for the zone's own name and `pointers` for reverse zones. What a missing name means (NXDOMAIN, SERVFAIL while
-unsynced, the next plugin) is for the kubernetes plugin to say, and so is what an ExternalName points to.
+`schema` parses the name, `Index` has the state, and this module makes the records, with `apex` for the zone's own name
+and `pointers` for reverse zones. The result is a `LookupResult`. The kubernetes plugin decides what it means: NXDOMAIN,
+SERVFAIL while the index is not synced, the next plugin, or the lookup of an ExternalName's target.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator
-from enum import Enum
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 from typing import ClassVar
 
-from clusterdns.cluster.index import found
 from clusterdns.cluster.index.apex import Apex
 from clusterdns.cluster.index.cluster import Index
-from clusterdns.cluster.index.found import ADDRESS_BYTES, Dependencies, Found, Targets, below
+from clusterdns.cluster.index.lookup import (
+    ADDRESS_BYTES,
+    Dependencies,
+    LookupResult,
+    Targets,
+    address_records,
+    below,
+    dependencies_of,
+    srv_result,
+)
+from clusterdns.cluster.index.pods import PodMode, address_in_label
 from clusterdns.cluster.index.pointers import Pointers
-from clusterdns.cluster.index.schema import SERVICE_TREE, Place, Shape, locate, without_underscore
-from clusterdns.cluster.index.service import NO_PORTS, Member, ServiceNode, matches
-from clusterdns.cluster.index.topology import ABOVE_ZONES, Topology, read_labels
+from clusterdns.cluster.index.schema import SERVICE_TREE, NameForm, ParsedName, parse_name, without_underscore
+from clusterdns.cluster.index.service import NO_PORTS, EndpointAddress, ServiceEntry, matches
+from clusterdns.cluster.index.topology import ABOVE_ZONES, Topology, parse_zone_labels
 from clusterdns.cluster.objects import Port, Service, packed
 from clusterdns.wire import codes, name, record
 
 SCHEMA_VERSION = "1.1.0"  # of the Kubernetes DNS specification
 VERSION_TTL_SECONDS = 28800
-MAX_ZONE_BYTES = name.MAX_NAME_BYTES - len(b"\x0ahostmaster")  # of the names that every zone has, the longest
+MAX_ZONE_BYTES = name.MAX_NAME_BYTES - len(b"\x0ahostmaster")  # the longest of the names that every zone has
 
 _SERVICE_LABELS = ("service", "namespace", SERVICE_TREE)
-_ADDRESS_LABEL = re.compile(rb"[0-9a-f:-]+")
-
-
-class Pods(Enum):
-    """How names of the form ADDRESS.NS.pod are answered."""
-
-    DISABLED = "disabled"
-    INSECURE = "insecure"
-    VERIFIED = "verified"
 
 
 class ClusterZone:
-    """A forward zone such as cluster.local., or a reverse zone; all zones of a kubernetes block share the index.
+    """A forward zone such as cluster.local., or a reverse zone. All zones of a kubernetes block share one index.
 
-    A zone with other names for endpoints (see `imports`) differs in what is said first.
+    `find` calls one `_find_…` method by the form of the name; they take the parsed name, the QNAME and the QTYPE.
+    `ImportZone` overrides the class attributes, because its endpoints have other names.
     """
 
-    _locate = staticmethod(locate)
-    _below_service = staticmethod(below)
-    _ports_of_none: ClassVar[tuple[Port, ...]] = NO_PORTS  # what a Service without ports is taken to have
+    _parse = staticmethod(parse_name)
+    _endpoint_name = staticmethod(below)
+    _default_ports: ClassVar[tuple[Port, ...]] = NO_PORTS  # stands for the ports of a Service that lists none
 
     def __init__(
         self,
@@ -55,7 +54,7 @@ class ClusterZone:
         *,
         primary: bytes,
         ttl_seconds: int,
-        pods: Pods,
+        pods: PodMode,
         ignores_empty: bool = False,
         zonal: bool = False,
         local_addresses: Callable[[], Iterable[bytes]] = tuple,
@@ -68,13 +67,13 @@ class ClusterZone:
         self._ignores_empty = ignores_empty
         self._topology = index.topology if zonal else None
         self._local_addresses = local_addresses
-        self._apex = Apex(zone, index, ttl_seconds, local_addresses, self._below_service)
+        self._apex = Apex(zone, index, ttl_seconds, local_addresses, self._endpoint_name)
         self._pointers = Pointers(index, primary, ttl_seconds)
         self._zone_labels = len(name.labels(zone))
         self.soa = self._apex.soa
 
-    def find(self, qname: bytes, qtype: int) -> Found:
-        """Look a name of this zone up."""
+    def find(self, qname: bytes, qtype: int) -> LookupResult:
+        """Look up a name that is in this zone."""
         if qname == self.zone:
             return self._apex.find(qtype)
         if self.is_reverse:
@@ -82,208 +81,202 @@ class ClusterZone:
         labels = name.labels(qname)
         if self._zone_labels:
             del labels[-self._zone_labels :]
-        place = self._locate(labels)
-        return self._AT[place.shape](self, place, qname, qtype)
+        parsed = self._parse(labels)
+        return self._FIND_BY_FORM[parsed.form](self, parsed, qname, qtype)
 
-    # Names that are always there, or never
+    # Names that always exist, and names without a form
 
-    def _at_fixed(self, place: Place, qname: bytes, qtype: int) -> Found:
-        return Found(())
+    def _find_fixed(self, parsed: ParsedName, qname: bytes, qtype: int) -> LookupResult:
+        return LookupResult(())
 
-    def _at_nothing(self, place: Place, qname: bytes, qtype: int) -> Found:
-        if self._topology is not None and place.service:
-            return self._zonal(self._topology, place, qname, qtype)
-        return Found(_owners(place), False)
+    def _find_unknown(self, parsed: ParsedName, qname: bytes, qtype: int) -> LookupResult:
+        if self._topology is not None and parsed.service:
+            return self._zonal(self._topology, parsed, qname, qtype)
+        return LookupResult(dependencies_of(parsed), False)
 
-    def _at_version(self, place: Place, qname: bytes, qtype: int) -> Found:
+    def _find_version(self, parsed: ParsedName, qname: bytes, qtype: int) -> LookupResult:
         if qtype == codes.TXT:
-            return Found((), records=(record.txt(qname, VERSION_TTL_SECONDS, SCHEMA_VERSION),))
-        return Found(())
+            return LookupResult((), records=(record.txt(qname, VERSION_TTL_SECONDS, SCHEMA_VERSION),))
+        return LookupResult(())
 
-    def _at_nameserver(self, place: Place, qname: bytes, qtype: int) -> Found:
-        return Found((), records=found.addresses(qname, self.ttl_seconds, qtype, self._local_addresses()))
+    def _find_nameserver(self, parsed: ParsedName, qname: bytes, qtype: int) -> LookupResult:
+        return LookupResult((), records=address_records(qname, self.ttl_seconds, qtype, self._local_addresses()))
 
     # Services
 
-    def _at_namespace(self, place: Place, qname: bytes, qtype: int) -> Found:
-        return Found(_owners(place), self._index.exposes(place.namespace))
+    def _find_namespace(self, parsed: ParsedName, qname: bytes, qtype: int) -> LookupResult:
+        return LookupResult(dependencies_of(parsed), self._index.exposes(parsed.namespace))
 
-    def _node(self, place: Place) -> ServiceNode | None:
-        """The Service a place is at or below, if it answers at all."""
-        if not self._index.exposes(place.namespace):
+    def _entry(self, parsed: ParsedName) -> ServiceEntry | None:
+        """Look up the Service that a name is at or below; None where it does not exist for clients."""
+        if not self._index.exposes(parsed.namespace):
             return None
-        node = self._index.service(place.namespace, place.service)
-        if node is None or node.service is None:
+        entry = self._index.service(parsed.namespace, parsed.service)
+        if entry is None or entry.service is None:
             return None
-        is_plain = not node.service.headless and node.service.type != "ExternalName"
-        return None if self._ignores_empty and is_plain and not node.has_members else node
+        has_cluster_ip = not entry.service.headless and entry.service.type != "ExternalName"
+        return None if self._ignores_empty and has_cluster_ip and not entry.has_endpoints else entry
 
-    def _at_service(self, place: Place, qname: bytes, qtype: int) -> Found:
-        """The Service's own name, or one of its ports (`_port._protocol.SERVICE`)."""
-        node = self._node(place)
-        if node is None or node.service is None:
-            return Found(_owners(place), False)
-        if node.service.type == "ExternalName":
-            return self._external(place, node.service.external_name)
-        if node.service.headless:
-            return self._headless(node, place, qname, qtype)
-        return self._plain(node, node.service, place, qname, qtype)
+    def _find_service(self, parsed: ParsedName, qname: bytes, qtype: int) -> LookupResult:
+        """Look up the name of a Service, or of one of its ports (`_PORT._PROTOCOL.SERVICE`)."""
+        entry = self._entry(parsed)
+        if entry is None or entry.service is None:
+            return LookupResult(dependencies_of(parsed), False)
+        if entry.service.type == "ExternalName":
+            return self._external_name(parsed, entry.service.external_name)
+        if entry.service.headless:
+            return self._headless(entry, parsed, qname, qtype)
+        return self._cluster_ip(entry, entry.service, parsed, qname, qtype)
 
-    def _external(self, place: Place, external_name: str) -> Found:
-        """A CNAME, at the Service's own name only; a target that is no name (an address) is as good as none."""
-        dependencies = _owners(place)
-        if place.shape is Shape.SERVICE and external_name and not _is_address(external_name):
+    def _external_name(self, parsed: ParsedName, external_name: str) -> LookupResult:
+        """Look up an ExternalName: a CNAME, at the Service's own name only, unless the target is an address."""
+        dependencies = dependencies_of(parsed)
+        if parsed.form is NameForm.SERVICE and external_name and not _is_address(external_name):
             try:
-                return Found(dependencies, alias=name.from_text(external_name))
+                return LookupResult(dependencies, cname=name.from_text(external_name))
             except ValueError:
-                return Found(dependencies, False)
-        return Found(dependencies, False)
+                return LookupResult(dependencies, False)
+        return LookupResult(dependencies, False)
 
-    def _plain(self, node: ServiceNode, service: Service, place: Place, qname: bytes, qtype: int) -> Found:
-        """A Service with clusterIPs, which answer whether or not there are endpoints."""
-        dependencies = _owners(place)
-        if not any(matches(port, place.port, place.protocol) for port in service.ports or self._ports_of_none):
-            return Found(
-                dependencies, place.shape is Shape.SERVICE and node.has_members
-            )  # RFC 8020: above its endpoints
+    def _cluster_ip(
+        self, entry: ServiceEntry, service: Service, parsed: ParsedName, qname: bytes, qtype: int
+    ) -> LookupResult:
+        """Look up a Service with clusterIPs; it has them whether or not it has endpoints."""
+        dependencies = dependencies_of(parsed)
+        if not any(matches(port, parsed.port, parsed.protocol) for port in service.ports or self._default_ports):
+            # a Service without such a port exists where there are endpoints below it (RFC 8020)
+            return LookupResult(dependencies, parsed.form is NameForm.SERVICE and entry.has_endpoints)
         cluster_ips = tuple(map(packed, service.cluster_ips))
         if qtype == codes.SRV:
-            target = self._service_name(node)
-            targets = [(target, port.number, cluster_ips) for port in _numbered(service.ports, place)]
-            return found.srv(dependencies, qname, self.ttl_seconds, targets)
-        return Found(dependencies, records=found.addresses(qname, self.ttl_seconds, qtype, cluster_ips))
+            target = self._service_name(entry)
+            targets = [(target, port.number, cluster_ips) for port in _numbered(service.ports, parsed)]
+            return srv_result(dependencies, qname, self.ttl_seconds, targets)
+        return LookupResult(dependencies, records=address_records(qname, self.ttl_seconds, qtype, cluster_ips))
 
-    def _headless(self, node: ServiceNode, place: Place, qname: bytes, qtype: int) -> Found:
-        """The ready endpoints; without any the name does not exist."""
-        dependencies = _owners(place)
-        if not node.has_port(place.port, place.protocol):
-            return Found(dependencies, self._leads_to_zones(node, place.port, b"_" + place.protocol))
+    def _headless(self, entry: ServiceEntry, parsed: ParsedName, qname: bytes, qtype: int) -> LookupResult:
+        """Look up a headless Service: its ready endpoints. Without any the name does not exist."""
+        dependencies = dependencies_of(parsed)
+        if not entry.has_port(parsed.port, parsed.protocol):
+            return LookupResult(dependencies, self._is_above_zones(entry, parsed.port, b"_" + parsed.protocol))
         if qtype == codes.SRV:
-            return node.view(
+            return entry.cached(
                 (qname, qtype, self.ttl_seconds),
-                lambda: found.srv(
-                    dependencies, qname, self.ttl_seconds, self._member_targets(node, node.members(), place)
+                lambda: srv_result(
+                    dependencies, qname, self.ttl_seconds, self._srv_targets(entry, entry.endpoints(), parsed)
                 ),
             )
         if qtype not in ADDRESS_BYTES:
-            return Found(dependencies)
-        return node.view(
-            (qname, qtype, self.ttl_seconds), lambda: self._headless_addresses(node, dependencies, place, qname, qtype)
+            return LookupResult(dependencies)
+        return entry.cached(
+            (qname, qtype, self.ttl_seconds),
+            lambda: self._headless_addresses(entry, dependencies, parsed, qname, qtype),
         )
 
     def _headless_addresses(
-        self, node: ServiceNode, dependencies: Dependencies, place: Place, qname: bytes, qtype: int
-    ) -> Found:
+        self, entry: ServiceEntry, dependencies: Dependencies, parsed: ParsedName, qname: bytes, qtype: int
+    ) -> LookupResult:
         addresses = dict.fromkeys(
-            member.address
-            for member in node.members()
-            if any(matches(port, place.port, place.protocol) for port in member.ports)
+            endpoint.address
+            for endpoint in entry.endpoints()
+            if any(matches(port, parsed.port, parsed.protocol) for port in endpoint.ports)
         )
-        return Found(dependencies, records=found.addresses(qname, self.ttl_seconds, qtype, addresses))
+        return LookupResult(dependencies, records=address_records(qname, self.ttl_seconds, qtype, addresses))
 
-    def _at_endpoint(self, place: Place, qname: bytes, qtype: int) -> Found:
-        dependencies = _owners(place)
-        node = self._node(place)
-        if node is None or node.service is None or node.service.type == "ExternalName":
-            return Found(dependencies, False)
-        members = node.endpoint(place.endpoint)
-        if not members:
-            return Found(dependencies, self._is_above(node, place.endpoint))
+    def _find_endpoint(self, parsed: ParsedName, qname: bytes, qtype: int) -> LookupResult:
+        dependencies = dependencies_of(parsed)
+        entry = self._entry(parsed)
+        if entry is None or entry.service is None or entry.service.type == "ExternalName":
+            return LookupResult(dependencies, False)
+        endpoints = entry.endpoints_at(parsed.endpoint)
+        if not endpoints:
+            return LookupResult(dependencies, self._exists_above(entry, parsed.endpoint))
         if qtype == codes.SRV:
-            return found.srv(dependencies, qname, self.ttl_seconds, self._member_targets(node, members, place))
-        addresses = dict.fromkeys(member.address for member in members)
-        return Found(dependencies, records=found.addresses(qname, self.ttl_seconds, qtype, addresses))
+            return srv_result(dependencies, qname, self.ttl_seconds, self._srv_targets(entry, endpoints, parsed))
+        addresses = dict.fromkeys(endpoint.address for endpoint in endpoints)
+        return LookupResult(dependencies, records=address_records(qname, self.ttl_seconds, qtype, addresses))
 
-    def _is_above(self, node: ServiceNode, label: bytes) -> bool:
-        """Whether there are names below a label that no endpoint has."""
-        return self._is_protocol(node, label) or self._leads_to_zones(node, label)
+    def _exists_above(self, entry: ServiceEntry, label: bytes) -> bool:
+        """Whether names exist below a label that no endpoint has, so that this one exists too (RFC 8020)."""
+        return self._is_protocol(entry, label) or self._is_above_zones(entry, label)
 
-    def _is_protocol(self, node: ServiceNode, label: bytes) -> bool:
-        """Whether names of ports hang below `_tcp.SERVICE` (RFC 8020: then it exists too, without records)."""
+    def _is_protocol(self, entry: ServiceEntry, label: bytes) -> bool:
+        """Whether names of ports exist below a label such as `_tcp`."""
         protocol = without_underscore(label)
-        assert node.service is not None
+        assert entry.service is not None
         if protocol == label:
             return False
-        if node.service.headless:
-            return node.has_named_port(protocol)
-        return any(port.name and matches(port, b"", protocol) for port in node.service.ports)
+        if entry.service.headless:
+            return entry.has_named_port(protocol)
+        return any(port.name and matches(port, b"", protocol) for port in entry.service.ports)
 
     # SRV
 
-    def _member_targets(self, node: ServiceNode, members: Iterable[Member], place: Place) -> Targets:
-        service_name = self._service_name(node)
-        for member in members:
-            target = self._below_service(service_name, member.label)
-            for port in _numbered(member.ports, place):
-                yield target, port.number, (member.address,)
+    def _srv_targets(self, entry: ServiceEntry, endpoints: Iterable[EndpointAddress], parsed: ParsedName) -> Targets:
+        service_name = self._service_name(entry)
+        for endpoint in endpoints:
+            target = self._endpoint_name(service_name, endpoint.label)
+            for port in _numbered(endpoint.ports, parsed):
+                yield target, port.number, (endpoint.address,)
 
-    def labels_of(self, endpoint: bytes) -> list[bytes]:
-        """The labels of an endpoint's name that stand in front of its Service's."""
+    def endpoint_labels(self, endpoint: bytes) -> list[bytes]:
+        """Split an endpoint's `label` into the labels in front of its Service's name."""
         return [endpoint]
 
-    def _service_name(self, node: ServiceNode) -> bytes:
-        return below(self.zone, node.name, node.namespace, SERVICE_TREE)
+    def _service_name(self, entry: ServiceEntry) -> bytes:
+        return below(self.zone, entry.name, entry.namespace, SERVICE_TREE)
 
     # Topology zones
 
-    def _zonal(self, topology: Topology, place: Place, qname: bytes, qtype: int) -> Found:
-        """Endpoints of a headless Service that are in a zone; without any there is the name, and no records."""
-        dependencies = _owners(place)
-        asked = read_labels(name.labels(qname)[: -self._zone_labels - len(_SERVICE_LABELS)])
-        node = self._node(place)
-        if asked is None or node is None or node.service is None or not node.service.headless:
-            return Found(dependencies, False)
-        members = topology.members(node, *asked)
+    def _zonal(self, topology: Topology, parsed: ParsedName, qname: bytes, qtype: int) -> LookupResult:
+        """Look up the endpoints of a headless Service in a topology zone; without any the name has no records."""
+        dependencies = dependencies_of(parsed)
+        zone = parse_zone_labels(name.labels(qname)[: -self._zone_labels - len(_SERVICE_LABELS)])
+        entry = self._entry(parsed)
+        if zone is None or entry is None or entry.service is None or not entry.service.headless:
+            return LookupResult(dependencies, False)
+        endpoints = topology.endpoints(entry, *zone)
         if qtype == codes.SRV:
-            targets = self._member_targets(node, members, place)
-            return found.srv(dependencies, qname, self.ttl_seconds, targets)
-        addresses = dict.fromkeys(member.address for member in members)
-        return Found(dependencies, records=found.addresses(qname, self.ttl_seconds, qtype, addresses))
+            targets = self._srv_targets(entry, endpoints, parsed)
+            return srv_result(dependencies, qname, self.ttl_seconds, targets)
+        addresses = dict.fromkeys(endpoint.address for endpoint in endpoints)
+        return LookupResult(dependencies, records=address_records(qname, self.ttl_seconds, qtype, addresses))
 
-    def _leads_to_zones(self, node: ServiceNode, *left: bytes) -> bool:
-        """Whether names of topology zones hang below these labels (RFC 8020: then they exist)."""
-        assert node.service is not None
-        return self._topology is not None and node.service.headless and left in ABOVE_ZONES
+    def _is_above_zones(self, entry: ServiceEntry, *left: bytes) -> bool:
+        """Whether names of topology zones exist below these labels, such as `pin._zone`."""
+        assert entry.service is not None
+        return self._topology is not None and entry.service.headless and left in ABOVE_ZONES
 
     # Pods
 
-    def _at_pod_namespace(self, place: Place, qname: bytes, qtype: int) -> Found:
-        return Found(_owners(place), self._pods is not Pods.DISABLED and self._index.exposes(place.namespace))
+    def _find_pod_namespace(self, parsed: ParsedName, qname: bytes, qtype: int) -> LookupResult:
+        exists = self._pods is not PodMode.DISABLED and self._index.exposes(parsed.namespace)
+        return LookupResult(dependencies_of(parsed), exists)
 
-    def _at_pod(self, place: Place, qname: bytes, qtype: int) -> Found:
-        address = _undashed(place.endpoint)
-        if self._pods is Pods.DISABLED or address is None or not self._index.exposes(place.namespace):
-            return Found(_owners(place), False)
-        dependencies = (*_owners(place), address)
-        if self._pods is Pods.VERIFIED and not self._index.has_pod(place.namespace, address):
-            return Found(dependencies, False)
-        return Found(dependencies, records=found.addresses(qname, self.ttl_seconds, qtype, (address,)))
+    def _find_pod(self, parsed: ParsedName, qname: bytes, qtype: int) -> LookupResult:
+        address = address_in_label(parsed.endpoint)
+        if self._pods is PodMode.DISABLED or address is None or not self._index.exposes(parsed.namespace):
+            return LookupResult(dependencies_of(parsed), False)
+        dependencies = (*dependencies_of(parsed), address)
+        if self._pods is PodMode.VERIFIED and not self._index.pods.has(parsed.namespace, address):
+            return LookupResult(dependencies, False)
+        return LookupResult(dependencies, records=address_records(qname, self.ttl_seconds, qtype, (address,)))
 
-    _AT: ClassVar = {
-        Shape.FIXED: _at_fixed,
-        Shape.NOTHING: _at_nothing,
-        Shape.SERVICE_NAMESPACE: _at_namespace,
-        Shape.SERVICE: _at_service,
-        Shape.PORT: _at_service,
-        Shape.ENDPOINT: _at_endpoint,
-        Shape.POD_NAMESPACE: _at_pod_namespace,
-        Shape.POD: _at_pod,
-        Shape.NAMESERVER: _at_nameserver,
-        Shape.VERSION: _at_version,
+    _FIND_BY_FORM: ClassVar = {
+        NameForm.FIXED: _find_fixed,
+        NameForm.UNKNOWN: _find_unknown,
+        NameForm.SERVICE_NAMESPACE: _find_namespace,
+        NameForm.SERVICE: _find_service,
+        NameForm.PORT: _find_service,
+        NameForm.ENDPOINT: _find_endpoint,
+        NameForm.POD_NAMESPACE: _find_pod_namespace,
+        NameForm.POD: _find_pod,
+        NameForm.NAMESERVER: _find_nameserver,
+        NameForm.VERSION: _find_version,
     }
 
 
-def _owners(place: Place) -> Dependencies:
-    """What a name at this place depends on: its namespace, and its Service where it is at or below one."""
-    if not place.namespace:
-        return ()
-    if not place.service:
-        return ((place.namespace,),)
-    return ((place.namespace,), (place.namespace, place.service))
-
-
-def _numbered(ports: Iterable[Port], place: Place) -> Iterator[Port]:
-    return (port for port in ports if port.number > 0 and matches(port, place.port, place.protocol))
+def _numbered(ports: Iterable[Port], parsed: ParsedName) -> Iterator[Port]:
+    return (port for port in ports if port.number > 0 and matches(port, parsed.port, parsed.protocol))
 
 
 def _is_address(text: str) -> bool:
@@ -292,17 +285,3 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _undashed(label: bytes) -> bytes | None:
-    """The packed address that a pod's label spells: three single dashes for IPv4, otherwise dashes for colons."""
-    if not _ADDRESS_LABEL.fullmatch(label):
-        return None
-    text = label.decode()
-    try:
-        if text.count("-") == 3 and "--" not in text:
-            return IPv4Address(text.replace("-", ".")).packed
-        address = IPv6Address(text.replace("-", ":"))
-    except ValueError:
-        return None
-    return (address.ipv4_mapped or address).packed

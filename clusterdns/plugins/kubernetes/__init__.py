@@ -1,7 +1,8 @@
 """The `kubernetes` directive: the names of a cluster, answered from the index.
 
-Reading order: `directive` builds, `settings` parses, `feed` fills the index from a source, `handler` answers,
-`transfer` gives zones to `transfer`, `labels` gives metadata, `exports` is what other directives of the block use.
+Reading order: `settings` parses the directive, `directive` builds its part, `feed` fills the index from a source,
+`handler` answers, `transfer` sends zones for `transfer`, `labels` are those of `metadata`, and `exports` is for other
+directives of the block.
 """
 
 from clusterdns.plugins.kubernetes.directive import PLUGIN

@@ -1,7 +1,6 @@
-"""The `kubernetes` directive: the index with its source and zones, built from the settings.
+"""The `kubernetes` directive: builds the feed, the zones and the handler from the settings.
 
-`kubernetes_settings` reads the directive, `kubernetes_feed` fills the index, `kubernetes_handler` answers questions.
-The source is the API server, or with our own option `manifests PATH…` a set of files and folders that needs no cluster.
+Objects come from the API server, or with the option `manifests PATH…`, which CoreDNS does not have, from files.
 """
 
 import asyncio
@@ -16,7 +15,7 @@ from clusterdns.cluster.index.imports import ImportZone
 from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.host.interfaces import interface_addresses
 from clusterdns.plugins.kubernetes.exports import ClusterExports
-from clusterdns.plugins.kubernetes.feed import Feed, FeedUse, feed_key
+from clusterdns.plugins.kubernetes.feed import Feed, Subscription, feed_key
 from clusterdns.plugins.kubernetes.handler import ClusterHandler
 from clusterdns.plugins.kubernetes.labels import NameLabels
 from clusterdns.plugins.kubernetes.settings import OPTIONS, KubernetesSettings, parse
@@ -27,10 +26,10 @@ log = logging.getLogger("clusterdns.plugin.kubernetes")
 
 
 def build(settings: KubernetesSettings, context: BlockContext) -> Part:
-    """The index, its zones, the handler and the source."""
+    """Build the part: handler, labels, life cycle, readiness and exports."""
     key = ("kubernetes", *feed_key(settings))
     feed = context.shared.keep(key, lambda: Feed(settings, context.registry))
-    use = FeedUse(feed, context.shared.forget, settings.api.startup_timeout_seconds)
+    subscription = Subscription(feed, context.shared.forget, settings.api.startup_timeout_seconds)
     index = feed.index
     local = _local_addresses(context.listener.addresses)
     imports = feed.imports
@@ -57,11 +56,13 @@ def build(settings: KubernetesSettings, context: BlockContext) -> Part:
                 settings.zones,
                 zonal=settings.zonal,
                 imported=imported,
-                pods=index if settings.api.pods else None,
+                pods=index.pods if settings.api.pods else None,
             ),
         ),
-        life=LifeCycle(dry_run=lambda: _rehearse(settings.api.kubeconfig), start=use.start, stop=use.stop),
-        readiness=Readiness(unready=feed.unready, warning=feed.remark if imported else None),
+        life=LifeCycle(
+            dry_run=lambda: _dry_run(settings.api.kubeconfig), start=subscription.start, stop=subscription.stop
+        ),
+        readiness=Readiness(unready=feed.unready, warning=feed.warning if imported else None),
         exports=(
             ZoneSource(ClusterTransfer(zones).zone_records),
             ClusterExports(index, frozenset(settings.zones), settings.api.pods, lambda: local),
@@ -69,16 +70,16 @@ def build(settings: KubernetesSettings, context: BlockContext) -> Part:
     )
 
 
-async def _rehearse(kubeconfig: str) -> None:
+async def _dry_run(kubeconfig: str) -> None:
     if kubeconfig and not await asyncio.to_thread(os.path.exists, kubeconfig):
         log.warning("kubeconfig %s: not found; SERVFAIL until it exists", kubeconfig)
 
 
 def _local_addresses(bound: Sequence[str]) -> tuple[bytes, ...]:
-    """The addresses under which clients reach this server: those bound, and all but loopback ones for a wildcard."""
-    asked = [plain_ip(text) for text in bound or ("0.0.0.0", "::")]
-    families = {one.version for one in asked if one.is_unspecified}
-    found = [one for one in asked if not one.is_unspecified]
+    """The addresses at which clients reach this server: those bound, and for a wildcard all but loopback addresses."""
+    bound_addresses = [plain_ip(text) for text in bound or ("0.0.0.0", "::")]
+    families = {one.version for one in bound_addresses if one.is_unspecified}
+    found = [one for one in bound_addresses if not one.is_unspecified]
     try:
         texts = [text for several in interface_addresses().values() for text in several] if families else []
     except OSError as problem:
@@ -103,6 +104,6 @@ kubernetes cluster.local in-addr.arpa ip6.arpa {
     startup_timeout 10s
 }""",
     better="a change in the cluster is visible at once, whatever `cache` says; a name that exists is never NXDOMAIN; "
-    "the response code of an ExternalName's target is told; see [differences.md](differences.md).",
+    "an ExternalName has the response code of its target; see [differences.md](differences.md).",
 )
 PLUGIN = Plugin("kubernetes", parse, build, once=True, doc=DOC)

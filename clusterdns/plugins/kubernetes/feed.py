@@ -1,7 +1,7 @@
-"""What a cluster's objects flow through: a source, the index that it fills, and who uses them.
+"""A feed: a source of objects, and the index that it fills.
 
-A feed lives as long as any configuration uses it: a reload that changes nothing of what is read keeps the index, and
-two blocks that read the same share one. What is done with the index is `kubernetes_handler`'s concern.
+Blocks that read the same objects share a feed, and so do the configurations before and after a reload, so that a reload
+mostly keeps the index. `handler` answers from the index; `api` and `manifests` are the sources.
 """
 
 import asyncio
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from clusterdns.chain import StartError
 from clusterdns.cluster.api.source import ApiSource, import_collections
-from clusterdns.cluster.index.cluster import Forget, Index
+from clusterdns.cluster.index.cluster import Index, Subscriber
+from clusterdns.cluster.index.namespaces import Namespaces
 from clusterdns.cluster.index.service import label_of
 from clusterdns.cluster.objects import Change, EndpointSlice, ImportedSlice, ServiceImport
 from clusterdns.plugins.kubernetes.settings import KubernetesSettings
@@ -23,35 +24,40 @@ from clusterdns.telemetry.metrics import Registry
 if TYPE_CHECKING:
     from clusterdns.cluster.manifests.source import ManifestSource
 
-MOVE_SECONDS = 0.05  # between the two writes by which a controller moves an endpoint to another slice of its Service
+MOVE_SECONDS = 0.05  # a controller moves an endpoint to another slice in two writes, which are closer than this
 PROGRAMMING_BOUNDS = tuple(0.001 * 2**i for i in range(20))  # seconds
 
 log = logging.getLogger("clusterdns.plugin.kubernetes")
 
 
 def feed_key(settings: KubernetesSettings) -> tuple[Hashable, ...]:
-    """What two settings must have in common for one feed to serve both: all that decides what is read and indexed."""
+    """Extract the settings that decide which objects are read and indexed; blocks with equal keys share a feed."""
     api = replace(settings.api, startup_timeout_seconds=0.0)
     return (api, settings.manifests, settings.endpoint_pod_names, settings.zonal)
 
 
-def _later(call: Callable[[], None]) -> object:
+def _call_later(call: Callable[[], None]) -> object:
     return asyncio.get_running_loop().call_later(MOVE_SECONDS, call)
 
 
 class Feed:
-    """One source and its index. Started by its first user and stopped with its last."""
+    """One source and its index. The first `start` starts the source, and the last `stop` stops it."""
 
     def __init__(self, settings: KubernetesSettings, registry: Registry) -> None:
         self.index = Index(
-            namespaces=frozenset(settings.api.namespaces),
+            namespaces=Namespaces(settings.api.namespaces),
             use_pod_names=settings.endpoint_pod_names,
             zonal=settings.zonal,
-            later=_later,
+            call_later=_call_later,
         )
         self.imports: Index | None = None
         if settings.api.imports:
-            self.imports = Index(use_pod_names=settings.endpoint_pod_names, later=_later, beside=self.index)
+            self.imports = Index(
+                namespaces=self.index.namespaces,
+                pods=self.index.pods,
+                use_pod_names=settings.endpoint_pod_names,
+                call_later=_call_later,
+            )
         self._settings = settings
         self._registry = registry
         self._source: ApiSource | ManifestSource | None = None
@@ -65,19 +71,19 @@ class Feed:
         )
 
     async def start(self, patience_seconds: float) -> None:
-        """Begin to follow the source, or join those who do, and wait for the first full state for this long.
+        """Start the source if it is not running, and wait for the first full state, at most `patience_seconds`.
 
         Raises StartError.
         """
         self._users += 1
         if self._source is None:
-            self._source = self._follow()
-            self._import_source = self._follow_imports()
+            self._source = self._start_source()
+            self._import_source = self._start_imports()
         sources = (self._source, self._import_source)
         await asyncio.gather(*(one.wait_synced(patience_seconds) for one in sources if isinstance(one, ApiSource)))
 
     async def stop(self) -> None:
-        """One user less; without any nothing is followed, and what is known stays."""
+        """Stop the source if this is the last user. The objects in the index stay."""
         self._users -= 1
         if not self._users and self._source is not None:
             sources = (self._source, self._import_source)
@@ -86,18 +92,18 @@ class Feed:
                 if source is not None:
                     await source.stop()
 
-    def tell(self, forget: Forget) -> None:
-        """See `Index.tell`."""
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Subscribe to every index of the feed."""
         for index in self._indexes:
-            index.tell(forget)
+            index.subscribe(subscriber)
 
-    def tell_no_more(self, forget: Forget) -> None:
-        """See `Index.tell_no_more`."""
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Undo one `subscribe`."""
         for index in self._indexes:
-            index.tell_no_more(forget)
+            index.unsubscribe(subscriber)
 
     def unready(self) -> str:
-        """Why the index does not hold the whole cluster yet."""
+        """The reason why the index is not synced; empty where it is."""
         if not self.index.synced:
             return self._source.reason if self._source is not None else "not started yet"
         imports = self._import_source
@@ -105,8 +111,8 @@ class Feed:
             return ""
         return imports.reason
 
-    def remark(self) -> str:
-        """Why there are no ServiceImports, which do not have to be there for the cluster's own names."""
+    def warning(self) -> str:
+        """The reason why there are no ServiceImports, without which the feed is ready nevertheless; or empty."""
         imports = self._import_source
         return imports.reason if imports is not None and imports.is_refused else ""
 
@@ -114,21 +120,24 @@ class Feed:
     def _indexes(self) -> tuple[Index, ...]:
         return (self.index,) if self.imports is None else (self.index, self.imports)
 
-    def _follow(self) -> "ApiSource | ManifestSource":
+    def _start_source(self) -> "ApiSource | ManifestSource":
         if not self._settings.manifests:
-            source = ApiSource(self._settings.api, self._take, self._note_synced, self._registry)
+            source = ApiSource(self._settings.api, self._apply, self._note_synced, self._registry)
             source.start()
             return source
-        return self._follow_manifests()
+        return self._start_manifests()
 
-    def _follow_manifests(self) -> "ManifestSource":
-        from clusterdns.cluster.manifests.source import ManifestError, ManifestSource  # most servers have an API server
+    def _start_manifests(self) -> "ManifestSource":
+        from clusterdns.cluster.manifests.source import (  # not loaded where objects come from an API server
+            ManifestError,
+            ManifestSource,
+        )
 
         api = self._settings.api
         try:
             manifests = ManifestSource(
                 self._settings.manifests,
-                self._take_manifest,
+                self._apply_manifest,
                 self._note_synced,
                 self._registry,
                 pods=api.pods,
@@ -144,8 +153,8 @@ class Feed:
         manifests.start()
         return manifests
 
-    def _follow_imports(self) -> ApiSource | None:
-        """From an API server they come by themselves, so that their absence holds nothing else up."""
+    def _start_imports(self) -> ApiSource | None:
+        """Start a source for ServiceImports alone, so that an API server without them does not delay the others."""
         if self.imports is None or self._settings.manifests:
             return None
         source = ApiSource(
@@ -155,53 +164,53 @@ class Feed:
         return source
 
     def _note_synced(self) -> None:
-        """One of the sources is; what stands beside the cluster's own objects needs their namespaces, too."""
+        """Mark the indexes whose sources are synced; the one of ServiceImports needs the cluster's namespaces, too."""
         if self._source is None or self._source.synced:
             self.index.synced = True
-        is_whole = self._import_source is None or self._import_source.synced
-        if self.imports is not None and self.index.synced and is_whole:
+        imports_synced = self._import_source is None or self._import_source.synced
+        if self.imports is not None and self.index.synced and imports_synced:
             self.imports.synced = True
 
-    def _take_manifest(self, change: Change) -> None:
+    def _apply_manifest(self, change: Change) -> None:
         is_import = self.imports is not None and isinstance(change.new or change.old, ServiceImport | ImportedSlice)
         (self.imports if is_import and self.imports is not None else self.index).apply(change)
 
-    def _take(self, change: Change) -> None:
+    def _apply(self, change: Change) -> None:
         self.index.apply(change)
         if self.index.synced and isinstance(change.new, EndpointSlice) and change.new.triggered_at:
-            self._measure(change.new)
+            self._observe_latency(change.new)
 
-    def _measure(self, obj: EndpointSlice) -> None:
-        node = self.index.service(label_of(obj.namespace), label_of(obj.service))
-        if node is None or node.service is None:
+    def _observe_latency(self, obj: EndpointSlice) -> None:
+        entry = self.index.service(label_of(obj.namespace), label_of(obj.service))
+        if entry is None or entry.service is None:
             return
         try:
             triggered = datetime.fromisoformat(obj.triggered_at).timestamp()
         except ValueError:
-            log.debug("slice %s/%s: no moment: %r", obj.namespace, obj.name, obj.triggered_at)
+            log.debug("slice %s/%s: not a time: %r", obj.namespace, obj.name, obj.triggered_at)
             return
-        kind = "headless_with_selector" if node.service.headless else "cluster_ip"
+        kind = "headless_with_selector" if entry.service.headless else "cluster_ip"
         self._latency.labels(kind).observe(max(0.0, time.time() - triggered))
 
 
-class FeedUse:
-    """One block's use of a feed: its answer tables are told of changes from `start` to `stop`."""
+class Subscription:
+    """One block's use of a feed: its answer tables are notified of changes from `start` to `stop`."""
 
-    def __init__(self, feed: Feed, forget: Forget, patience_seconds: float) -> None:
+    def __init__(self, feed: Feed, subscriber: Subscriber, patience_seconds: float) -> None:
         self._feed = feed
-        self._forget = forget
+        self._subscriber = subscriber
         self._patience_seconds = patience_seconds
         self._is_started = False
 
     async def start(self) -> None:
-        """See `Feed.start`. A start that failed or was cancelled is to be stopped like any other."""
+        """Subscribe, and start the feed. Call `stop` also after a start that failed or was cancelled."""
         self._is_started = True
-        self._feed.tell(self._forget)
+        self._feed.subscribe(self._subscriber)
         await self._feed.start(self._patience_seconds)
 
     async def stop(self) -> None:
-        """End it, if it was begun."""
+        """Unsubscribe and stop the feed, where `start` was called."""
         if self._is_started:
             self._is_started = False
-            self._feed.tell_no_more(self._forget)
+            self._feed.unsubscribe(self._subscriber)
             await self._feed.stop()

@@ -12,34 +12,36 @@ from typing import Protocol
 from clusterdns.chain import Handler, Query, Reply, failure
 from clusterdns.chain.fallthrough import Fallthrough, ask_next
 from clusterdns.cluster.index.cluster import Index
-from clusterdns.cluster.index.found import Found
+from clusterdns.cluster.index.lookup import LookupResult
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import longest_suffix
 from clusterdns.wire.record import Record
 
 
-class Zone(Protocol):
+class IndexedZone(Protocol):
     """A zone whose records come from an index."""
 
     zone: bytes
     soa: Record
     index: Index
 
-    def find(self, qname: bytes, qtype: int) -> Found:
-        """What it holds for a name below or at its own."""
+    def find(self, qname: bytes, qtype: int) -> LookupResult:
+        """Look up a name that is in this zone."""
 
 
 class ClusterHandler:
-    """Answers the zones of one directive; other names go to `next`."""
+    """Answers the names in the zones of one directive; the next plugin answers others."""
 
-    def __init__(self, zones: Sequence[Zone], ttl_seconds: int, fallthrough: Fallthrough, following: Handler) -> None:
+    def __init__(
+        self, zones: Sequence[IndexedZone], ttl_seconds: int, fallthrough: Fallthrough, following: Handler
+    ) -> None:
         self._zones = {zone.zone: zone for zone in zones}
         self._ttl = ttl_seconds
         self._fallthrough = fallthrough
         self._next = following
 
     async def __call__(self, query: Query) -> Reply:
-        """The reply, or what the next plugin says (see plugins.handler.Handler)."""
+        """Make the reply, or return that of the next plugin (see `chain.handler`)."""
         qname = query.name
         zone_name = longest_suffix(qname, self._zones)
         if zone_name is None:
@@ -51,23 +53,23 @@ class ClusterHandler:
         if not found.exists:
             if zone.index.synced and self._fallthrough.includes(qname):
                 return await ask_next(self._next, query, found.dependencies, is_reusable=found.reusable)
-            return self._denied(zone, found, codes.NXDOMAIN if zone.index.synced else codes.SERVFAIL)
-        if found.alias:
+            return self._negative(zone, found, codes.NXDOMAIN if zone.index.synced else codes.SERVFAIL)
+        if found.cname:
             return await self._follow(zone, query, found)
         if query.qtype == codes.ANY:
             found = found._replace(records=(record.hinfo(qname, self._ttl, "RFC8482", ""),))  # RFC 8482 §4.2
         if not found.records:
-            return self._denied(zone, found, codes.NOERROR)
-        is_dated = found.records[0].rtype == codes.SOA
+            return self._negative(zone, found, codes.NOERROR)
+        has_serial = found.records[0].rtype == codes.SOA
         return Reply(
             codes.NOERROR, found.records, (), found.additional,
             dependencies=found.dependencies,
             reusable=zone.index.synced and found.reusable,
-            serial=zone.index.serial if is_dated else None,
+            serial=zone.index.serial if has_serial else None,
         )  # fmt: skip
 
-    def _denied(self, zone: Zone, found: Found, rcode: int) -> Reply:
-        """NXDOMAIN, NODATA, or SERVFAIL while unsynced: the zone's SOA and nothing else (RFC 2308 §2)."""
+    def _negative(self, zone: IndexedZone, found: LookupResult, rcode: int) -> Reply:
+        """Make an NXDOMAIN, NODATA or SERVFAIL reply, with the zone's SOA in the authority section (RFC 2308 §2)."""
         return Reply(
             rcode, (), (zone.soa,), (),
             dependencies=found.dependencies,
@@ -75,22 +77,22 @@ class ClusterHandler:
             serial=zone.index.serial,
         )  # fmt: skip
 
-    async def _follow(self, zone: Zone, query: Query, found: Found) -> Reply:
-        """The alias of an ExternalName, then what its target says: records, denial and code (RFC 6604 §2)."""
-        alias = record.cname(query.name, self._ttl, found.alias)
-        reply = Reply(codes.NOERROR, (alias,), dependencies=found.dependencies, reusable=zone.index.synced)
+    async def _follow(self, zone: IndexedZone, query: Query, found: LookupResult) -> Reply:
+        """Make the reply of an ExternalName: its CNAME, then the answer and RCODE of the target (RFC 6604 §2)."""
+        cname = record.cname(query.name, self._ttl, found.cname)
+        reply = Reply(codes.NOERROR, (cname,), dependencies=found.dependencies, reusable=zone.index.synced)
         if query.qtype in (codes.CNAME, codes.ANY):
             return reply
-        target = await query.lookup(query, found.alias, query.qtype)
+        target = await query.lookup(query, found.cname, query.qtype)
         if target.is_unhandled:
-            return reply  # out of our zones and nobody to ask: as far as we can tell (RFC 1034 §4.3.2)
+            return reply  # no plugin answers the target: the CNAME alone (RFC 1034 §4.3.2)
         reply.dependencies = (*found.dependencies, *target.dependencies)
         reply.reusable = reply.reusable and target.reusable
-        aliases = takewhile(lambda one: one.rtype == codes.CNAME, target.answer)
-        if any(one.name == query.name for one in aliases):
-            return reply  # the chain has come back to this name
+        cnames = takewhile(lambda one: one.rtype == codes.CNAME, target.answer)
+        if any(one.name == query.name for one in cnames):
+            return reply  # the CNAMEs lead back to this name
         reply.rcode = target.rcode
-        reply.answer = (alias, *target.answer)
+        reply.answer = (cname, *target.answer)
         reply.authority = target.authority
         reply.is_truncated = target.is_truncated
         reply.serial = target.serial

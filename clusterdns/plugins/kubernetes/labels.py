@@ -1,14 +1,14 @@
-"""What the name asked for says of a Service or pod, and who asks: the labels that `kubernetes` gives to `metadata`.
+"""The labels that `kubernetes` gives to `metadata`: the parts of the QNAME, and the client's pod.
 
-The words are CoreDNS's. Those of the name are read off it alone, whether or not such a thing exists.
+The label names are CoreDNS's. The labels of the QNAME are parsed from it, whether or not the name exists.
 """
 
 from collections.abc import Mapping, Sequence
 
 from clusterdns.chain import Query
-from clusterdns.cluster.index.cluster import Index
+from clusterdns.cluster.index.pods import PodTable
 from clusterdns.cluster.index.schema import POD_TREE, SERVICE_TREE, without_underscore
-from clusterdns.cluster.index.topology import read_labels
+from clusterdns.cluster.index.topology import parse_zone_labels
 from clusterdns.wire.name import is_under, label_text, labels
 
 PARSE_ERROR = "invalid query name"
@@ -16,7 +16,7 @@ _KEYS = ("endpoint", "kind", "namespace", "port-name", "protocol", "service")
 
 
 class NameLabels:
-    """The labeller of one kubernetes block."""
+    """Makes the labels of one kubernetes block."""
 
     def __init__(
         self,
@@ -24,22 +24,22 @@ class NameLabels:
         *,
         zonal: bool = False,
         imported: frozenset[bytes] = frozenset(),
-        pods: Index | None = None,
+        pods: PodTable | None = None,
     ) -> None:
-        """`imported` are those of the zones that span clusters; `pods` is the index where it knows pods."""
+        """`imported` are the zones of ServiceImports; `pods` is None where the index has no pods."""
         self._zonal = zonal
         self._imported = imported
         self._pods = pods
         self._zones = tuple(sorted(zones, key=len, reverse=True))
 
     def __call__(self, query: Query) -> Mapping[str, str]:
-        """The labels of a query; none of its name where that is outside the block's zones."""
+        """Make the labels of a query; a QNAME outside the block's zones gives none."""
         return {**self._of_name(query), **self._of_client(query)}
 
     def _of_client(self, query: Query) -> Mapping[str, str]:
         if self._pods is None:
             return {}
-        pods = self._pods.pods_at(query.client_ip.packed)
+        pods = self._pods.at(query.client_ip.packed)
         if not pods:
             return {}
         namespace, pod = min(pods)
@@ -52,17 +52,17 @@ class NameLabels:
         parts = labels(query.name)
         left = parts[: len(parts) - len(labels(zone))]
         if zone in self._imported:
-            return _described_import(left)
-        return _described(left, zonal=self._zonal)
+            return _labels_of_import(left)
+        return _labels_of(left, zonal=self._zonal)
 
 
-def _described(parts: list[bytes], *, zonal: bool) -> dict[str, str]:
-    """By the labels left of the zone: [[PORT.PROTOCOL.|ENDPOINT.]SERVICE.]NAMESPACE.KIND."""
+def _labels_of(parts: list[bytes], *, zonal: bool) -> dict[str, str]:
+    """Parse the labels left of the zone: [[PORT.PROTOCOL.|ENDPOINT.]SERVICE.]NAMESPACE.KIND."""
     found = dict.fromkeys((*_KEYS, "zone") if zonal else _KEYS, b"")
-    asked = read_labels(parts[:-3]) if zonal and parts[-1:] == [SERVICE_TREE] else None
-    if asked is not None:
+    topology = parse_zone_labels(parts[:-3]) if zonal and parts[-1:] == [SERVICE_TREE] else None
+    if topology is not None:
         *_, found["service"], found["namespace"], found["kind"] = parts
-        zone = ".".join(map(label_text, asked[0].split(b".")))
+        zone = ".".join(map(label_text, topology[0].split(b".")))
         return {f"kubernetes/{key}": label_text(label) for key, label in found.items()} | {"kubernetes/zone": zone}
     if len(parts) > 1 or (parts and parts[0] not in (SERVICE_TREE, POD_TREE)):
         *left, found["kind"] = parts
@@ -78,10 +78,10 @@ def _described(parts: list[bytes], *, zonal: bool) -> dict[str, str]:
     return {f"kubernetes/{key}": label_text(label) for key, label in found.items()}
 
 
-def _described_import(parts: list[bytes]) -> dict[str, str]:
-    """The same in a zone that spans clusters: ENDPOINT.CLUSTER where neither label has an underscore."""
+def _labels_of_import(parts: list[bytes]) -> dict[str, str]:
+    """Parse a name of a zone of ServiceImports, with ENDPOINT.CLUSTER where neither label has an underscore."""
     is_service = len(parts) == 5 and parts[-1] == SERVICE_TREE
     if not is_service or any(label.startswith(b"_") for label in parts[:2]):
-        return _described(parts, zonal=False)
+        return _labels_of(parts, zonal=False)
     endpoint, cluster, *service = parts
-    return {**_described([endpoint, *service], zonal=False), "kubernetes/cluster": label_text(cluster)}
+    return {**_labels_of([endpoint, *service], zonal=False), "kubernetes/cluster": label_text(cluster)}

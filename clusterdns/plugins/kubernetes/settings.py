@@ -1,6 +1,6 @@
-"""The settings of the `kubernetes` directive: its options, and what they mean together.
+"""The settings of the `kubernetes` directive: its options, and the checks that concern several of them.
 
-What is built from them is `plugins.kubernetes`'s business.
+`directive` builds the part from them.
 """
 
 import logging
@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from clusterdns.chain import BlockContext
 from clusterdns.chain.fallthrough import NO_FALLTHROUGH, Fallthrough, fallthrough_option
 from clusterdns.cluster.api.settings import ApiSettings, ClientTls
-from clusterdns.cluster.index.zone import MAX_ZONE_BYTES, Pods
+from clusterdns.cluster.index.pods import PodMode
+from clusterdns.cluster.index.zone import MAX_ZONE_BYTES
 from clusterdns.cluster.manifests import selectors
 from clusterdns.cluster.manifests.selectors import SelectorError
 from clusterdns.corefile import lenient, values
@@ -27,12 +28,12 @@ log = logging.getLogger("clusterdns.plugin.kubernetes")
 
 @dataclass(frozen=True)
 class KubernetesSettings:
-    """One kubernetes directive. Zones are names; the first that is not a reverse zone is the primary one."""
+    """One kubernetes directive. Zones are names in wire format."""
 
     zones: tuple[bytes, ...]
     api: ApiSettings = field(default_factory=ApiSettings)
     manifests: tuple[str, ...] = ()
-    pods: Pods = Pods.DISABLED
+    pods: PodMode = PodMode.DISABLED
     ttl_seconds: int = 5
     endpoint_pod_names: bool = False
     ignore_empty_service: bool = False
@@ -42,10 +43,10 @@ class KubernetesSettings:
 
     @property
     def primary(self) -> bytes:
-        """The zone that PTR records point into: of the cluster's own where there is one, and not a reverse zone.
+        """The zone that PTR records point into: the first that is neither a reverse zone nor one of `multicluster`.
 
-        With reverse zones alone (Talos without a domain) it is the first of them: CoreDNS takes `in-addr.arpa` and
-        `ip6.arpa` for zones like any other there, and refuses only those below them.
+        With reverse zones alone (Talos without a domain) it is the first of them: to CoreDNS `in-addr.arpa` and
+        `ip6.arpa` are zones like any other there; it refuses only those below them.
         """
         forward = [zone for zone in self.zones if not is_reverse(zone)]
         own = [zone for zone in forward if zone not in self.multicluster]
@@ -57,20 +58,20 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> KubernetesS
     directive = directives[0]
     settings = KubernetesSettings(lenient.zones(directive.args, context.zones))
     if all(is_reverse(zone) and zone not in (IN_ADDR_ARPA, IP6_ARPA) for zone in settings.zones):
-        told = "no zone but reverse ones: PTR records have none to point into"
-        raise directive.error(told if settings.zones else "no zone is left to serve", "name the cluster's own, too")
+        text = "all zones are reverse zones; PTR records have no zone to point into"
+        raise directive.error(text if settings.zones else "no zones to serve", "add a zone such as cluster.local")
     if any(len(zone) > MAX_ZONE_BYTES for zone in settings.zones):
-        hint = "use the cluster's own, such as cluster.local"
+        hint = "use a zone such as cluster.local"
         raise directive.error(f"a zone of more than {MAX_ZONE_BYTES} bytes leaves no room for names", hint)
     settings = read_block(settings, [directive], OPTIONS)
     if settings.api.namespaces and settings.api.namespace_labels:
         raise directive.error("namespaces and namespace_labels exclude each other", "keep one of them")
     if settings.ignore_empty_service and not settings.api.endpoints:
         raise directive.error(
-            "ignore empty_service with noendpoints would deny every Service", "remove one of the two options"
+            "with noendpoints, ignore empty_service hides every Service", "remove one of the two options"
         )
     if settings.zonal and not settings.api.endpoints:
-        raise directive.error("zonal with noendpoints has nobody to tell apart", "remove one of the two options")
+        raise directive.error("zonal needs the endpoints that noendpoints leaves out", "remove one of the two options")
     for zone in settings.multicluster:
         if zone not in settings.zones:
             line = next(line for line in reversed(directive.block) if line.name == "multicluster")
@@ -89,7 +90,7 @@ def _with_scheme(settings: KubernetesSettings, directive: Directive) -> Kubernet
     try:
         parts = urlsplit(endpoint)
         is_url = not endpoint or (parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0)
-    except ValueError:  # an address or a port that is none
+    except ValueError:  # an invalid address or port
         is_url = False
     if not is_url:
         line = next(line for line in directive.block if line.name == "endpoint")
@@ -137,8 +138,8 @@ def _namespace_labels(settings: KubernetesSettings, line: Line) -> KubernetesSet
 
 
 def _pods(settings: KubernetesSettings, line: Line) -> KubernetesSettings:
-    mode = Pods(values.choice(line.one_argument("disabled|insecure|verified"), [one.value for one in Pods]))
-    return _api(replace(settings, pods=mode), pods=mode is Pods.VERIFIED)
+    mode = PodMode(values.choice(line.one_argument("disabled|insecure|verified"), [one.value for one in PodMode]))
+    return _api(replace(settings, pods=mode), pods=mode is PodMode.VERIFIED)
 
 
 def _endpoint_pod_names(settings: KubernetesSettings, line: Line) -> KubernetesSettings:
@@ -175,7 +176,7 @@ def _startup_timeout(settings: KubernetesSettings, line: Line) -> KubernetesSett
 
 
 def _client_limit(settings: KubernetesSettings, line: Line) -> KubernetesSettings:
-    """Limits of CoreDNS's client library, which have no effect there either; the number is checked."""
+    """Check the number of a limit of CoreDNS's client library, which has no effect there either."""
     values.decimal(line.one_argument("NUMBER"), 0)
     return settings
 

@@ -1,72 +1,73 @@
-"""A cluster's zone as records, for `transfer`: the Services and their endpoints as the DNS specification names them.
+"""The records of a cluster's zone, for `transfer`: the names of Services and of their endpoints.
 
-Names that stand for every address there could be (pods) or only say what others say (PTR) are left out, as in CoreDNS.
-Unlike there a Service without ports has no SRV record with an impossible port, the records of a name are those that a
-query gets, and nothing but the zone itself is a zone.
+As in CoreDNS, names of pods and reverse names are not part of a transfer. Unlike in CoreDNS, a Service without ports
+has no SRV record with port 0, a name has the records that a query for it gets, and reverse zones are not transferred.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from clusterdns.cluster.index.listing import below_service, dated, name_below
+from clusterdns.cluster.index.listing import labels_below_service, name_below, with_serial
 from clusterdns.cluster.index.schema import SERVICE_TREE
-from clusterdns.cluster.index.service import ServiceNode
+from clusterdns.cluster.index.service import ServiceEntry
 from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.wire import codes, record
 from clusterdns.wire.record import Record
 
-_TYPES = (codes.A, codes.AAAA, codes.SRV)  # an ExternalName's CNAME is found under each
+_TYPES = (codes.A, codes.AAAA, codes.SRV)  # the CNAME of an ExternalName is the result for each of them
 
 
 class ClusterTransfer:
-    """The zones of one kubernetes block (see plugins.handler.TransferSource)."""
+    """The zones of one kubernetes block (see `chain.exports.ZoneSource`)."""
 
     def __init__(self, zones: Sequence[ClusterZone]) -> None:
         self._zones: Mapping[bytes, ClusterZone] = {zone.zone: zone for zone in zones if not zone.is_reverse}
 
     def zone_records(self, zone: bytes) -> Iterator[Record] | None:
-        """The zone from SOA to SOA; nothing while the cluster is not known yet."""
+        """Yield the zone from SOA to SOA, or nothing while the index is not synced; None for an unknown zone."""
         one = self._zones.get(zone)
         if one is None:
             return None
         return self._records(one) if one.index.synced else iter(())
 
     def _records(self, zone: ClusterZone) -> Iterator[Record]:
-        """Made while it is sent: what changes meanwhile may come as it was or as it is, under the first serial.
+        """Look up the records while they are sent, all under the first serial.
 
-        The next serial is greater, so that who has taken a mixture asks again.
+        A change in between may or may not be included. It increases the serial, so that secondaries transfer again.
         """
-        soa = dated(zone.soa, zone.index)
+        soa = with_serial(zone.soa, zone.index)
         yield soa
         apex = zone.find(zone.zone, codes.NS)
         yield from apex.records
         seen = set(apex.additional)
         yield from apex.additional
-        nodes = sorted(zone.index.services(), key=lambda node: (node.namespace, node.name))
-        for node in nodes:
-            for qname in _names(zone, node):
-                for one in _at(zone, qname):
-                    if one not in seen:  # a server of the zone is a Service, too
+        entries = sorted(zone.index.services(), key=lambda entry: (entry.namespace, entry.name))
+        for entry in entries:
+            for qname in _names(zone, entry):
+                for one in _records_of(zone, qname):
+                    if one not in seen:  # the name server of the zone may be a Service
                         yield one
         yield soa
 
 
-def _names(zone: ClusterZone, node: ServiceNode) -> Iterator[bytes]:
-    """The Service's own name, its named ports, and where it is headless its endpoints; none once it is gone."""
-    if node.service is None:
+def _names(zone: ClusterZone, entry: ServiceEntry) -> Iterator[bytes]:
+    """Yield the names of a Service, of its named ports, and where it is headless of its endpoints."""
+    if entry.service is None:
         return
-    for left in tuple(below_service(zone, node)):  # at once: the next name may be asked for after another change
-        if node.service is None:
+    for left in tuple(
+        labels_below_service(zone, entry)
+    ):  # a tuple, because the entry may change before the next name is needed
+        if entry.service is None:
             return
-        if not left or left[0].startswith(b"_") or node.service.headless:
-            qname = name_below(zone.zone, [*left, node.name, node.namespace, SERVICE_TREE])
+        if not left or left[0].startswith(b"_") or entry.service.headless:
+            qname = name_below(zone.zone, [*left, entry.name, entry.namespace, SERVICE_TREE])
             if qname:
                 yield qname
 
 
-def _at(zone: ClusterZone, qname: bytes) -> Iterator[Record]:
+def _records_of(zone: ClusterZone, qname: bytes) -> Iterator[Record]:
     for qtype in _TYPES:
         found = zone.find(qname, qtype)
-        if found.alias:
-            yield record.cname(qname, zone.ttl_seconds, found.alias)
+        if found.cname:
+            yield record.cname(qname, zone.ttl_seconds, found.cname)
             return
         yield from found.records

@@ -6,7 +6,7 @@ import pytest
 
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.external import ExternalZone
-from clusterdns.cluster.index.found import Found
+from clusterdns.cluster.index.lookup import LookupResult
 from clusterdns.cluster.objects import Change, Endpoint, EndpointSlice, Namespace, Object, Port, Service, packed
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_address, from_text, to_text
@@ -58,11 +58,11 @@ def make() -> Make:
     return make_zone
 
 
-def told(found: Found) -> list[str]:
+def told(found: LookupResult) -> list[str]:
     if not found.exists:
         return ["NXDOMAIN"]
-    if found.alias:
-        return [f"CNAME {to_text(found.alias)}"]
+    if found.cname:
+        return [f"CNAME {to_text(found.cname)}"]
     return [f"{codes.type_text(one.rtype)} {rdata_text(one)}" for one in (*found.records, *found.additional)]
 
 
@@ -158,7 +158,7 @@ def test_owners_of_what_changes(make: Make, name: str) -> None:
     zone, index = make()
     found = zone.find(from_text(name), codes.A)
     touched: set[Hashable] = set()
-    index.tell(touched.update)
+    index.subscribe(touched.update)
     web, other = OBJECTS[1], Service("prod", "web", external=("192.0.2.9",))
     change = {"web": Change(web, other), "new": Change(None, Service("prod", "new"))}
     index.apply(change.get(name.partition(".")[0], Change(Namespace("prod"), None)))
@@ -177,5 +177,5 @@ def test_every_name_that_it_lists_holds_something(make: Make) -> None:
         assert len(set(names)) == len(names) == count
         for qname in names:
             found = [zone.find(qname, qtype) for qtype in (codes.A, codes.AAAA, codes.SRV, codes.PTR)]
-            is_empty = not any(one.records or one.alias for one in found)
+            is_empty = not any(one.records or one.cname for one in found)
             assert is_empty is (qname == from_address(packed("192.0.2.7")) or b"\x03odd" in qname)

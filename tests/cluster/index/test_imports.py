@@ -7,7 +7,8 @@ import pytest
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.imports import ImportZone
 from clusterdns.cluster.index.listing import records
-from clusterdns.cluster.index.zone import ClusterZone, Pods
+from clusterdns.cluster.index.pods import PodMode
+from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.cluster.objects import (
     Change,
     Endpoint,
@@ -62,17 +63,20 @@ def make() -> Make:
     def make_zone(forget: Callable[[set[Hashable]], object] | None = None, **options: bool) -> tuple[
         ImportZone, Index, Index
     ]:  # fmt: skip
-        cluster = Index(forget)
-        beside = Index(forget, beside=cluster)
+        cluster = Index()
+        imports = Index(namespaces=cluster.namespaces, pods=cluster.pods)
+        if forget is not None:
+            cluster.subscribe(forget)
+            imports.subscribe(forget)
         for obj in LOCALS:
             cluster.apply(Change(None, obj))
         for obj in IMPORTS:
-            beside.apply(Change(None, obj))
+            imports.apply(Change(None, obj))
         zone = ImportZone(
-            ZONE, beside, primary=ZONE, ttl_seconds=5, pods=Pods.VERIFIED,
+            ZONE, imports, primary=ZONE, ttl_seconds=5, pods=PodMode.VERIFIED,
             local_addresses=lambda: [LOCAL], **options,
         )  # fmt: skip
-        return zone, beside, cluster
+        return zone, imports, cluster
 
     return make_zone
 

@@ -7,7 +7,8 @@ import pytest
 
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.listing import TYPES, records
-from clusterdns.cluster.index.zone import ClusterZone, Pods
+from clusterdns.cluster.index.pods import PodMode
+from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.cluster.objects import Change, Endpoint, EndpointSlice, Namespace, Object, Pod, Port, Service
 from clusterdns.wire.codes import type_text
 from clusterdns.wire.name import from_text, to_text
@@ -34,8 +35,8 @@ OBJECTS: list[Object] = [
 
 @pytest.fixture
 def make() -> Callable[..., tuple[ClusterZone, Index]]:
-    def make_zone(zone_text: str = "cluster.local", pods: Pods = Pods.DISABLED) -> tuple[ClusterZone, Index]:
-        index = Index(lambda dependencies: None, clock=lambda: 1700000000)
+    def make_zone(zone_text: str = "cluster.local", pods: PodMode = PodMode.DISABLED) -> tuple[ClusterZone, Index]:
+        index = Index(clock=lambda: 1700000000)
         for one in OBJECTS:
             index.apply(Change(None, one))
         return ClusterZone(from_text(zone_text), index, primary=ZONE, ttl_seconds=5, pods=pods), index
@@ -86,8 +87,8 @@ def test_a_forward_zone(make: Make) -> None:
 
 def test_names_of_pods_where_they_are_verified(make: Make) -> None:
     row = "10-1-0-5.prod.pod.cluster.local. A 10.1.0.5"
-    assert row in rows(*make(pods=Pods.VERIFIED))
-    assert row not in rows(*make(pods=Pods.DISABLED))
+    assert row in rows(*make(pods=PodMode.VERIFIED))
+    assert row not in rows(*make(pods=PodMode.DISABLED))
 
 
 @pytest.mark.parametrize(
@@ -109,16 +110,16 @@ def test_a_reverse_zone_is_listed_by_address(make: Make, zone_text: str, address
 
 def test_a_name_that_nobody_can_ask_for_is_left_out() -> None:
     zone_text = ".".join(["z" * 57] * 4)
-    index = Index(lambda dependencies: None)
+    index = Index()
     index.apply(Change(None, Namespace("n")))
     index.apply(Change(None, Service("n", "x" * 63, cluster_ips=("10.0.0.1",))))
-    zone = ClusterZone(from_text(zone_text), index, primary=ZONE, ttl_seconds=5, pods=Pods.DISABLED)
+    zone = ClusterZone(from_text(zone_text), index, primary=ZONE, ttl_seconds=5, pods=PodMode.DISABLED)
     assert {to_text(one.record.name) for one in records(zone, index)} == {f"{zone_text}.", f"dns-version.{zone_text}."}
 
 
 def test_the_listing_says_what_the_zone_says(make: Make) -> None:
     for zone_text in ("cluster.local", "in-addr.arpa", "ip6.arpa"):
-        zone, index = make(zone_text, Pods.VERIFIED)
+        zone, index = make(zone_text, PodMode.VERIFIED)
         listed = [one.record for one in records(zone, index)]
         assert len(set(listed)) == len(listed)
         for qname in {one.name for one in listed}:
@@ -126,4 +127,4 @@ def test_the_listing_says_what_the_zone_says(make: Make) -> None:
                 found = zone.find(qname, qtype)
                 told = [one for one in listed if (one.name, one.rtype) == (qname, qtype)]
                 assert found.exists
-                assert len(told) == len(found.records) or found.alias
+                assert len(told) == len(found.records) or found.cname

@@ -10,7 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from clusterdns.cluster.index.cluster import Index
-from clusterdns.cluster.index.zone import ClusterZone, Pods
+from clusterdns.cluster.index.pods import PodMode
+from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.cluster.objects import Change, Endpoint, EndpointSlice, Namespace, Port, Service, packed
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_address, from_text
@@ -31,10 +32,11 @@ class Cluster:
     def __init__(self) -> None:
         self.timers: list[Callable[[], None]] = []
         self.forgotten: set[object] = set()
-        self.index = Index(self.forgotten.update, later=self.timers.append)
+        self.index = Index(call_later=self.timers.append)
+        self.index.subscribe(self.forgotten.update)
         names = [from_text("cluster.local."), from_text("in-addr.arpa.")]
         self.zones = [
-            ClusterZone(zone, self.index, primary=names[0], ttl_seconds=5, pods=Pods.DISABLED) for zone in names
+            ClusterZone(zone, self.index, primary=names[0], ttl_seconds=5, pods=PodMode.DISABLED) for zone in names
         ]
         self.slices: dict[str, EndpointSlice] = {}
         self.index.apply(Change(None, Namespace("prod")))

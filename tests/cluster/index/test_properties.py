@@ -14,7 +14,8 @@ from clusterdns.answers.table import AnswerTable
 from clusterdns.chain import Query, Reply, failure
 from clusterdns.chain.fallthrough import Fallthrough
 from clusterdns.cluster.index.cluster import Index
-from clusterdns.cluster.index.zone import ClusterZone, Pods
+from clusterdns.cluster.index.pods import PodMode
+from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.cluster.objects import (
     Change,
     Endpoint,
@@ -93,9 +94,10 @@ def changes(history: Iterable[tuple[Object, bool]]) -> tuple[list[Change], State
 class Server:
     """An index behind a dispatcher, asked in process."""
 
-    def __init__(self, pods: Pods, *, use_pod_names: bool = False) -> None:
+    def __init__(self, pods: PodMode, *, use_pod_names: bool = False) -> None:
         self.listener = ListenerContext("udp", "1", AnswerTable(), HitTime())
-        self.index = Index(self._forget, use_pod_names=use_pod_names, clock=lambda: 1_700_000_000)
+        self.index = Index(use_pod_names=use_pod_names, clock=lambda: 1_700_000_000)
+        self.index.subscribe(self._forget)
         self.index.synced = True
         names = [name.from_text(text) for text in ZONES]
         zones = [
@@ -165,16 +167,16 @@ FEW_QUESTIONS = [
 few = settings(max_examples=40, deadline=None)
 
 
-def built_anew(state: Iterable[Object], pods: Pods, *, use_pod_names: bool) -> Server:
+def built_anew(state: Iterable[Object], pods: PodMode, *, use_pod_names: bool) -> Server:
     server = Server(pods, use_pod_names=use_pod_names)
     server.apply(Change(None, obj) for obj in state)
     return server
 
 
 @few
-@given(histories, st.sampled_from(Pods), st.booleans(), st.randoms(use_true_random=False))
+@given(histories, st.sampled_from(PodMode), st.booleans(), st.randoms(use_true_random=False))
 def test_only_the_state_counts_not_the_history(
-    history: list[tuple[Object, bool]], pods: Pods, use_pod_names: bool, random: Callable[..., None]
+    history: list[tuple[Object, bool]], pods: PodMode, use_pod_names: bool, random: Callable[..., None]
 ) -> None:
     made, state = changes(history)
     server = Server(pods, use_pod_names=use_pod_names)
@@ -188,9 +190,9 @@ def test_only_the_state_counts_not_the_history(
 
 
 @few
-@given(histories, st.sampled_from(Pods), st.booleans())
+@given(histories, st.sampled_from(PodMode), st.booleans())
 def test_what_is_kept_is_what_would_be_compiled(
-    history: list[tuple[Object, bool]], pods: Pods, use_pod_names: bool
+    history: list[tuple[Object, bool]], pods: PodMode, use_pod_names: bool
 ) -> None:
     made, _ = changes(history)
     server = Server(pods, use_pod_names=use_pod_names)
@@ -208,10 +210,10 @@ def test_what_is_kept_is_what_would_be_compiled(
 @given(histories)
 def test_nothing_is_left_when_everything_is_gone(history: list[tuple[Object, bool]]) -> None:
     made, state = changes(history)
-    server = Server(Pods.VERIFIED)
+    server = Server(PodMode.VERIFIED)
     server.apply(made)
     server.apply(Change(obj, None) for obj in state.values())
-    empty = Index(lambda dependencies: None)
+    empty = Index()
     left = {key: value for key, value in vars(server.index).items() if isinstance(value, dict | set)}
     assert left == {key: value for key, value in vars(empty).items() if isinstance(value, dict | set)}
     assert vars(server.index.reverse) == vars(empty.reverse)
@@ -225,7 +227,7 @@ def test_an_endpoint_that_moves_between_slices_does_not_disappear(leaves_first: 
     def holding(label: str, *endpoints: Endpoint) -> EndpointSlice:
         return EndpointSlice("prod", label, "db", PORTS[:1], endpoints)
 
-    server = Server(Pods.DISABLED)
+    server = Server(PodMode.DISABLED)
     service = Service("prod", "db", headless=True)
     first, second = holding("s1", moving, other), holding("s2")
     server.apply(Change(None, obj) for obj in (Namespace("prod"), service, first, second))
@@ -293,7 +295,7 @@ def test_a_change_is_seen_by_the_next_query(qname: str, qtype: int, change: Chan
     endings = {codes.PTR: ".in-addr.arpa", codes.NS: ""}
     ending = endings.get(qtype, ".cluster.local" if qname.endswith("pod") else ".svc.cluster.local")
     tail = question("cluster.local" if qname == "apex" else qname + ending, qtype)
-    server = Server(Pods.VERIFIED)
+    server = Server(PodMode.VERIFIED)
     server.apply(Change(None, obj) for obj in START)
     before = [server.ask(tail) for _ in range(3)][-1]
     server.apply([change])
@@ -305,7 +307,7 @@ def test_a_change_is_seen_by_the_next_query(qname: str, qtype: int, change: Chan
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
 def test_the_order_of_arrival_does_not_show(order: tuple[int, ...]) -> None:
     """Three slices name the same endpoint, each with another address."""
-    server = Server(Pods.DISABLED)
+    server = Server(PodMode.DISABLED)
     server.apply(Change(None, obj) for obj in (Namespace("prod"), Service("prod", "db", headless=True)))
     endpoint = [Endpoint((f"10.0.0.{3 - n}",), "pod-0") for n in range(3)]
     server.apply(Change(None, EndpointSlice("prod", f"s{n}", "db", PORTS[:1], (endpoint[n],))) for n in order)

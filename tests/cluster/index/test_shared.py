@@ -3,8 +3,9 @@
 import pytest
 
 from clusterdns.cluster.index.cluster import Index
-from clusterdns.cluster.index.service import MIN_MEMBERS_KEPT
-from clusterdns.cluster.index.zone import ClusterZone, Pods
+from clusterdns.cluster.index.pods import PodMode
+from clusterdns.cluster.index.service import MIN_CACHED_LABELS
+from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.cluster.objects import Change, Endpoint, EndpointSlice, Namespace, Port, Service
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text
@@ -13,14 +14,14 @@ ZONE = from_text("cluster.local.")
 PORTS = (Port("pg", 5432, "TCP"),)
 
 
-@pytest.mark.parametrize("size", [2, MIN_MEMBERS_KEPT, 100])
+@pytest.mark.parametrize("size", [2, MIN_CACHED_LABELS, 100])
 @pytest.mark.parametrize(
     ("qname", "qtype"),
     [("db.prod.svc", codes.A), ("db.prod.svc", codes.SRV), ("_pg._tcp.db.prod.svc", codes.SRV)],
 )
 def test_each_zone_has_its_ttl(size: int, qname: str, qtype: int) -> None:
-    index = Index(lambda dependencies: None)
-    zones = [ClusterZone(ZONE, index, primary=ZONE, ttl_seconds=ttl, pods=Pods.DISABLED) for ttl in (30, 5)]
+    index = Index()
+    zones = [ClusterZone(ZONE, index, primary=ZONE, ttl_seconds=ttl, pods=PodMode.DISABLED) for ttl in (30, 5)]
     endpoints = tuple(Endpoint((f"10.1.0.{number}",), f"db-{number}") for number in range(1, size + 1))
     index.apply(Change(None, Namespace("prod")))
     index.apply(Change(None, Service("prod", "db", headless=True, ports=PORTS)))

@@ -5,8 +5,9 @@ from collections.abc import Callable, Hashable
 import pytest
 
 from clusterdns.cluster.index.cluster import Index
+from clusterdns.cluster.index.pods import PodMode
 from clusterdns.cluster.index.topology import Topology
-from clusterdns.cluster.index.zone import ClusterZone, Pods
+from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.cluster.objects import Change, Endpoint, EndpointSlice, Namespace, Port, Service
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text
@@ -38,7 +39,7 @@ def make() -> Make:
             SLICE,
         ):
             index.apply(Change(None, obj))
-        return ClusterZone(ZONE, index, primary=ZONE, ttl_seconds=5, pods=Pods.DISABLED, zonal=zonal), index
+        return ClusterZone(ZONE, index, primary=ZONE, ttl_seconds=5, pods=PodMode.DISABLED, zonal=zonal), index
 
     return make_zone
 
@@ -86,7 +87,7 @@ def test_an_endpoint_in_another_zone_is_a_change(make: Make) -> None:
     name = from_text("us.pin._zone.db.prod.svc.cluster.local")
     dependencies = zone.find(name, codes.A).dependencies
     touched: set[Hashable] = set()
-    index.tell(touched.update)
+    index.subscribe(touched.update)
     moved = EndpointSlice(
         "prod", "db-1", "db", (HTTP,), (Endpoint(("10.1.0.1",), "db-0", zone="us"), *SLICE.endpoints[1:])
     )
@@ -98,11 +99,11 @@ def test_an_endpoint_in_another_zone_is_a_change(make: Make) -> None:
 
 def test_an_endpoint_between_two_slices_is_where_it_was() -> None:
     later: list[Callable[[], None]] = []
-    index = Index(zonal=True, later=later.append)
+    index = Index(zonal=True, call_later=later.append)
     other = EndpointSlice("prod", "db-2", "db", (HTTP,), (Endpoint(("10.1.0.9",), zone="us"),))
     for obj in (Namespace("prod"), Service("prod", "db", headless=True), SLICE, other):
         index.apply(Change(None, obj))
-    zone = ClusterZone(ZONE, index, primary=ZONE, ttl_seconds=5, pods=Pods.DISABLED, zonal=True)
+    zone = ClusterZone(ZONE, index, primary=ZONE, ttl_seconds=5, pods=PodMode.DISABLED, zonal=True)
     index.apply(Change(SLICE, None))
     assert told(zone, "eu-1a.pin._zone.db") == ["10.1.0.1"]
     for call in later:

@@ -1,0 +1,28 @@
+"""The namespaces that exist, and the `namespaces` option, which limits those that are served.
+
+The index of the cluster and the index of its ServiceImports share one `Namespaces`. `Index.apply` writes it.
+"""
+
+from collections.abc import Iterable
+
+from clusterdns.cluster.index.service import label_of
+
+
+class Namespaces:
+    """The existing namespaces, as lower-case labels."""
+
+    def __init__(self, served: Iterable[str] = ()) -> None:
+        """`served` are the names in the `namespaces` option; without any, all namespaces are served."""
+        self._existing: set[bytes] = set()
+        self._served = frozenset(map(label_of, served))
+
+    def exposes(self, namespace: bytes) -> bool:
+        """Whether the namespace exists and is served."""
+        return namespace in self._existing and (not self._served or namespace in self._served)
+
+    def set(self, namespace: bytes, *, exists: bool) -> None:
+        """Add or remove a namespace."""
+        if exists:
+            self._existing.add(namespace)
+        else:
+            self._existing.discard(namespace)

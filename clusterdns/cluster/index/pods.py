@@ -1,0 +1,85 @@
+"""The Pods by their addresses, for names of the form 10-1-2-3.NAMESPACE.pod and for the client's namespace.
+
+The index of the cluster and the index of its ServiceImports share one `PodTable`. `Index.apply` writes it.
+"""
+
+import re
+from collections.abc import Iterator
+from enum import Enum
+from ipaddress import IPv4Address, IPv6Address
+
+from clusterdns.cluster.index.service import label_of
+from clusterdns.cluster.objects import Pod, packed
+
+PodKey = tuple[bytes, str]  # namespace and name
+
+_ADDRESS_LABEL = re.compile(rb"[0-9a-f:-]+")
+
+
+class PodMode(Enum):
+    """How names of pods are answered: not at all, for any address, or for the addresses of existing pods."""
+
+    DISABLED = "disabled"
+    INSECURE = "insecure"
+    VERIFIED = "verified"
+
+
+class PodTable:
+    """Packed address → the Pods that have it."""
+
+    def __init__(self) -> None:
+        self._by_address: dict[bytes, tuple[PodKey, ...]] = {}
+        self._addresses: dict[PodKey, tuple[bytes, ...]] = {}
+
+    def has(self, namespace: bytes, address: bytes) -> bool:
+        """Whether a Pod of the namespace has this packed address."""
+        return any(one == namespace for one, _ in self._by_address.get(address, ()))
+
+    def at(self, address: bytes) -> tuple[PodKey, ...]:
+        """The Pods with this packed address, in no order; several where they share the address of their host."""
+        return self._by_address.get(address, ())
+
+    def addresses(self) -> Iterator[tuple[bytes, bytes]]:
+        """The (namespace, packed address) pairs, in no order."""
+        for address, pods in self._by_address.items():
+            for namespace in {key[0] for key in pods}:
+                yield namespace, address
+
+    def apply(self, old: Pod | None, new: Pod | None) -> set[bytes]:
+        """Apply a change to one Pod. Returns the packed addresses that it affects.
+
+        A Pod that is terminating keeps the addresses that it had before until it is deleted, as in CoreDNS. They are
+        kept here because `old` may be a state from after the termination began.
+        """
+        if new is not None and new.terminating and old is not None:
+            return set()
+        pod = new if new is not None else old
+        assert pod is not None
+        key = (label_of(pod.namespace), pod.name)
+        removed = self._addresses.pop(key, ())
+        added = tuple(map(packed, new.ips)) if new is not None else ()
+        for address in removed:
+            left = tuple(one for one in self._by_address[address] if one != key)
+            if left:
+                self._by_address[address] = left
+            else:
+                del self._by_address[address]
+        for address in added:
+            self._by_address[address] = (*self._by_address.get(address, ()), key)
+        if added:
+            self._addresses[key] = added
+        return {*removed, *added}
+
+
+def address_in_label(label: bytes) -> bytes | None:
+    """Unpack the address that a pod's label spells: three single dashes for IPv4, else dashes in place of colons."""
+    if not _ADDRESS_LABEL.fullmatch(label):
+        return None
+    text = label.decode()
+    try:
+        if text.count("-") == 3 and "--" not in text:
+            return IPv4Address(text.replace("-", ".")).packed
+        address = IPv6Address(text.replace("-", ":"))
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address).packed
