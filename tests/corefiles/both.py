@@ -1,4 +1,4 @@
-"""Every Corefile of this folder run by CoreDNS and by us, a few at a time, in front of one API server."""
+"""Runs every Corefile of this folder with CoreDNS and with clusterdns, a few at a time, on one API server."""
 
 import asyncio
 import contextlib
@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from corefiles.distribution import Around, Distribution, Put, Question
-from differential.replies import Seen
+from corefiles.distribution import Distribution, RoutedQuestion, RunnableCopy, Surroundings
+from differential.replies import ComparedReply
 from differential.resolving import Step, ask, patience_seconds, read_step
 
 from testing.controlplane import ControlPlane
@@ -19,21 +19,21 @@ AT_ONCE = 4
 START_SECONDS = 30.0
 POLL_SECONDS = 0.05
 ROUNDS = 2
-KNOWS = read_step("7.200.96.10.in-addr.arpa. PTR", "")
+LAST_CREATED = read_step("7.200.96.10.in-addr.arpa. PTR", "")
 
 
 @dataclass
 class Outcome:
-    """What one Corefile came to: the replies of each side in step with the questions, or why it did not start."""
+    """The replies of both servers to the questions of one Corefile, in order, or why a server did not start."""
 
     steps: list[Step] = field(default_factory=list)
-    theirs: list[Seen] = field(default_factory=list)
-    ours: list[Seen] = field(default_factory=list)
+    theirs: list[ComparedReply] = field(default_factory=list)
+    ours: list[ComparedReply] = field(default_factory=list)
     failure: str = ""
 
 
 def create_objects(control_plane: ControlPlane) -> None:
-    """What the questions are about; `web`, whose reverse name is waited for, comes last."""
+    """Create the objects that the questions are about; last `web`, for whose reverse name `_serves` waits."""
     meta = {"namespace": NAMESPACE}
     control_plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     pg = [{"name": "pg", "port": 5432, "protocol": "TCP"}]
@@ -70,48 +70,51 @@ def create_objects(control_plane: ControlPlane) -> None:
 
 
 async def run_all(
-    distributions: Sequence[Distribution], programs: tuple[Path, Path], arounds: tuple[Around, Around], folder: Path
+    distributions: Sequence[Distribution],
+    programs: tuple[Path, Path],
+    surroundings: tuple[Surroundings, Surroundings],
+    folder: Path,
 ) -> dict[str, Outcome]:
-    """Run them, ask them, and stop them; programs and surroundings of CoreDNS first, then ours."""
-    turn = asyncio.Semaphore(AT_ONCE)
+    """Run, ask and stop both servers on each; programs and surroundings are those of CoreDNS, then of clusterdns."""
+    limit = asyncio.Semaphore(AT_ONCE)
 
     async def run(distribution: Distribution) -> Outcome:
-        puts = [
-            distribution.put(folder / distribution.name / side, around)
-            for side, around in zip(("theirs", "ours"), arounds, strict=True)
+        copies = [
+            distribution.copy(folder / distribution.name / side, one)
+            for side, one in zip(("theirs", "ours"), surroundings, strict=True)
         ]
-        async with turn:
-            return await _run(distribution, programs, puts)
+        async with limit:
+            return await _run(distribution, programs, copies)
 
     outcomes = await asyncio.gather(*map(run, distributions))
     return dict(zip([one.name for one in distributions], outcomes, strict=True))
 
 
-async def _run(distribution: Distribution, programs: tuple[Path, Path], puts: list[Put]) -> Outcome:
+async def _run(distribution: Distribution, programs: tuple[Path, Path], copies: list[RunnableCopy]) -> Outcome:
     questions = ROUNDS * distribution.questions()
     outcome = Outcome([question.step for question in questions])
     try:
         async with contextlib.AsyncExitStack() as running:
             starting = (
-                running.enter_async_context(_running(program, put, "kubernetes" in distribution.words))
-                for program, put in zip(programs, puts, strict=True)
+                running.enter_async_context(_running(program, copy, "kubernetes" in distribution.words))
+                for program, copy in zip(programs, copies, strict=True)
             )
             await asyncio.gather(*starting)
-            outcome.theirs, outcome.ours = await asyncio.gather(*(_ask_all(put, questions) for put in puts))
+            outcome.theirs, outcome.ours = await asyncio.gather(*(_ask_all(copy, questions) for copy in copies))
     except ServerFailed as failure:
         outcome.failure = str(failure)
     return outcome
 
 
-async def _ask_all(put: Put, questions: list[Question]) -> list[Seen]:
-    replies: list[Seen] = []
+async def _ask_all(copy: RunnableCopy, questions: list[RoutedQuestion]) -> list[ComparedReply]:
+    replies: list[ComparedReply] = []
     for one in questions:
-        replies.append(_without_port(await ask(one.step, *put.place(one), patience_seconds(replies))))
+        replies.append(_without_port(await ask(one.step, *copy.address(one), patience_seconds(replies))))
     return replies
 
 
-def _without_port(seen: Seen) -> Seen:
-    """Less the client's own port, which `whoami` tells."""
+def _without_port(seen: ComparedReply) -> ComparedReply:
+    """Replace the client's port in the SRV record of `whoami`."""
     additional = [
         line._replace(rdata="0 0 PORT .") if line.rtype == "SRV" and line.rdata.startswith("0 0 ") else line
         for line in seen.additional
@@ -120,17 +123,17 @@ def _without_port(seen: Seen) -> Seen:
 
 
 @contextlib.asynccontextmanager
-async def _running(program: Path, put: Put, knows_objects: bool) -> AsyncIterator[None]:
-    """Run a server once it knows the objects. Raises ServerFailed."""
-    command = [str(program), "-conf", str(put.path), "-dns.port", put.ports["53"]]
-    folder = put.path.parent
-    server = ServerProcess(program.name, command, folder / "log", put.environment, cwd=folder)
+async def _running(program: Path, copy: RunnableCopy, has_kubernetes: bool) -> AsyncIterator[None]:
+    """Run a server, and enter the context once it serves. Raises ServerFailed."""
+    command = [str(program), "-conf", str(copy.path), "-dns.port", copy.ports["53"]]
+    folder = copy.path.parent
+    server = ServerProcess(program.name, command, folder / "log", copy.environment, cwd=folder)
     try:
         ends_at = server.started + START_SECONDS
-        while not await _serves(put, knows_objects):
-            server.require_running(f"answering, with {put.path}")
+        while not await _serves(copy, has_kubernetes):
+            server.require_running(f"answering, with {copy.path}")
             if time.monotonic() > ends_at:
-                raise ServerFailed(f"{program.name} does not answer, with {put.path}{server.tail()}")
+                raise ServerFailed(f"{program.name} does not answer, with {copy.path}{server.tail()}")
             await asyncio.sleep(POLL_SECONDS)
         yield
         server.require_running("the end of the questions")
@@ -138,11 +141,11 @@ async def _running(program: Path, put: Put, knows_objects: bool) -> AsyncIterato
         server.kill()  # not SIGTERM: lameduck takes up to 35 s
 
 
-async def _serves(put: Put, knows_objects: bool) -> bool:
-    host, port = put.first[0], int(put.ports[put.first[1]])
+async def _serves(copy: RunnableCopy, has_kubernetes: bool) -> bool:
+    host, port = copy.first[0], int(copy.ports[copy.first[1]])
     try:
         _, writer = await asyncio.open_connection(host, port)
     except OSError:
         return False
     writer.close()
-    return not knows_objects or bool((await ask(KNOWS, host, port)).answer)
+    return not has_kubernetes or bool((await ask(LAST_CREATED, host, port)).answer)

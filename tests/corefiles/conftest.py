@@ -1,4 +1,4 @@
-"""Running the program inside the test's own process, as the tests of the command line do."""
+"""The fixture of the command line's tests, which runs the program in the test's own process."""
 
 from cli.conftest import program
 

@@ -1,12 +1,12 @@
-"""A Corefile of this folder, made to run on loopback beside a hundred others, and the questions that go with it.
+"""A distribution's Corefile, edited to run on loopback beside a hundred others, and its questions.
 
-A folder holds a Corefile as it is found in a cluster, the files that are mounted beside it, `environment` (NAME=VALUE)
-and `questions` (in addition to those that every Corefile is asked). What is replaced in the Corefile and in what it
-imports, and nothing else:
+A folder holds a Corefile as found in a cluster, the files that are mounted beside it, `environment` (NAME=VALUE) and
+`questions` (in addition to those for every Corefile). The copy replaces these parts of the Corefile and of its imports,
+and nothing else:
 
-* ports (`PORTS`) by free ones; `health` and `ready` without an address get theirs spelled out;
-* every target of `forward`, `/etc/resolv.conf` included, by the scripted upstream, `tls://` by its TLS side;
-* addresses of a node (`ADDRESSES`) by addresses of loopback; folders that are mounted by the copy's own;
+* ports (`PORTS`) by free ones; `health` and `ready` without an address get an explicit one;
+* every target of `forward`, `/etc/resolv.conf` included, by the scripted upstream, `tls://` by its TLS address;
+* addresses of a node (`ADDRESSES`) by loopback addresses; mounted folders by the copy's own;
 * `kubeconfig` is added to `kubernetes`, since no service account is mounted.
 """
 
@@ -41,16 +41,16 @@ CERTIFICATES = "/etc/pki/dns.corp.example-ca/"
 
 
 @dataclass(frozen=True)
-class Around:
-    """What a Corefile is put into."""
+class Surroundings:
+    """The cluster and the upstream that a copy uses."""
 
     kubeconfig: Path
     upstream: ScriptedUpstream
-    certificates: Path  # of the authority that signed the upstream's
+    certificates: Path  # folder of the upstream's authority
 
 
 class Distribution:
-    """One folder."""
+    """A folder of a Corefile with its files and questions."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -58,41 +58,41 @@ class Distribution:
 
     @cached_property
     def text(self) -> str:
-        """The Corefile as it is found, with what it may import."""
+        """The Corefile as found in a cluster, with the files that it may import."""
         return "\n".join(path.read_text() for path in self._configuration(self.folder))
 
     @cached_property
     def words(self) -> set[str]:
-        """First words of its lines, directives among them."""
+        """The first word of each line, directives among them."""
         return {line.split()[0] for line in self.text.splitlines() if line.split()}
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the pod's environment says."""
+        """The pod's environment."""
         path = self.folder / "environment"
         lines = path.read_text().splitlines() if path.exists() else []
         return dict(line.split("=", 1) for line in lines)
 
-    def put(self, folder: Path, around: Around) -> "Put":
-        """A copy in `folder` that one server can run."""
+    def copy(self, folder: Path, surroundings: Surroundings) -> "RunnableCopy":
+        """Write a copy to `folder` that one server can run."""
         shutil.copytree(self.folder, folder)
         seen = [port for port in PORTS if port in ALWAYS or re.search(rf"\b{port}\b", self.text)]
         ports = dict(zip(seen, map(str, free_ports(len(seen))), strict=True))
         for path in self._configuration(folder):
-            path.write_bytes(_replace(path.read_bytes().decode(), folder, ports, around).encode())
+            path.write_bytes(_replace(path.read_bytes().decode(), folder, ports, surroundings).encode())
         environment = {
             name: ports.get(value, value) if name == "PORT" else value for name, value in self.environment.items()
         }
-        return Put(folder / "Corefile", ports, environment, self._first())
+        return RunnableCopy(folder / "Corefile", ports, environment, self._first())
 
-    def questions(self) -> list["Question"]:
-        """Those of every Corefile and its own."""
+    def questions(self) -> list["RoutedQuestion"]:
+        """Read the questions for every Corefile and its own."""
         own = self.folder / "questions"
         texts = (HERE / "questions").read_text().splitlines() + (own.read_text().splitlines() if own.exists() else [])
         return [_question(text) for text in texts if text.strip() and not text.startswith("#")]
 
     def _first(self) -> tuple[str, str]:
-        """The address and the port that questions go to: those of the block for all names, or of the first one."""
+        """Return the address and port that questions go to: those of the block for `.`, or of the first block."""
         text = (self.folder / "Corefile").read_text()
         for name, value in self.environment.items():
             text = text.replace(f"{{${name}}}", value)
@@ -106,8 +106,8 @@ class Distribution:
 
 
 @dataclass(frozen=True)
-class Question:
-    """A step, and where it goes; empty for the first block's place."""
+class RoutedQuestion:
+    """A step, and the host and port that it is sent to; empty for those of `first`."""
 
     step: Step
     host: str
@@ -115,53 +115,57 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Put:
-    """A copy that is ready to run."""
+class RunnableCopy:
+    """A copy of a distribution for one server."""
 
     path: Path
     ports: Mapping[str, str]
     environment: Mapping[str, str]
     first: tuple[str, str]
 
-    def place(self, question: Question) -> tuple[str, int]:
-        """Where a question goes."""
+    def address(self, question: RoutedQuestion) -> tuple[str, int]:
+        """Return the host and port that a question is sent to."""
         host = question.step.over if question.step.over != "127.0.0.1" else self.first[0]
         return ADDRESSES.get(question.host, host), int(self.ports[question.port or self.first[1]])
 
 
 def names() -> list[str]:
-    """All folders."""
+    """List all folders."""
     return sorted(path.parent.name for path in HERE.glob("*/Corefile"))
 
 
-def _question(text: str) -> Question:
+def _question(text: str) -> RoutedQuestion:
     words = text.split()
     places = dict(word.split("=") for word in words[2:] if "=" in word)
     step = read_step(" ".join(word for word in words if "=" not in word), origin="")
-    return Question(step, places.get("at", ""), places.get("port", ""))
+    return RoutedQuestion(step, places.get("at", ""), places.get("port", ""))
 
 
-def _replace(text: str, folder: Path, ports: Mapping[str, str], around: Around) -> str:
-    upstream = around.upstream
+def _replace(text: str, folder: Path, ports: Mapping[str, str], surroundings: Surroundings) -> str:
+    upstream = surroundings.upstream
     text = re.sub(
-        r'(?m)^([^\S\n]*forward[^\S\n]+\S+)((?:[^\S\n]+"?[^\s{#]+"?)+)', lambda found: _to(found, upstream), text
+        r'(?m)^([^\S\n]*forward[^\S\n]+\S+)((?:[^\S\n]+"?[^\s{#]+"?)+)',
+        lambda found: _with_upstream(found, upstream),
+        text,
     )
     for found, loopback in ADDRESSES.items():
         text = text.replace(found, loopback)
-    text = re.sub(r"(?m)^([^\S\n]*)(health|ready)(?=[^\S\n]*(?:\{|#|\r?$))", lambda found: _spelled(found), text)
+    text = re.sub(r"(?m)^([^\S\n]*)(health|ready)(?=[^\S\n]*(?:\{|#|\r?$))", _with_port, text)
     text = re.sub(
         rf":({'|'.join(ports)})\b(?![:.\]])", lambda found: f":{ports.get(found.group(1), found.group(1))}", text
     )
     text = re.sub(
-        r"(?m)^([^\S\n]*)kubernetes\b([^{}#\n\r]*)(\{?)([^\n]*)$", lambda found: _known(found, around.kubeconfig), text
+        r"(?m)^([^\S\n]*)kubernetes\b([^{}#\n\r]*)(\{?)([^\n]*)$",
+        lambda found: _with_kubeconfig(found, surroundings.kubeconfig),
+        text,
     )
-    text = text.replace(CERTIFICATES, f"{around.certificates}/")
+    text = text.replace(CERTIFICATES, f"{surroundings.certificates}/")
     for mount in MOUNTS:
         text = text.replace(mount, f"{folder}{mount if mount == '/tmp/hosts/' else '/'}")
     return text
 
 
-def _to(found: re.Match[str], upstream: ScriptedUpstream) -> str:
+def _with_upstream(found: re.Match[str], upstream: ScriptedUpstream) -> str:
     targets = [
         '"' * target.startswith('"') + (upstream.tls_address if "tls://" in target else upstream.address)
         + '"' * target.startswith('"')
@@ -171,11 +175,11 @@ def _to(found: re.Match[str], upstream: ScriptedUpstream) -> str:
     return found.group(1) + (blanks.group() if blanks else " ") + " ".join(targets)
 
 
-def _spelled(found: re.Match[str]) -> str:
+def _with_port(found: re.Match[str]) -> str:
     return f"{found.group(1)}{found.group(2)} :{'8080' if found.group(2) == 'health' else '8181'}"
 
 
-def _known(found: re.Match[str], kubeconfig: Path) -> str:
+def _with_kubeconfig(found: re.Match[str], kubeconfig: Path) -> str:
     indent, zones, brace, rest = found.groups()
     option = f"\n{indent}  kubeconfig {kubeconfig}"
     if brace:

@@ -1,6 +1,6 @@
-"""Corefiles that no server starts with: CoreDNS refuses them, and so do we, with the line that is wrong.
+"""Corefiles that CoreDNS and clusterdns both refuse, with the line of the mistake.
 
-Ports are 0 here, so that a server that starts after all disturbs nobody.
+Ports are 0, so that a server that does start takes no port that another needs.
 """
 
 import re
@@ -14,11 +14,11 @@ from corefiles.distribution import HERE
 from peers import need
 from program import Program
 
-RUNS_SECONDS = 5.0  # one that has not ended by then has started
+RUNS_SECONDS = 5.0  # a server that still runs has started
 
 
 class Broken(NamedTuple):
-    """A Corefile, and the line that we name."""
+    """A Corefile, and the line that the error names."""
 
     name: str
     line: int
@@ -39,7 +39,7 @@ BROKEN = _read()
 
 @pytest.fixture(scope="module")
 def theirs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What CoreDNS prints as it refuses, or nothing where it starts."""
+    """CoreDNS's error for each Corefile, empty if it starts."""
     coredns, folder = need("coredns"), tmp_path_factory.mktemp("broken")
     with ThreadPoolExecutor(4) as pool:
         printed = pool.map(lambda one: _refused(coredns, folder / one.name, one.text), BROKEN)
@@ -60,10 +60,10 @@ def _refused(coredns: str, folder: Path, text: str) -> str:
 
 @pytest.mark.peer("coredns")
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda one: one.name)
-def test_nobody_starts_with_it(broken: Broken, theirs: dict[str, str], program: Program, tmp_path: Path) -> None:
+def test_neither_server_starts(broken: Broken, theirs: dict[str, str], program: Program, tmp_path: Path) -> None:
     assert theirs[broken.name], "CoreDNS starts"
     (tmp_path / "Corefile").write_text(broken.text)
-    code, _, told = program("check", "Corefile")
+    code, _, errors = program("check", "Corefile")
     assert code == 1
-    lines = {int(number) for number in re.findall(r"(?m)^Corefile:(\d+): ", told)}
-    assert lines == {broken.line}, told
+    lines = {int(number) for number in re.findall(r"(?m)^Corefile:(\d+): ", errors)}
+    assert lines == {broken.line}, errors

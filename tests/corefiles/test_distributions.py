@@ -1,6 +1,7 @@
-"""The Corefiles of distributions and of users, served by us and by CoreDNS: no difference without a name.
+"""The Corefiles of distributions and of users, served by clusterdns and by CoreDNS: every difference has a name.
 
-`questions` and those of each folder are asked twice over. What is replaced to run on loopback is in `distribution`.
+Each Corefile gets the questions of `questions` and of its folder, all of them twice. `distribution` describes how a
+Corefile is edited to run on loopback.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from corefiles.both import Outcome, create_objects, run_all
-from corefiles.distribution import Around, Distribution, names
+from corefiles.distribution import Distribution, Surroundings, names
 from differential.resolving import make_certificates, server_context
 from differential.resolving_differences import compare
 from peers import need
@@ -24,7 +25,7 @@ LEAST_COREFILES = 55
 
 @pytest.fixture(scope="module")
 def outcomes(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
-    """All of them, run and asked."""
+    """Run both servers on every Corefile, and collect their replies."""
     folder = tmp_path_factory.mktemp("corefiles")
     need("openssl")
     make_certificates(folder)
@@ -33,7 +34,8 @@ def outcomes(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFacto
     programs = Path(need("coredns")), clusterdns()
     with contextlib.ExitStack() as stack:
         theirs, ours = (
-            Around(control_plane.kubeconfig, stack.enter_context(ScriptedUpstream(tls=tls)), folder) for _ in programs
+            Surroundings(control_plane.kubeconfig, stack.enter_context(ScriptedUpstream(tls=tls)), folder)
+            for _ in programs
         )
         return asyncio.run(run_all(DISTRIBUTIONS, programs, (theirs, ours), folder))
 
@@ -52,5 +54,5 @@ def test_no_difference_without_a_name(outcomes: dict[str, Outcome], distribution
     assert not found, f"{len(found)} differences:\n{shown}"
 
 
-def test_there_is_one_for_every_distribution() -> None:
+def test_no_distribution_is_missing() -> None:
     assert len(DISTRIBUTIONS) >= LEAST_COREFILES

@@ -1,5 +1,6 @@
-"""The Corefile that both servers run: one server block per way of setting the kubernetes plugin up, each on a port of
-its own, which comes from the environment.
+"""The Corefile that both servers run: one server block per configuration of the kubernetes plugin.
+
+Each block listens on a port of its own, which an environment variable sets.
 """
 
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from differential import exchange
 from differential.manifests import LAST_NAME
-from differential.questions import Asked
+from differential.questions import Question
 
 from testing.ports import LOOPBACK, free_ports
 from testing.process import ServerProcess
@@ -15,7 +16,7 @@ from testing.process import ServerProcess
 
 @dataclass(frozen=True)
 class Block:
-    """A server block: what it is for, its zones, its options, and how many of the rarer questions it gets."""
+    """A server block: its name in reports, its zones, its options, and the share of the rarer questions sent to it."""
 
     name: str
     zones: tuple[str, ...]
@@ -24,7 +25,7 @@ class Block:
 
     @property
     def forward_zones(self) -> tuple[str, ...]:
-        """The zones that are not reverse ones."""
+        """The zones that are not reverse zones."""
         return tuple(zone for zone in self.zones if not zone.endswith(".arpa"))
 
 
@@ -53,7 +54,7 @@ BLOCKS = (
 
 
 def corefile(kubeconfig: Path) -> str:
-    """The text of the Corefile."""
+    """Return the text of the Corefile."""
     parts = []
     for number, block in enumerate(BLOCKS):
         options = "\n        ".join(block.options)
@@ -70,8 +71,8 @@ def corefile(kubeconfig: Path) -> str:
     return "".join(parts)
 
 
-class Answerer:
-    """One of the two servers, serving all blocks."""
+class BlocksServer:
+    """A process of CoreDNS or clusterdns that serves all blocks."""
 
     def __init__(self, name: str, program: Path | str, kubeconfig: Path, folder: Path) -> None:
         path = folder / "Corefile"
@@ -81,17 +82,17 @@ class Answerer:
         self.server = ServerProcess(name, [program, "-conf", path], folder / f"{name}.log", env)
 
     def wait(self) -> None:
-        """Until every block knows the objects. Raises testing.process.ServerFailed."""
+        """Wait until every block answers. Raises testing.process.ServerFailed."""
         for block, port in self.ports.items():
-            probe = Asked("dns-version.cluster.local.", "TXT")
+            probe = Question("dns-version.cluster.local.", "TXT")
             self.server.wait_until(lambda port=port, probe=probe: _answers(port, probe), f"{block.name} answers")  # type: ignore[misc]
 
-    def ask(self, block: Block, questions: list[Asked]) -> dict[Asked, bytes | None]:
-        """Replies of one block."""
+    def ask(self, block: Block, questions: list[Question]) -> dict[Question, bytes | None]:
+        """Send questions to one block and return its replies."""
         return exchange.ask_all(self.ports[block], questions)
 
 
-def _answers(port: int, probe: Asked) -> bool:
+def _answers(port: int, probe: Question) -> bool:
     try:
         reply = exchange.ask_all(port, [probe])[probe]
     except ConnectionError:
@@ -99,8 +100,8 @@ def _answers(port: int, probe: Asked) -> bool:
     return reply is not None and not reply[1] & 0xF
 
 
-def settled(answerer: Answerer, block: Block) -> bool:
-    """Whether the block has heard of everything: the objects that are created last are there."""
-    probe = Asked(f"{LAST_NAME}.{block.zones[0]}.", "A")
-    reply = answerer.ask(block, [probe])[probe]
+def knows_all_objects(server: BlocksServer, block: Block) -> bool:
+    """Return whether the block has the objects that were created last, and so all objects."""
+    probe = Question(f"{LAST_NAME}.{block.zones[0]}.", "A")
+    reply = server.ask(block, [probe])[probe]
     return reply is not None and not reply[1] & 0xF

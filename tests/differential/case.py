@@ -1,6 +1,4 @@
-"""One question to one block, with what is known beside CoreDNS's reply: what CoreDNS says to other questions about the
-same name, and the objects.
-"""
+"""One question to one block, with CoreDNS's replies to other questions about the same name, and the objects."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -9,15 +7,15 @@ from ipaddress import ip_address
 
 from differential.blocks import Block
 from differential.manifests import Object
-from differential.questions import Asked
-from differential.replies import Line, Seen, read
+from differential.questions import Question
+from differential.replies import ComparedReply, Line, read
 
 NODATA, SERVFAIL, NXDOMAIN = 0, 2, 3
 NIBBLES, OCTETS = 32, 4
 
 
 class Facts:
-    """What the objects say, for all questions of a run."""
+    """Ports, addresses and Services of the objects, for all questions of a run."""
 
     def __init__(self, objects: Iterable[Object]) -> None:
         held = list(objects)
@@ -77,130 +75,132 @@ def _is_ready(endpoint: Object) -> bool:
 
 @dataclass(frozen=True)
 class Case:
-    """A question to a block."""
+    """A question to a block, and the means to judge its reply."""
 
-    asked: Asked
+    question: Question
     block: Block
     facts: Facts
-    ask: Callable[[Block, list[Asked]], dict[Asked, bytes | None]]
+    ask: Callable[[Block, list[Question]], dict[Question, bytes | None]]
 
     # The name
 
     @cached_property
     def zone(self) -> str:
-        """The zone that the name is in, or nothing."""
-        found = [zone for zone in self.block.zones if f".{self.asked.name}".endswith(f".{zone}.")]
+        """The block's longest zone that holds the name; empty if none does."""
+        found = [zone for zone in self.block.zones if f".{self.question.name}".endswith(f".{zone}.")]
         return max(found, key=len, default="")
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """The labels left of a forward zone."""
+        """The labels left of the zone; empty in reverse zones."""
         if not self.zone or self.is_reverse:
             return ()
-        left = self.asked.name[: -len(self.zone) - 1].rstrip(".")
+        left = self.question.name[: -len(self.zone) - 1].rstrip(".")
         return tuple(left.split(".")) if left else ()
 
     @property
     def is_reverse(self) -> bool:
-        """Whether the zone is a reverse one."""
+        """Whether the zone is a reverse zone."""
         return self.zone.endswith(".arpa")
 
     @property
     def tree(self) -> str:
-        """`svc` or `pod`, or whatever stands there."""
+        """The label next to the zone, `svc` or `pod` for objects."""
         return self.labels[-1] if self.labels else ""
 
     @property
     def block_ttl(self) -> int:
-        """The `ttl` option."""
+        """The TTL that the block sets, in seconds."""
         return next((int(option.split()[1]) for option in self.block.options if option.startswith("ttl")), 5)
 
-    # What CoreDNS says elsewhere
+    # CoreDNS's replies to other questions
 
     def plain(self, qtype: str = "", name: str = "") -> "Case":
-        """Another question, in the ordinary shape and at full length."""
-        return replace(self, asked=replace(self.asked, name=name or self.asked.name).plain(qtype or self.asked.qtype))
+        """Return the case of another type or name, over TCP with default EDNS, so that nothing is truncated."""
+        return replace(
+            self, question=replace(self.question, name=name or self.question.name).plain(qtype or self.question.qtype)
+        )
 
-    def theirs(self, qtype: str, name: str = "") -> Seen:
-        """CoreDNS's reply to it."""
+    def theirs(self, qtype: str, name: str = "") -> ComparedReply:
+        """Return CoreDNS's reply to another type or name, over TCP with default EDNS."""
         return self.plain(qtype, name).theirs_alike(qtype)
 
-    def theirs_alike(self, qtype: str) -> Seen:
-        """CoreDNS's reply to another type in this question's own shape."""
-        one = replace(self.asked, qtype=qtype)
+    def theirs_alike(self, qtype: str) -> ComparedReply:
+        """Return CoreDNS's reply to another type, with this question's transport, EDNS, case, flags and class."""
+        one = replace(self.question, qtype=qtype)
         return read(self.ask(self.block, [one])[one])
 
     # Replies
 
-    def denied(self, seen: Seen, rcode: int) -> Seen:
-        """The zone's own denial, in the envelope of `seen`."""
+    def negative(self, seen: ComparedReply, rcode: int) -> ComparedReply:
+        """Return the zone's negative answer, with the header flags, question and OPT of `seen`."""
         names = f"ns.dns.{self.zone}. hostmaster.{self.zone}."
         rdata = f"{names} serial 7200 1800 86400 {self.block_ttl}"
         soa = Line(f"{self.zone}.", "SOA", min(self.block_ttl, 300), rdata)
         return replace(seen, rcode=rcode, answer=(), authority=(soa,), additional=(), flags=seen.flags | {"AA"})
 
-    def absent(self, seen: Seen) -> Seen:
-        """What a name that is not there gets: a denial, or the end of the chain where it falls through."""
+    def absent(self, seen: ComparedReply) -> ComparedReply:
+        """Return the reply to a name that does not exist: NXDOMAIN, or SERVFAIL where it falls through to no plugin."""
         if not self.falls_through:
-            return self.denied(seen, NXDOMAIN)
+            return self.negative(seen, NXDOMAIN)
         return replace(seen, rcode=SERVFAIL, answer=(), authority=(), additional=(), flags=seen.flags - {"AA"})
 
     @property
     def falls_through(self) -> bool:
-        """Whether the block hands absent names of this zone on."""
+        """Whether `fallthrough` passes names of this zone that do not exist to the next plugin."""
         for option in self.block.options:
             word, *zones = option.split()
             if word == "fallthrough":
-                return not zones or any(f".{self.asked.name}".endswith(f".{zone}.") for zone in zones)
+                return not zones or any(f".{self.question.name}".endswith(f".{zone}.") for zone in zones)
         return False
 
-    def is_missing(self, seen: Seen) -> bool:
-        """Whether the reply says that there is no such name."""
+    def is_missing(self, seen: ComparedReply) -> bool:
+        """Return whether the reply says that the name does not exist."""
         return seen.rcode == NXDOMAIN or (self.falls_through and seen.rcode == SERVFAIL and not seen.authority)
 
-    def addresses(self, seen: Seen, addresses: tuple[str, ...]) -> Seen:
-        """A positive reply with these addresses, or NODATA for another type."""
-        version = {"A": 4, "AAAA": 6}.get(self.asked.qtype)
+    def addresses(self, seen: ComparedReply, addresses: tuple[str, ...]) -> ComparedReply:
+        """Return a positive reply with those addresses that have the question's type, or NODATA if none has."""
+        version = {"A": 4, "AAAA": 6}.get(self.question.qtype)
         lines = [
-            Line("@", self.asked.qtype, self.block_ttl, ip) for ip in addresses if ip_address(ip).version == version
+            Line("@", self.question.qtype, self.block_ttl, ip) for ip in addresses if ip_address(ip).version == version
         ]
-        denial = self.denied(seen, NODATA)
-        return replace(denial, answer=tuple(sorted(lines)), authority=()) if lines else denial
+        negative = self.negative(seen, NODATA)
+        return replace(negative, answer=tuple(sorted(lines)), authority=()) if lines else negative
 
     # Facts
 
-    def alias(self) -> str | None:
-        """The target, where CoreDNS has a CNAME at this name and the name is a Service's own."""
+    def externalname(self) -> str | None:
+        """Return the CNAME target of a Service's own name, None where CoreDNS has no CNAME."""
         if self.tree != "svc" or len(self.labels) != 3 or self.is_fqdn_endpoint():
             return None
         answer = self.theirs("CNAME").answer
         return answer[0].rdata if answer and answer[0].rtype == "CNAME" else None
 
     def is_fqdn_endpoint(self) -> bool:
-        """Whether the name is at or below a Service whose endpoints are names."""
+        """Return whether the name is that of a Service with `addressType: FQDN`, or directly below it."""
         return self.tree == "svc" and (self.labels[-2:-1] + self.labels[-3:-2]) in self.facts.fqdn_services
 
     def is_port_ancestor(self) -> bool:
-        """Whether ports' names hang below this one (`_tcp.web.prod.svc`)."""
+        """Return whether a named port has a name below this one (`_tcp.web.prod.svc`)."""
         if self.tree != "svc" or len(self.labels) != 4 or not self.labels[0].startswith("_"):
             return False
         protocols = self.facts.protocols.get((self.labels[2], self.labels[1]), set())
         is_named = bool(protocols) if self.labels[0] == "_" else self.labels[0][1:] in protocols
-        return is_named and self.theirs("A", self.asked.name.partition(".")[2]).rcode == NODATA
+        return is_named and self.theirs("A", self.question.name.partition(".")[2]).rcode == NODATA
 
     def is_full_address(self) -> bool:
-        """Whether this is the reverse name of a whole address."""
+        """Return whether the name is the reverse name of a whole address."""
         return self.is_reverse and len(self._reverse_labels()) == (NIBBLES if self._is_v6 else OCTETS)
 
     def has_extra_nibbles(self) -> bool:
-        """Whether labels stand left of a whole IPv6 address."""
+        """Return whether the name has labels left of a whole IPv6 reverse name."""
         return self.is_reverse and self._is_v6 and len(self._reverse_labels()) > NIBBLES
 
     def is_reverse_ancestor(self) -> bool:
-        """Whether the reverse name of some address that has a PTR hangs below this name."""
-        if not self.is_reverse or self.is_full_address() or self.asked.name == f"{self.zone}.":
+        """Return whether an address with a PTR record has its reverse name below this one."""
+        if not self.is_reverse or self.is_full_address() or self.question.name == f"{self.zone}.":
             return False
-        below = f".{self.asked.name}"
+        below = f".{self.question.name}"
         known = self.facts.service_ips
         if "noendpoints" not in self.block.options:
             known = known | self.facts.endpoint_ips
@@ -209,12 +209,12 @@ class Case:
         )
 
     def exposes(self, namespace: str) -> bool:
-        """Whether the block shows the namespace at all."""
+        """Return whether the block serves the namespace."""
         listed = [option.split()[1:] for option in self.block.options if option.startswith("namespaces")]
         return not listed or namespace in listed[0]
 
     def verified_pod(self) -> str | None:
-        """The address that the name spells, where a pod of the namespace has it and pods are verified."""
+        """Return the address in a pod's name, None unless `pods verified` is set and a pod of the namespace has it."""
         if self.tree != "pod" or len(self.labels) != 3 or "pods verified" not in self.block.options:
             return None
         text = self.labels[0]
@@ -226,7 +226,7 @@ class Case:
 
     @property
     def _is_v6(self) -> bool:
-        return self.asked.name.endswith("ip6.arpa.")
+        return self.question.name.endswith("ip6.arpa.")
 
     def _reverse_labels(self) -> list[str]:
-        return self.asked.name.split(".")[:-3]
+        return self.question.name.split(".")[:-3]

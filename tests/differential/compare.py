@@ -1,4 +1,4 @@
-"""Both servers' replies side by side: alike, different by name, or different without one."""
+"""Compares both servers' replies: equal, different in a way that has a name, or different without one."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -6,28 +6,28 @@ from dataclasses import dataclass, field
 
 from differential.blocks import Block
 from differential.case import Case, Facts
-from differential.differences import CUT_EARLIER, OWN_UDP_BYTES, RING, explain, is_cut_of, is_part_of_ring
-from differential.questions import Asked
-from differential.replies import Seen, read
+from differential.differences import OWN_UDP_BYTES, RING, UDP_LIMIT, explain, is_part_of_ring, is_truncation_of
+from differential.questions import Question
+from differential.replies import ComparedReply, read
 
-Ask = Callable[[Block, list[Asked]], dict[Asked, bytes | None]]
+Ask = Callable[[Block, list[Question]], dict[Question, bytes | None]]
 
 
 @dataclass
 class Comparison:
-    """What came of a block's questions."""
+    """The result for one block: how often each named difference occurs, and a report of each unnamed one."""
 
-    asked: int = 0
+    question_count: int = 0
     named: Counter[str] = field(default_factory=Counter)
     unnamed: list[str] = field(default_factory=list)
 
 
-def compare(block: Block, questions: list[Asked], theirs: Ask, ours: Ask, facts: Facts) -> Comparison:
-    """Ask both, explain what differs; what seems unexplained is asked again, for it may have changed meanwhile."""
-    found = Comparison(asked=len(questions))
-    remembered: dict[Asked, bytes | None] = {}
+def compare(block: Block, questions: list[Question], theirs: Ask, ours: Ask, facts: Facts) -> Comparison:
+    """Ask both servers and explain the differences; ask again where one has no name, since objects may have changed."""
+    found = Comparison(question_count=len(questions))
+    remembered: dict[Question, bytes | None] = {}
 
-    def ask_theirs(block: Block, wanted: list[Asked]) -> dict[Asked, bytes | None]:
+    def ask_theirs(block: Block, wanted: list[Question]) -> dict[Question, bytes | None]:
         missing = [one for one in wanted if one not in remembered]
         if missing:
             remembered.update(theirs(block, missing))
@@ -50,7 +50,7 @@ def compare(block: Block, questions: list[Asked], theirs: Ask, ours: Ask, facts:
                 found.named.update(names)
         if not unnamed:
             break
-    found.unnamed = [_told(Case(one, block, facts, ask_theirs), from_them[one], from_us[one]) for one in unnamed]
+    found.unnamed = [_report(Case(one, block, facts, ask_theirs), from_them[one], from_us[one]) for one in unnamed]
     return found
 
 
@@ -58,8 +58,8 @@ def _alike_bytes(theirs: bytes | None, ours: bytes | None) -> bool:
     return theirs is not None and theirs == ours
 
 
-def _names(case: Case, theirs: Seen, ours: Seen) -> tuple[str, ...] | None:
-    """The differences between the two; none when they are alike; None when there is one without a name."""
+def _names(case: Case, theirs: ComparedReply, ours: ComparedReply) -> tuple[str, ...] | None:
+    """Return the names of the differences between two replies, None if one has no name."""
     if theirs.same_as(ours):
         return ()
     explained = explain(case, theirs)
@@ -67,16 +67,16 @@ def _names(case: Case, theirs: Seen, ours: Seen) -> tuple[str, ...] | None:
         return explained.names
     if is_part_of_ring(case, ours):
         return (RING,)
-    if not ours.is_cut or not is_cut_of(case, ours):
+    if not ours.is_truncated or not is_truncation_of(case, ours):
         return None
-    if theirs.is_cut:
-        return explained.names  # which records a shortened reply holds is chance
-    return (*explained.names, CUT_EARLIER) if theirs.size > OWN_UDP_BYTES else None
+    if theirs.is_truncated:
+        return explained.names  # which records a truncated reply holds is chance
+    return (*explained.names, UDP_LIMIT) if theirs.size > OWN_UDP_BYTES else None
 
 
-def _told(case: Case, theirs: bytes | None, ours: bytes | None) -> str:
+def _report(case: Case, theirs: bytes | None, ours: bytes | None) -> str:
     explained = explain(case, read(theirs))
     return (
-        f"{case.block.name}: {case.asked}\n    CoreDNS: {read(theirs).text()}\n"
+        f"{case.block.name}: {case.question}\n    CoreDNS: {read(theirs).text()}\n"
         f"    expected, after {explained.names}: {explained.reply.text()}\n    clusterdns: {read(ours).text()}"
     )

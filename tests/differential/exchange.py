@@ -1,6 +1,6 @@
-"""Thousands of questions to one server in seconds: many in flight over one UDP socket, the rest over one connection.
+"""Sends thousands of questions to one server in seconds: many at once over one UDP socket, the rest over TCP.
 
-A question that is not answered is put again twice before its silence is believed.
+A question counts as unanswered only after three tries.
 """
 
 import select
@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Iterable
 
-from differential.questions import Asked
+from differential.questions import Question
 
 IN_FLIGHT = 64
 WAIT_SECONDS = 0.7
@@ -16,10 +16,10 @@ TRIES = 3
 HOST = "127.0.0.1"
 
 
-def ask_all(port: int, questions: Iterable[Asked]) -> dict[Asked, bytes | None]:
-    """The reply to each question, without its ID; None where there is none."""
+def ask_all(port: int, questions: Iterable[Question]) -> dict[Question, bytes | None]:
+    """Send each question and return the replies without their IDs, None for each that is missing."""
     wanted = list(dict.fromkeys(questions))
-    replies: dict[Asked, bytes | None] = dict.fromkeys(wanted)
+    replies: dict[Question, bytes | None] = dict.fromkeys(wanted)
     for _ in range(TRIES):
         for transport, ask in (("udp", _over_udp), ("tcp", _over_tcp)):
             missing = [one for one in wanted if one.shape.transport == transport and replies[one] is None]
@@ -28,8 +28,8 @@ def ask_all(port: int, questions: Iterable[Asked]) -> dict[Asked, bytes | None]:
     return replies
 
 
-def _over_udp(port: int, questions: list[Asked]) -> dict[Asked, bytes]:
-    found: dict[Asked, bytes] = {}
+def _over_udp(port: int, questions: list[Question]) -> dict[Question, bytes]:
+    found: dict[Question, bytes] = {}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         sock.connect((HOST, port))
@@ -52,10 +52,9 @@ def _over_udp(port: int, questions: list[Asked]) -> dict[Asked, bytes]:
     return found
 
 
-def _over_tcp(port: int, questions: list[Asked]) -> dict[Asked, bytes]:
-    """Everything is written before much is read, in parts that fit the kernel's buffers; a connection that is closed on
-    us is opened again after the question that it was closed on."""
-    found: dict[Asked, bytes] = {}
+def _over_tcp(port: int, questions: list[Question]) -> dict[Question, bytes]:
+    """Send each batch on a connection of its own, all of it before reading: a batch fits the kernel's buffers."""
+    found: dict[Question, bytes] = {}
     for start in range(0, len(questions), IN_FLIGHT):
         batch = questions[start : start + IN_FLIGHT]
         with socket.create_connection((HOST, port), timeout=WAIT_SECONDS) as sock:

@@ -1,7 +1,7 @@
-"""The objects that both servers are asked about: every kind of Service, and what makes each hard.
+"""The objects that both servers are asked about: every kind of Service, with the edge cases of each.
 
-They are created through the API, which allots the clusterIPs; the questions are then made from what it holds. Addresses
-of endpoints and pods come from 10.77.0.0/16 and fd00:77::/32, which no other test uses.
+They are created through the API server, which assigns the clusterIPs; the questions are generated from its objects.
+Addresses of endpoints and pods come from 10.77.0.0/16 and fd00:77::/32, which no other test uses.
 """
 
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ LAST_NAME = f"web.{PROD}.svc"
 
 
 def namespaces() -> Iterator[Object]:
-    """The namespaces; one stays empty."""
+    """Yield the namespaces; one stays empty."""
     for name in NAMESPACES:
         yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
 
 
 def objects() -> Iterator[Object]:
-    """Services and slices."""
+    """Yield Services and EndpointSlices."""
     yield from _cluster_ip()
     yield from _headless()
     yield from _external()
@@ -30,7 +30,7 @@ def objects() -> Iterator[Object]:
 
 
 def pods() -> Iterator[tuple[Object, tuple[str, ...]]]:
-    """Pods, with the addresses that their kubelet reports."""
+    """Yield pods, each with the addresses that its kubelet reports."""
     yield _pod(PROD, "single"), ("10.77.9.1",)
     yield _pod(PROD, "double"), ("10.77.9.2", "fd00:77:9::2")
     yield _pod(STAGE, "six-first"), ("fd00:77:9::3", "10.77.9.3")

@@ -1,7 +1,7 @@
-"""The questions, made from what the API server holds: every name there is, every name near one, and the rest of the
-world; times types; and a second time in another shape (letter case, EDNS, transport, class).
+"""The questions, generated from the objects: names that exist, names one step away, and names outside the zones.
 
-Same objects and seed, same questions.
+Each name is asked for every common type and for a share of the rarer ones, and a share of these once more in another
+shape (case, EDNS, transport, flags, class). The same objects and seed give the same questions.
 """
 
 import random
@@ -28,7 +28,7 @@ UNKNOWN_OPTION = bytes.fromhex("fde90003616263")
 
 @dataclass(frozen=True)
 class Edns:
-    """The OPT of a question."""
+    """The OPT record of a query."""
 
     size: int = 1232
     version: int = 0
@@ -37,7 +37,7 @@ class Edns:
     reserved: int = 0  # flags without a meaning
 
     def wire(self) -> bytes:
-        """The record."""
+        """Encode the record."""
         flags = self.version << 16 | (0x8000 if self.do else 0) | self.reserved
         head = b"\0\0\x29" + self.size.to_bytes(2, "big") + flags.to_bytes(4, "big")
         return head + len(self.options).to_bytes(2, "big") + self.options
@@ -45,7 +45,7 @@ class Edns:
 
 @dataclass(frozen=True)
 class Shape:
-    """How a question is put."""
+    """The properties of a query beside its QNAME and QTYPE."""
 
     transport: str = "udp"
     edns: Edns | None = Edns()
@@ -79,8 +79,8 @@ SHAPES = (
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A question: a name in text (lower-case, absolute), a type, and the shape it is put in."""
+class Question:
+    """A name in text (lower-case, absolute), a type, and the shape of the query."""
 
     name: str
     qtype: str
@@ -90,32 +90,32 @@ class Asked:
         return f"{self.spelled()} {self.qtype} {self.shape}"
 
     def spelled(self) -> str:
-        """The name in its letter case."""
+        """Return the name in the case that the shape sets."""
         if self.shape.case == "upper":
             return self.name.upper()
         if self.shape.case == "mixed":
             return "".join(one.upper() if number % 3 == 1 else one for number, one in enumerate(self.name))
         return self.name
 
-    def question(self) -> bytes:
-        """The question section."""
+    def section(self) -> bytes:
+        """Encode the question section."""
         labels = [label.encode() for label in self.spelled().rstrip(".").split(".") if label]
         name = b"".join(bytes((len(label),)) + label for label in labels) + b"\0"
         return name + (TYPES | OTHER_TYPES)[self.qtype].to_bytes(2, "big") + self.shape.qclass.to_bytes(2, "big")
 
     def wire(self) -> bytes:
-        """The message, with ID 0."""
+        """Encode the message, with ID 0."""
         opt = self.shape.edns.wire() if self.shape.edns else b""
         head = self.shape.flags.to_bytes(2, "big") + bytes((0, 1, 0, 0, 0, 0, 0, 1 if opt else 0))
-        return b"\0\0" + head + self.question() + opt
+        return b"\0\0" + head + self.section() + opt
 
-    def plain(self, qtype: str) -> "Asked":
-        """The same name and another type, in the ordinary shape but over TCP, where nothing is cut."""
-        return Asked(self.name, qtype, Shape(transport="tcp"))
+    def plain(self, qtype: str) -> "Question":
+        """Return the question for another type with default EDNS over TCP, where nothing is truncated."""
+        return Question(self.name, qtype, Shape(transport="tcp"))
 
 
-def generate(objects: Iterable[Object], zones: tuple[str, ...], share: float, seed: int = 1) -> list[Asked]:
-    """All questions for servers with these forward zones; of the rarer types and of the shapes only a share."""
+def generate(objects: Iterable[Object], zones: tuple[str, ...], share: float, seed: int = 1) -> list[Question]:
+    """Generate the questions for a server with these forward zones, with only a share of rarer types and of shapes."""
     rng = random.Random(seed)
     held = list(objects)
     names: dict[str, None] = {}
@@ -129,7 +129,7 @@ def generate(objects: Iterable[Object], zones: tuple[str, ...], share: float, se
     for name in names:
         for qtype in TYPES:
             if qtype in COMMON_TYPES or rng.random() < share:
-                one = Asked(name, qtype)
+                one = Question(name, qtype)
                 asked.append(one)
                 if rng.random() < share:
                     asked.append(replace(one, shape=rng.choice(SHAPES)))
@@ -227,7 +227,7 @@ def _elsewhere(zone: str) -> Iterator[str]:
 
 
 def _mutated(names: list[str], rng: random.Random) -> Iterator[str]:
-    """Names one slip away from names above: a label lost, doubled, swapped, or with another letter."""
+    """Yield names one typing error away: a label lost, doubled, swapped, or with another character."""
     for name in rng.sample(names, len(names) // 5):
         labels = name.rstrip(".").split(".")
         place = rng.randrange(len(labels))

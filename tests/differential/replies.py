@@ -1,7 +1,7 @@
-"""A reply as it is compared: everything that a client could act on, and nothing that may differ from query to query.
+"""A reply as it is compared: everything that a client could act on, nothing that may differ between two equal queries.
 
-Left out on purpose: the order of records, the serial of an SOA, the letter case of names that the question did not
-spell, name compression, and the UDP size a server advertises.
+The comparison leaves out the order of records, the serial of an SOA, the case of names other than the QNAME, name
+compression, and the UDP size that a server advertises.
 """
 
 from dataclasses import dataclass, replace
@@ -16,11 +16,11 @@ import dns.rdatatype
 import dns.rrset
 
 HEADER_BYTES = 12
-SOA_SERIAL = 2  # place among an SOA's words of text
+SOA_SERIAL = 2  # index among the words of an SOA in presentation format
 
 
 class Line(NamedTuple):
-    """A record in text; the owner is `@` where it is the question's name, spelled as the question spells it."""
+    """A record in text; its owner name is `@` where it equals the QNAME, case included."""
 
     owner: str
     rtype: str
@@ -29,14 +29,14 @@ class Line(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A reply, or (`silent`) that there was none."""
+class ComparedReply:
+    """A parsed reply, or (`silent`) none."""
 
     silent: bool = False
-    broken: str = ""  # why the message cannot be read
+    broken: str = ""  # why the message cannot be parsed
     rcode: int = 0
     flags: frozenset[str] = frozenset()
-    question: bytes = b""  # as it came back
+    question: bytes = b""  # the section as received
     answer: tuple[Line, ...] = ()
     authority: tuple[Line, ...] = ()
     additional: tuple[Line, ...] = ()
@@ -44,21 +44,16 @@ class Seen:
     size: int = 0  # bytes; not compared
 
     @property
-    def is_cut(self) -> bool:
+    def is_truncated(self) -> bool:
         """Whether TC is set."""
         return "TC" in self.flags
 
-    @property
-    def is_denial(self) -> bool:
-        """NXDOMAIN or NODATA."""
-        return not self.answer and bool(self.authority)
-
-    def same_as(self, other: "Seen") -> bool:
-        """Whether a client could not tell the two apart."""
+    def same_as(self, other: "ComparedReply") -> bool:
+        """Return whether the replies mean the same to a client."""
         return replace(self, size=0) == replace(other, size=0)
 
     def text(self) -> str:
-        """For a message."""
+        """Return the reply as lines of a test's message."""
         if self.silent or self.broken:
             return self.broken or "(no reply)"
         lines = [f"rcode {self.rcode} {' '.join(sorted(self.flags))} edns {self.edns} {self.size} bytes"]
@@ -69,16 +64,14 @@ class Seen:
         return "\n      ".join(lines)
 
 
-SILENCE = Seen(silent=True)
+SILENCE = ComparedReply(silent=True)
+
+# parsed negative answers, by all but their question: most replies are negative, and equal but for the question
+_negative: dict[tuple[bytes, bytes, bytes], ComparedReply] = {}
 
 
-_denials: dict[
-    tuple[bytes, bytes, bytes], Seen
-] = {}  # most replies are denials, and those differ in the question alone
-
-
-def read(reply: bytes | None) -> Seen:
-    """A reply without its ID, made comparable."""
+def read(reply: bytes | None) -> ComparedReply:
+    """Parse a reply without its ID."""
     if reply is None:
         return SILENCE
     message = b"\0\0" + reply
@@ -92,16 +85,16 @@ def read(reply: bytes | None) -> Seen:
         owner = message[int.from_bytes(rest[:2], "big") & 0x3FFF : question_end - 4].lower()
         rest = rest[2:]
     key = (reply[:10], owner, rest)
-    if key not in _denials:
-        _denials[key] = _read(message, question)
-    return replace(_denials[key], question=question, size=len(message))
+    if key not in _negative:
+        _negative[key] = _read(message, question)
+    return replace(_negative[key], question=question, size=len(message))
 
 
-def _read(message: bytes, question: bytes) -> Seen:
+def _read(message: bytes, question: bytes) -> ComparedReply:
     try:
         parsed = dns.message.from_wire(message, one_rr_per_rrset=True)
     except dns.exception.DNSException as error:
-        return Seen(broken=f"{type(error).__name__}: {error}")
+        return ComparedReply(broken=f"{type(error).__name__}: {error}")
     name = None
     if parsed.question:
         name = parsed.question[0].name
@@ -111,13 +104,13 @@ def _read(message: bytes, question: bytes) -> Seen:
     if parsed.edns >= 0:
         options = tuple(sorted(option.to_text() for option in parsed.options))
         edns = (parsed.edns, parsed.ednsflags & 0xFFFF, options)
-    return Seen(
+    return ComparedReply(
         rcode=int(parsed.rcode()),
         flags=frozenset({*flags, f"opcode{int(parsed.opcode())}"}),
         question=question,
         answer=_lines(parsed.answer, name),
         authority=_lines(parsed.authority, name),
-        additional=_lines(parsed.additional, None),  # names from the objects, whatever their letter case
+        additional=_lines(parsed.additional, None),  # names from the objects, in any case
         edns=edns,
         size=len(message),
     )

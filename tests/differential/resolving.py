@@ -1,23 +1,23 @@
-"""Cases of what resolves names that are not the cluster's: one server block each, and the questions put to it in turn.
+"""Cases about names outside the cluster: a server block each, and the questions sent to it in order.
 
-All cases run in one process of CoreDNS and one of ours, each case on a port of its own, all at once. Each side has its
-own scripted upstreams (`testing.upstream.scripted`), so that counted words hold for each alike and the questions that
-upstreams got can be compared.
+All cases run at once in one process of CoreDNS and one of clusterdns, each case on a port of its own. Each process has
+its own scripted upstreams (`testing.upstream.scripted`), so that a script that counts queries works the same for both,
+and the queries that upstreams received can be compared.
 
 The tables are the files of `cases/`, in this form:
 
     @common
-    ? www A; www A bare              questions that several cases put, as `? @common`
+    ? www A; www A bare              questions that several cases share, as `? @common`
 
     == plain uncounted keys=zone.test
-    forward . UPSTREAM               the block; upstreams are those of `ROLES`, with `_TLS` behind it for their TLS
-                                     side; FOLDER is `cases/files`, CERTIFICATES has ca.crt
+    forward . UPSTREAM               the block; upstreams are those of `ROLES`, with `_TLS` appended for their TLS
+                                     address; FOLDER is `cases/files`, CERTIFICATES has ca.crt
     ? @common; +2.1 www AAAA tcp do
 
-A question is `[+SECONDS] NAME TYPE [how...]`. SECONDS pass before it is put. A name without a final dot is in the
-case's own zone (`www` of case `plain` is `www.plain.test.`). `how` is any of the words of `HOW`, or `v6`: over ::1. A
-case that is `uncounted` may ask its upstreams more or less often than CoreDNS does. Cases that wait begin when all
-others have ended: what has expired at a time must not depend on how many are asked at once.
+A question is `[+SECONDS] NAME TYPE [how...]`. SECONDS pass before it is sent. A name without a final dot is in the
+case's own zone (`www` of case `plain` is `www.plain.test.`). `how` is any of the words of `HOW`, or `v6`: over ::1. An
+`uncounted` case may query its upstreams more or less often than CoreDNS does. Cases with pauses begin when all others
+have ended, so that the load of the others does not decide which entries have expired.
 """
 
 import asyncio
@@ -30,8 +30,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from differential.questions import AD, CD, COOKIE, RD, Asked, Edns, Shape
-from differential.replies import Seen, read
+from differential.questions import AD, CD, COOKIE, RD, Edns, Question, Shape
+from differential.replies import ComparedReply, read
 
 from testing.certificates import make_authority, sign
 from testing.ports import free_ports
@@ -61,7 +61,7 @@ HOW = {
     "upper": lambda shape: replace(shape, case="upper"),
     "ch": lambda shape: replace(shape, qclass=3),
 }
-ROLES = {  # what stands in a block for an upstream's address → what that one always says, and its mark
+ROLES = {  # placeholder of an upstream's address in a block → the words of its script, and the mark of its addresses
     "UPSTREAM": ((), None),
     "SECOND": ((), 2),
     "REFUSING": (("refused",), 3),
@@ -75,19 +75,20 @@ LOCATED = re.compile(r"Corefile:(\d+)")
 
 @dataclass(frozen=True)
 class Step:
-    """A question, and how long to wait before it."""
+    """A question, the pause before it, and the address that it is sent to."""
 
-    asked: Asked
+    question: Question
     pause_seconds: float = 0.0
     over: str = "127.0.0.1"
 
     def __str__(self) -> str:
-        return f"{self.asked.name} {self.asked.qtype}{'' if self.asked.shape == PLAIN else f' {self.asked.shape}'}"
+        shape = "" if self.question.shape == PLAIN else f" {self.question.shape}"
+        return f"{self.question.name} {self.question.qtype}{shape}"
 
 
 @dataclass(frozen=True)
 class Case:
-    """A server block's directives, and what is asked of it. `counted` compares what the upstreams were asked, too."""
+    """A server block's directives and its questions; `counted` compares the upstreams' queries as well."""
 
     name: str
     block: str
@@ -97,16 +98,16 @@ class Case:
 
     @property
     def waits(self) -> bool:
-        """Whether time passes between its questions."""
+        """Whether it has pauses between questions."""
         return any(step.pause_seconds for step in self.steps())
 
     def steps(self) -> list[Step]:
-        """The questions, read."""
+        """Parse the questions."""
         return [read_step(text, f"{self.name}.{ZONE}.") for text in self.questions]
 
 
 def read_step(text: str, origin: str) -> Step:
-    """A question; `origin` ends names that have no final dot."""
+    """Parse a question; `origin` is appended to a name without a final dot."""
     words = text.split()
     pause_seconds = float(words.pop(0)) if words[0].startswith("+") else 0.0
     name = words[0] if words[0].endswith(".") else f"{words[0]}.{origin}"
@@ -116,11 +117,11 @@ def read_step(text: str, origin: str) -> Step:
             over = "::1"
         else:
             shape = HOW[word](shape)
-    return Step(Asked(name, words[1], shape), pause_seconds, over)
+    return Step(Question(name, words[1], shape), pause_seconds, over)
 
 
 def read_cases(path: Path) -> list[Case]:
-    """The cases of a file of `cases/`."""
+    """Read the cases of a file of `cases/`."""
     shared: dict[str, tuple[str, ...]] = {}
     found = []
     for part in re.split(r"\n\n+", path.read_text().strip()):
@@ -142,15 +143,15 @@ def read_cases(path: Path) -> list[Case]:
 
 @dataclass
 class Run:
-    """What came back from one side for one case."""
+    """The replies of one server for one case, and the queries of its upstreams."""
 
-    refused: str = ""  # why the server does not take the block
-    replies: list[Seen] = field(default_factory=list)
-    upstream: Counter[str] = field(default_factory=Counter)  # "ROLE name TYPE" → how often
+    refused: str = ""  # the error, if the server refuses the block
+    replies: list[ComparedReply] = field(default_factory=list)
+    upstream: Counter[str] = field(default_factory=Counter)  # "ROLE name TYPE TRANSPORT" → count
 
 
 class Side:
-    """One of the two servers with its upstreams."""
+    """A process of CoreDNS or clusterdns with its upstreams."""
 
     def __init__(
         self, name: str, program: Path | str, folder: Path, cases: Sequence[Case], certificates: Path | None = None
@@ -164,7 +165,7 @@ class Side:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """The server, with those cases that it takes; why it refuses the others is in their runs."""
+        """Run the server with the cases that it accepts; the runs of the others have the error."""
         with contextlib.ExitStack() as stack:
             tls = server_context(self._certificates) if self._certificates else None
             for role, (always, mark) in ROLES.items():
@@ -186,7 +187,7 @@ class Side:
             yield
 
     def _write(self) -> tuple[Path, dict[int, Case]]:
-        """The Corefile of all cases, and which line belongs to which."""
+        """Write the Corefile of all cases, and return its path with the case of each line."""
         self._ports = dict(zip([case.name for case in self._cases], free_ports(len(self._cases)), strict=True))
         self._folder.mkdir(parents=True, exist_ok=True)
         text, lines = [], {}
@@ -207,7 +208,7 @@ class Side:
     def _drop_refused(self, why: str, lines: dict[int, Case], log: str) -> None:
         named = {int(number) for number in LOCATED.findall(log)}
         refused = {lines[number].name for number in named if number in lines}
-        assert refused, f"{self.name} does not start, and says not where: {why}"
+        assert refused, f"{self.name} does not start, and names no line: {why}"
         for name in refused:
             self.runs[name].refused = "; ".join(
                 line for line in log.splitlines() for number in LOCATED.findall(line) if lines[int(number)].name == name
@@ -222,11 +223,11 @@ class Side:
         return True
 
     async def ask_all(self, *, waits: bool) -> None:
-        """Put all questions of all cases that wait, or of all that do not."""
+        """Send the questions of all cases with pauses, or of all without."""
         await asyncio.gather(*(self._ask(case) for case in self._cases if case.waits == waits))
 
     def count_upstream(self) -> None:
-        """Note what the upstreams were asked."""
+        """Count the queries that the upstreams received."""
         for role, upstream in self._upstreams.items():
             for one in upstream.queries():
                 self._count(role, one.name_text.lower(), one.qtype, one.transport)
@@ -242,30 +243,30 @@ class Side:
             run.replies.append(await ask(step, step.over, port, patience_seconds(run.replies)))
 
 
-def patience_seconds(replies: Sequence[Seen]) -> float:
-    """How long to wait for the next reply: not for long where a server has stopped answering."""
+def patience_seconds(replies: Sequence[ComparedReply]) -> float:
+    """Return the time-out of the next question: a short one after `SILENCES` unanswered ones."""
     return WAIT_SECONDS if sum(seen.silent for seen in replies) < SILENCES else SHORT_SECONDS
 
 
-async def ask(step: Step, host: str, port: int, wait_seconds: float = WAIT_SECONDS) -> Seen:
-    """Put one question, once, after its pause."""
+async def ask(step: Step, host: str, port: int, wait_seconds: float = WAIT_SECONDS) -> ComparedReply:
+    """Send one question, once, after its pause, and return the reply."""
     await asyncio.sleep(step.pause_seconds)
-    exchange = _over_tcp if step.asked.shape.transport == "tcp" else _over_udp
+    exchange = _over_tcp if step.question.shape.transport == "tcp" else _over_udp
     try:
-        reply = await asyncio.wait_for(exchange(host, port, step.asked.wire()), wait_seconds)
+        reply = await asyncio.wait_for(exchange(host, port, step.question.wire()), wait_seconds)
     except (TimeoutError, ConnectionError, asyncio.IncompleteReadError):
         reply = None
     return read(reply[2:] if reply else None)
 
 
 def make_certificates(folder: Path) -> None:
-    """An authority (`ca.crt`) and a certificate for `SERVER_NAME` and 127.0.0.1 in an empty folder."""
+    """Make an authority (`ca.crt`) and a certificate for `SERVER_NAME` and 127.0.0.1 in an empty folder."""
     make_authority(folder)
     sign(folder, "dns", f"/CN={SERVER_NAME}", f"DNS:{SERVER_NAME},IP:127.0.0.1")
 
 
 def server_context(folder: Path) -> ssl.SSLContext:
-    """What a scripted upstream shows of `make_certificates`."""
+    """Make the TLS context of a scripted upstream, with the certificate of `make_certificates`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "dns.crt", folder / "dns.key")
     return context
@@ -298,7 +299,7 @@ async def _over_tcp(host: str, port: int, wire: bytes) -> bytes:
 
 
 def run_both(theirs: Side, ours: Side) -> None:
-    """Both sides, all cases, at the same time."""
+    """Run all cases on both servers at the same time."""
 
     async def both() -> None:
         for waits in (False, True):
@@ -310,21 +311,21 @@ def run_both(theirs: Side, ours: Side) -> None:
         ours.count_upstream()
 
 
-def alike(theirs: Seen, ours: Seen) -> bool:
-    """Whether a client could not tell the two apart, but for a second more or less of TTL."""
+def alike(theirs: ComparedReply, ours: ComparedReply) -> bool:
+    """Return whether the replies mean the same to a client; TTLs may differ by a second."""
     return _without_ttls(theirs) == _without_ttls(ours) and all(
         abs(a - b) <= 1 for a, b in zip(_ttls(theirs), _ttls(ours), strict=True)
     )
 
 
-def _without_ttls(seen: Seen) -> Seen:
+def _without_ttls(seen: ComparedReply) -> ComparedReply:
     answer, authority, additional = (
         tuple(line._replace(ttl=0) for line in section) for section in (seen.answer, seen.authority, seen.additional)
     )
     return replace(seen, size=0, answer=answer, authority=authority, additional=additional)
 
 
-def _ttls(seen: Seen) -> list[int]:
+def _ttls(seen: ComparedReply) -> list[int]:
     return [
         line.ttl
         for section in (seen.answer, seen.authority, seen.additional)

@@ -1,7 +1,7 @@
-"""Where we mean to resolve differently from CoreDNS: each name, and the reply that it leads to from CoreDNS's.
+"""The intended differences from CoreDNS's answers about names outside the cluster.
 
-The names are those of docs/differences.md. A predicate sees both replies, and gives CoreDNS's as it would be with the
-difference, or None where it does not apply.
+The names are those of docs/differences.md. A correction takes the block's text, the question and both replies, and
+returns CoreDNS's reply as it would be with the difference, or None where the difference does not apply.
 """
 
 import re
@@ -10,30 +10,30 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
-from differential.replies import Line, Seen
+from differential.replies import ComparedReply, Line
 from differential.resolving import Step, alike
 
 FORMERR, SERVFAIL = 1, 2
 CH = 3
-UPSTREAM_NETWORK = "198.51.100."  # where the scripted upstream's addresses are
+UPSTREAM_NETWORK = "198.51.100."  # of the addresses that the scripted upstream answers with
 DO = 0x8000
-SOA_MINIMUM = 6  # place among an SOA's words of text
-CUT = frozenset({"tc", "tcpart", "many", "many-20", "many-60"})  # the upstream's words that make for TC
-SPOILED = frozenset({"wrongname", "wrongtype", "wrongclass", "noquestion", "qr0", "forgedname-2"})
+SOA_MINIMUM = 6  # index among the words of an SOA in presentation format
+TRUNCATED = frozenset({"tc", "tcpart", "many", "many-20", "many-60"})  # script words that make the upstream set TC
+WRONG_QUESTION = frozenset({"wrongname", "wrongtype", "wrongclass", "noquestion", "qr0", "forgedname-2"})
 
 
 class Difference(NamedTuple):
-    """A name, and what becomes of CoreDNS's reply."""
+    """A name and its correction of CoreDNS's reply."""
 
     name: str
-    apply: Callable[[str, Step, Seen, Seen], Seen | None]
+    apply: Callable[[str, Step, ComparedReply, ComparedReply], ComparedReply | None]
 
 
 def _words(step: Step) -> set[str]:
-    return set(step.asked.name.split("."))
+    return set(step.question.name.split("."))
 
 
-def _negative_ttl(text: str, __: Step, theirs: Seen, ___: Seen) -> Seen | None:
+def _negative_ttl(text: str, __: Step, theirs: ComparedReply, ___: ComparedReply) -> ComparedReply | None:
     minimum = [int(line.rdata.split(" ")[SOA_MINIMUM]) for line in theirs.authority if line.rtype == "SOA"]
     if not minimum or "cache" not in text:
         return None
@@ -51,8 +51,12 @@ def _negative_ttl(text: str, __: Step, theirs: Seen, ___: Seen) -> Seen | None:
     )
 
 
-def _letter_case(_: str, step: Step, theirs: Seen, ours: Seen) -> Seen | None:
-    if theirs.silent or theirs.question.lower() != ours.question.lower() or step.asked.wire()[12:].find(ours.question):
+def _case_as_asked(_: str, step: Step, theirs: ComparedReply, ours: ComparedReply) -> ComparedReply | None:
+    if (
+        theirs.silent
+        or theirs.question.lower() != ours.question.lower()
+        or step.question.wire()[12:].find(ours.question)
+    ):
         return None
     mark = " (not as asked)"
 
@@ -62,41 +66,41 @@ def _letter_case(_: str, step: Step, theirs: Seen, ours: Seen) -> Seen | None:
     return replace(theirs, question=ours.question, answer=as_asked(theirs.answer), authority=as_asked(theirs.authority))
 
 
-def _wrong_question(_: str, step: Step, theirs: Seen, ours: Seen) -> Seen | None:
-    if theirs.rcode != FORMERR or not _words(step) & SPOILED:
+def _wrong_question(_: str, step: Step, theirs: ComparedReply, ours: ComparedReply) -> ComparedReply | None:
+    if theirs.rcode != FORMERR or not _words(step) & WRONG_QUESTION:
         return None
     is_true_reply = "forgedname-2" in _words(step) and bool(ours.answer)
     return ours if is_true_reply or (ours.rcode == SERVFAIL and not ours.answer) else None
 
 
-def _truncated(_: str, step: Step, theirs: Seen, ours: Seen) -> Seen | None:
-    if not _words(step) & CUT or theirs.rcode != ours.rcode or not (theirs.is_cut or ours.is_cut):
+def _truncated_upstream(_: str, step: Step, theirs: ComparedReply, ours: ComparedReply) -> ComparedReply | None:
+    if not _words(step) & TRUNCATED or theirs.rcode != ours.rcode or not (theirs.is_truncated or ours.is_truncated):
         return None
     ttl = {line.ttl for line in ours.answer}
-    is_whole_or_more = len(theirs.answer) <= len(ours.answer) or ours.is_cut
+    is_whole_or_more = len(theirs.answer) <= len(ours.answer) or ours.is_truncated
     if not is_whole_or_more or len(ttl) > 1:
         return None
     return replace(ours, edns=theirs.edns)
 
 
-def _told_why(_: str, __: Step, theirs: Seen, ours: Seen) -> Seen | None:
+def _extended_error(_: str, __: Step, theirs: ComparedReply, ours: ComparedReply) -> ComparedReply | None:
     if theirs.edns is None or ours.edns is None or not any(one.startswith("EDE ") for one in ours.edns[2]):
         return None
     return replace(theirs, edns=(*theirs.edns[:2], ours.edns[2]))
 
 
-def _opt_unasked(_: str, step: Step, theirs: Seen, __: Seen) -> Seen | None:
-    return replace(theirs, edns=None) if step.asked.shape.edns is None and theirs.edns is not None else None
+def _opt_unasked(_: str, step: Step, theirs: ComparedReply, __: ComparedReply) -> ComparedReply | None:
+    return replace(theirs, edns=None) if step.question.shape.edns is None and theirs.edns is not None else None
 
 
-def _do_unasked(_: str, step: Step, theirs: Seen, __: Seen) -> Seen | None:
-    edns = step.asked.shape.edns
+def _do_unasked(_: str, step: Step, theirs: ComparedReply, __: ComparedReply) -> ComparedReply | None:
+    edns = step.question.shape.edns
     if theirs.edns is None or (edns is not None and edns.do):
         return None
     return replace(theirs, edns=(theirs.edns[0], theirs.edns[1] & ~DO, theirs.edns[2]))
 
 
-def _held_data(text: str, step: Step, theirs: Seen, ours: Seen) -> Seen | None:
+def _held_data_uncached(text: str, step: Step, theirs: ComparedReply, ours: ComparedReply) -> ComparedReply | None:
     is_held = "AA" in theirs.flags and "aa" not in _words(step)
     if "cache" not in text or not is_held:
         return None
@@ -114,90 +118,90 @@ def _by_record(lines: Iterable[Line]) -> list[Line]:
     return sorted(lines, key=lambda line: line._replace(ttl=0))
 
 
-def _opt_flags(text: str, __: Step, theirs: Seen, ours: Seen) -> Seen | None:
+def _ttl_of_opt(text: str, __: Step, theirs: ComparedReply, ours: ComparedReply) -> ComparedReply | None:
     if "rewrite ttl" not in text.replace("continue ", "") or theirs.edns is None or ours.edns is None:
         return None
     return replace(theirs, edns=(theirs.edns[0], theirs.edns[1] & DO, theirs.edns[2]))
 
 
-def _search_domain(text: str, step: Step, theirs: Seen, ours: Seen) -> Seen | None:
-    is_domain = "autopath" in text and step.asked.name == "first.autopath.test."
+def _search_domain(text: str, step: Step, theirs: ComparedReply, ours: ComparedReply) -> ComparedReply | None:
+    is_domain = "autopath" in text and step.question.name == "first.autopath.test."
     return ours if is_domain and theirs.rcode == SERVFAIL and _is_of_upstream(ours) else None
 
 
-def _is_of_upstream(seen: Seen) -> bool:
-    """Whether it is a plain answer of the scripted upstream."""
+def _is_of_upstream(seen: ComparedReply) -> bool:
+    """Return whether the reply is an ordinary answer of the scripted upstream."""
     addresses = [line.rdata for line in seen.answer]
     return seen.rcode == 0 and bool(addresses) and all(one.startswith(UPSTREAM_NETWORK) for one in addresses)
 
 
-def _in_class_only(text: str, step: Step, theirs: Seen, ours: Seen) -> Seen | None:
-    is_other = "file " in text and step.asked.shape.qclass == CH and "AA" in theirs.flags
+def _class_in_only(text: str, step: Step, theirs: ComparedReply, ours: ComparedReply) -> ComparedReply | None:
+    is_other = "file " in text and step.question.shape.qclass == CH and "AA" in theirs.flags
     return ours if is_other and "AA" not in ours.flags and _is_of_upstream(ours) else None
 
 
-def _malformed(_: str, step: Step, theirs: Seen, ours: Seen) -> Seen | None:
-    is_spoilt = "cut" in _words(step) and theirs.is_cut
-    return ours if is_spoilt and ours.rcode == SERVFAIL and not ours.answer else None
+def _malformed_upstream(_: str, step: Step, theirs: ComparedReply, ours: ComparedReply) -> ComparedReply | None:
+    is_malformed = "cut" in _words(step) and theirs.is_truncated
+    return ours if is_malformed and ours.rcode == SERVFAIL and not ours.answer else None
 
 
-def _file_any(text: str, step: Step, theirs: Seen, ours: Seen) -> Seen | None:
-    if "file " not in text or step.asked.qtype != "ANY" or theirs.answer:
+def _file_any_hinfo(text: str, step: Step, theirs: ComparedReply, ours: ComparedReply) -> ComparedReply | None:
+    if "file " not in text or step.question.qtype != "ANY" or theirs.answer:
         return None
     hinfo = Line("@", "HINFO", ours.answer[0].ttl if ours.answer else 0, '"rfc8482" ""')
     return replace(theirs, answer=(hinfo,), authority=ours.authority)
 
 
-def _file_denied(text: str, __: Step, theirs: Seen, ours: Seen) -> Seen | None:
-    is_alias = bool(theirs.answer) and all(line.rtype == "CNAME" for line in theirs.answer)
-    if "file " not in text or not is_alias or [line.rtype for line in ours.authority] != ["SOA"]:
+def _file_cname_nodata(text: str, __: Step, theirs: ComparedReply, ours: ComparedReply) -> ComparedReply | None:
+    is_cname = bool(theirs.answer) and all(line.rtype == "CNAME" for line in theirs.answer)
+    if "file " not in text or not is_cname or [line.rtype for line in ours.authority] != ["SOA"]:
         return None
     return replace(theirs, authority=ours.authority)
 
 
-def _file_ring(text: str, __: Step, theirs: Seen, ___: Seen) -> Seen | None:
+def _file_cname_ring(text: str, __: Step, theirs: ComparedReply, ___: ComparedReply) -> ComparedReply | None:
     return replace(theirs, answer=tuple(dict.fromkeys(theirs.answer))) if "file " in text else None
 
 
-def _file_referral(text: str, step: Step, theirs: Seen, ours: Seen) -> Seen | None:
+def _file_referral_owner(text: str, step: Step, theirs: ComparedReply, ours: ComparedReply) -> ComparedReply | None:
     if "file " not in text or "AA" in theirs.flags or theirs.answer:
         return None
     owners = {line.owner for line in ours.authority}
-    if len(owners) != 1 or not step.asked.name.endswith("." + min(owners)):
+    if len(owners) != 1 or not step.question.name.endswith("." + min(owners)):
         return None
     return replace(theirs, authority=tuple(line._replace(owner=min(owners)) for line in theirs.authority))
 
 
-def _alias_twice(text: str, __: Step, theirs: Seen, ___: Seen) -> Seen | None:
+def _cname_twice(text: str, __: Step, theirs: ComparedReply, ___: ComparedReply) -> ComparedReply | None:
     return replace(theirs, answer=tuple(dict.fromkeys(theirs.answer))) if "autopath" in text else None
 
 
 DIFFERENCES = (
     Difference("wrong-question", _wrong_question),
-    Difference("truncated-upstream", _truncated),
+    Difference("truncated-upstream", _truncated_upstream),
     Difference("opt-unasked", _opt_unasked),
     Difference("do-unasked", _do_unasked),
-    Difference("case-as-asked", _letter_case),
+    Difference("case-as-asked", _case_as_asked),
     Difference("negative-ttl", _negative_ttl),
-    Difference("held-data-uncached", _held_data),
-    Difference("extended-error", _told_why),
-    Difference("ttl-of-opt", _opt_flags),
+    Difference("held-data-uncached", _held_data_uncached),
+    Difference("extended-error", _extended_error),
+    Difference("ttl-of-opt", _ttl_of_opt),
     Difference("search-domain", _search_domain),
-    Difference("cname-twice", _alias_twice),
-    Difference("class-in-only", _in_class_only),
-    Difference("malformed-upstream", _malformed),
-    Difference("file-any-hinfo", _file_any),
-    Difference("file-cname-nodata", _file_denied),
-    Difference("file-cname-ring", _file_ring),
-    Difference("file-referral-owner", _file_referral),
+    Difference("cname-twice", _cname_twice),
+    Difference("class-in-only", _class_in_only),
+    Difference("malformed-upstream", _malformed_upstream),
+    Difference("file-any-hinfo", _file_any_hinfo),
+    Difference("file-cname-nodata", _file_cname_nodata),
+    Difference("file-cname-ring", _file_cname_ring),
+    Difference("file-referral-owner", _file_referral_owner),
 )
 NAMES = tuple(difference.name for difference in DIFFERENCES)
-UNCOUNTED = CUT | SPOILED  # words of names for which we ask the upstream more often: over TCP, or again
+UNCOUNTED = TRUNCATED | WRONG_QUESTION  # script words that lead to a second query of ours
 seen_names: Counter[str] = Counter()
 
 
-def compare(text: str, step: Step, theirs: Seen, ours: Seen) -> list[str]:
-    """What differs under this configuration without a name, for a message; nothing where all is explained."""
+def compare(text: str, step: Step, theirs: ComparedReply, ours: ComparedReply) -> list[str]:
+    """Return the difference between the replies as a message if it has no name; count the names that explain it."""
     expected, used = theirs, []
     for difference in DIFFERENCES:
         if alike(expected, ours):
@@ -213,7 +217,7 @@ def compare(text: str, step: Step, theirs: Seen, ours: Seen) -> list[str]:
 
 
 def compare_upstream(theirs: Counter[str], ours: Counter[str]) -> list[str]:
-    """Questions that the upstreams were asked more or less often, or never over the transport that CoreDNS used."""
+    """Return the questions that upstreams received more or less often than from CoreDNS, or over other transports."""
     found = []
     often, ours_often = _over_all(theirs), _over_all(ours)
     for question in sorted({*often, *ours_often}):

@@ -1,7 +1,7 @@
-"""Thousands of questions to us and to CoreDNS, both on the same API server: no difference without a name.
+"""Thousands of questions to clusterdns and CoreDNS, both on the same API server: every difference has a name.
 
-The names are explained in docs/differences.md, whose table and this list must be the same, and each of them must be
-seen, so that none outlives its reason.
+docs/differences.md explains the names; its table and the predicates must have the same ones, and each must occur, so
+that none stays after its reason is gone.
 """
 
 import contextlib
@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 from differential import manifests
-from differential.blocks import BLOCKS, Answerer, Block, settled
+from differential.blocks import BLOCKS, Block, BlocksServer, knows_all_objects
 from differential.case import Facts
 from differential.compare import Comparison, compare
 from differential.differences import NAMES
 from differential.manifests import Object
-from differential.questions import Asked, Shape, generate
+from differential.questions import Question, Shape, generate
 from differential.resolving_differences import NAMES as RESOLVING_NAMES
 from peers import need
 
@@ -33,32 +33,32 @@ KINDS = ("Service", "EndpointSlice", "Pod")
 
 
 @dataclass
-class Field:
-    """Both servers on one API server that holds the objects."""
+class Servers:
+    """Both servers on one API server, and its objects."""
 
-    theirs: Answerer
-    ours: Answerer
+    theirs: BlocksServer
+    ours: BlocksServer
     objects: list[Object]
     facts: Facts
 
 
 @pytest.fixture(scope="module")
-def differential_field(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
-    """The objects, and both servers in the knowledge of them."""
+def servers(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """Create the objects, and run both servers until they have them."""
     coredns = need("coredns")
     folder = tmp_path_factory.mktemp("differential")
     _create(control_plane)
     with contextlib.ExitStack() as stopping:
-        answerers = []
+        servers = []
         for name, program in (("coredns", coredns), ("clusterdns", clusterdns())):
-            answerer = Answerer(name, program, control_plane.kubeconfig, folder)
-            stopping.callback(_stop, answerer.server)
-            answerers.append(answerer)
-        for answerer in answerers:
-            _wait(answerer)
+            server = BlocksServer(name, program, control_plane.kubeconfig, folder)
+            stopping.callback(_stop, server.server)
+            servers.append(server)
+        for server in servers:
+            _wait(server)
         everything = [one | {"kind": kind} for kind in KINDS for one in control_plane.list(kind)]
         own = [one for one in everything if one["metadata"]["namespace"] in manifests.NAMESPACES]
-        yield Field(answerers[0], answerers[1], own, Facts(everything))
+        yield Servers(servers[0], servers[1], own, Facts(everything))
 
 
 def _create(control_plane: ControlPlane) -> None:
@@ -71,27 +71,26 @@ def _create(control_plane: ControlPlane) -> None:
         control_plane.set_pod_status(pod["metadata"]["namespace"], pod["metadata"]["name"], *addresses)
 
 
-def _wait(answerer: Answerer) -> None:
-    answerer.wait()
+def _wait(server: BlocksServer) -> None:
+    server.wait()
     ends_at = time.monotonic() + SETTLE_SECONDS
     for block in BLOCKS:
-        while not settled(answerer, block):
-            assert time.monotonic() < ends_at, f"{answerer.server.name} did not learn of the objects"
+        while not knows_all_objects(server, block):
+            assert time.monotonic() < ends_at, f"{server.server.name} does not have the objects"
             time.sleep(0.1)
 
 
 def _stop(server: ServerProcess) -> None:
-    assert server.stop() == 0, f"{server.name} did not end well{server.tail()}"
+    assert server.stop() == 0, f"{server.name} ended with an error{server.tail()}"
 
 
 @pytest.fixture(scope="module")
-def comparisons(differential_field: Field) -> dict[str, Comparison]:
-    """Every block's comparison, made once."""
+def comparisons(servers: Servers) -> dict[str, Comparison]:
+    """Compare the servers for every block."""
     found = {}
     for block in BLOCKS:
-        questions = generate(differential_field.objects, block.forward_zones, block.share)
-        field = differential_field
-        found[block.name] = compare(block, questions, field.theirs.ask, field.ours.ask, field.facts)
+        questions = generate(servers.objects, block.forward_zones, block.share)
+        found[block.name] = compare(block, questions, servers.theirs.ask, servers.ours.ask, servers.facts)
     return found
 
 
@@ -99,9 +98,11 @@ def comparisons(differential_field: Field) -> dict[str, Comparison]:
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.name)
 def test_no_difference_without_a_name(comparisons: dict[str, Comparison], block: Block) -> None:
     comparison = comparisons[block.name]
-    assert comparison.asked >= LEAST_QUESTIONS
+    assert comparison.question_count >= LEAST_QUESTIONS
     shown = "\n".join(comparison.unnamed[:20])
-    assert not comparison.unnamed, f"{len(comparison.unnamed)} of {comparison.asked} differ without a name:\n{shown}"
+    assert not comparison.unnamed, (
+        f"{len(comparison.unnamed)} of {comparison.question_count} differ without a name:\n{shown}"
+    )
 
 
 @pytest.mark.peer("coredns")
@@ -111,19 +112,20 @@ def test_every_named_difference_is_seen(comparisons: dict[str, Comparison]) -> N
 
 
 @pytest.mark.peer("coredns")
-def test_a_wrong_answer_has_no_name(differential_field: Field) -> None:
-    field = differential_field
-    wanted = [Asked(f"web.diff-prod.svc.{manifests.ZONE}.", qtype, Shape(edns=None)) for qtype in ("A", "AAAA", "TXT")]
+def test_a_wrong_answer_is_reported(servers: Servers) -> None:
+    wanted = [
+        Question(f"web.diff-prod.svc.{manifests.ZONE}.", qtype, Shape(edns=None)) for qtype in ("A", "AAAA", "TXT")
+    ]
 
-    def wrong(block: Block, questions: list[Asked]) -> dict[Asked, bytes | None]:
-        replies = field.ours.ask(block, questions)
+    def wrong(block: Block, questions: list[Question]) -> dict[Question, bytes | None]:
+        replies = servers.ours.ask(block, questions)
         return {one: reply[:-1] + bytes((reply[-1] ^ 1,)) if reply else None for one, reply in replies.items()}
 
-    assert len(compare(BLOCKS[0], wanted, field.theirs.ask, wrong, field.facts).unnamed) == len(wanted)
+    assert len(compare(BLOCKS[0], wanted, servers.theirs.ask, wrong, servers.facts).unnamed) == len(wanted)
 
 
 def named_rows() -> list[str]:
-    """The rows whose first cell is a name; those of the later sections have none."""
+    """Return the rows whose first cell is a name; rows of the later sections have none."""
     tables = LIST.read_text().partition("\n## By directive")[0]
     return [line for line in tables.splitlines() if line.startswith("| `")]
 

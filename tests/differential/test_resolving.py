@@ -1,6 +1,6 @@
-"""What is not the cluster's own, asked of us and of CoreDNS with the same upstreams: no difference without a name.
+"""Questions about names outside the cluster to clusterdns and CoreDNS: every difference has a name.
 
-The tables are in `cases/`; named differences are in `resolving_differences`.
+The tables are in `cases/`; the named differences are in `resolving_differences`.
 """
 
 from dataclasses import replace
@@ -19,7 +19,7 @@ Runs = tuple[dict[str, Run], dict[str, Run]]
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    """All cases, asked of both."""
+    """Run all cases on both servers."""
     coredns = need("coredns")
     folder = tmp_path_factory.mktemp("resolving")
     need("openssl")
@@ -30,7 +30,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     return theirs.runs, ours.runs
 
 
-def test_cases_have_names_of_their_own() -> None:
+def test_names_of_cases_are_unique() -> None:
     names = [case.name for case in CASES]
     assert len(set(names)) == len(names)
 
@@ -61,11 +61,11 @@ def test_every_named_difference_is_seen(runs: Runs) -> None:
 
 
 @pytest.mark.peer("coredns")
-def test_a_wrong_answer_has_no_name(runs: Runs) -> None:
+def test_a_wrong_answer_is_reported(runs: Runs) -> None:
     tried = 0
     for case in CASES:
         for step, one, other in zip(case.steps(), runs[0][case.name].replies, runs[1][case.name].replies, strict=True):
-            if other.answer and not set(step.asked.name.split(".")) & UNCOUNTED:
+            if other.answer and not set(step.question.name.split(".")) & UNCOUNTED:
                 wrong = (other.answer[0]._replace(rdata="192.0.2.254"), *other.answer[1:])
                 assert compare(case.block, step, one, replace(other, answer=wrong)), str(step)
                 assert compare(case.block, step, one, replace(other, answer=())), str(step)
