@@ -33,7 +33,7 @@ DEFAULT_ARGUMENTS = ("-conf", "/etc/coredns/Corefile")
 TOKEN_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 UPSTREAM = "10.244.0.53"
 WAIT_SECONDS = 60.0
-# runs the rest of its arguments inside the control groups whose entrances come first
+# enters the control groups whose `cgroup.procs` come before `--`, and executes the arguments after it
 _ENTER = 'while [ "$1" != -- ]; do echo $$ > "$1"; shift; done; shift; exec "$@"'
 
 _numbers = itertools.count(1)
@@ -41,17 +41,17 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class SecurityContext:
-    """What of a container's securityContext matters here, after the engine's defaults are applied.
+    """A container's capabilities and user, after the engine's defaults are applied.
 
-    There is no `allowPrivilegeEscalation`: bubblewrap forbids it to everyone, and what works so works without as well.
+    There is no `allowPrivilegeEscalation`: bubblewrap always forbids it, which is the stricter case.
     """
 
     capabilities: tuple[str, ...] = ("NET_BIND_SERVICE",)
     user: int = IMAGE_USER
 
 
-class Mounted:
-    """A ConfigMap's or a token's volume: files are links into `..data`, itself a link that is replaced as a whole."""
+class Volume:
+    """The volume of a ConfigMap or a token: files are links into `..data`, a link that is replaced as a whole."""
 
     def __init__(self, folder: Path, files: dict[str, str]) -> None:
         self.folder = folder
@@ -61,7 +61,7 @@ class Mounted:
             (folder / name).symlink_to(f"..data/{name}")
 
     def replace(self, files: dict[str, str]) -> None:
-        """Other content, at once, as the kubelet does it."""
+        """Replace the content in one step, as the kubelet does."""
         version = self.folder / f"..version-{next(_numbers)}"
         version.mkdir()
         for name, text in files.items():
@@ -75,22 +75,22 @@ class Mounted:
 
 
 @dataclass
-class Place:
-    """Where containers run: the image, the pod's network, the token, and what /etc/resolv.conf says."""
+class Environment:
+    """The image, the pod's network, the token and the /etc/resolv.conf of containers."""
 
     image: Image
     pod: Pod
     folder: Path
     bridge: Bridge | None = None
-    token: Mounted | None = None
+    token: Volume | None = None
 
 
 @dataclass
 class Container:
     """One container, from its start to its end."""
 
-    place: Place
-    config: Mounted
+    environment: Environment
+    config: Volume
     process: ServerProcess  # bubblewrap
     limits: Limits = field(default_factory=Limits)
 
@@ -100,93 +100,105 @@ class Container:
         return self.process.child()
 
     def peak_mib(self) -> float:
-        """The most memory that the program has had resident."""
+        """Return the peak RSS of the program."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         (kib,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
         return int(kib) / 1024
 
     def dig(self, *words: str) -> list[str]:
-        """What dig prints in short form; one try of a second."""
-        said = self.place.pod.run(need("dig"), "@127.0.0.1", "+short", "+tries=1", "+time=1", *words)
-        return [line for line in said.splitlines() if not line.startswith(";")]
+        """Run dig in short form, with one try of a second, and return its lines."""
+        printed = self.environment.pod.run(need("dig"), "@127.0.0.1", "+short", "+tries=1", "+time=1", *words)
+        return [line for line in printed.splitlines() if not line.startswith(";")]
 
     def wait_for(self, words: str, answer: str, seconds: float = WAIT_SECONDS) -> float:
-        """Ask until this is the answer; how long it took. Fails the test where it never is."""
+        """Ask until the answer is right, and return the seconds. Raises ServerFailed after `seconds`."""
         began = time.monotonic()
         self.process.wait_until(lambda: self.dig(*words.split()) == [answer], f"answer {answer} to {words}", seconds)
         return time.monotonic() - began
 
     def wait_for_line(self, text: str, seconds: float = WAIT_SECONDS) -> None:
-        """Wait until it has printed this."""
+        """Wait until the program has printed a text."""
         self.process.wait_until(lambda: text in self.process.out, f"line {text!r}", seconds)
 
     def page(self, port: int, path: str) -> tuple[str, str]:
-        """Status and body."""
-        return self.place.pod.http(port, path)
+        """Fetch a page of the program, and return its status and body."""
+        return self.environment.pod.http(port, path)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send one to the program."""
+        """Send a signal to the program."""
         os.kill(self.pid, number)
 
 
 @contextlib.contextmanager
 def running(
-    place: Place,
+    environment: Environment,
     files: dict[str, str],
     *,
     context: SecurityContext | None = None,
     limits: Limits | None = None,
     arguments: Sequence[str] = DEFAULT_ARGUMENTS,
 ) -> Iterator[Container]:
-    """Start a container with this ConfigMap, and kill it at the end where it is still there."""
+    """Start a container with a ConfigMap of these files, and kill it on exit if it still runs."""
     context, limits = context or SecurityContext(), limits or Limits()
-    folder = place.folder / f"container-{next(_numbers)}"
-    config = Mounted(folder / "config", files)
+    folder = environment.folder / f"container-{next(_numbers)}"
+    config = Volume(folder / "config", files)
     inside = [str(context.user), ",".join(context.capabilities), PROGRAM, *arguments]
     enter = ["/bin/sh", "-c", _ENTER, "sh", *limits.entrances, "--"]
-    command = [*enter, *place.pod.command(*_sandbox(place, config), "/usr/local/bin/python3", "-I", "/runtime.py")]
+    command = [
+        *enter,
+        *environment.pod.command(*_sandbox(environment, config), "/usr/local/bin/python3", "-I", "/runtime.py"),
+    ]
     process = ServerProcess("the container", [*command, *inside], folder / "log")
-    container = Container(place, config, process, limits)
+    container = Container(environment, config, process, limits)
     try:
         yield container
     finally:
         if process.is_running:
-            with contextlib.suppress(ValueError, ProcessLookupError):  # no child yet, or none any more
+            with contextlib.suppress(ValueError, ProcessLookupError):  # no child yet, or it has ended
                 container.signal(signal.SIGKILL)
         process.kill()
 
 
-def _sandbox(place: Place, config: Mounted) -> list[str]:
-    environment = {
+def _sandbox(environment: Environment, config: Volume) -> list[str]:
+    variables = {
         "PATH": "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": "/",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
     }
-    words = [need("bwrap"), *place.image.mounts, "--proc", "/proc", "--dev", "/dev", "--unshare-pid", "--as-pid-1"]
+    words = [
+        need("bwrap"),
+        *environment.image.mounts,
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+        "--unshare-pid",
+        "--as-pid-1",
+    ]
     words += ["--die-with-parent", "--ro-bind", str(config.folder), "/etc/coredns"]
-    words += ["--ro-bind", str(place.folder / "resolv.conf"), "/etc/resolv.conf"]
+    words += ["--ro-bind", str(environment.folder / "resolv.conf"), "/etc/resolv.conf"]
     words += ["--ro-bind", runtime.__file__, "/runtime.py"]
-    if place.token is not None and place.bridge is not None:
-        host, _, port = place.bridge.api_address.rpartition(":")
-        environment |= {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
+    if environment.token is not None and environment.bridge is not None:
+        host, _, port = environment.bridge.api_address.rpartition(":")
+        variables |= {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
         for folder in reversed(Path(TOKEN_FOLDER).parents[:-1]):
             words += ["--perms", "0755", "--dir", str(folder)]
-        words += ["--ro-bind", str(place.token.folder), TOKEN_FOLDER]
-    for name, value in environment.items():
+        words += ["--ro-bind", str(environment.token.folder), TOKEN_FOLDER]
+    for name, value in variables.items():
         words += ["--setenv", name, value]
     return [*words, "--remount-ro", "/", "--chdir", "/"]
 
 
 @contextlib.contextmanager
-def upstream(place: Place) -> Iterator[None]:
-    """A resolver elsewhere, which the pod's resolv.conf names; it knows www.example.org."""
-    (place.folder / "resolv.conf").write_text(f"nameserver {UPSTREAM}\n")
-    corefile = place.folder / "upstream"
+def upstream(environment: Environment) -> Iterator[None]:
+    """Run a resolver in another namespace that resolves www.example.org, and name it in the pod's resolv.conf."""
+    (environment.folder / "resolv.conf").write_text(f"nameserver {UPSTREAM}\n")
+    corefile = environment.folder / "upstream"
     corefile.write_text(".:53 {\n hosts {\n  192.0.2.80 www.example.org\n }\n}\n")
     ip = need("ip")
     with network_namespace("upstream") as elsewhere:
-        here, there = place.pod.namespace, elsewhere.namespace
+        here, there = environment.pod.namespace, elsewhere.namespace
         for words in (
             f"link add eth0 netns {here} type veth peer name eth0 netns {there}",
             f"-n {here} addr add 10.244.0.2/24 dev eth0",
@@ -197,23 +209,23 @@ def upstream(place: Place) -> Iterator[None]:
             subprocess.run([ip, *words.split()], check=True, capture_output=True)
         command = elsewhere.command(str(clusterdns()), "-conf", str(corefile))
         asking = (need("dig"), f"@{UPSTREAM}", "+short", "+tries=1", "+time=1", "www.example.org")
-        with ServerProcess("the upstream", command, place.folder / "upstream.log") as server:
-            server.wait_until(lambda: "192.0.2.80" in place.pod.run(*asking), "answer", WAIT_SECONDS)
+        with ServerProcess("the upstream", command, environment.folder / "upstream.log") as server:
+            server.wait_until(lambda: "192.0.2.80" in environment.pod.run(*asking), "answer", WAIT_SECONDS)
             yield
 
 
 @dataclass(frozen=True)
-class Probed:
-    """How probes of one page went."""
+class ProbeResult:
+    """The number of probes of one page, their failures and the longest of them."""
 
-    asked: int
+    count: int
     failures: list[str]
     longest_seconds: float
 
 
 @contextlib.contextmanager
-def load(place: Place, questions: Path, per_second: int, seconds: int) -> Iterator[list[str]]:
-    """Queries at this rate, while the body runs and until the time is over; dnsperf's report, by lines, after that."""
+def load(environment: Environment, questions: Path, per_second: int, seconds: int) -> Iterator[list[str]]:
+    """Run dnsperf at a rate for some seconds; its report is in the yielded list after the context."""
     report: list[str] = []
     words = [
         "-s",
@@ -230,7 +242,7 @@ def load(place: Place, questions: Path, per_second: int, seconds: int) -> Iterat
         "200",
     ]
     process = subprocess.Popen(
-        place.pod.command(need("dnsperf"), *words),
+        environment.pod.command(need("dnsperf"), *words),
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     try:
@@ -241,8 +253,8 @@ def load(place: Place, questions: Path, per_second: int, seconds: int) -> Iterat
         process.wait()
 
 
-def probed(place: Place, seconds: float, timeout_seconds: float, *urls: str) -> list[Probed]:
-    """Probe these pages for so long."""
+def probe(environment: Environment, seconds: float, timeout_seconds: float, *urls: str) -> list[ProbeResult]:
+    """Probe pages for some seconds."""
     words = (sys.executable, "-I", probes.__file__, str(seconds), str(timeout_seconds), *urls)
-    found = json.loads(place.pod.run(*words))
-    return [Probed(**found[url]) for url in urls]
+    found = json.loads(environment.pod.run(*words))
+    return [ProbeResult(**found[url]) for url in urls]

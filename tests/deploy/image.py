@@ -1,8 +1,8 @@
 """The image's file system, made by the Dockerfile's own commands in a bubblewrap sandbox instead of a container engine.
 
-Two things differ from a build: the base is the interpreter that runs the tests, laid out as python:slim lays its own
-out, and the dependencies are those installed beside the tests, copied, so that no registry is asked for them. The
-commands themselves are read from the Dockerfile: what it says is what is tested.
+Two things differ from a build: the base is the interpreter that runs the tests, laid out as in python:slim, and the
+dependencies are copied from the tests' environment instead of fetched from a registry. The commands are read from the
+Dockerfile, so the tests cover its text.
 """
 
 import os
@@ -34,13 +34,13 @@ class Image:
 
     @property
     def mounts(self) -> list[str]:
-        """bubblewrap's options for these and for what the machine lends: a root that cannot be written to."""
-        lent = [word for path in ("/usr", "/lib", "/lib64", "/bin", "/sbin") for word in _lent(path)]
-        return [*lent, "--ro-bind", str(self.local), "/usr/local", "--ro-bind", str(self.etc), "/etc"]
+        """bubblewrap's options for a read-only root of these folders and the machine's /usr and /lib."""
+        machine = [word for path in ("/usr", "/lib", "/lib64", "/bin", "/sbin") for word in _machine_mount(path)]
+        return [*machine, "--ro-bind", str(self.local), "/usr/local", "--ro-bind", str(self.etc), "/etc"]
 
 
 def commands() -> list[str]:
-    """What the Dockerfile runs in a shell, in order, lines joined."""
+    """Return the shell commands of the Dockerfile, in order, continuation lines joined."""
     text = DOCKERFILE.read_text(encoding="utf-8").replace("\\\n", "")
     return re.findall(r"^RUN (?!\[)(.+)$", text, flags=re.MULTILINE)
 
@@ -71,7 +71,7 @@ def build(folder: Path) -> Image:
 
 def _commands() -> tuple[str, str, str, str, str]:
     found = commands()
-    assert len(found) == 5, "the Dockerfile has other steps than these tests follow"
+    assert len(found) == 5, "the Dockerfile has steps that these tests do not know"
     tools, wheel, copy, install, compile_all = found
     assert [tools[:7], wheel[:9], copy[:3], install.split()[0], compile_all.split()[2]] == [
         "apt-get", "pip wheel", "cp ", "clusterdns-python", "compileall",
@@ -80,7 +80,7 @@ def _commands() -> tuple[str, str, str, str, str]:
 
 
 def _lay_out_base(local: Path) -> None:
-    """The interpreter of the tests where python:slim has its own; files are linked, not copied, where possible."""
+    """Lay out the tests' interpreter as in python:slim; files are hard links where possible."""
     base = Path(sys.base_prefix)
     (local / "bin").mkdir(parents=True)
     interpreter = Path(sys.base_exec_prefix) / "bin" / PYTHON
@@ -106,7 +106,7 @@ def _link(source: str, target: str) -> None:
 
 
 def make_wheel(source: Path, wheels: Path) -> None:
-    """Outside the sandbox, because pip asks a registry for setuptools. Skips the test where there is none."""
+    """Build the wheel outside the sandbox, because pip fetches setuptools. Skips the test without a registry."""
     _, command, *_ = _commands()
     source.mkdir(parents=True)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
@@ -121,7 +121,7 @@ def make_wheel(source: Path, wheels: Path) -> None:
 
 
 def _copy_distributions(packages: Path) -> None:
-    """What pip would have fetched into the prefix: all that the program requires, and what that requires."""
+    """Copy the program's dependencies, with theirs, into the prefix, as pip would have installed them."""
     (program,) = packages.glob("clusterdns-*.dist-info")
     for found in _required(Distribution.at(program), set()):
         for file in found.files or ():
@@ -144,7 +144,7 @@ def _required(root: Distribution, seen: set[str]) -> Iterator[Distribution]:
 
 
 def _write_etc(image: Image) -> None:
-    """As in the base image: users, and the loader's cache, which is how a file with capabilities finds its library."""
+    """Write users and the loader's cache, through which a file with capabilities finds its libraries."""
     (image.etc / "passwd").write_text("root:x:0:0::/root:/bin/sh\n")
     (image.etc / "nsswitch.conf").write_text("hosts: files dns\n")
     (image.etc / "ld.so.conf").write_text(LINKER_PATHS)
@@ -155,7 +155,7 @@ def _write_etc(image: Image) -> None:
 
 
 def _in_sandbox(image: Image, binds: list[str], command: str) -> None:
-    """Run a line of the Dockerfile as root, nothing but these folders writable."""
+    """Run a command of the Dockerfile as root, with only the bound folders writable."""
     sandbox = [need("bwrap"), *image.mounts, *binds, "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]
     environment = {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/tmp"}
     done = subprocess.run(
@@ -164,7 +164,7 @@ def _in_sandbox(image: Image, binds: list[str], command: str) -> None:
     assert done.returncode == 0, f"{command}:\n{done.stdout}{done.stderr}"
 
 
-def _lent(path: str) -> list[str]:
+def _machine_mount(path: str) -> list[str]:
     if os.path.islink(path):
         return ["--symlink", os.readlink(path), path]
     return ["--ro-bind", path, path] if os.path.isdir(path) else []

@@ -1,7 +1,7 @@
-"""CoreDNS and our program side by side: the same Corefile, each on a loopback address of its own, the same questions.
+"""CoreDNS and clusterdns with the same Corefile, each on a loopback address of its own.
 
-A Corefile says HOST for the address and UPSTREAM for a scripted upstream, which both share. What comes back (lines,
-metrics) has the addresses named again, so that the two can be compared as they are.
+A Corefile has HOST for the address, and UPSTREAM for a scripted upstream that both share. Log lines and metrics have
+the placeholders in place of the addresses, so that those of the two can be compared.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ BANNERS = ("CoreDNS-", "clusterdns-")
 
 
 class Side(ServerProcess):
-    """One of the two programs."""
+    """A process of CoreDNS or clusterdns."""
 
     def __init__(self, name: str, program: str, corefile: str, folder: Path, upstream: ScriptedUpstream) -> None:
         self.host = new_address()
@@ -40,22 +40,22 @@ class Side(ServerProcess):
         super().__init__(name, [program, "-conf", "Corefile"], folder / "log", cwd=folder)
 
     def write(self, corefile: str) -> None:
-        """Another Corefile, as a whole."""
+        """Replace the Corefile in one step."""
         fresh = self.folder / "Corefile.new"
         fresh.write_text(corefile.replace("HOST", self.host).replace("UPSTREAM", self.upstream.address))
         fresh.rename(self.corefile)
 
     @property
     def lines(self) -> list[str]:
-        """What it printed so far, addresses named as in the Corefile."""
-        return [self.named(line) for line in self.out.splitlines()]
+        """The lines printed so far, with placeholders for addresses."""
+        return [self.with_placeholders(line) for line in self.out.splitlines()]
 
-    def named(self, text: str) -> str:
-        """The text with this side's addresses as the Corefile has them."""
+    def with_placeholders(self, text: str) -> str:
+        """Replace this process's addresses by HOST and UPSTREAM."""
         return text.replace(self.host, "HOST").replace(self.upstream.address, "UPSTREAM")
 
     def wait_for_line(self, pattern: str, count: int = 1) -> None:
-        """Wait until that many lines match from their beginning."""
+        """Wait until `count` lines match the pattern from their beginning."""
 
         def has_lines() -> bool:
             return sum(bool(re.match(pattern, line)) for line in self.lines) >= count
@@ -63,7 +63,7 @@ class Side(ServerProcess):
         self.wait_until(has_lines, f"line {pattern!r}", WAIT_SECONDS)
 
     def ask(self, words: str) -> dns.message.Message | None:
-        """Ask `NAME TYPE [tcp] [do] [bare]`; None where nothing comes back."""
+        """Send the question `NAME TYPE [tcp] [do] [bare]`; return the reply, None after a time-out."""
         name, qtype, *how = words.split()
         query = dns.message.make_query(name, qtype, use_edns=None if "bare" in how else 0, want_dnssec="do" in how)
         query.id = 4711
@@ -73,14 +73,14 @@ class Side(ServerProcess):
         return None
 
     def metrics(self) -> list[Metric]:
-        """What /metrics says now."""
+        """Scrape /metrics."""
         with urllib.request.urlopen(f"http://{self.host}:{METRICS_PORT}/metrics", timeout=WAIT_SECONDS) as page:
             return list(text_string_to_metric_families(page.read().decode()))
 
 
 @contextlib.contextmanager
 def both(corefile: str, folder: Path) -> Iterator[tuple[Side, Side]]:
-    """CoreDNS and ours, both serving."""
+    """Run CoreDNS and clusterdns, and enter the context once both serve."""
     folder.mkdir()
     with ScriptedUpstream() as upstream:
         sides = [

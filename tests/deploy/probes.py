@@ -1,7 +1,7 @@
-"""A kubelet's HTTP probes, as a program to be run in the pod's network: probes.py SECONDS TIMEOUT_SECONDS URL…
+"""A kubelet's HTTP probes, a program to run in the pod's network: probes.py SECONDS TIMEOUT_SECONDS URL…
 
-Each URL is asked ten times a second over a connection of its own. Prints, as JSON, for each URL how often it was asked,
-what went wrong, and the longest that an answer took.
+Probes each URL ten times a second, each time over a new connection. Prints, as JSON, for each URL the number of probes,
+the failures, and the seconds of the longest probe.
 """
 
 import json
@@ -14,7 +14,7 @@ PAUSE_SECONDS = 0.1
 
 
 def probe(url: str, timeout_seconds: float) -> tuple[str, float]:
-    """The failure, empty where there was none, and the seconds it took."""
+    """Fetch a page; return the error, empty on success, and the seconds."""
     began = time.monotonic()
     failure = ""
     try:
@@ -26,7 +26,7 @@ def probe(url: str, timeout_seconds: float) -> tuple[str, float]:
 
 
 def main(seconds: float, timeout_seconds: float, urls: list[str]) -> None:
-    """Ask until the time is over."""
+    """Probe all URLs until the time is over, and print the results."""
     outcomes: dict[str, list[tuple[str, float]]] = {url: [] for url in urls}
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -37,7 +37,7 @@ def main(seconds: float, timeout_seconds: float, urls: list[str]) -> None:
         json.dumps(
             {
                 url: {
-                    "asked": len(found),
+                    "count": len(found),
                     "failures": [failure for failure, _ in found if failure],
                     "longest_seconds": max(took for _, took in found),
                 }

@@ -1,11 +1,11 @@
-"""What an OCI runtime does between a container's file system and its program; run as root, inside a bubblewrap sandbox.
+"""Starts a container's program as an OCI runtime does; run as root, inside a bubblewrap sandbox.
 
     runtime.py UID CAPABILITY,… PROGRAM ARGUMENT…
 
-As runc does it for a user who is not root: the capabilities of the container become bounding, permitted and effective
-while the user changes, none of them inheritable or ambient, then the program is executed. Whether it keeps one is up to
-its file. bubblewrap mounts everything `nosuid`, which makes the kernel overlook file capabilities; container engines do
-not, so that is undone first. `no_new_privs` is bubblewrap's doing, and stays.
+Like runc for a user who is not root, it makes the container's capabilities bounding, permitted and effective while it
+changes the user, none of them inheritable or ambient, then executes the program. The program keeps those that its file
+has. bubblewrap mounts everything `nosuid`, which makes the kernel ignore file capabilities; container engines do not,
+so /usr/local is remounted first. `no_new_privs`, which bubblewrap sets, stays.
 """
 
 import ctypes
@@ -37,7 +37,7 @@ def _set_capabilities(bits: int) -> None:
 
 
 def become(uid: int, capabilities: list[str]) -> None:
-    """Give up everything but these."""
+    """Change to the user, and drop all capabilities but these."""
     _call("mount", None, EXECUTABLES, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NODEV, None)
     kept = {NUMBERS[name] for name in capabilities}
     with open("/proc/sys/kernel/cap_last_cap", encoding="ascii") as file:

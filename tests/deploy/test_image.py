@@ -1,4 +1,4 @@
-"""The image, as far as it can be checked without a container engine: its declarations, and its pip steps run here."""
+"""The image, as far as tests without a container engine can check it: its declarations and its pip steps."""
 
 import os
 import re
@@ -16,11 +16,11 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 
 def instruction(word: str) -> list[str]:
-    """What follows each instruction of this name, in order."""
+    """Return the arguments of each instruction of this name, in order."""
     return re.findall(rf"^{word} +(.+)$", DOCKERFILE, flags=re.MULTILINE)
 
 
-def test_declarations() -> None:
+def test_instructions_that_deployments_rely_on() -> None:
     assert len(instruction("FROM")) == 2
     assert instruction("USER") == ["65532:65532"], "numeric, so that runAsNonRoot is admitted"
     assert instruction("ENTRYPOINT") == ['["/usr/local/bin/coredns"]'], "deployments give args only"
@@ -29,7 +29,7 @@ def test_declarations() -> None:
     assert any("PYTHONDONTWRITEBYTECODE=1" in line for line in instruction("ENV"))
 
 
-def test_build_context_is_what_the_build_copies() -> None:
+def test_the_build_context_holds_what_the_build_copies() -> None:
     copied = {word for line in instruction("COPY") if "--from" not in line for word in line.split()[:-1]}
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line[0] == "!"}
     assert copied == allowed
@@ -37,11 +37,11 @@ def test_build_context_is_what_the_build_copies() -> None:
 
 @pytest.fixture(scope="module")
 def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the program in it, made as the image makes it."""
+    """Install the program into a folder as the Dockerfile does."""
     wheels, made = tmp_path_factory.mktemp("wheels"), tmp_path_factory.mktemp("prefix")
     make_wheel(made / "source", wheels)
     (wheel,) = wheels.glob("clusterdns-*.whl")
-    # --ignore-installed: pip would otherwise take the program out of the environment that runs this test
+    # --ignore-installed, because pip would uninstall the program from the tests' environment otherwise
     into = ["--no-deps", "--no-compile", "--ignore-installed", "--prefix", str(made)]
     subprocess.run([sys.executable, "-m", "pip", "--quiet", "install", *into, str(wheel)], check=True)
     return made
@@ -49,7 +49,7 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("program", ["coredns", "clusterdns"])
 def test_program_runs_from_the_prefix_alone(prefix: Path, program: str) -> None:
-    """With nothing to write to: no home, the folder of temporary files missing, no bytecode."""
+    """Without a home folder, a folder for temporary files, or bytecode."""
     (packages,) = prefix.glob("lib/python3.*/site-packages")
     environment = {
         "PYTHONPATH": str(packages), "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/nonexistent", "TMPDIR": "/nonexistent",
@@ -63,6 +63,6 @@ def test_program_runs_from_the_prefix_alone(prefix: Path, program: str) -> None:
     assert list(packages.rglob("__pycache__")) == []
 
 
-def test_license_travels_with_the_program(prefix: Path) -> None:
+def test_the_license_is_installed_with_the_program(prefix: Path) -> None:
     (license_file,) = prefix.glob("lib/python3.*/site-packages/clusterdns-*.dist-info/licenses/LICENSE")
     assert "Apache License" in license_file.read_text(encoding="utf-8")

@@ -1,7 +1,7 @@
-"""What a swapped-in image must fit: the image as the Dockerfile makes it, in a pod as kubelets make them.
+"""The contract of an image that replaces CoreDNS's: the Dockerfile's image, in a pod as kubelets make them.
 
-One line of the contract, one test. Rates and sizes are those of the manifests that are swapped in; a machine that
-cannot make control groups limits nothing, and the tests look at the process's peak instead.
+Each test covers one line of the contract. Rates and sizes are those of the distributions' manifests. Where the machine
+cannot make control groups, nothing is limited, and the tests check the process's peak alone.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from deploy.container import Container, Mounted, Place, SecurityContext, load, probed, running, upstream
+from deploy.container import Container, Environment, SecurityContext, Volume, load, probe, running, upstream
 from deploy.image import ROOT, Image, build
 from journeys.journey import Bridge
 from journeys.pod import network_namespace
@@ -29,7 +29,7 @@ LIVENESS_DELAY_SECONDS = 60.0
 STRICTEST_TIMEOUT_SECONDS = 1.0  # of probes: k3s, k0s, vcluster
 LAMEDUCK_SECONDS = 5.0  # of kubeadm's Corefile
 
-# As the manifests have them, after the defaults of container engines where a manifest says nothing.
+# The securityContext of each manifest, with the defaults of container engines where it has none.
 ENGINE_DEFAULTS = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETPCAP", "NET_BIND_SERVICE")
 MANIFESTS = {
     "kubeadm": SecurityContext(),  # drop ALL, add NET_BIND_SERVICE, allowPrivilegeEscalation: false
@@ -43,7 +43,7 @@ MANIFESTS = {
 
 
 def corefile(name: str) -> dict[str, str]:
-    """A ConfigMap with the Corefile of this distribution."""
+    """Return the files of a ConfigMap with the Corefile of a distribution."""
     return {"Corefile": (ROOT / "tests" / "corefiles" / name / "Corefile").read_text(encoding="utf-8")}
 
 
@@ -55,18 +55,20 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
 
 
 @pytest.fixture(scope="module")
-def bare_place(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """Without a cluster."""
+def bare_environment(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+    """Prepare a pod without a cluster."""
     with network_namespace("image") as pod:
-        place = Place(image, pod, tmp_path_factory.mktemp("bare"))
-        with upstream(place):
-            yield place
+        environment = Environment(image, pod, tmp_path_factory.mktemp("bare"))
+        with upstream(environment):
+            yield environment
 
 
 @pytest.fixture(scope="module")
-def place(image: Image, control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """With the API server, as the ServiceAccount of deploy/rbac.yaml may see it."""
-    folder = tmp_path_factory.mktemp("place")
+def environment(
+    image: Image, control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Environment]:
+    """Prepare a pod that reaches the API server with the rights of deploy/rbac.yaml."""
+    folder = tmp_path_factory.mktemp("environment")
     for manifest in yaml.safe_load_all((ROOT / "deploy" / "rbac.yaml").read_text(encoding="utf-8")):
         control_plane.apply(manifest)
     files = {
@@ -79,17 +81,17 @@ def place(image: Image, control_plane: ControlPlane, tmp_path_factory: pytest.Te
         bridge = Bridge(pod, folder, control_plane.url.removeprefix("https://"))
         stack.callback(bridge.down)
         bridge.up()
-        place = Place(image, pod, folder, bridge, Mounted(folder / "token", files))
-        stack.enter_context(upstream(place))
-        yield place
+        environment = Environment(image, pod, folder, bridge, Volume(folder / "token", files))
+        stack.enter_context(upstream(environment))
+        yield environment
 
 
 @pytest.fixture(scope="module")
-def kubeadm(place: Place) -> Iterator[Container]:
-    """kubeadm's Corefile, unchanged, with kubeadm's memory limit."""
+def kubeadm(environment: Environment) -> Iterator[Container]:
+    """Run a container with kubeadm's unchanged Corefile and memory limit."""
     with (
         limited(memory_mib=170) as limits,
-        running(place, corefile("kubeadm"), limits=limits) as container,
+        running(environment, corefile("kubeadm"), limits=limits) as container,
     ):
         container.wait_for(CLUSTER_NAME, CLUSTER_ADDRESS)
         yield container
@@ -97,15 +99,15 @@ def kubeadm(place: Place) -> Iterator[Container]:
 
 @pytest.fixture(scope="module")
 def questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a cluster asks: names of its own, names elsewhere, names that are not there."""
+    """Write dnsperf's questions: cluster names, external names, and names that do not exist."""
     path = tmp_path_factory.mktemp("questions") / "questions"
     names = (CLUSTER_NAME, CLUSTER_NAME, "www.example.org.", "1.0.96.10.in-addr.arpa.", f"no{CLUSTER_NAME}")
     path.write_text("".join(f"{name} {'PTR' if 'arpa' in name else 'A'}\n" for name in names))
     return path
 
 
-def rate(report: list[str]) -> tuple[float, int]:
-    """Queries per second, and how many were lost, by dnsperf's account."""
+def read_report(report: list[str]) -> tuple[float, int]:
+    """Read queries per second and lost queries from dnsperf's report."""
     text = "\n".join(report)
     per_second = re.search(r"Queries per second:\s+([\d.]+)", text)
     lost = re.search(r"Queries lost:\s+(\d+)", text)
@@ -118,9 +120,9 @@ SMALL = {"Corefile": ".:53 {\n hosts {\n  192.0.2.1 here.test\n }\n}\n"}
 
 
 @pytest.mark.parametrize("name", MANIFESTS)
-def test_port_53_is_bound_with_the_rights_that_the_manifest_gives(bare_place: Place, name: str) -> None:
+def test_port_53_is_bound_with_the_rights_that_the_manifest_gives(bare_environment: Environment, name: str) -> None:
     context = MANIFESTS[name]
-    with running(bare_place, SMALL, context=context) as container:
+    with running(bare_environment, SMALL, context=context) as container:
         container.wait_for("here.test", "192.0.2.1")
         container.wait_for("here.test +tcp", "192.0.2.1")
         status = Path(f"/proc/{container.pid}/status").read_text()
@@ -131,35 +133,37 @@ def test_port_53_is_bound_with_the_rights_that_the_manifest_gives(bare_place: Pl
         assert container.process.wait_ended() == 0, container.process.out
 
 
-def test_without_the_capability_the_program_is_not_executed(bare_place: Place) -> None:
-    """As CoreDNS's own image: docs/decisions/0006."""
-    with running(bare_place, SMALL, context=SecurityContext(capabilities=())) as container:
+def test_without_the_capability_the_program_is_not_executed(bare_environment: Environment) -> None:
+    """CoreDNS's own image behaves the same: docs/decisions/0006."""
+    with running(bare_environment, SMALL, context=SecurityContext(capabilities=())) as container:
         assert container.process.wait_ended() == 1
         assert "Operation not permitted" in container.process.out
 
 
 def test_only_the_server_may_bind_low_ports(image: Image) -> None:
-    """The interpreter for everything else has no capability."""
+    """The interpreter that other programs use has no capability."""
     listed = subprocess.run([need("getcap"), "-r", str(image.local)], capture_output=True, text=True, check=True)
     path, _, held = listed.stdout.rstrip().rpartition(" ")
     assert (path, held) == (str(image.local / "bin" / "clusterdns-python"), "cap_net_bind_service=ep")
 
 
 @pytest.mark.parametrize("arguments", [("--conf=/etc/coredns/Corefile",), ("--conf", "/etc/coredns/Corefile")])
-def test_flags_in_every_spelling_of_the_manifests(bare_place: Place, arguments: tuple[str, ...]) -> None:
-    with running(bare_place, SMALL, arguments=arguments) as container:
+def test_flags_in_each_form_that_manifests_use(bare_environment: Environment, arguments: tuple[str, ...]) -> None:
+    with running(bare_environment, SMALL, arguments=arguments) as container:
         container.wait_for("here.test", "192.0.2.1")
 
 
-def test_nothing_can_be_written(kubeadm: Container) -> None:
-    """Every mount that the program sees is read-only, but those that the kernel makes up."""
+def test_all_mounts_are_read_only(kubeadm: Container) -> None:
+    """Except /proc and /dev, which the kernel provides."""
     mounts = [line.split() for line in Path(f"/proc/{kubeadm.pid}/mounts").read_text().splitlines()]
-    made_up = ("/proc", "/dev")
-    writable = [at for _, at, _, options, *_ in mounts if "rw" in options.split(",") and not at.startswith(made_up)]
+    of_the_kernel = ("/proc", "/dev")
+    writable = [
+        at for _, at, _, options, *_ in mounts if "rw" in options.split(",") and not at.startswith(of_the_kernel)
+    ]
     assert writable == []
 
 
-def test_cluster_names_and_others_over_udp_and_tcp(kubeadm: Container) -> None:
+def test_cluster_and_external_names_over_udp_and_tcp(kubeadm: Container) -> None:
     for protocol in ("", "+tcp "):
         kubeadm.wait_for(f"{protocol}{CLUSTER_NAME}", CLUSTER_ADDRESS)
         kubeadm.wait_for(f"{protocol}www.example.org", "192.0.2.80")
@@ -174,19 +178,19 @@ def test_ports_and_pages(kubeadm: Container) -> None:
     assert 'coredns_dns_requests_total{family="1"' in metrics
 
 
-def test_standard_output_is_what_log_collectors_know(kubeadm: Container) -> None:
+def test_standard_output_has_the_lines_that_log_collectors_parse(kubeadm: Container) -> None:
     lines = kubeadm.process.out.splitlines()
     assert ".:53" in lines
     assert any(re.fullmatch(r"\[INFO\] plugin/reload: Running configuration SHA512 = [0-9a-f]{128}", x) for x in lines)
 
 
-def test_probes_are_in_time_while_queries_pour_in(kubeadm: Container, questions: Path) -> None:
-    with load(kubeadm.place, questions, 20_000, 6) as report:
-        found = probed(kubeadm.place, 5.0, STRICTEST_TIMEOUT_SECONDS, HEALTH, READY)
-    per_second, lost = rate(report)
+def test_probes_are_in_time_under_load(kubeadm: Container, questions: Path) -> None:
+    with load(kubeadm.environment, questions, 20_000, 6) as report:
+        found = probe(kubeadm.environment, 5.0, STRICTEST_TIMEOUT_SECONDS, HEALTH, READY)
+    per_second, lost = read_report(report)
     print(f"{per_second:,.0f} queries/s, {lost} lost; {found}; peak {kubeadm.peak_mib():.0f} MiB")
     for one in found:
-        assert one.asked >= 10
+        assert one.count >= 10
         assert one.failures == []
     assert per_second > 10_000, "20,000 where the machine has two cores for this"
     assert lost == 0
@@ -198,27 +202,27 @@ def test_memory_stays_within_kubeadm_s_limit(kubeadm: Container) -> None:
 
 
 def test_sigterm_drains_and_ends_with_0(kubeadm: Container, questions: Path) -> None:
-    """The last test of this container: through the lameduck period everything is still answered."""
-    with load(kubeadm.place, questions, 1_000, 4) as report:
+    """No query is lost in the lameduck period. This test ends the container, so it is the last that uses it."""
+    with load(kubeadm.environment, questions, 1_000, 4) as report:
         time.sleep(0.5)
         kubeadm.signal(signal.SIGTERM)
         began = time.monotonic()
-    _, lost = rate(report)
+    _, lost = read_report(report)
     assert lost == 0
     assert kubeadm.process.wait_ended() == 0, kubeadm.process.out
     assert LAMEDUCK_SECONDS - 0.5 < time.monotonic() - began < LAMEDUCK_SECONDS + 1.5
     assert "[INFO] plugin/health: Going into lameduck mode for 5s" in kubeadm.process.out
 
 
-def test_the_chart_s_tenth_of_a_core_and_128_mib(place: Place, questions: Path) -> None:
+def test_the_chart_s_limits_of_a_tenth_of_a_core_and_128_mib(environment: Environment, questions: Path) -> None:
     with (
         limited(memory_mib=128, cores=0.1) as limits,
-        running(place, corefile("helm"), limits=limits) as container,
+        running(environment, corefile("helm"), limits=limits) as container,
     ):
         first_seconds = container.wait_for(CLUSTER_NAME, CLUSTER_ADDRESS, LIVENESS_DELAY_SECONDS)
-        with load(place, questions, 1_000, 6) as report:
-            found = probed(place, 5.0, STRICTEST_TIMEOUT_SECONDS, HEALTH, READY)
-        per_second, lost = rate(report)
+        with load(environment, questions, 1_000, 6) as report:
+            found = probe(environment, 5.0, STRICTEST_TIMEOUT_SECONDS, HEALTH, READY)
+        per_second, lost = read_report(report)
         print(
             f"first answer after {first_seconds:.1f} s; {per_second:,.0f} queries/s, {lost} lost; {found}; "
             f"peak {container.peak_mib():.0f} MiB; limits held: {limits.holds_memory}, {limits.holds_cpu}"
@@ -227,10 +231,10 @@ def test_the_chart_s_tenth_of_a_core_and_128_mib(place: Place, questions: Path) 
         assert container.peak_mib() < 128
 
 
-def test_a_configmap_that_is_swapped_is_seen(place: Place) -> None:
+def test_a_replaced_configmap_is_loaded(environment: Environment) -> None:
     text = "import custom/*.server\n.:53 {\n reload 2s 1s\n hosts /etc/coredns/NodeHosts {\n  reload 1s\n }\n%s}\n"
     files = {"Corefile": text % "", "NodeHosts": "192.0.2.1 node-1.test\n"}
-    with running(place, files) as container:
+    with running(environment, files) as container:
         container.wait_for("node-1.test", "192.0.2.1")
         container.config.replace(files | {"NodeHosts": "192.0.2.2 node-1.test\n"})
         container.wait_for("node-1.test", "192.0.2.2")

@@ -1,6 +1,6 @@
-"""What is printed, beside what CoreDNS prints: at the start, for queries, failures, reloads, signals, and at the end.
+"""The lines printed, compared with CoreDNS's: at the start, for queries, failures, reloads, signals, and at the end.
 
-Durations, ports of clients, hashes and versions are given names first. Lines that differ on purpose are named here.
+Placeholders replace durations, ports of clients and hashes. The tests name the lines that differ on purpose.
 """
 
 import itertools
@@ -85,24 +85,24 @@ denied.quiet.test. A
 nothing.example.org. CNAME
 x.nonext.test. A
 """
-SHOWN_AS = (
+PLACEHOLDERS = (
     (r"\b\d+(\.\d+)?s( |$|\")", r"DURATION\2"),
     (r"127\.0\.0\.1:\d+", "CLIENT:PORT"),
     (r"= [0-9a-f]{128}$", "= HASH"),
 )
-NOT_OURS = (r"maxprocs: ",)
+ONLY_COREDNS = (r"maxprocs: ",)
 
 
 def plain(side: Side) -> list[str]:
-    """The lines, made comparable."""
-    lines = [line for line in side.lines if not line.startswith(NOT_OURS)]
-    for (pattern, name), number in itertools.product(SHOWN_AS, range(len(lines))):
+    """Return the lines with placeholders, without those that only CoreDNS has."""
+    lines = [line for line in side.lines if not line.startswith(ONLY_COREDNS)]
+    for (pattern, name), number in itertools.product(PLACEHOLDERS, range(len(lines))):
         lines[number] = re.sub(pattern, name, lines[number])
     return lines
 
 
 def groups(lines: list[str]) -> list[list[str]]:
-    """CoreDNS's listeners come in any order: the lines of each, sorted by the first of its zones."""
+    """Group the lines by listener and sort the groups, because CoreDNS's listeners start in any order."""
     found: list[list[str]] = []
     for line in lines:
         where = line.rpartition(":")[2] if not line.startswith("Warning") else ""
@@ -115,7 +115,7 @@ def groups(lines: list[str]) -> list[list[str]]:
 
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], list[str]]:
-    """What both printed through a life with everything in it."""
+    """Run both servers through queries, reloads, a failed reload and a signal, and return the lines of each."""
     wrong = COREFILE.replace("whoami", "nosuch", 1)
     with both(COREFILE, tmp_path_factory.mktemp("lines") / "pair") as sides:
         for side in sides:
@@ -141,14 +141,14 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], list[s
     return theirs, ours
 
 
-def until(lines: list[str], pattern: str) -> int:
+def first(lines: list[str], pattern: str) -> int:
     return next(number for number, line in enumerate(lines) if re.match(pattern, line))
 
 
-def test_the_start(printed: tuple[list[str], list[str]]) -> None:
+def test_start_up(printed: tuple[list[str], list[str]]) -> None:
     zones = []
     for lines, banner in zip(printed, ("CoreDNS-", "clusterdns-"), strict=True):
-        end = until(lines, r"\[")
+        end = first(lines, r"\[")
         zones.append(groups(lines[:end]))
         assert lines[end] == "[INFO] plugin/reload: Running configuration SHA512 = HASH"
         assert lines[end + 1].startswith(banner)
@@ -158,19 +158,19 @@ def test_the_start(printed: tuple[list[str], list[str]]) -> None:
 
 
 def test_queries_and_failures(printed: tuple[list[str], list[str]]) -> None:
-    theirs, ours = (lines[until(lines, "linux/") + 1 : until(lines, r"\[INFO\] Reloading$")] for lines in printed)
-    assert len(ours) == 16, "the classes of quiet.test leave two queries out; one fails, and that is told"
-    assert sorted(theirs) == sorted(ours), "CoreDNS writes the line of a query after its reply, perhaps after the next"
+    theirs, ours = (lines[first(lines, "linux/") + 1 : first(lines, r"\[INFO\] Reloading$")] for lines in printed)
+    assert len(ours) == 16, "the classes of quiet.test leave two queries out; one query fails, and `errors` logs it"
+    assert sorted(theirs) == sorted(ours), "CoreDNS logs a query after its reply, so perhaps after the next one"
 
 
-def test_reloads_signals_and_the_end(printed: tuple[list[str], list[str]]) -> None:
-    theirs, ours = (lines[until(lines, r"\[INFO\] Reloading$") :] for lines in printed)
-    assert shared(theirs) == shared(ours)
+def test_reloads_signals_and_shutdown(printed: tuple[list[str], list[str]]) -> None:
+    theirs, ours = (lines[first(lines, r"\[INFO\] Reloading$") :] for lines in printed)
+    assert comparable(theirs) == comparable(ours)
 
 
-def shared(lines: list[str]) -> list[str]:
-    """Less what is told differently: mistakes have file, line and a hint, all of them; the hash is told each time."""
+def comparable(lines: list[str]) -> list[str]:
+    """Leave out intended differences: our errors of a Corefile, and the hash, which we log after each reload."""
     cut = [re.sub(r"(Restart failed: |but reload failed).*", r"\1", line) for line in lines]
     cut = [line for line in cut if not re.match(r"\[ERROR\] Corefile:\d+: ", line)]
-    again = until(cut, r"\[INFO\] SIGUSR1")
+    again = first(cut, r"\[INFO\] SIGUSR1")
     return cut[:again] + [line for line in cut[again:] if "Running configuration" not in line]

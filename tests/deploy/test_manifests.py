@@ -1,4 +1,4 @@
-"""deploy/: what the API server says of the manifests, and what kubeadm's tools and other people's rules rely on."""
+"""deploy/: the API server accepts the manifests, and they have the names that kubeadm's tools and dashboards use."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ IDS = [f"{name}-{one['kind']}" for name, one in ALL]
 
 
 def the(kind: str) -> Object:
-    """The one object of a kind."""
+    """Return the only object of a kind."""
     (found,) = (one for _, one in ALL if one["kind"] == kind)
     return found
 
@@ -45,15 +45,15 @@ def pod_of(kind: str) -> Object:
 
 
 @pytest.mark.parametrize(("file", "manifest"), ALL, ids=IDS)
-def test_the_api_server_takes_it(file: str, manifest: Object, control_plane: ControlPlane) -> None:
-    """Server-side validation, strict about unknown fields."""
+def test_the_api_server_accepts_each_manifest(file: str, manifest: Object, control_plane: ControlPlane) -> None:
+    """The dry run validates strictly: it refuses unknown fields."""
     applied = control_plane.apply(manifest, dry_run=True)
     assert applied["metadata"]["name"] == manifest["metadata"]["name"], file
 
 
 @pytest.fixture(scope="module")
 def role_user(control_plane: ControlPlane, worker_id: str) -> str:
-    """Somebody with the rights of the ClusterRole and no others; there is a kubeconfig of his in the folder."""
+    """Make a user with the rights of the ClusterRole only, whose kubeconfig is in the control plane's folder."""
     role, binding, user = the("ClusterRole"), the("ClusterRoleBinding"), f"deploy-role-{worker_id}"
     control_plane.apply({**role, "metadata": {"name": user}})
     reference = {**binding["roleRef"], "name": user}
@@ -63,7 +63,7 @@ def role_user(control_plane: ControlPlane, worker_id: str) -> str:
     return user
 
 
-def test_the_role_has_no_more_than_is_needed(control_plane: ControlPlane, role_user: str) -> None:
+def test_the_role_may_list_and_nothing_else(control_plane: ControlPlane, role_user: str) -> None:
     with ApiClient(control_plane.folder / f"{role_user}.kubeconfig") as client:
         for kind in ("Service", "EndpointSlice", "Namespace", "Pod"):
             client.list(kind)
@@ -73,10 +73,10 @@ def test_the_role_has_no_more_than_is_needed(control_plane: ControlPlane, role_u
             assert refused.value.status == 403
 
 
-def test_the_server_comes_up_with_this_role_and_this_corefile(
+def test_the_server_becomes_ready_with_the_role_and_the_corefile(
     control_plane: ControlPlane, role_user: str, tmp_path: Path
 ) -> None:
-    """The ConfigMap's Corefile, on free ports of loopback, its credentials those of the role, every kind watched."""
+    """The server runs the ConfigMap's Corefile on free loopback ports, with the role's credentials and every watch."""
     dns_port, health_port, ready_port, metrics_port = free_ports(4)
     text = the("ConfigMap")["data"]["Corefile"]
     kubeconfig = control_plane.folder / f"{role_user}.kubeconfig"
@@ -99,7 +99,7 @@ def test_the_server_comes_up_with_this_role_and_this_corefile(
     assert [record.to_text() for rrset in reply.answer for record in rrset] == [service["spec"]["clusterIP"]]
 
 
-def test_the_role_reads_what_is_followed_and_nothing_else() -> None:
+def test_the_role_names_the_watched_resources_and_nothing_else() -> None:
     rules = the("ClusterRole")["rules"]
     assert {verb for rule in rules for verb in rule["verbs"]} == {"list", "watch"}
     assert {resource for rule in rules for resource in rule["resources"]} == {
@@ -112,13 +112,13 @@ def test_the_role_reads_what_is_followed_and_nothing_else() -> None:
     assert (subject["name"], subject["namespace"]) == (account["name"], account["namespace"])
 
 
-def test_the_corefile_loads() -> None:
+def test_the_corefile_assembles() -> None:
     text = the("ConfigMap")["data"]["Corefile"]
     configuration = assemble(parse(text, "Corefile", {}), Registry(), dns_port=53)
     assert [(point.port, point.zones_text) for point in configuration.listen_points] == [(53, (".",))]
 
 
-def test_the_service_is_the_one_that_kubelets_know() -> None:
+def test_the_service_has_the_name_and_address_that_kubelets_use() -> None:
     service = the("Service")
     assert service["metadata"]["name"] == "kube-dns"
     assert service["spec"]["clusterIP"] == "10.96.0.10"
@@ -131,7 +131,7 @@ def test_the_service_is_the_one_that_kubelets_know() -> None:
 
 
 @pytest.mark.parametrize("kind", WORKLOADS)
-def test_the_pods_are_found_and_probed_as_kubeadm_does(kind: str) -> None:
+def test_labels_ports_and_probes_are_those_of_kubeadm(kind: str) -> None:
     workload = the(kind)
     labels = workload["spec"]["template"]["metadata"]["labels"]
     assert workload["spec"]["selector"]["matchLabels"] == labels == the("Service")["spec"]["selector"]
@@ -153,14 +153,14 @@ def test_the_pods_are_found_and_probed_as_kubeadm_does(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", WORKLOADS)
-def test_the_pods_have_no_more_rights_than_the_port_needs(kind: str) -> None:
+def test_the_pods_may_bind_port_53_and_nothing_else(kind: str) -> None:
     (container,) = pod_of(kind)["containers"]
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "capabilities": {"add": ["NET_BIND_SERVICE"], "drop": ["ALL"]},
         "readOnlyRootFilesystem": True,
     }
-    assert pod_of(kind)["dnsPolicy"] == "Default", "it must not ask itself"
+    assert pod_of(kind)["dnsPolicy"] == "Default", "the server must not be its own upstream"
 
 
 def test_both_workloads_run_the_same_container() -> None:
@@ -168,6 +168,6 @@ def test_both_workloads_run_the_same_container() -> None:
     assert pod_of("Deployment")["volumes"] == pod_of("DaemonSet")["volumes"]
 
 
-def test_kustomization_names_everything_but_the_other_workload() -> None:
+def test_the_kustomization_lists_all_manifests_but_the_daemonset() -> None:
     listed = yaml.safe_load((FOLDER / "kustomization.yaml").read_text(encoding="utf-8"))["resources"]
     assert set(listed) == {path.name for path in FILES} - {"daemonset.yaml"}

@@ -1,4 +1,4 @@
-"""/metrics beside CoreDNS's: the same names, types, labels, label values and buckets after the same questions."""
+"""/metrics compared with CoreDNS's: names, types, labels, label values and buckets after the same questions."""
 
 import re
 import time
@@ -99,11 +99,11 @@ x.dead.test. A
 """
 NAMESPACE = "metrics-parity"
 
-# The runtime's own, and what only we have. Values of these labels are the program's own.
-APART = ("go_", "python_", "clusterdns_")
+# Metrics of the runtime and of clusterdns alone; and labels whose values differ by program.
+NOT_COMPARED = ("go_", "python_", "clusterdns_")
 OWN_VALUES = {"coredns_build_info": {"version", "goversion"}}
 
-# name → why one has what the other has not
+# name → why only one of the two has the metric
 ONLY_THEIRS = {
     "process_network_receive_bytes": "the Python collector of process metrics lacks it",
     "process_network_transmit_bytes": "as above",
@@ -111,24 +111,25 @@ ONLY_THEIRS = {
 }
 ONLY_OURS = {
     "coredns_reload_version_info": "CoreDNS shows it from the first reload on",
-    "coredns_autopath_success": "0 until the first; CoreDNS does not show it before",
+    "coredns_autopath_success": "0 at the start; CoreDNS shows it from the first success on",
 }
 MAYBE_OURS = {"coredns_kubernetes_rest_client_request_duration_seconds": "CoreDNS mostly streams its lists"}
 
-
-# name → why it has more series here, which are 0
-MORE_OURS = {"coredns_proxy_conn_cache_hits_total": "UDP too, for those who divide by hits and misses"}
+# name → why clusterdns has more series, which are 0
+MORE_OURS = {"coredns_proxy_conn_cache_hits_total": "UDP is counted too, for dashboards that divide hits by misses"}
 
 
 def series(side: Side) -> Series:
-    """Every series, under the name of its family, less what cannot be alike."""
+    """Scrape the series by type and name, without those that cannot be equal."""
     found: Series = {}
     for family in side.metrics():
-        if family.name.startswith(APART):
+        if family.name.startswith(NOT_COMPARED):
             continue
         own = OWN_VALUES.get(family.name, set())
         for sample in family.samples:
-            labels = {name: "" if name in own else side.named(value) for name, value in sample.labels.items()}
+            labels = {
+                name: "" if name in own else side.with_placeholders(value) for name, value in sample.labels.items()
+            }
             found.setdefault((family.type, sample.name), set()).add(tuple(sorted(labels.items())))
     return found
 
@@ -138,7 +139,7 @@ def family_of(name: str) -> str:
 
 
 def change_endpoints(control_plane: ControlPlane) -> None:
-    """A Service and, after it, a slice of its endpoints that says when the change began."""
+    """Create Services and their EndpointSlices, which are annotated with the time of the change."""
     control_plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     metadata = {"name": "web", "namespace": NAMESPACE}
     ports = [{"name": "http", "port": 80, "protocol": "TCP"}]
@@ -168,8 +169,8 @@ def wait_for_series(side: Side, name: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def asked(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> tuple[Series, Series]:
-    """The series of both after the questions."""
+def scraped(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> tuple[Series, Series]:
+    """Run both servers, send the questions, and return the series of each."""
     folder = tmp_path_factory.mktemp("metrics")
     (folder / "hosts").write_text("192.0.2.1 h.hosts.test\n")
     corefile = COREFILE.replace("KUBECONFIG", str(control_plane.kubeconfig)).replace("FOLDER", str(folder))
@@ -185,14 +186,14 @@ def asked(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory)
     return theirs, ours
 
 
-def test_names_and_types(asked: tuple[Series, Series]) -> None:
-    theirs, ours = ({(kind, name) for kind, name in one} for one in asked)
+def test_names_and_types(scraped: tuple[Series, Series]) -> None:
+    theirs, ours = ({(kind, name) for kind, name in one} for one in scraped)
     assert {family_of(name) for _, name in theirs - ours} == set(ONLY_THEIRS)
     assert {family_of(name) for _, name in ours - theirs} - MAYBE_OURS.keys() == set(ONLY_OURS)
 
 
-def test_labels_and_buckets(asked: tuple[Series, Series]) -> None:
-    theirs, ours = asked
+def test_labels_and_buckets(scraped: tuple[Series, Series]) -> None:
+    theirs, ours = scraped
     different = {
         name: (sorted(theirs[kind, name] - ours[kind, name]), sorted(ours[kind, name] - theirs[kind, name]))
         for kind, name in theirs.keys() & ours.keys()
@@ -201,8 +202,8 @@ def test_labels_and_buckets(asked: tuple[Series, Series]) -> None:
     assert different == {}
 
 
-def test_what_is_shown_before_the_first_query(tmp_path: Path) -> None:
-    """Counters without labels are 0 from the start, whether a block has the plugin or not."""
+def test_series_before_the_first_query(tmp_path: Path) -> None:
+    """Counters without labels are 0 from the start, even if no block has the plugin."""
     with both(".:1053 {\n bind HOST\n prometheus HOST:9153\n}\n", tmp_path / "pair") as sides:
         theirs, ours = map(series, sides)
     assert {key for key in theirs if not key[1].startswith("process_")} <= ours.keys()
@@ -213,14 +214,14 @@ def test_what_is_shown_before_the_first_query(tmp_path: Path) -> None:
 PANELS = re.findall(r"^\| [^|]+ \| `([^`]+)` \|$", (ROOT / "docs" / "metrics.md").read_text("utf-8"), re.MULTILINE)
 
 
-def test_there_are_dashboard_queries() -> None:
+def test_the_page_has_dashboard_queries() -> None:
     assert len(PANELS) >= 15
 
 
 @pytest.mark.parametrize("query", PANELS)
-def test_every_query_of_the_dashboard_has_data(query: str, asked: tuple[Series, Series]) -> None:
-    """A metric of that name has series, with the labels that are selected on or summed by."""
-    _, ours = asked
+def test_each_dashboard_query_has_data(query: str, scraped: tuple[Series, Series]) -> None:
+    """Each metric of the query has series with the labels that it selects or groups by."""
+    _, ours = scraped
     names = re.findall(r"\b(?:coredns|process)_[a-z_]+", query)
     by = {label for group in re.findall(r"by \(([^)]*)\)", query) for label in re.split(r",\s*", group)}
     selected = dict(re.findall(r'([a-z_]+)="([^"]*)"', query))

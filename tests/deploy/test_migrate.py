@@ -1,4 +1,4 @@
-"""docs/migrate.md: its YAML is YAML and names the image as its tools want it, its commands are those that there are."""
+"""docs/migrate.md: its YAML parses and names the image in the form of each tool; its commands and options exist."""
 
 import re
 import shlex
@@ -14,7 +14,7 @@ from testing.peers import clusterdns
 
 PAGE = (ROOT / "docs" / "migrate.md").read_text(encoding="utf-8")
 IMAGE = "clusterdns/coredns:0.1.0"
-KUBECTL = {  # verb → options it has here
+KUBECTL = {  # verb → the options that the page may use
     "get": {"-o", "--ignore-not-found", "--raw"},
     "set": set(),
     "rollout": set(),
@@ -36,13 +36,13 @@ def deployment() -> dict[str, Any]:
     return read
 
 
-def test_the_image_is_the_one_of_the_manifests() -> None:
+def test_the_page_names_the_image_of_the_manifests() -> None:
     (container,) = deployment()["spec"]["template"]["spec"]["containers"]
     assert (container["name"], container["image"]) == ("coredns", IMAGE)
 
 
 @pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("kubectl")])
-def test_kubectl_commands(line: str) -> None:
+def test_kubectl_commands_name_existing_objects_and_options(line: str) -> None:
     words = shlex.split(line.partition(" | ")[0])[1:]
     if words[0] == "-n":
         assert words[1] == "kube-system"
@@ -59,8 +59,8 @@ def test_kubectl_commands(line: str) -> None:
             assert word == f"coredns={IMAGE}"
 
 
-def test_the_check_is_a_command_that_there_is(tmp_path: Path) -> None:
-    """The end of the pipe, given what its beginning prints, for the ConfigMap of deploy/."""
+def test_the_check_command_accepts_the_configmap(tmp_path: Path) -> None:
+    """The command gets the output of the pipe's first command for the ConfigMap of deploy/."""
     (line,) = (line for line in COMMANDS if "clusterdns check" in line)
     program, *words = shlex.split(line.partition(" | ")[2])
     assert program == "clusterdns"
@@ -72,7 +72,7 @@ def test_the_check_is_a_command_that_there_is(tmp_path: Path) -> None:
 
 
 def found(key: str, document: Any) -> list[Any]:
-    """Every value of this key, at any depth."""
+    """Return every value of a key, at any depth."""
     if isinstance(document, dict):
         below = [one for value in document.values() for one in found(key, value)]
         return ([document[key]] if key in document else []) + below
@@ -94,10 +94,10 @@ def test_every_document_names_the_image_or_a_repository_and_a_tag() -> None:
 def test_kubeadm_s_tag_is_a_release_of_coredns() -> None:
     (dns,) = (document["dns"] for document in DOCUMENTS if "dns" in document)
     assert re.fullmatch(r"v1\.\d+\.\d+", dns["imageTag"])
-    assert f"{dns['imageRepository']}/coredns:{dns['imageTag']}" in PAGE, "what kubeadm makes of it"
+    assert f"{dns['imageRepository']}/coredns:{dns['imageTag']}" in PAGE, "the image that kubeadm derives from it"
 
 
-def test_every_cluster_of_the_table_is_told_what_to_do() -> None:
+def test_the_table_has_every_kind_of_cluster() -> None:
     named = ("kubeadm", "Helm chart", "RKE2", "kops", "Talos", "k0s", "k3s", "OpenShift", "Gardener", "AKS", "EKS")
     (table,) = re.findall(r"^\| cluster \|.*?\n\n", PAGE, flags=re.MULTILINE | re.DOTALL)
     assert [name for name in named if name not in table] == []
