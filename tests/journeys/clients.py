@@ -1,6 +1,6 @@
-"""What people ask with: dig, nslookup of bind9-dnsutils and of busybox, and the C library's own resolver.
+"""The clients of the journeys: dig, nslookup of bind9-dnsutils and of busybox, and the C library's resolver.
 
-Each function runs the real program in a pod and reads what it prints into a table row of addresses, names and codes.
+Each function runs the real program in a pod and parses its output.
 """
 
 import re
@@ -21,7 +21,7 @@ _SERVER = re.compile(r";; SERVER: ([^#]+)#53\([^)]*\) \((\w+)\)")
 
 @dataclass(frozen=True)
 class Answer:
-    """One reply as dig shows it. A record is (owner, type, data), names without their last dot."""
+    """A reply as dig prints it. A record is (owner name, type, data), names without their last dot."""
 
     status: str
     flags: frozenset[str]
@@ -32,26 +32,25 @@ class Answer:
 
     @property
     def data(self) -> list[str]:
-        """The data of the answer section, in order."""
+        """The data of the answer section's records, in order."""
         return [data for _, _, data in self.records]
 
     @property
-    def dependencies(self) -> set[str]:
-        """The names that the records belong to."""
+    def owner_names(self) -> set[str]:
+        """The owner names of the records."""
         return {owner for owner, _, _ in self.records}
 
 
 def dig(pod: Pod, *words: str) -> Answer:
-    """One question; `+search` among the words makes dig use the search list. Raises ValueError without a reply."""
+    """Ask one question; with `+search` dig uses the search list. Raises ValueError without a reply."""
     (answer,) = dig_all(pod, *words)
     return answer
 
 
 def dig_all(pod: Pod, *words: str) -> list[Answer]:
-    """Several questions from one dig, in order.
+    """Ask several questions with one dig, and return the replies in order.
 
-    Without dig's own cookie, which nobody else sends: with it no two questions are alike, and none is answered from
-    the answers compiled for earlier ones.
+    dig sends no cookie here: with one no two queries are equal, and none gets a compiled answer.
     """
     printed = pod.run(need("dig"), "+tries=2", "+time=2", "+nocookie", *words)
     replies = [_read(part) for part in printed.split(";; ->>HEADER<<-")[1:]]
@@ -63,7 +62,7 @@ def dig_all(pod: Pod, *words: str) -> list[Answer]:
 def _read(printed: str) -> Answer:
     status, flags, server = _HEADER.search(printed), _FLAGS.search(printed), _SERVER.search(printed)
     if status is None or flags is None or server is None:
-        raise ValueError(f"not a reply as dig shows one: {printed}")
+        raise ValueError(f"not the output of dig: {printed}")
     section = printed.partition(";; ANSWER SECTION:\n")[2].partition("\n\n")[0]
     lines = [line.split(None, 4) for line in section.splitlines()]
     records = tuple((owner.rstrip("."), rtype, _undotted(data)) for owner, _, _, rtype, data in lines)
@@ -75,12 +74,12 @@ def _undotted(data: str) -> str:
 
 
 def nslookup(pod: Pod, *words: str) -> dict[str, set[str]]:
-    """What bind9's nslookup finds: name → addresses, or for an address `arpa name` → names. Empty: it found nothing."""
+    """Run bind9's nslookup: name → addresses, for an address its reverse name → names; empty if it finds nothing."""
     return _lookups(pod.run(need("nslookup"), *words))
 
 
 def busybox_nslookup(pod: Pod, *words: str) -> dict[str, set[str]]:
-    """The same of busybox, as in the images that people debug with."""
+    """Run busybox's nslookup, with the result of `nslookup`."""
     return _lookups(pod.run(need("busybox"), "nslookup", *words))
 
 
@@ -99,12 +98,12 @@ def _lookups(printed: str) -> dict[str, set[str]]:
 
 
 def getent(pod: Pod, name: str) -> set[str]:
-    """The addresses that getaddrinfo finds: A and AAAA asked side by side from one socket, along the search list."""
+    """Resolve with getaddrinfo, which asks A and AAAA at once from one socket, along the search list."""
     return {line.split()[0] for line in pod.run("getent", "ahosts", name).splitlines() if line.strip()}
 
 
 def until(ask: Callable[[], T], is_right: Callable[[T], bool], seconds: float = 10.0) -> T:
-    """Ask until the answer is right. Fails with the last answer, which says more than the time that ran out."""
+    """Ask until the answer is right, and return it. Fails with the last answer after `seconds`."""
     ends_at = time.monotonic() + seconds
     while not is_right(answer := ask()):
         if time.monotonic() > ends_at:

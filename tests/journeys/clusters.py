@@ -1,6 +1,6 @@
-"""The two clusters that every journey is made in: a real API server, and a folder of manifests that the server plays.
+"""The two clusters of every journey: a real API server, and a folder of manifests that the server simulates.
 
-Both begin with the objects of zones/demo. Tests change one and the other by the same few verbs.
+Both start with the objects of zones/demo. Tests change both through the methods of `Cluster`.
 """
 
 import contextlib
@@ -24,41 +24,41 @@ POD_NETWORK = "10.244."
 
 
 class Cluster(Protocol):
-    """What a journey does to its cluster."""
+    """The changes that a journey makes to its cluster."""
 
     def directive(self) -> str:
-        """The options of `kubernetes` in the Corefile."""
+        """Return the option of `kubernetes` in the Corefile."""
 
     def apply(self, manifest: Manifest) -> None:
-        """Make the object as the manifest says."""
+        """Create or change an object."""
 
     def delete(self, kind: str, name: str, namespace: str) -> None:
-        """Remove the object, its dependents too."""
+        """Delete an object and its dependents."""
 
     def scale(self, kind: str, name: str, namespace: str, replicas: int) -> None:
-        """Set the number of pods of a workload, and let it come true."""
+        """Set the number of pods of a workload, and wait until it has them."""
 
     def replace_pod(self, kind: str, name: str, namespace: str) -> None:
-        """End a pod of the workload (a StatefulSet's first); another with another address takes its place."""
+        """Replace a pod of a workload (a StatefulSet's first) by one with another address."""
 
     def pod_addresses(self, workload: str, namespace: str) -> set[str] | None:
-        """The addresses of the workload's pods, where somebody else than the product can say them."""
+        """Return the addresses of a workload's pods, None if only the server under test assigns them."""
 
 
 def demo_objects() -> list[Manifest]:
-    """The objects of zones/demo, namespaces first, each with the namespace that it is in."""
+    """Read the objects of zones/demo, namespaces first, each with its namespace set."""
     found = [one for path in _manifest_files(DEMO) for one in _read(path)]
     return sorted(found, key=lambda one: bool(one["kind"] != "Namespace"))
 
 
 class ApiCluster:
-    """The objects of zones/demo in the real API server; the kubelet is played by whoever changes something."""
+    """The objects of zones/demo in a real API server; each change of a workload also simulates the kubelet."""
 
     def __init__(self, control_plane: ControlPlane) -> None:
         self._api = control_plane
         objects = demo_objects()
         applied = control_plane.folder / "journeys.applied"
-        with self._alone():
+        with self._locked():
             if not applied.exists():
                 for one in objects:
                     control_plane.apply(one)
@@ -67,45 +67,45 @@ class ApiCluster:
             self._settle(namespace)
 
     def directive(self) -> str:
-        """The options of `kubernetes`."""
+        """Return the option of `kubernetes`."""
         return f"kubeconfig {self._api.kubeconfig}"
 
     def apply(self, manifest: Manifest) -> None:
-        """Server-side apply."""
+        """Apply an object on the server side."""
         self._api.apply(manifest)
 
     def delete(self, kind: str, name: str, namespace: str) -> None:
-        """Delete."""
+        """Delete an object."""
         self._api.delete(kind, name, namespace)
 
     def scale(self, kind: str, name: str, namespace: str, replicas: int) -> None:
-        """Apply the same workload with another number."""
+        """Apply the workload with another number of replicas."""
         self._api.apply(_scaled(_demo_object(kind, name, namespace), replicas))
         self._settle(namespace)
 
     def replace_pod(self, kind: str, name: str, namespace: str) -> None:
-        """Delete the first pod; its controller makes another."""
+        """Delete the first pod, so that its controller creates another."""
         victim = min(self._pods(name, namespace), key=lambda pod: str(pod["metadata"]["name"]))
         self._api.delete("Pod", victim["metadata"]["name"], namespace, grace_seconds=0)
         self._settle(namespace)
 
     def pod_addresses(self, workload: str, namespace: str) -> set[str] | None:
-        """As the pods' status says."""
+        """Return the addresses in the status of the pods."""
         return {pod["status"]["podIP"] for pod in self._pods(workload, namespace)}
 
     def _pods(self, workload: str, namespace: str) -> list[Manifest]:
         return [one for one in self._api.list("Pod", namespace) if one["metadata"]["name"].startswith(f"{workload}-")]
 
     def _settle(self, namespace: str) -> None:
-        """Play the kubelet until every workload has the pods that it wants."""
+        """Simulate the kubelet until every workload has its pods."""
 
         def step() -> bool:
             try:
-                with self._alone():
+                with self._locked():
                     running = self._api.run_pods(namespace)
             except ApiError as refusal:
                 if refusal.status in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
-                    return False  # a pod went away or changed while we were at it
+                    return False  # a pod was deleted or changed meanwhile
                 raise
             workloads = [one for kind in WORKLOADS for one in self._api.list(kind, namespace)]
             wanted = {one["metadata"]["name"]: one["spec"]["replicas"] for one in workloads}
@@ -117,15 +117,15 @@ class ApiCluster:
         wait_for(step, f"the pods of namespace {namespace}")
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep other workers of the run from doing the same now: there is one kubelet."""
+    def _locked(self) -> Iterator[None]:
+        """Hold the lock that keeps other workers of the run from simulating the kubelet as well."""
         with (self._api.folder / "journeys.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
 
 class ManifestCluster:
-    """A copy of zones/demo, which the server under test reads and tests edit."""
+    """A copy of zones/demo, which tests edit and the server under test reads."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "demo"
@@ -133,16 +133,16 @@ class ManifestCluster:
         self._numbers = itertools.count(1)
 
     def directive(self) -> str:
-        """The options of `kubernetes`."""
+        """Return the option of `kubernetes`."""
         return f"manifests {self._folder}"
 
     def apply(self, manifest: Manifest) -> None:
-        """Change the object where it is written, or write a file for it."""
+        """Write the object to the file that has it, or to a new file."""
         path, objects = self._holding(*_key(manifest))
         self._write(path, [*objects, manifest])
 
     def delete(self, kind: str, name: str, namespace: str) -> None:
-        """Take the object out of its file, or the file away where it is the last."""
+        """Remove the object from its file, and the file if it was its last object."""
         path, objects = self._holding(kind, name, namespace)
         if objects:
             self._write(path, objects)
@@ -150,11 +150,11 @@ class ManifestCluster:
             path.unlink()
 
     def scale(self, kind: str, name: str, namespace: str, replicas: int) -> None:
-        """Apply the same workload with another number."""
+        """Apply the workload with another number of replicas."""
         self.apply(_scaled(_demo_object(kind, name, namespace), replicas))
 
     def replace_pod(self, kind: str, name: str, namespace: str) -> None:
-        """Write one of the pods out, with an address of its own; the workload has the others."""
+        """Write one of the pods as a manifest with an address of its own; the workload has the others."""
         workload = _demo_object(kind, name, namespace)
         template = workload["spec"]["template"]
         is_named = kind == "StatefulSet"
@@ -177,11 +177,11 @@ class ManifestCluster:
         self.apply(pod)
 
     def pod_addresses(self, workload: str, namespace: str) -> set[str] | None:
-        """Only the product knows what it has made up."""
+        """Return None: the server under test assigns the addresses."""
         return None
 
     def _holding(self, kind: str, name: str, namespace: str) -> tuple[Path, list[Manifest]]:
-        """The file that the object is in, and what else is; for a new object the file to be."""
+        """Return the object's file and the other objects in it; for a new object the path of its file."""
         for path in _manifest_files(self._folder):
             objects = _read(path)
             others = [one for one in objects if _key(one) != (kind, name, namespace)]
@@ -190,7 +190,7 @@ class ManifestCluster:
         return self._folder / f"{kind.lower()}-{namespace}-{name}.yaml", []
 
     def _write(self, path: Path, objects: list[Manifest]) -> None:
-        """Replace the file in one step, as editors and kubelets do."""
+        """Replace the file in one step, as editors do."""
         fresh = path.with_name(f"{path.name}.new")
         fresh.write_text(yaml.safe_dump_all(objects))
         fresh.rename(path)

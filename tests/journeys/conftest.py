@@ -1,4 +1,4 @@
-"""One server for each of the two clusters, for all journeys of a worker."""
+"""A server for each of the two clusters, shared by all journeys of a worker."""
 
 import contextlib
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from testing.peers import MissingPeer
 
 @pytest.fixture(scope="session", params=["api", "manifests"])
 def journey(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
-    """The same server over a real API server and over manifests. Both hold zones/demo."""
+    """Run the server on zones/demo, once with a real API server and once with manifests."""
     for tool in ("dig", "nslookup", "busybox"):
         need(tool)
     folder = tmp_path_factory.mktemp(f"journey-{request.param}")

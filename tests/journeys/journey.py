@@ -1,4 +1,4 @@
-"""The server under test in a pod's network, the way from there to the API server, and what tests see of both."""
+"""The server under test in a pod's network, with a bridge from there to the API server."""
 
 import contextlib
 import subprocess
@@ -35,7 +35,7 @@ START_SECONDS = 20.0
 
 
 class Bridge:
-    """The way from the pod to the API server on the host's loopback, which can be taken away and given back."""
+    """A relay from the pod's network to the API server on the host's loopback, which tests interrupt."""
 
     def __init__(self, pod: Pod, folder: Path, api_address: str) -> None:
         self.api_address = api_address
@@ -45,7 +45,7 @@ class Bridge:
         self._running: list[subprocess.Popen[bytes]] = []
 
     def up(self) -> None:
-        """Make the API server reachable."""
+        """Start relaying."""
         for command in (self._outside, self._inside):
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
             self._running.append(process)
@@ -53,7 +53,7 @@ class Bridge:
             assert process.stdout.readline() == b"relaying\n", f"{command} ended at once"
 
     def down(self) -> None:
-        """Break every connection to it and refuse new ones."""
+        """Stop relaying: close every connection and refuse new ones."""
         while self._running:
             with self._running.pop() as process:
                 process.terminate()
@@ -61,7 +61,7 @@ class Bridge:
 
 @dataclass(frozen=True)
 class Journey:
-    """A cluster, a pod to ask from, and what the server says meanwhile."""
+    """A cluster, a pod to ask from, and the server's log."""
 
     cluster: Cluster
     pod: Pod
@@ -69,8 +69,10 @@ class Journey:
     bridge: Bridge | None
 
     def pods(self, name: str, count: int, workload: str = "", namespace: str = "default") -> set[str]:
-        """The addresses of a name once they are `count`, and those of the workload's pods. The name is the workload's
-        if that has none of its own."""
+        """Wait until a name has `count` addresses, those of its workload's pods, and return them.
+
+        The workload has the same name unless it is given.
+        """
 
         def is_right(found: set[str]) -> bool:
             known = self.cluster.pod_addresses(workload or name, namespace)
@@ -81,13 +83,13 @@ class Journey:
         return found
 
     def readiness(self) -> tuple[str, str]:
-        """Status and body of /ready."""
+        """Fetch /ready, and return its status and body."""
         return self.pod.http(READY_PORT, "/ready")
 
 
 @contextlib.contextmanager
 def served(journey: Journey, *options: str) -> Iterator[None]:
-    """The server from the moment it is ready to its end, which must be in good order."""
+    """Run the server, and enter the context once it is ready. Fails the test if it ends with an error."""
     with launched(journey, *options) as server:
         server.wait_until(lambda: journey.readiness() == READY, "readiness", START_SECONDS)
         yield
@@ -95,7 +97,7 @@ def served(journey: Journey, *options: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def launched(journey: Journey, *options: str) -> Iterator[ServerProcess]:
-    """The server from the start of its process to its end, with more options for `kubernetes`."""
+    """Run the server with more options for `kubernetes`, and enter the context at once."""
     corefile = journey.log.with_name("Corefile")
     corefile.write_text(COREFILE % "\n        ".join((journey.cluster.directive(), *options)))
     command = journey.pod.command(str(clusterdns()), "-conf", str(corefile))

@@ -1,7 +1,7 @@
-"""A pod as DNS sees it: a network namespace with a pod's resolv.conf, in which the server under test runs as well.
+"""A simulated pod: a network namespace with a pod's resolv.conf, in which the server under test runs as well.
 
-The addresses of the `kube-dns` Service are on the namespace's loopback interface, where a cluster would have the node's
-NAT. Needs root; `ip netns` does the work.
+The namespace's loopback interface has the addresses of the `kube-dns` Service, which a node would translate (NAT). It
+is made with `ip netns`, which needs root.
 """
 
 import contextlib
@@ -31,17 +31,17 @@ print(page.status, page.read().decode(), sep="\\n")
 
 
 class Pod:
-    """Runs programs in the namespace."""
+    """A network namespace to run programs in."""
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
 
     def command(self, *words: str) -> list[str]:
-        """The command line that runs these words inside; the process replaces `ip`, so its pid is the program's."""
+        """Return the command line that runs a command inside; `ip` executes it, so its pid is the command's."""
         return [need("ip"), "netns", "exec", self.namespace, *words]
 
     def run(self, *words: str) -> str:
-        """What a program prints, both streams together. Its exit code is not looked at."""
+        """Run a command, and return its output, both streams together. Ignores the exit code."""
         done = subprocess.run(
             self.command(*words),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=CLIENT_SECONDS,
@@ -49,13 +49,13 @@ class Pod:
         return done.stdout.decode()
 
     def add_address(self, address: str) -> None:
-        """Give the loopback interface one more address."""
+        """Add an address to the loopback interface."""
         prefix = 128 if ":" in address else 32
         words = ("addr", "replace", f"{address}/{prefix}", "dev", "lo")
         subprocess.run([need("ip"), "-n", self.namespace, *words], check=True, capture_output=True)
 
     def http(self, port: int, path: str) -> tuple[str, str]:
-        """Status and body of a page of the server's own; both empty where nobody listens."""
+        """Fetch a page from a port of 127.0.0.1: status and body, both empty if the port is closed."""
         printed = self.run(sys.executable, "-I", "-c", _GET, str(port), path)
         status, _, body = printed.partition("\n")
         return (status, body.rstrip("\n")) if status.isdigit() else ("", "")
@@ -63,7 +63,7 @@ class Pod:
 
 @contextlib.contextmanager
 def network_namespace(label: str) -> Iterator[Pod]:
-    """A namespace with loopback, both addresses of the Service and the resolv.conf; gone at the end."""
+    """Make a namespace with loopback, both addresses of the Service and the resolv.conf; delete it on exit."""
     name = f"clusterdns-{label}-{os.getpid()}-{time.monotonic_ns() % 1_000_000}"
     settings = Path("/etc/netns") / name
     ip = need("ip")
@@ -80,7 +80,7 @@ def network_namespace(label: str) -> Iterator[Pod]:
         yield pod
     finally:
         (settings / "resolv.conf").unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # the second only where it was ours and is empty
+        with contextlib.suppress(OSError):  # the parent may have other files
             settings.rmdir()
             settings.parent.rmdir()
         subprocess.run([ip, "netns", "del", name], check=True)

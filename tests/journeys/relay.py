@@ -1,11 +1,11 @@
 """A byte relay between two stream addresses, so that a server in a network namespace reaches a port of the host.
 
-Loopback ends at a namespace's border; a unix socket does not. Two of these make the bridge, each run as a program:
+A namespace has a loopback of its own, but shares unix sockets. Two relays make the bridge, each run as a program:
 
     inside:  relay.py 127.0.0.1:6443 /tmp/x/api.sock        on the host:  relay.py /tmp/x/api.sock 127.0.0.1:6443
 
-An address with a slash is a unix socket's path. It says `relaying` when it listens. At SIGTERM it is gone at once, with
-every connection: that is how a test takes the API server away.
+An address with a slash is a unix socket's path. A relay prints `relaying` when it listens. SIGTERM ends it with all its
+connections, which is how a test makes the API server unreachable.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ CHUNK_BYTES = 1 << 16
 
 
 class Relay:
-    """Accepts on one address, and connects each client to the other."""
+    """A listener on one address that connects each client to the other."""
 
     def __init__(self, listen: str, connect: str) -> None:
         self._listen = listen

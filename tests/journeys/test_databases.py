@@ -1,4 +1,4 @@
-"""Journeys 4 and 6: replica sets, whose members must find each other by name and know themselves by address."""
+"""Journeys 4 and 6: replica sets, whose members resolve each other by name and by address."""
 
 import pytest
 from journeys.clients import busybox_nslookup, dig, nslookup, until
@@ -12,22 +12,22 @@ pytestmark = [pytest.mark.peer("dig"), pytest.mark.peer("busybox"), pytest.mark.
 
 
 @pytest.mark.parametrize("name", [MONGODB, f"{MONGODB}.{SVC}", f"{MONGODB}.{SVC}."])
-def test_every_member_under_the_short_and_the_full_name(journey: Journey, name: str) -> None:
-    """Journey 4: from another namespace, by the name that a connection string has."""
+def test_short_and_full_names_of_a_headless_service_have_every_member(journey: Journey, name: str) -> None:
+    """Journey 4: a client in another namespace resolves the name of its connection string."""
     pods = journey.pods(MONGODB, 3, "mongodb", "infrastructure")
     assert nslookup(journey.pod, name) == {f"{MONGODB}.{SVC}": pods}
 
 
 @pytest.mark.parametrize("name", [f"{MONGODB}.{SVC}", f"_mongodb._tcp.{MONGODB}.{SVC}"])
 def test_srv_of_a_replica_set_names_its_members(journey: Journey, name: str) -> None:
-    """Journey 4: `mongodb+srv` finds host and port of each member, the port being that of the pod."""
+    """Journey 4: `mongodb+srv` finds the host of each member and its port, which is the pod's."""
     journey.pods(MONGODB, 3, "mongodb", "infrastructure")
     reply = dig(journey.pod, name, "SRV")
     assert set(reply.data) == {f"0 33 27017 mongodb-{ordinal}.{MONGODB}.{SVC}" for ordinal in range(3)}
 
 
-def test_a_node_port_does_not_show(journey: Journey) -> None:
-    """Journey 4: `app1` on node port 30062 is its ClusterIP, port 8080; the unnamed port is asked by protocol only."""
+def test_a_node_port_is_not_in_dns(journey: Journey) -> None:
+    """Journey 4: `app1` with node port 30062 has its ClusterIP, and SRV its port 8080."""
     (name,) = nslookup(journey.pod, "app1")
     assert name == f"app1.default.{SVC}"
     assert dig(journey.pod, name, "SRV").data == [f"0 100 8080 {name}"]
@@ -46,8 +46,8 @@ def test_a_member_keeps_its_name_and_changes_its_address(journey: Journey) -> No
     assert dig(journey.pod, f"_mysql._tcp.{MYSQL}", "SRV").data.count(f"0 33 3306 {member}") == 1
 
 
-def test_addresses_have_names(journey: Journey) -> None:
-    """Journey 6: PTR of each pod, and of the server's own address, as nslookup prints them."""
+def test_addresses_have_ptr_records(journey: Journey) -> None:
+    """Journey 6: nslookup finds the names of each pod's address and of the server's."""
     journey.pods("mysql-svc", 3, "mysql-sts")
     for ordinal in range(3):
         member = f"mysql-sts-{ordinal}.{MYSQL}"

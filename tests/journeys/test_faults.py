@@ -1,4 +1,4 @@
-"""The API server goes away under a running server, and comes back."""
+"""The API server becomes unreachable while the server runs, and reachable again."""
 
 import contextlib
 import re
@@ -14,48 +14,51 @@ from journeys.pod import network_namespace
 NAME = "my-nginx-headless-svc.default.svc.cluster.local"
 WORKLOAD = ("Deployment", "my-nginx", "default")
 OUTAGE_SECONDS = 1.0
-ABOUT_A_WATCH = re.compile(r"\[\w+\] plugin/kubernetes: (services|namespaces|endpointslices): ")
+WATCH_LINE = re.compile(r"\[\w+\] plugin/kubernetes: (services|namespaces|endpointslices): ")
 
 pytestmark = [pytest.mark.peer("kube-apiserver"), pytest.mark.parametrize("journey", ["api"], indirect=True)]
 
 
 class Asker(threading.Thread):
-    """Asks one name without a pause, and remembers every different set of addresses in the order seen."""
+    """A thread that asks one name without a pause, and records each change of its addresses."""
 
     def __init__(self, journey: Journey) -> None:
         super().__init__(name="asker", daemon=True)
         self._journey = journey
-        self._ends = threading.Event()
+        self._stopping = threading.Event()
         self.seen: list[tuple[str, frozenset[str]]] = []
 
     def run(self) -> None:
-        while not self._ends.is_set():
+        while not self._stopping.is_set():
             for reply in dig_all(self._journey.pod, *[NAME] * 100):
                 found = (reply.status, frozenset(reply.data))
                 if found not in self.seen[-1:]:
                     self.seen.append(found)
 
     def stop(self) -> None:
-        self._ends.set()
+        self._stopping.set()
         self.join()
 
 
-def about_watches(journey: Journey) -> list[str]:
-    """The log without lines about single objects, of which tests that share the cluster make odd ones."""
-    return [line for line in journey.log.read_text().splitlines() if ABOUT_A_WATCH.match(line)]
+def watch_lines(journey: Journey) -> list[str]:
+    """Return the log lines about watches, without those about objects, which depend on other tests of the cluster."""
+    return [line for line in journey.log.read_text().splitlines() if WATCH_LINE.match(line)]
 
 
-def test_an_unreachable_api_server_takes_no_name_away(journey: Journey) -> None:
-    """While it is away names stay as last known, /ready stays OK, and the log has one line; when it is back so does
-    the log say, and the answers go from what was to what is with nothing between, though a list may be read anew."""
+def test_names_keep_their_answers_while_the_api_server_is_unreachable(journey: Journey) -> None:
+    """During the outage answers do not change, /ready stays OK, and the log has one line.
+
+    After it the log has another line, and the answers change to the new state without an intermediate one, even if
+    the server relists.
+    """
     assert journey.bridge is not None
     before = journey.pods(NAME, 2, "my-nginx")
-    lines_before = len(about_watches(journey))
+    lines_before = len(watch_lines(journey))
     asker = Asker(journey)
     asker.start()
     try:
         journey.bridge.down()
-        journey.cluster.scale(*WORKLOAD, 4)  # what the server cannot see
+        journey.cluster.scale(*WORKLOAD, 4)  # the server gets no event of it
         time.sleep(OUTAGE_SECONDS)
         assert journey.readiness() == READY
         assert asker.seen == [("NOERROR", frozenset(before))]
@@ -67,17 +70,16 @@ def test_an_unreachable_api_server_takes_no_name_away(journey: Journey) -> None:
         journey.cluster.scale(*WORKLOAD, 2)
     sizes = [len(found) for _, found in asker.seen]
     assert {status for status, _ in asker.seen} == {"NOERROR"}
-    assert sizes == sorted(sizes), "an answer grew smaller on the way"
+    assert sizes == sorted(sizes), "an intermediate answer had fewer addresses"
     assert asker.seen[-1][1] == after
-    lines = until(lambda: about_watches(journey)[lines_before:], lambda found: len(found) >= 2)
+    lines = until(lambda: watch_lines(journey)[lines_before:], lambda found: len(found) >= 2)
     assert [line.split("]")[0] for line in lines] == ["[WARNING", "[INFO"], lines
     assert "serving the last known state" in lines[0]
     assert "connected again" in lines[1]
 
 
-def test_a_server_older_than_its_api_server(journey: Journey, tmp_path: Path) -> None:
-    """Before it has seen the cluster a server says that it does not know, never that a name does not exist; it gets
-    ready by itself."""
+def test_a_server_that_starts_before_its_api_server(journey: Journey, tmp_path: Path) -> None:
+    """Before the first list names are SERVFAIL, not NXDOMAIN; the server becomes ready when the API server answers."""
     assert journey.bridge is not None
     with contextlib.ExitStack() as stack:
         pod = stack.enter_context(network_namespace("early"))
@@ -93,6 +95,6 @@ def test_a_server_older_than_its_api_server(journey: Journey, tmp_path: Path) ->
         assert (status, body.splitlines()[0]) == ("503", "kubernetes")
         assert journey.bridge.api_address in body
         bridge.up()
-        until(early.readiness, lambda said: said == READY)
+        until(early.readiness, lambda reply: reply == READY)
         assert dig(pod, NAME).status == "NOERROR"
         assert dig(pod, "nosuch.default.svc.cluster.local").status == "NXDOMAIN"

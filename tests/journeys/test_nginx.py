@@ -1,4 +1,4 @@
-"""Journeys 1, 2, 3 and 5: the web servers that people begin with, asked as people ask."""
+"""Journeys 1, 2, 3 and 5: web servers behind each kind of Service, resolved with nslookup and dig."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.peer("dig"), pytest.mark.peer("busybox"), pytest.mark.
 def test_a_short_name_gives_the_one_cluster_ip(
     journey: Journey, ask: Callable[[Pod, str], dict[str, set[str]]]
 ) -> None:
-    """Journey 1: the search list finds `normal-nginx`, which has the Service's address and no pod's."""
+    """Journey 1: the search list finds `normal-nginx`, which has the Service's address, not the pods'."""
     found = ask(journey.pod, "normal-nginx")
     assert list(found) == [f"normal-nginx.default.{SVC}"]
     (address,) = found[f"normal-nginx.default.{SVC}"]
@@ -32,7 +32,7 @@ def test_a_short_name_gives_the_one_cluster_ip(
 
 
 def test_a_headless_name_gives_its_pods_in_turn(journey: Journey) -> None:
-    """Journey 2: all three pods, and over repeated questions each comes first as often as the others."""
+    """Journey 2: every reply has all three pods, and each is first equally often."""
     pods = journey.pods("headless-nginx", 3)
     assert nslookup(journey.pod, "headless-nginx") == {HEADLESS: pods}
     replies = dig_all(journey.pod, *[HEADLESS] * 30)
@@ -41,7 +41,7 @@ def test_a_headless_name_gives_its_pods_in_turn(journey: Journey) -> None:
 
 
 def test_a_headless_name_follows_its_workload(journey: Journey) -> None:
-    """Journey 2: scaled to 5, to 0 and back to 3, then a pod is deleted: the name has the pods of the moment."""
+    """Journey 2: the name has the current pods after scaling to 5, 0 and 3 and after a pod is replaced."""
     workload = ("Deployment", "headless-nginx", "default")
     journey.cluster.scale(*workload, 5)
     journey.pods("headless-nginx", 5)
@@ -55,7 +55,7 @@ def test_a_headless_name_follows_its_workload(journey: Journey) -> None:
 
 
 @pytest.mark.parametrize("namespace", ["default", "nginx-nodeport", "nginx-loadbalancer"])
-def test_every_form_of_service_is_its_cluster_ip_and_port(journey: Journey, namespace: str) -> None:
+def test_every_type_of_service_has_its_cluster_ip_and_port(journey: Journey, namespace: str) -> None:
     """Journey 3: ClusterIP, NodePort and LoadBalancer have one address, and SRV the Service's port 3017, not 31122 or
     5003."""
     name = f"nginx-service.{namespace}.{SVC}"
@@ -66,14 +66,14 @@ def test_every_form_of_service_is_its_cluster_ip_and_port(journey: Journey, name
 
 
 @pytest.mark.parametrize("rtype", ["A", "AAAA", "SRV", "CNAME", "TXT"])
-def test_an_external_name_is_an_alias_whatever_is_asked(journey: Journey, rtype: str) -> None:
-    """Journey 3: a CNAME to www.example.com, which is all that this server knows of it."""
+def test_an_external_name_is_a_cname_for_every_type(journey: Journey, rtype: str) -> None:
+    """Journey 3: the reply is the CNAME to www.example.com, whose address the server does not know."""
     reply = dig(journey.pod, "+search", "external-name", rtype)
     assert reply.records == ((f"external-name.default.{SVC}", "CNAME", "www.example.com"),)
 
 
 def test_an_external_name_in_the_cluster_is_followed(journey: Journey) -> None:
-    """Journey 3: the alias of a Service in another namespace comes with the pods behind it."""
+    """Journey 3: the CNAME to a Service in another namespace comes with that Service's pods."""
     reply = dig(journey.pod, "+search", "mongodb")
     target = f"mongodb-headless-service.infrastructure.{SVC}"
     assert reply.records[0] == (f"mongodb.default.{SVC}", "CNAME", target)
@@ -83,8 +83,8 @@ def test_an_external_name_in_the_cluster_is_followed(journey: Journey) -> None:
     )
 
 
-def test_a_named_port_of_pods(journey: Journey) -> None:
-    """Journey 5: `_httpport._tcp` of the headless Service names a host for each pod, and each host has its address."""
+def test_srv_of_a_named_port_has_a_target_for_each_pod(journey: Journey) -> None:
+    """Journey 5: `_httpport._tcp` of the headless Service has a target for each pod, which has the pod's address."""
     pods = journey.pods(HTTPPORT, 2, "my-nginx")
     reply = dig(journey.pod, f"_httpport._tcp.{HTTPPORT}.default.{SVC}", "SRV")
     targets = [data.split() for data in reply.data]
@@ -98,8 +98,7 @@ def test_a_named_port_of_pods(journey: Journey) -> None:
     [("legacy-endpoints", ("192.0.2.11", "192.0.2.12")), ("handmade-slices", ("192.0.2.21", "192.0.2.22"))],
 )
 def test_a_service_without_selector(journey: Journey, namespace: str, addresses: tuple[str, str]) -> None:
-    """Journey 5: Endpoints of the Service's name, and slices made by hand: ready addresses, their port, their
-    hostname."""
+    """Journey 5: Endpoints, and EndpointSlices made by hand, give ready addresses, ports and hostnames."""
     name = f"{HTTPPORT}.{namespace}.{SVC}"
     until(lambda: set(dig(journey.pod, name).data), lambda found: found == set(addresses))
     assert dig(journey.pod, f"web-a.{name}").data == [addresses[0]]
@@ -112,8 +111,8 @@ def _has(address: str, reply: Answer) -> bool:
     return reply.data == [address]
 
 
-def test_endpoints_written_by_hand_are_followed(journey: Journey) -> None:
-    """Journey 5: legacy Endpoints are edited, then taken away for a slice made by hand."""
+def test_changes_of_endpoints_written_by_hand_are_served(journey: Journey) -> None:
+    """Journey 5: Endpoints are changed, then replaced by an EndpointSlice."""
     name = f"by-hand.legacy-endpoints.{SVC}"
     meta = {"name": "by-hand", "namespace": "legacy-endpoints"}
     ports = [{"name": "httpport", "port": 8080, "protocol": "TCP"}]
@@ -138,9 +137,8 @@ def test_endpoints_written_by_hand_are_followed(journey: Journey) -> None:
     until(partial(dig, journey.pod, name), partial(_has, "192.0.2.33"))
 
 
-def test_a_service_comes_changes_and_goes(journey: Journey) -> None:
-    """A name denied a moment ago is answered once its Service exists, as what the Service is now, and then denied
-    again."""
+def test_a_service_is_created_changed_and_deleted(journey: Journey) -> None:
+    """The name is NXDOMAIN, then the ClusterIP, then a CNAME, and NXDOMAIN again."""
     name = f"visitor.default.{SVC}"
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "visitor", "namespace": "default"}}
     assert dig(journey.pod, name).status == "NXDOMAIN"

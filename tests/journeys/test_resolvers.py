@@ -1,4 +1,4 @@
-"""The ways a question comes: the C library's search list, transports, message formats, address families."""
+"""The variants of a query: the C library's search list, transports, EDNS, address families, case."""
 
 import pytest
 from journeys.clients import dig, getent
@@ -13,8 +13,10 @@ pytestmark = [pytest.mark.peer("dig"), pytest.mark.peer("busybox"), pytest.mark.
 
 
 def test_the_c_library_walks_the_search_list(journey: Journey) -> None:
-    """getaddrinfo asks A and AAAA at once from one socket, per entry of the list; a denial of the first must not end
-    the walk, nor NODATA for AAAA lose the A records."""
+    """getaddrinfo asks A and AAAA at once for each entry of the search list.
+
+    NXDOMAIN for the first entry does not end the search, and NODATA for AAAA does not lose the A records.
+    """
     assert getent(journey.pod, MONGODB) == journey.pods(MONGODB, 3, "mongodb", "infrastructure")
     assert getent(journey.pod, "normal-nginx") == set(dig(journey.pod, NORMAL).data)
     assert getent(journey.pod, "dual-nginx") == {
@@ -27,11 +29,13 @@ def test_the_c_library_walks_the_search_list(journey: Journey) -> None:
 @pytest.mark.parametrize(("server", "client"), [(SERVER, "127.0.0.1"), (SERVER6, "::1")])
 @pytest.mark.parametrize("transport", ["+notcp", "+tcp"])
 @pytest.mark.parametrize("edns", ["+noedns", "+edns=0", "+cookie"])
-def test_every_way_of_asking_gives_the_same(
+def test_transport_edns_and_family_do_not_change_the_answer(
     journey: Journey, server: str, client: str, transport: str, edns: str
 ) -> None:
-    """The reply leaves from the address that was asked, though routing would choose the client's own (dig takes no
-    other); over the transport that the question came by, with OPT where it had one."""
+    """The reply comes from the address that was asked, over the query's transport, with OPT if the query had one.
+
+    Routing alone would choose the client's own address as source, and dig would drop the reply.
+    """
     reply = dig(journey.pod, f"@{server}", "-b", client, transport, edns, NORMAL)
     assert (reply.server, reply.transport) == (server, "TCP" if transport == "+tcp" else "UDP")
     assert reply.has_edns == (edns != "+noedns")
@@ -40,18 +44,18 @@ def test_every_way_of_asking_gives_the_same(
 
 
 @pytest.mark.parametrize(("server", "client"), [("10.96.0.11", "127.0.0.1"), ("fd00:10:96::b", "::1")])
-def test_an_address_that_comes_later_is_answered_from(journey: Journey, server: str, client: str) -> None:
-    """The server has a socket for each address that it starts with; those that come later are not the poorer for it."""
+def test_an_address_that_is_added_later_is_served(journey: Journey, server: str, client: str) -> None:
+    """The server has a socket for each address of its start; the wildcard socket serves later ones."""
     journey.pod.add_address(server)
     for transport in ("+notcp", "+tcp"):
         reply = dig(journey.pod, f"@{server}", "-b", client, transport, NORMAL)
         assert (reply.server, reply.status) == (server, "NOERROR")
 
 
-def test_the_letters_case_comes_back(journey: Journey) -> None:
-    """Resolvers that mix the case of what they ask look for it in the reply."""
+def test_names_in_the_reply_have_the_case_of_the_question(journey: Journey) -> None:
+    """Resolvers that use 0x20 compare the case."""
     mixed = "NorMal-ngINX.deFault.svc.cluster.LOCAL"
-    assert dig(journey.pod, mixed).dependencies == {mixed}
+    assert dig(journey.pod, mixed).owner_names == {mixed}
 
 
 @pytest.mark.parametrize(
@@ -64,7 +68,7 @@ def test_the_letters_case_comes_back(journey: Journey) -> None:
         (("-x", "10.244.255.254"), "NXDOMAIN"),
     ],
 )
-def test_what_is_not_there(journey: Journey, question: tuple[str, ...], status: str) -> None:
-    """Nothing of that name, or nothing of that type: the difference decides whether a resolver goes on looking."""
+def test_missing_names_and_types(journey: Journey, question: tuple[str, ...], status: str) -> None:
+    """NXDOMAIN for a missing name, NODATA for a missing type: a resolver continues its search only after NXDOMAIN."""
     reply = dig(journey.pod, *question)
     assert (reply.status, reply.data) == (status, [])
