@@ -1,4 +1,4 @@
-# The verbs of this project; `make` alone lists them. Python >= 3.11 and make are enough to begin with.
+# The targets of this project; `make` alone lists them. Only Python >= 3.11 and make must be installed.
 
 VENV := .venv
 PYTHON ?=
@@ -14,32 +14,32 @@ help: ## list these targets
 
 run: $(INSTALLED) ## serve the demo cluster of zones/ on 127.0.0.1:1053 until Ctrl-C
 	@cat zones/questions.txt
-	@# on a terminal the server gets Ctrl-C for itself, so that make ends with the server's own exit code
+	@# on a terminal the server has a process group of its own, so that Ctrl-C reaches it alone and make returns its exit code
 	@if [ -t 0 ]; then set -m; $(BIN)/clusterdns -conf zones/Corefile; else exec $(BIN)/clusterdns -conf zones/Corefile; fi
 
-test: $(INSTALLED) ## every test; what needs a missing tool is skipped, and the last lines say how to get it
+test: $(INSTALLED) ## run all tests; tests of missing programs are skipped, and the last lines say how to get these
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 
-lint: $(INSTALLED) ## ruff, mypy --strict, the layers, and the tests of what README and docs say
+lint: $(INSTALLED) ## run ruff, mypy --strict, import-linter, and the tests of source, README and docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/house
 
-docs: $(INSTALLED) ## write the part of docs/corefile.md that follows from the source
+docs: $(INSTALLED) ## generate docs/corefile.md from the source
 	$(BIN)/python docs/generate.py
 
-bench: $(INSTALLED) ## measure us, CoreDNS and Knot side by side (first: make control-plane peers)
+bench: $(INSTALLED) ## measure clusterdns, CoreDNS and Knot in one run (first: make control-plane peers)
 	$(BIN)/python -m bench.run
 
 control-plane: ## build etcd, kube-apiserver and kube-controller-manager for the tests, once per user
 	@sh testing/controlplane/build.sh
 
-peers: ## get CoreDNS, and say which of knot, dnsperf, dig and busybox are missing
+peers: ## download CoreDNS, and list which of knot, dnsperf, dig and busybox are missing
 	@sh testing/peers.sh
 
-clean: ## remove .venv and everything made from the sources; what is built in the user's cache stays
+clean: ## remove .venv and all build output, except for the programs in the user's cache
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis bench/results/latest
 	find clusterdns testing tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -15,7 +15,7 @@ from testing.peers import MissingPeer
 
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[ControlPlane]:
-    """A real control plane, one for all workers of the run. Tests make namespaces of their own in it."""
+    """Start a real control plane, or use that of another worker of the run. Each test makes its own namespaces."""
     base: Path = tmp_path_factory.getbasetemp()
     run_folder = base if worker_id == "master" else base.parent  # each worker has a folder inside the run's
     try:
@@ -27,7 +27,7 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> I
 
 @pytest.fixture
 async def held_clock() -> AsyncIterator[HeldClock]:
-    """Hold the time of the test's event loop: it passes only when the test says so."""
+    """Hold the time of the test's event loop: it passes only when the test lets it."""
     with held(asyncio.get_running_loop()) as clock:
         yield clock
 
@@ -36,7 +36,7 @@ async def held_clock() -> AsyncIterator[HeldClock]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Give all skips for want of one program one place, so that the summary has one line for them, not one per test."""
+    """Give all skips because of a missing program one location, so that the summary has one line per program."""
     report = yield
     if report.skipped and isinstance(report.longrepr, tuple) and peers.IS_MISSING in report.longrepr[2]:
         report.longrepr = (peers.__file__, 0, report.longrepr[2])

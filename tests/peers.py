@@ -1,6 +1,7 @@
-"""Real programs that tests ask for by name.
+"""The real programs that tests need.
 
-A missing one skips the test with how to get it; with CLUSTERDNS_REQUIRE_PEERS=1, as in CI, it fails instead.
+If a program is missing, the test is skipped with a message how to get it; with CLUSTERDNS_REQUIRE_PEERS=1, as in CI,
+it fails instead.
 """
 
 import os
@@ -10,11 +11,11 @@ import pytest
 
 from testing.peers import MissingPeer, find
 
-IS_MISSING = " is missing: "  # how the summary's lines about skipped tests are told from others
+IS_MISSING = " is missing: "  # marks these lines in the summary of skipped tests
 
 
 def need(program: str) -> str:
-    """Find a program. Skips or fails the test where it is missing."""
+    """Return the path of a program; skip or fail the test if it is missing."""
     try:
         return str(find(program))
     except MissingPeer as error:
@@ -22,12 +23,12 @@ def need(program: str) -> str:
 
 
 def missing(what: str, how_to_get: str) -> NoReturn:
-    """Skip or fail the test for want of something."""
+    """Skip or fail the test because something is missing."""
     skip_or_fail(MissingPeer(what, how_to_get))
 
 
 def skip_or_fail(error: MissingPeer) -> NoReturn:
-    """Skip the test, or fail it where peers are required."""
+    """Skip the test, or fail it if peers are required."""
     if os.environ.get("CLUSTERDNS_REQUIRE_PEERS") == "1":
         pytest.fail(str(error), pytrace=False)
     pytest.skip(str(error))

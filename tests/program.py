@@ -1,4 +1,4 @@
-"""The program under test: called inside the test's process, or as the real console script."""
+"""The program under test, as the console script; `Program` is also the type of calls inside the test's process."""
 
 import os
 import subprocess
@@ -19,14 +19,14 @@ class Ended(NamedTuple):
     err: str
 
 
-Program = Callable[..., Ended]  # called with the arguments as texts
+Program = Callable[..., Ended]  # called with the arguments as strings
 
 
 def run_script(
     arguments: Sequence[str], cwd: Path, *, environ: Mapping[str, str] | None = None, stdin: str | None = None,
     stdout: IO[str] | None = None,
 ) -> Ended:  # fmt: skip
-    """Run the console script to its end; its output to `stdout`, where one is given, is not in the result."""
+    """Run the console script to its end; with `stdout` its standard output is not in the result."""
     done = subprocess.run(
         [clusterdns(), *arguments], cwd=cwd, env={**os.environ, **(environ or {})}, input=stdin,
         stdin=subprocess.DEVNULL if stdin is None else None, stdout=stdout or subprocess.PIPE, stderr=subprocess.PIPE,

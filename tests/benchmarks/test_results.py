@@ -1,4 +1,4 @@
-"""The results of the benchmarks: dnsperf's output read, rounds and ratios, targets, and bars."""
+"""The results of the benchmarks: parsing of dnsperf's output, ratios of rounds, targets, and plots."""
 
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -45,7 +45,7 @@ def results() -> Results:
     return Results(figures(), "2 cores", {"python": "3.11"}, "python -m bench.run", "2026-01-01T00:00:00+00:00")
 
 
-def test_a_lost_question_counts_with_the_timeout() -> None:
+def test_a_lost_query_has_the_latency_of_the_timeout() -> None:
     found = load.read_output(OUTPUT)
     assert (found.completed, found.lost, found.answers_per_second) == (2, 1, 4.0)
     assert found.codes == {"NOERROR": 1, "NXDOMAIN": 1}
@@ -54,7 +54,7 @@ def test_a_lost_question_counts_with_the_timeout() -> None:
     assert found.percentile_seconds(99.9) == load.TIMEOUT_SECONDS
 
 
-def test_ratios_are_made_round_by_round() -> None:
+def test_ratios_are_computed_per_round() -> None:
     ratio = figures().ratio(("names_per_cpu_second", OURS), ("names_per_cpu_second", COREDNS))
     assert ratio is not None
     assert tuple(ratio) == pytest.approx((2.9, 3.0, 3.444), abs=0.001)

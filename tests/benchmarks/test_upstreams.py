@@ -1,4 +1,4 @@
-"""The upstream of the benchmarks behaves as the figures assume."""
+"""The upstream of the benchmarks: replies, pauses and forgeries."""
 
 import itertools
 import random
@@ -41,7 +41,7 @@ def test_the_case_is_copied_and_the_opt_is_not() -> None:
     assert dns_client.outcome(reply_to(question, GENUINE)) == (dns_client.NOERROR, 1)
 
 
-def test_a_thousand_questions_wait_together_on_one_connection() -> None:
+def test_a_thousand_queries_wait_on_one_connection() -> None:
     question = dns_client.question(NAME)
     framed = len(question).to_bytes(2, "big") + question
     with BenchUpstream(pause_seconds=0.1) as upstream, client(upstream.address, socket.SOCK_STREAM) as sock:
@@ -69,7 +69,7 @@ def test_health_checks_get_no_forgeries() -> None:
     assert not list(forgeries(dns_client.question(".", "NS"), 100_000, random.Random(1)))
 
 
-def test_new_names_are_new() -> None:
+def test_new_names_are_unique() -> None:
     names = [name for name, _ in itertools.islice(new_names(), 1000)]
     assert len(set(names)) == 1000
     assert all(name.endswith(f".new.{servers.EXTERNAL}.") for name in names)

@@ -1,4 +1,4 @@
-"""A subscriber that keeps what a source reports as an index would, and checks each change against the state before."""
+"""A subscriber that keeps a source's objects as an index would, and checks each change against the previous state."""
 
 import asyncio
 from collections.abc import Callable

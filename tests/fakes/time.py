@@ -1,4 +1,4 @@
-"""Time that passes only when somebody sleeps, and chance that always says the most."""
+"""Time that passes only in sleeps, and random numbers that are always the upper bound."""
 
 import asyncio
 
@@ -9,19 +9,19 @@ class FakeTime:
     def __init__(self) -> None:
         self.now = 1000.0
         self.slept: list[float] = []
-        self.step = 0.0  # by which each look at the clock advances it
+        self.step = 0.0  # seconds by which each call of `clock` advances it
 
     async def sleep(self, seconds: float) -> None:
-        """Return after one turn of the loop, however long it was to be."""
+        """Advance the time, and return after one turn of the event loop."""
         self.slept.append(seconds)
         self.now += seconds
         await asyncio.sleep(0)
 
     def clock(self) -> float:
-        """The moment, in seconds."""
+        """Return the time in seconds."""
         self.now += self.step
         return self.now
 
     def uniform(self, _: float, most: float) -> float:
-        """The upper bound."""
+        """Return the upper bound."""
         return most

@@ -1,5 +1,4 @@
-"""The server as a process on ports of its own: on a copy of zones/, for what README and zones/questions.txt say, or on
-any Corefile."""
+"""Runs the server as a process, on a copy of zones/ with free ports or on any Corefile."""
 
 import contextlib
 import shutil
@@ -23,13 +22,13 @@ class Demo(NamedTuple):
     folder: Path
     ports: dict[str, int]
 
-    def ours(self, command: str) -> str:
-        """A command line for the copy's DNS port."""
+    def with_own_port(self, command: str) -> str:
+        """Replace the DNS port in a command line by that of the copy."""
         return command.replace("-p 1053", f"-p {self.ports['1053']}")
 
 
 def copy_zones(into: Path) -> Demo:
-    """Copy zones/ there."""
+    """Copy zones/ into a folder."""
     folder = into / "zones"
     shutil.copytree(ROOT / "zones", folder)
     ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
@@ -51,7 +50,7 @@ def serving(demo: Demo) -> Iterator[Demo]:
 
 @contextlib.contextmanager
 def running(corefile: Path, ready_port: int) -> Iterator[None]:
-    """Run the server on this Corefile; it must become ready, and end well."""
+    """Run the server on a Corefile, and enter the context once it is ready. Fails if it ends with an error."""
     command = [str(clusterdns()), "-conf", str(corefile)]
     with ServerProcess("clusterdns", command, corefile.with_name("clusterdns.log"), cwd=ROOT) as server:
         server.wait_until(lambda: is_ready(ready_port), "readiness", START_SECONDS)
@@ -60,7 +59,7 @@ def running(corefile: Path, ready_port: int) -> Iterator[None]:
 
 
 def is_ready(port: int) -> bool:
-    """Whether /ready reports readiness."""
+    """Return whether /ready reports readiness."""
     try:
         with urllib.request.urlopen(f"http://{LOOPBACK}:{port}/ready", timeout=1):
             return True

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "clusterdns"
 
 
 class Structure(NamedTuple):
-    """The figures."""
+    """The sizes of folders and modules, the longest chain of imports, and class names that are not unique."""
 
     modules: dict[str, int]  # by folder, `__init__` left out
     lines: dict[str, int]  # by module's path
@@ -26,7 +26,7 @@ class Structure(NamedTuple):
 
 @cache
 def measure() -> Structure:
-    """Read the package's files."""
+    """Measure the package."""
     modules: dict[str, int] = defaultdict(int)
     lines: dict[str, int] = {}
     classes: dict[str, list[str]] = defaultdict(list)
@@ -61,7 +61,7 @@ def _longest_chain() -> list[str]:
 
 
 def show(structure: Structure) -> str:
-    """The figures as text."""
+    """Format the figures as lines."""
     longest = sorted(structure.lines.items(), key=lambda item: -item[1])[:3]
     return "\n".join([
         f"modules: {sum(structure.modules.values())}, lines: {sum(structure.lines.values())}",

@@ -32,7 +32,7 @@ BEHAVIOR_PAGE = (ROOT / "docs" / "behavior.md").read_text(encoding="utf-8")
 EXAMPLES = [
     (f"{page.name}-{number}", text)
     for page in PAGES
-    if page.name != "writing-a-directive.md"  # its directive is not the server's: see test_writing_a_directive.py
+    if page.name != "writing-a-directive.md"  # its directive is not built in: see test_writing_a_directive.py
     for number, text in enumerate(
         re.findall(r"^```corefile\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     )
@@ -49,7 +49,7 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=short)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_have_targets(page: Path) -> None:
     for target in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
         if "://" in target:
             continue
@@ -60,8 +60,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=short)
-def test_source_that_is_named_exists(page: Path) -> None:
-    """Files of the package and of the tests, as `folder/module.py`."""
+def test_source_files_in_the_text_exist(page: Path) -> None:
+    """The text names files of the package and of the tests as `folder/module.py`."""
     for path in re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.py)`", page.read_text(encoding="utf-8")):
         assert (ROOT / path).exists() or (ROOT / "clusterdns" / path).exists(), f"{short(page)} names {path}"
 
@@ -71,11 +71,11 @@ def test_corefile_examples_assemble(text: str) -> None:
     assert assemble(parse(text, "Corefile", {}), Registry(), dns_port=53).listen_points
 
 
-def test_there_are_examples() -> None:
+def test_the_docs_have_examples() -> None:
     assert len(EXAMPLES) >= 5
 
 
-def test_the_page_of_directives_is_what_the_source_says() -> None:
+def test_the_page_of_directives_is_generated_from_the_source() -> None:
     assert generate.page(generate.by_hand()) == COREFILE_PAGE, "run 'make docs'"
 
 
@@ -86,19 +86,19 @@ def test_every_directive_of_coredns_is_in_the_table_once() -> None:
 
 
 @pytest.mark.parametrize("plugin", [order.plugin(name) for name in ORDER], ids=lambda plugin: plugin.name)
-def test_every_directive_is_documented_and_shown(plugin: Plugin) -> None:
+def test_every_directive_is_documented_with_an_example(plugin: Plugin) -> None:
     doc = plugin.doc
     assert doc.usage
     assert all(form.split()[0] == plugin.name for form in doc.usage)
     assert doc.about.endswith(".")
-    if plugin is not tls.PLUGIN:  # which reads a certificate at once
+    if plugin is not tls.PLUGIN:  # whose example reads a certificate
         assert re.search(rf"^{plugin.name}\b", doc.example, re.MULTILINE), "an example that uses it"
     assert not doc.better or doc.better.endswith(".")
 
 
 @pytest.mark.parametrize("plugin", [order.plugin(name) for name in ORDER], ids=lambda plugin: plugin.name)
-def test_no_option_is_read_but_from_rows(plugin: Plugin) -> None:
-    """A plugin that reads lines by hand has options that the page does not show."""
+def test_options_are_read_from_rows_only(plugin: Plugin) -> None:
+    """Options that a plugin parses by hand would be missing from the page."""
     folder = ROOT / "clusterdns" / "plugins"
     paths = (
         [folder / f"{plugin.name}.py"]
@@ -161,18 +161,18 @@ LIMITS = connection_table.TcpLimits()
         ("query as received", f"{udp.MAX_QUERY_BYTES:,}"),
     ],
 )
-def test_promised_limits_are_those_of_the_code(row: str, value: str) -> None:
+def test_limits_in_the_docs_are_those_of_the_code(row: str, value: str) -> None:
     (line,) = (line for line in BEHAVIOR_PAGE.splitlines() if line.startswith(f"| {row}"))
     assert value in line
 
 
-def test_promised_times_of_the_end_and_of_reloads_are_those_of_the_code() -> None:
+def test_times_of_shutdown_and_reload_in_the_docs_are_those_of_the_code() -> None:
     sections = dict(re.findall(r"^## (.+)\n((?:(?!## ).*\n?)*)", BEHAVIOR_PAGE, re.MULTILINE))
     assert f"({run.END_GRACE_SECONDS:g} s for queries that wait" in sections["Shutdown"]
     assert f"For up to {reloading.GRACE_SECONDS:g} s" in sections["Reload"]
 
 
-def test_promised_share_of_memory_is_that_of_the_code() -> None:
+def test_shares_of_memory_in_the_docs_are_those_of_the_code() -> None:
     assert f"left below {memory.FILL:.0%} of the limit".replace("%", " %") in BEHAVIOR_PAGE
     assert memory.MIN_SHARE == 1 / 8
     assert "less than an eighth" in BEHAVIOR_PAGE

@@ -1,4 +1,4 @@
-"""Which folder imports which: tests and bench build on testing, the product on none of the three."""
+"""Imports between folders: tests and bench import testing; the product imports none of the three."""
 
 import ast
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = frozenset(path.stem for path in (ROOT / "tests").iterdir() if not path.name.startswith((".", "__")))
 
-# folder → what none of its modules imports
+# folder → packages that none of its modules imports
 FORBIDDEN = {
     "clusterdns": {"testing", "bench", *TESTS},
     "testing": {"bench", *TESTS},
@@ -19,7 +19,7 @@ EXEMPT = (ROOT / "tests" / "benchmarks",)  # the tests of bench
 
 
 def imported(path: Path) -> set[str]:
-    """The top-level packages that a module imports, anywhere in it."""
+    """Return the top-level packages that a module imports, inside functions too."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

@@ -1,4 +1,4 @@
-"""The tables of hops in docs/architecture.md are what really runs: each path runs under the interpreter's profiler."""
+"""The tables of hops in docs/architecture.md are what runs: each path is executed under the interpreter's profiler."""
 
 import asyncio
 import re
@@ -48,32 +48,32 @@ MAX_HOPS = {"Hit": 4, "Miss": 9, "Forwarded": 16, "Change": 6}
 
 
 def hops(path: str) -> list[str]:
-    """The numbered functions of a path's table."""
+    """Return the numbered cells of a path's table."""
     section = PAGE.split(f"\n### {path}", 1)[1].split("\n#", 1)[0]
     return [match[1] for match in re.finditer(r"^\| \d+ \| (.+?) \|", section, re.MULTILINE)]
 
 
 class Profile:
-    """The functions of ours that are called while it is on, in order, as `Class.function`."""
+    """A context that records the calls of the package's functions, in order, as `Class.function`."""
 
     def __init__(self) -> None:
         self.called: list[str] = []
 
     def __enter__(self) -> "Profile":
-        sys.setprofile(self._note)
+        sys.setprofile(self._record)
         return self
 
     def __exit__(self, *_: object) -> None:
         sys.setprofile(None)
 
-    def _note(self, frame: FrameType, event: str, _: object) -> None:
+    def _record(self, frame: FrameType, event: str, _: object) -> None:
         code = frame.f_code
         if event == "call" and code.co_filename.startswith(PACKAGE) and not code.co_name.startswith("<"):
             self.called.append(code.co_qualname)
 
 
 def expected(path: str) -> list[set[str]]:
-    """The hops in order, each a set of the functions of which one is to run."""
+    """Return the hops in order, each a set of functions of which one must run."""
     return [set(re.findall(r"`([A-Za-z_.]+)`", cell)) for cell in hops(path)]
 
 
@@ -84,7 +84,7 @@ def assert_in_order(called: list[str], path: str) -> None:
 
 
 async def profile_of(configuration: Configuration, name: str, address: str, times: int = 1) -> list[str]:
-    """What runs for the last of some equal queries to a UDP socket that is bound to this address."""
+    """Send equal queries to a UDP socket on an address, and return the calls for the last of them."""
     point = configuration.listen_points[0]
     counters = QueryCounters(configuration.registry, point.server_text)
     dispatch = Dispatch(point.routes, counters, panics(configuration.registry))
@@ -125,10 +125,10 @@ async def with_demo(use: Callable[[Configuration], Awaitable[list[str]]]) -> lis
             await part.life.stop()
 
 
-FIXED, TURNING, DENIED = "normal-nginx.default.svc", "headless-nginx.default.svc", "no-such.default.svc"
+FIXED, ROTATED, NEGATIVE = "normal-nginx.default.svc", "headless-nginx.default.svc", "no-such.default.svc"
 
 
-@pytest.mark.parametrize("name", [FIXED, TURNING, DENIED])
+@pytest.mark.parametrize("name", [FIXED, ROTATED, NEGATIVE])
 @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
 async def test_hit(name: str, address: str) -> None:
     called = await with_demo(lambda made: profile_of(made, f"{name}.cluster.local", address, times=4))
@@ -181,5 +181,5 @@ async def test_change() -> None:
 
 
 @pytest.mark.parametrize("path", MAX_HOPS)
-def test_no_path_is_longer_than_promised(path: str) -> None:
+def test_no_path_exceeds_its_limit_of_hops(path: str) -> None:
     assert 0 < len(hops(path)) <= MAX_HOPS[path]

@@ -1,4 +1,4 @@
-"""What README and `make run` tell people to type does what they say."""
+"""The commands in README and in the output of `make run` work and print what README shows."""
 
 import re
 import shlex
@@ -20,12 +20,12 @@ TARGETS = ("help", "run", "test", "lint", "docs", "bench", "control-plane", "pee
 
 
 def blocks(language: str) -> list[str]:
-    """The code blocks of README in this language."""
+    """Return the code blocks of README in a language."""
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
 def session() -> list[tuple[str, str]]:
-    """The commands of README's console blocks, each with the output shown below it."""
+    """Return the commands of README's console blocks, each with the output shown below it."""
     parts = [part for block in blocks("console") for part in re.split(r"^\$ ", block, flags=re.MULTILINE) if part]
     pairs = [part.partition("\n") for part in parts]
     return [(command, output) for command, _, output in pairs]
@@ -37,12 +37,12 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         yield running
 
 
-def told(text: str) -> list[str]:
-    """Lines whose order and blanks do not matter: addresses turn, and dig sets its tabs by the longest name."""
+def comparable(text: str) -> list[str]:
+    """Sort the lines and unify their blanks: addresses rotate, and dig aligns columns by the longest name."""
     return sorted(" ".join(line.split()) for line in text.splitlines())
 
 
-def test_session_is_worth_a_test() -> None:
+def test_the_readme_has_a_session() -> None:
     assert len(session()) >= 6
     assert len(QUESTIONS) >= 6
 
@@ -50,19 +50,19 @@ def test_session_is_worth_a_test() -> None:
 @pytest.mark.parametrize(("command", "output"), session(), ids=[command for command, _ in session()])
 def test_readme_session(command: str, output: str, demo: Demo) -> None:
     need("dig")
-    done = subprocess.run(shlex.split(demo.ours(command)), capture_output=True, text=True, timeout=30)
-    assert (done.returncode, told(done.stdout)) == (0, told(output))
+    done = subprocess.run(shlex.split(demo.with_own_port(command)), capture_output=True, text=True, timeout=30)
+    assert (done.returncode, comparable(done.stdout)) == (0, comparable(output))
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_every_question_of_make_run_is_answered(question: str, demo: Demo) -> None:
     need("dig")
-    done = subprocess.run(shlex.split(demo.ours(question)), capture_output=True, text=True, timeout=30)
+    done = subprocess.run(shlex.split(demo.with_own_port(question)), capture_output=True, text=True, timeout=30)
     assert done.returncode == 0
     assert done.stdout.strip()
 
 
-def test_commands_that_look_without_serving() -> None:
+def test_commands_that_do_not_serve() -> None:
     commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith(".venv/bin/")]
     assert len(commands) == 2
     for command in commands:
@@ -86,7 +86,7 @@ def test_make_targets_of_readme_exist_and_help_lists_them() -> None:
 
 
 def test_make_run_ends_cleanly_on_ctrl_c(tmp_path: Path) -> None:
-    """On a terminal, from the shell's point of view: exit code 0, and no trace."""
+    """On a terminal Ctrl-C gives exit code 0 and no traceback."""
     need("script")
     demo = copy_zones(tmp_path)
     shutil.copy(ROOT / "Makefile", tmp_path)

@@ -1,4 +1,4 @@
-"""The start stays light: which modules a kubeadm cluster's Corefile imports, and what that costs."""
+"""The budget of a start with kubeadm's Corefile: imported modules, CPU and memory."""
 
 import json
 import resource
@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-# The libraries take 38 MiB of it, most of all aiohttp; kubernetes_asyncio with its generated models would add 29.
+# The libraries take 38 MiB of it, aiohttp most; kubernetes_asyncio with its generated models would add 29 MiB.
 MAX_RSS_MIB = 47
-MAX_CPU_OF_LIBRARIES = 3.0  # times the CPU that the libraries alone take, because machines differ and are busy
+MAX_CPU_OF_LIBRARIES = 3.0  # relative to the libraries alone, because the speed and load of machines differ
 MAX_MODULES = 570
 MAX_VERSION_CPU_SECONDS = 0.8
 
 KUBEADM = Path(__file__).parents[1] / "corefiles" / "kubeadm" / "Corefile"
-# A start up to the first connection to the API server; nothing is bound and nobody is asked.
+# A start up to the first connection to the API server; it binds no port and sends nothing.
 START = f"""
 from clusterdns.cli.serve import load_server
 load_server()
@@ -48,18 +48,18 @@ FORBIDDEN = (
     "rich",
     "urllib3",
 )
-FACTS = """
+MEASURE = """
 import json, resource, sys
 used = resource.getrusage(resource.RUSAGE_SELF)
 cpu = used.ru_utime + used.ru_stime
-# not ru_maxrss: that also remembers the process this one was forked from
+# not ru_maxrss, which includes the process that this one was forked from
 rss_mib = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM:")) / 1024
 print(json.dumps({"modules": list(sys.modules), "cpu": cpu, "rss_mib": rss_mib}))
 """
 
 
-def facts_after(statement: str) -> dict[str, object]:
-    script = f"{statement}\n{FACTS}"
+def measure_after(statement: str) -> dict[str, object]:
+    script = f"{statement}\n{MEASURE}"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     facts: dict[str, object] = json.loads(done.stdout)
     return facts
@@ -67,8 +67,8 @@ def facts_after(statement: str) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def modules() -> list[str]:
-    """The modules that a start with kubeadm's Corefile imports."""
-    found = facts_after(START)["modules"]
+    """List the modules that a start with kubeadm's Corefile imports."""
+    found = measure_after(START)["modules"]
     assert isinstance(found, list)
     return found
 
@@ -84,7 +84,7 @@ def test_start_imports_few_modules(modules: list[str]) -> None:
 
 
 def test_start_stays_within_its_budget() -> None:
-    tries = [(facts_after(START), facts_after(LIBRARIES)) for _ in range(3)]
+    tries = [(measure_after(START), measure_after(LIBRARIES)) for _ in range(3)]
     start, libraries = (min(float(str(one["cpu"])) for one in several) for several in zip(*tries, strict=True))
     assert start < MAX_CPU_OF_LIBRARIES * libraries
     assert min(float(str(one["rss_mib"])) for one, _ in tries) < MAX_RSS_MIB
@@ -92,7 +92,7 @@ def test_start_stays_within_its_budget() -> None:
 
 def test_version_imports_no_library() -> None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    imported = facts_after("import clusterdns.cli")["modules"]
+    imported = measure_after("import clusterdns.cli")["modules"]
     assert isinstance(imported, list)
     assert not {"aiohttp", "kubernetes_asyncio", "uvloop", "yaml"} & set(imported)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -1,4 +1,4 @@
-"""docs/writing-a-directive.md is true: its module is loaded, started from its Corefile and asked."""
+"""docs/writing-a-directive.md works: the tests load its module, start it from its Corefile and query it."""
 
 import re
 import subprocess
@@ -24,14 +24,14 @@ NAME = "clusterdns.plugins.sinkhole"
 
 
 def code(language: str) -> str:
-    """The page's only block of code in this language."""
+    """Return the page's only code block in a language."""
     (text,) = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     return str(text)
 
 
 @pytest.fixture
 def sinkhole(monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugin]:
-    """The page's directive, installed as the page says: a module of `plugins`, and a name in the order."""
+    """Install the page's directive as the page says: a module of `plugins`, and a name in the order."""
     module = ModuleType(NAME)
     monkeypatch.setitem(sys.modules, NAME, module)
     exec(compile(code("python"), "docs/writing-a-directive.md", "exec"), module.__dict__)
@@ -75,8 +75,8 @@ def test_it_is_documented_as_the_page_says(sinkhole: Plugin) -> None:
     assert sinkhole.doc.usage == ("sinkhole DOMAIN…",)
 
 
-def test_its_style_is_that_of_the_project(tmp_path: Path) -> None:
-    """The page's code passes the same checks as the source."""
+def test_its_code_passes_the_checks_of_the_project(tmp_path: Path) -> None:
+    """The checks are those of `make lint`."""
     root = Path(__file__).resolve().parents[2]
     module = tmp_path / "sinkhole.py"
     module.write_text(code("python"), encoding="utf-8")
