@@ -1,4 +1,4 @@
-"""Master files with everything in them: a plain zone, one that it points into, and one that was signed elsewhere."""
+"""Zone files for tests: a zone with every kind of name, a zone that its CNAME records point into, and a signed zone."""
 
 EXAMPLE = (
     r"""

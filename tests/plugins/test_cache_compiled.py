@@ -153,8 +153,8 @@ async def test_prefetch_through_compiled_answers(make_server: Callable[..., Serv
     assert len(server.bed.upstream.asked) == 2
     assert server.misses <= 3 + 26
     change = ttls.index(40)
-    assert min(ttls[:change]) == 2, "asked anew in the first second with a tenth left"
-    assert ttls[:change].count(2) <= 10, "and the old answer goes within that second"
+    assert min(ttls[:change]) == 2, "refreshed in the first second with a tenth of the TTL left"
+    assert ttls[:change].count(2) <= 10, "the old answer is forgotten within that second"
 
 
 async def test_stale_answers_are_not_compiled(make_server: Callable[..., Server]) -> None:

@@ -94,7 +94,7 @@ class ZoneTree:
         yield self.soa
 
     def nameservers(self, *, do: bool) -> Records:
-        """Return the NS records of the apex; with `do`, and their signatures."""
+        """Return the NS records of the apex, with `do` also their signatures."""
         return _rrset(self._nodes[self.origin], codes.NS, do)
 
     def find(self, name: bytes, qtype: int, *, do: bool) -> ZoneResult:
@@ -128,7 +128,7 @@ class ZoneTree:
         else:
             answer = _rrset(node, qtype, do)
         if not answer:
-            return ZoneResult(ZoneOutcome.NODATA, (), (*self._soa(do), *_rrset(node, codes.NSEC, do, when=do)))
+            return ZoneResult(ZoneOutcome.NODATA, (), (*self._soa(do), *_nsec(node, do)))
         if qtype == codes.NS and name == self.origin:
             return ZoneResult(ZoneOutcome.ANSWER, answer, (), self._addresses(answer, self.origin, do))
         additional = self._addresses(answer, self.origin, do) if qtype in _TYPES_WITH_TARGETS else ()
@@ -144,7 +144,7 @@ class ZoneTree:
             return ZoneResult(ZoneOutcome.NXDOMAIN, (), (*self._soa(do), *proof, *other))
         found = self._at_node(name, tuple(one.with_name(name) for one in node), qtype, do)
         if found.outcome is ZoneOutcome.NODATA:  # the NSEC of the wildcard itself proves it
-            own = _rrset(node, codes.NSEC, do, when=do)
+            own = _nsec(node, do)
             others = tuple(one for one in proof if one not in own)
             return found._replace(authority=(*self._soa(do), *own, *others), is_synthesized=True)
         authority = found.authority if found.outcome is ZoneOutcome.EMPTY_NON_TERMINAL else (*found.authority, *proof)
@@ -199,15 +199,18 @@ class ZoneTree:
                 self._nodes[parent] = ()
 
 
-def _rrset(node: Records, rtype: int, do: bool, *, when: bool = True) -> Records:
-    """Return the records of a type, with `do` also their signatures; nothing unless `when`."""
-    if not when:
-        return ()
+def _rrset(node: Records, rtype: int, do: bool) -> Records:
+    """Return the records of a type, with `do` also their signatures."""
     found = tuple([one for one in node if one.rtype == rtype])
     if not found or not do or rtype == codes.RRSIG:
         return found
     covered = rtype.to_bytes(2, "big")
     return (*found, *(one for one in node if one.rtype == codes.RRSIG and one.body[10:12] == covered))
+
+
+def _nsec(node: Records, do: bool) -> Records:
+    """Return the signed NSEC of a node if `do`."""
+    return _rrset(node, codes.NSEC, True) if do else ()
 
 
 def _targets(one: Record) -> Iterator[bytes]:

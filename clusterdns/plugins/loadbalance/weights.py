@@ -7,8 +7,7 @@ file is polled; if it cannot be read or is malformed, the last good weights stay
 import asyncio
 import errno
 import logging
-import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from ipaddress import ip_address
 
 from clusterdns.host.followed_file import FollowedFile
@@ -19,7 +18,6 @@ MAX_WEIGHT = 255
 MAX_FILE_BYTES = 16 << 20  # half a million addresses
 
 WeightTable = Mapping[bytes, Mapping[bytes, int]]  # name → packed address → weight
-Sleep = Callable[[float], Awaitable[object]]
 
 log = logging.getLogger("clusterdns.plugin.loadbalance")
 
@@ -55,11 +53,10 @@ def _weight(word: str) -> int:
 class WeightsFile:
     """A weights file that is polled, and the last good weights read from it."""
 
-    def __init__(self, path: str, *, sleep: Sleep = asyncio.sleep, now_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(self, path: str) -> None:
         self.table: WeightTable = {}
         self._path = path
-        self._sleep = sleep
-        self._file = FollowedFile(path, now_ns)
+        self._file = FollowedFile(path)
         self._digest = b""  # of the content of `table`
         self._problem = ""  # why the table differs from the file; empty: it does not
         self._task: asyncio.Task[None] | None = None
@@ -88,10 +85,12 @@ class WeightsFile:
     async def _poll_forever(self, period_seconds: float) -> None:
         try:
             while True:
-                await self._sleep(period_seconds)
+                await asyncio.sleep(period_seconds)
                 await asyncio.to_thread(self.poll)
         except Exception:  # the task's edge: the weights stay as they are
-            log.exception("Polling the weight file %s failed; its last good weights stay in use", self._path)
+            log.exception(
+                "Polling the weight file %s ended unexpectedly; its last good weights stay in use", self._path
+            )
 
     def poll(self) -> None:
         """Read the file if it has changed, and replace the weights. Each problem is logged once while it lasts."""
