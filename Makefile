@@ -2,6 +2,7 @@
 
 VENV := .venv
 PYTHON ?=
+RUNTIME := $(VENV)/.runtime
 INSTALLED := $(VENV)/.installed
 BIN := $(VENV)/bin
 WORKERS ?= auto
@@ -12,7 +13,7 @@ WORKERS ?= auto
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(INSTALLED) ## serve the demo cluster of zones/ on 127.0.0.1:1053 until Ctrl-C
+run: $(RUNTIME) ## serve the demo cluster of zones/ on 127.0.0.1:1053 until Ctrl-C
 	@cat zones/questions.txt
 	@# on a terminal the server has a process group of its own, so that Ctrl-C reaches it alone and make returns its exit code
 	@if [ -t 0 ]; then set -m; $(BIN)/clusterdns -conf zones/Corefile; else exec $(BIN)/clusterdns -conf zones/Corefile; fi
@@ -43,8 +44,16 @@ clean: ## remove .venv and all build output, except for the programs in the user
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis bench/results/latest
 	find clusterdns testing tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Installed once, and again when the dependencies change.
-$(INSTALLED): pyproject.toml
+# Both stamps are renewed when pyproject.toml changes. Of pip's output one line per package is shown.
+define install
+	@echo "make: installing $(1) into $(VENV)"
+	@{ $(BIN)/python -m pip install --disable-pip-version-check --no-input --progress-bar off --editable '$(2)'; echo "exit $$?"; } \
+	| awk '/^exit / { status = $$2 } /^Collecting / { print "make:   " $$2; fflush() } \
+	       /^Installing collected/ { print "make:   unpacking"; fflush() } END { exit status }'
+	@touch $@
+endef
+
+$(RUNTIME): pyproject.toml
 	@set -e; \
 	if [ ! -x $(BIN)/python ]; then \
 	    for candidate in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -57,7 +66,8 @@ $(INSTALLED): pyproject.toml
 	    "$$found" -m venv $(VENV) || { \
 	        rm -rf $(VENV); \
 	        echo "make: $$found cannot create virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }; \
-	fi; \
-	echo "make: installing the dependencies of pyproject.toml into $(VENV)"; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'; \
-	touch $@
+	fi
+	$(call install,what the server needs,.)
+
+$(INSTALLED): $(RUNTIME)
+	$(call install,what tests and benchmarks need as well,.[dev])
