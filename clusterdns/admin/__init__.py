@@ -1,1 +1,1 @@
-"""HTTP for operators: /health, /ready, /metrics."""
+"""HTTP for operators: the admin listeners, their TLS, and the exposition of metrics."""

@@ -1,7 +1,7 @@
-"""What /metrics answers: the registry and the process's own numbers, in the format that the scraper accepts.
+"""The exposition at /metrics: the registry and the process's own metrics, in the format that the scraper accepts.
 
-Rendering runs on the event loop in small pieces with the loop's turn between them. A thread would be worse: each socket
-call of the DNS listeners gives the interpreter lock away, and would wait a switch interval (5 ms) to get it back.
+Rendering runs on the event loop in small pieces, with a turn of the loop after each. A thread would delay DNS more: the
+DNS listeners release the interpreter lock in each socket call, and would wait a switch interval (5 ms) to get it back.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ from clusterdns.telemetry.metrics import Registry
 PIECE_SAMPLES = 250  # about a millisecond
 
 _END = b"# EOF\n"  # how OpenMetrics text ends
-_OFF_LOOP_BYTES = 16_384  # from this size on compression runs in a thread; zlib does not hold the interpreter lock
+_OFF_LOOP_BYTES = 16_384  # from this size on compression runs in a thread; zlib releases the interpreter lock
 
 
 async def expose(registry: Registry, accept: str) -> tuple[bytes, str]:
-    """The exposition, and its content type, for a scraper that sent this Accept header."""
+    """Return the exposition and its content type for a scraper that sent this Accept header."""
     encode, content_type = _negotiate(accept)
     pieces = []
     for source in (registry, PROCESS_REGISTRY):
@@ -38,7 +38,7 @@ async def expose(registry: Registry, accept: str) -> tuple[bytes, str]:
 def _negotiate(accept: str) -> tuple[Callable[[Collector], bytes], str]:
     try:
         return choose_encoder(accept)
-    except TypeError:  # prometheus_client 0.26 compares versions without looking whether they are numbers
+    except TypeError:  # prometheus_client 0.26 compares versions that are not numbers
         return choose_encoder("")
 
 
@@ -49,7 +49,7 @@ class MetricsPage:
         self._registry = registry
 
     async def __call__(self, request: web.BaseRequest) -> web.Response:
-        """One scrape."""
+        """Answer a scrape."""
         body, content_type = await expose(self._registry, request.headers.get("Accept", ""))
         response = web.Response(body=body, headers={"Content-Type": content_type}, zlib_executor_size=_OFF_LOOP_BYTES)
         if gzip_accepted(request.headers.get("Accept-Encoding", "")):
@@ -58,7 +58,7 @@ class MetricsPage:
 
 
 class _Piece(Collector):
-    """A collector of one metric, which is what prometheus_client encodes."""
+    """A collector of one metric, because prometheus_client encodes collectors."""
 
     def __init__(self, metric: Metric) -> None:
         self._metric = metric
@@ -68,7 +68,7 @@ class _Piece(Collector):
 
 
 def _pieces(metric: Metric, encode: Callable[[Collector], bytes]) -> Iterator[bytes]:
-    """A metric in bounded pieces; only the first has the lines of comment. Nothing where it has no samples yet."""
+    """Encode a metric in pieces of bounded size, the first one with HELP and TYPE; none where it has no samples."""
     samples = metric.samples
     for start in range(0, len(samples), PIECE_SAMPLES):
         part = Metric(metric.name, metric.documentation, metric.type, metric.unit)

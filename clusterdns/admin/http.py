@@ -1,8 +1,8 @@
-"""The admin listeners: /health, /ready, /metrics and whatever else a plugin serves over HTTP.
+"""The admin listeners: /health, /ready, /metrics and other pages that plugins serve over HTTP.
 
-Several paths may share one `host:port`. A configuration is a list of `AdminRoute`s; `apply` moves from the previous
-one to the next, and a listener that both have stays open meanwhile, so that a reload never makes a probe fail. What a
-path answers belongs to the plugin that asked for it; nothing here knows DNS.
+Several paths may share one `host:port`. Each configuration has a list of `AdminRoute`s; `apply` changes from the
+previous list to the next one, and a listener in both stays open, so that no probe fails during a reload. Plugins make
+the responses; this module knows nothing of DNS.
 """
 
 import asyncio
@@ -21,21 +21,21 @@ from clusterdns.host.tls import TlsError
 Respond = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 KEEP_ALIVE_SECONDS = 75
-STOP_SECONDS = 0.4  # what an exchange in progress gets when its listener closes
+STOP_SECONDS = 0.4  # for a request in progress when its listener closes
 
-_REMEDIES = {
+_HINTS = {
     errno.EADDRINUSE: "another process listens there, or another directive asks for the same port: choose a free one",
     errno.EACCES: "ports below 1024 need the capability NET_BIND_SERVICE",
     errno.EADDRNOTAVAIL: "no interface of this host has that address",
 }
 _NO_IPV6 = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-_EVERYWHERE = ("", "0.0.0.0", "[::]")  # each stands for every address of either family, as in CoreDNS
+_WILDCARDS = ("", "0.0.0.0", "[::]")  # each stands for all addresses of both families, as in CoreDNS
 
 log = logging.getLogger("clusterdns")
 
 
 class AdminRoute(NamedTuple):
-    """One path on one listener. `asked_by` names the directive, with file and line, for error messages."""
+    """One path on one listener. `asked_by` is the directive with file and line, for error messages."""
 
     address: str  # host:port; without a host, or with a wildcard, every address
     path: str
@@ -45,34 +45,34 @@ class AdminRoute(NamedTuple):
 
 
 class ListenError(Exception):
-    """An admin listener cannot open."""
+    """An admin listener cannot be opened."""
 
 
 class AdminHttp:
     """The admin listeners of the process. They outlive configurations."""
 
     def __init__(self) -> None:
-        self._listeners: dict[str, _Listener] = {}
+        self._listeners: dict[str, AdminListener] = {}
 
     async def apply(self, routes: Iterable[AdminRoute]) -> None:
-        """Serve exactly these routes; of several for one path the first counts.
+        """Serve exactly these routes; of several with the same path the first one wins.
 
-        Raises ListenError where one cannot open; what was served before is then served again.
+        Raises ListenError where a listener cannot be opened; the previous routes are served again in that case.
         """
-        before = {address: listener.paths for address, listener in self._listeners.items()}
+        previous = {address: listener.paths for address, listener in self._listeners.items()}
         wanted: dict[str, dict[str, AdminRoute]] = {}
         for route in routes:
-            paths = wanted.setdefault(_place(route.address), {})
+            paths = wanted.setdefault(_normalized(route.address), {})
             paths.setdefault(route.path, route)
             other = next(iter(paths.values()))
             if route.tls != other.tls:
-                told = f"{route.asked_by}: {route.address} cannot have TLS settings other than {other.asked_by} has"
-                raise ListenError(f"{told}: choose another port")
+                text = f"{route.asked_by}: {route.address} has other TLS settings in {other.asked_by}"
+                raise ListenError(f"{text}; use another port")
         try:
             await self._move_to(wanted)
         except ListenError:
             try:
-                await self._move_to(before)
+                await self._move_to(previous)
             except ListenError as again:
                 log.error("%s", again)
             raise
@@ -83,26 +83,25 @@ class AdminHttp:
         await asyncio.gather(*(listener.close() for listener in closing))
 
     def port(self, address: str) -> int:
-        """The port that the listener asked for as `address` really has; tells what port 0 became."""
-        return self._listeners[_place(address)].port
+        """Return the port of the listener at `address`: the one that the kernel chose for port 0."""
+        return self._listeners[_normalized(address)].port
 
     async def _move_to(self, wanted: Mapping[str, Mapping[str, AdminRoute]]) -> None:
-        # closing comes first: `:9153` cannot open while `127.0.0.1:9153` is
+        # close first: `:9153` cannot be bound while `127.0.0.1:9153` is
         first = {address: next(iter(paths.values())) for address, paths in wanted.items()}
-        for address, before in tuple(self._listeners.items()):
-            if address not in first or first[address].tls != before.tls:
+        for address, listener in tuple(self._listeners.items()):
+            if address not in first or first[address].tls != listener.tls:
                 await self._listeners.pop(address).close()
         for address, paths in wanted.items():
-            listener = self._listeners.get(address)
-            if listener is None:
-                listener = _Listener(address, first[address].tls)
-                await listener.open(first[address])
-                self._listeners[address] = listener
-            listener.paths = paths
+            if address not in self._listeners:
+                opened = AdminListener(address, first[address].tls)
+                await opened.open(first[address])
+                self._listeners[address] = opened
+            self._listeners[address].paths = paths
 
 
-class _Listener:
-    """One listening socket and its table of paths, which may be exchanged while it serves."""
+class AdminListener:
+    """An open socket that serves HTTP, and its table of paths, which may be replaced while it serves."""
 
     def __init__(self, address: str, tls: AdminTls | None) -> None:
         self.paths: Mapping[str, AdminRoute] = {}
@@ -113,7 +112,7 @@ class _Listener:
         self._runner = web.ServerRunner(server, shutdown_timeout=STOP_SECONDS)
 
     async def open(self, route: AdminRoute) -> None:
-        """Start to listen for what this route asks. Raises ListenError."""
+        """Bind and listen; the route is the one that errors name. Raises ListenError."""
         try:
             context = renewing_context(self.tls) if self.tls is not None else None
             bound = await _bind(self._address)
@@ -135,25 +134,25 @@ class _Listener:
         return await route.respond(request)
 
 
-def _place(address: str) -> str:
-    """One spelling for all wildcards of a port, so that they share a listener."""
+def _normalized(address: str) -> str:
+    """Write all wildcards of a port alike, so that they share a listener."""
     host, _, port_text = address.rpartition(":")
-    return f":{port_text}" if host in _EVERYWHERE else address
+    return f":{port_text}" if host in _WILDCARDS else address
 
 
 async def _bind(address: str) -> socket.socket:
-    """A listening socket on `host:port`; a name means its first address, IPv4 before IPv6."""
+    """Listen on `host:port`; a host name stands for its first address, IPv4 before IPv6. Raises OSError."""
     host, _, port_text = address.rpartition(":")
     port = int(port_text)
     if not host:
-        return _bind_everywhere(port)
+        return _bind_wildcard(port)
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
-    family, _, _, _, where = min(found, key=lambda one: one[0] != socket.AF_INET)
-    return socket.create_server(where, family=family)
+    family, _, _, _, address_tuple = min(found, key=lambda one: one[0] != socket.AF_INET)
+    return socket.create_server(address_tuple, family=family)
 
 
-def _bind_everywhere(port: int) -> socket.socket:
+def _bind_wildcard(port: int) -> socket.socket:
     if socket.has_dualstack_ipv6():
         try:
             return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
@@ -167,5 +166,5 @@ def _reason(problem: OSError) -> str:
     if isinstance(problem, socket.gaierror) or problem.errno is None:
         return str(problem.strerror)
     text = os.strerror(problem.errno)  # the exception's own text repeats the address
-    remedy = _REMEDIES.get(problem.errno)
-    return f"{text}; {remedy}" if remedy else text
+    hint = _HINTS.get(problem.errno)
+    return f"{text}; {hint}" if hint else text

@@ -1,7 +1,7 @@
-"""TLS of an admin listener: its files and policy, and a context that follows the files.
+"""TLS of an admin listener: its files and policy, and a context that reloads the files when they change.
 
-Certificates are renewed while the process runs, so each handshake checks whether the files have changed. The plugin
-that has a web configuration reads it into `AdminTls`.
+Certificates are renewed while the process runs, so each handshake checks whether the files have changed. `prometheus`
+reads its web configuration into `AdminTls`.
 """
 
 import logging
@@ -16,7 +16,7 @@ log = logging.getLogger("clusterdns")
 
 @dataclass(frozen=True)
 class AdminTls:
-    """The certificate of a listener and the clients that it accepts. Files by path; `ca` may be empty."""
+    """The certificate of a listener and the clients that it accepts; files by path, `ca` may be empty."""
 
     cert: str
     key: str
@@ -36,9 +36,9 @@ class AdminTls:
 
 
 def renewing_context(tls: AdminTls) -> ssl.SSLContext:
-    """Make a context whose handshakes show the certificate that the files hold at that moment. Raises TlsError.
+    """Make a context whose handshakes use the certificate that is in the files at that moment. Raises TlsError.
 
-    Files that cannot be used leave the last certificate in force, with one line in the log per reason.
+    While the files cannot be used, the last certificate stays in use; each reason is logged once.
     """
     files = FollowedFile(tls.cert), FollowedFile(tls.key)
     problem = ""

@@ -1,7 +1,7 @@
-"""The `debug` directive: debug lines in the log, process-wide, as long as any block has it.
+"""The `debug` directive: debug lines in the log of the whole process, as long as any block has it.
 
-A handler that fails unexpectedly is answered SERVFAIL with it, too: a server that ends over one query helps nobody find
-out why, and the log has the whole traceback either way.
+Unlike in CoreDNS, it does not turn off the recovery from failures in handlers: the client gets SERVFAIL, and the log
+has the whole traceback.
 """
 
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from clusterdns.telemetry.logs import debug_level
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> None:
-    """`debug`, repeatable. Raises CorefileError."""
+    """Read `debug`, which may be repeated. Raises CorefileError."""
     for directive in directives:
         directive.no_arguments()
         directive.no_block()
 
 
 def build(settings: None, context: BlockContext) -> Part:
-    """What turns the lines on, and at the block's end off."""
+    """Make the part that turns debug lines on at the start and off at the stop."""
 
     block = object()
 
@@ -36,6 +36,6 @@ DOC = Doc(
     usage=("debug",),
     about="Writes `[DEBUG]` lines. One block with it is enough for the whole process.",
     example="debug\nwhoami",
-    better="does not depend on the order of blocks, and never lets the process end over a query.",
+    better="Does not depend on the order of blocks, and no query ends the process.",
 )
 PLUGIN = Plugin("debug", parse, build, doc=DOC)

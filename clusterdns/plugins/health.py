@@ -1,7 +1,7 @@
-"""The `health` directive: /health says OK while the process runs, and `lameduck` delays its end.
+"""The `health` directive: /health answers OK while the process runs, and `lameduck` delays its end.
 
-The process also asks itself once a second: how long that takes shows how busy the event loop is. Whether the server is
-ready for queries is `ready`'s to tell.
+The process also polls its own /health once a second; the duration shows how busy the event loop is. `ready` reports
+whether the server is ready for queries.
 """
 
 import asyncio
@@ -33,8 +33,8 @@ log = logging.getLogger("clusterdns.plugin.health")
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Where /health is, and how long DNS is still answered once the end is decided."""
+class HealthSettings:
+    """The address of /health, and how long DNS is answered after a request to end."""
 
     address: str = DEFAULT_ADDRESS
     lameduck_seconds: float = 0.0
@@ -42,12 +42,12 @@ class Settings:
 
 
 async def respond(request: web.BaseRequest) -> web.Response:
-    """200 and OK, whatever the method."""
+    """Answer 200 and OK to every method."""
     return web.Response(text="OK")
 
 
 class Poller:
-    """Asks our own /health over HTTP, as a kubelet does, and counts how that goes."""
+    """Polls our own /health over HTTP, as a kubelet does, and counts durations and failures."""
 
     def __init__(self, url: str, registry: Registry, sleep: Sleep = asyncio.sleep) -> None:
         self._url = url
@@ -57,11 +57,11 @@ class Poller:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to ask."""
+        """Start polling."""
         self._task = asyncio.create_task(self._poll_forever(), name="health self-check")
 
     async def stop(self) -> None:
-        """Ask no more."""
+        """Stop polling."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -74,11 +74,11 @@ class Poller:
                 while True:
                     await self._sleep(POLL_SECONDS)
                     await self.poll(session)
-        except Exception:  # the task's edge: the process lives on without its self-check
+        except Exception:  # the task's edge: the process runs without its self-check
             log.exception("Own health check of %s ended", self._url)
 
     async def poll(self, session: aiohttp.ClientSession) -> None:
-        """Ask once."""
+        """Request /health once, and record the outcome."""
         started = perf_counter()
         try:
             async with session.get(self._url) as response:
@@ -94,7 +94,7 @@ class Poller:
 
 
 def own_url(address: str) -> str:
-    """The URL at which this process reaches its own listener on `host:port`."""
+    """Return the URL of /health for a listener on `host:port`, with loopback for a wildcard."""
     host, _, port = address.rpartition(":")
     if host.strip("[]") in ("", "0.0.0.0"):
         host = "127.0.0.1"
@@ -104,7 +104,7 @@ def own_url(address: str) -> str:
 
 
 def drain(lameduck_seconds: float, sleep: Sleep = asyncio.sleep) -> Callable[[], Awaitable[None]]:
-    """What lets clients move on before the end: DNS is answered meanwhile, and /health says OK."""
+    """Make the step that delays a shutdown, so that clients find another server while this one still answers."""
 
     async def wait() -> None:
         log.info("Going into lameduck mode for %s", duration_text(lameduck_seconds))
@@ -113,24 +113,24 @@ def drain(lameduck_seconds: float, sleep: Sleep = asyncio.sleep) -> Callable[[],
     return wait
 
 
-def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
-    """`health [HOST:PORT] { lameduck DURATION }`; of several the last counts. Raises CorefileError."""
-    settings = Settings(asked_by=f"{directives[-1].place}: health")
+def parse(directives: Sequence[Directive], context: BlockContext) -> HealthSettings:
+    """Read `health [HOST:PORT] { lameduck DURATION }`; the last of several wins. Raises CorefileError."""
+    settings = HealthSettings(asked_by=f"{directives[-1].place}: health")
     for directive in directives:
         for word in directive.arguments_between(0, 1, "[HOST:PORT]"):
             settings = replace(settings, address=str(values.listen_address(word)))
     return read_block(settings, directives, _OPTIONS)
 
 
-def _lameduck(settings: Settings, line: Line) -> Settings:
+def _lameduck(settings: HealthSettings, line: Line) -> HealthSettings:
     return replace(settings, lameduck_seconds=values.duration_seconds(line.one_argument("DURATION")))
 
 
-_OPTIONS = (Option("lameduck DURATION", "0s", "How long everything is still answered after SIGTERM.", _lameduck),)
+_OPTIONS = (Option("lameduck DURATION", "0s", "How long DNS and HTTP are still answered after SIGTERM.", _lameduck),)
 
 
-def build(settings: Settings, context: BlockContext) -> Part:
-    """The listener, the self-check, and the wait at the end."""
+def build(settings: HealthSettings, context: BlockContext) -> Part:
+    """Register /health, and make the part that polls it and waits at the end."""
     context.shared.http(settings.address, PATH, respond, settings.asked_by)
     poller = Poller(own_url(settings.address), context.registry)
     waits = drain(settings.lameduck_seconds) if settings.lameduck_seconds else None
@@ -139,10 +139,10 @@ def build(settings: Settings, context: BlockContext) -> Part:
 
 DOC = Doc(
     usage=("health [HOST:PORT]",),
-    about="`/health` on `:8080`: 200 and `OK` while the process runs. The process asks itself once a second and shows "
-    "how long that took in two metrics.",
+    about="`/health` on `:8080`: 200 and `OK` while the process runs. The process polls itself once a second and shows "
+    "durations and failures in two metrics.",
     options=_OPTIONS,
     example="health :18080 {\n    lameduck 5s\n}\nwhoami",
-    better="the cluster is still followed during the lameduck period.",
+    better="Answers stay synced with the cluster during the lameduck period.",
 )
 PLUGIN = Plugin("health", parse, build, doc=DOC)

@@ -1,6 +1,6 @@
 """The `multisocket` directive: several sockets for each address of the block.
 
-One process serves them all, so they add room for bursts to what the kernel holds, not processors.
+One process serves them all: they enlarge the kernel's receive buffer for bursts, and use no more processors.
 """
 
 import os
@@ -15,7 +15,7 @@ MAX_SOCKETS = 1024
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> int:
-    """`multisocket [NUMBER]`; without a number one for each processor. Raises CorefileError."""
+    """Read `multisocket [NUMBER]`; without a number one for each processor. Raises CorefileError."""
     (directive,) = directives[:1]
     directive.no_block()
     words = directive.arguments_between(0, 1, "[NUMBER]")
@@ -23,12 +23,12 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> int:
 
 
 def configure_block(sockets: int, context: BlockContext) -> BlockContext:
-    """The block's addresses are listened on with this many sockets."""
+    """Listen on each address of the block with this many sockets."""
     return replace(context, listener=replace(context.listener, sockets=sockets))
 
 
 def build(sockets: int, context: BlockContext) -> Part:
-    """Nothing in the chain."""
+    """Make a part without effects: `configure_block` has them."""
     return Part("multisocket")
 
 

@@ -1,8 +1,8 @@
-"""The `ready` directive: /ready says whether the server can answer what it is configured for.
+"""The `ready` directive: /ready reports whether every plugin can answer its queries.
 
-200 and OK, followed by a line for each plugin that has a remark to make; or 503: first line the plugins that are not
-ready, then a line with the reason of each. Once the process has been told to end it is not ready any more. Why a plugin
-is not ready it says itself (`Part.unready`), and each part of a plugin that several blocks use is asked for itself.
+The response is 200 and OK, followed by a line for each plugin with a warning; or 503, with the plugins that are not
+ready in the first line and then a line with the reason of each. During a shutdown the server is not ready. Every part
+reports its own state (`Part.readiness`), also where several blocks use the same plugin.
 """
 
 import logging
@@ -26,47 +26,47 @@ log = logging.getLogger("clusterdns.plugin.ready")
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Where /ready is, and whether a plugin that was ready once can become unready."""
+class ReadySettings:
+    """The address of /ready, and whether a plugin that was ready once can become unready."""
 
     address: str = DEFAULT_ADDRESS
     monitor: str = UNTIL_READY
     asked_by: str = "ready"
 
 
-class Readiness:
-    """What /ready answers for one configuration."""
+class ReadyPage:
+    """The page /ready of one configuration."""
 
-    def __init__(self, unready_reasons: Reasons, monitor: str, remarks: Reasons = dict) -> None:
+    def __init__(self, unready_reasons: Reasons, monitor: str, warnings: Reasons = dict) -> None:
         self._unready_reasons = unready_reasons
-        self._remarks = remarks
+        self._warnings = warnings
         self._monitor = monitor
-        self._waiting: frozenset[PartKey] | None = None  # until-ready: never seen ready; None before the first look
-        self._told: tuple[str, ...] = ()
+        self._waiting: frozenset[PartKey] | None = None  # parts never ready so far; None before the first request
+        self._logged: tuple[str, ...] = ()
         self._ending = False
 
     async def drain(self) -> None:
-        """From now on not ready: no new clients."""
+        """Report not ready from now on, so that no new clients come."""
         self._ending = True
 
     async def respond(self, request: web.BaseRequest) -> web.Response:
-        """The aiohttp handler."""
+        """Answer a probe, and log when the set of plugins that are not ready changes."""
         reasons = self.reasons()
         names = tuple(reasons)
-        if names != self._told:
-            self._told = names
+        if names != self._logged:
+            self._logged = names
             if names:
                 log.info("Not ready: %s", "; ".join(f"{name} ({reasons[name]})" for name in names))
             else:
                 log.info("Ready")
         if not names:
-            remarks = by_name(self._remarks())
-            return web.Response(text="\n".join(["OK", *(f"{name}: {text}" for name, text in remarks.items())]))
+            warnings = by_name(self._warnings())
+            return web.Response(text="\n".join(["OK", *(f"{name}: {text}" for name, text in warnings.items())]))
         lines = [",".join(names), *(f"{name}: {reasons[name]}" for name in names)]
         return web.Response(status=503, text="\n".join(lines))
 
     def reasons(self) -> Mapping[str, str]:
-        """The plugins that are not ready as far as this directive is to tell, with the reason."""
+        """Return the plugins to report as not ready, with the reason."""
         if self._ending:
             return {"shutdown": "the server is about to end"}
         reasons = self._unready_reasons()
@@ -78,7 +78,7 @@ class Readiness:
 
 
 def by_name(texts: Mapping[PartKey, str]) -> dict[str, str]:
-    """One text for each plugin, in the order of their names; what several of its parts say alike is said once."""
+    """Join the texts of each plugin's parts, each text once; in the order of the plugins' names."""
     found: dict[str, list[str]] = {}
     for name, number in sorted(texts):
         several = found.setdefault(name, [])
@@ -87,16 +87,16 @@ def by_name(texts: Mapping[PartKey, str]) -> dict[str, str]:
     return {name: "; ".join(several) for name, several in found.items()}
 
 
-def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
-    """`ready [HOST:PORT] { monitor until-ready|continuously }`. Raises CorefileError."""
-    settings = Settings(asked_by=f"{directives[-1].place}: ready")
+def parse(directives: Sequence[Directive], context: BlockContext) -> ReadySettings:
+    """Read `ready [HOST:PORT] { monitor until-ready|continuously }`. Raises CorefileError."""
+    settings = ReadySettings(asked_by=f"{directives[-1].place}: ready")
     for directive in directives:
         for word in directive.arguments_between(0, 1, "[HOST:PORT]"):
             settings = replace(settings, address=str(values.listen_address(word)))
     return read_block(settings, directives, _OPTIONS)
 
 
-def _monitor(settings: Settings, line: Line) -> Settings:
+def _monitor(settings: ReadySettings, line: Line) -> ReadySettings:
     word = line.one_argument("until-ready|continuously")
     return replace(settings, monitor=values.choice(word, (UNTIL_READY, CONTINUOUSLY)))
 
@@ -111,20 +111,20 @@ _OPTIONS = (
 )
 
 
-def build(settings: Settings, context: BlockContext) -> Part:
-    """The listener."""
-    readiness = Readiness(context.shared.unready_reasons, settings.monitor, context.shared.warnings)
-    context.shared.http(settings.address, PATH, readiness.respond, settings.asked_by)
-    return Part("ready", life=LifeCycle(drain=readiness.drain))
+def build(settings: ReadySettings, context: BlockContext) -> Part:
+    """Register /ready, and make the part that reports a shutdown."""
+    page = ReadyPage(context.shared.unready_reasons, settings.monitor, context.shared.warnings)
+    context.shared.http(settings.address, PATH, page.respond, settings.asked_by)
+    return Part("ready", life=LifeCycle(drain=page.drain))
 
 
 DOC = Doc(
     usage=("ready [HOST:PORT]",),
     about="`/ready` on `:8181`: 200 and `OK` when every plugin is ready, else 503 with their names and the reasons. "
-    "What is wrong though the server answers (a forwarding loop, a last good Corefile in use) follows the `OK`.",
+    "Warnings (a forwarding loop, a last good Corefile in use) follow the `OK`.",
     options=_OPTIONS,
     example="ready {\n    monitor continuously\n}\nwhoami",
-    better="every block's plugins are asked, not the last one of each name; the reasons are told; a server that is "
-    "about to end is not ready.",
+    better="The plugins of every block are asked, not only the last one of each name; reasons are shown; a server that "
+    "is shutting down is not ready.",
 )
 PLUGIN = Plugin("ready", parse, build, once=True, doc=DOC)

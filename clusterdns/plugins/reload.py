@@ -1,7 +1,7 @@
-"""The `reload` directive: how often the Corefile is looked at for changes.
+"""The `reload` directive: how often the Corefile is polled for changes.
 
-It is the process's, not the block's: of several blocks the last counts. Looking, and taking a new configuration over,
-is `server.reloading`'s work, for signals as well, which need no directive.
+It applies to the process, not to its block: the last one of the file wins. `server.reloading` polls and reloads; a
+reload by signal needs no directive.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ MIN_JITTER_SECONDS = 1.0
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> ReloadSchedule:
-    """`reload [INTERVAL [JITTER]]`; of several in a block the first counts. Raises CorefileError."""
+    """Read `reload [INTERVAL [JITTER]]`; the first of several in a block wins. Raises CorefileError."""
     directive = directives[0]
     lenient.ignore_block(directive)
     schedule = ReloadSchedule()
@@ -29,18 +29,18 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> ReloadSched
 
 
 def build(schedule: ReloadSchedule, context: BlockContext) -> Part:
-    """Nothing in the chain; the server asks for the schedule."""
+    """Export the schedule to the server."""
     return Part("reload", exports=(schedule,))
 
 
 DOC = Doc(
     usage=("reload [INTERVAL [JITTER]]",),
-    about="Looks every INTERVAL (30s, at least 2s), give or take half of JITTER (15s), whether the text of the "
-    "Corefile or of a file that it imports has changed, and takes the new configuration over without losing a query. A "
-    "file with a mistake changes nothing. SIGHUP and SIGUSR1 reload at once, with or without this directive.",
+    about="Polls the Corefile and its imports every INTERVAL (30s, at least 2s), plus or minus half of JITTER (15s); "
+    "changes to a new configuration without losing a query. A file with an error changes nothing. SIGHUP and SIGUSR1 "
+    "reload at once, with or without this directive.",
     example="reload 10s 5s\nwhoami",
-    better="Sockets stay open, the index and its watches are kept where the kubernetes block reads the same, and the "
-    "old configuration answers until the new one has started: no query is lost, no name is briefly missing. What is "
-    "wrong with a new Corefile is shown by /ready as well.",
+    better="Sockets stay open, the index and its watches are kept where kubernetes blocks read the same objects, and "
+    "the previous configuration answers until the new one has started: no query is lost, no name is briefly missing. "
+    "/ready shows the errors of a new Corefile as well.",
 )
 PLUGIN = Plugin("reload", parse, build, doc=DOC)

@@ -1,6 +1,6 @@
-"""The `root` directive: the folder that relative paths of its block are in.
+"""The `root` directive: the folder of relative paths in its block.
 
-It shapes the block (`BlockContext.root`); those who read files ask `BlockContext.path`.
+It sets `BlockContext.root`; plugins that read files call `BlockContext.path`.
 """
 
 import logging
@@ -15,7 +15,7 @@ log = logging.getLogger("clusterdns.plugin.root")
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> str:
-    """`root FOLDER`; of several the last counts. Raises CorefileError."""
+    """Read `root FOLDER`; the last of several wins. Raises CorefileError."""
     folder = ""
     for directive in directives:
         directive.no_block()
@@ -24,31 +24,31 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> str:
 
 
 def configure_block(folder: str, context: BlockContext) -> BlockContext:
-    """Relative paths are in this folder."""
+    """Resolve relative paths in this folder."""
     return replace(context, root=folder)
 
 
 def build(folder: str, context: BlockContext) -> Part:
-    """A warning where the folder is not there: the files may be absolute, or come later."""
+    """Make the part that warns of a missing folder; no error, because files may have absolute paths or appear later."""
 
     async def start() -> None:
-        warn_of(folder)
+        check_folder(folder)
 
     return Part("root", life=LifeCycle(start=start))
 
 
-def warn_of(folder: str) -> None:
-    """Tell of a folder that cannot hold files."""
+def check_folder(folder: str) -> None:
+    """Log a warning where the path is missing or not a folder."""
     if not os.path.exists(folder):
         log.warning("Root path does not exist: %s", folder)
     elif not os.path.isdir(folder):
-        log.warning("Root path is no folder: %s", folder)
+        log.warning("Root path is not a folder: %s", folder)
 
 
 DOC = Doc(
     usage=("root FOLDER",),
-    about="The folder that files named in this block are in, unless their path is absolute. A folder that is not there "
-    "is told as a warning.",
+    about="The folder that files named in this block are in, unless their path is absolute. A missing folder is "
+    "logged as a warning.",
     example="root /etc/coredns\nwhoami",
 )
 PLUGIN = Plugin("root", parse, build, doc=DOC, configure_block=configure_block)

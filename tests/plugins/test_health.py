@@ -29,14 +29,16 @@ class SharedRoutes(Protocol):
 @pytest.mark.parametrize(
     ("text", "settings"),
     [
-        ("health", health.Settings(":8080", 0.0, "Corefile:2: health")),
-        ("health localhost:8081", health.Settings("localhost:8081", 0.0, "Corefile:2: health")),
-        ("health {\n lameduck 5s\n}", health.Settings(":8080", 5.0, "Corefile:2: health")),
-        ("health [::1]:80 {\n lameduck 1m\n}", health.Settings("[::1]:80", 60.0, "Corefile:2: health")),
-        ("health :1 {\n lameduck 1s\n}\nhealth :2", health.Settings(":2", 1.0, "Corefile:5: health")),
+        ("health", health.HealthSettings(":8080", 0.0, "Corefile:2: health")),
+        ("health localhost:8081", health.HealthSettings("localhost:8081", 0.0, "Corefile:2: health")),
+        ("health {\n lameduck 5s\n}", health.HealthSettings(":8080", 5.0, "Corefile:2: health")),
+        ("health [::1]:80 {\n lameduck 1m\n}", health.HealthSettings("[::1]:80", 60.0, "Corefile:2: health")),
+        ("health :1 {\n lameduck 1s\n}\nhealth :2", health.HealthSettings(":2", 1.0, "Corefile:5: health")),
     ],
 )
-def test_parse(read_directives: ReadDirectives, context: BlockContext, text: str, settings: health.Settings) -> None:
+def test_parse(
+    read_directives: ReadDirectives, context: BlockContext, text: str, settings: health.HealthSettings
+) -> None:
     assert health.parse(read_directives(text), context) == settings
 
 

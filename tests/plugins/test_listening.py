@@ -89,7 +89,7 @@ MISTAKES = [
     (timeouts.PLUGIN, "timeouts 3s", "Corefile:2: Wrong argument count"),
     (timeouts.PLUGIN, "timeouts {\n read 0s\n}", "Corefile:3: '0s' is out of range"),
     (timeouts.PLUGIN, "timeouts {\n idle 25h\n}", "Corefile:3: '25h' is out of range"),
-    (timeouts.PLUGIN, "timeouts {\n maxtcpqueries 0\n}", "Corefile:3: a connection without queries"),
+    (timeouts.PLUGIN, "timeouts {\n maxtcpqueries 0\n}", "Corefile:3: a connection must be allowed at least one query"),
     (timeouts.PLUGIN, "timeouts {\n maxtcpqueries -2\n}", "Corefile:3: '-2' is out of range"),
     (timeouts.PLUGIN, "timeouts {\n close 3s\n}", "Corefile:3: unknown property 'close'"),
     (tls.PLUGIN, "tls", "Corefile:2: Wrong argument count"),

@@ -64,7 +64,7 @@ async def test_pages(read_directives: ReadDirectives, context: BlockContext, sha
     ],
 )
 def test_parse(read_directives: ReadDirectives, context: BlockContext, text: str, address: str) -> None:
-    assert pprof.parse(read_directives(text), context) == pprof.Settings(address, "Corefile:2: pprof")
+    assert pprof.parse(read_directives(text), context) == pprof.PprofSettings(address, "Corefile:2: pprof")
 
 
 @pytest.mark.parametrize(

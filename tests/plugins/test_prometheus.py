@@ -34,7 +34,9 @@ class Shared(Protocol):
     ],
 )
 def test_parse(read_directives: ReadDirectives, context: BlockContext, text: str, address: str) -> None:
-    assert prometheus.parse(read_directives(text), context) == prometheus.Settings(address, "Corefile:2: prometheus")
+    assert prometheus.parse(read_directives(text), context) == prometheus.PrometheusSettings(
+        address, "Corefile:2: prometheus"
+    )
 
 
 @pytest.mark.parametrize(

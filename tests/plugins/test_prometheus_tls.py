@@ -139,7 +139,7 @@ async def test_https_whose_certificate_is_renewed(
         assert await asked(port, certificates, "client") == "renewed"
         assert "the certificate stays as it was" in caplog.text
         (other,) = shared.routes
-        with pytest.raises(ListenError, match=r"^Corefile:9: health: .* cannot have TLS settings other than"):
+        with pytest.raises(ListenError, match=r"^Corefile:9: health: .* has other TLS settings in"):
             await admin.apply([other, AdminRoute(ADDRESS, "/health", other.respond, "Corefile:9: health")])
         assert await asked(port, certificates, "client") == "renewed"
     finally:

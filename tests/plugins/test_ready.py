@@ -29,13 +29,15 @@ class Shared(Protocol):
 @pytest.mark.parametrize(
     ("text", "settings"),
     [
-        ("ready", ready.Settings(":8181", "until-ready", "Corefile:2: ready")),
-        ("ready 127.0.0.1:81", ready.Settings("127.0.0.1:81", "until-ready", "Corefile:2: ready")),
-        ("ready {\n monitor continuously\n}", ready.Settings(":8181", "continuously", "Corefile:2: ready")),
-        ("ready {\n monitor until-ready\n}", ready.Settings(":8181", "until-ready", "Corefile:2: ready")),
+        ("ready", ready.ReadySettings(":8181", "until-ready", "Corefile:2: ready")),
+        ("ready 127.0.0.1:81", ready.ReadySettings("127.0.0.1:81", "until-ready", "Corefile:2: ready")),
+        ("ready {\n monitor continuously\n}", ready.ReadySettings(":8181", "continuously", "Corefile:2: ready")),
+        ("ready {\n monitor until-ready\n}", ready.ReadySettings(":8181", "until-ready", "Corefile:2: ready")),
     ],
 )
-def test_parse(read_directives: ReadDirectives, context: BlockContext, text: str, settings: ready.Settings) -> None:
+def test_parse(
+    read_directives: ReadDirectives, context: BlockContext, text: str, settings: ready.ReadySettings
+) -> None:
     assert ready.parse(read_directives(text), context) == settings
 
 
@@ -68,7 +70,7 @@ BOTH = {"kubernetes": "no list yet", "erratic": "counting"}
 )
 def test_monitor(monitor: str, looks: list[tuple[dict[str, str], dict[str, str]]]) -> None:
     says: dict[str, str] = {}
-    readiness = ready.Readiness(lambda: {(name, 0): text for name, text in says.items()}, monitor)
+    readiness = ready.ReadyPage(lambda: {(name, 0): text for name, text in says.items()}, monitor)
     for says, expected in looks:  # noqa: B007  # read by the lambda
         assert dict(readiness.reasons()) == expected
 
@@ -105,7 +107,7 @@ async def test_endpoint(
 def test_of_two_blocks_each_is_waited_for_and_neither_again() -> None:
     """What is ready once stays so by part: the second block becoming ready while the first has lost its source."""
     says: dict[tuple[str, int], str] = {}
-    readiness = ready.Readiness(lambda: says, ready.UNTIL_READY)
+    readiness = ready.ReadyPage(lambda: says, ready.UNTIL_READY)
     says = {("kubernetes", 0): "no list yet", ("kubernetes", 1): "no list yet"}
     assert readiness.reasons() == {"kubernetes": "no list yet"}
     says = {("kubernetes", 1): "403"}
@@ -114,7 +116,7 @@ def test_of_two_blocks_each_is_waited_for_and_neither_again() -> None:
     assert readiness.reasons() == {}
 
 
-async def test_a_remark_follows_the_ok() -> None:
-    readiness = ready.Readiness(dict, ready.UNTIL_READY, lambda: {("loop", 3): "disabled", ("corefile", 9): "old"})
+async def test_warnings_follow_the_ok() -> None:
+    readiness = ready.ReadyPage(dict, ready.UNTIL_READY, lambda: {("loop", 3): "disabled", ("corefile", 9): "old"})
     response = await readiness.respond(web.BaseRequest.__new__(web.BaseRequest))
     assert (response.status, response.text) == (200, "OK\ncorefile: old\nloop: disabled")

@@ -20,7 +20,8 @@ def test_paths(read_directives: ReadDirectives, context: BlockContext) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"), [("", []), ("nosuch", ["Root path does not exist: {}"]), ("file", ["Root path is no folder: {}"])]
+    ("name", "told"),
+    [("", []), ("nosuch", ["Root path does not exist: {}"]), ("file", ["Root path is not a folder: {}"])],
 )
 async def test_warning(
     context: BlockContext, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, told: list[str]

@@ -1,7 +1,7 @@
 """The `prometheus` directive: serves /metrics, and has its block's queries counted in coredns_dns_*.
 
-The metrics are the process's, on whatever address they are asked for. Counting itself is `telemetry.queries`'s and
-happens at the edge, not in the chain.
+Every address serves all metrics of the process. `server.dispatch` counts queries through `telemetry.queries`; this
+directive has no handler in the chain.
 """
 
 import platform
@@ -21,7 +21,7 @@ from clusterdns.telemetry import queries
 DEFAULT_ADDRESS = "localhost:9153"
 PATH = "/metrics"
 
-# directives that shape the server or other plugins and see no query; CoreDNS does not list them as enabled either
+# directives without a handler in the chain, which CoreDNS does not list as enabled
 _OUTSIDE_CHAIN = frozenset({
     "bind", "debug", "grpc_server", "health", "https", "https3", "multisocket", "on", "pprof", "proxyproto", "quic",
     "ready", "reload", "root", "timeouts", "tls",
@@ -29,8 +29,8 @@ _OUTSIDE_CHAIN = frozenset({
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Where /metrics is, and which web configuration says how it is served."""
+class PrometheusSettings:
+    """The address of /metrics, and its TLS settings."""
 
     address: str = DEFAULT_ADDRESS
     asked_by: str = "prometheus"
@@ -38,8 +38,8 @@ class Settings:
     tls: AdminTls | None = None
 
 
-def announce(context: BlockContext) -> None:
-    """Show what runs: the build, and the plugins of this block."""
+def register_metrics(context: BlockContext) -> None:
+    """Set the metrics of the build and of the plugins that this block enables."""
     queries.build_info(context.registry).labels(
         clusterdns.__version__, "", f"python{platform.python_version()}"
     ).value = 1
@@ -48,9 +48,9 @@ def announce(context: BlockContext) -> None:
         enabled.labels(context.server_text, context.zones_text[0], "", name).value = 1
 
 
-def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
-    """`prometheus [HOST:PORT] { runtime_metrics; tls WEBCONFIG }`. Raises CorefileError."""
-    settings = Settings(asked_by=f"{directives[-1].place}: prometheus")
+def parse(directives: Sequence[Directive], context: BlockContext) -> PrometheusSettings:
+    """Read `prometheus [HOST:PORT] { runtime_metrics; tls WEBCONFIG }`. Raises CorefileError."""
+    settings = PrometheusSettings(asked_by=f"{directives[-1].place}: prometheus")
     for directive in directives:
         for word in directive.arguments_between(0, 1, "[HOST:PORT]"):
             settings = replace(settings, address=str(values.listen_address(word)))
@@ -65,19 +65,19 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> Settings:
         raise settings.web_config.error(f"{settings.web_config}: {error}") from error
 
 
-def _runtime_metrics(settings: Settings, line: Line) -> Settings:
+def _runtime_metrics(settings: PrometheusSettings, line: Line) -> PrometheusSettings:
     line.no_arguments()
     return settings
 
 
-def _tls(settings: Settings, line: Line) -> Settings:
+def _tls(settings: PrometheusSettings, line: Line) -> PrometheusSettings:
     if settings.web_config is not None:
         raise line.error("tls block already specified", "name one file")
     return replace(settings, web_config=line.one_argument("WEBCONFIG"))
 
 
 _OPTIONS = (
-    Option("runtime_metrics", "", "Changes nothing: the interpreter's own metrics are always shown.", _runtime_metrics),
+    Option("runtime_metrics", "", "Accepted, without effect: these metrics are always shown.", _runtime_metrics),
     Option("tls WEBCONFIG", "plain HTTP", "Serves HTTPS as this file says. It has the form that Prometheus's exporters "
            "share: `tls_server_config` with `cert_file`, `key_file`, `client_auth_type`, `client_ca_file`, "
            "`min_version` and `max_version`; other keys are refused. A renewed certificate is shown from the next "
@@ -85,12 +85,12 @@ _OPTIONS = (
 )  # fmt: skip
 
 
-def build(settings: Settings, context: BlockContext) -> Part:
-    """The listener, and the wish to have queries counted."""
+def build(settings: PrometheusSettings, context: BlockContext) -> Part:
+    """Register /metrics, and make the part that has queries counted."""
     context.shared.http(settings.address, PATH, MetricsPage(context.registry), settings.asked_by, settings.tls)
 
     async def serving() -> None:
-        announce(context)
+        register_metrics(context)
 
     return Part("prometheus", handling=Handling(counts_queries=True), life=LifeCycle(serving=serving))
 
