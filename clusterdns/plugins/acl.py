@@ -17,7 +17,7 @@ from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.telemetry.metrics import Registry, Series
 from clusterdns.wire import codes
-from clusterdns.wire.name import is_under, to_text
+from clusterdns.wire.name import longest_suffix, to_text
 
 EVERYTHING = "*"
 _BITS = {4: 32, 6: 128}
@@ -70,7 +70,7 @@ class AclRule:
 
     def zone_of(self, name: bytes) -> bytes | None:
         """Return the longest of the zones that contains the name."""
-        return max((zone for zone in self.zones if is_under(name, zone)), key=len, default=None)
+        return longest_suffix(name, self.zones)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from clusterdns.chain import Query
 from clusterdns.cluster.index.pods import PodTable
 from clusterdns.cluster.index.schema import POD_TREE, SERVICE_TREE, without_underscore
 from clusterdns.cluster.index.topology import parse_zone_labels
-from clusterdns.wire.name import is_under, label_text, labels
+from clusterdns.wire.name import label_text, labels, longest_suffix
 
 PARSE_ERROR = "invalid query name"
 _KEYS = ("endpoint", "kind", "namespace", "port-name", "protocol", "service")
@@ -30,7 +30,7 @@ class NameLabels:
         self._zonal = zonal
         self._imported = imported
         self._pods = pods
-        self._zones = tuple(sorted(zones, key=len, reverse=True))
+        self._zones = frozenset(zones)
 
     def __call__(self, query: Query) -> Mapping[str, str]:
         """Make the labels of a query; a QNAME outside the block's zones gives none."""
@@ -46,7 +46,7 @@ class NameLabels:
         return {"kubernetes/client-namespace": label_text(namespace), "kubernetes/client-pod-name": pod}
 
     def _of_name(self, query: Query) -> Mapping[str, str]:
-        zone = next((zone for zone in self._zones if is_under(query.name, zone)), None)
+        zone = longest_suffix(query.name, self._zones)
         if zone is None:
             return {}
         parts = labels(query.name)

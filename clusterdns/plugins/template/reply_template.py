@@ -15,7 +15,7 @@ from clusterdns.corefile.values import Pattern
 from clusterdns.gotemplate import Template
 from clusterdns.plugins.template.fields import PER_QUERY_FIELDS, PatternMatch
 from clusterdns.wire import codes
-from clusterdns.wire.name import is_under
+from clusterdns.wire.name import longest_suffix
 from clusterdns.wire.presentation.zonetext import record_from_text
 from clusterdns.wire.record import Record
 
@@ -73,7 +73,7 @@ class ReplyTemplate:
             return None
         if self.qclass not in (codes.ANY_CLASS, query.qclass) and query.qclass != codes.ANY_CLASS:
             return None
-        return max((zone for zone in self.zones if is_under(query.name, zone)), key=len, default=None)
+        return longest_suffix(query.name, self.zones)
 
     def match(self, name_text: str) -> PatternMatch | None:
         """Return the match of the first expression that matches in the name."""

@@ -23,7 +23,7 @@ from clusterdns.upstream.address import DNS, Address, parse_address
 from clusterdns.upstream.messages import read_message
 from clusterdns.wire import codes
 from clusterdns.wire.header import Malformed
-from clusterdns.wire.name import is_under, to_text
+from clusterdns.wire.name import longest_suffix, to_text
 from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
 
 ANY_CLIENT = "*"
@@ -49,7 +49,7 @@ class Transfer:
     """The answers to AXFR and IXFR in one block, and the NOTIFY messages to its secondaries."""
 
     def __init__(self, stanzas: Sequence[TransferSettings], context: BlockContext) -> None:
-        self._stanzas = stanzas
+        self._stanzas = {zone: one for one in reversed(stanzas) for zone in one.zones}  # of equal zones the first
         self._context = context
         self._notifier = Notifier()
 
@@ -84,8 +84,8 @@ class Transfer:
 
     def _stanza(self, name: bytes) -> TransferSettings | None:
         """Return the directive with the longest zone that contains the name."""
-        matching = [(len(zone), one) for one in self._stanzas for zone in one.zones if is_under(name, zone)]
-        return max(matching, key=lambda pair: pair[0])[1] if matching else None
+        zone = longest_suffix(name, self._stanzas)
+        return None if zone is None else self._stanzas[zone]
 
     def _notify(self, zone: bytes) -> None:
         stanza = self._stanza(zone)
