@@ -1,0 +1,126 @@
+"""The rules of wording that a test can check: the form of docstrings, and idioms that have a plain word."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = sorted((ROOT / "clusterdns").rglob("*.py"))
+TEXTS = [
+    *PACKAGE,
+    *sorted((ROOT / "testing").rglob("*.py")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    ROOT / "README.md",
+]
+NOT_VERBS = {"How", "Nothing", "The", "What", "Where", "Whether", "Which", "Who", "Why"}
+
+# idiom → the plain word
+PLAIN_WORDS = {
+    r"\btold\b": "reported, logged, notified",
+    r"\bmend(?:s|ed|ing)?\b": "hint, fix",
+    r"\b(?:no|some|every)body\b": "name who it is",
+    r"\bremarks?\b": "warning",
+    r"\bdenials\b|\bnames? .{0,30}\bdenied\b": "negative answer",
+    r"\balias(?:es)?\b": "CNAME",
+    r"\bletter case\b|\bletters of the question\b": "case, 0x20",
+    r"\brehears\w*": "dry run",
+    r"\bofferings?\b|\boffers? of\b": "exports",
+    r"\blooked at again\b": "polled every …",
+    r"\bwaited for\b": "waits for …, with its subject",
+    r"\bin step with\b": "synced with",
+    r"\botherwise than\b": "differs from",
+    r"\bgives? way\b": "evicts",
+    r"\bmemory is short\b": "memory pressure",
+    r"\bwho asks\b|\bthose who\b|\bwhoever\b": "the client, the caller",
+    r"\bwould be a gift\b|\bhardly as meant\b|\ba small part\b": "a fact or a figure",
+}
+IDIOMS = list(PLAIN_WORDS)
+IDIOM = re.compile("|".join(f"({idiom})" for idiom in IDIOMS), re.IGNORECASE)
+# file → the idioms that are right there
+RIGHT = {
+    "clusterdns/cluster/manifests/documents.py": r"\balias(?:es)?\b",  # YAML's
+    "docs/decisions/0010-socket-and-letter-case-per-exchange.md": r"\bletter case\b|\bletters of the question\b",
+}
+
+
+# Files that do not follow the rules yet.
+UNCORRECTED: tuple[str, ...] = (
+    "README.md",
+    "clusterdns/cluster/api/client.py",
+    "clusterdns/cluster/api/reflector.py",
+    "clusterdns/cluster/api/store.py",
+    "clusterdns/cluster/decoding.py",
+    "clusterdns/cluster/index/external.py",
+    "clusterdns/cluster/index/imports.py",
+    "clusterdns/cluster/index/namespaces.py",
+    "clusterdns/cluster/index/pods.py",
+    "clusterdns/cluster/index/reverse.py",
+    "clusterdns/cluster/index/service.py",
+    "clusterdns/cluster/index/topology.py",
+    "clusterdns/cluster/index/zone.py",
+    "clusterdns/cluster/manifests/controllers.py",
+    "clusterdns/cluster/manifests/files.py",
+    "clusterdns/cluster/manifests/selectors.py",
+    "clusterdns/cluster/manifests/slices.py",
+    "clusterdns/cluster/manifests/source.py",
+    "clusterdns/cluster/objects.py",
+    "clusterdns/corefile/errors.py",
+    "clusterdns/corefile/parser.py",
+    "clusterdns/gotemplate/tree.py",
+    "clusterdns/host/resources.py",
+    "clusterdns/plugins/forward/settings.py",
+    "clusterdns/plugins/kubernetes/directive.py",
+    "clusterdns/plugins/kubernetes/exports.py",
+    "clusterdns/plugins/kubernetes/feed.py",
+    "clusterdns/plugins/kubernetes/settings.py",
+    "clusterdns/plugins/transfer/directive.py",
+    "clusterdns/server/folding.py",
+    "clusterdns/upstream/exchange.py",
+    "clusterdns/upstream/flight.py",
+    "clusterdns/upstream/question.py",
+    "clusterdns/upstream/stream.py",
+    "docs/architecture.md",
+    "docs/operations.md",
+    "docs/writing-a-directive.md",
+    "testing/process.py",
+    "testing/upstream/scripted.py",
+)
+
+
+def short(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def docstrings(path: Path) -> Iterator[tuple[ast.AST, str, str]]:
+    """Yield each docstring of a module with its node and name."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            text = ast.get_docstring(node)
+            if text:
+                yield node, getattr(node, "name", "the module"), text
+
+
+def is_property(node: ast.AST) -> bool:
+    decorators = node.decorator_list if isinstance(node, ast.FunctionDef) else []
+    return any("property" in ast.unparse(decorator) for decorator in decorators)
+
+
+@pytest.mark.parametrize("path", [path for path in PACKAGE if short(path) not in UNCORRECTED], ids=short)
+def test_docstrings_begin_with_a_sentence_and_those_of_functions_with_a_verb(path: Path) -> None:
+    for node, name, text in docstrings(path):
+        sentence = text.partition("\n\n")[0]
+        assert sentence.endswith((".", ".)", ":")), f"{name}: {sentence}"
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not is_property(node) and name != "__init__":
+            assert text.split()[0].strip(",.:;") not in NOT_VERBS, f"{name}: {sentence}"
+
+
+@pytest.mark.parametrize("path", [path for path in TEXTS if short(path) not in UNCORRECTED], ids=short)
+def test_texts_have_plain_words_instead_of_idioms(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for found in IDIOM.finditer(text):
+        if (idiom := IDIOMS[(found.lastindex or 0) - 1]) != RIGHT.get(short(path)):
+            line = text.count("\n", 0, found.start()) + 1
+            pytest.fail(f"{short(path)}:{line}: '{found[0]}': write: {PLAIN_WORDS[idiom]}")
