@@ -25,8 +25,8 @@ from clusterdns.cluster.objects import Change, EndpointSlice, Kind, Namespace, S
 from clusterdns.host.sockets import bind_udp
 from clusterdns.plugins.kubernetes.handler import ClusterHandler
 from clusterdns.server.dispatch import Dispatch, ListenerContext
+from clusterdns.server.listeners.udp import UdpListener
 from clusterdns.server.routes import Chain, Route, Routes
-from clusterdns.server.udp import UdpListener
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.telemetry.queries import QueryCounters, panics
 from clusterdns.wire import encode

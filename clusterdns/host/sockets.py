@@ -1,7 +1,7 @@
 """Bound sockets with the options that the DNS listeners need.
 
 Binding is separate from listening and receiving: a start that fails on one address has then answered nothing on the
-others. What is done with the sockets afterwards is `server.udp`'s and `server.tcp`'s.
+others. `server.listeners` reads from and writes to them.
 """
 
 import fcntl

@@ -21,7 +21,7 @@ from clusterdns.corefile.load import Corefile, load_from_memory
 from clusterdns.server.assembly import draft
 from clusterdns.server.instance import Instance
 from clusterdns.server.lastgood import LastGood
-from clusterdns.server.listeners import Listeners
+from clusterdns.server.listeners.takeover import Listeners
 from clusterdns.telemetry.metrics import Registry
 
 RELOADS_PER_COLLECTION = 16

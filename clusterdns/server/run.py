@@ -22,7 +22,7 @@ from clusterdns.admin.http import AdminHttp
 from clusterdns.host.resources import memory_limit_bytes, raise_open_file_limit
 from clusterdns.server.instance import Instance
 from clusterdns.server.lastgood import LastGood
-from clusterdns.server.listeners import Listeners, zone_lines
+from clusterdns.server.listeners.takeover import Listeners, zone_lines
 from clusterdns.server.memory import MemoryBudget, MemoryWatch
 from clusterdns.server.reloading import Load, Reloader, log_version
 from clusterdns.version import banner

@@ -16,8 +16,9 @@ from clusterdns.plugins.cache import store as cache_store
 from clusterdns.plugins.file import zone as file_zone
 from clusterdns.plugins.hosts import hosts_file
 from clusterdns.plugins.order import ORDER, REFUSED
-from clusterdns.server import connection, connection_table, dispatch, memory, reloading, run, tcp, udp
+from clusterdns.server import dispatch, memory, reloading, run
 from clusterdns.server.assembly import assemble
+from clusterdns.server.listeners import connection, connection_table, tcp, udp
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.upstream import exchange, flight, https, pool, stream
 from clusterdns.upstream import settings as upstream_settings

@@ -22,9 +22,9 @@ from clusterdns.corefile.load import parse
 from clusterdns.host.sockets import bind_udp
 from clusterdns.plugins.kubernetes.feed import Feed
 from clusterdns.plugins.kubernetes.settings import KubernetesSettings
-from clusterdns.server import udp
 from clusterdns.server.assembly import Configuration, assemble
 from clusterdns.server.dispatch import Dispatch, ListenerContext
+from clusterdns.server.listeners import udp
 from clusterdns.server.shared import SharedState
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.telemetry.queries import QueryCounters, panics

@@ -30,7 +30,7 @@ CATCHES_ALL = {
     "server/reloading.py:Reloader.follow": "a task's edge: the running configuration stays in use",
     "server/reloading.py:_in_thread.work": "a thread's edge: raised in the caller",
     "server/memory.py:MemoryWatch.run": "a task's edge: the budgets stay as they are",
-    "server/listeners.py:Listeners.listen": "closes the listeners that were started, and raises the error again",
+    "server/listeners/takeover.py:Listeners.listen": "closes the listeners that were started, raises the error again",
     "cluster/manifests/source.py:ManifestSource._poll_forever": "a task's edge: a fault of ours must not end it",
     "cluster/api/reflector.py:Reflector.run": "a task's edge: a fault of ours must not end the stream of changes",
     "upstream/messages.py:read_message": "whatever dnslib raises for hostile bytes means that they are malformed",

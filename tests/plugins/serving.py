@@ -11,9 +11,9 @@ import dns.message
 
 from clusterdns.corefile.load import parse
 from clusterdns.host.sockets import bind_tcp
-from clusterdns.server import tcp
 from clusterdns.server.assembly import assemble
 from clusterdns.server.instance import Instance
+from clusterdns.server.listeners import tcp
 from clusterdns.telemetry.metrics import Registry
 
 CLIENT = ("127.0.0.1", 40222)

@@ -27,8 +27,8 @@ from clusterdns.cluster.objects import Change, Endpoint, EndpointSlice, Namespac
 from clusterdns.host.sockets import bind_tcp, bind_udp
 from clusterdns.plugins.kubernetes.handler import ClusterHandler
 from clusterdns.plugins.loadbalance.handler import mark_rotating
-from clusterdns.server import tcp, udp
 from clusterdns.server.dispatch import Dispatch, ListenerContext
+from clusterdns.server.listeners import tcp, udp
 from clusterdns.server.routes import Chain, Route, Routes
 from clusterdns.telemetry.metrics import Registry, Series
 from clusterdns.telemetry.queries import HitTime, QueryCounters

@@ -19,7 +19,7 @@ from clusterdns.corefile.errors import CorefileErrors, ErrorList
 from clusterdns.corefile.load import Corefile, load, load_from_memory, parse
 from clusterdns.plugins.kubernetes.feed import Feed
 from clusterdns.server.lastgood import MAX_BYTES, LastGood
-from clusterdns.server.listeners import Listeners
+from clusterdns.server.listeners.takeover import Listeners
 from clusterdns.server.reloading import Reloader
 from testing.ports import free_ports
 

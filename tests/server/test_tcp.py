@@ -12,10 +12,10 @@ import pytest
 
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.host.sockets import bind_tcp
-from clusterdns.server import connection
-from clusterdns.server.connection_table import TcpLimits
 from clusterdns.server.dispatch import Dispatch, ListenerContext
-from clusterdns.server.tcp import TcpListener
+from clusterdns.server.listeners import connection
+from clusterdns.server.listeners.connection_table import TcpLimits
+from clusterdns.server.listeners.tcp import TcpListener
 
 Start = Callable[..., Awaitable[TcpListener]]
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]

@@ -19,10 +19,10 @@ from typing import NamedTuple
 from clusterdns.chain import ListenerOptions, StartError
 from clusterdns.host.interfaces import interface_addresses
 from clusterdns.host.sockets import bind_tcp, bind_udp
-from clusterdns.server import tcp, udp
-from clusterdns.server.connection_table import TcpLimits
 from clusterdns.server.instance import Instance
 from clusterdns.server.listen_points import ListenPoint
+from clusterdns.server.listeners import tcp, udp
+from clusterdns.server.listeners.connection_table import TcpLimits
 
 _EVERY_ADDRESS = ("0.0.0.0", "::")
 _NO_IPV6 = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)

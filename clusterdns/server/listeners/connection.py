@@ -13,8 +13,14 @@ from time import perf_counter
 from typing import Any
 
 from clusterdns.host.sockets import unread_bytes
-from clusterdns.server.connection_table import CHUNK_BYTES, MAX_ALL_WAITING, MAX_HELD_BYTES, ConnectionTable, TcpLimits
-from clusterdns.server.framing import framed, message_end
+from clusterdns.server.listeners.connection_table import (
+    CHUNK_BYTES,
+    MAX_ALL_WAITING,
+    MAX_HELD_BYTES,
+    ConnectionTable,
+    TcpLimits,
+)
+from clusterdns.server.listeners.framing import framed, message_end
 from clusterdns.wire.header import HEADER_BYTES
 from clusterdns.wire.stream import FirstMessage
 

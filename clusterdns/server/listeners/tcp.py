@@ -11,9 +11,9 @@ import ssl
 import time
 from collections.abc import Callable
 
-from clusterdns.server.connection import Connection
-from clusterdns.server.connection_table import ConnectionTable, TcpLimits
 from clusterdns.server.dispatch import Dispatch, ListenerContext
+from clusterdns.server.listeners.connection import Connection
+from clusterdns.server.listeners.connection_table import ConnectionTable, TcpLimits
 
 BACKLOG = 1024
 SWEEP_SECONDS = 1.0  # one timer for all connections, instead of one for each
