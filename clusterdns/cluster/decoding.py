@@ -29,10 +29,16 @@ from clusterdns.cluster.reduction import Decoded
 _BAD_INPUT = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
-class _Identity(msgspec.Struct, gc=False):
-    """An object read no further than its metadata."""
+class _IdentityMeta(msgspec.Struct, gc=False, rename="camel"):
+    name: str | None = None
+    namespace: str | None = None
+    resource_version: str | None = None
 
-    metadata: RawMeta | None = None
+
+class _Identity(msgspec.Struct, gc=False):
+    """An object of which only the identity is decoded, because other fields may be broken."""
+
+    metadata: _IdentityMeta | None = None
 
 
 def from_json(kind: Kind, raw: bytes | msgspec.Raw) -> Decoded:
@@ -49,7 +55,7 @@ def from_raw(kind: Kind, raw: RawObject) -> Decoded:
     try:
         return _DECODERS[kind].reduce(raw)
     except ValueError as error:
-        raise _object_error(kind, error, lambda: _Identity(raw.metadata)) from error
+        raise ObjectError(kind.__name__, _key(raw.metadata), str(error)) from error
 
 
 def from_data(kind: Kind, data: Any) -> Decoded:
@@ -62,11 +68,12 @@ def from_data(kind: Kind, data: Any) -> Decoded:
 
 
 class WatchEvent(NamedTuple):
-    """One line of a watch. `object` is the struct of its kind, or JSON where that struct does not fit."""
+    """One line of a watch. `object` is a struct of `raw_objects`, or JSON where it does not fit into the struct."""
 
     type: str
     object: RawObject | msgspec.Raw
-    meta: RawMeta
+    key: ObjectKey
+    version: str  # the resourceVersion to resume from after this event; empty where it is missing
 
 
 class _JsonEvent(msgspec.Struct, gc=False):
@@ -87,27 +94,27 @@ def read_event(kind: Kind, line: bytes) -> WatchEvent:
     except _BAD_INPUT:
         event = None
     if event is not None and event.type != "ERROR":
-        return WatchEvent(event.type, event.object, event.object.metadata)
+        meta = event.object.metadata
+        return WatchEvent(event.type, event.object, _key(meta), meta.resource_version or "")
     json_event = _event_decoder.decode(line)
-    try:
-        identity = msgspec.json.decode(json_event.object, type=_Identity)
-    except _BAD_INPUT:
-        identity = _Identity()
-    return WatchEvent(json_event.type, json_event.object, identity.metadata or RawMeta())
+    identity = _identity(lambda: msgspec.json.decode(json_event.object, type=_Identity))
+    return WatchEvent(json_event.type, json_event.object, _key(identity), identity.resource_version or "")
 
 
-def _object_error(kind: Kind, error: Exception, identify: Callable[[], _Identity]) -> ObjectError:
+def _object_error(kind: Kind, error: Exception, decode: Callable[[], _Identity]) -> ObjectError:
     """Make the error, with as much of the key as the broken object gives."""
+    return ObjectError(kind.__name__, _key(_identity(decode)), str(error) or type(error).__name__)
+
+
+def _identity(decode: Callable[[], _Identity]) -> _IdentityMeta:
     try:
-        meta = identify().metadata or RawMeta()
+        return decode().metadata or _IdentityMeta()
     except _BAD_INPUT:
-        meta = RawMeta()
-    return ObjectError(kind.__name__, key_in(meta), str(error) or type(error).__name__)
+        return _IdentityMeta()
 
 
-def key_in(meta: RawMeta) -> ObjectKey:
-    """The key of the object with this metadata."""
-    return meta.namespace or "", meta.name
+def _key(meta: RawMeta | _IdentityMeta) -> ObjectKey:
+    return meta.namespace or "", meta.name or ""
 
 
 class _KindDecoder(NamedTuple):

@@ -1,4 +1,4 @@
-"""Fixtures for the API source: what it told, time that does not pass, and sources that are stopped at the end."""
+"""Fixtures for the API source: the objects it reported, a fake clock, and sources that are stopped at the end."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -40,7 +40,7 @@ async def fake() -> AsyncIterator[FakeApiServer]:
 
 @pytest.fixture
 async def start(seen: Seen, registry: Registry) -> AsyncIterator[Start]:
-    """Starts a source for settings, with real time or a fake one."""
+    """Start a source for settings, with real time or a fake one."""
     started: list[ApiSource] = []
     has_tls = False
 

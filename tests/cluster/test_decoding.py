@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterdns.cluster import objects
-from clusterdns.cluster.decoding import from_data, from_json, from_raw, key_in, read_event
+from clusterdns.cluster.decoding import from_data, from_json, from_raw, read_event
 from clusterdns.cluster.objects import (
     IMPORT_LABEL,
     SERVICE_LABEL,
@@ -119,7 +119,7 @@ def test_what_is_read(kind: Kind, data: Any, expected: Any) -> None:
         (Pod, {"metadata": META, "status": {"podIP": "soon"}}, Pod("prod", "web"), "podIP 'soon' is not an IP"),
     ],
 )  # fmt: skip
-def test_what_is_left_out_with_a_remark(kind: Kind, data: Any, expected: Any, warning: str) -> None:
+def test_parts_that_are_ignored_with_a_warning(kind: Kind, data: Any, expected: Any, warning: str) -> None:
     decoded = decode(kind, data)
     assert decoded.object == expected
     assert any(warning in one for one in decoded.warnings)
@@ -150,7 +150,7 @@ def test_ports_are_bounded() -> None:
          "addresses"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_used_names_the_object(kind: Kind, raw: bytes, key: str, reason: str) -> None:
+def test_the_error_of_an_unusable_object_names_it(kind: Kind, raw: bytes, key: str, reason: str) -> None:
     with pytest.raises(ObjectError) as caught:
         from_json(kind, raw)
     assert shown_key(caught.value.key) == key
@@ -225,7 +225,7 @@ def test_slices_of_imports(cluster: str | None, told: str | None) -> None:
 def test_an_event_is_decoded_with_its_object_in_one_pass(kind: Kind) -> None:
     data = {"metadata": {**META, "resourceVersion": "7"}}
     event = read_event(kind, json.dumps({"type": "ADDED", "object": data}).encode())
-    assert (event.type, key_in(event.meta), event.meta.resource_version) == ("ADDED", ("prod", "web"), "7")
+    assert (event.type, event.key, event.version) == ("ADDED", ("prod", "web"), "7")
     assert not isinstance(event.object, msgspec.Raw)
     assert from_raw(kind, event.object) == from_data(kind, data)
 
@@ -235,14 +235,15 @@ def test_an_event_is_decoded_with_its_object_in_one_pass(kind: Kind) -> None:
     [
         (Service, {"metadata": {**META, "resourceVersion": "7"}, "spec": {"ports": "many"}}, "7"),
         (Pod, {"metadata": {**META, "resourceVersion": "7"}, "status": 7}, "7"),
-        (Service, 7, None),
-        (Service, None, None),
-        (Service, {}, None),
+        (Pod, {"metadata": {**META, "resourceVersion": "7", "labels": 7}}, "7"),
+        (Service, 7, ""),
+        (Service, None, ""),
+        (Service, {}, ""),
     ],
 )
-def test_an_object_that_does_not_fit_is_left_as_json(kind: Kind, data: Any, version: str | None) -> None:
+def test_an_object_that_does_not_fit_is_left_as_json(kind: Kind, data: Any, version: str) -> None:
     event = read_event(kind, json.dumps({"type": "MODIFIED", "object": data}).encode())
-    assert (event.type, event.meta.resource_version) == ("MODIFIED", version)
+    assert (event.type, event.version) == ("MODIFIED", version)
     assert isinstance(event.object, msgspec.Raw)
     with pytest.raises(ObjectError):
         from_json(kind, event.object)

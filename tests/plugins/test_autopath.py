@@ -1,4 +1,4 @@
-"""`autopath`: which names are tried, what comes back, and what may be kept. Against CoreDNS: tests/differential."""
+"""`autopath`: which names are looked up, which reply is sent, and which is reusable. See also tests/differential."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ ADDRESS = bytes((192, 0, 2, 1))
 
 
 class Below:
-    """The rest of the chain: names that exist, and what was asked."""
+    """The rest of the chain: the names that exist, and the queries it got."""
 
     def __init__(self, *names: str) -> None:
         self.replies: dict[bytes, Reply] = {}
@@ -80,7 +80,7 @@ LIST = [
 
 @pytest.mark.parametrize("client", [PROD, "fd00::5", HOST])
 @pytest.mark.parametrize("place", range(5))
-async def test_the_list_of_the_pod_that_asks(
+async def test_the_search_list_of_the_clients_pod(
     make_query: MakeQuery, cluster: ClusterExports, client: str, place: int
 ) -> None:
     below = Below(LIST[place])
@@ -106,7 +106,7 @@ async def test_the_list_of_the_pod_that_asks(
         ("cluster.local", PROD),
     ],
 )
-async def test_names_that_no_search_makes(
+async def test_names_without_a_search_domain(
     make_query: MakeQuery, cluster: ClusterExports, name: str, client: str
 ) -> None:
     below = Below("www.example.org")
@@ -123,14 +123,16 @@ async def test_other_zones_and_transfers_pass(make_query: MakeQuery, cluster: Cl
     assert below.asked == [LIST[0]] * 3
 
 
-async def test_a_name_nowhere_is_denied_as_it_was_asked(make_query: MakeQuery, cluster: ClusterExports) -> None:
+async def test_a_name_without_a_match_gets_the_first_negative_answer(
+    make_query: MakeQuery, cluster: ClusterExports
+) -> None:
     below = Below()
     reply = await of_pods(cluster, below)(make_query(LIST[0], client=(PROD, 4022)))
     assert below.asked == LIST
     assert (reply.rcode, reply.dependencies[0], reply.reusable) == (codes.NXDOMAIN, f"no {LIST[0]}", False)
 
 
-async def test_the_list_of_a_file_holds_for_all_and_is_kept(make_query: MakeQuery) -> None:
+async def test_the_search_list_of_a_file_is_for_all_clients_and_reusable(make_query: MakeQuery) -> None:
     below, success = Below("www.second.test"), Series()
     reply = await of_file(below, success)(make_query("www.first.test"))
     assert reply.reusable
@@ -157,7 +159,7 @@ async def test_an_error_ends_the_search_and_a_bare_code_does_not(make_query: Mak
     assert (reply.rcode, reply.error) == (codes.SERVFAIL, "on fire")
 
 
-async def test_names_that_are_too_long_are_left_out(make_query: MakeQuery) -> None:
+async def test_names_that_are_too_long_are_not_looked_up(make_query: MakeQuery) -> None:
     long = ".".join(["x" * 60] * 4)
     walk = autopath.AutopathHandler(
         autopath.AutopathSettings((ROOT,), False, (from_text("a"), from_text("b" * 20))),
@@ -186,7 +188,7 @@ def at(context: BlockContext, root: Path) -> BlockContext:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("autopath", "at least 1 argument"),
         ("autopath @erratic", "write @kubernetes"),
@@ -194,12 +196,12 @@ def at(context: BlockContext, root: Path) -> BlockContext:
         ("autopath @kubernetes {\nttl 5\n}", "unknown property 'ttl'"),
     ],
 )
-def test_what_is_refused(read_directives: ReadDirectives, context: BlockContext, text: str, told: str) -> None:
-    with pytest.raises((CorefileError, CorefileErrors), match=told):
+def test_what_is_refused(read_directives: ReadDirectives, context: BlockContext, text: str, message: str) -> None:
+    with pytest.raises((CorefileError, CorefileErrors), match=message):
         autopath.parse(read_directives(text), context)
 
 
-def test_a_search_domain_that_is_none(read_directives: ReadDirectives, context: BlockContext, tmp_path: Path) -> None:
+def test_an_invalid_search_domain(read_directives: ReadDirectives, context: BlockContext, tmp_path: Path) -> None:
     path = tmp_path / "resolv.conf"
     path.write_text(f"search {'x' * 70}.test\n")
     with pytest.raises(CorefileError, match="has an invalid search domain"):
@@ -207,7 +209,7 @@ def test_a_search_domain_that_is_none(read_directives: ReadDirectives, context: 
 
 
 @pytest.mark.parametrize(("knows_pods", "is_told"), [(True, False), (False, True), (None, True)])
-def test_without_pods_a_warning(
+def test_without_pods_there_is_a_warning(
     context: BlockContext,
     cluster: ClusterExports,
     caplog: pytest.LogCaptureFixture,

@@ -1,4 +1,4 @@
-"""`k8s_external`: its lines, its transfers, and the replies that it makes of what `index.external` holds."""
+"""`k8s_external`: its options, its transfers, and the replies that it makes of lookups in `index.external`."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -66,7 +66,7 @@ async def test_replies_hold_until_the_service_changes(
     assert (await handler(make_query("new.prod.ex.org"))).rcode == codes.SERVFAIL
 
 
-async def test_what_falls_through_is_forgotten_when_the_name_comes(
+async def test_an_answer_after_fallthrough_is_dropped_when_the_name_appears(
     context: BlockContext, index: Index, make_query: MakeQuery
 ) -> None:
     _, handler = built(context, index, ExternalSettings((ZONE,), fallthrough=Fallthrough((ZONE,))))
@@ -129,7 +129,7 @@ def test_what_is_read(
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("k8s_external ex.org {\nttl 3601\n}", "out of range"),
         ("k8s_external ex.org {\napex\n}", "at least 1 argument"),
@@ -139,9 +139,9 @@ def test_what_is_read(
         (f"k8s_external {'.'.join(['z' * 60] * 4)}", "too long"),
     ],
 )
-def test_what_is_refused(read_directives: ReadDirectives, context: BlockContext, text: str, told: str) -> None:
+def test_what_is_refused(read_directives: ReadDirectives, context: BlockContext, text: str, message: str) -> None:
     context = replace(context, directive_names=frozenset(("kubernetes",)))
-    with pytest.raises((CorefileError, CorefileErrors), match=told):
+    with pytest.raises((CorefileError, CorefileErrors), match=message):
         k8s_external.parse(read_directives(text), context)
 
 
@@ -150,7 +150,7 @@ def test_without_kubernetes_it_is_refused(read_directives: ReadDirectives, conte
         k8s_external.parse(read_directives("k8s_external ex.org"), context)
 
 
-def test_a_primary_zone_is_no_reverse_zone() -> None:
+def test_the_primary_zone_is_not_a_reverse_zone() -> None:
     reverse = from_text("in-addr.arpa")
     assert ExternalSettings((reverse, ZONE)).primary == ZONE
     assert ExternalSettings((reverse,)).primary == reverse

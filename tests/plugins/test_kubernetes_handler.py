@@ -1,4 +1,4 @@
-"""What the handler of the cluster's zones makes of what others say; what names hold is tested through the server."""
+"""The handler of the cluster's zones with other plugins behind it; tests/server has the answers themselves."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import replace
@@ -20,7 +20,7 @@ from clusterdns.wire.name import from_text
 ZONE = from_text("cluster.local")
 
 
-async def test_why_the_end_of_an_alias_failed_is_told(make_query: Callable[..., Query]) -> None:
+async def test_the_error_of_a_cname_target_is_passed_on(make_query: Callable[..., Query]) -> None:
     index = Index()
     for obj in (Namespace("prod"), Service("prod", "far", "ExternalName", external_name="far.example")):
         index.apply(Change(None, obj))
@@ -41,7 +41,7 @@ async def test_why_the_end_of_an_alias_failed_is_told(make_query: Callable[..., 
     assert [one.rtype for one in reply.answer] == [codes.CNAME]
 
 
-async def test_what_others_say_of_a_missing_name_is_forgotten_when_it_comes(make_query: Callable[..., Query]) -> None:
+async def test_the_next_plugins_answer_is_dropped_when_the_name_appears(make_query: Callable[..., Query]) -> None:
     forgotten: set[Hashable] = set()
     index = Index()
     index.subscribe(forgotten.update)

@@ -43,7 +43,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("option", "text"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_would_only_fail_later_is_a_mistake_in_the_corefile(
+def test_settings_that_would_fail_later_are_refused(
     read_directives: Read, context: BlockContext, option: str, text: str
 ) -> None:
     errors = ErrorList()
@@ -54,7 +54,7 @@ def test_what_would_only_fail_later_is_a_mistake_in_the_corefile(
     assert (error.file, error.line, bool(error.hint)) == ("Corefile", 3, True)
 
 
-def test_every_wrong_option_is_told_at_once(read_directives: Read, context: BlockContext) -> None:
+def test_every_wrong_option_is_reported(read_directives: Read, context: BlockContext) -> None:
     options = "pod insecure\n ttl 99999\n zonal yes\n pods sometimes\n labels a in ("
     with pytest.raises(CorefileErrors) as raised:
         parse(read_directives(f"kubernetes {{\n {options}\n}}"), context)

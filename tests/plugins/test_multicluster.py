@@ -1,4 +1,4 @@
-"""`multicluster` through the whole plugin, over manifests: its zones beside the own one, and what it costs others."""
+"""`multicluster` through the whole plugin, over manifests: zones of imports next to the cluster's own."""
 
 from pathlib import Path
 
@@ -57,9 +57,7 @@ spec: {clusterIP: 10.96.0.1, clusterIPs: [10.96.0.1], ports: [{name: http, port:
         ("", "db.prod.svc.set.local", "NXDOMAIN"),
     ],
 )
-async def test_zones_that_span_clusters_beside_the_own_one(
-    options: str, name: str, expected: str, tmp_path: Path
-) -> None:
+async def test_zones_of_imports_and_of_the_cluster(options: str, name: str, expected: str, tmp_path: Path) -> None:
     (tmp_path / "all.yaml").write_text(MANIFEST)
     block = f"kubernetes cluster.local set.local own.set.local {{\nmanifests {tmp_path}\n{options}\n}}"
     async with running(block, tmp_path) as server:
@@ -68,14 +66,14 @@ async def test_zones_that_span_clusters_beside_the_own_one(
     assert (found or [dns.rcode.to_text(reply.rcode())]) == [expected]
 
 
-def test_without_it_there_is_neither_index_nor_watch() -> None:
+def test_without_the_option_there_is_neither_index_nor_watch() -> None:
     settings = KubernetesSettings((b"\x03set\0",))
     assert Feed(settings, Registry()).imports is None
     paths = {place.path for _, place in cluster_collections(ApiSettings())}
     assert not any("multicluster" in path for path in paths)
 
 
-def test_namespaces_are_followed_one_by_one() -> None:
+def test_imports_are_read_per_namespace() -> None:
     settings = ApiSettings(namespaces=("a", "b"), namespace_labels="", labels="app=web", imports=True)
     found = {place.path: place.selectors for _, place in import_collections(settings)}
     imports = "/apis/multicluster.x-k8s.io/v1alpha1/namespaces/{}/serviceimports"

@@ -23,7 +23,7 @@ from clusterdns.cluster.api.client import ApiError, Client, Expired, Interrupted
 from clusterdns.cluster.api.settings import Intervals
 from clusterdns.cluster.api.status import ApiStatus
 from clusterdns.cluster.api.store import ObjectStore
-from clusterdns.cluster.decoding import key_in, read_event
+from clusterdns.cluster.decoding import read_event
 from clusterdns.cluster.objects import ObjectKey
 from clusterdns.telemetry.metrics import Registry
 
@@ -225,9 +225,9 @@ class Reflector:
             raise refusal_event(event.object)
         if event.type in ("ADDED", "MODIFIED"):
             self.store.put(event.object)
-        elif event.type == "DELETED" and event.meta.name:
-            self.store.remove(key_in(event.meta))
-        self._version = event.meta.resource_version or self._version  # a BOOKMARK carries nothing else
+        elif event.type == "DELETED":
+            self.store.remove(event.key)
+        self._version = event.version or self._version  # a BOOKMARK carries nothing else
 
     def _note_passed(self, stage: _Stage) -> None:
         if stage >= self._failed_at:

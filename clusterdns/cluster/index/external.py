@@ -45,7 +45,7 @@ class ExternalZone:
         self.zone = zone
         self.ttl_seconds = ttl_seconds
         self.is_reverse = name.is_reverse(zone)
-        self.index = self._index = index
+        self.index = index
         self._by_address = index.external
         self._primary = primary
         self._headless = headless
@@ -80,7 +80,7 @@ class ExternalZone:
             names = map(name.from_address, several)
             yield from (one for one in names if one != self.zone and name.is_under(one, self.zone))
             return
-        for entry in sorted(self._index.services(), key=lambda one: (one.namespace, one.name)):
+        for entry in sorted(self.index.services(), key=lambda one: (one.namespace, one.name)):
             yield from filter(None, self._names_of(entry))
 
     # The zone itself
@@ -103,9 +103,9 @@ class ExternalZone:
         local = tuple(self._local_addresses())
         for address in local:
             dependencies.append(address)
-            for endpoint in self._index.reverse.endpoints(address):
+            for endpoint in self.index.reverse.endpoints(address):
                 dependencies.append((endpoint.namespace, endpoint.service))
-                entry = self._index.service(endpoint.namespace, endpoint.service)
+                entry = self.index.service(endpoint.namespace, endpoint.service)
                 if entry is not None and entry.service is not None:
                     external.update(dict.fromkeys(split_external(entry.service)[0]))
         return tuple(dependencies), tuple(external) or local
@@ -121,7 +121,7 @@ class ExternalZone:
         for namespace, service in sorted(self._by_address.services(address)):
             dependencies.append((namespace,))
             target = below(self._primary, service, namespace)
-            if target and self._index.exposes(namespace):
+            if target and self.index.exposes(namespace):
                 targets.append(record.ptr(qname, self.ttl_seconds, target))
         return LookupResult(tuple(dependencies), bool(targets), tuple(targets) if qtype == codes.PTR else ())
 
@@ -133,9 +133,9 @@ class ExternalZone:
             del labels[-self._zone_labels :]
         namespace = labels[-1]
         if len(labels) == 1:
-            return LookupResult(((namespace,),), self._index.exposes(namespace))
+            return LookupResult(((namespace,),), self.index.exposes(namespace))
         dependencies: Dependencies = ((namespace,), (namespace, labels[-2]))
-        entry = self._index.service(namespace, labels[-2]) if self._index.exposes(namespace) else None
+        entry = self.index.service(namespace, labels[-2]) if self.index.exposes(namespace) else None
         if entry is None or entry.service is None or len(labels) > _MAX_LABELS:
             return LookupResult(dependencies, False)
         left = labels[:-2]

@@ -33,7 +33,7 @@ SCHEMA_VERSION = "1.1.0"  # of the Kubernetes DNS specification
 VERSION_TTL_SECONDS = 28800
 MAX_ZONE_BYTES = name.MAX_NAME_BYTES - len(b"\x0ahostmaster")  # the longest of the names that every zone has
 
-_SERVICE_LABELS = ("service", "namespace", SERVICE_TREE)
+_SERVICE_LABEL_COUNT = 3  # SERVICE.NS.svc
 
 
 class ClusterZone:
@@ -62,7 +62,8 @@ class ClusterZone:
         self.zone = zone
         self.ttl_seconds = ttl_seconds
         self.is_reverse = name.is_reverse(zone)
-        self.index = self._index = index
+        self.index = index
+        self._exposes = index.exposes
         self._pods = pods
         self._ignores_empty = ignores_empty
         self._topology = index.topology if zonal else None
@@ -105,13 +106,13 @@ class ClusterZone:
     # Services
 
     def _find_namespace(self, parsed: ParsedName, qname: bytes, qtype: int) -> LookupResult:
-        return LookupResult(dependencies_of(parsed), self._index.exposes(parsed.namespace))
+        return LookupResult(dependencies_of(parsed), self._exposes(parsed.namespace))
 
     def _entry(self, parsed: ParsedName) -> ServiceEntry | None:
         """Look up the Service that a name is at or below; None where it does not exist for clients."""
-        if not self._index.exposes(parsed.namespace):
+        if not self._exposes(parsed.namespace):
             return None
-        entry = self._index.service(parsed.namespace, parsed.service)
+        entry = self.index.service(parsed.namespace, parsed.service)
         if entry is None or entry.service is None:
             return None
         has_cluster_ip = not entry.service.headless and entry.service.type != "ExternalName"
@@ -230,7 +231,7 @@ class ClusterZone:
     def _zonal(self, topology: Topology, parsed: ParsedName, qname: bytes, qtype: int) -> LookupResult:
         """Look up the endpoints of a headless Service in a topology zone; without any the name has no records."""
         dependencies = dependencies_of(parsed)
-        zone = parse_zone_labels(name.labels(qname)[: -self._zone_labels - len(_SERVICE_LABELS)])
+        zone = parse_zone_labels(name.labels(qname)[: -self._zone_labels - _SERVICE_LABEL_COUNT])
         entry = self._entry(parsed)
         if zone is None or entry is None or entry.service is None or not entry.service.headless:
             return LookupResult(dependencies, False)
@@ -249,15 +250,15 @@ class ClusterZone:
     # Pods
 
     def _find_pod_namespace(self, parsed: ParsedName, qname: bytes, qtype: int) -> LookupResult:
-        exists = self._pods is not PodMode.DISABLED and self._index.exposes(parsed.namespace)
+        exists = self._pods is not PodMode.DISABLED and self._exposes(parsed.namespace)
         return LookupResult(dependencies_of(parsed), exists)
 
     def _find_pod(self, parsed: ParsedName, qname: bytes, qtype: int) -> LookupResult:
         address = address_in_label(parsed.endpoint)
-        if self._pods is PodMode.DISABLED or address is None or not self._index.exposes(parsed.namespace):
+        if self._pods is PodMode.DISABLED or address is None or not self._exposes(parsed.namespace):
             return LookupResult(dependencies_of(parsed), False)
         dependencies = (*dependencies_of(parsed), address)
-        if self._pods is PodMode.VERIFIED and not self._index.pods.has(parsed.namespace, address):
+        if self._pods is PodMode.VERIFIED and not self.index.pods.has(parsed.namespace, address):
             return LookupResult(dependencies, False)
         return LookupResult(dependencies, records=address_records(qname, self.ttl_seconds, qtype, (address,)))
 

@@ -89,7 +89,7 @@ async def loaded(settings: ApiSettings) -> AsyncIterator[Credentials]:
     [("", "", False), ("", REAL_ONE_AFTERWARDS, False), (NO_STAND_INS, "", True), (NO_HOME, "", False)],
     ids=["without models", "the whole package can be imported later", "fallback to the plain import", "no home"],
 )
-def test_the_generated_models_stay_out(
+def test_the_generated_models_are_not_imported(
     kubeconfig: Callable[..., ApiSettings], before: str, after: str, has_models: bool
 ) -> None:
     path = kubeconfig({"token": "secret"}).kubeconfig

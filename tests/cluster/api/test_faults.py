@@ -1,4 +1,4 @@
-"""What the API source makes of an API server, or a network, that misbehaves in ways a real one will not on request."""
+"""The API source with an API server or network that fails in ways that a real one cannot be made to."""
 
 import asyncio
 import json
@@ -86,7 +86,7 @@ async def test_lines_arrive_in_pieces_and_of_many_mebibytes(fake: FakeApiServer,
     await seen.until_names(Service, "short", "shorter", "long")
 
 
-async def test_a_line_without_end_is_not_held(
+async def test_an_endless_line_is_not_buffered(
     fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("clusterdns.cluster.api.client.MAX_LINE_BYTES", 1000)
@@ -95,7 +95,7 @@ async def test_a_line_without_end_is_not_held(
     await seen.until_names(Service, "web")
 
 
-async def test_a_silent_watch_is_taken_for_dead(
+async def test_a_silent_watch_is_reconnected(
     fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
 ) -> None:
     fake_time.step = 2.0
@@ -158,7 +158,7 @@ async def test_410_between_pages_starts_the_list_again(
         ("", "not a list in JSON"),
     ],
 )
-async def test_what_is_no_list_deletes_nothing(
+async def test_a_response_that_is_not_a_list_deletes_nothing(
     fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, content: str, reason: str
 ) -> None:
     source = start(settings(fake), fake_time)
@@ -183,7 +183,7 @@ async def test_null_lists_are_empty(fake: FakeApiServer, seen: Seen, start: Star
     assert seen.objects == {}
 
 
-async def test_a_long_list_leaves_turns_to_others(
+async def test_a_long_list_yields_to_other_tasks(
     fake: FakeApiServer, seen: Seen, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reflector_module, "MAX_TURN_SECONDS", 0.0)
@@ -199,7 +199,7 @@ async def test_a_long_list_leaves_turns_to_others(
 # Errors inside a watch
 
 
-async def test_expired_watch_tells_only_differences(
+async def test_an_expired_watch_reports_only_differences(
     fake: FakeApiServer,
     seen: Seen,
     start: Start,
@@ -224,7 +224,7 @@ async def test_expired_watch_tells_only_differences(
 async def test_refused_resumption_ends_in_a_list(
     fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, registry: Registry
 ) -> None:
-    """As after etcd came back from an old backup: our version is in the server's future for ever (504)."""
+    """As after etcd is restored from an old backup: the server never reaches the version to resume from (504)."""
     future = error(504, "Timeout", "Too large resource version: 100, current: 7")
     fake.script(SERVICES, page(service("old")), fake.stream(future), fake.stream(future), fake.stream(future))
     fake.script(SERVICES, page(service("new"), version="7"))
@@ -233,7 +233,7 @@ async def test_refused_resumption_ends_in_a_list(
     assert relists(registry, "refused") == 1
 
 
-async def test_a_line_that_is_no_json(
+async def test_a_line_that_is_not_json(
     fake: FakeApiServer,
     seen: Seen,
     start: Start,
@@ -305,7 +305,7 @@ async def test_an_undecodable_update_keeps_the_last_good_state(
     assert "its last good state is kept" in warnings(caplog)[0]
 
 
-async def test_a_fault_of_ours_does_not_end_the_stream(
+async def test_an_internal_error_does_not_end_the_stream(
     fake: FakeApiServer, seen: Seen, fake_time: FakeTime, registry: Registry, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fails_on_poison(change: Change) -> None:
@@ -348,7 +348,7 @@ FORBIDDEN = 'services is forbidden: User "dns" cannot list resource "services" i
         ),
     ],
 )
-async def test_refusals_are_said_once_and_cost_nothing(
+async def test_refusals_are_logged_once_and_remove_nothing(
     fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture,
     reply: faked.ScriptedReply, reason: str,
 ) -> None:  # fmt: skip
@@ -373,7 +373,7 @@ async def test_refusals_are_said_once_and_cost_nothing(
     assert source.reason == ""
 
 
-async def test_what_everybody_suffers_from_is_said_once(
+async def test_a_reason_that_all_watches_share_is_logged_once(
     seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "clusterdns")
@@ -390,7 +390,7 @@ async def test_what_everybody_suffers_from_is_said_once(
     assert sum("connected again" in record.getMessage() for record in caplog.records) == 1
 
 
-async def test_a_server_that_refuses_everything_is_said_once(
+async def test_a_server_that_refuses_everything_is_logged_once(
     fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
 ) -> None:
     for path in (SERVICES, NAMESPACES):
@@ -409,7 +409,7 @@ async def test_unknown_host(seen: Seen, start: Start, fake_time: FakeTime, monke
     await seen.until(lambda: "unknown host api.example" in source.reason)
 
 
-async def test_tls_faults_are_named(seen: Seen, start: Start, fake_time: FakeTime, tmp_path: Path) -> None:
+async def test_tls_errors_are_named(seen: Seen, start: Start, fake_time: FakeTime, tmp_path: Path) -> None:
     need("openssl")
     make_authority(tmp_path)
     sign(tmp_path, "server", "/CN=server", "DNS:elsewhere")
@@ -469,7 +469,7 @@ async def test_retry_after_is_heeded_within_reason(
     assert fake_time.slept == pytest.approx([slept])
 
 
-async def test_a_watch_that_ends_at_once_is_not_hammered(
+async def test_a_watch_that_ends_at_once_is_retried_with_back_off(
     fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime
 ) -> None:
     fake.script(SERVICES, page(), *[fake.stream(then="end")] * 4)
@@ -495,10 +495,10 @@ async def test_three_kinds_and_pods_only_on_request(fake: FakeApiServer, seen: S
     assert {one.path for one in fake.requests} == {SERVICES, NAMESPACES, SLICES}
 
 
-async def test_a_watch_that_never_works_is_said_once(
+async def test_a_watch_that_never_works_is_logged_once(
     fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Lists succeed in between; that is no reason to say that all is well again."""
+    """Lists succeed in between, which must not be logged as a recovery."""
     caplog.set_level("INFO", "clusterdns")
     fake.lists[SERVICES] = [service("web")]
     reply = faked.status(500, "InternalError", "no watches today")
@@ -517,7 +517,7 @@ async def test_a_watch_that_never_works_is_said_once(
     ]  # fmt: skip
 
 
-async def test_rare_interruptions_are_no_news(
+async def test_rare_interruptions_are_not_logged(
     fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
 ) -> None:
     fake_time.step = 40.0
@@ -531,7 +531,7 @@ async def test_rare_interruptions_are_no_news(
 # What need not be there
 
 
-async def test_imports_that_the_server_does_not_know_are_not_waited_for(
+async def test_the_start_does_not_wait_for_unserved_imports(
     fake: FakeApiServer, seen: Seen, registry: Registry, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
 ) -> None:
     imports = "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports"
@@ -564,7 +564,7 @@ async def test_imports_that_the_server_does_not_know_are_not_waited_for(
 
 
 @pytest.mark.parametrize(("code", "is_refused"), [(403, True), (404, True), (500, False), (401, False)])
-async def test_what_keeps_imports_from_being_waited_for(
+async def test_which_refusals_end_the_wait_for_imports(
     fake: FakeApiServer, seen: Seen, registry: Registry, code: int, is_refused: bool
 ) -> None:
     imports = "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports"
@@ -579,7 +579,7 @@ async def test_what_keeps_imports_from_being_waited_for(
         await source.stop()
 
 
-async def test_the_clusters_own_objects_are_waited_for_whatever_is_said(
+async def test_the_start_waits_for_the_clusters_own_objects_whatever_the_refusal(
     fake: FakeApiServer, seen: Seen, registry: Registry
 ) -> None:
     fake.script(SERVICES, *[faked.status(403, message="no")] * 1000)

@@ -1,4 +1,4 @@
-"""The API source against a real API server: what it lists, follows, selects, and how it comes back after trouble."""
+"""The API source against a real API server: lists, watches, selectors, and recovery from failures."""
 
 import base64
 import json
@@ -98,7 +98,7 @@ async def test_follows_services_slices_and_namespaces(
     await seen.until(lambda: answered.value == 6)  # a list and a watch of each kind
 
 
-async def test_what_no_answer_shows_is_no_change(
+async def test_fields_that_no_answer_shows_are_not_a_change(
     control_plane: ControlPlane, namespace: str, seen: Seen, start: Start
 ) -> None:
     control_plane.apply(service(namespace, "web"))
@@ -125,7 +125,7 @@ async def test_pages_make_one_list(control_plane: ControlPlane, namespace: str, 
         assert sum("continue" in query for query in asked) >= 2
 
 
-async def test_only_the_namespaces_asked_for(
+async def test_only_the_configured_namespaces(
     control_plane: ControlPlane, namespace: str, seen: Seen, start: Start
 ) -> None:
     other = f"{namespace}-b"
@@ -157,7 +157,7 @@ async def test_labels_select_on_the_server(
     assert seen.names(Service) == {"in"}
     assert seen.names(Namespace) == {namespace}
     control_plane.apply(service(namespace, "out", app=mark))
-    control_plane.apply(service(namespace, "in", app="other"))  # leaves the selection: to us it is gone
+    control_plane.apply(service(namespace, "in", app="other"))  # no longer selected, so the watch reports it as deleted
     await seen.until_names(Service, "out")
 
 
@@ -212,7 +212,7 @@ def allow(control_plane: ControlPlane, user: str, rules: list[dict[str, Any]]) -
     })  # fmt: skip
 
 
-async def test_a_cut_watch_goes_on_where_it_was(
+async def test_a_broken_watch_resumes_from_its_last_version(
     control_plane: ControlPlane, namespace: str, seen: Seen, start: Start, registry: Registry
 ) -> None:
     async with proxying(control_plane) as proxy:
@@ -229,7 +229,7 @@ async def test_a_cut_watch_goes_on_where_it_was(
         assert sum("watch" not in query for _, query in proxy.queries) == lists
 
 
-async def test_after_410_only_the_differences_are_told(
+async def test_after_410_only_the_differences_are_reported(
     control_plane: ControlPlane, namespace: str, seen: Seen, start: Start, registry: Registry
 ) -> None:
     """Cut off, then led to an API server that answers 410 to our version: it is from before that one's time. The list
@@ -330,7 +330,7 @@ async def test_an_exec_plugin_gives_the_token(
     await seen.until(lambda: source.synced)
 
 
-async def test_a_server_nobody_vouches_for_is_not_believed(
+async def test_a_server_with_an_unknown_authority_is_rejected(
     control_plane: ControlPlane, seen: Seen, start: Start, tmp_path: Path
 ) -> None:
     config = json.loads(control_plane.kubeconfig.read_text())

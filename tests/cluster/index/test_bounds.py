@@ -20,7 +20,7 @@ def test_a_service_is_named_by_one_label(size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 63, 64, 300])
-def test_a_slice_of_an_impossible_service_belongs_to_nobody(size: int) -> None:
+def test_a_slice_of_an_impossible_service_is_ignored(size: int) -> None:
     labels = {"kubernetes.io/service-name": "x" * size}
     raw = json.dumps(
         {

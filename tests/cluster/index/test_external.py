@@ -154,7 +154,7 @@ def test_addresses_have_names(make: Make) -> None:
 
 
 @pytest.mark.parametrize("name", ["web.prod.ex.org", "new.prod.ex.org", "prod.ex.org"])
-def test_owners_of_what_changes(make: Make, name: str) -> None:
+def test_dependencies_of_changes(make: Make, name: str) -> None:
     zone, index = make()
     found = zone.find(from_text(name), codes.A)
     touched: set[Hashable] = set()
@@ -170,7 +170,7 @@ def test_owners_of_what_changes(make: Make, name: str) -> None:
         assert not index.external.services(packed("192.0.2.9"))
 
 
-def test_every_name_that_it_lists_holds_something(make: Make) -> None:
+def test_every_listed_name_has_records(make: Make) -> None:
     for zone_text, count in (("ex.org", 15), ("in-addr.arpa", 5), ("ip6.arpa", 1)):
         zone, _ = make(from_text(zone_text), headless=True)
         names = list(zone.names())

@@ -1,4 +1,4 @@
-"""Zones that span clusters: which names they have, what is beside them, and when what was said is forgotten."""
+"""Zones of ServiceImports: their names, their relation to the cluster's own, and when answers are dropped."""
 
 from collections.abc import Callable, Hashable
 
@@ -82,7 +82,7 @@ def make() -> Make:
 
 
 def told(zone: ClusterZone, prefix: str, qtype: int = codes.A) -> list[str] | None:
-    """What is answered; None where there is no such name."""
+    """The answer as text; None where the name does not exist."""
     found = zone.find(from_text(f"{prefix}.set.local"), qtype)
     return [rdata_text(one) for one in found.records] if found.exists else None
 
@@ -135,7 +135,7 @@ def test_names(make: Make, prefix: str, expected: list[str] | None) -> None:
     assert (found if found is None else sorted(found)) == expected
 
 
-def test_targets_are_names_that_are_there(make: Make) -> None:
+def test_srv_targets_exist(make: Make) -> None:
     zone, *_ = make()
     for prefix in ("web.prod.svc", "db.prod.svc", "_http._tcp.db.prod.svc", "db-0.c2.db.prod.svc"):
         found = zone.find(from_text(f"{prefix}.set.local"), codes.SRV)
@@ -149,7 +149,7 @@ def test_targets_are_names_that_are_there(make: Make) -> None:
                 assert answer == {one for one in glue if one[:2] == (name, qtype)}
 
 
-def test_a_target_too_long_for_a_name_is_left_out(make: Make) -> None:
+def test_a_target_too_long_for_a_name_is_ignored(make: Make) -> None:
     zone, imports, _ = make()
     name, long = "s" * 63, "e" * 63
     imports.apply(Change(None, ServiceImport("prod", name, headless=True, ports=(HTTP,))))
@@ -192,9 +192,7 @@ def test_the_servers_are_an_import_or_this_host(make: Make) -> None:
         ("10-1-9-9.prod.pod", Pod("prod", "p", ("10.1.9.9",)), None),
     ],
 )  # fmt: skip
-def test_what_was_said_is_forgotten_when_it_changes(
-    make: Make, prefix: str, old: Object | None, new: Object | None
-) -> None:
+def test_answers_are_dropped_when_they_change(make: Make, prefix: str, old: Object | None, new: Object | None) -> None:
     touched: set[Hashable] = set()
     zone, imports, cluster = make(touched.update)
     qname = from_text(f"{prefix}.set.local")
@@ -206,7 +204,7 @@ def test_what_was_said_is_forgotten_when_it_changes(
     assert touched.intersection(before.dependencies)
 
 
-def test_serials_are_apart(make: Make) -> None:
+def test_the_two_indexes_have_serials_of_their_own(make: Make) -> None:
     _, imports, cluster = make()
     before = imports.serial.wire
     cluster.apply(Change(None, Service("prod", "more", cluster_ips=("10.96.0.2",))))

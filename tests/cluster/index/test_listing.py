@@ -1,4 +1,4 @@
-"""What a listing holds: every name that exists, each with what the zone answers, and nothing else."""
+"""A listing has every name that exists, each with the records that the zone answers with, and no others."""
 
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -108,7 +108,7 @@ def test_a_reverse_zone_is_listed_by_address(make: Make, zone_text: str, address
     assert [to_text(one.record.name) for one in listed if one.record.rtype == 12] == expected
 
 
-def test_a_name_that_nobody_can_ask_for_is_left_out() -> None:
+def test_a_name_that_is_too_long_is_not_listed() -> None:
     zone_text = ".".join(["z" * 57] * 4)
     index = Index()
     index.apply(Change(None, Namespace("n")))
@@ -117,7 +117,7 @@ def test_a_name_that_nobody_can_ask_for_is_left_out() -> None:
     assert {to_text(one.record.name) for one in records(zone, index)} == {f"{zone_text}.", f"dns-version.{zone_text}."}
 
 
-def test_the_listing_says_what_the_zone_says(make: Make) -> None:
+def test_the_listing_agrees_with_the_zone(make: Make) -> None:
     for zone_text in ("cluster.local", "in-addr.arpa", "ip6.arpa"):
         zone, index = make(zone_text, PodMode.VERIFIED)
         listed = [one.record for one in records(zone, index)]

@@ -27,7 +27,7 @@ def slice_of(name: str, *addresses: str, unready: tuple[str, ...] = ()) -> Endpo
 
 
 class Cluster:
-    """An index with one headless Service of two slices, asked through its zones; time is passed by hand."""
+    """An index with a headless Service of two slices, queried through its zones, with a clock that tests advance."""
 
     def __init__(self) -> None:
         self.timers: list[Callable[[], None]] = []
@@ -56,7 +56,7 @@ class Cluster:
             timer()
 
     def has(self, address: str) -> bool:
-        """Whether the endpoint is answered, by all its names or by none."""
+        """Whether the endpoint exists, under all its names or none."""
         forward, reverse = self.zones
         service = forward.find(from_text("db.prod.svc.cluster.local."), codes.A).records
         own = forward.find(from_text(f"db-{address[-1]}.db.prod.svc.cluster.local."), codes.A).records
@@ -78,7 +78,7 @@ LEAVE, ARRIVE = slice_of("one", STAYS), slice_of("two", "10.1.0.9", MOVES)
 
 
 @pytest.mark.parametrize("events", [(LEAVE, ARRIVE), (ARRIVE, LEAVE)], ids=["leaves first", "arrives first"])
-def test_a_move_leaves_no_hole(cluster: Cluster, events: tuple[EndpointSlice, ...]) -> None:
+def test_an_endpoint_that_moves_is_always_answered(cluster: Cluster, events: tuple[EndpointSlice, ...]) -> None:
     for event in events:
         cluster.put(event)
         assert cluster.has(MOVES)
@@ -98,7 +98,7 @@ def test_a_slice_may_go_before_its_endpoints_arrive(cluster: Cluster) -> None:
     assert cluster.has(STAYS)
 
 
-def test_what_turns_up_nowhere_is_gone_after_a_while_and_forgotten(cluster: Cluster) -> None:
+def test_an_endpoint_that_no_slice_lists_again_is_removed_after_a_while(cluster: Cluster) -> None:
     cluster.put(LEAVE)
     assert cluster.has(MOVES)
     cluster.forgotten.clear()
@@ -108,13 +108,13 @@ def test_what_turns_up_nowhere_is_gone_after_a_while_and_forgotten(cluster: Clus
     assert {(b"prod", b"db"), packed(MOVES)} <= cluster.forgotten
 
 
-def test_what_leaves_and_turns_up_not_ready_is_gone_at_once(cluster: Cluster) -> None:
+def test_an_endpoint_that_moves_and_is_not_ready_is_removed_at_once(cluster: Cluster) -> None:
     cluster.put(LEAVE)
     cluster.put(slice_of("two", "10.1.0.9", unready=(MOVES,)))
     assert not cluster.has(MOVES)
 
 
-def test_what_is_no_longer_ready_is_gone_at_once(cluster: Cluster) -> None:
+def test_an_endpoint_that_is_no_longer_ready_is_removed_at_once(cluster: Cluster) -> None:
     cluster.put(slice_of("one", STAYS, unready=(MOVES,)))
     assert not cluster.has(MOVES)
     assert not cluster.timers
@@ -131,7 +131,7 @@ def test_an_endpoint_that_is_not_ready_touches_no_answer(cluster: Cluster) -> No
     assert cluster.index.serial.wire >= serial
 
 
-def test_with_one_slice_there_is_nowhere_to_move_to() -> None:
+def test_an_endpoint_of_the_only_slice_is_removed_at_once() -> None:
     cluster = Cluster()
     cluster.put(slice_of("one", STAYS, MOVES))
     cluster.put(LEAVE)
@@ -153,7 +153,7 @@ def test_leaving_twice_waits_from_the_second_time(cluster: Cluster) -> None:
     assert cluster.has(MOVES)
 
 
-def test_nothing_is_left_behind(cluster: Cluster) -> None:
+def test_a_removed_service_leaves_no_state(cluster: Cluster) -> None:
     cluster.remove("one")
     cluster.remove("two")
     cluster.index.apply(Change(Service("prod", "db", headless=True, ports=PORTS), None))
@@ -164,7 +164,7 @@ def test_nothing_is_left_behind(cluster: Cluster) -> None:
     assert list(cluster.index.reverse.addresses()) == []
 
 
-def test_a_large_service_that_goes_costs_by_its_endpoints(cluster: Cluster) -> None:
+def test_removing_a_large_service_takes_linear_time(cluster: Cluster) -> None:
     names = [f"s{number}" for number in range(200)]
     for number, name in enumerate(names):
         endpoints = tuple(Endpoint((f"10.{2 + number}.0.{last}",)) for last in range(100))

@@ -72,12 +72,12 @@ objects: st.SearchStrategy[Object] = st.one_of(
     ),
     st.builds(Pod, namespace=namespaces, name=labels, ips=some_ips),
 )
-# a step puts the object in place, or removes what has its name
+# a step adds or updates the object, or removes it
 histories = st.lists(st.tuples(objects, st.booleans()), max_size=25)
 
 
 def changes(history: Iterable[tuple[Object, bool]]) -> tuple[list[Change], State]:
-    """The changes that a source would make of these steps, and the state they end in."""
+    """The changes that a source reports for these steps, and the state at the end."""
     state: State = {}
     made = []
     for obj, is_removal in history:
@@ -92,7 +92,7 @@ def changes(history: Iterable[tuple[Object, bool]]) -> tuple[list[Change], State
 
 
 class Server:
-    """An index behind a dispatcher, asked in process."""
+    """An index behind a dispatcher, queried in process."""
 
     def __init__(self, pods: PodMode, *, use_pod_names: bool = False) -> None:
         self.listener = ListenerContext("udp", "1", AnswerTable(), HitTime())
@@ -126,14 +126,14 @@ class Server:
             self.index.apply(change)
 
     def ask(self, tail: bytes) -> bytes:
-        """The reply to the query with these bytes behind its ID, as a listener gives it."""
+        """The reply to the query with these bytes after its ID, as a listener sends it."""
         kept = self.listener.answers.entries.get(tail)
         if kept is not None:
             return kept.message()
         return self.compile(tail)
 
     def compile(self, tail: bytes) -> bytes:
-        """The same without the answer table."""
+        """The reply without the answer table."""
         reply = self._dispatch.miss(b"\0\0" + tail, ("127.0.0.1", 4), self.listener)
         assert isinstance(reply, bytes)
         return reply[2:]
@@ -159,7 +159,7 @@ def all_names() -> list[str]:
 
 QTYPES = (codes.A, codes.AAAA, codes.SRV, codes.PTR, codes.CNAME, codes.NS, codes.SOA, codes.TXT)
 QUESTIONS = [question(qname, qtype) for qname in all_names() for qtype in QTYPES]
-# a part of them, enough to meet every owner and every shape, for the tests that ask after each change
+# some of them, with every dependency and form, for the tests that query after each change
 FEW_QUESTIONS = [
     one for number, one in enumerate(QUESTIONS) if number % 11 == 0 or (b"\x03svc" in one and one[-3] == codes.A)
 ]
@@ -175,7 +175,7 @@ def built_anew(state: Iterable[Object], pods: PodMode, *, use_pod_names: bool) -
 
 @few
 @given(histories, st.sampled_from(PodMode), st.booleans(), st.randoms(use_true_random=False))
-def test_only_the_state_counts_not_the_history(
+def test_answers_depend_on_the_state_not_the_history(
     history: list[tuple[Object, bool]], pods: PodMode, use_pod_names: bool, random: Callable[..., None]
 ) -> None:
     made, state = changes(history)
@@ -191,7 +191,7 @@ def test_only_the_state_counts_not_the_history(
 
 @few
 @given(histories, st.sampled_from(PodMode), st.booleans())
-def test_what_is_kept_is_what_would_be_compiled(
+def test_a_kept_answer_is_what_would_be_compiled_now(
     history: list[tuple[Object, bool]], pods: PodMode, use_pod_names: bool
 ) -> None:
     made, _ = changes(history)
@@ -199,7 +199,7 @@ def test_what_is_kept_is_what_would_be_compiled(
     for change in made:
         for tail in FEW_QUESTIONS:
             server.ask(tail)
-            server.ask(tail)  # a denial is kept from its second asking on
+            server.ask(tail)  # a negative answer is kept from its second query on
         server.apply([change])
         entries = server.listener.answers.entries
         for tail, kept in tuple(entries.items()):
@@ -208,7 +208,7 @@ def test_what_is_kept_is_what_would_be_compiled(
 
 @few
 @given(histories)
-def test_nothing_is_left_when_everything_is_gone(history: list[tuple[Object, bool]]) -> None:
+def test_an_emptied_index_has_no_state(history: list[tuple[Object, bool]]) -> None:
     made, state = changes(history)
     server = Server(PodMode.VERIFIED)
     server.apply(made)
@@ -236,7 +236,7 @@ def test_an_endpoint_that_moves_between_slices_does_not_disappear(leaves_first: 
     before = (server.ask(forward), server.ask(reverse))
     assert packed("10.0.0.1") in before[0]
     if leaves_first:
-        server.apply([leave])  # in between it is gone indeed: no slice names it
+        server.apply([leave])  # in between no slice lists it
         server.ask(forward)
         server.ask(reverse)
         server.apply([come])
@@ -305,8 +305,8 @@ def test_a_change_is_seen_by_the_next_query(qname: str, qtype: int, change: Chan
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
-def test_the_order_of_arrival_does_not_show(order: tuple[int, ...]) -> None:
-    """Three slices name the same endpoint, each with another address."""
+def test_the_order_of_changes_does_not_matter(order: tuple[int, ...]) -> None:
+    """Three slices list the same endpoint, each with another address."""
     server = Server(PodMode.DISABLED)
     server.apply(Change(None, obj) for obj in (Namespace("prod"), Service("prod", "db", headless=True)))
     endpoint = [Endpoint((f"10.0.0.{3 - n}",), "pod-0") for n in range(3)]

@@ -1,4 +1,4 @@
-"""Names of topology zones: which endpoints they hold, which names exist, and when what was said is forgotten."""
+"""Names of topology zones: which endpoints they have, which names exist, and when answers are dropped."""
 
 from collections.abc import Callable, Hashable
 
@@ -111,7 +111,7 @@ def test_an_endpoint_between_two_slices_is_where_it_was() -> None:
     assert told(zone, "eu-1a.pin._zone.db") == []
 
 
-def test_what_is_gone_takes_no_room(make: Make) -> None:
+def test_the_zones_of_removed_endpoints_are_dropped(make: Make) -> None:
     _, index = make()
     topology = index.topology
     assert isinstance(topology, Topology)

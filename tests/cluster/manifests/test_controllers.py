@@ -91,7 +91,7 @@ def test_absurd_replicas(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
-def test_a_dump_of_a_cluster_is_not_played_again() -> None:
+def test_a_dump_of_a_cluster_is_not_simulated_again() -> None:
     owner = {"kind": "Deployment", "name": "web", "controller": True}
     replica_set = {"kind": "ReplicaSet", "name": "web-5d", "controller": True}
     dump = [
@@ -139,7 +139,7 @@ def test_a_dump_of_a_cluster_is_not_played_again() -> None:
         ({"podIP": "192.0.2.1", "conditions": [{"type": "Other", "status": "False"}]}, ("192.0.2.1",), True),
     ],
 )  # fmt: skip
-def test_a_pod_s_status_is_taken_as_it_is(status: Any, ips: tuple[str, ...] | None, is_endpoint: bool) -> None:
+def test_the_status_of_a_pod_is_used(status: Any, ips: tuple[str, ...] | None, is_endpoint: bool) -> None:
     desired = play(one("Pod", "p", labels={"app": "web"}, status=status) + service())
     assert [pod.ips for pod in every(desired, Pod)] == ([] if ips is None else [ips])
     assert bool(every(desired, EndpointSlice)) is is_endpoint
@@ -150,7 +150,7 @@ def test_a_pod_without_status_gets_an_address() -> None:
     assert pod.ips[0].startswith("10.244.")
 
 
-def test_a_terminating_pod_is_no_endpoint() -> None:
+def test_a_terminating_pod_is_not_an_endpoint() -> None:
     meta = {"name": "p", "labels": {"app": "web"}, "deletionTimestamp": "2024-01-01T00:00:00Z"}
     text = yaml.safe_dump({"kind": "Pod", "metadata": meta})
     desired = play(text + "---\n" + service() + service("all", publishNotReadyAddresses=True))
@@ -158,7 +158,7 @@ def test_a_terminating_pod_is_no_endpoint() -> None:
     assert [one.service for one in every(desired, EndpointSlice)] == ["all"]
 
 
-def test_a_stated_address_is_given_to_nobody_else() -> None:
+def test_an_address_in_a_manifest_is_not_allocated() -> None:
     (pod,) = every(play(workload("StatefulSet")), Pod)
     taken = one("Pod", "other", status={"podIP": pod.ips[0]})
     ips = {pod.name: pod.ips for pod in every(play(workload("StatefulSet") + taken), Pod)}
@@ -291,7 +291,7 @@ def test_pods_that_name_a_port_differently_are_in_slices_of_their_own() -> None:
     assert sorted(ports_of(desired)) == [("", 9, "TCP"), ("", 8080, "TCP")]
 
 
-def test_a_lasting_init_container_has_ports() -> None:
+def test_a_sidecar_has_ports() -> None:
     ports = [{"name": "side", "containerPort": 9}]
     spec = {"initContainers": [{"restartPolicy": "Always", "ports": ports}, {"ports": PORTS}]}
     text = one("Pod", "p", labels={"app": "web"}, spec=spec)
@@ -448,7 +448,7 @@ def test_the_order_of_documents_does_not_matter(texts: list[str]) -> None:
     assert play("".join(texts)).objects == play("".join(MANY)).objects
 
 
-def test_an_added_object_moves_no_other() -> None:
+def test_an_added_object_changes_no_other_address() -> None:
     before, after = play("".join(MANY)).objects, play("".join([service("aaa"), workload(name="aaa"), *MANY])).objects
     assert {key for key, obj in before.items() if after[key] != obj} == {
         key for key in before if key[0] is EndpointSlice and key[1][1].startswith("web-")

@@ -1,4 +1,4 @@
-"""The manifests of zones/demo: what its README promises is there, and nothing in them is has a warning."""
+"""The manifests of zones/demo: the names of its README exist, and there are no warnings."""
 
 from ipaddress import ip_address
 from pathlib import Path
@@ -19,13 +19,13 @@ def files() -> ManifestFiles:
     return found
 
 
-def test_nothing_is_wrong_with_them(files: ManifestFiles) -> None:
+def test_there_are_no_warnings(files: ManifestFiles) -> None:
     assert files.problems == []
     assert desired_objects(files.documents()).warnings == ()
 
 
 def test_every_document_is_complete(files: ManifestFiles) -> None:
-    """A real API server wants these; what is not given here is what kubectl fills in."""
+    """A real API server needs these fields; kubectl fills in the others."""
     for kind, tree, place in files.documents():
         assert tree["apiVersion"], place
         assert kind == "Namespace" or tree["metadata"]["namespace"], place
@@ -70,7 +70,7 @@ def test_services(
 
 
 def test_known_addresses(files: ManifestFiles) -> None:
-    """They are in docs and bookmarks: a change of how addresses are chosen should not go unnoticed."""
+    """Docs and bookmarks have these addresses, so a change of how they are allocated must be noticed."""
     objects = desired_objects(files.documents()).objects
     found = {key: obj.cluster_ips for (_, key), obj in objects.items() if isinstance(obj, Service)}
     assert found["kube-system", "kube-dns"] == ("10.96.0.10",)

@@ -1,4 +1,4 @@
-"""The text of manifest files: what is read, what is refused and on which line, and what must not cost more than it
+"""The text of manifest files: what is parsed, what is refused and on which line, and what must not cost more than it
 weighs."""
 
 import contextlib
@@ -75,7 +75,7 @@ def test_aliases_and_merges() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("kind: Service\n  metadata: x\n", "f.yaml:2: "),
         ("kind: Service\n---\na: [1\n---\n", "f.yaml:4: "),
@@ -94,14 +94,14 @@ def test_aliases_and_merges() -> None:
         ("kind: Pod\na: " + "[" * 300 + "\n", "nested more than 100 levels deep"),
     ],
 )
-def test_broken_files(text: str, said: str) -> None:
+def test_broken_files(text: str, message: str) -> None:
     with pytest.raises(DocumentError) as error:
         read(text)
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ('{"kind":\n "Pod"\n "x"}', "f.json:3: "),
         ('{"kind": "Pod"}\n]', "f.json:2: "),
@@ -109,10 +109,10 @@ def test_broken_files(text: str, said: str) -> None:
         ("[" * 100_000, "f.json:1: "),
     ],
 )
-def test_broken_json(text: str, said: str) -> None:
+def test_broken_json(text: str, message: str) -> None:
     with pytest.raises(DocumentError) as error:
         read(text, "f.json")
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 def test_not_utf8() -> None:

@@ -55,7 +55,7 @@ def test_matching(text: str, labels: dict[str, str], is_met: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("app=web,", "a label key expected, not the end"),
         (",app", "a label key expected, not ','"),
@@ -70,10 +70,10 @@ def test_matching(text: str, labels: dict[str, str], is_met: bool) -> None:
         ("app=" + "x" * 64, "a label value expected"),
     ],
 )
-def test_mistakes(text: str, said: str) -> None:
+def test_mistakes(text: str, message: str) -> None:
     with pytest.raises(SelectorError) as error:
         parse(text)
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 @given(st.text(alphabet="ab=!,() <>in", max_size=20))

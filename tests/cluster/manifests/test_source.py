@@ -1,4 +1,4 @@
-"""Following manifest files: what an edit, a removal, a broken file or a swapped link changes, and what it does not.
+"""The manifest source: the changes that an edit, a removal, a broken file or a replaced link is reported as.
 
 Polls are called, not waited for; the clock says that every file was written long ago unless a test is about that.
 """
@@ -52,7 +52,7 @@ def services(seen: Seen) -> set[str]:
 
 
 async def poll(source: ManifestSource, seen: Seen) -> list[Change]:
-    """What one poll emitted; the same poll once more emits nothing."""
+    """The changes that one poll reported; the next poll reports none."""
     seen.changes.clear()
     await source.poll()
     found = list(seen.changes)
@@ -108,7 +108,7 @@ async def test_scaling_changes_one_slice_and_nothing_else(make: Make, seen: Seen
 
 
 @pytest.mark.parametrize("touch", ["content", "times"])
-async def test_a_file_that_only_looks_changed(make: Make, seen: Seen, tmp_path: Path, touch: str) -> None:
+async def test_a_touched_file_is_not_a_change(make: Make, seen: Seen, tmp_path: Path, touch: str) -> None:
     file = tmp_path / "a.yaml"
     file.write_text(service("a"))
     source = make()
@@ -156,9 +156,9 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("text", "said"), BROKEN)
+@pytest.mark.parametrize(("text", "message"), BROKEN)
 async def test_a_broken_file_keeps_its_last_good_content(
-    make: Make, seen: Seen, tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str, said: str
+    make: Make, seen: Seen, tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str, message: str
 ) -> None:
     file = tmp_path / "a.yaml"
     file.write_text(service("a"))
@@ -171,8 +171,8 @@ async def test_a_broken_file_keeps_its_last_good_content(
     await poll(source, seen)
     assert services(seen) == {"a", "b2"}
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]  # once for two polls
-    assert said in record.getMessage()
-    assert said in source.reason
+    assert message in record.getMessage()
+    assert message in source.reason
     assert source.synced
     file.write_text(service("a"))
     assert await poll(source, seen) == []
@@ -262,13 +262,13 @@ async def test_a_path_that_vanishes_keeps_its_content(
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [("missing", "missing: No such file or directory"), ("fifo", "fifo: neither a file nor a folder")],
 )
-def test_a_path_that_cannot_be_served(make: Make, tmp_path: Path, name: str, said: str) -> None:
+def test_a_path_that_cannot_be_served(make: Make, tmp_path: Path, name: str, message: str) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "a.yaml").write_text(service("a"))
-    with pytest.raises(ManifestError, match=said):
+    with pytest.raises(ManifestError, match=message):
         make(tmp_path / "a.yaml", tmp_path / name).load()
 
 
@@ -345,7 +345,7 @@ def test_a_thousand_warnings_are_not_a_thousand_lines(
     assert not any(set(record.getMessage()) & set("\n\u2028") for record in caplog.records)
 
 
-async def test_a_change_that_failed_is_emitted_again(
+async def test_a_change_that_failed_is_reported_again(
     seen: Seen, registry: Registry, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     failing = [False]
@@ -369,7 +369,7 @@ async def test_a_change_that_failed_is_emitted_again(
     assert not [task for task in asyncio.all_tasks() if task.get_name() == "manifests"]
 
 
-async def test_the_loop_gets_its_turn_between_changes(
+async def test_other_tasks_run_between_changes(
     make: Make, seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = make()
@@ -384,7 +384,7 @@ async def test_the_loop_gets_its_turn_between_changes(
     assert len(turns) > 25
 
 
-def test_differences_come_before_they_go() -> None:
+def test_additions_are_reported_before_removals() -> None:
     def state(*objects: Object) -> dict[tuple[type[Object], tuple[str, str]], Object]:
         return {(type(obj), (obj.namespace, obj.name)): obj for obj in objects}
 
