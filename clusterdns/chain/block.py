@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ListenerOptions:
-    """How a block's addresses are listened on; directives such as `bind`, `tls` and `timeouts` set the fields."""
+    """The options of a block's listeners; directives such as `bind`, `tls` and `timeouts` set the fields."""
 
     addresses: tuple[str, ...] = ()  # empty: every address
     sockets: int = 1  # per address and transport
@@ -32,7 +32,7 @@ class ListenerOptions:
 
 
 class Shared(Protocol):
-    """What all blocks of one configuration share; `server.shared` implements it."""
+    """The services that all blocks of one configuration share; `server.shared` implements them."""
 
     def forget(self, dependencies: Iterable[Hashable]) -> None:
         """Drop every compiled answer that depends on one of these."""
@@ -51,12 +51,12 @@ class Shared(Protocol):
         """Return the parts that are not ready, with the reason; empty when all are."""
 
     def warnings(self) -> Mapping[PartKey, str]:
-        """Return what is wrong although the server is ready, by part."""
+        """Return the problems of parts that are ready."""
 
 
 @dataclass(frozen=True)
 class BlockContext:
-    """What a plugin may know about its block and about the process."""
+    """The properties of a block and of the process that a plugin may use."""
 
     zones_text: tuple[str, ...]  # the block's zones, absolute, reverse zones expanded
     server_text: str  # as in metric labels: dns://:53

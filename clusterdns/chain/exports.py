@@ -21,7 +21,7 @@ class ZoneSource:
 
 @dataclass(frozen=True)
 class ReloadSchedule:
-    """How often the Corefile is polled for changes; the `reload` directive sets it, the server follows it."""
+    """The interval at which the server polls the Corefile for changes; the `reload` directive sets it."""
 
     interval_seconds: float = 30.0
     jitter_seconds: float = 15.0

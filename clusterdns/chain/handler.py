@@ -16,7 +16,7 @@ Observer = Callable[[Query, Reply, float], None]  # the third argument: seconds 
 
 
 class Reuse(enum.Enum):
-    """Whether an answer compiled from a reply may be sent again without running the handler."""
+    """The condition for sending an answer compiled from a reply again without running the handler."""
 
     COMPILED = "compiled"  # yes: the handler's effect is in the reply's bytes, or it has none
     PER_REPLY = "per reply"  # the handler decides for each reply, by clearing `reusable`

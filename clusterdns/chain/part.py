@@ -1,4 +1,4 @@
-"""What one directive adds to its server block: a handler, a life cycle, a state of readiness, exports.
+"""The part that one directive adds to its server block: handler, life cycle, readiness, exports.
 
 Plugins make a `Part` in `build`; `server.folding` makes a block's chain of them, `server.instance` starts and stops
 them, `admin` and the `ready` directive report on them.
@@ -19,7 +19,7 @@ class StartError(Exception):
 
 @dataclass(frozen=True)
 class Handling:
-    """What a part does with queries and replies."""
+    """The handler and the observer of a part, and the queries that they get."""
 
     wrap: Callable[[Handler], Handler] | None = None  # makes this part's handler above the next one; pure, called once
     is_for_in_only: bool = False  # queries of other classes than IN bypass the handler
@@ -38,7 +38,7 @@ class Handling:
 
 @dataclass(frozen=True)
 class LifeCycle:
-    """What a part does beside queries, in the order in which the server calls it."""
+    """The callbacks of a part at start and stop, in the order in which the server calls them."""
 
     dry_run: Callable[[], Awaitable[None]] | None = None  # the checks of `start`; `clusterdns check` runs nothing else
     # before the DNS listeners open, in plugin order; raises StartError
@@ -51,15 +51,15 @@ class LifeCycle:
 
 @dataclass(frozen=True)
 class Readiness:
-    """What /ready shows of a part. Both functions return an empty text while all is well."""
+    """The state of a part at /ready. Both functions return an empty text while all is well."""
 
     unready: Callable[[], str] | None = None  # why the part is not ready yet
-    warning: Callable[[], str] | None = None  # what is wrong although the part is ready; fails no probe
+    warning: Callable[[], str] | None = None  # the problem of a part that is ready; fails no probe
 
 
 @dataclass
 class Part:
-    """What one directive adds to its server block. Most parts have little of it."""
+    """The effect of one directive on its server block. Most parts set few of the fields."""
 
     name: str  # of the directive
     handling: Handling = field(default_factory=Handling)

@@ -17,13 +17,13 @@ from clusterdns.corefile.options import Option
 
 @dataclass(frozen=True)
 class Doc:
-    """What docs/corefile.md says about a directive."""
+    """The entry of a directive in docs/corefile.md."""
 
     usage: tuple[str, ...]  # the forms of the first line, without options
-    about: str  # what it does, in a few sentences
+    about: str  # its effect, in a few sentences
     options: tuple[Option[Any], ...] = ()  # the rows that parse
     example: str = ""  # lines of a server block; a test starts it
-    better: str = ""  # what it does that CoreDNS does not, or does worse; empty: the same
+    better: str = ""  # its advantages over CoreDNS; empty: none
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ LAYOUTS: dict[int, tuple[int, ...]] = {
     codes.NSEC: (NAME, REST),
 }
 
-# RFC 3597 §4: what a sender may compress. MD and MF are obsolete and left alone.
+# the types whose names a sender may compress (RFC 3597 §4), without the obsolete MD and MF
 COMPRESSED_TYPES = frozenset(
     (codes.NS, codes.CNAME, codes.SOA, codes.MB, codes.MG, codes.MR, codes.PTR, codes.MINFO, codes.MX)
 )
