@@ -30,7 +30,7 @@ from clusterdns.chain import (
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.plugins.forward.exports import ForwardExports
-from clusterdns.plugins.log.line import client_text
+from clusterdns.telemetry.logs import bracketed
 from clusterdns.telemetry.metrics import Series
 from clusterdns.upstream.failure import ExchangeFailed
 from clusterdns.wire import codes
@@ -121,7 +121,7 @@ class LoopDetector:
             level,
             'Loop (%s:%d -> %s) detected for zone "%s", see https://coredns.io/plugins/loop#troubleshooting. '
             'Query: "HINFO %s"',
-            client_text(query), query.client[1], self._listening_at, to_text(self._zone), to_text(query.name),
+            bracketed(query.client_text), query.client[1], self._listening_at, to_text(self._zone), to_text(query.name),
         )  # fmt: skip
         log.log(level, HINT)
         if self._is_fatal:

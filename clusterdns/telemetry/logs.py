@@ -83,6 +83,11 @@ class DebugLevel:
 debug_level = DebugLevel()
 
 
+def bracketed(address: str) -> str:
+    """Return an address as log lines show it before a port: IPv6 in brackets."""
+    return f"[{address}]" if ":" in address else address
+
+
 def duration_text(seconds: float) -> str:
     """Return a duration in Go's form, as Corefiles and CoreDNS's lines have it: `30s`, `1m0s`, `1h0m0.5s`, `250ms`."""
     nanoseconds = round(seconds * 1e9)

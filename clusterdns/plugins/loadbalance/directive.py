@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from clusterdns.chain import BlockContext, Doc, Handling, LifeCycle, Part, Plugin
 from clusterdns.corefile import values
@@ -10,8 +11,10 @@ from clusterdns.corefile.errors import ErrorList
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option, read_block
 from clusterdns.plugins.loadbalance.handler import ReorderingHandler, by_preference, by_weight, mark_rotating
-from clusterdns.plugins.loadbalance.weights import WeightsError, WeightsFile
 from clusterdns.wire import codes
+
+if TYPE_CHECKING:
+    from clusterdns.plugins.loadbalance.weights import WeightsFile
 
 ROUND_ROBIN, WEIGHTED = "round_robin", "weighted"
 _WEIGHTED_TYPES = (codes.A, codes.AAAA, codes.SRV)
@@ -23,7 +26,7 @@ class LoadbalanceSettings:
 
     policy: str = ROUND_ROBIN
     preferred: tuple[values.IPNetwork, ...] = ()
-    weights: WeightsFile | None = None
+    weights: "WeightsFile | None" = None
     reload_seconds: float = 30.0
 
 
@@ -75,8 +78,10 @@ def _policy(directive: Directive, context: BlockContext) -> LoadbalanceSettings:
     return LoadbalanceSettings(WEIGHTED, weights=_weights(file, context.path(file.text)))
 
 
-def _weights(file: Token, path: str) -> WeightsFile:
+def _weights(file: Token, path: str) -> "WeightsFile":
     """Read the weights file, which is empty while it cannot be opened. Raises CorefileError if it is malformed."""
+    from clusterdns.plugins.loadbalance.weights import WeightsError, WeightsFile  # for the policy `weighted` only
+
     weights = WeightsFile(path)
     try:
         weights.load()

@@ -7,12 +7,15 @@ preferred networks or weights, the order is drawn at random for each reply, unle
 import random
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 from clusterdns.chain import Handler, Query, Reply
 from clusterdns.corefile.values import IPNetwork
-from clusterdns.plugins.loadbalance.weights import WeightsFile
 from clusterdns.wire import codes
 from clusterdns.wire.record import Record
+
+if TYPE_CHECKING:
+    from clusterdns.plugins.loadbalance.weights import WeightsFile
 
 Arrange = Callable[[Sequence[Record]], tuple[Sequence[Record], bool]]  # addresses → in order, whether it is random
 
@@ -53,7 +56,7 @@ def by_preference(preferred: Sequence[IPNetwork]) -> Arrange:
     return arrange
 
 
-def by_weight(file: WeightsFile) -> Arrange:
+def by_weight(file: "WeightsFile") -> Arrange:
     """Swap the first address with one that is drawn by its weight."""
 
     def arrange(records: Sequence[Record]) -> tuple[Sequence[Record], bool]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from clusterdns.chain import Query, Reply
 from clusterdns.chain.reply_type import reply_class, reply_type
-from clusterdns.telemetry.logs import seconds_text
+from clusterdns.telemetry.logs import bracketed, seconds_text
 from clusterdns.wire import codes
 from clusterdns.wire.encode import encode, uncompressed_size
 from clusterdns.wire.header import CD, CLASSIC_UDP_BYTES, HEADER_BYTES, MAX_STREAM_BYTES, OPT_BYTES, RD
@@ -45,7 +45,7 @@ class JsonFormat:
         query, reply = entry.query, entry.reply
         shown = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "client": client_text(query),
+            "client": bracketed(query.client_text),
             "port": query.client[1],
             "id": int.from_bytes(query.id, "big"),
             "type": codes.type_text(query.effective.qtype),
@@ -97,12 +97,6 @@ def label_value(entry: LogEntry, label: str) -> str:
     if label == "log/class":
         return reply_class(entry.query, entry.reply)
     return known.get(label, _UNSET)
-
-
-def client_text(query: Query) -> str:
-    """Return the client's address as log lines show it: IPv6 in brackets."""
-    text = query.client_text
-    return f"[{text}]" if ":" in text else text
 
 
 def query_bytes(entry: LogEntry) -> int:
@@ -157,7 +151,7 @@ _FIELDS: dict[str, Callable[[LogEntry], str]] = {
     "{class}": lambda entry: codes.class_text(entry.query.effective.qclass),
     "{name}": lambda entry: to_text(entry.query.name),
     "{proto}": lambda entry: entry.query.transport,
-    "{remote}": lambda entry: client_text(entry.query),
+    "{remote}": lambda entry: bracketed(entry.query.client_text),
     "{port}": lambda entry: str(entry.query.client[1]),
     "{size}": lambda entry: str(query_bytes(entry)),
     "{>id}": lambda entry: str(int.from_bytes(entry.query.id, "big")),
