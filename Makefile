@@ -26,6 +26,7 @@ lint: $(INSTALLED) ## run ruff, mypy --strict, import-linter, and the tests of s
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
 	$(BIN)/lint-imports
+	$(BIN)/python tests/house/structure.py
 	$(BIN)/python -m pytest -q tests/house
 
 docs: $(INSTALLED) ## generate docs/corefile.md from the source

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-MAX_MODULE_LINES = 400
+MAX_MODULE_LINES = 300
 MAX_TEST_LINES = 600
 MAX_FUNCTION_LINES = 60
 MAX_DOCSTRING_LINES = 14
 FORBIDDEN_WORDS = ("util", "utils", "helper", "helpers", "common", "base", "misc", "manager", "data", "info")
-NEVER_WAITING = ("wire", "corefile", "gotemplate", "cluster/index", "answers", "chain/reply.py", "cluster/objects.py")
+NEVER_WAITING = ("wire/", "corefile/", "gotemplate/", "cluster/index/", "cluster/objects.py", "answers/")
 
 # Everywhere else an exception is caught by its name. Function → why it must take whatever comes.
 CATCHES_ALL = {
@@ -90,9 +90,7 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
 
 
 def test_what_never_waits_has_no_async() -> None:
-    paths = [
-        path for path in PACKAGE if path.relative_to(ROOT / "clusterdns").parts[0].removesuffix(".py") in NEVER_WAITING
-    ]
+    paths = [path for path in PACKAGE if path.relative_to(ROOT / "clusterdns").as_posix().startswith(NEVER_WAITING)]
     assert len(paths) > len(NEVER_WAITING)
     waiting = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)
     for path in paths:

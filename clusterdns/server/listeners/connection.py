@@ -1,9 +1,8 @@
 """One client's connection over TCP or TLS: pipelined queries in, whole replies out (RFC 7766).
 
 A connection answers its queries in batches, hits and misses as over UDP, with one write per batch. It stops reading
-while the client does not read its replies, or while too many of its queries wait for handlers. A connection therefore
-holds one chunk of input and one reply above the high-water mark at most. `connection_table` limits all connections
-together.
+while the client does not read its replies, or while too many of its queries wait for handlers, so that it holds one
+chunk of input and one reply above the high-water mark at most. `connection_table` limits all connections together.
 """
 
 import asyncio
