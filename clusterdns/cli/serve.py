@@ -64,10 +64,10 @@ def _print(text: str) -> int:
 def load_server() -> ModuleType:
     """Import `server.run` with the collector and aiohttp kept from work that a start does not need."""
     from clusterdns.host.authorities import deferred_authorities
-    from clusterdns.host.resources import collect_rarely
+    from clusterdns.host.resources import collect_rarely, collector_paused
 
     collect_rarely()
-    with deferred_authorities():
+    with collector_paused(), deferred_authorities():
         from clusterdns.server import run
     return run
 

@@ -6,6 +6,8 @@ What gives way when memory gets short is decided by `server.memory`.
 import gc
 import os
 import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 # New containers per collection. The default of 700 would have the collector walk what lives long all the time: at the
@@ -59,3 +61,14 @@ def raise_open_file_limit() -> None:
 def collect_rarely() -> None:
     """Have the interpreter look for reference cycles rarely; objects outside of cycles are freed at once as ever."""
     gc.set_threshold(*_GC_THRESHOLDS)
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Keep the collector from walking the objects that are made meanwhile, now and later; they must live long."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
