@@ -19,7 +19,6 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import aiohttp
-import yaml
 
 from clusterdns.cluster.api.settings import ApiSettings
 
@@ -29,7 +28,9 @@ RELOAD_SECONDS = 60.0  # between two readings of a kubeconfig's token, as of a s
 
 # What the library raises for an invalid kubeconfig besides its own ConfigException: errors of walking the tree, of
 # reading files and of broken certificates.
-_CAUSES = (OSError, ValueError, TypeError, KeyError, AttributeError, AssertionError, yaml.YAMLError)
+_CAUSES = (OSError, ValueError, TypeError, KeyError, AttributeError, AssertionError)
+
+Errors = tuple[type[Exception], ...]
 
 
 class CredentialsError(Exception):
@@ -39,12 +40,13 @@ class CredentialsError(Exception):
 class Credentials:
     """One set of credentials with its session, for several readers. Call `retire` to replace it."""
 
-    def __init__(self, configuration: Any, rest: Any) -> None:
+    def __init__(self, configuration: Any, rest: Any, errors: Errors) -> None:
         self.url: str = configuration.host.rstrip("/")
         self.session: aiohttp.ClientSession = rest.pool_manager
         self.loaded_at = time.monotonic()
         self._configuration = configuration
         self._rest = rest
+        self._errors = errors  # of reading a token again
         self._readers = 0
         self._is_retired = False
 
@@ -52,7 +54,7 @@ class Credentials:
         """Make the authorization header, with the current token. Raises CredentialsError."""
         try:
             found = await self._configuration.auth_settings()
-        except _client_library().errors as error:
+        except self._errors as error:
             raise CredentialsError(f"token: {error}") from error
         token = found.get("BearerToken", {}).get("value")
         return {"authorization": token.strip()} if token else {}
@@ -88,7 +90,7 @@ class Credentials:
 
 async def load(settings: ApiSettings) -> Credentials:
     """Load the credentials for the API server of the settings. Raises CredentialsError."""
-    library = _client_library()
+    library = _client_library(reads_kubeconfig=bool(settings.kubeconfig))
     configuration = library.make_configuration()
     # Private authorities often lack the extensions that Python 3.13 requires and Go does not.
     configuration.disable_strict_ssl_verification = True
@@ -100,14 +102,14 @@ async def load(settings: ApiSettings) -> Credentials:
         elif settings.endpoint:
             _from_endpoint(settings, configuration)
         else:
-            library.config.load_incluster_config(client_configuration=configuration)
-        return Credentials(configuration, library.make_session(configuration))
+            library.load_incluster_config(client_configuration=configuration)
+        return Credentials(configuration, library.make_session(configuration), library.errors)
     except library.errors as error:
-        raise CredentialsError(_explain(settings, error)) from error
+        raise CredentialsError(_explain(settings, error, library.config_error)) from error
 
 
 async def _from_kubeconfig(library: "_Library", settings: ApiSettings, configuration: Any) -> None:
-    loader = await library.config.load_kube_config(
+    loader = await library.load_kube_config(
         config_file=_kubeconfig_path(settings),
         context=settings.context or None,
         client_configuration=configuration,
@@ -141,10 +143,10 @@ def _from_endpoint(settings: ApiSettings, configuration: Any) -> None:
         configuration.ssl_ca_cert = settings.tls.ca
 
 
-def _explain(settings: ApiSettings, error: Exception) -> str:
+def _explain(settings: ApiSettings, error: Exception, config_error: type[Exception]) -> str:
     if isinstance(error, TimeoutError):
         text = f"no answer of its credentials plugin within {PLUGIN_SECONDS:g} s"
-    elif isinstance(error, (_client_library().config.ConfigException, OSError)) and str(error):
+    elif isinstance(error, (config_error, OSError)) and str(error):
         text = str(error)
     else:
         text = f"invalid ({type(error).__name__}: {error})"
@@ -158,25 +160,27 @@ def _explain(settings: ApiSettings, error: Exception) -> str:
 
 
 class _Library(NamedTuple):
-    config: Any
     make_configuration: Any
     make_session: Any
-    errors: tuple[type[Exception], ...]  # what loading credentials may raise
+    load_incluster_config: Any
+    load_kube_config: Any  # None where no kubeconfig is read
+    config_error: type[Exception]  # the library's own
+    errors: Errors  # what loading credentials may raise
 
 
 @functools.cache
-def _client_library() -> _Library:
+def _client_library(*, reads_kubeconfig: bool) -> _Library:
     """Import the parts of kubernetes_asyncio that are used, without its models where the release allows that."""
     # The library logs each failure that it also raises; `status` logs it once per outage.
     logging.getLogger(PACKAGE).setLevel(logging.CRITICAL)
     _set_home()
     try:
         with _without_models():
-            return _import_parts()
+            return _import_parts(reads_kubeconfig=reads_kubeconfig)
     except (ImportError, AttributeError):  # another layout of the package: import all of it
         for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
             del sys.modules[name]
-        return _import_parts()
+        return _import_parts(reads_kubeconfig=reads_kubeconfig)
 
 
 def _set_home() -> None:
@@ -187,31 +191,44 @@ def _set_home() -> None:
         os.environ["HOME"] = "/"
 
 
-def _import_parts() -> _Library:
-    from kubernetes_asyncio import config
+def _import_parts(*, reads_kubeconfig: bool) -> _Library:
+    """Import the library; in a pod without its kubeconfig modules, which load YAML, plugins and OIDC."""
     from kubernetes_asyncio.client.configuration import Configuration
     from kubernetes_asyncio.client.rest import RESTClientObject
+    from kubernetes_asyncio.config.config_exception import ConfigException
+    from kubernetes_asyncio.config.incluster_config import load_incluster_config
 
-    return _Library(config, Configuration, RESTClientObject, (config.ConfigException, *_CAUSES))
+    errors: Errors = (ConfigException, *_CAUSES)
+    load_kube_config: Any = None
+    if reads_kubeconfig:
+        from kubernetes_asyncio.config import kube_config
+        from yaml import YAMLError
+
+        load_kube_config = kube_config.load_kube_config
+        errors += (YAMLError,)
+    return _Library(Configuration, RESTClientObject, load_incluster_config, load_kube_config, ConfigException, errors)
 
 
 @contextmanager
 def _without_models() -> Iterator[None]:
-    """Replace `kubernetes_asyncio` and its `client`, which import every model, by empty packages within this context.
+    """Replace `kubernetes_asyncio`, its `client` and `config`, which import too much, by empty packages meanwhile.
 
-    Submodules are found through `__path__` as usual. Of `client`, `config` wants Configuration and, in annotations and
-    a function not used here, ApiClient. Configuration wants urllib3 for basic authentication, which Kubernetes has
-    given up. The stand-ins are removed afterwards: a later import gets the whole packages.
+    Submodules are found through `__path__` as usual. Of `client`, modules of `config` want Configuration and, in
+    annotations and a function not used here, ApiClient. Configuration wants urllib3 for basic authentication, which
+    Kubernetes has given up. The stand-ins are removed afterwards: a later import gets the whole packages.
     """
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations or PACKAGE in sys.modules:
         raise ImportError(f"{PACKAGE} is not a package that can be imported in parts")
-    root, client = ModuleType(PACKAGE), ModuleType(f"{PACKAGE}.client")
+    root, client, config = (ModuleType(name) for name in (PACKAGE, f"{PACKAGE}.client", f"{PACKAGE}.config"))
     root.__path__ = list(spec.submodule_search_locations)
     client.__path__ = [str(Path(folder) / "client") for folder in root.__path__]
+    config.__path__ = [str(Path(folder) / "config") for folder in root.__path__]
     urllib3 = ModuleType("urllib3")
     urllib3.__getattr__ = lambda name: getattr(importlib.import_module("urllib3"), name)  # type: ignore[method-assign]
-    stand_ins = {module.__name__: module for module in (root, client, urllib3) if module.__name__ not in sys.modules}
+    stand_ins = {
+        module.__name__: module for module in (root, client, config, urllib3) if module.__name__ not in sys.modules
+    }
     sys.modules.update(stand_ins)
     try:
         from kubernetes_asyncio.client.configuration import Configuration

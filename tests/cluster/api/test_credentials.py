@@ -153,7 +153,7 @@ async def test_an_exec_plugin_runs_again_when_its_token_ends(
 
 async def test_a_service_account_token_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     need("openssl")
-    credentials._client_library()
+    credentials._client_library(reads_kubeconfig=True)
     incluster = sys.modules["kubernetes_asyncio.config.incluster_config"]
     token = tmp_path / "token"
     token.write_text("one")
