@@ -117,7 +117,7 @@ def shown_key(key: ObjectKey) -> str:
 
 
 def key_of(obj: Object) -> ObjectKey:
-    """The key of an object: namespace and name."""
+    """Return the key of an object: namespace and name."""
     return (obj.namespace, obj.name)
 
 

@@ -234,7 +234,7 @@ async def _refusal(response: aiohttp.ClientResponse, server: str) -> ApiError:
 
 
 def _plain_text(response: aiohttp.ClientResponse, body: bytes) -> str:
-    """The line of a plain-text body that is one line, such as 'Client sent an HTTP request to an HTTPS server.'"""
+    """Return a plain-text body of one line, such as 'Client sent an HTTP request to an HTTPS server.', or nothing."""
     lines = body.decode(errors="replace").strip().splitlines()
     is_plain = response.content_type == "text/plain" and len(lines) == 1 and len(lines[0]) <= _MAX_PLAIN_CHARS
     return lines[0].rstrip(".") if is_plain and lines[0].isprintable() else ""
@@ -253,7 +253,7 @@ def refusal_event(raw: msgspec.Raw) -> ApiError:
 
 
 def is_html(body: bytes) -> bool:
-    """Whether a body is HTML."""
+    """Return whether a body is HTML."""
     return body.lstrip()[:1] == b"<"
 
 

@@ -255,7 +255,7 @@ class Reflector:
         await self._timing.sleep(self._delay_seconds(error))
 
     def _relist_cause(self, error: ApiError) -> str:
-        """Why the watch cannot be resumed, as the metric has it; empty where it can."""
+        """Return why the watch cannot be resumed, as the metric has it; empty where it can."""
         if isinstance(error, Expired):
             return "expired"
         if isinstance(error, Garbled):

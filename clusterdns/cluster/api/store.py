@@ -24,7 +24,7 @@ log = logging.getLogger("clusterdns.plugin.kubernetes")
 
 
 def skipped_objects(registry: Registry) -> Family[Series]:
-    """The counter `clusterdns_objects_skipped_total`, by kind."""
+    """Return the counter `clusterdns_objects_skipped_total`, by kind."""
     return registry.counter("clusterdns_objects_skipped_total", "API objects that could not be decoded.", "kind")
 
 

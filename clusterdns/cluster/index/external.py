@@ -97,7 +97,7 @@ class ExternalZone:
         )
 
     def _servers(self) -> tuple[Dependencies, tuple[bytes, ...]]:
-        """The external addresses of the Services with this host among their endpoints, or else the host's own."""
+        """Return the external addresses of Services with this host among their endpoints, or else the host's own."""
         dependencies: list[Hashable] = []
         external: dict[bytes, None] = {}
         local = tuple(self._local_addresses())
@@ -173,7 +173,7 @@ class ExternalZone:
         return srv_result(dependencies, qname, self.ttl_seconds, several)
 
     def _is_protocol(self, label: bytes, service: Service) -> bool:
-        """Whether names of ports exist below a label such as `_tcp`, so that it exists too (RFC 8020)."""
+        """Return whether names of ports exist below a label such as `_tcp`, so that it exists too (RFC 8020)."""
         protocol = without_underscore(label)
         return protocol != label and any(port.name and matches(port, b"", protocol) for port in service.ports)
 

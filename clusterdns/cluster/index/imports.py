@@ -27,11 +27,11 @@ class ImportZone(ClusterZone):
     _default_ports: ClassVar[tuple[Port, ...]] = ()  # without ports a ServiceImport has no addresses
 
     def endpoint_labels(self, endpoint: bytes) -> list[bytes]:
-        """The label of an endpoint, and that of its cluster."""
+        """Return the label of an endpoint, and that of its cluster."""
         return name.labels(endpoint + name.ROOT)
 
     def _exists_above(self, entry: ServiceEntry, label: bytes) -> bool:
-        """Whether the label is that of a cluster with endpoints, or of a protocol (RFC 8020: it exists)."""
+        """Return whether the label is that of a cluster with endpoints, or of a protocol (RFC 8020: it exists)."""
         left = self.endpoint_labels(label)
         if len(left) > 1:
             return False

@@ -17,7 +17,7 @@ class Namespaces:
         self._served = frozenset(map(label_of, served))
 
     def exposes(self, namespace: bytes) -> bool:
-        """Whether the namespace exists and is served."""
+        """Return whether the namespace exists and is served."""
         return namespace in self._existing and (not self._served or namespace in self._served)
 
     def set(self, namespace: bytes, *, exists: bool) -> None:

@@ -32,15 +32,15 @@ class PodTable:
         self._addresses: dict[PodKey, tuple[bytes, ...]] = {}
 
     def has(self, namespace: bytes, address: bytes) -> bool:
-        """Whether a Pod of the namespace has this packed address."""
+        """Return whether a Pod of the namespace has this packed address."""
         return any(one == namespace for one, _ in self._by_address.get(address, ()))
 
     def at(self, address: bytes) -> tuple[PodKey, ...]:
-        """The Pods with this packed address, in no order; several where they share the address of their host."""
+        """Return the Pods with this packed address, in no order; several where they share the address of their host."""
         return self._by_address.get(address, ())
 
     def addresses(self) -> Iterator[tuple[bytes, bytes]]:
-        """The (namespace, packed address) pairs, in no order."""
+        """Yield the (namespace, packed address) pairs, in no order."""
         for address, pods in self._by_address.items():
             for namespace in {key[0] for key in pods}:
                 yield namespace, address

@@ -20,11 +20,11 @@ class ReverseMap:
         self._ancestors: dict[bytes | str, int] = {}  # address prefix → how many addresses have it
 
     def services(self, address: bytes) -> tuple[tuple[bytes, bytes], ...]:
-        """The (namespace, service) pairs of the Services with this address."""
+        """Return the (namespace, service) pairs of the Services with this address."""
         return self._services.get(address, ())
 
     def endpoints(self, address: bytes) -> tuple[EndpointAddress, ...]:
-        """The endpoints with this address: those with a hostname first, then by namespace, service and label."""
+        """Return the endpoints with this address: those with a hostname first, then by namespace, service and label."""
         found = self._endpoints.get(address, ())
         return tuple(sorted(found, key=_rank)) if len(found) > 1 else found
 
@@ -34,7 +34,7 @@ class ReverseMap:
         yield from (address for address in self._endpoints if address not in self._services)
 
     def is_ancestor(self, qname: bytes) -> bool:
-        """Whether a reverse name such as `1.10.in-addr.arpa.` is above that of a known address."""
+        """Return whether a reverse name such as `1.10.in-addr.arpa.` is above that of a known address."""
         v6 = is_under(qname, IP6_ARPA)
         tree = IP6_ARPA if v6 else IN_ADDR_ARPA
         labels = name_labels(qname[: len(qname) - len(tree)] + ROOT)
@@ -93,7 +93,7 @@ def _rank(endpoint: EndpointAddress) -> tuple[bool, bytes, bytes, bytes, str]:
 
 
 def _prefixes(address: bytes) -> Iterator[bytes | str]:
-    """The prefixes of an address: octets of IPv4 as bytes, nibbles of IPv6 as text, so that the two never collide."""
+    """Yield the prefixes of an address: octets of IPv4 as bytes, nibbles of IPv6 as text, which never collide."""
     if len(address) == 4:
         for size in range(1, 4):
             yield address[:size]

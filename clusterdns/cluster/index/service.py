@@ -52,7 +52,7 @@ class ServiceEntry:
         return self.service is None and not self._by_slice and not self._moving
 
     def slice_endpoints(self, slice_name: str) -> tuple[EndpointAddress, ...] | None:
-        """The endpoints of a slice; None where there is no such slice."""
+        """Return the endpoints of a slice; None where there is no such slice."""
         return self._by_slice.get(slice_name)
 
     @property
@@ -61,11 +61,11 @@ class ServiceEntry:
         return bool(self._moving)
 
     def moving(self, address: bytes) -> tuple[EndpointAddress, ...]:
-        """The moving endpoints with this address."""
+        """Return the moving endpoints with this address."""
         return self._moving.get(address, ())
 
     def has_other_slices(self, slice_name: str) -> bool:
-        """Whether the Service has a slice besides this one, to which an endpoint could move."""
+        """Return whether the Service has a slice besides this one, to which an endpoint could move."""
         return any(name != slice_name for name in self._by_slice)
 
     @property
@@ -116,12 +116,12 @@ class ServiceEntry:
         self._cache.clear()
 
     def endpoints_at(self, label: bytes) -> tuple[EndpointAddress, ...]:
-        """The endpoints with this label, in an order that does not depend on the order of changes."""
+        """Return the endpoints with this label, in an order that does not depend on the order of changes."""
         found = self._by_label.get(label, ())
         return tuple(sorted(found, key=_rank)) if len(found) > 1 else found
 
     def labels(self) -> Iterator[bytes]:
-        """The labels of the endpoints, in no order."""
+        """Return the labels of the endpoints, in no order."""
         return iter(self._by_label)
 
     def endpoints(self) -> Iterator[EndpointAddress]:
@@ -132,11 +132,11 @@ class ServiceEntry:
             yield from self._by_slice[slice_name]
 
     def has_port(self, port: bytes, protocol: bytes) -> bool:
-        """Whether any endpoint has a port with these labels; an empty label matches every port."""
+        """Return whether any endpoint has a port with these labels; an empty label matches every port."""
         return any(matches(one, port, protocol) for one in self._ports())
 
     def has_named_port(self, protocol: bytes) -> bool:
-        """Whether any endpoint has a named port of this protocol."""
+        """Return whether any endpoint has a named port of this protocol."""
         return any(one.name and matches(one, b"", protocol) for one in self._ports())
 
     def cached(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -167,7 +167,7 @@ def _rank(endpoint: EndpointAddress) -> tuple[str, bytes, bool]:
 
 
 def matches(port: Port, name: bytes, protocol: bytes) -> bool:
-    """Whether a port matches these labels; an empty label matches every port, an unnamed port no label."""
+    """Return whether a port matches these labels; an empty label matches every port, an unnamed port no label."""
     return (not name or port.name.encode().lower() == name) and (
         not protocol or port.protocol.encode().lower() == protocol
     )

@@ -53,7 +53,7 @@ class Topology:
         self._limits.pop((entry.namespace, entry.name), None)
 
     def endpoints(self, entry: ServiceEntry, zone: bytes, is_preferred: bool) -> list[EndpointAddress]:
-        """The endpoints in a zone; where the zone is preferred and has none, all endpoints."""
+        """Return the endpoints in a zone; where the zone is preferred and has none, all endpoints."""
         found = entry.cached("zones", lambda: self._by_zone(entry)).get(zone)
         return found or (list(entry.endpoints()) if is_preferred else [])
 

@@ -197,11 +197,11 @@ class ClusterZone:
         return LookupResult(dependencies, records=address_records(qname, self.ttl_seconds, qtype, addresses))
 
     def _exists_above(self, entry: ServiceEntry, label: bytes) -> bool:
-        """Whether names exist below a label that no endpoint has, so that this one exists too (RFC 8020)."""
+        """Return whether names exist below a label that no endpoint has, so that this one exists too (RFC 8020)."""
         return self._is_protocol(entry, label) or self._is_above_zones(entry, label)
 
     def _is_protocol(self, entry: ServiceEntry, label: bytes) -> bool:
-        """Whether names of ports exist below a label such as `_tcp`."""
+        """Return whether names of ports exist below a label such as `_tcp`."""
         protocol = without_underscore(label)
         assert entry.service is not None
         if protocol == label:
@@ -243,7 +243,7 @@ class ClusterZone:
         return LookupResult(dependencies, records=address_records(qname, self.ttl_seconds, qtype, addresses))
 
     def _is_above_zones(self, entry: ServiceEntry, *left: bytes) -> bool:
-        """Whether names of topology zones exist below these labels, such as `pin._zone`."""
+        """Return whether names of topology zones exist below these labels, such as `pin._zone`."""
         assert entry.service is not None
         return self._topology is not None and entry.service.headless and left in ABOVE_ZONES
 

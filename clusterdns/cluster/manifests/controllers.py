@@ -215,7 +215,7 @@ class _Simulation:
         return [entry for _, entry in sorted(self._entries[kind].items(), key=lambda item: item[0])]
 
     def _owning_workloads(self) -> set[tuple[str, str, str]]:
-        """The workloads that own a pod or ReplicaSet of the manifests, as (kind, namespace, name)."""
+        """Return the workloads that own a pod or ReplicaSet of the manifests, as (kind, namespace, name)."""
         return {
             (owner.kind or "", key[0], owner.name or "")
             for kind in ("Pod", "ReplicaSet")

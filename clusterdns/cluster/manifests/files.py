@@ -53,7 +53,7 @@ class ManifestFiles:
         return len(self._files)
 
     def documents(self) -> list[Document]:
-        """The documents of all files, in the order of their paths."""
+        """Return the documents of all files, in the order of their paths."""
         return [document for _, file in sorted(self._files.items()) for document in file.documents]
 
     def read(self) -> bool:

@@ -26,7 +26,7 @@ class Requirement(NamedTuple):
     values: frozenset[str] = frozenset()
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Whether these labels meet the condition; a missing label meets `notin`."""
+        """Return whether these labels meet the condition; a missing label meets `notin`."""
         value = labels.get(self.key)
         match self.operator:
             case "in":
@@ -49,7 +49,7 @@ class Selector(NamedTuple):
     requirements: tuple[Requirement, ...] = ()
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Whether an object with these labels is selected."""
+        """Return whether an object with these labels is selected."""
         return all(one.matches(labels) for one in self.requirements)
 
 

@@ -76,7 +76,7 @@ def from_selector(
 
 
 def is_mirrored(endpoints: kinds.EndpointsManifest) -> bool:
-    """Whether the controller mirrors a legacy Endpoints object."""
+    """Return whether the controller mirrors a legacy Endpoints object."""
     return labels_of(endpoints.metadata.labels).get(_SKIP_MIRROR_LABEL) != "true"
 
 

@@ -175,7 +175,7 @@ def _rank(change: Change) -> tuple[int, str, str]:
 
 
 def _same_turn(change: Change) -> tuple[str, ...]:
-    """The group of a change; a group is reported in one turn of the loop, as endpoints move between slices."""
+    """Return the group of a change; a group is reported in one turn of the loop, as endpoints move between slices."""
     obj = change.new or change.old
     assert obj is not None
     if isinstance(obj, EndpointSlice):

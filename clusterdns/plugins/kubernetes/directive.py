@@ -76,7 +76,7 @@ async def _dry_run(kubeconfig: str) -> None:
 
 
 def _local_addresses(bound: Sequence[str]) -> tuple[bytes, ...]:
-    """The addresses at which clients reach this server: those bound, and for a wildcard all but loopback addresses."""
+    """Return the addresses at which clients reach this server: those bound, and for a wildcard all but loopback."""
     bound_addresses = [plain_ip(text) for text in bound or ("0.0.0.0", "::")]
     families = {one.version for one in bound_addresses if one.is_unspecified}
     found = [one for one in bound_addresses if not one.is_unspecified]

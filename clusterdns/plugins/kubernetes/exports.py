@@ -31,7 +31,7 @@ class ClusterExports:
     local_addresses: Callable[[], Iterable[bytes]]
 
     def search_list_of(self, qname: bytes) -> PodSearchList | None:
-        """The search list whose first domain ends a name of the form PREFIX.NAMESPACE.svc.ZONE; None for others."""
+        """Return the search list that makes names such as PREFIX.NAMESPACE.svc.ZONE; None for names of other forms."""
         zone = longest_suffix(qname, self.zones)
         if zone is None:
             return None

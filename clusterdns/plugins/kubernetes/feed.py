@@ -103,7 +103,7 @@ class Feed:
             index.unsubscribe(subscriber)
 
     def unready(self) -> str:
-        """The reason why the index is not synced; empty where it is."""
+        """Return the reason why the index is not synced; empty where it is."""
         if not self.index.synced:
             return self._source.reason if self._source is not None else "not started yet"
         imports = self._import_source
@@ -112,7 +112,7 @@ class Feed:
         return imports.reason
 
     def warning(self) -> str:
-        """The reason why there are no ServiceImports, without which the feed is ready nevertheless; or empty."""
+        """Return the reason why there are no ServiceImports, without which the feed is ready nevertheless; or empty."""
         imports = self._import_source
         return imports.reason if imports is not None and imports.is_refused else ""
 

@@ -83,7 +83,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> KubernetesS
 
 
 def _with_scheme(settings: KubernetesSettings, directive: Directive) -> KubernetesSettings:
-    """The API server as a URL; `HOST:PORT` alone means HTTPS with `tls` and HTTP without, as in CoreDNS."""
+    """Return the API server as a URL; `HOST:PORT` alone means HTTPS with `tls` and HTTP without, as in CoreDNS."""
     endpoint = settings.api.endpoint
     if endpoint and "://" not in endpoint:
         endpoint = f"{'https' if settings.api.tls else 'http'}://{endpoint}"

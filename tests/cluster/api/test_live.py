@@ -175,10 +175,10 @@ async def test_pods_until_they_have_ended(
     assert seen.objects[Pod, (namespace, "lives")] == Pod(namespace, "lives", ("10.244.1.1", "fd00:10:244::1"))
     control_plane.delete(
         "Pod", "leaves", namespace
-    )  # bound to a node: it stays, terminating, until its kubelet is done
+    )  # bound to a node: it stays, terminating, until its kubelet has stopped it
     control_plane.set_pod_status(namespace, "lives", "10.244.1.9", phase="Failed")
     await seen.until_names(Pod, "leaves")
-    assert seen.objects[Pod, (namespace, "leaves")] == Pod(namespace, "leaves", ("10.244.1.2",))
+    assert seen.objects[Pod, (namespace, "leaves")] == Pod(namespace, "leaves", ("10.244.1.2",), terminating=True)
     control_plane.run_pods(namespace)
     await seen.until_names(Pod)
 
