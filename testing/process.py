@@ -1,7 +1,6 @@
-"""A server as a process: started, waited for, measured through /proc, stopped by its own process id.
+"""A server as a process: its start, readiness, output, figures from /proc, and end.
 
-Both streams go to files, whose last lines are quoted when the server does not come up. What a server answers is asked
-elsewhere (`testing.dns_client`).
+Both output streams go to files; errors quote their last lines. `testing.dns_client` sends queries.
 """
 
 import contextlib

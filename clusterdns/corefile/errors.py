@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-# Nobody reads more, and a file of a million stray braces must not cost a gigabyte of memory.
+# More would be of no use to a reader, and a file of a million stray braces would cost a gigabyte of memory.
 MAX_ERRORS = 200
 _MAX_SHOWN_CHARACTERS = 60
 _MAX_WORD_CHARACTERS = 64  # longer than any directive or option; difflib's cost grows with the word

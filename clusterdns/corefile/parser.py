@@ -237,7 +237,7 @@ class _BlockParser:
 
 
 def _is_snippet_head(words: list[Token]) -> bool:
-    """Whether the only key is a word in parentheses."""
+    """Return whether the only key is a word in parentheses."""
     if len(words) != 1 or words[0].quoted:
         return False
     text = words[0].text

@@ -10,12 +10,12 @@ from clusterdns.gotemplate.literals import Number
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """`.`"""
+    """The dot, `.`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Nil:
-    """`nil`"""
+    """The constant `nil`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """`.Group.name`"""
+    """Fields of the dot, `.Group.name`."""
 
     names: tuple[str, ...]
 
@@ -50,7 +50,7 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class FieldChain:
-    """Fields of an operand that is neither the dot nor a variable: `(index .List 1).Name`"""
+    """Fields of an operand that is neither the dot nor a variable, `(index .List 1).Name`."""
 
     operand: "Operand"
     names: tuple[str, ...]

@@ -30,7 +30,7 @@ def fold(parts: Sequence[Part]) -> Chain:
 
 
 def _handlers(parts: Sequence[Part]) -> tuple[Handler | None, Handler | None]:
-    """The handler for class IN and the one for all other classes; a part's `wrap` is called once for both."""
+    """Return the handler for class IN and the one for all other classes; a part's `wrap` is called once for both."""
     links = [part for part in parts if part.handling.is_link]
     other_links = [part for part in links if not part.handling.is_for_in_only]
     if not links:
@@ -50,7 +50,7 @@ def _handlers(parts: Sequence[Part]) -> tuple[Handler | None, Handler | None]:
 
 
 def _last_name(links: Sequence[Part]) -> str:
-    """The last plugin with a handler, or the last observer where no plugin has one."""
+    """Return the last plugin with a handler, or the last observer where no plugin has one."""
     return next((part.name for part in reversed(links) if part.handling.wrap is not None), links[-1].name)
 
 
@@ -71,7 +71,7 @@ def _end_of_chain(last: str) -> Handler:
 
 
 def _writer(parts: Sequence[Part]) -> str:
-    """The plugin below the one that counts queries: CoreDNS shows it as the writer of a reply."""
+    """Return the plugin below the one that counts queries: CoreDNS shows it as the writer of a reply."""
     links = [part for part in parts if part.handling.is_link]
     below = iter(links)
     if any(part.handling.counts_queries for part in below):  # leaves `below` behind the part that counts

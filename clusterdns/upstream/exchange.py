@@ -146,7 +146,7 @@ class UdpExchange:
             self.fail(failed)
 
     def _is_safe(self) -> bool:
-        """Whether a forger is unlikely to have guessed a reply that has the ID and the case of the name."""
+        """Return whether a forger is unlikely to have guessed a reply that has the ID and the case of the name."""
         if self.ignored < DOUBT_DATAGRAMS:
             return True
         return self.message_id != self.plain_id and count_letters(self.question.name) >= SAFE_LETTERS

@@ -58,7 +58,7 @@ class Flights:
         return len(self._flights)
 
     def has(self, question: Question) -> bool:
-        """Whether the question is under way."""
+        """Return whether the question is under way."""
         return question.key in self._flights
 
     def join(self, question: Question) -> "asyncio.Future[UpstreamReply]":

@@ -44,7 +44,7 @@ class Question:
         return b"".join((message_id, self.head, name, self.kind, self.tail))
 
     def is_answered_by(self, packet: bytes) -> bool:
-        """Whether a message is a reply to this question, whatever its ID and the case of its name."""
+        """Return whether a message is a reply to this question, whatever its ID and the case of its name."""
         end = HEADER_BYTES + len(self.name)
         return (
             len(packet) >= end + 4

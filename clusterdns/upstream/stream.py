@@ -108,7 +108,7 @@ class UpstreamConnection(asyncio.Protocol):
     # Questions
 
     def takes_questions(self, now: float) -> bool:
-        """Whether more questions may be asked on this connection."""
+        """Return whether more questions may be asked on this connection."""
         age = self._siblings.settings.max_age_seconds
         return not self._is_retired and len(self.pending) < MAX_QUESTIONS and (not age or now - self._opened_at < age)
 

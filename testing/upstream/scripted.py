@@ -52,7 +52,7 @@ class ScriptedUpstream(UpstreamServer):
         always: Iterable[str] = (),
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`mark` is in every address that it makes up, so that servers can be told apart."""
+        """`mark` is a part of every address in its answers, which so identifies the server."""
         super().__init__(host, tls)
         self.always: tuple[str, ...] = tuple(always)  # words for every query, those of health checks included
         self.received: list[ReceivedQuery] = []

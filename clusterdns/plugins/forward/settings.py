@@ -24,14 +24,14 @@ class ForwardScope:
         return self.zone == ROOT and not self.excluded
 
     def takes(self, name: bytes) -> bool:
-        """Whether the line takes a name: at or under the zone, and not at or under an excluded name."""
+        """Return whether the line takes a name: at or under the zone, and not at or under an excluded name."""
         zone = self.zone
         if zone != ROOT and not is_under(name, zone):
             return False
         return not self.excluded or name == zone or not any(is_under(name, one) for one in self.excluded)
 
     def passes_on(self, reply: Reply) -> bool:
-        """Whether the next line answers in place of this reply."""
+        """Return whether the next line answers in place of this reply."""
         if not reply.is_upstream:
             return False
         if reply.rcode in self.next_codes:

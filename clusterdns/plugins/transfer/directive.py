@@ -41,7 +41,7 @@ class TransferSettings:
     source: str = ""  # the local address of NOTIFY; empty: the system's choice
 
     def allows(self, client: IPv4Address | IPv6Address) -> bool:
-        """Whether the client at this address may transfer the zones."""
+        """Return whether the client at this address may transfer the zones."""
         return self.allows_any or client in {plain_ip(address.host) for address in self.secondaries}
 
 
