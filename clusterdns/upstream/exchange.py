@@ -74,7 +74,7 @@ class UdpExchange:
         try:
             self.socket.send(self.question.message(message_id, name))
         except OSError as error:
-            raise broken(f"write udp {self._ends()}", "write", error) from None
+            raise broken(f"write udp {self._endpoints()}", "write", error) from None
 
     def drain(self, buffer: memoryview) -> int:
         """Read what has arrived, up to the true reply or DATAGRAMS_PER_SOCKET; return the number of datagrams."""
@@ -93,7 +93,7 @@ class UdpExchange:
             except BlockingIOError:
                 return count
             except OSError as error:  # an ICMP message says that the host or port cannot be reached
-                self.fail(broken(f"read udp {self._ends()}", "read", error))
+                self.fail(broken(f"read udp {self._endpoints()}", "read", error))
                 return count
             message_id = buffer[:2]
             if message_id == self.message_id or message_id == self.plain_id:
@@ -168,7 +168,7 @@ class UdpExchange:
             self.extra_seconds = 0.0
         else:
             self.deadline = math.inf
-            self.fail(timed_out(f"read udp {self._ends()}"))
+            self.fail(timed_out(f"read udp {self._endpoints()}"))
 
     def end(self) -> None:
         """Cancel the fallback, if it is under way."""
@@ -183,7 +183,7 @@ class UdpExchange:
             return  # the true reply may still come over UDP
         self._finish(packet)
 
-    def _ends(self) -> str:
+    def _endpoints(self) -> str:
         """Return SRC->DST for errors."""
         try:
             return f"{host_port(self.socket.getsockname())}->{host_port(self.socket.getpeername())}"

@@ -1,7 +1,7 @@
 """Messages off the hot path, made and read with dnslib: NOTIFY, an IXFR's serial, addresses of upstreams, probes.
 
-Each function imports dnslib itself (8 ms, 0.5 MiB), because few processes need it. Queries of clients and replies of
-upstreams stay with `wire.query`, `wire.decode` and `wire.encode`, which take a tenth of the time per message.
+The functions import dnslib when they run (8 ms, 0.5 MiB), so that a start does not wait for it. Clients' queries and
+upstreams' replies stay with `wire.query`, `wire.decode` and `wire.encode`, which take a tenth of the time per message.
 
 dnslib follows compression pointers recursively, any number of times, and lets some exceptions of its parts escape:
 64 KiB made for the purpose keep it busy for a minute (docs/decisions/0007). Whatever comes from the network is

@@ -71,7 +71,7 @@ class UpstreamConnections:
         """Close the connection with the fewest questions where there are MAX_CONNECTIONS that take no more."""
         if len(self.connections) >= MAX_CONNECTIONS:
             ended = min(self.connections, key=_load)
-            ended.end(ExchangeFailed(f"read tcp {ended.ends()}: {TIMEOUT}", is_stale=True))
+            ended.end(ExchangeFailed(f"read tcp {ended.endpoints()}: {TIMEOUT}", is_stale=True))
 
     def trim(self) -> None:
         """Close the idle connections above `max_idle`."""
@@ -96,10 +96,10 @@ class UpstreamConnection(asyncio.Protocol):
         self._loop = loop
         self._transport: asyncio.Transport | None = None
         self._socket: Any = None  # asyncio.TransportSocket, or uvloop's
-        self._ends = ""
+        self._endpoints = ""
         self._unsent: list[bytes] = []
         self._buffer = bytearray()
-        self._answered = 0
+        self._answered = 0  # questions
         self._opened_at = self._received_at = loop.time()  # received: a whole message
         self._is_retired = False
         self._idle: asyncio.TimerHandle | None = None
@@ -130,7 +130,7 @@ class UpstreamConnection(asyncio.Protocol):
         return message_id
 
     def release(self, message_id: bytes) -> None:
-        """Forget a question; close the connection if it has none left and is not kept."""
+        """Remove a question that has ended. A connection without questions is closed later; a retired one at once."""
         self.pending.pop(message_id, None)
         if self.pending or not self._is_alive():
             return
@@ -141,15 +141,15 @@ class UpstreamConnection(asyncio.Protocol):
         self._siblings.trim()
 
     def expire(self, future: "asyncio.Future[bytes]", asked_at: float) -> None:
-        """Fail a question whose time is over; retire the connection if it has been silent since."""
+        """Fail a question whose time is over; retire the connection if no message came since it was asked."""
         self._is_retired |= self._received_at <= asked_at
         if not future.done():
-            where = f"read tcp {self.ends()}" if self.is_open else f"dial tcp {self._siblings.address.host_port}"
+            where = f"read tcp {self.endpoints()}" if self.is_open else f"dial tcp {self._siblings.address.host_port}"
             future.set_exception(timed_out(where))
 
-    def ends(self) -> str:
+    def endpoints(self) -> str:
         """Return SRC->DST for errors."""
-        return self._ends or self._siblings.address.host_port
+        return self._endpoints or self._siblings.address.host_port
 
     # The connection
 
@@ -169,7 +169,7 @@ class UpstreamConnection(asyncio.Protocol):
             )
         except ssl.SSLError as error:
             reason = getattr(error, "verify_message", "") or error.reason or str(error)
-            self.end(ExchangeFailed(f"tls: {address.host_port}: failed to verify or agree: {reason}"))
+            self.end(ExchangeFailed(f"tls: {address.host_port}: handshake failed: {reason}"))
         except OSError as error:
             self.end(broken(f"dial tcp {address.host_port}", "connect", error))
         else:
@@ -185,7 +185,7 @@ class UpstreamConnection(asyncio.Protocol):
         if source:
             host, port = source[:2]
             near = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-            self._ends = f"{near}->{self._siblings.address.host_port}"
+            self._endpoints = f"{near}->{self._siblings.address.host_port}"
         self._transport.write(b"".join(self._unsent))
         self._unsent.clear()
 
@@ -218,7 +218,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Fail the questions on the connection, which the upstream or the path has closed."""
         is_stale = self._answered > 0
         if isinstance(exc, OSError):
-            failed = broken(f"read tcp {self.ends()}", "read", exc)
+            failed = broken(f"read tcp {self.endpoints()}", "read", exc)
             failed.is_stale = is_stale
         else:
             failed = ExchangeFailed("EOF", is_stale=is_stale)
@@ -237,4 +237,4 @@ class UpstreamConnection(asyncio.Protocol):
             self._dial_task.cancel()
         for _, future in self.pending.values():
             if not future.done():
-                future.set_exception(failed or ExchangeFailed(f"read tcp {self.ends()}: closed"))
+                future.set_exception(failed or ExchangeFailed(f"read tcp {self.endpoints()}: closed"))
