@@ -1,4 +1,4 @@
-"""Where an upstream is: the forms in which a Corefile names one, and the socket address that each stands for.
+"""The address of an upstream: its forms in a Corefile, and the socket address that each stands for.
 
     9.9.9.9   9.9.9.9:5353   [2620:fe::fe]:53   fe80::1%eth0   dns://9.9.9.9
     tls://9.9.9.9   tls://9.9.9.9%dns.quad9.net:853   https://9.9.9.9

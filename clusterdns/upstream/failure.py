@@ -1,4 +1,4 @@
-"""Why an exchange with an upstream failed, in the words of Go's network library.
+"""The failure of an exchange with an upstream, in the words of Go's network library.
 
 CoreDNS logs those words, and `errors { consolidate }` patterns in real Corefiles match them. `pool` raises the failure
 of the last exchange; `forward` makes a reply of it.

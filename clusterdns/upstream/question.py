@@ -1,4 +1,4 @@
-"""What an upstream is asked: every part of a client's query that shapes the answer, and no other.
+"""The question to an upstream: the parts of a client's query that shape the answer, and no other part.
 
 Two queries with the same `key` get the same answer, so one question serves both. The parts of a query that concern one
 hop are left out: its UDP size, and the EDNS options COOKIE, TCP-KEEPALIVE and PADDING (RFC 7873, 7828, 7830).

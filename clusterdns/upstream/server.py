@@ -87,7 +87,7 @@ class Upstream:
 
     @property
     def is_down(self) -> bool:
-        """Whether more than `max_fails` health checks failed in a row."""
+        """Return whether more than `max_fails` health checks failed in a row."""
         limit = self._health.max_fails
         return bool(limit) and self.fails > limit
 

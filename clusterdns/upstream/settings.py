@@ -1,4 +1,4 @@
-"""How upstreams are asked: one class per topic, filled by `forward` from its options."""
+"""The settings of exchanges with upstreams: one class per topic, filled by `forward` from its options."""
 
 import ssl
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from clusterdns.wire.name import ROOT
 
 @dataclass(frozen=True)
 class TransportSettings:
-    """How a question travels to an upstream."""
+    """Settings of one exchange: the transport and the connections."""
 
     force_tcp: bool = False  # for plain DNS; health checks and probes included
     source: str = ""  # the local address; empty: the system's choice
@@ -22,7 +22,7 @@ class TransportSettings:
 
 @dataclass(frozen=True)
 class HealthCheckSettings:
-    """How an upstream is checked after an exchange has failed."""
+    """Settings of the health checks that follow a failed exchange."""
 
     max_fails: int = 2  # more failed checks in a row mean that the upstream is down; 0: never checked, never down
     interval_seconds: float = 0.5
@@ -32,7 +32,7 @@ class HealthCheckSettings:
 
 @dataclass(frozen=True)
 class PoolSettings:
-    """How a question goes from one upstream to the next."""
+    """Settings of a pool: how a question goes from one upstream to the next."""
 
     policy: str = "random"  # a key of `pool.POLICIES`
     read_seconds: float = 2.0  # for one exchange

@@ -1,4 +1,4 @@
-"""`forward` over TLS and HTTPS: which certificates are accepted, and what fails an exchange."""
+"""`forward` over TLS and HTTPS: the certificates that are accepted, and the faults that fail an exchange."""
 
 import asyncio
 import base64
@@ -70,10 +70,10 @@ async def test_tls(
 
 async def test_https_faults(forwarding: Forwarding, certificates: Path, held_clock: HeldClock) -> None:
     with ScriptedUpstream() as gone:
-        nobody = gone.port
-    with ScriptedUpstream(tls=server_side(certificates, "name")) as upstream:  # whose certificate names no address
+        unused = gone.port
+    with ScriptedUpstream(tls=server_side(certificates, "name")) as upstream:  # its certificate has no address
         for port, options, error in [
-            (nobody, "", "connection refused"),
+            (unused, "", "connection refused"),
             (upstream.tls_port, "", "mismatch"),
             (upstream.port, "", "i/o timeout"),  # does not speak TLS
             (upstream.tls_port, "tls_servername dns.example.org", "i/o timeout"),  # does not speak HTTP

@@ -1,4 +1,4 @@
-"""What `forward` exports to other directives of its block: its upstreams."""
+"""The exports of `forward` to other directives of its block: its upstreams."""
 
 from dataclasses import dataclass
 

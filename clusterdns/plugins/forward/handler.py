@@ -1,4 +1,4 @@
-"""What `forward` does with a query: the lines of a block in order, and the reply of an upstream as a `Reply`.
+"""The handler of `forward`: it tries the lines of a block in order, and makes a `Reply` of an upstream's message.
 
 `clusterdns.upstream` asks the upstreams, once for all clients with the same question, and checks their health. A failed
 exchange becomes SERVFAIL, with CoreDNS's words as its error.

@@ -1,4 +1,4 @@
-"""How a `forward` line is read: FROM, the addresses in TO, the options, and the checks that need all of them."""
+"""The parser of a `forward` line: FROM, the addresses in TO, the options, and the checks that need all of them."""
 
 import logging
 import ssl

@@ -1,4 +1,4 @@
-"""What a `forward` line says: which queries it takes, and how its upstreams are asked."""
+"""The settings of a `forward` line: the queries that it takes, and how its upstreams are asked."""
 
 from dataclasses import dataclass, field
 
@@ -20,7 +20,7 @@ class ForwardScope:
 
     @property
     def takes_all(self) -> bool:
-        """Whether the line takes every name."""
+        """Return whether the line takes every name."""
         return self.zone == ROOT and not self.excluded
 
     def takes(self, name: bytes) -> bool:

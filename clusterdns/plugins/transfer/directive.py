@@ -54,7 +54,7 @@ class Transfer:
         self._notifier = Notifier()
 
     def wrap(self, following: Handler) -> Handler:
-        """Return the handler; `following` gets every query that is no transfer."""
+        """Return the handler; `following` gets every query that does not ask for a transfer."""
         sources = self._context.exports(ZoneSource)
         for zones in self._context.exports(FileZones):
             zones.subscribe(self._notify)
