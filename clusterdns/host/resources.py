@@ -1,6 +1,6 @@
 """The memory and the file descriptors of this process: how much it may use, how much memory it uses and collects.
 
-What gives way when memory gets short is decided by `server.memory`.
+`server.memory` decides which stores evict under memory pressure.
 """
 
 import gc

@@ -1,4 +1,4 @@
-"""The house rules that a machine can check: sizes, names, docstrings, where one may wait, where one may catch all."""
+"""Rules of the source: sizes, names of modules, docstrings, folders without async, functions that catch everything."""
 
 import ast
 from collections.abc import Iterator
@@ -14,27 +14,27 @@ MAX_DOCSTRING_LINES = 14
 FORBIDDEN_WORDS = ("util", "utils", "helper", "helpers", "common", "base", "misc", "manager", "data", "info")
 NEVER_WAITING = ("wire/", "corefile/", "gotemplate/", "cluster/index/", "cluster/objects.py", "answers/")
 
-# Everywhere else an exception is caught by its name. Function → why it must take whatever comes.
+# The only functions that catch every exception, each with its reason.
 CATCHES_ALL = {
     "plugins/health.py:Poller._poll_forever": "a task's edge: the process lives on without its self-check",
-    "plugins/cache/handler.py:CacheHandler._refresh": "a task's edge: what is kept stays as it is",
+    "plugins/cache/handler.py:CacheHandler._refresh": "a task's edge: the cached reply stays",
     "plugins/loop.py:LoopDetector._probe_all": "a task's edge: the block works without probes",
     "plugins/loadbalance/weights.py:WeightsFile._poll_forever": "a task's edge: the weights stay as they are",
-    "plugins/file/zone.py:ZoneFile.poll_forever": "a task's edge: an internal error must not end the polling",
-    "plugins/hosts/hosts_file.py:HostsFile._poll_forever": "a task's edge: an internal error must not end the polling",
+    "plugins/file/zone.py:ZoneFile.poll_forever": "a task's edge: an internal error must not end polling",
+    "plugins/hosts/hosts_file.py:HostsFile._poll_forever": "a task's edge: an internal error must not end polling",
     "server/dispatch.py:Dispatch._finish": "an observer that failed or a reply that cannot be encoded is SERVFAIL",
-    "server/dispatch.py:Dispatch._finish_later": "whatever a handler raises after its first wait is SERVFAIL",
-    "server/dispatch.py:Dispatch.miss": "whatever a handler raises is SERVFAIL",
-    "server/dispatch.py:_resumed": "raises inside the handler what is thrown in, and swallows nothing",
+    "server/dispatch.py:Dispatch._finish_later": "any exception of a handler after its first wait is SERVFAIL",
+    "server/dispatch.py:Dispatch.miss": "any exception of a handler is SERVFAIL",
+    "server/dispatch.py:_resumed": "raises inside the handler the exception that is thrown in, and swallows none",
     "server/reloading.py:Reloader._try": "undoes a start that failed or was cancelled, and raises the error again",
     "server/reloading.py:Reloader.follow": "a task's edge: the running configuration stays in use",
     "server/reloading.py:_in_thread.work": "a thread's edge: raised in the caller",
     "server/memory.py:MemoryWatch.run": "a task's edge: the budgets stay as they are",
     "server/listeners/takeover.py:Listeners.listen": "closes the listeners that were started, raises the error again",
-    "cluster/manifests/source.py:ManifestSource._poll_forever": "a task's edge: a fault of ours must not end it",
-    "cluster/api/reflector.py:Reflector.run": "a task's edge: a fault of ours must not end the stream of changes",
-    "upstream/messages.py:read_message": "whatever dnslib raises for hostile bytes means that they are malformed",
-    "upstream/flight.py:Flights._fly": "a task's edge: those who wait for the answer must hear of it",
+    "cluster/manifests/source.py:ManifestSource._poll_forever": "a task's edge: an internal error must not end polling",
+    "cluster/api/reflector.py:Reflector.run": "a task's edge: an internal error must not end the stream of changes",
+    "upstream/messages.py:read_message": "any exception of dnslib means that the bytes are malformed",
+    "upstream/flight.py:Flights._fly": "a task's edge: the exception is set on the futures of all waiting clients",
 }
 
 PACKAGE = sorted((ROOT / "clusterdns").rglob("*.py"))
@@ -63,7 +63,7 @@ def tree_of(path: Path) -> ast.Module:
 
 
 @pytest.mark.parametrize("path", PYTHON, ids=short)
-def test_module_has_docstring_and_size(path: Path) -> None:
+def test_module_has_a_docstring_and_is_not_too_long(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     lines = text.count("\n")
     limit = MAX_MODULE_LINES if path in PACKAGE else MAX_TEST_LINES
@@ -72,7 +72,7 @@ def test_module_has_docstring_and_size(path: Path) -> None:
         assert path.name == "__init__.py"
         return
     docstring = ast.get_docstring(ast.parse(text))
-    assert docstring, "says nowhere what this module is"
+    assert docstring, "the module has no docstring"
     assert docstring.count("\n") < MAX_DOCSTRING_LINES or path not in PACKAGE
 
 
@@ -84,12 +84,12 @@ def test_functions_are_short(path: Path) -> None:
         assert lines <= MAX_FUNCTION_LINES, f"{name} has {lines} lines"
 
 
-def test_no_module_has_a_name_that_says_nothing() -> None:
+def test_names_of_modules_have_a_meaning() -> None:
     found = [short(path) for path in PYTHON if set(path.stem.strip("_").split("_")) & set(FORBIDDEN_WORDS)]
     assert found == []
 
 
-def test_what_never_waits_has_no_async() -> None:
+def test_folders_that_never_wait_have_no_async() -> None:
     paths = [path for path in PACKAGE if path.relative_to(ROOT / "clusterdns").as_posix().startswith(NEVER_WAITING)]
     assert len(paths) > len(NEVER_WAITING)
     waiting = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)
@@ -110,14 +110,14 @@ def catches_all(node: ast.AST) -> bool:
 
 
 def own_nodes(function: ast.AST) -> Iterator[ast.AST]:
-    """The nodes of a function less those of the functions inside it."""
+    """Yield the nodes of a function without those of the functions inside it."""
     for node in ast.iter_child_nodes(function):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
             yield from own_nodes(node)
 
 
-def test_broad_except_only_where_it_is_meant() -> None:
+def test_only_listed_functions_catch_all_exceptions() -> None:
     found: set[str] = set()
     for path in PACKAGE:
         tree = tree_of(path)
@@ -127,7 +127,7 @@ def test_broad_except_only_where_it_is_meant() -> None:
     assert found == set(CATCHES_ALL)
 
 
-def test_nothing_is_left_to_be_done() -> None:
+def test_no_file_has_a_mark_of_unfinished_work() -> None:
     marks = ("TO" + "DO", "FIX" + "ME")  # apart, so that this file passes
     for path in (*PYTHON, *sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"):
         text = path.read_text(encoding="utf-8")

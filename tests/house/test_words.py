@@ -46,10 +46,6 @@ RIGHT = {
 }
 
 
-# Files that do not follow the rules yet.
-UNCORRECTED: tuple[str, ...] = ("clusterdns/host/resources.py",)
-
-
 def short(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
@@ -68,7 +64,7 @@ def is_property(node: ast.AST) -> bool:
     return any("property" in ast.unparse(decorator) for decorator in decorators)
 
 
-@pytest.mark.parametrize("path", [path for path in PACKAGE if short(path) not in UNCORRECTED], ids=short)
+@pytest.mark.parametrize("path", PACKAGE, ids=short)
 def test_docstrings_begin_with_a_sentence_and_those_of_functions_with_a_verb(path: Path) -> None:
     for node, name, text in docstrings(path):
         sentence = text.partition("\n\n")[0]
@@ -77,7 +73,7 @@ def test_docstrings_begin_with_a_sentence_and_those_of_functions_with_a_verb(pat
             assert text.split()[0].strip(",.:;") not in NOT_VERBS, f"{name}: {sentence}"
 
 
-@pytest.mark.parametrize("path", [path for path in TEXTS if short(path) not in UNCORRECTED], ids=short)
+@pytest.mark.parametrize("path", TEXTS, ids=short)
 def test_texts_have_plain_words_instead_of_idioms(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     for found in IDIOM.finditer(text):
