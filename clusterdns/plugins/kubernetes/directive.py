@@ -32,21 +32,8 @@ def build(settings: KubernetesSettings, context: BlockContext) -> Part:
     subscription = Subscription(feed, context.shared.forget, settings.api.startup_timeout_seconds)
     index = feed.index
     local = _local_addresses(context.listener.addresses)
-    imports = feed.imports
     imported = frozenset(zone for zone in settings.multicluster if not is_reverse(zone))
-    zones = [
-        (ImportZone if imports is not None and zone in imported else ClusterZone)(
-            zone,
-            imports if imports is not None and zone in imported else index,
-            primary=settings.primary,
-            ttl_seconds=settings.ttl_seconds,
-            pods=settings.pods,
-            ignores_empty=settings.ignore_empty_service,
-            zonal=settings.zonal and zone not in imported,
-            local_addresses=lambda: local,
-        )
-        for zone in settings.zones
-    ]
+    zones = [_zone(zone, settings, feed, local, is_imported=zone in imported) for zone in settings.zones]
     return Part(
         "kubernetes",
         handling=Handling(
@@ -70,6 +57,23 @@ def build(settings: KubernetesSettings, context: BlockContext) -> Part:
     )
 
 
+def _zone(
+    zone: bytes, settings: KubernetesSettings, feed: Feed, local: tuple[bytes, ...], *, is_imported: bool
+) -> ClusterZone:
+    """Make a zone of the cluster's Services, or of its ServiceImports."""
+    make, index = (ImportZone, feed.imports) if is_imported and feed.imports is not None else (ClusterZone, feed.index)
+    return make(
+        zone,
+        index,
+        primary=settings.primary,
+        ttl_seconds=settings.ttl_seconds,
+        pods=settings.pods,
+        ignores_empty=settings.ignore_empty_service,
+        zonal=settings.zonal and not is_imported,
+        local_addresses=lambda: local,
+    )
+
+
 async def _dry_run(kubeconfig: str) -> None:
     if kubeconfig and not await asyncio.to_thread(os.path.exists, kubeconfig):
         log.warning("kubeconfig %s: not found; SERVFAIL until it exists", kubeconfig)
@@ -83,7 +87,7 @@ def _local_addresses(bound: Sequence[str]) -> tuple[bytes, ...]:
     try:
         texts = [text for several in interface_addresses().values() for text in several] if families else []
     except OSError as problem:
-        log.warning("cannot list this host's addresses, the zone's NS record will be missing: %s", problem)
+        log.warning("cannot list this host's addresses: %s; the zone has no NS records", problem)
         texts = []
     own = list(map(plain_ip, texts))
     found += [one for one in own if one.version in families and not one.is_loopback and not one.is_unspecified]
