@@ -11,6 +11,7 @@ from typing import NamedTuple
 from clusterdns.chain import ListenerOptions
 from clusterdns.corefile.keys import ServerKey
 from clusterdns.server.routes import Chain, Route, Routes
+from clusterdns.telemetry.logs import bracketed
 
 EVERY_ADDRESS = ""
 
@@ -30,7 +31,7 @@ class ListenPoint:
     @property
     def host_port(self) -> str:
         """`host:port`, IPv6 in brackets."""
-        return f"{_bracketed(self.address)}:{self.port}"
+        return f"{bracketed(self.address)}:{self.port}"
 
     @property
     def server_text(self) -> str:
@@ -74,7 +75,3 @@ def _listen_point(transport: str, address: str, port: int, served: list[tuple[Se
 def _listener_options(options: list[ListenerOptions]) -> ListenerOptions:
     """Return the first options of several blocks that are not the defaults, as CoreDNS does."""
     return next((one for one in options if one != ListenerOptions(addresses=one.addresses)), options[0])
-
-
-def _bracketed(address: str) -> str:
-    return f"[{address}]" if ":" in address else address

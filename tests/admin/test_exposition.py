@@ -1,4 +1,4 @@
-"""/metrics: content negotiation, completeness, and that rendering leaves the loop to others."""
+"""/metrics: content negotiation, completeness, and that other tasks run during rendering."""
 
 import asyncio
 import gzip
@@ -73,7 +73,7 @@ async def test_gzip_where_accepted(url: str) -> None:
     assert b"coredns_panics_total 0.0" in gzip.decompress(body)
 
 
-async def test_others_run_while_it_renders(registry: Registry) -> None:
+async def test_other_tasks_run_during_rendering(registry: Registry) -> None:
     turns = 0
 
     async def other() -> None:

@@ -47,7 +47,7 @@ async def test_paths_share_a_listener(admin: AdminHttp) -> None:
     assert (await fetch(admin, "/other"))[0] == 404
 
 
-async def test_first_of_two_routes_for_a_path_counts(admin: AdminHttp) -> None:
+async def test_first_of_two_routes_for_a_path_wins(admin: AdminHttp) -> None:
     await admin.apply([AdminRoute(ANY_PORT, "/a", says("one"), "x"), AdminRoute(ANY_PORT, "/a", says("two"), "y")])
     assert await fetch(admin, "/a") == (200, "one")
 
@@ -73,7 +73,7 @@ async def test_a_listener_that_no_route_names_is_closed(admin: AdminHttp) -> Non
         client.connect(("127.0.0.1", port))
 
 
-async def test_taken_port_names_address_directive_and_remedy(admin: AdminHttp) -> None:
+async def test_error_of_a_port_in_use_has_address_directive_and_hint(admin: AdminHttp) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(ListenError) as problem:
@@ -87,12 +87,12 @@ async def test_taken_port_names_address_directive_and_remedy(admin: AdminHttp) -
     ("address", "expected"),
     [("192.0.2.1:8080", "no interface"), ("no-such-host.invalid:8080", "cannot listen on no-such-host.invalid:8080: ")],
 )
-async def test_address_that_is_not_ours(admin: AdminHttp, address: str, expected: str) -> None:
+async def test_address_of_another_host(admin: AdminHttp, address: str, expected: str) -> None:
     with pytest.raises(ListenError, match=expected):
         await admin.apply([AdminRoute(address, "/health", says("OK"), "Corefile:3 health")])
 
 
-async def test_failed_change_keeps_what_was_served(admin: AdminHttp) -> None:
+async def test_failed_change_keeps_the_previous_routes(admin: AdminHttp) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         kept = f"127.0.0.1:{free.getsockname()[1]}"
     await admin.apply([AdminRoute(kept, "/a", says("still here"), "x")])
@@ -114,7 +114,7 @@ async def test_change_from_one_address_to_another_on_the_same_port(admin: AdminH
 
 
 @pytest.mark.parametrize("address", [":0", "0.0.0.0:0", "[::]:0"])
-async def test_a_wildcard_of_either_family_is_both(admin: AdminHttp, address: str) -> None:
+async def test_a_wildcard_of_either_family_binds_both(admin: AdminHttp, address: str) -> None:
     await admin.apply([AdminRoute(address, "/a", says("here"), "x")])
     for host in ("127.0.0.1", "[::1]"):
         url = f"http://{host}:{admin.port(address)}/a"
@@ -131,7 +131,7 @@ async def test_wildcards_share_a_listener(admin: AdminHttp) -> None:
 
 
 @pytest.mark.parametrize("ipv6_problem", [None, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT])
-async def test_no_host_means_every_address(monkeypatch: pytest.MonkeyPatch, ipv6_problem: int | None) -> None:
+async def test_an_empty_host_binds_every_address(monkeypatch: pytest.MonkeyPatch, ipv6_problem: int | None) -> None:
     asked: list[tuple[Any, dict[str, Any]]] = []
 
     def create_server(where: Any, **options: Any) -> str:

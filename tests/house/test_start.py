@@ -38,6 +38,7 @@ FORBIDDEN = (
     "clusterdns.gotemplate",
     "clusterdns.plugins.dns64",
     "clusterdns.plugins.file",
+    "clusterdns.plugins.log",
     "clusterdns.plugins.hosts",
     "clusterdns.plugins.loadbalance.weights",
     "clusterdns.plugins.log",

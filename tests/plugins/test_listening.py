@@ -1,4 +1,4 @@
-"""`tls`, `timeouts`, `multisocket` and `reload`: what shapes the listeners and the process, as the Corefile says it."""
+"""`tls`, `timeouts`, `multisocket` and `reload`: the directives that configure listeners and the process."""
 
 import ssl
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ def test_reload(read_directives: ReadDirectives, context: BlockContext, text: st
     assert reload.parse(read_directives(text), context) == expected
 
 
-def test_the_last_reload_of_the_file_is_the_process_s() -> None:
+def test_the_last_reload_of_the_file_wins() -> None:
     configuration = assembled("a. {\n reload 10s\n whoami\n}\nb. {\n whoami\n reload 20s\n}\n")
     found = list(configuration.exports(ReloadSchedule))
     assert found[-1] == ReloadSchedule(20, 10)
@@ -58,7 +58,9 @@ def test_multisocket(read_directives: ReadDirectives, context: BlockContext, tex
     assert multisocket.configure_block(sockets, context).listener.sockets == expected
 
 
-def test_multisocket_alone_means_the_processors(read_directives: ReadDirectives, context: BlockContext) -> None:
+def test_multisocket_defaults_to_the_number_of_processors(
+    read_directives: ReadDirectives, context: BlockContext
+) -> None:
     assert multisocket.parse(read_directives("multisocket"), context) >= 1
 
 
@@ -128,7 +130,7 @@ def test_mistakes(
 
 
 @given(st.sampled_from([reload.PLUGIN, multisocket.PLUGIN, timeouts.PLUGIN]), st.text(max_size=40))
-def test_any_text_is_settings_or_an_error_with_its_place(plugin: Plugin, rest: str) -> None:
+def test_any_text_gives_settings_or_an_error_with_its_place(plugin: Plugin, rest: str) -> None:
     errors = ErrorList()
     corefile = parse(f". {{\n {plugin.name} {rest}\n}}\n", "Corefile", {}, errors=errors)
     context = BlockContext((".",), "dns://:53", Registry(), None)  # type: ignore[arg-type]  # nothing is shared here
@@ -172,7 +174,7 @@ TRANSPORTS = {
 
 
 @pytest.mark.parametrize(("text", "problem"), TRANSPORTS.values(), ids=TRANSPORTS.keys())
-def test_transports_that_cannot_be_served(folder: Path, text: str, problem: str) -> None:
+def test_unsupported_transports(folder: Path, text: str, problem: str) -> None:
     with pytest.raises(CorefileErrors) as error:
         assembled(text)
     assert str(error.value).startswith(problem)

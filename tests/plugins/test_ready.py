@@ -20,7 +20,7 @@ ReadDirectives = Callable[[str], Sequence[Directive]]
 
 
 class Shared(Protocol):
-    """What the fixture `shared` records and says."""
+    """The routes that the fixture `shared` records, and the reasons that it reports."""
 
     routes: list[AdminRoute]
     reasons: dict[str, str]
@@ -104,7 +104,7 @@ async def test_endpoint(
     assert caplog.messages[:2] == ["Not ready: erratic (counting); kubernetes (no list yet)", "Ready"]
 
 
-def test_of_two_blocks_each_is_waited_for_and_neither_again() -> None:
+def test_each_block_is_waited_for_once() -> None:
     """What is ready once stays so by part: the second block becoming ready while the first has lost its source."""
     says: dict[tuple[str, int], str] = {}
     readiness = ready.ReadyPage(lambda: says, ready.UNTIL_READY)

@@ -20,18 +20,18 @@ def test_paths(read_directives: ReadDirectives, context: BlockContext) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "warnings"),
     [("", []), ("nosuch", ["Root path does not exist: {}"]), ("file", ["Root path is not a folder: {}"])],
 )
 async def test_warning(
-    context: BlockContext, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, told: list[str]
+    context: BlockContext, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, warnings: list[str]
 ) -> None:
     (tmp_path / "file").touch()
     folder = str(tmp_path / name)
     part = root.build(folder, context)
     assert part.life.start is not None
     await part.life.start()
-    assert caplog.messages == [text.format(folder) for text in told]
+    assert caplog.messages == [text.format(folder) for text in warnings]
 
 
 @pytest.mark.parametrize(

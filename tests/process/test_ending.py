@@ -1,4 +1,4 @@
-"""How it ends: not ready at once, answering to the last, in time, with the exit code that was asked for."""
+"""Shutdown: not ready at once, answering until the end, in time, with the expected exit code."""
 
 import signal
 import socket
@@ -41,7 +41,7 @@ WAITING = f"""
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_answers_through_the_lameduck_period_but_is_not_ready(start: Start, number: signal.Signals) -> None:
+def test_lameduck_period_answers_dns_and_is_not_ready(start: Start, number: signal.Signals) -> None:
     server = start(COREFILE).wait_serving()
     assert server.get(8181, "/ready").status == 200
     asked_at = time.monotonic()
@@ -69,13 +69,13 @@ def ends_in_time(server: CorefileServer, number: signal.Signals = signal.SIGTERM
     return code
 
 
-def test_without_lameduck_it_ends_at_once(start: Start) -> None:
+def test_server_without_lameduck_exits_at_once(start: Start) -> None:
     server = start(AT_ONCE).wait_serving()
     assert ends_in_time(server) == 0
     assert server.err == ""
 
 
-def test_idle_connections_do_not_hold_it_up(start: Start) -> None:
+def test_idle_connections_do_not_delay_the_exit(start: Start) -> None:
     server = start(AT_ONCE).wait_serving()
     with socket.create_connection((server.host, PORT)) as silent, socket.create_connection((server.host, PORT)) as half:
         half.sendall(b"\0\x40\0")
@@ -97,7 +97,7 @@ def test_quit_does_not_wait_either(start: Start) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_can_be_ended_while_it_still_waits_for_the_cluster(start: Start, number: signal.Signals) -> None:
+def test_signals_end_a_start_that_waits_for_the_cluster(start: Start, number: signal.Signals) -> None:
     server = start(WAITING)
     wait_for(lambda: server.get(8080, "/health").status == 200, "the admin listener")
     wait_for(lambda: "refused" in server.get(8181, "/ready").text, "the reason")
@@ -108,7 +108,7 @@ def test_it_can_be_ended_while_it_still_waits_for_the_cluster(start: Start, numb
     assert server.err == ""
 
 
-def test_it_serves_and_ends_well_where_nobody_takes_its_output(start: Start) -> None:
+def test_closed_standard_output_does_not_disturb_the_server(start: Start) -> None:
     server = start(
         COREFILE.replace("prometheus", "log\n prometheus"), launcher=["sh", "-c", 'exec "$@" > /dev/full', "sh"]
     )
@@ -127,7 +127,7 @@ def test_the_pidfile_lives_as_long_as_the_server(start: Start) -> None:
     assert not path.exists()
 
 
-def test_a_pidfile_that_cannot_be_written_is_no_reason_not_to_serve(start: Start) -> None:
+def test_server_runs_without_a_pidfile_that_cannot_be_written(start: Start) -> None:
     server = start(AT_ONCE, "-pidfile", "no/such/folder/pid").wait_serving()
     wait_for(lambda: "[ERROR] cannot write the pidfile no/such/folder/pid:" in server.out, "a line about the pidfile")
     assert server.stop() == 0

@@ -1,4 +1,4 @@
-"""Files that are none, under the running program: it neither waits for them nor stops answering."""
+"""Named pipes and folders instead of files: the running server neither blocks on them nor stops answering."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ COREFILE = """
 """
 
 
-def test_a_pipe_in_the_place_of_an_import_keeps_nobody_waiting(start: Start) -> None:
+def test_a_named_pipe_as_import_does_not_block_the_start(start: Start) -> None:
     """Opening one waits for a writer, and at the start the signals with it."""
     server = start(COREFILE)
     os.mkfifo(server.folder / "more")
@@ -39,7 +39,7 @@ def test_a_pipe_in_the_place_of_an_import_keeps_nobody_waiting(start: Start) -> 
         server.kill()
 
 
-def test_pipes_and_folders_in_the_place_of_files_change_nothing(start: Start) -> None:
+def test_pipes_and_folders_instead_of_files_change_nothing(start: Start) -> None:
     server = start(COREFILE.replace("    import more\n", ""))
     (server.folder / "hosts").write_text("10.1.1.1 name.example.org\n")
     server.wait_serving()
@@ -48,7 +48,7 @@ def test_pipes_and_folders_in_the_place_of_files_change_nothing(start: Start) ->
         path = server.folder / name
         path.unlink()
         os.mkfifo(path)
-    wait_for(lambda: "hosts: is not a regular file" in server.get(8181, "/ready").text, "the remark")
+    wait_for(lambda: "hosts: is not a regular file" in server.get(8181, "/ready").text, "the warning")
     server.send_signal(signal.SIGHUP)
     assert server.dig("name.example.org") == ["10.1.1.1"]
     assert server.dig(WEB) == ["10.96.0.10"]

@@ -1,4 +1,4 @@
-"""A container with too little memory: the program says so and answers, instead of being ended by the kernel."""
+"""A container with too little memory: the server logs it and answers, instead of being killed by the kernel."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ COREFILE = """
 """
 
 
-def test_the_limit_of_the_container_is_seen_and_kept_to(start: Start, tmp_path: Path) -> None:
+def test_memory_stays_below_the_limit_of_the_container(start: Start, tmp_path: Path) -> None:
     limit = tmp_path / "memory.max"
     limit.write_text(f"{40 << 20}\n")
     groups = "/sys/fs/cgroup"

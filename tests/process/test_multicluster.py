@@ -111,7 +111,7 @@ def corefile(address: str, port: int, control_plane: ControlPlane, *more: str) -
 
 
 def asked(address: str, port: int, qname: str, qtype: str) -> tuple[str, list[str], list[str]]:
-    """The code, the answer and what is beside it, as texts without weights."""
+    """The RCODE, and the answer and additional section as texts without weights."""
     message = dns.message.make_query(qname, qtype, use_edns=0, payload=1232)
     reply = dns.query.udp(message, address, 5.0, port)
     answer = sorted(
@@ -162,50 +162,50 @@ def cluster(control_plane: ControlPlane) -> Iterator[ControlPlane]:
 
 @pytest.mark.peer("kube-apiserver")
 @pytest.mark.peer("coredns")
-def test_before_there_is_a_crd_then_as_coredns_and_then_at_once(
+def test_multicluster_before_and_after_the_crd_answers_as_coredns(
     cluster: ControlPlane, start: Start, coredns: Callable[[ControlPlane], str]
 ) -> None:
     began = time.monotonic()
     ours = start(corefile("HOST", PORT, cluster, "startup_timeout 15s")).wait_serving()
     assert time.monotonic() - began < 10.0
 
-    def told(prefix: str, qtype: str = "A", zone: str = "set.local.") -> tuple[str, list[str], list[str]]:
+    def answer_of(prefix: str, qtype: str = "A", zone: str = "set.local.") -> tuple[str, list[str], list[str]]:
         return asked(ours.host, PORT, f"{prefix}.{NAMESPACE}.svc.{zone}", qtype)
 
     page = ours.get(8181, "/ready")
     assert page.status == 200
     assert page.text.startswith("OK\nkubernetes: serviceimports: the API server does not serve ServiceImports")
-    assert told("plain", zone="cluster.local.")[0] == "NOERROR"
-    assert told("web")[0] == "SERVFAIL"
+    assert answer_of("plain", zone="cluster.local.")[0] == "NOERROR"
+    assert answer_of("web")[0] == "SERVFAIL"
 
     cluster.apply(CRD)
-    wait_for(lambda: told("web")[0] == "NXDOMAIN", "the CRD to be noticed")
+    wait_for(lambda: answer_of("web")[0] == "NXDOMAIN", "the CRD to be noticed")
     assert ours.get(8181, "/ready").text == "OK"
     for one in IMPORTS:
         cluster.apply(one)
-    wait_for(lambda: told("idle")[0] == "NXDOMAIN" and told("empty")[0] == "NOERROR", "the imports")
+    wait_for(lambda: answer_of("idle")[0] == "NXDOMAIN" and answer_of("empty")[0] == "NOERROR", "the imports")
 
     address = coredns(cluster)
     for qtype in ("A", "AAAA", "SRV"):
         for prefix in SAME:
             theirs = asked(address, PEER_PORT, f"{prefix}.{NAMESPACE}.svc.set.local.", qtype)
-            assert told(prefix, qtype) == theirs, (prefix, qtype)
+            assert answer_of(prefix, qtype) == theirs, (prefix, qtype)
         for prefix in BETTER:
             theirs = asked(address, PEER_PORT, f"{prefix}.{NAMESPACE}.svc.set.local.", qtype)
-            assert (told(prefix, qtype), theirs) == (("NOERROR", [], []), ("NXDOMAIN", [], [])), (prefix, qtype)
+            assert (answer_of(prefix, qtype), theirs) == (("NOERROR", [], []), ("NXDOMAIN", [], [])), (prefix, qtype)
         for name in (f"1-2-3-4.{NAMESPACE}.pod.set.local.", f"{NAMESPACE}.svc.set.local."):
             if qtype != "SRV":
                 assert asked(ours.host, PORT, name, qtype) == asked(address, PEER_PORT, name, qtype)
     assert asked(ours.host, PORT, "1.1.1.10.in-addr.arpa.", "PTR")[0] == "NXDOMAIN"
 
-    assert told("db")[1] == ["10.1.1.1", "10.1.1.2", "10.2.1.1", "10.2.1.2"]
+    assert answer_of("db")[1] == ["10.1.1.1", "10.1.1.2", "10.2.1.1", "10.2.1.2"]
     cluster.delete("EndpointSlice", SLICE["metadata"]["name"], NAMESPACE)
-    wait_for(lambda: told("db")[1] == ["10.1.1.1", "10.1.1.2"], "the slice to be gone")
-    assert told("db-0.c2.db")[0] == "NXDOMAIN"
+    wait_for(lambda: answer_of("db")[1] == ["10.1.1.1", "10.1.1.2"], "the slice to be gone")
+    assert answer_of("db-0.c2.db")[0] == "NXDOMAIN"
     cluster.apply(service_import("web", "ClusterSetIP", ("10.200.0.8",), (HTTP,)))
-    wait_for(lambda: told("web")[1] == ["10.200.0.8"], "the import to change")
+    wait_for(lambda: answer_of("web")[1] == ["10.200.0.8"], "the import to change")
     cluster.delete("ServiceImport", "web", NAMESPACE)
-    wait_for(lambda: told("web")[0] == "NXDOMAIN", "the import to be gone")
+    wait_for(lambda: answer_of("web")[0] == "NXDOMAIN", "the import to be gone")
     lines = (ours.out + ours.err).splitlines()
     warned = [line for line in lines if line.startswith("[WARNING]") and "diff-" not in line]  # others' objects
     assert len(warned) == 1

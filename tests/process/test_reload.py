@@ -1,4 +1,4 @@
-"""A running server takes over what its Corefile has become, or goes on as it was; asked to by a signal or by itself."""
+"""Reload of a running server, by signal or by polling: it uses the changed Corefile, or stays as it was."""
 
 import os
 import re
@@ -66,7 +66,7 @@ def test_either_signal_reloads_without_the_directive(start: Start, number: signa
     assert server.dig(WEB, "A") == ["10.96.0.10"]
 
 
-def test_blocks_come_go_and_move(start: Start) -> None:
+def test_blocks_are_added_removed_and_moved(start: Start) -> None:
     server = start(BLOCK + OTHER_BLOCK).wait_serving()
     assert enabled(server) == {"kubernetes", "prometheus"}
     rewrite(server, BLOCK.replace("prometheus", "errors\n prometheus"))
@@ -88,7 +88,7 @@ def answers_nothing(server: CorefileServer, port: int) -> bool:
     return f" {address}:{port:04X} 00000000:0000" not in table
 
 
-def test_what_is_read_of_the_cluster_may_change(start: Start) -> None:
+def test_a_reload_changes_the_objects_that_are_watched(start: Start) -> None:
     server = start(BLOCK).wait_serving()
     second = server.folder / "second"
     second.mkdir()
@@ -107,7 +107,7 @@ def test_what_is_read_of_the_cluster_may_change(start: Start) -> None:
 
 
 FAILURES = {
-    "a word that nobody knows": (BROKEN, r"Corefile:8: Unknown directive 'promethus'; "),
+    "an unknown directive": (BROKEN, r"Corefile:8: Unknown directive 'promethus'; "),
     "no such manifests": (BLOCK.replace("manifests cluster", "manifests nowhere"), r"nowhere"),
     "an address that is not ours": (BLOCK.replace("bind HOST", "bind 192.0.2.77"), r"asked for by .*Corefile:2: "),
     "an admin port that is taken": (BLOCK.replace("9153", str(PORT)), r"Corefile:\d: prometheus: cannot listen on "),
@@ -115,14 +115,14 @@ FAILURES = {
 }
 
 
-def test_what_cannot_be_used_changes_nothing(start: Start) -> None:
+def test_a_failed_reload_changes_nothing(start: Start) -> None:
     server = start(BLOCK).wait_serving()
     plugins = enabled(server)
-    for count, (what, (corefile, told)) in enumerate(FAILURES.items(), 1):
+    for count, (what, (corefile, text)) in enumerate(FAILURES.items(), 1):
         rewrite(server, corefile)
         reload_in_vain(server)
         last = server.out.rpartition("Restart failed: ")[2]
-        assert re.search(told, last), what
+        assert re.search(text, last), what
         assert server.metric("coredns_reload_failed_total") == count
         assert server.get(8181, "/ready").text.startswith("OK\ncorefile: the changed Corefile has errors; ")
     assert server.dig("+notcp", WEB, "A") == ["10.96.0.10"]
@@ -134,7 +134,7 @@ def test_what_cannot_be_used_changes_nothing(start: Start) -> None:
     assert server.err == ""
 
 
-def test_it_does_not_take_over_what_is_less_ready(start: Start) -> None:
+def test_a_configuration_that_is_less_ready_is_not_used(start: Start) -> None:
     server = start(BLOCK).wait_serving()
     api = "endpoint http://HOST:6443\n startup_timeout 300ms"
     rewrite(server, BLOCK.replace("manifests cluster", api))
@@ -144,7 +144,7 @@ def test_it_does_not_take_over_what_is_less_ready(start: Start) -> None:
     assert server.get(8181, "/ready").status == 200
 
 
-def test_queries_are_answered_while_the_new_configuration_waits_and_sigterm_ends_the_wait(start: Start) -> None:
+def test_queries_are_answered_during_a_slow_reload_and_sigterm_ends_it(start: Start) -> None:
     server = start(BLOCK).wait_serving()
     api = "endpoint http://HOST:6443\n startup_timeout 1h"
     rewrite(server, BLOCK.replace("manifests cluster", api).replace("bind HOST", "bind HOST 127.0.0.1") + OTHER_BLOCK)
@@ -157,7 +157,7 @@ def test_queries_are_answered_while_the_new_configuration_waits_and_sigterm_ends
     assert server.err == ""
 
 
-def test_a_configmap_is_swapped_and_its_imports_with_it(start: Start) -> None:
+def test_an_updated_configmap_is_reloaded_with_its_imports(start: Start) -> None:
     """As the kubelet does it: `Corefile` → `..data/Corefile`, and `..data` → another folder, renamed into place."""
     corefile = "import *.override\n" + BLOCK.replace("ready", "reload 2s 0s\n ready")
     server = start(BLOCK.replace("ready", "reload 2s 0s\n ready")).wait_serving()
@@ -193,7 +193,7 @@ def swap(volume: Path, name: str) -> None:
     os.replace(fresh, volume / "..data")
 
 
-def test_after_a_restart_with_a_bad_file_the_last_good_one_serves(start: Start) -> None:
+def test_a_restart_with_a_wrong_corefile_serves_the_last_good_one(start: Start) -> None:
     server = start(BLOCK, "-state", "state").wait_serving()
     (server.folder / "more").write_text(OTHER_BLOCK.replace("HOST", server.host))
     rewrite(server, "import more\n" + BLOCK)
@@ -217,7 +217,7 @@ def test_after_a_restart_with_a_bad_file_the_last_good_one_serves(start: Start) 
     assert server.get(8181, "/ready").text == "OK"
 
 
-def test_a_state_folder_that_cannot_be_written_is_a_warning(start: Start) -> None:
+def test_a_state_folder_that_cannot_be_written_logs_a_warning(start: Start) -> None:
     server = start(BLOCK, "-state", "/proc/nowhere").wait_serving()
     assert "[WARNING] cannot save the last good configuration in /proc/nowhere: " in server.out
     assert server.dig(WEB, "A") == ["10.96.0.10"]

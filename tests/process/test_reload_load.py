@@ -1,4 +1,4 @@
-"""Under load: no query is lost through reloads, none that was accepted is lost at the end, and nothing piles up."""
+"""Reload and shutdown under load: no query is lost, and nothing leaks."""
 
 import re
 import signal
@@ -27,7 +27,7 @@ LAMEDUCK = BLOCK.replace("ready", "health HOST:8080 {\n lameduck 500ms\n }\n rea
 
 
 class Load:
-    """dnsperf against a server, until the end of the block; then what it sent and lost."""
+    """Run dnsperf within this context; its counts of sent and lost queries are there afterwards."""
 
     def __init__(self, server: CorefileServer, mode: str, per_second: int) -> None:
         questions = server.folder / "questions"
@@ -42,7 +42,7 @@ class Load:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.send_signal(signal.SIGINT)  # it prints what it has seen
+        self._process.send_signal(signal.SIGINT)  # it prints its counts
         self.text, _errors = self._process.communicate(timeout=MAX_LOAD_SECONDS)
         self.sent, self.lost = _number(self.text, "sent"), _number(self.text, "lost")
 
@@ -70,7 +70,7 @@ def test_no_query_is_lost_through_reloads(start: Start) -> None:
     assert server.out.count("objects of 1 manifest files") == 1, "the cluster is read once"
 
 
-def test_two_hundred_reloads_leave_nothing_behind(start: Start) -> None:
+def test_two_hundred_reloads_leak_nothing(start: Start) -> None:
     server = start(BLOCK.replace("prometheus", "errors\n cache\n forward . 127.0.0.1:9\n prometheus")).wait_serving()
     reload_often(server, MANY_RELOADS // 4)  # the allocator's own pools fill first
     rss_before, open_before = rss_kib(server), open_files(server)
@@ -132,7 +132,7 @@ class Client(threading.Thread):
         packet = struct.pack(">H", number) + self._query
         try:
             self._sock.send(packet if self._kind is socket.SOCK_DGRAM else struct.pack(">H", len(packet)) + packet)
-        except OSError:  # closed: nobody accepts anything there
+        except OSError:  # closed
             return False
         self.sent[number] = time.monotonic()
         return True
@@ -151,7 +151,7 @@ class Client(threading.Thread):
             self._buffer = self._buffer[2 + size :]
 
 
-def test_an_upstream_that_says_nothing_does_not_hold_up_the_end(start: Start) -> None:
+def test_a_silent_upstream_does_not_delay_the_exit(start: Start) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         forward = f"forward . 127.0.0.1:{silent.getsockname()[1]}"
@@ -166,7 +166,7 @@ def test_an_upstream_that_says_nothing_does_not_hold_up_the_end(start: Start) ->
     assert server.err == ""
 
 
-def test_what_was_accepted_is_answered_before_the_end(start: Start) -> None:
+def test_accepted_queries_are_answered_before_the_exit(start: Start) -> None:
     server = start(LAMEDUCK).wait_serving()
     clients = [Client(server, kind) for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)]
     for client in clients:

@@ -73,7 +73,7 @@ def receive(secured: ssl.SSLSocket) -> dns.message.Message:
     return dns.message.from_wire(secured.recv(size))
 
 
-def test_it_answers_and_says_so(server: CorefileServer) -> None:
+def test_server_answers_over_tls_and_prints_the_zone(server: CorefileServer) -> None:
     with connected(server) as secured:
         assert secured.version() in ("TLSv1.2", "TLSv1.3")
         assert ask(secured) == ["10.96.0.10"]
@@ -90,7 +90,7 @@ def test_a_connection_ends_after_its_last_query(server: CorefileServer) -> None:
         assert secured.recv(1) == b""
 
 
-def test_a_renewed_certificate_is_shown_without_an_old_connection_being_closed(server: CorefileServer) -> None:
+def test_a_renewed_certificate_is_used_and_old_connections_stay_open(server: CorefileServer) -> None:
     with connected(server) as before:
         assert ask(before) == ["10.96.0.10"]
         old = before.getpeercert(binary_form=True)
@@ -107,7 +107,7 @@ def test_a_renewed_certificate_is_shown_without_an_old_connection_being_closed(s
     assert server.err == ""
 
 
-def test_clients_may_have_to_show_a_certificate(server: CorefileServer) -> None:
+def test_client_certificates_can_be_required(server: CorefileServer) -> None:
     rewrite(server, COREFILE.replace("nocert", "require_and_verify"))
     reload(server)
     with connected(server, with_certificate=True) as secured:
@@ -116,7 +116,7 @@ def test_clients_may_have_to_show_a_certificate(server: CorefileServer) -> None:
         ask(secured)
 
 
-def test_open_connections_do_not_hold_up_the_end(server: CorefileServer) -> None:
+def test_open_connections_do_not_delay_the_exit(server: CorefileServer) -> None:
     with connected(server) as secured, socket.create_connection((server.host, TLS_PORT)):
         assert ask(secured) == ["10.96.0.10"]
         send(secured, 9)

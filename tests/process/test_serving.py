@@ -1,4 +1,4 @@
-"""A running server: it answers over both transports, says so over HTTP, and counts exactly."""
+"""A running server: it answers over both transports, serves the admin pages, and counts exactly."""
 
 from process.running import MANIFEST, PORT, WEB, Start
 
@@ -45,14 +45,14 @@ def test_admin_pages(start: Start) -> None:
     assert server.out.splitlines()[1:] == [f".:{PORT} on {server.host}", *banner().splitlines()]
 
 
-def test_quiet_says_nothing_of_zones_and_version(start: Start) -> None:
+def test_quiet_prints_neither_zones_nor_version(start: Start) -> None:
     server = start(COREFILE, "-quiet")
     wait_for(lambda: server.get(8181, "/ready").status == 200, "readiness")
     assert server.stop() == 0
     assert all(line.startswith("[INFO]") for line in server.out.splitlines())
 
 
-def test_counters_say_how_many_queries_there_were(start: Start) -> None:
+def test_counters_equal_the_number_of_queries(start: Start) -> None:
     server = start(COREFILE).wait_serving()
     zone = {"server": f"dns://{server.host}:{PORT}", "zone": "."}
     hits, absent, over_tcp = 50, 7, 20
@@ -77,7 +77,7 @@ def test_counters_say_how_many_queries_there_were(start: Start) -> None:
     assert server.metric("coredns_dns_requests_total") == total + 3
 
 
-def test_an_edited_manifest_is_answered_and_a_broken_one_changes_nothing(start: Start) -> None:
+def test_an_edited_manifest_changes_answers_and_a_broken_one_does_not(start: Start) -> None:
     server = start(COREFILE).wait_serving()
     manifest = server.folder / "cluster" / "web.yaml"
     manifest.write_text(MANIFEST.replace("10.96.0.10", "10.96.0.77"))

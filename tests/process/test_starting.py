@@ -1,4 +1,4 @@
-"""What keeps it from starting is told with place and hint, and what it does not need it does without."""
+"""Failed starts: the error has place and hint. Successful ones: few permissions, no HOME, a read-only root."""
 
 import os
 import socket
@@ -25,7 +25,7 @@ COREFILE = f"""
 NOBODY = "65532"
 
 
-def test_every_error_is_told_and_nothing_is_bound(start: Start) -> None:
+def test_every_error_is_printed_and_nothing_is_bound(start: Start) -> None:
     corefile = COREFILE.replace("prometheus", "promethus").replace("manifests", "manifest")
     host = new_address()
     with socket.create_server((host, PORT)):  # had it tried to bind the port, this would be the error
@@ -63,13 +63,13 @@ def test_a_port_in_use(start: Start, kind: socket.SocketKind, port: int, text: s
     assert "; " in server.err
 
 
-def test_two_that_want_the_same_port(start: Start) -> None:
+def test_two_directives_with_the_same_port(start: Start) -> None:
     server = start(COREFILE.replace("HOST:8181", f"HOST:{PORT}"))
     assert server.wait_ended() == 1
     assert server.err.startswith(f"listen tcp {server.host}:{PORT}: address already in use (asked for by ")
 
 
-def test_an_address_that_is_not_ours(start: Start) -> None:
+def test_an_address_of_another_host(start: Start) -> None:
     server = start(COREFILE.replace("bind HOST", "bind 192.0.2.77"))
     assert server.wait_ended() == 1
     assert server.err.startswith("listen udp 192.0.2.77:1053: cannot assign requested address (asked for by ")
@@ -95,7 +95,7 @@ def in_sandbox(*options: str) -> list[str]:
     return sandbox
 
 
-def test_nobody_in_particular_on_a_read_only_root_can_run_it(start: Start) -> None:
+def test_an_unprivileged_user_on_a_read_only_root_can_run_the_server(start: Start) -> None:
     server = start(COREFILE, launcher=in_sandbox("--die-with-parent")).wait_serving()
     status = Path(f"/proc/{server.child()}/status").read_text()
     assert "CapEff:\t0000000000000000" in status

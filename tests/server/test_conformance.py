@@ -112,13 +112,13 @@ SHORT = {"0 bytes": b"", "1 byte": b"\0", "11 bytes": packet()[:11]}
 
 @both_transports
 @pytest.mark.parametrize("rule", REFUSALS)
-async def test_what_cannot_be_read_is_refused_or_ignored(rule: str, transport: str, send: Send) -> None:
+async def test_malformed_queries_are_refused_or_ignored(rule: str, transport: str, send: Send) -> None:
     sent, expected = REFUSALS[rule]
     assert await send(sent, transport, 5.0 if expected else 0.05) == expected
 
 
 @pytest.mark.parametrize("sent", SHORT.values(), ids=SHORT)
-async def test_less_than_a_header_is_no_query(sent: bytes, send: Send) -> None:
+async def test_packets_shorter_than_a_header_are_ignored(sent: bytes, send: Send) -> None:
     """RFC 1035 §4.1.1. TCP closes the connection at once: what follows is not to be trusted either."""
     assert await send(sent, "udp", 0.05) is None
     began = asyncio.get_running_loop().time()
@@ -175,7 +175,10 @@ RULES: dict[str, tuple[bytes, Check]] = {
     "RFC 4343 §3: mixed letters, type 65 is an ASCII capital": (query("Web.prod.svc.cluster.local.", "HTTPS"), no_data),
     "RFC 2308 §2.2: no data has the SOA": (query(qtype="AAAA"), no_data),
     "RFC 2308 §2.1: no name has the SOA": (query("none.prod.svc.cluster.local."), no_name),
-    "RFC 2308 §3: the SOA's TTL is the denial's": (query("none.prod.svc.cluster.local."), is_canonical_ttl),
+    "RFC 2308 §3: the SOA's TTL is the negative TTL": (
+        query("none.prod.svc.cluster.local."),
+        is_canonical_ttl,
+    ),
     "RFC 3597 §2: an unknown type of an existing name": (query(qtype="TYPE65280"), no_data),
     "RFC 3597 §2: an unknown type of a missing name": (query("none.svc.cluster.local.", "TYPE65280"), no_name),
     "RFC 3597 §2: type 0": (query(qtype="TYPE0"), no_data),
@@ -195,7 +198,7 @@ RULES: dict[str, tuple[bytes, Check]] = {
     "RFC 3597 §2: an unknown class": (query(qclass="CLASS4711"), has("REFUSED")),
     "RFC 5936 §2.2: a transfer that is not allowed": (query("cluster.local.", "AXFR"), has("REFUSED")),
     "RFC 6891 §6.1.1: an OPT for an OPT": (query(use_edns=0), has("NOERROR", 1)),
-    "RFC 6891 §6.1.1: an OPT with a denial": (query("none.svc.cluster.local.", use_edns=0), no_name),
+    "RFC 6891 §6.1.1: an OPT in a negative answer": (query("none.svc.cluster.local.", use_edns=0), no_name),
     "RFC 6891 §6.1.1: an OPT with a refusal": (query("example.com.", use_edns=0), has("REFUSED")),
     "RFC 6891 §6.1.3: version 1": (query(use_edns=1), has("BADVERS")),
     "RFC 6891 §6.1.3: version 255": (query(use_edns=255), has("BADVERS")),
@@ -233,7 +236,7 @@ async def test_a_reply_is_the_same_whether_compiled_or_not(ask: Ask, send: Send)
         assert len({bytes(sorted(reply or b"")) for reply in replies}) == 1
 
 
-async def test_random_letter_case_comes_back(ask: Ask) -> None:
+async def test_the_case_of_the_question_is_returned(ask: Ask) -> None:
     """RFC 4343 §4.1, and what resolvers do against forgery."""
     generator = random.Random(20)
     for qname in (WEB, "none.prod.svc.cluster.local.", "9.9.9.10.in-addr.arpa.", "loopx.prod.svc.cluster.local."):
@@ -248,7 +251,7 @@ async def test_random_letter_case_comes_back(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("payload", [None, 0, 1, 511, 512, 513, 700, 1231, 1232, 1233, 4096, 65535])
-async def test_a_reply_over_udp_fits_and_is_cut_on_whole_records(
+async def test_udp_replies_fit_and_are_truncated_at_whole_records(
     payload: int | None, large_index: Index, ask: Ask
 ) -> None:
     """RFC 1035 §4.2.1, RFC 2181 §9, RFC 6891 §6.2.3; 1,232 bytes is our own bound (DNS flag day 2020)."""
@@ -262,7 +265,7 @@ async def test_a_reply_over_udp_fits_and_is_cut_on_whole_records(
         assert len(reply.answer) == (limit - overhead) // 16, "as many whole records as fit"
 
 
-async def test_a_cut_reply_is_complete_over_tcp(large_index: Index, ask: Ask) -> None:
+async def test_a_truncated_reply_is_complete_over_tcp(large_index: Index, ask: Ask) -> None:
     """RFC 7766 §5."""
     for _ in range(3):  # anew, compiled, from the answer table
         reply = await ask(query("four.prod.svc.cluster.local.", use_edns=0), "tcp")
@@ -270,14 +273,14 @@ async def test_a_cut_reply_is_complete_over_tcp(large_index: Index, ask: Ask) ->
         assert len({rrset[0].address for rrset in reply.answer}) == len(reply.answer) == 4_000
 
 
-async def test_what_no_message_can_hold_is_cut_over_tcp_too(large_index: Index, ask: Ask) -> None:
+async def test_a_reply_larger_than_any_message_is_truncated_over_tcp(large_index: Index, ask: Ask) -> None:
     for _ in range(3):
         reply = await ask(query("ten.prod.svc.cluster.local."), "tcp")
         assert reply.flags & dns.flags.TC
         assert len(reply.answer) == (65535 - 12 - 33) // 16
 
 
-async def test_targets_fill_a_message_and_no_more_are_made(large_index: Index, ask: Ask) -> None:
+async def test_additional_records_fill_a_message_and_no_more_are_made(large_index: Index, ask: Ask) -> None:
     qname = "ten.prod.svc.cluster.local."
     sent = query(qname, "SRV")
     reply = await ask(sent, "tcp")
@@ -294,7 +297,7 @@ async def test_targets_fill_a_message_and_no_more_are_made(large_index: Index, a
     assert {one.rdata[:4] for one in found.records} == {b"\0\0\0\1"}, "the weight is that of one of all"
 
 
-async def test_a_cut_reply_shows_other_records_each_time(large_index: Index, ask: Ask) -> None:
+async def test_truncated_replies_rotate_through_all_records(large_index: Index, ask: Ask) -> None:
     shown: set[str] = set()
     for _ in range(20):
         reply = await ask(query("four.prod.svc.cluster.local."), "udp")
@@ -303,7 +306,7 @@ async def test_a_cut_reply_shows_other_records_each_time(large_index: Index, ask
 
 
 @pytest.mark.parametrize(("qname", "asked"), [("nine", 1), ("ten", 2), ("none", 2)])
-def test_what_is_large_or_denied_is_compiled_when_asked_again(
+def test_large_and_negative_answers_are_compiled_at_the_second_query(
     qname: str, asked: int, large_index: Index, make_dispatch: Callable[..., Dispatch],
     make_listener: Callable[[str], ListenerContext],
 ) -> None:  # fmt: skip
@@ -365,7 +368,7 @@ async def test_a_handler_may_wait(qname: str, last: str, transport: str, ask: As
         assert reply.answer[-1][0].to_text() == last
 
 
-async def test_a_waiting_query_holds_up_no_other(send: Send) -> None:
+async def test_a_waiting_query_does_not_delay_others(send: Send) -> None:
     late = asyncio.ensure_future(send(query("slower.test."), "udp"))
     for _ in range(20):
         assert await send(query(), "udp")
@@ -376,7 +379,7 @@ async def test_a_waiting_query_holds_up_no_other(send: Send) -> None:
 # Addresses
 
 
-async def test_a_wildcard_socket_answers_from_the_address_asked(
+async def test_a_wildcard_socket_replies_from_the_queried_address(
     serve: Callable[..., Awaitable[tuple[str, int]]], make_dispatch: Callable[..., Dispatch]
 ) -> None:
     """RFC 2181 §4: to a connected client a reply from elsewhere is no reply."""

@@ -1,4 +1,4 @@
-"""Packets that no client should send: nothing fails, and whoever asks beside them gets the right answer.
+"""Packets that no client should send: nothing fails, and other clients get the right answer.
 
 Most go straight to the dispatcher, as many as the time allows; some thousands go through real sockets. All are drawn
 from one seed, so a failure comes again.

@@ -1,4 +1,4 @@
-"""What is kept gives way to the limit of the container, and comes back when there is budget again."""
+"""Memory pressure: the budgets shrink below the limit of the container, and grow again when memory is free."""
 
 import logging
 
@@ -28,24 +28,24 @@ class FakeBudget:
     [
         (50, 0, 1.0),  # 103 MiB left of 153: more than the budgets want
         (113, 0, 0.5),
-        (133, 20, 0.5),  # the same: 20 of what is taken is theirs
+        (133, 20, 0.5),  # the same: 20 MiB of the resident set are theirs
         (153, 60, 0.75),  # full: what they hold they keep
         (163, 60, 0.625),  # over: they give way by as much
         (200, 80, 33 / 80),
         (300, 0, MIN_SHARE),
     ],
 )
-def test_the_rooms_take_what_is_left(resident_mib: int, used_mib: int, share: float) -> None:
+def test_budgets_share_the_memory_that_is_left(resident_mib: int, used_mib: int, share: float) -> None:
     budgets: list[MemoryBudget] = [budget := FakeBudget(used_mib * MIB)]
     MemoryWatch(170 * MIB, lambda: budgets, lambda: resident_mib * MIB).adjust()
     assert budget.share == pytest.approx(share, abs=0.001)
 
 
-def test_nothing_runs_yet() -> None:
+def test_no_budgets_before_a_configuration_runs() -> None:
     MemoryWatch(MIB, lambda: ()).adjust()
 
 
-def test_short_memory_is_told_once_each_time(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_memory_pressure_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     taken = 500 * MIB
     watch = MemoryWatch(170 * MIB, lambda: [FakeBudget()], lambda: taken)
     with caplog.at_level(logging.WARNING, "clusterdns"):
@@ -61,13 +61,13 @@ def test_short_memory_is_told_once_each_time(caplog: pytest.LogCaptureFixture) -
 
 
 @pytest.mark.parametrize("budget", [AnswerBudget(), CacheBudget()])
-def test_the_budgets_there_are_fit(budget: MemoryBudget) -> None:
+def test_answers_and_cache_implement_memory_budget(budget: MemoryBudget) -> None:
     assert budget.used_bytes == 0
     assert budget.most_bytes >= 40 * MIB
     budget.scale(MIN_SHARE)
     assert budget.most_bytes >= 40 * MIB
 
 
-def test_the_usual_limit_is_enough_for_the_rooms_of_a_small_cluster() -> None:
+def test_a_small_cluster_fits_the_usual_limit_with_full_budgets() -> None:
     process_mib = 60
     assert (AnswerBudget().most_bytes + CacheBudget().most_bytes) / MIB <= 170 * FILL - process_mib + 1

@@ -1,4 +1,4 @@
-"""One configuration takes over from another: what is kept, what is forgotten, and what a failure leaves as it was."""
+"""Reload within one process: what a configuration keeps of the previous one, and that a failure changes nothing."""
 
 import asyncio
 import gc
@@ -34,7 +34,7 @@ MAX_LEFT_OVER = 3  # instances of a class, after many reloads, without the help 
 
 
 class Process:
-    """What `run` has of a process, less the signals."""
+    """The listeners, admin listeners and reloader of a process, without its signals."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self.port = port
@@ -114,7 +114,7 @@ def sockets(listeners: Listeners) -> dict[object, int]:
     return {key: one.sock.fileno() for key, one in listeners._open.items()}
 
 
-async def test_the_index_and_the_sockets_live_on_and_answers_are_forgotten_for_both(process: Process) -> None:
+async def test_reload_keeps_index_and_listeners_and_changes_still_reach_answers(process: Process) -> None:
     process.text = process.corefile()
     await process.reloader.begin()
     feed, opened = process.feed, sockets(process.listeners)
@@ -126,10 +126,10 @@ async def test_the_index_and_the_sockets_live_on_and_answers_are_forgotten_for_b
     old = Service("prod", "web", cluster_ips=("10.96.0.10",))
     feed.index.apply(Change(old, Service("prod", "web", cluster_ips=("10.96.0.99",))))
     assert await ask(process.port) == ["10.96.0.99"]
-    assert len(feed.index._subscribers) == 1, "the configuration before is not told any more"
+    assert len(feed.index._subscribers) == 1, "the previous configuration is not notified any more"
 
 
-async def test_two_blocks_that_read_the_same_share_it(process: Process) -> None:
+async def test_blocks_with_the_same_source_share_an_index(process: Process) -> None:
     process.text = process.corefile() + process.corefile(key="other.local")
     await process.reloader.begin()
     feed = process.feed
@@ -138,7 +138,7 @@ async def test_two_blocks_that_read_the_same_share_it(process: Process) -> None:
     assert (process.feed, feed._users) == (feed, 1)
 
 
-async def test_what_fails_leaves_no_socket_no_user_and_no_route(process: Process, free_port: int) -> None:
+async def test_a_failed_reload_leaves_no_socket_user_or_route(process: Process, free_port: int) -> None:
     process.text = process.corefile("ready 127.0.0.1:0")
     await process.reloader.begin()
     feed, opened = process.feed, sockets(process.listeners)
@@ -162,7 +162,7 @@ async def test_what_fails_leaves_no_socket_no_user_and_no_route(process: Process
             assert await ask(process.port) == ["10.96.0.10"]
 
 
-async def test_a_look_tries_what_is_new_and_only_once(process: Process) -> None:
+async def test_a_poll_tries_a_changed_corefile_once(process: Process) -> None:
     good, bad = process.corefile(), process.corefile("nosuch")
     process.text = good
     await process.reloader.begin()
@@ -185,10 +185,10 @@ async def test_a_look_tries_what_is_new_and_only_once(process: Process) -> None:
     assert (failed.value, process.reloader._warning) == (3, "")
 
 
-async def test_a_new_address_is_answered_by_the_configuration_before_until_the_new_one_has_started(
+async def test_previous_configuration_answers_on_new_sockets_until_the_takeover(
     process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From every address to one: the kernel prefers the new socket at once, and whoever asks must not wait."""
+    """From the wildcard to one address: the kernel prefers the new socket at once, and its clients must not wait."""
     process.text = process.corefile().replace("bind 127.0.0.1", "bind 0.0.0.0")
     await process.reloader.begin()
     gate = asyncio.Event()
@@ -220,7 +220,7 @@ async def test_a_new_address_is_answered_by_the_configuration_before_until_the_n
     ],
     ids=str,
 )
-async def test_either_wildcard_is_both_families_unless_others_have_the_other(
+async def test_either_wildcard_binds_both_families_unless_another_block_has_the_other(
     process: Process, bound: list[str], who_answers: dict[str, str]
 ) -> None:
     """As in CoreDNS, where Go listens for both families whichever wildcard it is given."""
@@ -230,7 +230,7 @@ async def test_either_wildcard_is_both_families_unless_others_have_the_other(
     assert {key.address: one.point.address for key, one in process.listeners._open.items()} == who_answers
 
 
-async def test_a_reload_that_is_cut_short_is_undone(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_cancelled_reload_is_undone(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
     process.text = process.corefile()
     await process.reloader.begin()
     feed, opened = process.feed, sockets(process.listeners)
@@ -249,7 +249,7 @@ async def test_a_reload_that_is_cut_short_is_undone(process: Process, monkeypatc
     assert await ask(process.port) == ["10.96.0.10"]
 
 
-async def test_queries_that_wait_in_the_configuration_before_get_their_answer(process: Process) -> None:
+async def test_queries_that_wait_in_the_previous_configuration_are_answered(process: Process) -> None:
     """The upstream answers after the swap, and the sockets of `forward` are closed after that."""
     loop = asyncio.get_running_loop()
     with (
@@ -282,7 +282,7 @@ async def wait_until(is_so: Callable[[], object]) -> None:
             await asyncio.sleep(0)
 
 
-async def test_reloads_leave_nothing_behind_even_without_the_collector(
+async def test_reloads_leave_no_objects_behind_without_a_collection(
     process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = process.corefile("errors", "loadbalance", "ready 127.0.0.1:0", "prometheus 127.0.0.1:0")
@@ -309,7 +309,7 @@ def of_ours() -> Counter[str]:
     return Counter(one.__qualname__ for one in types if str(one.__module__).startswith("clusterdns."))
 
 
-async def test_the_last_good_configuration_takes_the_place_of_a_bad_first_one(process: Process, tmp_path: Path) -> None:
+async def test_last_good_configuration_starts_where_the_first_has_errors(process: Process, tmp_path: Path) -> None:
     process.text = process.corefile()
     process.last_good.save(process._load(ErrorList()))
     process.text = process.corefile("nosuch")
@@ -326,7 +326,7 @@ async def test_the_last_good_configuration_takes_the_place_of_a_bad_first_one(pr
 @pytest.mark.parametrize(
     "kept", [b"", b"{}", b'{"version":2,"saved_at":"","files":[]}', b'{"version":1,"saved_at":"","files":[]}', b"\xff"]
 )
-async def test_a_state_that_is_none_is_not_used(process: Process, tmp_path: Path, kept: bytes) -> None:
+async def test_an_invalid_state_file_is_ignored(process: Process, tmp_path: Path, kept: bytes) -> None:
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "last-good-corefile.json").write_bytes(kept)
     process.text = process.corefile("nosuch")
@@ -334,7 +334,7 @@ async def test_a_state_that_is_none_is_not_used(process: Process, tmp_path: Path
         await process.reloader.begin()
 
 
-async def test_where_the_last_good_one_fails_as_well_the_first_error_counts(process: Process) -> None:
+async def test_the_first_error_is_raised_where_the_last_good_one_fails_too(process: Process) -> None:
     process.text = process.corefile().replace("127.0.0.1", "192.0.2.77")
     process.last_good.save(process._load(ErrorList()))
     process.text = process.corefile().replace("127.0.0.1", "192.0.2.78")
@@ -342,7 +342,7 @@ async def test_where_the_last_good_one_fails_as_well_the_first_error_counts(proc
         await process.reloader.begin()
 
 
-def test_imports_are_kept_and_found_again(tmp_path: Path) -> None:
+def test_imports_are_saved_and_loaded(tmp_path: Path) -> None:
     (tmp_path / "Corefile").write_text("import *.server\nimport snippets/one\n")
     (tmp_path / "a.server").write_text("a. {\n whoami\n}\n")
     (tmp_path / "b.server").write_text("b. {\n whoami\n}\n")
@@ -364,19 +364,19 @@ def load_file(folder: Path) -> Corefile:
     return load(str(folder / "Corefile"), environ={})
 
 
-def test_what_is_too_large_is_not_kept(tmp_path: Path) -> None:
+def test_a_corefile_too_large_is_not_saved(tmp_path: Path) -> None:
     (tmp_path / "Corefile").write_text(". {\n whoami\n}\n" + "#" * MAX_BYTES)
     LastGood(str(tmp_path / "state")).save(load_file(tmp_path))
     assert not (tmp_path / "state").exists()
 
 
-def test_an_index_tells_each_as_often_as_it_asked() -> None:
-    told: list[int] = []
+def test_an_index_notifies_each_subscription() -> None:
+    notified: list[int] = []
     index = Index()
     index.subscribe(len)
     index.subscribe(len)
     index.unsubscribe(len)
-    index.subscribe(lambda dependencies: told.append(len(dependencies)))
+    index.subscribe(lambda dependencies: notified.append(len(dependencies)))
     index.apply(Change(None, Service("prod", "web", cluster_ips=("10.96.0.10",))))
-    assert told == [2]
+    assert notified == [2]
     assert len(index._subscribers) == 2

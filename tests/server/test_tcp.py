@@ -123,7 +123,7 @@ async def test_a_batch_is_answered_in_one_write(start: Start) -> None:
     assert len(received) == 50 * len(received[: 2 + int.from_bytes(received[:2], "big")])
 
 
-async def test_a_reply_that_waits_holds_up_no_other(connect: Connect, start: Start) -> None:
+async def test_a_waiting_reply_does_not_delay_others(connect: Connect, start: Start) -> None:
     """RFC 7766 §7: replies may come in another order."""
     reader, writer = await connect(await start())
     writer.write(framed("slow.test.", 1) + framed(WEB, 2) + framed("done.test.", 3))
@@ -132,7 +132,7 @@ async def test_a_reply_that_waits_holds_up_no_other(connect: Connect, start: Sta
     assert ids[-1] == 1
 
 
-async def test_only_so_many_queries_of_one_connection_wait(connect: Connect, start: Start) -> None:
+async def test_waiting_queries_of_one_connection_are_limited(connect: Connect, start: Start) -> None:
     listener = await start()
     reader, writer = await connect(listener)
     count = 3 * connection.MAX_WAITING
@@ -141,7 +141,7 @@ async def test_only_so_many_queries_of_one_connection_wait(connect: Connect, sta
     assert replies == set(range(count))
 
 
-async def test_a_client_that_has_finished_asking_still_gets_its_replies(connect: Connect, start: Start) -> None:
+async def test_a_half_closed_connection_gets_its_replies(connect: Connect, start: Start) -> None:
     reader, writer = await connect(await start())
     writer.write(framed("slow.test.", 1) + framed(WEB, 2) * 200)
     writer.write_eof()
@@ -150,7 +150,7 @@ async def test_a_client_that_has_finished_asking_still_gets_its_replies(connect:
 
 
 @pytest.mark.parametrize("length", [0, 1, 11])
-async def test_what_is_too_short_for_a_query_ends_the_connection(connect: Connect, length: int, start: Start) -> None:
+async def test_a_length_too_short_closes_the_connection(connect: Connect, length: int, start: Start) -> None:
     reader, writer = await connect(await start())
     writer.write(framed(WEB, 1) + struct.pack(">H", length) + bytes(length) + framed(WEB, 2))
     assert (await receive(reader)).id == 1
@@ -181,7 +181,7 @@ async def test_the_longest_message_is_read(connect: Connect, start: Start) -> No
     ],
     ids=["new", "new, long", "answered", "answered, long", "begun", "begun, long", "second begun, long", "waiting"],
 )
-async def test_a_quiet_connection_is_closed_in_time(
+async def test_an_idle_connection_is_closed_in_time(
     connect: Connect, sent: bytes, seconds: float, is_closed: bool, start: Start, clock: Clock
 ) -> None:
     """RFC 7766 §6.2.3."""
@@ -216,7 +216,7 @@ async def test_idle_time_runs_from_the_reply_not_from_the_sweep_before_it(
     assert await ended(reader)
 
 
-async def test_a_dribbled_query_does_not_stay_for_ever(connect: Connect, start: Start, clock: Clock) -> None:
+async def test_a_query_sent_byte_by_byte_is_given_up(connect: Connect, start: Start, clock: Clock) -> None:
     listener = await start()
     reader, writer = await connect(listener)
     for byte in framed(WEB, 1)[:5]:
@@ -228,7 +228,7 @@ async def test_a_dribbled_query_does_not_stay_for_ever(connect: Connect, start: 
 
 
 async def settle() -> None:
-    """Let what is on its way arrive."""
+    """Wait until sent bytes have arrived."""
     for _ in range(20):
         await asyncio.sleep(0.001)
 
@@ -248,7 +248,7 @@ async def stall(listener: TcpListener, qname: str) -> socket.socket:
         return sock
 
 
-async def test_a_client_that_does_not_read_is_cut_off(start: Start, clock: Clock) -> None:
+async def test_a_client_that_does_not_read_is_disconnected(start: Start, clock: Clock) -> None:
     listener = await start()
     sock = await stall(listener, NINE)
     await settle()
@@ -280,7 +280,7 @@ async def test_a_slow_client_gets_every_reply_whole(connect: Connect, start: Sta
 
 
 @pytest.mark.parametrize("qname", [NINE, FOUR])
-async def test_two_hundred_clients_that_never_read_cost_little_and_others_nothing(
+async def test_clients_that_never_read_are_bounded_and_do_not_delay_others(
     connect: Connect, qname: str, start: Start, large_index: Index
 ) -> None:
     listener = await start()
@@ -310,7 +310,7 @@ def rss_bytes() -> int:
         return int(statm.read().split()[1]) * resource.getpagesize()
 
 
-async def test_one_client_may_have_only_so_many_connections(connect: Connect, start: Start) -> None:
+async def test_connections_of_one_client_are_limited(connect: Connect, start: Start) -> None:
     listener = await start(max_per_client=3)
     clients = [await connect(listener) for _ in range(3)]
     await settle()
@@ -324,7 +324,7 @@ async def test_one_client_may_have_only_so_many_connections(connect: Connect, st
         assert (await receive(reader)).id == 1
 
 
-async def test_the_connection_idle_longest_makes_room(connect: Connect, start: Start) -> None:
+async def test_a_full_table_closes_the_connection_idle_longest(connect: Connect, start: Start) -> None:
     listener = await start(max_connections=3)
     busy = await connect(listener)
     busy[1].write(framed("never.test.", 1))
@@ -387,7 +387,7 @@ async def test_a_length_too_short_is_not_waited_for(connect: Connect, start: Sta
     assert await ended(reader)
 
 
-async def test_only_so_many_queries_wait_in_all(
+async def test_waiting_queries_of_all_connections_are_limited(
     connect: Connect, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "MAX_ALL_WAITING", 3)
@@ -401,7 +401,7 @@ async def test_only_so_many_queries_wait_in_all(
     assert listener.table.waiting_count == 0
 
 
-async def test_what_never_started_can_be_closed(
+async def test_a_listener_that_never_started_can_be_closed(
     make_dispatch: Callable[..., Dispatch], make_listener: Callable[[str], ListenerContext]
 ) -> None:
     sock = bind_tcp("127.0.0.1", 0)
@@ -409,7 +409,7 @@ async def test_what_never_started_can_be_closed(
     assert sock.fileno() == -1
 
 
-async def test_close_does_not_wait_for_ever(connect: Connect, start: Start) -> None:
+async def test_close_waits_no_longer_than_the_grace_time(connect: Connect, start: Start) -> None:
     listener = await start()
     reader, writer = await connect(listener)
     writer.write(framed("never.test.", 1))
@@ -427,7 +427,7 @@ async def test_a_port_in_use_is_reported() -> None:
             bind_tcp("127.0.0.1", taken.getsockname()[1])
 
 
-async def test_a_connection_without_a_first_query_has_its_own_time(
+async def test_a_connection_without_a_first_query_has_its_own_timeout(
     clock: Clock, connect: Connect, start: Start
 ) -> None:
     listener = await start(first_seconds=3, idle_seconds=60)
@@ -443,7 +443,7 @@ async def test_a_connection_without_a_first_query_has_its_own_time(
 
 
 @pytest.mark.parametrize("at_once", [True, False])
-async def test_a_connection_may_ask_so_many_queries(connect: Connect, start: Start, at_once: bool) -> None:
+async def test_queries_per_connection_are_limited(connect: Connect, start: Start, at_once: bool) -> None:
     listener = await start(max_queries=3)
     reader, writer = await connect(listener)
     queries = [framed("web.prod.svc.cluster.local", number) for number in range(5)]
@@ -457,7 +457,7 @@ async def test_a_connection_may_ask_so_many_queries(connect: Connect, start: Sta
     assert await ended(reader)
 
 
-async def test_another_configuration_takes_over_an_open_connection(
+async def test_an_open_connection_is_served_by_the_next_configuration(
     connect: Connect,
     start: Start,
     make_dispatch: Callable[..., Dispatch],
