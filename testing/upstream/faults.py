@@ -1,6 +1,6 @@
 """The faults of a scripted reply: wrong IDs and names, spoiled bytes, copies, silence, and broken connections.
 
-`words` composes the reply itself.
+`reply` composes the reply without them.
 """
 
 import dns.exception

@@ -22,8 +22,9 @@ import dns.rdatatype
 
 from testing.ports import LOOPBACK
 from testing.upstream.faults import committed
+from testing.upstream.reply import compose
 from testing.upstream.server import Response, Source, UpstreamServer
-from testing.upstream.words import CountedWords, compose, words_of
+from testing.upstream.words import CountedWords, words_of
 
 
 class ReceivedQuery(NamedTuple):
