@@ -48,7 +48,7 @@ class _EventTimes:
                 self._arrived.notify_all()
 
     def of(self, what: str, changed: Manifest) -> float:
-        """The time of an event; waits for it where it has not arrived. Raises TooStale."""
+        """Return the time of an event, and wait for it where it has not arrived. Raises TooStale."""
         key = _key(what, changed)
         with self._arrived:
             if not self._arrived.wait_for(lambda: key in self._times, LIMIT_SECONDS):

@@ -48,7 +48,7 @@ class LoadResult:
         return self.completed / self.seconds
 
     def percentile_seconds(self, percent: float) -> float:
-        """The latency that `percent` of the questions did not exceed."""
+        """Return the latency that `percent` of the questions did not exceed."""
         last = len(self.latencies_seconds) - 1
         return self.latencies_seconds[min(last, int(len(self.latencies_seconds) * percent / 100))]
 

@@ -53,17 +53,17 @@ def objects() -> Iterator[Manifest]:
 
 
 def service_key(number: int) -> tuple[str, str]:
-    """(namespace, name) of a Service."""
+    """Return (namespace, name) of a Service."""
     return NAMESPACES[number % len(NAMESPACES)], f"service-{number:04}"
 
 
 def large_name(size: int, *, headless: bool) -> str:
-    """The name of the Service with this number of endpoints."""
+    """Return the name of the Service with this number of endpoints."""
     return f"{'headless' if headless else 'cluster-ip'}-{size}"
 
 
 def service(namespace: str, name: str, *, headless: bool) -> Manifest:
-    """A Service with a named port and no selector, so that no controller makes slices for it."""
+    """Make a Service with a named port and no selector, so that no controller makes slices for it."""
     spec: Manifest = {"ports": [{"name": "http", "port": 80, "targetPort": PORT}]}
     if headless:
         spec["clusterIP"] = "None"
@@ -73,7 +73,7 @@ def service(namespace: str, name: str, *, headless: bool) -> Manifest:
 def endpoint_slice(
     namespace: str, service_name: str, name: str, addresses: list[str], hostnames: list[str]
 ) -> Manifest:
-    """A slice of ready endpoints."""
+    """Make a slice of ready endpoints."""
     return {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
@@ -98,7 +98,7 @@ def names() -> Iterator[tuple[str, bool]]:
 
 
 def last_names() -> list[str]:
-    """The name of the last object of each kind: a server that answers them knows everything."""
+    """Return the name of the last object of each kind: a server that answers them knows everything."""
     large = f"{large_name(SIZES[-1], headless=True)}.{LARGE}.svc.{ZONE}."
     return [
         list(names())[-1][0],
@@ -108,12 +108,12 @@ def last_names() -> list[str]:
 
 
 def questions() -> list[tuple[str, str]]:
-    """Every name with the types A, AAAA and SRV."""
+    """Pair every name with the types A, AAAA and SRV."""
     return [(name, qtype) for name, _ in names() for qtype in ("A", "AAAA", "SRV")]
 
 
 def zone_file(cluster_ips: Iterable[tuple[str, str, str]]) -> str:
-    """The same names as a static zone; `cluster_ips` is (namespace, Service, address) as assigned by the API server."""
+    """Write the names as a static zone; `cluster_ips` is (namespace, Service, address) of the API server."""
     lines = [
         f"$ORIGIN {ZONE}.",
         "$TTL 30",

@@ -33,7 +33,7 @@ class Bar(NamedTuple):
 
 
 def chart(title: str, note: str, bars: list[Bar], decimals: int = 0) -> str:
-    """The SVG text of a chart."""
+    """Write a chart as SVG text."""
     most = max(bar.value.most for bar in bars) or 1
     scale = (WIDTH - LABEL_WIDTH - _END_MARGIN) / most
     height = TOP + len(bars) * (BAR + GAP) + 8

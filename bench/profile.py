@@ -75,7 +75,7 @@ class InProcessServer:
         self.listener = ListenerContext("udp", "1", self.table, counters.new_hit_time())
 
     def miss(self, packet: bytes) -> bytes:
-        """A query that the table does not know, from packet to packet."""
+        """Answer a query that the table does not hold, from packet to packet."""
         if packet[2:] in self.table.entries:
             self.table.drop(packet[2:])
         message = self.dispatch.miss(packet, CLIENT, self.listener)
@@ -87,7 +87,7 @@ class InProcessServer:
         self.table.drop(packet[2:])
 
     def stages(self, packet: bytes) -> Iterable[tuple[str, Callable[[], Any]]]:
-        """The stages of a miss, in order."""
+        """Yield the stages of a miss, in order."""
         query = read_query(packet)
         assert isinstance(query, Query)
         query.transport, query.client, query.lookup = "udp", CLIENT, self.dispatch.lookup
@@ -108,7 +108,7 @@ class InProcessServer:
 
 
 def _allotted(manifest: Manifest, number: int) -> Manifest:
-    """The manifest as the API server would give it back: with a clusterIP."""
+    """Complete the manifest as the API server does: with a clusterIP."""
     if manifest["kind"] == "Service" and "clusterIP" not in manifest["spec"]:
         address = f"10.96.{number >> 8}.{number & 0xFF}"
         return {**manifest, "spec": {**manifest["spec"], "clusterIP": address, "clusterIPs": [address]}}
@@ -129,7 +129,7 @@ def _finished(handling: Any) -> Reply:
 
 
 def best_us(run: Callable[[], Any], count: int = ROUNDS_PER_REPETITION) -> float:
-    """The shortest time of one run, over several repetitions of many."""
+    """Measure the shortest mean time of a run, over several repetitions of many."""
     times = []
     for _ in range(REPETITIONS):
         started = time.perf_counter()
@@ -140,7 +140,7 @@ def best_us(run: Callable[[], Any], count: int = ROUNDS_PER_REPETITION) -> float
 
 
 def hit_us(server: InProcessServer, packet: bytes) -> dict[str, float]:
-    """The hit path over a real socket, and the parts of it that can be run alone."""
+    """Measure the hit path over a real socket, and those of its parts that can run alone."""
     served = bind_udp(LOOPBACK, 0)
     client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:

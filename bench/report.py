@@ -72,12 +72,12 @@ ROWS = {
 
 
 def spread(values: list[float]) -> Ratio:
-    """The minimum, median and maximum."""
+    """Return the minimum, median and maximum."""
     return Ratio(min(values), median(values), max(values))
 
 
 def percentile(values: list[float], percent: float) -> float:
-    """The value that `percent` of the values do not exceed."""
+    """Return the value that `percent` of the values do not exceed."""
     return sorted(values)[min(len(values) - 1, int(len(values) * percent / 100))]
 
 

@@ -40,15 +40,15 @@ class Figures:
         self.values[figure][server].append(value)
 
     def has(self, figure: str, server: str) -> bool:
-        """Whether the figure was measured for a server."""
+        """Return whether the figure was measured for a server."""
         return bool(self.values.get(figure, {}).get(server))
 
     def median(self, figure: str, server: str) -> float:
-        """The median over the rounds."""
+        """Return the median over the rounds."""
         return median(self.values[figure][server])
 
     def ratio(self, over: tuple[str, str], under: tuple[str, str]) -> Ratio | None:
-        """(figure, server) over (figure, server), round by round; None where one was not measured."""
+        """Divide (figure, server) by (figure, server), round by round; None where one was not measured."""
         if not (self.has(*over) and self.has(*under)):
             return None
         pairs = zip(self.values[over[0]][over[1]], self.values[under[0]][under[1]], strict=False)
@@ -66,7 +66,7 @@ class Target(NamedTuple):
     bound: float = 0
 
     def is_met(self, ratio: Ratio) -> bool:
-        """Whether the median ratio meets the target."""
+        """Return whether the median ratio meets the target."""
         return ratio.middle >= self.bound if self.sign == ">=" else ratio.middle <= self.bound
 
 
@@ -177,7 +177,7 @@ def machine() -> str:
 
 
 def versions() -> dict[str, str]:
-    """The versions of the servers, and of Python."""
+    """Return the versions of the servers, and of Python."""
     return {
         OURS: _first_line([peers.clusterdns(), "-version"]),
         COREDNS: _first_line([peers.find(COREDNS), "-version"]),

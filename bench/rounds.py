@@ -89,7 +89,7 @@ def large_services(runners: list[MeasuredServer], folder: Path, effort: Effort, 
 def throughput(
     runner: MeasuredServer, questions: Path, times: int, expected_code: str, seconds: int = load.LIMIT_SECONDS
 ) -> tuple[float, float]:
-    """Measure (answers per CPU-second of the server, answers per second)."""
+    """Measure, and return (answers per CPU-second of the server, answers per second)."""
     before = runner.server.cpu_seconds()
     found = load.flat_out(runner.port, questions, times, expected_code, seconds)
     return found.completed / (runner.server.cpu_seconds() - before), found.answers_per_second
@@ -102,7 +102,7 @@ def turns(runners: list[MeasuredServer], effort: Effort) -> Iterator[MeasuredSer
 
 
 def shuffled(questions: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The questions in a random order, which is the same in every run."""
+    """Put the questions into a random order, which is the same in every run."""
     found = list(questions)
     random.Random(1).shuffle(found)
     return found

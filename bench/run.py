@@ -47,7 +47,7 @@ def arguments(words: list[str]) -> argparse.Namespace:
 
 @contextmanager
 def control_plane(kubeconfig: Path | None, folder: Path) -> Iterator[Path]:
-    """The kubeconfig of an API server: the given one, or that of a control plane for this run."""
+    """Yield the given kubeconfig, or start a control plane for this run and yield its kubeconfig."""
     if kubeconfig is not None:
         yield kubeconfig.absolute()
         return
@@ -66,7 +66,7 @@ class Run:
     figures: Figures
 
     def begin(self, *parts: str, about: str = "") -> bool:
-        """Whether one of these parts is wanted; then `about` is printed as its progress."""
+        """Return whether one of these parts is wanted, and print `about` as the progress if so."""
         is_wanted = not self.parts.isdisjoint(parts)
         if is_wanted and about:
             print(f"bench: {about}", file=sys.stderr)

@@ -114,7 +114,7 @@ def load_objects(api: ApiClient) -> None:
 
 
 def external_names() -> list[str]:
-    """The names that Knot answers as an upstream; a wildcard answers every name under `new.example.` as well."""
+    """Return the names that Knot answers as an upstream, beside a wildcard for every name under `new.example.`."""
     return [f"www-{number:04}.{EXTERNAL}." for number in range(EXTERNAL_NAMES)]
 
 
@@ -206,5 +206,5 @@ def _knot(home: Path, zone: str, zone_text: str, known: str) -> Iterator[Measure
 
 
 def knows(port: int, name_text: str) -> bool:
-    """Whether a server answers a name with addresses, now."""
+    """Ask a server once, and return whether it answers a name with addresses."""
     return dns_client.has_records(port, dns_client.question(name_text))

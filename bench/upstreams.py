@@ -30,7 +30,7 @@ class BenchUpstream(UpstreamServer):
         self._random = random.Random(7)
 
     def respond(self, query: bytes, source: Source) -> Response:
-        """The forged replies, over UDP, and the genuine one."""
+        """Send the forged replies, over UDP, and the genuine one."""
         self.query_count += 1
         genuine = reply_to(query, GENUINE)
         if not self._forgery_count or source.transport != "udp":
@@ -44,7 +44,7 @@ class BenchUpstream(UpstreamServer):
 
 
 def question_end(message: bytes) -> int:
-    """Where the question of a message ends."""
+    """Return the offset of the end of a message's question."""
     end = _HEADER_BYTES
     while message[end]:
         end += 1 + message[end]
@@ -52,7 +52,7 @@ def question_end(message: bytes) -> int:
 
 
 def reply_to(query: bytes, address: bytes, message_id: bytes | None = None, question: bytes | None = None) -> bytes:
-    """A reply with one address; the ID and the question are the query's unless given."""
+    """Make a reply with one address; the ID and the question are the query's unless given."""
     if question is None:
         question = query[_HEADER_BYTES : question_end(query)]
     return (message_id or query[:2]) + b"\x81\x80\0\1\0\1\0\0\0\0" + question + _RECORD + address

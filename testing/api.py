@@ -85,7 +85,7 @@ class ApiClient:
             self._opened.pop().close()
 
     def is_ready(self) -> bool:
-        """Whether the API server answers, and reports that all of it has started."""
+        """Return whether the API server reports that all of it has started."""
         try:
             return self._request("GET", "/readyz") == b"ok"
         except (OSError, http.client.HTTPException, ApiError):
@@ -165,7 +165,7 @@ class ApiClient:
         return found
 
     def _request(self, method: str, path: str, body: Manifest | None = None, content_type: str = "") -> bytes:
-        """One request; one that fails on a kept connection is sent again on a new one. Raises ApiError and OSError."""
+        """Send a request, once more where a kept connection fails. Raises ApiError, HTTPException and OSError."""
         payload = None if body is None else json.dumps(body).encode()
         headers = self._headers | ({"content-type": content_type} if content_type else {})
         connection = self._thread_connection()
@@ -199,7 +199,7 @@ class ApiClient:
 
 
 def path_of(kind: str, name: str, namespace: str = "") -> str:
-    """The path of an object, or of its collection where the name is empty."""
+    """Return the path of an object, or of its collection where the name is empty."""
     version, plural, is_namespaced = _KINDS[kind]
     scope = f"/namespaces/{quote(namespace)}" if is_namespaced and namespace else ""
     return f"{version}{scope}/{plural}" + (f"/{quote(name)}" if name else "")

@@ -40,7 +40,7 @@ class ApiProxy:
             transport.abort()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Forward a request, and stream its response; the request handler of the HTTP server."""
+        """Forward a request, and stream its response."""
         transport = request.transport
         assert isinstance(transport, asyncio.Transport)
         if not self.is_open:

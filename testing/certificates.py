@@ -17,7 +17,7 @@ class Certificate(NamedTuple):
     key: Path
 
     def server_context(self) -> ssl.SSLContext:
-        """The TLS context of a server that presents this certificate."""
+        """Make the TLS context of a server that presents this certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.cert, self.key)
         return context

@@ -41,25 +41,25 @@ class DnsClient:
 
 
 def question(name_text: str, qtype: str = "A") -> bytes:
-    """A query with EDNS, in the case of the text."""
+    """Make a query with EDNS, in the case of the text."""
     query = DNSRecord.question(name_text, qtype)
     query.add_ar(EDNS0(udp_len=UDP_BYTES))
     return bytes(query.pack())
 
 
 def outcome(reply: bytes) -> tuple[int, int]:
-    """(response code, number of answers) of a reply."""
+    """Return (response code, number of answers) of a reply."""
     flags, _, answers = struct.unpack_from(">HHH", reply, 2)
     return flags & 0xF, answers
 
 
 def has_address(reply: bytes | None, packed: bytes) -> bool:
-    """Whether the reply holds one answer, and that is this address."""
+    """Return whether the reply holds one answer, and that is this address."""
     return reply is not None and outcome(reply) == (NOERROR, 1) and len(packed).to_bytes(2, "big") + packed in reply
 
 
 def has_records(port: int, message: bytes) -> bool:
-    """Whether the server answers a question with records, now."""
+    """Ask the server once, and return whether it answers with records."""
     client = DnsClient(port)
     try:
         reply = client.ask(message)

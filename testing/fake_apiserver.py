@@ -54,11 +54,11 @@ class FakeApiServer:
         self._scripts[path].extend(replies)
 
     def asked(self, path: str, *, watch: bool) -> list[ApiRequest]:
-        """The watches or the lists of a path that it received."""
+        """Return the watches or the lists of a path that it received."""
         return [one for one in self.requests if one.path == path and one.is_watch is watch]
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Reply to a request; the request handler of the HTTP server."""
+        """Reply to a request."""
         received = ApiRequest(request.path, dict(request.query), dict(request.headers))
         self.requests.append(received)
         script = self._scripts[request.path]
@@ -72,7 +72,7 @@ class FakeApiServer:
         return await page(*items[start:end], rest=str(end) if end < len(items) else "")(request)
 
     def stream(self, *chunks: bytes, then: str = "hold") -> ScriptedReply:
-        """A watch that sends these chunks, and then stays open (`hold`), ends (`end`) or breaks (`reset`)."""
+        """Reply with a watch that sends chunks, and then stays open (`hold`), ends (`end`) or breaks (`reset`)."""
 
         async def reply(request: web.BaseRequest) -> web.StreamResponse:
             response = web.StreamResponse(headers={"content-type": "application/json"})
@@ -94,7 +94,7 @@ class FakeApiServer:
 
 
 def unused_port() -> socket.socket:
-    """A bound socket: a port of loopback that refuses connections, and that no other server is given."""
+    """Bind a socket: its port of loopback refuses connections, and no other server is given it."""
     bound = socket.socket()
     bound.bind((LOOPBACK, 0))
     return bound
@@ -117,13 +117,13 @@ async def serving(
 
 
 def page(*items: Any, version: str = "100", rest: str = "") -> ScriptedReply:
-    """One page of a list; `rest` is the `continue` token of the next one."""
+    """Reply with one page of a list; `rest` is the `continue` token of the next one."""
     meta = {"resourceVersion": version} | ({"continue": rest} if rest else {})
     return body(json.dumps({"kind": "ServiceList", "metadata": meta, "items": list(items)}))
 
 
 def body(content: str, status: int = 200, content_type: str = "application/json", **headers: str) -> ScriptedReply:
-    """Any body."""
+    """Reply with any body."""
 
     async def reply(_: web.BaseRequest) -> web.StreamResponse:
         return web.Response(text=content, status=status, content_type=content_type, headers=headers)
@@ -132,12 +132,12 @@ def body(content: str, status: int = 200, content_type: str = "application/json"
 
 
 def status(code: int, reason: str = "", message: str = "", **headers: str) -> ScriptedReply:
-    """An error, as a Status object."""
+    """Reply with an error, as a Status object."""
     return body(json.dumps({"kind": "Status", "code": code, "reason": reason, "message": message}), code, **headers)
 
 
 def reset_inside_body() -> ScriptedReply:
-    """A list whose connection breaks before its end."""
+    """Reply with a list, and break the connection before its end."""
 
     async def reply(request: web.BaseRequest) -> web.StreamResponse:
         response = web.StreamResponse(headers={"content-length": "1000", "content-type": "application/json"})
@@ -151,21 +151,21 @@ def reset_inside_body() -> ScriptedReply:
 
 
 def event(kind: str, content: Manifest) -> bytes:
-    """A line of a watch."""
+    """Make a line of a watch."""
     return json.dumps({"type": kind, "object": content}).encode() + b"\n"
 
 
 def bookmark(version: int) -> bytes:
-    """A line of a watch that carries a resourceVersion only."""
+    """Make a line of a watch that carries a resourceVersion only."""
     return event("BOOKMARK", {"kind": "Service", "metadata": {"resourceVersion": str(version)}})
 
 
 def error(code: int, reason: str, message: str = "") -> bytes:
-    """The line that ends a watch with an error."""
+    """Make the line that ends a watch with an error."""
     return event("ERROR", {"kind": "Status", "code": code, "reason": reason, "message": message})
 
 
 def service(name: str, ip: str = "10.96.0.1", version: int = 1, **extra: Any) -> Manifest:
-    """A Service in namespace prod; extra keywords go into its metadata."""
+    """Make a Service in namespace prod; extra keywords go into its metadata."""
     meta = {"namespace": "prod", "name": name, "resourceVersion": str(version), **extra}
     return {"kind": "Service", "metadata": meta, "spec": {"type": "ClusterIP", "clusterIP": ip, "clusterIPs": [ip]}}

@@ -72,6 +72,6 @@ def _tls_context(cluster: Entry, user: Entry, folder: Path) -> ssl.SSLContext:
 
 
 def _content(entry: Entry, key: str, folder: Path) -> bytes:
-    """The bytes of `KEY-data`, which is base64, or of the file that KEY names."""
+    """Decode `KEY-data`, which is base64, or read the file that KEY names."""
     inline = entry.get(f"{key}-data")
     return base64.b64decode(inline) if inline else (folder / entry[key]).read_bytes()

@@ -32,7 +32,7 @@ class Limits:
         return [str(folder / "cgroup.procs") for folder in self.folders]
 
     def peak_bytes(self) -> int:
-        """The most memory that the group has held, page cache included; 0 where the kernel does not report it."""
+        """Return the peak memory of the group, page cache included; 0 where the kernel does not report it."""
         for folder in self.folders:
             for name in ("memory.max_usage_in_bytes", "memory.peak"):
                 if (folder / name).exists():

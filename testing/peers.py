@@ -34,7 +34,7 @@ class MissingPeer(RuntimeError):
 
 
 def cache_folder() -> Path:
-    """The folder below which the peers and the control plane are built, once per user."""
+    """Return the folder below which the peers and the control plane are built, once per user."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clusterdns"
 
 
@@ -53,7 +53,7 @@ def find(name: str) -> Path:
 
 
 def clusterdns() -> Path:
-    """Our own console script, as installed beside the running Python. Raises MissingPeer."""
+    """Find our own console script, installed beside the running Python. Raises MissingPeer."""
     path = Path(sysconfig.get_path("scripts")) / "clusterdns"
     if not path.exists():
         raise MissingPeer("clusterdns", "run `make test` or `make bench`, which install it, or `pip install -e .`")

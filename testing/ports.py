@@ -18,13 +18,13 @@ _hosts = itertools.count(1)
 
 
 def new_address() -> str:
-    """A loopback address that no server of another test or process listens on."""
+    """Return a loopback address that no server of another test or process listens on."""
     pid = os.getpid()
     return f"127.{64 + (pid >> 8) % 128}.{pid % 256}.{next(_hosts)}"
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that are free for UDP and TCP on every address. Raises OSError where all ranges are claimed."""
+    """Find ports that are free for UDP and TCP on every address. Raises OSError where all ranges are claimed."""
     return list(itertools.islice(filter(_is_free, _claimed()), count))
 
 

@@ -60,7 +60,7 @@ class ServerProcess:
         self.stop()
 
     def child(self) -> int:
-        """The id of the only child process, where the command launches the server as one. Raises ValueError."""
+        """Return the id of the only child process: the command may launch the server as one. Raises ValueError."""
         (pid,) = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         return int(pid)
 
@@ -80,17 +80,17 @@ class ServerProcess:
         return self._error_log.read_text(errors="replace") if self._error_log else ""
 
     def tail(self) -> str:
-        """The last lines of the output, indented, for a message."""
+        """Quote the last lines of the output, indented."""
         lines = (self.out + self.err).splitlines()[-_TAIL_LINES:]
         return "".join(f"\n    {line}" for line in lines)
 
     def cpu_seconds(self) -> float:
-        """User and system time of all threads so far; the kernel counts ticks of 10 ms."""
+        """Read the user and system time of all threads so far; the kernel counts ticks of 10 ms."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
 
     def rss_bytes(self) -> int:
-        """The resident set now."""
+        """Read the resident set."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(status.partition("VmRSS:")[2].split()[0]) * 1024
 

@@ -6,7 +6,7 @@ START_SECONDS = 120.0
 
 
 def arguments(folder: Path, etcd_url: str, address: str) -> list[str]:
-    """The arguments for an address of loopback (`host:port`); keys and certificates are in the folder."""
+    """Return the arguments for an address of loopback (`host:port`); keys and certificates are in the folder."""
     host, port = address.split(":")
     return [
         f"--etcd-servers={etcd_url}", f"--bind-address={host}", f"--secure-port={port}",

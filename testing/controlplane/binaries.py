@@ -15,7 +15,7 @@ _MODULES = ("k8s.io/kubernetes", "go.etcd.io/etcd/server/v3")
 
 
 def find() -> Path:
-    """The folder that holds the servers. Raises MissingPeer."""
+    """Find the folder that holds the servers. Raises MissingPeer."""
     assets = os.environ.get("KUBEBUILDER_ASSETS")
     folder = Path(assets) if assets else cache_folder() / "control-plane" / _versions()
     if not shutil.which("openssl") or not all((folder / name).is_file() for name in SERVERS):
@@ -24,7 +24,7 @@ def find() -> Path:
 
 
 def find_controller_manager() -> Path:
-    """The controller manager. Raises MissingPeer."""
+    """Find the controller manager. Raises MissingPeer."""
     path = find() / CONTROLLER_MANAGER
     if not path.is_file():
         raise MissingPeer(CONTROLLER_MANAGER, "run `make control-plane` (needs Go)")
@@ -32,7 +32,7 @@ def find_controller_manager() -> Path:
 
 
 def _versions() -> str:
-    """The name of the cached folder: the versions that go.mod requires, as build.sh spells them."""
+    """Return the name of the cached folder: the versions that go.mod requires, as build.sh spells them."""
     required: dict[str, str] = {}
     for line in _GO_MOD.read_text().splitlines():
         words = line.split()

@@ -56,7 +56,7 @@ class ControlPlane(ApiClient):
             server.kill()
 
     def run_pods(self, namespace: str) -> dict[str, str]:
-        """Do once what a kubelet does all the time; returns the IPv4 address of each running pod by its name.
+        """Act once as a kubelet does all the time, and return the IPv4 address of each running pod by its name.
 
         New pods get an address and become ready; those that are being deleted go.
         """
@@ -87,7 +87,7 @@ class ControlPlane(ApiClient):
 
 @contextlib.contextmanager
 def shared(folder: Path) -> Iterator[ControlPlane]:
-    """The control plane of a folder: its first user starts it, its last user, of any process, stops it.
+    """Use the control plane of a folder, which its first user starts and its last user, of any process, stops.
 
     Raises MissingPeer, and RuntimeError where it does not start.
     """

@@ -46,7 +46,7 @@ class Supervisor:
         self._etcd, self._peer, self._secure = (f"{LOOPBACK}:{port}" for port in free_ports(3))
 
     def run(self) -> None:
-        """From start to stop. Raises ServerFailed."""
+        """Start the servers, wait for the end of the last user, and stop them. Raises ServerFailed."""
         folder = self._folder
         try:
             self._make_certificates()

@@ -9,7 +9,7 @@ from testing.ports import LOOPBACK
 
 @contextmanager
 def black_hole() -> Iterator[tuple[str, int]]:
-    """The host and port of a UDP socket that is never read."""
+    """Bind a UDP socket that is never read, and yield its host and port."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind((LOOPBACK, 0))
         host, port = sock.getsockname()

@@ -19,7 +19,7 @@ _HEADER_BYTES = 12
 
 
 def committed(query: dns.message.Message, words: Words, reply: dns.message.Message, transport: str) -> Response:
-    """The response with the faults that the words ask for."""
+    """Make the response, with the faults that the words ask for."""
     pause_seconds = words.number("slow", 0, bare=100) / 1000
     if "dead" in words:
         return Response((), pause_seconds)
@@ -40,7 +40,7 @@ def committed(query: dns.message.Message, words: Words, reply: dns.message.Messa
 
 
 def _wire(reply: dns.message.Message, query: dns.message.Message, words: Words, transport: str) -> bytes:
-    """A reply's bytes, truncated to the client's size over UDP, and spoiled where words ask for it."""
+    """Encode a reply, truncated to the client's size over UDP, and spoil it where words ask for that."""
     if "garbage" in words:
         return query.id.to_bytes(2, "big") + GARBAGE
     if "qr0" in words:
@@ -68,7 +68,7 @@ def _wire(reply: dns.message.Message, query: dns.message.Message, words: Words, 
 
 
 def _truncated(reply: dns.message.Message, limit: int) -> bytes:
-    """The bytes of a reply with as many answers as fit; TC where that is not all of them."""
+    """Encode a reply with as many answers as fit, and TC where that is not all of them."""
     try:
         return reply.to_wire(max_size=limit)
     except dns.exception.TooBig:
@@ -89,7 +89,7 @@ def _with_id(query: dns.message.Message, reply: dns.message.Message, distance: i
 
 
 def _with_name(reply: dns.message.Message, label: str) -> dns.message.Message:
-    """The reply with another first label in its question."""
+    """Copy a reply with another first label in its question."""
     other = _copied(reply)
     question = reply.question[0]
     name = dns.name.from_text(label, dns.name.Name(question.name.labels[1:]))

@@ -23,7 +23,7 @@ MANY = 100
 
 
 def compose(query: dns.message.Message, words: Words, mark: int | None, *, is_udp: bool) -> dns.message.Message:
-    """The reply that the words ask for, before its faults; `mark` is in the addresses."""
+    """Compose the reply that the words ask for, before its faults; `mark` is in the addresses."""
     reply = dns.message.make_response(query, recursion_available="nora" not in words)
     reply.flags |= query.flags & dns.flags.CD  # RFC 4035 §3.2.2
     if query.edns >= 0 and "formerropt" in words:
@@ -87,7 +87,7 @@ def _fill(reply: dns.message.Message, words: Words, mark: int | None) -> None:
 
 
 def _content(question: dns.rrset.RRset, name: dns.name.Name, words: Words, mark: int | None) -> list[str]:
-    """The data of the records, made from the name; empty for types that no name has."""
+    """Make the data of the records from the name; empty for types that no name has."""
     rtype = question.rdtype.name
     count = words.number("many", 2 if "mixedttl" in words else 1, bare=MANY)
     number = zlib.crc32(name.to_text().lower().encode()) % 200 if mark is None else mark
@@ -109,7 +109,7 @@ def _content(question: dns.rrset.RRset, name: dns.name.Name, words: Words, mark:
 
 
 def _zone(name: dns.name.Name) -> dns.name.Name:
-    """The zone that a name is in: its last two labels."""
+    """Return the zone that a name is in: its last two labels."""
     return name if len(name.labels) <= 3 else dns.name.Name(name.labels[-3:])
 
 

@@ -66,13 +66,13 @@ class ScriptedUpstream(UpstreamServer):
         self._scripts[_folded(name_text)].extend(tuple(turn.split()) for turn in turns)
 
     def count(self, name_text: str | None = None, qtype: str | None = None, transport: str | None = None) -> int:
-        """The number of queries for a name (in any case), of a type, over a transport."""
+        """Count the queries for a name (in any case), of a type, over a transport."""
         return len(self.queries(name_text, qtype, transport))
 
     def queries(
         self, name_text: str | None = None, qtype: str | None = None, transport: str | None = None
     ) -> list[ReceivedQuery]:
-        """Those queries, in the order of their arrival."""
+        """Return those queries, in the order of their arrival."""
         return [
             one
             for one in list(self.received)
@@ -88,7 +88,7 @@ class ScriptedUpstream(UpstreamServer):
         self._counted = CountedWords()
 
     def respond(self, query: bytes, source: Source) -> Response | None:
-        """The response that the words of the name ask for; None to bytes that are not a query."""
+        """Make the response that the words of the name ask for; None to bytes that are not a query."""
         try:
             message = dns.message.from_wire(query)
         except dns.exception.DNSException:

@@ -94,7 +94,7 @@ class Words:
         return word in self.numbers
 
     def number(self, word: str, default: int, bare: int | None = None) -> int:
-        """The number of a word: `bare` where it stands without one, `default` where it is absent."""
+        """Return the number of a word: `bare` where it has none, `default` where the word is absent."""
         found = self.numbers.get(word)
         if found is None:
             return default
@@ -102,7 +102,7 @@ class Words:
 
 
 def words_of(texts: Iterable[str]) -> Words:
-    """The words among labels, or among the words given outright."""
+    """Find the words among labels, or among words that a test gives."""
     numbers = {}
     for text in texts:
         word, dash, number = text.lower().partition("-")
@@ -118,7 +118,7 @@ class CountedWords:
         self._used: Counter[tuple[str, str, str]] = Counter()
 
     def use(self, words: Words, name_text: str, qtype: str) -> Words:
-        """The words that still apply; counts one use of each."""
+        """Return the words that still apply, and count one use of each."""
         numbers = {}
         for word, number in words.numbers.items():
             if number >= 0 and (word in RCODES or word in FAULTS):

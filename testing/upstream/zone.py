@@ -55,7 +55,7 @@ class _ZoneResolver(BaseResolver):  # type: ignore[misc]  # dnslib has no types
             self._records[one.rname][one.rtype].append(one)
 
     def resolve(self, request: DNSRecord, handler: DNSHandler) -> DNSRecord:
-        """The reply to a query."""
+        """Make the reply to a query."""
         name, qtype = request.q.qname, request.q.qtype
         self.received.append((str(name), QTYPE[qtype]))
         reply = request.reply(aa=0)

@@ -9,12 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = sorted((ROOT / "clusterdns").rglob("*.py"))
-TEXTS = [
-    *PACKAGE,
-    *sorted((ROOT / "testing").rglob("*.py")),
-    *sorted((ROOT / "docs").rglob("*.md")),
-    ROOT / "README.md",
-]
+PYTHON = [*PACKAGE, *(path for folder in ("testing", "bench") for path in sorted((ROOT / folder).rglob("*.py")))]
+TEXTS = [*PYTHON, *sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "bench" / "README.md"]
 NOT_VERBS = {"How", "Nothing", "The", "What", "Where", "Whether", "Which", "Who", "Why"}
 
 # idiom → the plain word
@@ -64,7 +60,7 @@ def is_property(node: ast.AST) -> bool:
     return any("property" in ast.unparse(decorator) for decorator in decorators)
 
 
-@pytest.mark.parametrize("path", PACKAGE, ids=short)
+@pytest.mark.parametrize("path", PYTHON, ids=short)
 def test_docstrings_begin_with_a_sentence_and_those_of_functions_with_a_verb(path: Path) -> None:
     for node, name, text in docstrings(path):
         sentence = text.partition("\n\n")[0]
