@@ -1,8 +1,8 @@
 #!/bin/sh
-# Get what the benchmarks and the differential test compare with (`make peers`).
+# Build CoreDNS, and report the other peers of tests and benchmarks that are missing (`make peers`).
 #
 # CoreDNS is built from its Go module into ${XDG_CACHE_HOME:-~/.cache}/clusterdns/peers/bin, once per user. Knot, dnsperf,
-# dig and busybox come from the distribution; what is missing is named with the Debian package that brings it.
+# dig and busybox come from the distribution; a missing one is reported with the Debian package that contains it.
 set -eu
 
 version=v1.15.0

@@ -1,4 +1,4 @@
-"""The scripted upstream keeps its word: a table of names, and what dnspython as its client makes of the replies."""
+"""The scripted upstream: the words of a name decide the reply, as dnspython reads it."""
 
 import socket
 import ssl
@@ -59,7 +59,7 @@ def ask(
         ("a.forged-3.forgedname-2.example.org.", "A", "NOERROR", 1, 0),
     ],
 )  # fmt: skip
-def test_words_decide(
+def test_words_of_the_name_decide_the_reply(
     upstream: ScriptedUpstream, name: str, qtype: str, rcode: str, answers: int, authority: int
 ) -> None:
     query = dns.message.make_query(name, qtype)
@@ -68,32 +68,32 @@ def test_words_decide(
     assert (sum(map(len, reply.answer)), sum(map(len, reply.authority))) == (answers, authority)
 
 
-def test_numbers_are_lifetimes(upstream: ScriptedUpstream) -> None:
+def test_numbers_of_words_set_ttls(upstream: ScriptedUpstream) -> None:
     assert ask(upstream, "x.ttl-20.example.org.").answer[0].ttl == 20
     soa = ask(upstream, "x.nxdomain.soattl-9.soamin-7.example.org.").authority[0]
     assert (soa.ttl, soa[0].minimum) == (9, 7)
 
 
-def test_a_counted_word_holds_that_often(upstream: ScriptedUpstream) -> None:
+def test_a_counted_word_applies_that_often(upstream: ScriptedUpstream) -> None:
     codes = [ask(upstream, "z.servfail-2.example.org.").rcode() for _ in range(3)]
     assert codes == [dns.rcode.SERVFAIL, dns.rcode.SERVFAIL, dns.rcode.NOERROR]
 
 
-def test_what_is_said_for_a_name_comes_in_turns(upstream: ScriptedUpstream) -> None:
+def test_the_script_of_a_name_is_used_up_in_order(upstream: ScriptedUpstream) -> None:
     upstream.script("Turns.example.org.", "nxdomain", "ttl-5", "servfail")
     replies = [ask(upstream, "turns.example.org.") for _ in range(4)]
     assert [reply.rcode().name for reply in replies] == ["NXDOMAIN", "NOERROR", "SERVFAIL", "NOERROR"]
     assert [reply.answer[0].ttl for reply in replies if reply.answer] == [5, 300]
 
 
-def test_what_is_always_said_holds_for_all_names() -> None:
+def test_words_of_the_server_apply_to_all_names() -> None:
     with ScriptedUpstream(always=("refused",), mark=7) as upstream:
         assert ask(upstream, "a.example.org.").rcode() == dns.rcode.REFUSED
         upstream.always = ()
         assert ask(upstream, "a.example.org.").answer[0][0].to_text() == "198.51.100.7"
 
 
-def test_what_was_asked_is_kept(upstream: ScriptedUpstream) -> None:
+def test_received_queries_are_kept_with_their_case(upstream: ScriptedUpstream) -> None:
     upstream.forget()
     ask(upstream, "WwW.kept.example.org.", want_dnssec=True)
     ask(upstream, "www.kept.example.org.", "AAAA", "tcp")
@@ -107,7 +107,7 @@ def test_what_was_asked_is_kept(upstream: ScriptedUpstream) -> None:
     assert upstream.connections == 1
 
 
-def test_truncation_ends_over_tcp(upstream: ScriptedUpstream) -> None:
+def test_truncated_replies_are_complete_over_tcp(upstream: ScriptedUpstream) -> None:
     assert ask(upstream, "x.tc.example.org.").flags & dns.flags.TC
     assert ask(upstream, "x.tc.example.org.", transport="tcp").answer
     assert ask(upstream, "x.many.example.org.").flags & dns.flags.TC
@@ -115,18 +115,18 @@ def test_truncation_ends_over_tcp(upstream: ScriptedUpstream) -> None:
 
 
 @pytest.mark.parametrize("word", ["dead", "wrongid", "wrongname", "wrongtype", "garbage", "runt", "cut", "qr0"])
-def test_no_client_takes_a_spoiled_reply(upstream: ScriptedUpstream, word: str) -> None:
+def test_dnspython_rejects_a_spoiled_reply(upstream: ScriptedUpstream, word: str) -> None:
     query = dns.message.make_query(f"x.{word}.example.org.", "A")
     with pytest.raises(dns.exception.DNSException):
         dns.query.udp(query, upstream.host, port=upstream.port, timeout=SHORT_SECONDS)
 
 
-def test_letters_come_back_as_asked_or_lowered(upstream: ScriptedUpstream) -> None:
+def test_the_case_of_the_question_is_copied_or_lowered(upstream: ScriptedUpstream) -> None:
     for name, expected in (("Kept.example.org.", "Kept"), ("X.Lower.example.org.", "x")):
         assert ask(upstream, name).question[0].name.labels[0].decode() == expected
 
 
-def test_edns_errors(upstream: ScriptedUpstream) -> None:
+def test_edns_errors_depend_on_an_opt_in_the_query(upstream: ScriptedUpstream) -> None:
     assert ask(upstream, "x.formerropt.example.org.", use_edns=True).rcode() == dns.rcode.FORMERR
     assert ask(upstream, "x.formerropt.example.org.").rcode() == dns.rcode.NOERROR
     assert ask(upstream, "x.badvers.example.org.", use_edns=True).rcode() == dns.rcode.BADVERS
@@ -137,7 +137,9 @@ def test_edns_errors(upstream: ScriptedUpstream) -> None:
 @pytest.mark.parametrize(
     ("word", "expected"), [("halfframe", TimeoutError), ("reset", ConnectionResetError), ("close", b"")]
 )
-def test_endings_of_connections(upstream: ScriptedUpstream, word: str, expected: type[OSError] | bytes) -> None:
+def test_connections_end_as_the_word_says(
+    upstream: ScriptedUpstream, word: str, expected: type[OSError] | bytes
+) -> None:
     message = dns.message.make_query(f"x.{word}.example.org.", "A").to_wire()
     with socket.create_connection((upstream.host, upstream.port), TIMEOUT_SECONDS) as sock:
         sock.sendall(len(message).to_bytes(2, "big") + message)
@@ -151,7 +153,7 @@ def test_endings_of_connections(upstream: ScriptedUpstream, word: str, expected:
             sock.recv(100)
 
 
-def test_tls(tmp_path: Path) -> None:
+def test_tls_presents_the_given_certificate(tmp_path: Path) -> None:
     need("openssl")
     make_authority(tmp_path)
     sign(tmp_path, "dns", "/CN=dns", "DNS:dns.example.org")

@@ -25,7 +25,7 @@ def ask(upstream: ZoneUpstream, name: str, qtype: str = "A", transport: str = "u
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
-def test_records_are_those_of_the_zone_along_their_cname(transport: str) -> None:
+def test_answers_are_the_records_of_the_zone_along_its_cnames(transport: str) -> None:
     with ZoneUpstream(ZONE) as upstream:
         reply = ask(upstream, "WWW.corp.", transport=transport)
         assert [(one.name.to_text(), one.ttl, len(one)) for one in reply.answer] == [

@@ -33,7 +33,6 @@ COVERED: dict[str, tuple[str, ...]] = {
     "corefile/braces.py": ("corefile/test_errors.py",),
     "corefile/environment.py": ("corefile/test_imports.py",),
     "corefile/files.py": ("corefile/test_imports.py",),
-    "corefile/lenient.py": ("plugins/test_lenient.py",),
     "corefile/options.py": ("cli/test_check.py", "house/test_docs.py"),
     "gotemplate/*": ("gotemplate/test_cases.py", "gotemplate/test_against_go.py"),
     "gotemplate/fmt/*": ("gotemplate/test_cases.py", "gotemplate/test_against_go.py"),
