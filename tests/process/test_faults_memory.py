@@ -26,5 +26,5 @@ def test_memory_stays_below_the_limit_of_the_container(start: Start, tmp_path: P
     launcher = [need("bwrap"), "--die-with-parent", "--dev-bind", "/", "/", "--tmpfs", groups]
     launcher += ["--ro-bind", str(limit), f"{groups}/memory.max"]
     server = start(COREFILE, launcher=launcher).wait_serving()
-    wait_for(lambda: "of the container's 40 are taken" in server.out + server.err, "the warning")
+    wait_for(lambda: "of 40 MiB; answer cache at its minimum" in server.out + server.err, "the warning")
     assert server.dig(WEB) == ["10.96.0.10"] == server.dig(WEB)
