@@ -364,6 +364,7 @@ async def test_refusals_are_logged_once_and_remove_nothing(
     fake.lists[SERVICES] = [service("web"), service("more")]
     fake.script(SERVICES, page(service("web")), fake.stream(error(410, "Expired")), *[refuse] * 20)
     await seen.until_names(Service, "web", "more")
+    await seen.until(lambda: "connected again" in caplog.text)
     assert reason in shown[-1]
     assert [change.old for change in seen.changes] == [None, None]
     said = [record.getMessage() for record in caplog.records if reason in record.getMessage()]
@@ -572,9 +573,9 @@ async def test_which_refusals_end_the_wait_for_imports(
     source = ApiSource(settings(fake), seen.on_change, seen.on_synced, registry, collections=import_collections)
     source.start()
     try:
-        assert not await source.wait_synced(20.0 if is_refused else 0.2)
+        await seen.until(lambda: source.reason.startswith("serviceimports: "))
+        assert not await source.wait_synced(20.0 if is_refused else 0.01)
         assert source.is_refused is is_refused
-        assert source.reason.startswith("serviceimports: ")
     finally:
         await source.stop()
 
