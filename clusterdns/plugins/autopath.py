@@ -12,7 +12,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clusterdns.chain import BlockContext, Doc, Handler, Handling, Part, Plugin, Query, Reply
+from clusterdns.chain import BlockContext, Doc, Handler, Handling, LifeCycle, Part, Plugin, Query, Reply
 from clusterdns.corefile import lenient
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.lexer import Token
@@ -155,15 +155,20 @@ def build(settings: AutopathSettings, context: BlockContext) -> Part:
         "server",
     )
 
+    def cluster() -> ClusterExports | None:
+        return context.export(ClusterExports) if settings.is_of_pods else None
+
     def wrap(following: Handler) -> Handler:
-        cluster = context.export(ClusterExports) if settings.is_of_pods else None
-        if settings.is_of_pods and (cluster is None or not cluster.knows_pods):
+        return AutopathHandler(settings, cluster(), success.labels(context.server_text), following)
+
+    async def warn() -> None:
+        exported = cluster()
+        if settings.is_of_pods and (exported is None or not exported.knows_pods):
             log.warning(
                 "no client gets a search list: @kubernetes needs 'pods verified' of 'kubernetes' in the same block"
             )
-        return AutopathHandler(settings, cluster, success.labels(context.server_text), following)
 
-    return Part("autopath", handling=Handling(wrap=wrap, is_for_in_only=True))
+    return Part("autopath", handling=Handling(wrap=wrap, is_for_in_only=True), life=LifeCycle(dry_run=warn, start=warn))
 
 
 DOC = Doc(

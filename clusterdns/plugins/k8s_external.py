@@ -6,6 +6,7 @@ replies, as for the cluster's own names.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from clusterdns.chain import BlockContext, Doc, Handler, Handling, Part, Plugin
 from clusterdns.chain.exports import ZoneSource
@@ -43,19 +44,43 @@ class ExternalSettings:
         return next((zone for zone in self.zones if not is_reverse(zone)), self.zones[0])
 
 
-class ExternalTransfer:
-    """The zones of one block, for `transfer` (see `chain.exports.ZoneSource`)."""
+class ExternalZones:
+    """The zones of one block, over the index that `kubernetes` exports; to be asked when every part is built."""
 
-    def __init__(self) -> None:
-        self.zones: dict[bytes, ExternalZone] = {}
-        self.index: Index | None = None
+    def __init__(self, settings: ExternalSettings, context: BlockContext) -> None:
+        self._settings = settings
+        self._context = context
+
+    @cached_property
+    def _zones(self) -> dict[bytes, ExternalZone]:
+        cluster = self._context.export(ClusterExports)
+        if cluster is None:
+            raise RuntimeError("kubernetes is in the block, but has no exports")
+        settings = self._settings
+        return {
+            zone: ExternalZone(
+                zone,
+                cluster.index,
+                primary=settings.primary,
+                apex=settings.apex,
+                ttl_seconds=settings.ttl_seconds,
+                headless=settings.headless,
+                local_addresses=cluster.local_addresses,
+            )
+            for zone in settings.zones
+        }
+
+    def handler(self, following: Handler) -> Handler:
+        """Make the handler; `following` gets the names of other zones."""
+        zones = tuple(self._zones.values())
+        return ClusterHandler(zones, self._settings.ttl_seconds, self._settings.fallthrough, following)
 
     def zone_records(self, zone: bytes) -> Iterator[Record] | None:
         """Yield the zone from SOA to SOA, or nothing while the index is not synced; None for an unknown zone."""
-        one = self.zones.get(zone)
-        if one is None or self.index is None:
+        one = self._zones.get(zone)
+        if one is None:
             return None
-        return _records(one, self.index) if self.index.synced else iter(())
+        return _records(one, one.index) if one.index.synced else iter(())
 
 
 def _records(zone: ExternalZone, index: Index) -> Iterator[Record]:
@@ -124,31 +149,12 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> ExternalSet
 
 
 def build(settings: ExternalSettings, context: BlockContext) -> Part:
-    """Build the part; `wrap` gets the index from `kubernetes`, which is built by then."""
-    transfer = ExternalTransfer()
-
-    def wrap(following: Handler) -> Handler:
-        cluster = context.export(ClusterExports)
-        if cluster is None:
-            raise RuntimeError("kubernetes is in the block, but has no exports")
-        zones = [
-            ExternalZone(
-                zone,
-                cluster.index,
-                primary=settings.primary,
-                apex=settings.apex,
-                ttl_seconds=settings.ttl_seconds,
-                headless=settings.headless,
-                local_addresses=cluster.local_addresses,
-            )
-            for zone in settings.zones
-        ]
-        transfer.index = cluster.index
-        transfer.zones = {zone.zone: zone for zone in zones}
-        return ClusterHandler(zones, settings.ttl_seconds, settings.fallthrough, following)
-
+    """Build the part."""
+    zones = ExternalZones(settings, context)
     return Part(
-        "k8s_external", handling=Handling(wrap=wrap, is_for_in_only=True), exports=(ZoneSource(transfer.zone_records),)
+        "k8s_external",
+        handling=Handling(wrap=zones.handler, is_for_in_only=True),
+        exports=(ZoneSource(zones.zone_records),),
     )
 
 

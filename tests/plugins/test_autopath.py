@@ -208,18 +208,18 @@ def test_an_invalid_search_domain(read_directives: ReadDirectives, context: Bloc
         autopath.parse(read_directives(f"autopath {path}"), context)
 
 
-@pytest.mark.parametrize(("knows_pods", "is_told"), [(True, False), (False, True), (None, True)])
-def test_without_pods_there_is_a_warning(
+@pytest.mark.parametrize(("knows_pods", "is_logged"), [(True, False), (False, True), (None, True)])
+async def test_without_pods_there_is_a_warning(
     context: BlockContext,
     cluster: ClusterExports,
     caplog: pytest.LogCaptureFixture,
     knows_pods: bool | None,
-    is_told: bool,
+    is_logged: bool,
 ) -> None:
     if knows_pods is not None:
         context.parts.append(Part("kubernetes", exports=(replace(cluster, knows_pods=knows_pods),)))
     part = autopath.build(autopath.AutopathSettings((ROOT,), True, ()), context)
     with caplog.at_level(logging.WARNING, "clusterdns.plugin.autopath"):
-        assert part.handling.wrap is not None
-        part.handling.wrap(Below())
-    assert ("pods verified" in caplog.text) is is_told
+        assert part.life.start is not None
+        await part.life.start()
+    assert ("pods verified" in caplog.text) is is_logged

@@ -56,8 +56,6 @@ class Transfer:
     def wrap(self, following: Handler) -> Handler:
         """Return the handler; `following` gets every query that does not ask for a transfer."""
         sources = self._context.exports(ZoneSource)
-        for zones in self._context.exports(FileZones):
-            zones.subscribe(self._notify)
 
         async def handle(query: Query) -> Reply:
             if query.qtype not in codes.TRANSFER_TYPES:
@@ -70,6 +68,11 @@ class Transfer:
             return _answer(query, stanza, sources) or await following(query)
 
         return handle
+
+    async def start(self) -> None:
+        """Send NOTIFY whenever a zone file has a new serial."""
+        for zones in self._context.exports(FileZones):
+            zones.subscribe(self._notify)
 
     async def serving(self) -> None:
         """Send NOTIFY for every zone that is loaded, once secondaries can ask for it."""
@@ -190,7 +193,7 @@ def build(settings: tuple[TransferSettings, ...], context: BlockContext) -> Part
     return Part(
         "transfer",
         handling=Handling(wrap=transfer.wrap, is_for_in_only=True),
-        life=LifeCycle(serving=transfer.serving, stop=transfer.stop),
+        life=LifeCycle(start=transfer.start, serving=transfer.serving, stop=transfer.stop),
     )
 
 
