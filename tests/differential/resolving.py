@@ -71,7 +71,7 @@ ROLES = {  # placeholder of an upstream's address in a block → the words of it
     "DEAD": (("dead",), 7),
 }  # fmt: skip
 LOCATED = re.compile(r"Corefile:(\d+)")
-AT_A_TIME = 4  # cases of one server
+AT_A_TIME = 2  # cases of one server
 
 
 @dataclass(frozen=True)
