@@ -4,6 +4,7 @@ from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping, Se
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import dns.edns
 import dns.message
 import pytest
 from fakes.held_clock import HeldClock
@@ -65,10 +66,13 @@ def make_query() -> Callable[..., Query]:
     def make(
         name: str, qtype: str = "A", *, transport: str = "udp", client: tuple[Any, ...] = ("10.1.0.9", 40222),
         edns_bytes: int | None = None, do: bool = False, checking_disabled: bool = False,
+        options: Sequence[dns.edns.Option] = (),
     ) -> Query:  # fmt: skip
         message = dns.message.make_query(name, qtype, want_dnssec=do, use_edns=False if edns_bytes is None else 0)
         if edns_bytes is not None:
             message.use_edns(0, payload=edns_bytes, ednsflags=0x8000 if do else 0)
+        if options:
+            message.use_edns(0, options=list(options))
         message.id = 4711
         message.flags |= 0x0010 if checking_disabled else 0
         query = read_query(message.to_wire())

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+import dns.edns
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -202,6 +203,49 @@ async def test_edns_options(
     assert below.asked[0].has_edns
     assert query.options == bytes.fromhex(sent)
     assert query.has_edns is has_edns
+
+
+OVER_V4, OVER_V6 = ("10.1.2.3", 40222), ("2001:db8:1:2::9", 40222, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("rules", "client", "sent", "passed_on"),
+    [
+        # a client's /0 stays, in its family (0: none)
+        ("subnet set 24 56", OVER_V4, ["00010000"], ["00010000"]),
+        ("subnet set 24 56", OVER_V4, ["00000000"], ["00000000"]),
+        ("subnet set 24 56", OVER_V4, ["00020000"], ["00020000"]),
+        ("subnet replace 24 56", OVER_V4, ["00010000"], ["00010000"]),
+        ("subnet append 24 56", OVER_V4, ["00010000"], ["00010000"]),
+        ("subnet set 24 56 revert", OVER_V4, ["00010000"], ["00010000"]),
+        ("subnet set 24 56", OVER_V6, ["00020000"], ["00020000"]),
+        ("subnet replace 24 56", OVER_V6, ["00010000"], ["00010000"]),
+        # a shorter prefix than the rule's stays as short
+        ("subnet set 24 56", OVER_V4, ["000110000a01"], ["000110000a01"]),
+        ("subnet set 24 56", OVER_V4, ["000113000a0100"], ["000113000a0100"]),
+        ("subnet set 24 56", OVER_V6, ["0002200020010db8"], ["0002200020010db8"]),
+        ("subnet set 24 56", OVER_V6, ["00011000c633"], ["000210002001"]),
+        # a longer one is cut to the rule's
+        ("subnet set 24 56", OVER_V4, ["000120000a010203"], ["000118000a0102"]),
+        ("subnet set 0 0", OVER_V4, ["000120000a010203"], ["00010000"]),
+        ("subnet set 24 56", OVER_V6, ["0002800020010db8000100020000000000000009"], ["0002380020010db8000100"]),
+        # of several options the shortest counts, and one that is cut short does not
+        ("subnet set 24 56", OVER_V4, ["000120000a010203", "00010000"], ["00010000", "00010000"]),
+        ("subnet set 24 56", OVER_V4, ["0001"], ["000118000a0102"]),
+        ("subnet set 24 56", OVER_V4, [], ["000118000a0102"]),
+        # what earlier rules made of the client's option does not count
+        ("subnet unset|subnet set 24 56", OVER_V4, ["00010000"], ["00010000"]),
+        ("subnet set 0 0|subnet set 24 56", OVER_V4, [], ["000118000a0102"]),
+    ],
+)  # fmt: skip
+async def test_a_clients_subnet_is_never_made_longer(
+    chain: Chain, make_query: MakeQuery, rules: str, client: tuple[object, ...], sent: list[str], passed_on: list[str]
+) -> None:
+    options = [dns.edns.GenericOption(dns.edns.OptionType.ECS, bytes.fromhex(one)) for one in sent]
+    query, below = make_query("a.test", client=client, options=options), Below()
+    await chain("\n".join(f"rewrite continue edns0 {rule}" for rule in rules.split("|")), below)(query)
+    found = [whole[OPTION_HEADER_BYTES:].hex() for _, whole in iter_options(below.asked[0].options)]
+    assert found == passed_on
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,16 @@ from ipaddress import ip_network
 from clusterdns.chain import Query
 from clusterdns.chain.query import plain_ip
 from clusterdns.plugins.rewrite.rule import ReplyDraft, RuleEffect
-from clusterdns.wire.edns import iter_options, pack_option
+from clusterdns.wire import codes
+from clusterdns.wire.edns import OPTION_HEADER_BYTES, iter_options, pack_option
 from clusterdns.wire.name import to_text
+from clusterdns.wire.query import QueryMessage, read
 
 SET, REPLACE, APPEND, UNSET = "set", "replace", "append", "unset"
 ACTIONS = (SET, REPLACE, APPEND, UNSET)
 NEW_OPT_UDP_BYTES = 4096  # of the OPT of a query that had none
+_FAMILY_BYTES = 2
+_SUBNET_FIXED_BYTES = 4  # family, source prefix length, scope prefix length (RFC 7871 §6)
 
 Content = Callable[[Query], bytes | None]  # makes the content of the option; None: the rule does not match
 
@@ -87,17 +91,39 @@ def echoed_options(rewritten: Query, echoed_codes: frozenset[int], changes: Sequ
 
 
 def subnet(v4_bits: int, v6_bits: int) -> Content:
-    """Make a Client Subnet option: the client's network of this many bits (RFC 7871 §6)."""
+    """Make a Client Subnet option: the client's network of this many bits, or of fewer where the client sent fewer.
+
+    A client that sent a prefix of 0 bits wants no address of it sent; its option stays as it is (RFC 7871 §7.1.2).
+    """
 
     def content(query: Query) -> bytes:
         address = query.client_ip
         bits = v4_bits if address.version == 4 else v6_bits
+        shortest = min(_client_subnets(query), key=_prefix_bits, default=None)
+        if shortest is not None:
+            bits = min(bits, _prefix_bits(shortest))
+            if not bits:
+                return shortest[:_FAMILY_BYTES] + b"\0\0"
         network = ip_network((address, bits), strict=False)
         # only the bytes that the prefix covers, as the RFC requires
         packed = network.network_address.packed[: (bits + 7) // 8]
         return bytes((0, 1 if address.version == 4 else 2, bits, 0)) + packed
 
     return content
+
+
+def _client_subnets(query: Query) -> list[bytes]:
+    """Return the contents of the Client Subnet options that the client sent, whatever earlier rules made of them."""
+    sent = read(query.packet, QueryMessage)
+    if not isinstance(sent, QueryMessage):
+        return []
+    contents = [whole[OPTION_HEADER_BYTES:] for code, whole in iter_options(sent.options) if code == codes.ECS]
+    return [one for one in contents if len(one) >= _SUBNET_FIXED_BYTES]
+
+
+def _prefix_bits(content: bytes) -> int:
+    """Return the SOURCE PREFIX-LENGTH of a Client Subnet option."""
+    return content[_FAMILY_BYTES]
 
 
 def server_address(query: Query, bound: Sequence[str]) -> bytes | None:
