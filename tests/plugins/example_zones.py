@@ -30,18 +30,10 @@ loop2 IN CNAME loop1
 towild IN CNAME some.wild
 tocut IN CNAME h.sub
 toent IN CNAME ent
-c0 IN CNAME c1
-c1 IN CNAME c2
-c2 IN CNAME c3
-c3 IN CNAME c4
-c4 IN CNAME c5
-c5 IN CNAME c6
-c6 IN CNAME c7
-c7 IN CNAME c8
-c8 IN CNAME c9
-c9 IN CNAME c10
-c10 IN CNAME c11
-c11 IN A 192.0.2.99
+"""
+    + "".join(f"c{n} IN CNAME c{n + 1}\n" for n in range(17))
+    + r"""
+c17 IN A 192.0.2.99
 *.wild IN A 192.0.2.50
 *.wild IN MX 10 mail
 host.wild IN TXT "explicit"
@@ -54,6 +46,22 @@ sub IN DS 12345 8 2 010101010101010101010101010101010101010101010101010101010101
 ns.sub IN A 192.0.2.53
 h.sub IN A 192.0.2.54
 outsub IN NS ns.outside.net.
+left IN NS ns.right
+right IN NS ns.left
+ns.left IN A 192.0.2.55
+ns.right IN A 192.0.2.56
+*.w1 IN CNAME x.w2
+*.w2 IN CNAME x.w3
+*.w3 IN CNAME x.w4
+*.w4 IN CNAME x.w5
+*.w5 IN CNAME x.w6
+*.w6 IN CNAME x.d7
+d7 IN DNAME d8
+d8 IN DNAME d9
+d9 IN DNAME d10
+d10 IN DNAME d11
+d11 IN DNAME d12
+x.d12 IN CNAME c16
 _sip._tcp IN SRV 10 20 5060 SIP
 sip IN A 192.0.2.60
 _multi._tcp IN SRV 10 20 5060 sip

@@ -361,7 +361,39 @@ async def test_a_cname_loop_through_wildcards_of_two_zones_ends(folder: Path) ->
     async with running("file db.one one.test\nfile db.two two.test", folder) as server:
         reply = await server.ask("a.one.test")
         assert len(reply.answer) == 3
-        assert reply.rcode() == dns.rcode.SERVFAIL
+        assert reply.rcode() == dns.rcode.NOERROR
+
+
+async def test_a_chain_of_wildcards_dnames_and_cnames_is_followed(folder: Path) -> None:
+    async with running(COREFILE, folder) as server:
+        reply = await server.ask("a.w1.example.org", transport="tcp")
+    types = [dns.rdatatype.to_text(one.rdtype) for one in reply.answer]
+    assert types == ["CNAME"] * 6 + ["DNAME", "CNAME"] * 5 + ["CNAME", "CNAME", "A"]
+    assert reply.rcode() == dns.rcode.NOERROR
+
+
+@pytest.mark.parametrize("link", ["*.n{} CNAME x.n{}", "n{} DNAME n{}"])
+async def test_of_a_chain_too_long_the_part_followed_is_the_answer(link: str, tmp_path: Path) -> None:
+    (tmp_path / "db").write_text(content(1, *(link.format(n, n + 1) for n in range(40)), "*.n40 A 192.0.2.1"))
+    async with running("file db example.org", tmp_path) as server:
+        reply = await server.ask("x.n0.example.org", transport="tcp")
+    cnames = [one for one in reply.answer if one.rdtype == dns.rdatatype.CNAME]
+    assert 11 <= len(cnames) < 40
+    assert {dns.rdatatype.to_text(one.rdtype) for one in reply.answer} <= {"CNAME", "DNAME"}
+    assert reply.rcode() == dns.rcode.NOERROR
+
+
+@pytest.mark.parametrize("count", [20, 40])
+async def test_glue_that_does_not_fit_sets_tc(count: int, tmp_path: Path) -> None:
+    lines = [f"sub NS ns{n}.sub" for n in range(count)] + [f"ns{n}.sub A 192.0.2.{n}" for n in range(count)]
+    (tmp_path / "db").write_text(content(1, *lines))
+    packet = dns.message.make_query("x.sub.example.org", "A").to_wire()  # without EDNS: 512 bytes (RFC 9471 §3.1)
+    async with running("file db example.org", tmp_path) as server:
+        reply = dns.message.from_wire(await server.raw(packet))
+        whole = dns.message.from_wire(await server.raw(packet, "tcp"))
+    assert reply.flags & dns.flags.TC
+    assert not whole.flags & dns.flags.TC
+    assert sum(map(len, whole.additional)) == count
 
 
 @pytest.mark.parametrize("name", ["nothere", "a.nothere", "x.host"])

@@ -79,14 +79,16 @@ def summary(zone: ZoneTree, question: str, *, do: bool = False) -> str:
         ("x.cwild A", "answer: x.cwild CNAME, www A | @ NS"),
         ("x.cwild CNAME", "answer: x.cwild CNAME | @ NS"),
         # delegations (RFC 1034 §4.2.1), and DS, the one type of the parent (RFC 4035 §3.1.4.1)
-        ("sub A", "referral:  | sub NS | ns.sub A"),
-        ("sub NS", "referral:  | sub NS | ns.sub A"),
-        ("h.sub A", "referral:  | sub NS | ns.sub A"),
-        ("a.b.c.sub A", "referral:  | sub NS | ns.sub A"),
+        ("sub A", "referral:  | sub NS | ns.sub A, ns1 A, ns1 AAAA"),
+        ("sub NS", "referral:  | sub NS | ns.sub A, ns1 A, ns1 AAAA"),
+        ("h.sub A", "referral:  | sub NS | ns.sub A, ns1 A, ns1 AAAA"),
+        ("a.b.c.sub A", "referral:  | sub NS | ns.sub A, ns1 A, ns1 AAAA"),
         ("sub DS", "answer: sub DS | @ NS"),
-        ("ns.sub DS", "referral:  | sub NS | ns.sub A"),
+        ("ns.sub DS", "referral:  | sub NS | ns.sub A, ns1 A, ns1 AAAA"),
         ("outsub DS", "nodata:  | @ SOA"),
         ("outsub A", "referral:  | outsub NS"),
+        ("left A", "referral:  | left NS | ns.right A"),  # RFC 9471 §3.2: neither zone could be reached without it
+        ("right A", "referral:  | right NS | ns.left A"),
         # CNAME
         ("alias CNAME", "answer: alias CNAME | @ NS"),
         ("alias A", "answer: alias CNAME, www A | @ NS"),
@@ -96,8 +98,8 @@ def summary(zone: ZoneTree, question: str, *, do: bool = False) -> str:
         ("both TXT", "nodata: both CNAME | @ SOA"),
         ("loop1 A", "answer: loop1 CNAME, loop2 CNAME | @ NS"),
         ("to-self A", "answer: to-self CNAME | @ NS"),
-        ("c3 A", "answer: " + ", ".join(f"c{n} CNAME" for n in range(3, 11)) + ", c11 A | @ NS"),
-        ("c0 A", "answer: " + ", ".join(f"c{n} CNAME" for n in range(10)) + " | @ NS"),
+        ("c1 A", "answer: " + ", ".join(f"c{n} CNAME" for n in range(1, 17)) + ", c17 A | @ NS"),
+        ("c0 A", "answer: " + ", ".join(f"c{n} CNAME" for n in range(16)) + " | @ NS"),
         # CNAME targets that are looked up elsewhere
         ("dangle A", "cname → nothere.example.org.: dangle CNAME"),
         ("out A", "cname → host.other.test.: out CNAME"),

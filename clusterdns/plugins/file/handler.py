@@ -13,8 +13,8 @@ from clusterdns.plugins.file.zone import ZoneFile
 from clusterdns.wire import codes
 from clusterdns.wire.name import ROOT, is_under, longest_suffix
 
-MAX_CNAMES = 10  # in a chain inside a zone; the client follows the rest, as in CoreDNS
-MAX_DEPTH = 8  # of nested look-ups
+MAX_CNAMES = 16  # in a chain inside a zone; the client follows the rest
+MAX_DEPTH = 15  # of nested look-ups for CNAME targets; one less than the server allows, so that no chain fails
 
 _MISSING = (ZoneOutcome.NXDOMAIN, ZoneOutcome.EMPTY_NON_TERMINAL)
 _RCODES = {ZoneOutcome.NXDOMAIN: codes.NXDOMAIN, ZoneOutcome.NAME_TOO_LONG: codes.YXDOMAIN}
@@ -46,8 +46,6 @@ class FileHandler:
         tree = file.tree
         if tree is None:
             return failure(codes.SERVFAIL)
-        if query.depth > MAX_DEPTH:
-            return failure(codes.SERVFAIL, f"more than {MAX_DEPTH} nested look-ups of CNAME targets")
         result = resolve(tree, query.name, query.qtype, do=query.do)
         if result.outcome is ZoneOutcome.CNAME:
             return await self._follow_out(query, file, tree, result)
@@ -69,9 +67,14 @@ class FileHandler:
         return None if zone is None else self._zones[zone]
 
     async def _follow_out(self, query: Query, file: ZoneFile, tree: ZoneTree, result: ZoneResult) -> Reply:
-        """Look up the target of a CNAME chain; return the chain with the target's records and rcode (RFC 6604 §2)."""
+        """Look up the target of a CNAME chain; return the chain with the target's records and rcode (RFC 6604 §2).
+
+        A chain that has taken `MAX_DEPTH` look-ups is returned as it is: the client follows the rest.
+        """
         own_servers = tree.nameservers(do=query.do)
         reply = Reply(codes.NOERROR, result.answer, own_servers, dependencies=(file,), reusable=True)
+        if query.depth >= MAX_DEPTH:
+            return reply
         target = await query.lookup(query, result.target, query.qtype)
         if target.is_unhandled and target.rcode == codes.REFUSED:
             return reply  # the target is in no zone of this server: the client follows it

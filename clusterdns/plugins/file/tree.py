@@ -162,9 +162,12 @@ class ZoneTree:
         return ZoneResult(ZoneOutcome.CNAME, answer, target=target.lower(), is_synthesized=True)
 
     def _referral(self, node: Records, cut: bytes, do: bool) -> ZoneResult:
+        """Refer to the servers of a delegation, with every address of them that the zone has (RFC 9471 §3)."""
         servers = _rrset(node, codes.NS, False)
         secure = (_rrset(node, codes.DS, True) or _rrset(node, codes.NSEC, True)) if do else ()  # RFC 4035 §3.1.4
-        return ZoneResult(ZoneOutcome.REFERRAL, (), (*servers, *secure), self._addresses(servers, cut, do))
+        glue = self._addresses(servers, cut, False)
+        siblings = tuple(one for one in self._addresses(servers, self.origin, False) if one not in glue)
+        return ZoneResult(ZoneOutcome.REFERRAL, (), (*servers, *secure), (*glue, *siblings))
 
     # Parts of the results
 
