@@ -113,6 +113,10 @@ class ApiClient:
             for _ in pool.map(self.apply, manifests):
                 pass
 
+    def read(self, path: str) -> Manifest:
+        """GET a path that is not an object's: discovery."""
+        return self._json("GET", path)
+
     def post(self, path: str, body: Manifest) -> Manifest:
         """POST to a path: subresources such as `binding` and `token` are not applied."""
         return self._json("POST", path, body, "application/json")

@@ -8,19 +8,20 @@ Of a dump of a real cluster as little as possible is simulated: a workload whose
 Service whose slices are in the dump gets no others.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from clusterdns.cluster.decoding import from_data
-from clusterdns.cluster.manifests import kinds, services, slices, workloads
+from clusterdns.cluster.manifests import checks, kinds, services, slices, workloads
 from clusterdns.cluster.manifests.addresses import family_of, pod_pools, service_pools
 from clusterdns.cluster.manifests.documents import Document
+from clusterdns.cluster.manifests.kinds import ManifestEntry
+from clusterdns.cluster.manifests.problems import Category, Problem
 from clusterdns.cluster.manifests.selectors import EVERYTHING, Selector
 from clusterdns.cluster.manifests.workloads import SimulatedPod, labels_of
 from clusterdns.cluster.objects import (
     IMPORT_LABEL,
-    MAX_LABEL_BYTES,
     SERVICE_LABEL,
     EndpointSlice,
     ImportedSlice,
@@ -33,7 +34,6 @@ from clusterdns.cluster.objects import (
     Service,
     ServiceImport,
     key_of,
-    shown_key,
 )
 
 _ALWAYS_THERE = ("default", "kube-system")
@@ -43,19 +43,11 @@ _WORKLOAD_KINDS = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet")
 ObjectsByKey = dict[tuple[Kind, ObjectKey], Object]
 
 
-class ManifestWarning(NamedTuple):
-    """A warning for the author of the manifests: `file:line: Kind namespace/name: TEXT`."""
-
-    kind: str
-    text: str
-    is_skipped: bool  # the whole object is ignored, not a part of it
-
-
 class DesiredState(NamedTuple):
     """The objects that the manifests describe, and what is wrong with the manifests."""
 
     objects: ObjectsByKey
-    warnings: tuple[ManifestWarning, ...]
+    problems: tuple[Problem, ...]
 
 
 @dataclass(frozen=True)
@@ -71,7 +63,7 @@ class Selection:
 
 
 def desired_objects(documents: Sequence[Document], selection: Selection | None = None) -> DesiredState:
-    """Simulate the controllers. Manifests that cannot be used are ignored with a warning."""
+    """Simulate the controllers. A manifest that cannot be used is ignored, and is one of the problems."""
     cluster = _Simulation(selection or Selection())
     cluster.read(documents)
     cluster.run_workloads()
@@ -79,17 +71,7 @@ def desired_objects(documents: Sequence[Document], selection: Selection | None =
     cluster.run_slices()
     cluster.run_imports()
     cluster.create_namespaces()
-    return DesiredState(cluster.objects, tuple(cluster.warnings))
-
-
-class _Entry(NamedTuple):
-    """A manifest with its kind, key and location."""
-
-    kind: str
-    key: ObjectKey
-    manifest: Any  # the struct of its kind
-    tree: dict[str, Any]
-    location: str
+    return DesiredState(cluster.objects, tuple(cluster.problems))
 
 
 class _Simulation:
@@ -97,26 +79,32 @@ class _Simulation:
 
     def __init__(self, selection: Selection) -> None:
         self.objects: ObjectsByKey = {}
-        self.warnings: list[ManifestWarning] = []
+        self.problems: list[Problem] = []
         self._selection = selection
-        self._entries: dict[str, dict[ObjectKey, _Entry]] = {kind: {} for kind in kinds.MANIFEST_TYPES}
+        self._entries: dict[str, dict[ObjectKey, ManifestEntry]] = {kind: {} for kind in kinds.MANIFEST_TYPES}
         self._pods: dict[ObjectKey, SimulatedPod] = {}
         self._families: dict[ObjectKey, tuple[str, ...]] = {}  # of each Service that can be used
 
     def read(self, documents: Sequence[Document]) -> None:
         """Sort the documents by kind and name."""
-        for kind, tree, location in documents:
+        for document in documents:
+            kind, tree, location = document
             if not kind:
-                self.warnings.append(ManifestWarning("", f"{location}: not an object with a kind; skipped", True))
+                text = "not an object with a kind; skipped"
+                self.problems.append(Problem(Category.SKIPPED, location, location, text))
+                continue
+            if kind not in kinds.MANIFEST_TYPES:
+                self._note(checks.unread_kind(document))
                 continue
             try:
-                entry = _entry(kind, tree, location)
+                entry = kinds.to_entry(kind, tree, location)
             except ObjectError as error:
                 self._skip(location, error)
                 continue
             earlier = self._entries[kind].get(entry.key)
             if earlier is not None:
-                self._warn(entry, f"is also in {earlier.location}; this one is used")
+                text = f"is also in {earlier.location}; this one is used"
+                self.problems.append(Problem.of_object(Category.DUPLICATE, location, kind, entry.key, text))
             self._entries[kind][entry.key] = entry
 
     def run_workloads(self) -> None:
@@ -175,7 +163,13 @@ class _Simulation:
             if labels.get(slices.MANAGED_BY_LABEL) in (slices.SELECTING, slices.MIRRORING):
                 managed.add((entry.key[0], labels.get(SERVICE_LABEL, "")))
             self._add_given(EndpointSlice, entry)
+            if IMPORT_LABEL not in labels:
+                self._require_service(entry, labels.get(SERVICE_LABEL, ""))
+        for entry in self._sorted("Endpoints"):
+            if entry.manifest.subsets:
+                self._require_service(entry, entry.key[1])
         pods = slices.PodsByLabel(pod for _, pod in sorted(self._pods.items()))
+        label_sets = checks.LabelSets(self._labelled())
         for key, families in self._families.items():
             entry = self._entries["Service"][key]
             if key in managed:
@@ -183,7 +177,10 @@ class _Simulation:
             made: Iterator[slices.LabelledSlice] = iter(())
             legacy = self._entries["Endpoints"].get(key)
             if entry.manifest.spec.selector:
-                made = slices.from_selector(key, entry.manifest, families, pods)
+                selected = pods.selected(key[0], labels_of(entry.manifest.spec.selector))
+                made = slices.from_pods(key, entry.manifest, families, selected)
+                if families and (Service, key) in self.objects:
+                    self._note(*checks.unmatched_selector(entry, selected, label_sets))
             elif legacy is not None and slices.is_mirrored(legacy.manifest):
                 warnings: list[str] = []
                 made = slices.from_endpoints(key, legacy.manifest, warnings)
@@ -211,7 +208,23 @@ class _Simulation:
             labels = labels_of(entry.manifest.metadata.labels) if entry is not None else {}
             self._add(Namespace(name), {**labels, _NAMESPACE_LABEL: name})
 
-    def _sorted(self, kind: str) -> list[_Entry]:
+    def _labelled(self) -> Iterable[tuple[str, Mapping[str, str]]]:
+        """Yield (namespace, labels) of each pod, and of the pod template of each workload."""
+        for pod in self._pods.values():
+            yield pod.namespace, pod.labels
+        for kind in _WORKLOAD_KINDS:
+            for key, entry in self._entries[kind].items():
+                template = entry.manifest.spec.template if entry.manifest.spec else None
+                if template is not None and template.metadata is not None:
+                    yield key[0], labels_of(template.metadata.labels)
+
+    def _require_service(self, entry: ManifestEntry, service: str) -> None:
+        self._note(checks.without_service(entry, service, self._entries["Service"].keys()))
+
+    def _note(self, *problems: Problem | None) -> None:
+        self.problems += [problem for problem in problems if problem is not None]
+
+    def _sorted(self, kind: str) -> list[ManifestEntry]:
         return [entry for _, entry in sorted(self._entries[kind].items(), key=lambda item: item[0])]
 
     def _owning_workloads(self) -> set[tuple[str, str, str]]:
@@ -223,7 +236,7 @@ class _Simulation:
             for owner in entry.manifest.metadata.owner_references or ()
         }
 
-    def _run_workload(self, entry: _Entry) -> None:
+    def _run_workload(self, entry: ManifestEntry) -> None:
         try:
             for pod in workloads.from_workload(entry.kind, entry.key[0], entry.manifest, self._pods.keys()):
                 if len(self._pods) >= workloads.MAX_PODS:
@@ -243,7 +256,7 @@ class _Simulation:
                 found = (pool.allocate("/".join(key)) for pool in pools.values())
                 pod.addresses = tuple(text for text in found if text is not None)
 
-    def _add_given(self, kind: Kind, entry: _Entry, spec: Mapping[str, Any] | None = None) -> None:
+    def _add_given(self, kind: Kind, entry: ManifestEntry, spec: Mapping[str, Any] | None = None) -> None:
         """Add the object of a manifest, with its namespace and these fields of `spec` replaced."""
         tree = {**entry.tree, "metadata": {**entry.tree["metadata"], "namespace": entry.key[0]}}
         if spec is not None:
@@ -268,20 +281,8 @@ class _Simulation:
         if (only is None or namespace in only) and selector.matches(labels):
             self.objects.setdefault((type(obj), key_of(obj)), obj)
 
-    def _warn(self, entry: _Entry, text: str) -> None:
-        line = f"{entry.location}: {entry.kind} {shown_key(entry.key)}: {text}"
-        self.warnings.append(ManifestWarning(entry.kind, line, False))
+    def _warn(self, entry: ManifestEntry, text: str) -> None:
+        self.problems.append(Problem.of_object(Category.PART, entry.location, entry.kind, entry.key, text))
 
     def _skip(self, location: str, error: ObjectError) -> None:
-        self.warnings.append(ManifestWarning(error.kind, f"{location}: {error}; skipped", True))
-
-
-def _entry(kind: str, tree: Any, location: str) -> _Entry:
-    found: Any = kinds.to_manifest(kind, tree)
-    name = found.metadata.name
-    namespace = "" if kind == "Namespace" else found.metadata.namespace or "default"
-    if kind == "Namespace" and len(name.encode()) > MAX_LABEL_BYTES:
-        raise ObjectError(kind, ("", name), f"its name has more than {MAX_LABEL_BYTES} bytes")
-    if kind == "Service" and found.spec is None:
-        raise ObjectError(kind, (namespace, name), "spec is missing")
-    return _Entry(kind, (namespace, name), found, tree, location)
+        self.problems.append(Problem.of_error(location, error))

@@ -1,4 +1,4 @@
-"""Parses the text of a manifest file into documents, each with its location; documents of other kinds are dropped.
+"""Parses the text of a manifest file into documents, each with its location; those of other kinds without content.
 
 `files` reads the bytes and `controllers` interprets the documents. The cost of a YAML file is bounded by its size: the
 parser counts nesting, and counts the values behind each alias in full. YAML is read as kubectl reads it (dates are
@@ -33,7 +33,10 @@ _INT = re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0[0-7_]*|[1-9][0-9_]*)\Z")
 
 
 class Document(NamedTuple):
-    """One object as written. `kind` is one of `MANIFEST_TYPES`, or empty where the document names none."""
+    """One object as written. `kind` is empty where the document names none.
+
+    Of a kind that is not in `MANIFEST_TYPES` the tree holds `apiVersion`, and name and namespace, alone.
+    """
 
     kind: str
     tree: Any
@@ -44,11 +47,13 @@ class DocumentError(ValueError):
     """A file that cannot be parsed: `file:line: REASON`."""
 
     def __init__(self, file: str, line: int, text: str) -> None:
-        super().__init__(f"{file}:{line}: {text}" if line else f"{file}: {text}")
+        self.location = f"{file}:{line}" if line else file
+        self.text = text
+        super().__init__(f"{self.location}: {text}")
 
 
 def read_documents(raw: bytes, file: str) -> list[Document]:
-    """Parse a file into documents: a List gives one per item, other kinds give none. Raises DocumentError."""
+    """Parse a file into documents; a List gives one per item. Raises DocumentError."""
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -78,8 +83,14 @@ def _flatten(tree: Any, kind: str, location: str, depth: int) -> Iterator[Docume
             return
     else:
         kind = ""
-    if not kind or kind in MANIFEST_TYPES:
-        yield Document(kind, tree, location)
+    yield Document(kind, _identity(tree) if kind and kind not in MANIFEST_TYPES else tree, location)
+
+
+def _identity(tree: dict[str, Any]) -> dict[str, Any]:
+    """Keep of an object what names it; the rest of a kind that is not read may be large."""
+    meta = tree.get("metadata")
+    names = {key: meta[key] for key in ("name", "namespace") if key in meta} if isinstance(meta, dict) else {}
+    return {"apiVersion": tree.get("apiVersion"), "metadata": names}
 
 
 def _trees(text: str, file: str) -> Iterator[tuple[Any, int]]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clusterdns.cluster.manifests.documents import Document, DocumentError, read_documents
+from clusterdns.cluster.manifests.kinds import MANIFEST_TYPES
+from clusterdns.cluster.manifests.problems import Category, Problem
 from clusterdns.host.followed_file import FollowedFile
 
 MAX_FILE_BYTES = 64 << 20
@@ -29,7 +31,7 @@ class _File:
     followed: FollowedFile
     digest: bytes = b""
     documents: list[Document] = field(default_factory=list)
-    problem: str = ""
+    problem: Problem | None = None
 
 
 class ManifestFiles:
@@ -40,12 +42,14 @@ class ManifestFiles:
         self._now_ns = now_ns
         self._files: dict[str, _File] = {}
         self._is_loaded = False
-        self._unlisted: dict[str, str] = {}  # root or folder → why it cannot be listed
+        self._unlisted: dict[str, str] = {}  # root, folder or dangling link → why it cannot be listed
 
     @property
-    def problems(self) -> list[str]:
-        """The problems with files and folders at present, one line each."""
-        return [*self._unlisted.values(), *(one.problem for one in self._files.values() if one.problem)]
+    def problems(self) -> list[Problem]:
+        """The problems with files and folders at present."""
+        unlisted = [_file_problem(path, path, reason) for path, reason in self._unlisted.items()]
+        broken = [one.problem for one in self._files.values() if one.problem]
+        return [*unlisted, *broken, *self._empty_roots()]
 
     @property
     def count(self) -> int:
@@ -59,11 +63,12 @@ class ManifestFiles:
     def read(self) -> bool:
         """Read new and changed files. Returns whether any document differs.
 
-        Raises ManifestError at the first call, where a path does not exist.
+        Raises ManifestError at the first call, where a path of the Corefile cannot be read.
         """
         found, self._unlisted = _listed(self._roots)
-        if not self._is_loaded and self._unlisted:
-            raise ManifestError("; ".join(self._unlisted.values()))
+        missing = [f"{root}: {self._unlisted[root]}" for root in self._roots if root in self._unlisted]
+        if not self._is_loaded and missing:
+            raise ManifestError("; ".join(missing))
         is_changed = False
         for path in [path for path in self._files if path not in found]:
             if not any(_is_in(path, folder) for folder in self._unlisted):
@@ -81,20 +86,38 @@ class ManifestFiles:
             content = file.followed.read(MAX_FILE_BYTES, skip_recent=self._is_loaded)
         except OSError as error:
             file.digest = b""
-            file.problem = f"{path}: {error.strerror or error}"
+            file.problem = _file_problem(path, path, error.strerror or str(error))
             return False
         if content is None or content.digest == file.digest:
             return False
         file.digest = content.digest
-        file.problem = ""
+        file.problem = None
         try:
             documents = read_documents(content.raw, path)
         except DocumentError as error:
-            file.problem = str(error)
+            file.problem = _file_problem(path, error.location, error.text)
             return False
         is_changed = documents != file.documents
         file.documents = documents
         return is_changed
+
+    def _empty_roots(self) -> Iterator[Problem]:
+        """Yield a problem for each path of the Corefile without an object that can have names."""
+        used = {path for path, file in self._files.items() if file.problem or _has_objects(file.documents)}
+        for root in self._roots:
+            if any(_is_in(path, root) for path in (*used, *self._unlisted)):
+                continue
+            has_files = any(_is_in(path, root) for path in self._files)
+            missing = "no object that can have names" if has_files else f"no file *{', *'.join(_SUFFIXES)}"
+            yield Problem(Category.EMPTY, root, root, f"{missing}; it adds no Services")
+
+
+def _has_objects(documents: Sequence[Document]) -> bool:
+    return any(document.kind in MANIFEST_TYPES for document in documents)
+
+
+def _file_problem(path: str, location: str, reason: str) -> Problem:
+    return Problem(Category.FILE, path, location, reason)
 
 
 def _listed(roots: Sequence[str]) -> tuple[dict[str, None], dict[str, str]]:
@@ -105,14 +128,14 @@ def _listed(roots: Sequence[str]) -> tuple[dict[str, None], dict[str, str]]:
         try:
             root_stat = Path(root).stat()
         except OSError as error:
-            unlisted[root] = f"{root}: {error.strerror or error}"
+            unlisted[root] = error.strerror or str(error)
             continue
         if stat.S_ISDIR(root_stat.st_mode):
-            found.update(dict.fromkeys(_walk(root, set(), unlisted)))
+            found.update(dict.fromkeys(_walk(root, {(root_stat.st_dev, root_stat.st_ino)}, unlisted)))
         elif stat.S_ISREG(root_stat.st_mode):
             found[root] = None
         else:
-            unlisted[root] = f"{root}: neither a file nor a folder"
+            unlisted[root] = "neither a file nor a folder"
     return found, unlisted
 
 
@@ -125,7 +148,7 @@ def _walk(folder: str, seen: set[tuple[int, int]], unlisted: dict[str, str]) -> 
         with os.scandir(folder) as listing:
             entries = sorted(listing, key=lambda entry: entry.name)
     except OSError as error:
-        unlisted[folder] = f"{folder}: {error.strerror or error}"
+        unlisted[folder] = error.strerror or str(error)
         return
     for entry in entries:
         if entry.name.startswith("."):
@@ -133,9 +156,11 @@ def _walk(folder: str, seen: set[tuple[int, int]], unlisted: dict[str, str]) -> 
         try:
             found = Path(entry.path).stat()
         except FileNotFoundError:
-            continue  # a dangling link, or deleted since it was listed
+            if entry.is_symlink() and entry.name.endswith(_SUFFIXES):  # not one that was deleted since it was listed
+                unlisted[entry.path] = "a link to a file that does not exist"
+            continue
         except OSError as error:
-            unlisted[entry.path] = f"{entry.path}: {error.strerror or error}"
+            unlisted[entry.path] = error.strerror or str(error)
             continue
         if stat.S_ISDIR(found.st_mode):
             if (found.st_dev, found.st_ino) not in seen:

@@ -6,7 +6,7 @@ checks of the API server are not applied here. `raw_objects` has the fields of S
 come from an API server, where no controller needs to be simulated.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -199,6 +199,53 @@ MANIFEST_TYPES: dict[str, type[Manifest]] = {
     "ServiceImport": MetadataOnly,
 }
 
+_OTHER_KINDS = """
+APIService Binding CertificateSigningRequest ClusterRole ClusterRoleBinding ClusterTrustBundle ComponentStatus ConfigMap
+ControllerRevision CronJob CSIDriver CSINode CSIStorageCapacity CustomResourceDefinition DeviceClass DeviceTaintRule
+Event Eviction FlowSchema HorizontalPodAutoscaler Ingress IngressClass IPAddress Job Lease LeaseCandidate LimitRange
+LocalSubjectAccessReview MutatingAdmissionPolicy MutatingAdmissionPolicyBinding MutatingWebhookConfiguration
+NetworkPolicy Node PersistentVolume PersistentVolumeClaim PodCertificateRequest PodDisruptionBudget PodSecurityPolicy
+PodTemplate PriorityClass PriorityLevelConfiguration ReplicationController ResourceClaim ResourceClaimTemplate
+ResourceQuota ResourceSlice Role RoleBinding RuntimeClass Scale Secret SelfSubjectAccessReview SelfSubjectReview
+SelfSubjectRulesReview ServiceAccount ServiceCIDR StorageClass StorageVersion StorageVersionMigration
+SubjectAccessReview TokenRequest TokenReview ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding
+ValidatingWebhookConfiguration VolumeAttachment VolumeAttributesClass
+"""
+_NAMED_GROUPS = """
+admissionregistration apiextensions apiregistration authentication authorization certificates coordination discovery
+events flowcontrol.apiserver internal.apiserver multicluster.x networking node rbac.authorization resource scheduling
+storage storagemigration
+"""
+
+# The other kinds of Kubernetes' own groups. A document of them is ignored in silence, because it makes no names; the
+# pods of Jobs and ReplicationControllers are not simulated.
+KINDS_WITHOUT_NAMES = frozenset(_OTHER_KINDS.split())
+GROUPS = frozenset(
+    ["", "apps", "autoscaling", "batch", "extensions", "policy", *(f"{one}.k8s.io" for one in _NAMED_GROUPS.split())]
+)
+
+
+class ManifestEntry(NamedTuple):
+    """A manifest with its kind, key and location."""
+
+    kind: str
+    key: ObjectKey
+    manifest: Any  # the struct of its kind
+    tree: dict[str, Any]
+    location: str
+
+
+def to_entry(kind: str, tree: Any, location: str) -> ManifestEntry:
+    """Convert the tree of a manifest to an entry. Raises ObjectError."""
+    found: Any = to_manifest(kind, tree)
+    name = found.metadata.name
+    namespace = "" if kind == "Namespace" else found.metadata.namespace or "default"
+    if kind == "Namespace" and len(name.encode()) > MAX_LABEL_BYTES:
+        raise ObjectError(kind, ("", name), f"its name has more than {MAX_LABEL_BYTES} bytes")
+    if kind == "Service" and found.spec is None:
+        raise ObjectError(kind, (namespace, name), "spec is missing")
+    return ManifestEntry(kind, (namespace, name), found, tree, location)
+
 
 def to_manifest(kind: str, tree: Any) -> Manifest:
     """Convert the tree of a manifest to the struct of its kind. Raises ObjectError."""
@@ -206,15 +253,21 @@ def to_manifest(kind: str, tree: Any) -> Manifest:
         found: Manifest = msgspec.convert(tree, MANIFEST_TYPES[kind])
         f"{found.metadata.namespace}/{found.metadata.name}".encode()  # JSON can hold half a surrogate pair
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise ObjectError(kind, _key(kind, tree), str(error) or type(error).__name__) from error
+        raise ObjectError(kind, readable_key(kind, tree), str(error) or type(error).__name__) from error
     if not found.metadata.name:
-        raise ObjectError(kind, _key(kind, tree), "metadata.name is missing")
+        raise ObjectError(kind, readable_key(kind, tree), "metadata.name is missing")
     if len((found.metadata.namespace or "").encode()) > MAX_LABEL_BYTES:
-        raise ObjectError(kind, _key(kind, tree), f"its namespace has more than {MAX_LABEL_BYTES} bytes")
+        raise ObjectError(kind, readable_key(kind, tree), f"its namespace has more than {MAX_LABEL_BYTES} bytes")
     return found
 
 
-def _key(kind: str, tree: Any) -> ObjectKey:
+def group_of(tree: Any) -> str:
+    """Read the API group of a manifest; the core group's is empty, and so is that of a manifest without apiVersion."""
+    version = tree.get("apiVersion") if isinstance(tree, dict) else None
+    return version.rpartition("/")[0] if isinstance(version, str) else ""
+
+
+def readable_key(kind: str, tree: Any) -> ObjectKey:
     """Read the key as far as a broken tree gives it."""
     meta = tree.get("metadata") if isinstance(tree, dict) else None
     meta = meta if isinstance(meta, dict) else {}

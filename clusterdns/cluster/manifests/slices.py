@@ -53,13 +53,13 @@ class PodsByLabel:
         return [pod for pod in shortest if selector.items() <= pod.labels.items()]
 
 
-def from_selector(
-    key: ObjectKey, service: kinds.ServiceManifest, families: Sequence[str], pods: PodsByLabel
+def from_pods(
+    key: ObjectKey, service: kinds.ServiceManifest, families: Sequence[str], selected: Sequence[SimulatedPod]
 ) -> Iterator[LabelledSlice]:
-    """Make the slices of a Service with a selector."""
+    """Make the slices of a Service whose selector matches these pods."""
     spec = service.spec or kinds.ServiceSpec()
     groups: dict[tuple[str, tuple[Port, ...]], list[Endpoint]] = {}
-    for pod in pods.selected(key[0], labels_of(spec.selector)):
+    for pod in selected:
         if not spec.publish_not_ready_addresses and (pod.is_terminating or not pod.is_ready):
             continue
         is_named = pod.subdomain == key[1] and len(pod.hostname.encode()) <= MAX_LABEL_BYTES

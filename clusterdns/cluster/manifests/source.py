@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
-from clusterdns.cluster.api.store import skipped_objects
 from clusterdns.cluster.manifests import selectors
-from clusterdns.cluster.manifests.controllers import ManifestWarning, ObjectsByKey, Selection, desired_objects
+from clusterdns.cluster.manifests.controllers import ObjectsByKey, Selection, desired_objects
 from clusterdns.cluster.manifests.files import ManifestError, ManifestFiles
+from clusterdns.cluster.manifests.problems import Problem, ProblemReport
 from clusterdns.cluster.objects import Change, EndpointSlice, Namespace, Object, Pod, Service, ServiceImport, key_of
 from clusterdns.telemetry.metrics import Registry
 
@@ -22,7 +22,6 @@ __all__ = ["ManifestError", "ManifestSource"]
 
 DEFAULT_POLL_SECONDS = 1.0
 MAX_TURN_SECONDS = 0.002  # of reporting changes, before other tasks of the loop run
-_MAX_LOGGED_WARNINGS = 100  # of one reading
 _ORDER: tuple[type[Object], ...] = (Namespace, Service, ServiceImport, EndpointSlice, Pod)
 
 log = logging.getLogger("clusterdns.plugin.kubernetes")
@@ -61,22 +60,26 @@ class ManifestSource:
         self._poll_seconds = poll_seconds
         self._reported: ObjectsByKey = {}
         self._is_behind = True  # the reported objects differ from the files
-        self._logged_problems: set[str] = set()
-        self._logged_warnings: set[str] = set()
+        self._object_problems: tuple[Problem, ...] = ()
+        self._problems = ProblemReport(registry)
+        self._logged_error = ""  # of the last poll
         self._task: asyncio.Task[None] | None = None
-        self._skipped = skipped_objects(registry)
 
     @property
     def reason(self) -> str:
-        """Why it is not synced, or the problems of files whose last good content is served; or empty."""
-        if not self.synced:
-            return "manifests have not been read yet"
-        return "; ".join(self._files.problems[:3])
+        """Why it is not synced; or empty."""
+        return "" if self.synced else "manifests have not been read yet"
+
+    @property
+    def warning(self) -> str:
+        """The problems with the manifests, none of which prevents serving the others; or empty."""
+        return self._problems.summary
 
     def load(self) -> None:
         """Read every file and report every object. Raises ManifestError where a path does not exist."""
         for change in self._read():
             self._report(change)
+        self._report_problems()
         self._is_behind = False
         self.synced = True
         log.info("%d objects of %d manifest files", len(self._reported), self._files.count)
@@ -92,10 +95,12 @@ class ManifestSource:
             self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None
+        self._problems.close()
 
     async def poll(self) -> None:
         """Read the files once, and report the changes."""
         changes = await asyncio.to_thread(self._read)
+        self._report_problems()
         turn_began = time.perf_counter()
         for _, together in groupby(changes, key=_same_turn):
             for change in together:
@@ -110,18 +115,25 @@ class ManifestSource:
             await asyncio.sleep(self._poll_seconds)
             try:
                 await self.poll()
-            except Exception:  # the outermost frame of the task: an error must not end the polling
-                log.exception("manifests: internal error while applying a change; retrying")
+            except Exception as error:  # the outermost frame of the task: an error must not end the polling
+                if repr(error) != self._logged_error:
+                    self._logged_error = repr(error)
+                    log.exception("manifests: internal error while applying a change; retrying")
+            else:
+                if self._logged_error:
+                    log.info("manifests: changes are applied again, after: %s", self._logged_error)
+                    self._logged_error = ""
 
     def _read(self) -> list[Change]:
         """Compute the changes since the last report. Runs in a thread, one call at a time."""
         self._is_behind |= self._files.read()
-        self._log_problems()
         if not self._is_behind:
             return []
-        state, warnings = desired_objects(self._files.documents(), self._selection)
-        self._log_warnings(warnings)
+        state, self._object_problems = desired_objects(self._files.documents(), self._selection)
         return differences(self._reported, state)
+
+    def _report_problems(self) -> None:
+        self._problems.update((*self._files.problems, *self._object_problems))
 
     def _report(self, change: Change) -> None:
         self._on_change(change)
@@ -130,26 +142,6 @@ class ManifestSource:
             self._reported[type(new), key_of(new)] = new
         elif old is not None:
             del self._reported[type(old), key_of(old)]
-
-    def _log_problems(self) -> None:
-        """Log each problem with a file once, as long as it lasts."""
-        problems = self._files.problems
-        for text in problems:
-            if text not in self._logged_problems:
-                log.error("%s; serving its last good content, if any", printable(text))
-        self._logged_problems = set(problems)
-
-    def _log_warnings(self, warnings: Sequence[ManifestWarning]) -> None:
-        """Log the warnings that are new, and count the objects that are skipped."""
-        new = [one for one in warnings if one.text not in self._logged_warnings]
-        for number, warning in enumerate(new):
-            if number < _MAX_LOGGED_WARNINGS:
-                log.warning("%s", printable(warning.text))
-            if warning.is_skipped:
-                self._skipped.labels(warning.kind).value += 1
-        if len(new) > _MAX_LOGGED_WARNINGS:
-            log.warning("manifests: %d more warnings, not logged", len(new) - _MAX_LOGGED_WARNINGS)
-        self._logged_warnings = {one.text for one in warnings}
 
 
 def differences(old: ObjectsByKey, new: ObjectsByKey) -> list[Change]:
@@ -181,8 +173,3 @@ def _same_turn(change: Change) -> tuple[str, ...]:
     if isinstance(obj, EndpointSlice):
         return ("slice", obj.namespace, obj.service)
     return (type(obj).__name__, *key_of(obj))
-
-
-def printable(text: str) -> str:
-    """Escape a text for one log line, whatever characters a manifest has in names."""
-    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")

@@ -49,7 +49,7 @@ def build(settings: KubernetesSettings, context: BlockContext) -> Part:
         life=LifeCycle(
             dry_run=lambda: _dry_run(settings.api.kubeconfig), start=subscription.start, stop=subscription.stop
         ),
-        readiness=Readiness(unready=feed.unready, warning=feed.warning if imported else None),
+        readiness=Readiness(unready=feed.unready, warning=feed.warning),
         exports=(
             ZoneSource(ClusterTransfer(zones).zone_records),
             ClusterExports(index, frozenset(settings.zones), settings.api.pods, lambda: local),

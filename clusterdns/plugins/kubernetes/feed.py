@@ -61,6 +61,7 @@ class Feed:
         self._settings = settings
         self._registry = registry
         self._source: ApiSource | ManifestSource | None = None
+        self._manifests: ManifestSource | None = None  # the source, where it is files
         self._import_source: ApiSource | None = None
         self._users = 0
         self._latency = registry.histogram(
@@ -77,7 +78,8 @@ class Feed:
         """
         self._users += 1
         if self._source is None:
-            self._source = self._start_source()
+            self._manifests = self._start_manifests() if self._settings.manifests else None
+            self._source = self._manifests or self._start_api()
             self._import_source = self._start_imports()
         sources = (self._source, self._import_source)
         await asyncio.gather(*(one.wait_synced(patience_seconds) for one in sources if isinstance(one, ApiSource)))
@@ -87,7 +89,7 @@ class Feed:
         self._users -= 1
         if not self._users and self._source is not None:
             sources = (self._source, self._import_source)
-            self._source = self._import_source = None
+            self._source = self._manifests = self._import_source = None
             for source in sources:
                 if source is not None:
                     await source.stop()
@@ -112,7 +114,9 @@ class Feed:
         return imports.reason
 
     def warning(self) -> str:
-        """Return the reason why there are no ServiceImports, without which the feed is ready nevertheless; or empty."""
+        """Return what is wrong with a feed that is ready: problems of manifests, or why there are no ServiceImports."""
+        if self._manifests is not None:
+            return self._manifests.warning
         imports = self._import_source
         return imports.reason if imports is not None and imports.is_refused else ""
 
@@ -120,12 +124,10 @@ class Feed:
     def _indexes(self) -> tuple[Index, ...]:
         return (self.index,) if self.imports is None else (self.index, self.imports)
 
-    def _start_source(self) -> "ApiSource | ManifestSource":
-        if not self._settings.manifests:
-            source = ApiSource(self._settings.api, self._apply, self._note_synced, self._registry)
-            source.start()
-            return source
-        return self._start_manifests()
+    def _start_api(self) -> ApiSource:
+        source = ApiSource(self._settings.api, self._apply, self._note_synced, self._registry)
+        source.start()
+        return source
 
     def _start_manifests(self) -> "ManifestSource":
         from clusterdns.cluster.manifests.source import (  # not loaded where objects come from an API server

@@ -13,6 +13,7 @@ from clusterdns.cluster.manifests import selectors, workloads
 from clusterdns.cluster.manifests.addresses import AddressPool
 from clusterdns.cluster.manifests.controllers import DesiredState, Selection, desired_objects
 from clusterdns.cluster.manifests.documents import read_documents
+from clusterdns.cluster.manifests.problems import Category
 from clusterdns.cluster.objects import Endpoint, EndpointSlice, Namespace, Pod, Port, Service
 
 ALL = Selection(pods=True)
@@ -85,7 +86,7 @@ def test_absurd_replicas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workloads, "MAX_PODS", 50)
     desired = play(workload(replicas=10**30) + workload("StatefulSet", "db", replicas=-1))
     assert len(every(desired, Pod)) == 50
-    assert [warning.text for warning in desired.warnings] == [
+    assert [problem.line for problem in desired.problems] == [
         "f.yaml:1: Deployment default/web: the limit of 50 pods is reached; the others are ignored",
         "f.yaml:21: StatefulSet default/db: -1 replicas; skipped",
     ]
@@ -235,12 +236,11 @@ def test_well_known_addresses() -> None:
 def test_an_unusable_object_is_skipped_and_named(text: str, warning: str) -> None:
     desired = play(text + "---\n" + service("good"))
     assert [found.name for found in every(desired, Service)] == ["good"]
-    ((kind, line, is_skipped),) = desired.warnings
-    assert line.startswith("f.yaml:1: ")
-    assert line.endswith("skipped")
-    assert warning in line
-    assert is_skipped
-    assert kind in line
+    (problem,) = (one for one in desired.problems if one.category is Category.SKIPPED)
+    assert problem.line.startswith("f.yaml:1: ")
+    assert problem.line.endswith("skipped")
+    assert warning in problem.line
+    assert problem.kind in problem.line
 
 
 def test_warnings_about_parts() -> None:
@@ -249,7 +249,8 @@ def test_warnings_about_parts() -> None:
         + one("Service", "web", spec={"ports": [{"port": 80}]})
         + service()
     )
-    assert [warning.text.partition(": ")[2] for warning in desired.warnings] == [
+    found = [problem for problem in desired.problems if problem.category is not Category.ENDPOINTS]
+    assert [problem.line.partition(": ")[2] for problem in found] == [
         "Service default/web: is also in f.yaml:11; this one is used",
         "EndpointSlice default/s: endpoint address 'x.example.com' is not an IP address; ignored",
     ]
@@ -366,7 +367,7 @@ def test_legacy_endpoints_are_mirrored() -> None:
         (Endpoint(("192.0.2.2",)),): (Port("", 81, "TCP"),),
         (Endpoint(("192.0.2.3",)),): (),
     }
-    assert [warning.is_skipped for warning in desired.warnings] == [False, False]
+    assert [problem.category for problem in desired.problems] == [Category.PART, Category.PART]
 
 
 @pytest.mark.parametrize(
@@ -472,4 +473,4 @@ def test_no_address_left(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     desired = play(service("a") + service("b"))
     assert [found.cluster_ips for found in every(desired, Service)] == [("10.0.0.2",), ()]
-    assert "Service default/b: no IPv4 address is left in the Service network" in desired.warnings[0].text
+    assert "Service default/b: no IPv4 address is left in the Service network" in desired.problems[0].line

@@ -19,9 +19,9 @@ def files() -> ManifestFiles:
     return found
 
 
-def test_there_are_no_warnings(files: ManifestFiles) -> None:
+def test_there_are_no_problems(files: ManifestFiles) -> None:
     assert files.problems == []
-    assert desired_objects(files.documents()).warnings == ()
+    assert desired_objects(files.documents()).problems == ()
 
 
 def test_every_document_is_complete(files: ManifestFiles) -> None:

@@ -37,13 +37,16 @@ def read(text: str, file: str = "f.yaml") -> list[tuple[str, str, Any]]:
         ("---\nkind: Service\n---\n\nkind: Pod\n", [("Service", 2), ("Pod", 5)]),
         ("\ufeffkind: Service\n", [("Service", 1)]),
         ("kind: Service\r\n---\r\nkind: Pod\r\n", [("Service", 1), ("Pod", 3)]),
-        ("kind: ConfigMap\n---\nkind: Ingress\n---\nkind: MyOwn\n", []),
+        ("kind: ConfigMap\n---\nkind: Ingress\n---\nkind: MyOwn\n", [("ConfigMap", 1), ("Ingress", 3), ("MyOwn", 5)]),
         ("kind: Service\napiVersion: other/v9\n", [("Service", 1)]),
-        ("kind: List\nitems: [{kind: Service}, {kind: Secret}, {kind: Pod}]\n", [("Service", 1), ("Pod", 1)]),
+        (
+            "kind: List\nitems: [{kind: Service}, {kind: Secret}, {kind: Pod}]\n",
+            [("Service", 1), ("Secret", 1), ("Pod", 1)],
+        ),
         ("kind: ServiceList\nitems: [{metadata: {name: a}}]\n", [("Service", 1)]),
         ("kind: List\nitems: [{kind: PodList, items: [{}]}]\n", [("Pod", 1)]),
-        ("kind: AllowList\nitems: [1, 2]\n", []),
-        ("kind: List\nitems: null\n", []),
+        ("kind: AllowList\nitems: [1, 2]\n", [("AllowList", 1)]),
+        ("kind: List\nitems: null\n", [("List", 1)]),
         ("metadata: {name: a}\n", [("", 1)]),
         ("kind: 7\n", [("", 1)]),
         ("kind: List\nitems: [text]\n", [("", 1)]),
@@ -185,7 +188,7 @@ def test_any_tree_is_used_skipped_or_refused(trees: list[Any], as_json: bool) ->
     except DocumentError:
         return
     desired = desired_objects(found)
-    assert all(warning.text for warning in desired.warnings)
+    assert all(warning.text for warning in desired.problems)
     for (kind, key), obj in desired.objects.items():
         assert (kind, key) == (type(obj), (obj.namespace, obj.name))
 

@@ -24,10 +24,10 @@ HOUR_NS = 3600 * 10**9
 Make = Callable[..., ManifestSource]
 
 
-def service(name: str, port: int = 80) -> str:
+def service(name: str, port: int = 80, selector: str = "") -> str:
     return (
         f"kind: Service\nmetadata: {{name: {name}}}\n"
-        f"spec: {{clusterIP: None, selector: {{app: {name}}}, ports: [{{port: {port}}}]}}\n---\n"
+        f"spec: {{clusterIP: None, {selector}ports: [{{port: {port}}}]}}\n---\n"
     )
 
 
@@ -95,15 +95,15 @@ async def test_load_then_add_edit_and_remove(make: Make, seen: Seen, tmp_path: P
 
 async def test_scaling_changes_one_slice_and_nothing_else(make: Make, seen: Seen, tmp_path: Path) -> None:
     file = tmp_path / "a.yaml"
-    file.write_text(service("db") + stateful("db", 2))
+    file.write_text(service("db", selector="selector: {app: db}, ") + stateful("db", 2))
     source = make()
     source.load()
-    file.write_text("# moved a line down\n" + service("db") + stateful("db", 3))
+    file.write_text("# moved a line down\n" + service("db", selector="selector: {app: db}, ") + stateful("db", 3))
     ((old, new),) = await poll(source, seen)
     assert isinstance(old, EndpointSlice)
     assert isinstance(new, EndpointSlice)
     assert new.endpoints[:2] == old.endpoints
-    file.write_text(service("db") + stateful("db", 0))
+    file.write_text(service("db", selector="selector: {app: db}, ") + stateful("db", 0))
     assert await poll(source, seen) == [Change(new, None)]
 
 
@@ -172,11 +172,11 @@ async def test_a_broken_file_keeps_its_last_good_content(
     assert services(seen) == {"a", "b2"}
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]  # once for two polls
     assert message in record.getMessage()
-    assert message in source.reason
+    assert message in source.warning
     assert source.synced
     file.write_text(service("a"))
     assert await poll(source, seen) == []
-    assert source.reason == ""
+    assert source.warning == ""
 
 
 def test_a_file_that_is_broken_from_the_start(
@@ -188,7 +188,7 @@ def test_a_file_that_is_broken_from_the_start(
     source.load()
     assert services(seen) == {"b"}
     assert f"{tmp_path}/a.yaml:1: " in caplog.text
-    assert f"{tmp_path}/a.yaml:1: " in source.reason
+    assert f"{tmp_path}/a.yaml:1: " in source.warning
 
 
 async def test_a_file_that_grows_too_large(
@@ -201,10 +201,10 @@ async def test_a_file_that_grows_too_large(
     monkeypatch.setattr(files, "MAX_FILE_BYTES", 1 << 20)
     file.write_text(service("b") + "#" * (1 << 20))
     assert await poll(source, seen) == []
-    assert "is larger than 1 MiB" in source.reason
+    assert "is larger than 1 MiB" in source.warning
     file.write_text(service("b"))
     await poll(source, seen)
-    assert (services(seen), source.reason) == ({"b"}, "")
+    assert (services(seen), source.warning) == ({"b"}, "")
 
 
 async def test_unreadable_files_and_folders_keep_their_content(
@@ -226,9 +226,9 @@ async def test_unreadable_files_and_folders_keep_their_content(
         patch.setattr(os, "scandir", refuse)
         (tmp_path / "b.yaml").unlink()
         await poll(source, seen)
-        assert (services(seen), source.reason) == ({"a"}, f"{tmp_path}/sub: Permission denied")
+        assert (services(seen), source.warning) == ({"a"}, f"{tmp_path}/sub: Permission denied")
     assert await poll(source, seen) == []
-    assert source.reason == ""
+    assert source.warning == ""
 
     def unreadable(path: str) -> BinaryIO:
         raise PermissionError(13, "Permission denied")
@@ -237,9 +237,9 @@ async def test_unreadable_files_and_folders_keep_their_content(
     with monkeypatch.context() as patch:
         patch.setattr(followed_file, "open_file", unreadable)
         assert await poll(source, seen) == []
-        assert source.reason == f"{tmp_path}/sub/a.yaml: Permission denied"
+        assert source.warning == f"{tmp_path}/sub/a.yaml: Permission denied"
     await poll(source, seen)
-    assert (services(seen), source.reason) == ({"c"}, "")
+    assert (services(seen), source.warning) == ({"c"}, "")
 
 
 @pytest.mark.parametrize("is_folder", [True, False])
@@ -253,12 +253,12 @@ async def test_a_path_that_vanishes_keeps_its_content(
     source.load()
     root.rename(tmp_path / "elsewhere")
     assert await poll(source, seen) == []
-    assert "No such file or directory" in source.reason
+    assert "No such file or directory" in source.warning
     assert len([record for record in caplog.records if record.levelno == logging.ERROR]) == 1
     root.mkdir()
     (root / "a.yaml").write_text(service("b"))
     await poll(source, seen)
-    assert (services(seen), source.reason) == ({"b"}, "")
+    assert (services(seen), source.warning) == ({"b"}, "")
 
 
 @pytest.mark.parametrize(
@@ -313,7 +313,7 @@ async def test_linked_folders_are_followed_once(make: Make, seen: Seen, tmp_path
     (root / "link").unlink()
     await poll(source, seen)
     assert services(seen) == {"a"}  # named on its own, and not found: kept
-    assert "link: No such file" in source.reason
+    assert "link: No such file" in source.warning
 
 
 async def test_an_unusable_object_is_logged_and_counted_once(
@@ -396,3 +396,78 @@ def test_additions_are_reported_before_removals() -> None:
         Change(None, come), Change(old, new), Change(None, a2), Change(a1, None), Change(None, b),
         Change(pod, None), Change(gone, None),
     ]  # fmt: skip
+
+
+async def test_a_path_without_objects_is_a_problem_until_it_has_some(
+    make: Make, tmp_path: Path, seen: Seen, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    source = make()
+    source.load()
+    empty = f"{tmp_path}: no file *.yaml, *.yml, *.json; it adds no Services"
+    assert source.warning == empty
+    (tmp_path / "a.yaml").write_text("# nothing yet\n---\nkind: ConfigMap\nmetadata: {name: c}\n")
+    await poll(source, seen)
+    without = f"{tmp_path}: no object that can have names; it adds no Services"
+    assert source.warning == without
+    (tmp_path / "a.yaml").write_text(service("a"))
+    await poll(source, seen)
+    await poll(source, seen)
+    assert source.warning == ""
+    lines = [record.getMessage() for record in caplog.records]
+    assert [line for line in lines if "adds no" in line] == [empty, without, f"resolved: {without}"]
+
+
+async def test_a_dangling_link_keeps_the_last_good_content(make: Make, tmp_path: Path, seen: Seen) -> None:
+    (tmp_path / "target").write_text(service("a"))
+    (tmp_path / "a.yaml").symlink_to("target")
+    source = make()
+    source.load()
+    (tmp_path / "target").rename(tmp_path / "elsewhere")
+    assert await poll(source, seen) == []
+    assert source.warning == f"{tmp_path}/a.yaml: a link to a file that does not exist"
+    (tmp_path / "a.yaml").unlink()
+    await poll(source, seen)
+    assert services(seen) == set(), "a link that is removed is a file that is removed"
+
+
+def test_a_folder_that_cannot_be_listed_at_the_start_does_not_prevent_the_others(
+    make: Make, tmp_path: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a.yaml").write_text(service("a"))
+    listed = os.scandir
+
+    def refuse(path: str) -> object:
+        if path.endswith("sub"):
+            raise PermissionError(13, "Permission denied")
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    source = make()
+    source.load()
+    assert (services(seen), source.warning) == ({"a"}, f"{tmp_path}/sub: Permission denied")
+
+
+async def test_an_internal_error_is_logged_once_and_its_end_too(
+    seen: Seen, registry: Registry, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    tries = [0]
+
+    def on_change(change: Change) -> None:
+        if tries[0] in range(1, 4):
+            tries[0] += 1
+            raise RuntimeError("broken index")
+        seen.on_change(change)
+
+    source = ManifestSource([str(tmp_path)], on_change, seen.on_synced, registry, poll_seconds=0)
+    source.load()
+    tries[0] = 1
+    (tmp_path / "a.yaml").write_text(service("a"))
+    os.utime(tmp_path / "a.yaml", (1000, 1000))
+    source.start()
+    await seen.until(lambda: "applied again" in caplog.text)
+    await source.stop()
+    assert caplog.text.count("internal error") == 1
+    assert "manifests: changes are applied again, after: RuntimeError('broken index')" in caplog.text
