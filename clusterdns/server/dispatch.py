@@ -182,10 +182,10 @@ class Dispatch:
 
     def _refusal(self, query: Query, route: Route | None) -> Reply | None:
         """Return the reply to a query that no handler may see: of a class or zone not served, or of a later EDNS."""
+        if query.version:  # before all else: the rest of the message may have another meaning (RFC 6891 §6.1.3)
+            return failure(codes.BADVERS)
         if query.qclass != codes.IN and not self.routes.takes_any_class:
             return failure(codes.REFUSED, is_unhandled=True)
-        if query.version:
-            return failure(codes.BADVERS)  # RFC 6891 §6.1.3
         if route is None or (route.chain.handler if query.qclass == codes.IN else route.chain.other_handler) is None:
             return failure(codes.REFUSED, is_unhandled=True)
         return None

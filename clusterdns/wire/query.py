@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from clusterdns.wire import codes
-from clusterdns.wire.edns import check_options
+from clusterdns.wire.edns import check_options, opt_record
 from clusterdns.wire.header import (
     AA,
     CD,
@@ -30,6 +30,8 @@ from clusterdns.wire.name import MAX_NAME_BYTES
 
 # No client sets these flags, and a compiled answer for each combination would let attackers fill the answer table.
 ODD_FLAGS = AA | TC | RA | 0x0040 | 0x000F
+
+MAX_RECORDS_SKIPPED = 128  # of a packet that is refused; walking them takes less than a millisecond
 
 _OPT_START = b"\0\0\x29"  # the root and the type
 
@@ -120,7 +122,7 @@ def read(packet: bytes, new: Callable[[], Q]) -> Q | bytes | None:
         # nearly every query with EDNS; `_read_records` would take three times as long
         query.has_edns = True
         _, query.udp_bytes, extended, query.version, edns_flags, options_bytes = _OPT_FIXED.unpack_from(packet, end + 1)
-        if options_bytes:
+        if options_bytes and not query.version:
             return _refusal(packet, flags, codes.FORMERR, question)
         query.do = bool(edns_flags & DO)
         query.is_canonical = is_plain and not extended and not edns_flags & ~DO
@@ -153,7 +155,8 @@ def _read_records(query: QueryMessage, packet: bytes, start: int, others: int, a
             query.do = bool(flags & DO)
             has_odd_flags |= bool(extended or flags & ~DO)
             query.options = packet[rdata:end]
-            check_options(query.options)
+            if not query.version:  # a later version is BADVERS, whatever its options look like
+                check_options(query.options)
         start = end
     query.is_canonical = (
         query.name == query.question[:-4] and start == size and query.has_edns and not query.options and additionals
@@ -193,9 +196,54 @@ def _name_end(packet: bytes, start: int, size: int, *, pointers: bool = False) -
 
 
 def _refusal(packet: bytes, flags: int, rcode: int, question: bytes = b"") -> bytes:
-    """Return a response of a header, with the query's opcode, RD and CD, and the question (RFC 8906 §3.1)."""
-    return (
-        packet[:2]
-        + _HEADER.pack(0, QR | flags & (OPCODE_MASK | RD | CD) | rcode, 1 if question else 0, 0, 0, 0)[2:]
-        + question
-    )
+    """Return a response without records but the OPT, where the query has one that can be found (RFC 6891 §7).
+
+    It has the query's opcode, RD and CD, and the question (RFC 8906 §3.1).
+    """
+    opt = _own_opt(packet)
+    return b"".join((
+        packet[:2],
+        _HEADER.pack(0, QR | flags & (OPCODE_MASK | RD | CD) | rcode, 1 if question else 0, 0, 0, 1 if opt else 0)[2:],
+        question,
+        opt,
+    ))  # fmt: skip
+
+
+def _own_opt(packet: bytes) -> bytes:
+    """Return our OPT where the packet has an OPT in its additional section, else nothing; works without a full parse.
+
+    The records are only walked, so that an OPT is found in a packet whose names, counts or options are malformed.
+    """
+    _, _, questions, answers, authorities, additionals = _HEADER.unpack_from(packet)
+    if not additionals:
+        return b""
+    first_additional = questions + answers + authorities
+    count = first_additional + additionals
+    if count > MAX_RECORDS_SKIPPED:
+        return b""
+    position, size = HEADER_BYTES, len(packet)
+    try:
+        for number in range(count):
+            position = _name_skipped(packet, position)
+            if number < questions:
+                position += 4
+                continue
+            rtype, _, _, _, edns_flags, length = _OPT_FIXED.unpack_from(packet, position)
+            if rtype == codes.OPT and number >= first_additional:
+                return opt_record(0, b"", do=bool(edns_flags & DO))
+            position += _OPT_FIXED.size + length
+            if position > size:
+                break
+    except (IndexError, struct.error):
+        pass  # the packet ends before an OPT is found
+    return b""
+
+
+def _name_skipped(packet: bytes, position: int) -> int:
+    """Return where the name ends that begins at `position`, without following pointers. Raises IndexError."""
+    most = position + MAX_NAME_BYTES
+    while (length := packet[position]) and length < 0xC0:
+        position += 1 + length
+        if position > most:
+            raise IndexError("name longer than 255 bytes")
+    return position + (2 if length else 1)

@@ -53,12 +53,19 @@ def header_only(rcode: int, flags: int = 0x8100) -> bytes:
     return HEADER.pack(0x1234, flags | rcode, 0, 0, 0, 0)
 
 
+def with_opt(message: bytes, *, do: bool = False) -> bytes:
+    """The response with our OPT, which has no options."""
+    return message[:10] + b"\0\1" + message[12:] + b"\0\0\x29\x04\xd0\0\0" + (b"\x80" if do else b"\0") + b"\0\0\0"
+
+
 def with_question(rcode: int, flags: int = 0x8100) -> bytes:
     return HEADER.pack(0x1234, flags | rcode, 1, 0, 0, 0) + QUESTION
 
 
 FORMERR, NOTIMP = dns.rcode.FORMERR, dns.rcode.NOTIMP
 SRV_WITH_LOOP = QUESTION + b"\xc0\x35\0\x01\0\1\0\0\0\0\0\0"
+SOME_RECORD = b"\xc0\x0c\0\1\0\xfe\0\0\0\0\0\0"
+DO_OPT = b"\0\0\x29\x10\0\0\0\x80\x01\0\0"
 LONG_NAME = (b"\x3f" + b"a" * 63) * 4 + b"\0"
 
 REFUSALS: dict[str, tuple[bytes, bytes | None]] = {
@@ -67,6 +74,34 @@ REFUSALS: dict[str, tuple[bytes, bytes | None]] = {
     "RFC 8906 §3.1.4: another opcode is NOTIMP, and kept": (packet(flags=0x2900), header_only(NOTIMP, 0xA900)),
     "RFC 8906 §3.1.4: NOTIFY too": (packet(flags=0x2100), header_only(NOTIMP, 0xA100)),
     "RFC 8906 §3.1.4: whatever follows the header": (packet(flags=0x7800, body=b"\xff"), header_only(NOTIMP, 0xF800)),
+    "RFC 6891 §7: NOTIMP has an OPT where the query has one": (
+        packet(flags=0x2900, counts=(1, 0, 0, 1), body=QUESTION + OPT),
+        with_opt(header_only(NOTIMP, 0xA900)),
+    ),
+    "RFC 6891 §7: an update's OPT comes after its other records": (
+        packet(flags=0x2900, counts=(1, 1, 2, 2), body=QUESTION + SOME_RECORD * 4 + DO_OPT),
+        with_opt(header_only(NOTIMP, 0xA900), do=True),
+    ),
+    "RFC 6891 §7: two questions and an OPT": (
+        packet(counts=(2, 0, 0, 1), body=QUESTION * 2 + OPT),
+        with_opt(header_only(FORMERR)),
+    ),
+    "RFC 6891 §7: no question and an OPT": (
+        packet(counts=(0, 0, 0, 1), body=OPT),
+        with_opt(header_only(FORMERR)),
+    ),
+    "RFC 6891 §7: a question that cannot be read, and an OPT": (
+        packet(counts=(1, 0, 0, 1), body=b"\xc0\x0c\0\1\0\1" + OPT),
+        with_opt(header_only(FORMERR)),
+    ),
+    "RFC 6891 §7: more records than any query has, and an OPT": (
+        packet(counts=(1, 2, 0, 1), body=QUESTION + SOME_RECORD * 2 + OPT),
+        with_opt(header_only(FORMERR)),
+    ),
+    "RFC 6891 §7: more records than are counted before an OPT is found": (
+        packet(counts=(1, 0, 600, 1), body=QUESTION + SOME_RECORD * 2 + OPT),
+        header_only(FORMERR),
+    ),
     "RFC 9619: QDCOUNT 0 is FORMERR": (packet(counts=(0, 0, 0, 0)), header_only(FORMERR)),
     "RFC 9619: QDCOUNT 2 is FORMERR": (packet(counts=(2, 0, 0, 0), body=QUESTION * 2), header_only(FORMERR)),
     "RFC 1035 §4.1.1: FORMERR copies RD and CD": (
@@ -91,19 +126,19 @@ REFUSALS: dict[str, tuple[bytes, bytes | None]] = {
         packet(counts=(1, 1, 0, 0), body=SRV_WITH_LOOP),
         with_question(FORMERR),
     ),
-    "RFC 6891 §6.1.1: two OPT": (packet(counts=(1, 0, 0, 2), body=QUESTION + OPT * 2), with_question(FORMERR)),
+    "RFC 6891 §6.1.1: two OPT": (packet(counts=(1, 0, 0, 2), body=QUESTION + OPT * 2), with_opt(with_question(FORMERR))),
     "RFC 6891 §6.1.1: an OPT elsewhere": (packet(counts=(1, 1, 0, 0), body=QUESTION + OPT), with_question(FORMERR)),
     "RFC 6891 §6.1.2: an OPT that is not the root's": (
         packet(counts=(1, 0, 0, 1), body=QUESTION + b"\xc0\x0c" + OPT[1:]),
-        with_question(FORMERR),
+        with_opt(with_question(FORMERR)),
     ),
     "RFC 6891 §6.1.2: an option cut short": (
         packet(counts=(1, 0, 0, 1), body=QUESTION + OPT[:-1] + b"\x05\0\x0a\0\x08a"),
-        with_question(FORMERR),
+        with_opt(with_question(FORMERR)),
     ),
     "RFC 6891 §6.1.2: an option's header cut short": (
         packet(counts=(1, 0, 0, 1), body=QUESTION + OPT[:-1] + b"\x03\0\x0a\0"),
-        with_question(FORMERR),
+        with_opt(with_question(FORMERR)),
     ),
 }
 
@@ -202,6 +237,7 @@ RULES: dict[str, tuple[bytes, Check]] = {
     "RFC 6891 §6.1.1: an OPT with a refusal": (query("example.com.", use_edns=0), has("REFUSED")),
     "RFC 6891 §6.1.3: version 1": (query(use_edns=1), has("BADVERS")),
     "RFC 6891 §6.1.3: version 255": (query(use_edns=255), has("BADVERS")),
+    "RFC 6891 §6.1.3: version 1 in class CH": (query(qclass="CH", use_edns=1), has("BADVERS")),
     "RFC 6891 §6.1.4: unknown flags": (query(use_edns=0, ednsflags=0x7FFF), has("NOERROR", 1)),
     "RFC 3225 §3: DO is copied": (query(use_edns=0, ednsflags=0x8000), has("NOERROR", 1)),
     "RFC 3225 §3: DO is copied with BADVERS too": (query(use_edns=1, ednsflags=0x8000), has("BADVERS")),
