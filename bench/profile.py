@@ -14,7 +14,7 @@ from typing import Any
 from bench import objects
 from clusterdns.answers.compiled import Answer, compile_answer
 from clusterdns.answers.table import AnswerTable
-from clusterdns.chain import Query, Reply, failure
+from clusterdns.chain import Query, Reply, code_only
 from clusterdns.chain.fallthrough import Fallthrough
 from clusterdns.chain.query import read_query
 from clusterdns.cluster.decoding import from_json
@@ -67,7 +67,7 @@ class InProcessServer:
         index.synced = True
         zone = from_text(f"{objects.ZONE}.")
         cluster = ClusterZone(zone, index, primary=zone, ttl_seconds=TTL_SECONDS, pods=PodMode.INSECURE)
-        handler = ClusterHandler([cluster], TTL_SECONDS, Fallthrough(), _end_of_chain)
+        handler = ClusterHandler([cluster], TTL_SECONDS, Fallthrough(), _end_of_chain, unready=str)
         route = Route(zone, f"{objects.ZONE}.", Chain(handler))
         registry = Registry()
         counters = QueryCounters(registry, "dns://:53")
@@ -116,7 +116,7 @@ def _allotted(manifest: Manifest, number: int) -> Manifest:
 
 
 async def _end_of_chain(_: Query) -> Reply:
-    return failure(2)
+    return code_only(2)
 
 
 def _finished(handling: Any) -> Reply:

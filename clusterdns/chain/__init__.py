@@ -10,7 +10,7 @@ from clusterdns.chain.handler import Handler, Observer, Reuse
 from clusterdns.chain.part import Handling, LifeCycle, Part, PartKey, Readiness, StartError
 from clusterdns.chain.plugin import Doc, Plugin
 from clusterdns.chain.query import Lookup, Query
-from clusterdns.chain.reply import Reply, failure
+from clusterdns.chain.reply import Reply, code_only, failure
 
 __all__ = [
     "BlockContext",
@@ -30,5 +30,6 @@ __all__ = [
     "Reuse",
     "Shared",
     "StartError",
+    "code_only",
     "failure",
 ]

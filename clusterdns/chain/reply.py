@@ -1,12 +1,19 @@
 """A handler's decision about a query: response code, sections, and whether and how long it may be reused."""
 
+import re
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 from clusterdns.wire import codes
-from clusterdns.wire.edns import pack_option
+from clusterdns.wire.edns import extended_errors, pack_option
 from clusterdns.wire.record import Record
 from clusterdns.wire.response import ResponseMessage, Serial
+
+MAX_CAUSE_BYTES = 160  # a failure with the longest name and this cause fits into 512 bytes
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+# what a cause may quote by chance: credentials of an URL or a header, and tokens (JWT)
+_SECRETS = re.compile(r"(?<=//)[^/@\s]+(?=@)|(?i:(?<=bearer )|(?<=basic ))\S+|\beyJ[\w.-]{16,}")
 
 
 class Reply(ResponseMessage):
@@ -99,12 +106,48 @@ class Reply(ResponseMessage):
 
     def explain(self, info_code: int, text: str = "") -> None:
         """Add an extended error: the reason of the response code, for people who debug (RFC 8914)."""
-        self.options += pack_option(codes.EDE, info_code.to_bytes(2, "big") + text.encode())
+        self.options += pack_option(codes.EDE, info_code.to_bytes(2, "big") + text.encode(errors="replace"))
+
+    def take_cause(self, other: "Reply") -> None:
+        """Take the error and the extended errors of the reply whose response code or records this reply has taken."""
+        self.error = self.error or other.error
+        if other.options:
+            self.options += extended_errors(other.options)
 
 
-def failure(rcode: int, error: str = "", *, is_unhandled: bool = False) -> Reply:
-    """Make an empty reply without AA: a response code and nothing else (REFUSED, SERVFAIL, …)."""
-    reply = Reply(rcode, is_authoritative=False, error=error)
-    reply.is_written = False
+def failure(
+    rcode: int,
+    cause: str,
+    info_code: int = codes.EDE_OTHER,
+    *,
+    is_unhandled: bool = False,
+    is_logged: bool | None = None,
+) -> Reply:
+    """Make the reply to a query that fails here (SERVFAIL, REFUSED): the response code, and the cause for people.
+
+    All failures of this server are made here. Clients that use EDNS get the cause as an extended error (RFC 8914), in
+    one line of at most 160 bytes and without credentials; `errors` logs the cause of each SERVFAIL, of other codes
+    where `is_logged`.
+    """
+    reply = code_only(rcode)
+    reply.explain(info_code, public_text(cause))
+    if is_logged or (is_logged is None and rcode == codes.SERVFAIL):
+        reply.error = cause
     reply.is_unhandled = is_unhandled
     return reply
+
+
+def code_only(rcode: int) -> Reply:
+    """Make an empty reply without AA: a response code and nothing else."""
+    reply = Reply(rcode, is_authoritative=False)
+    reply.is_written = False
+    return reply
+
+
+def public_text(cause: str) -> str:
+    """Return a cause as any client may read it: one line of at most 160 bytes of UTF-8, without credentials."""
+    line = _SECRETS.sub("***", _UNPRINTABLE.sub(" ", cause[: 4 * MAX_CAUSE_BYTES])).strip()
+    encoded = line.encode()
+    if len(encoded) <= MAX_CAUSE_BYTES:
+        return line
+    return encoded[: MAX_CAUSE_BYTES - 3].decode(errors="ignore") + "…"

@@ -26,7 +26,7 @@ DIFFERENCES = (
     Difference("reserved-edns-flags", (), "reserved flags of EDNS are zero in replies"),
     Difference("badvers-do", (), "BADVERS has DO as asked"),
     Difference("udp-at-1232", (), "replies over UDP have 1,232 bytes at most, then TC"),
-    Difference("extended-error", (), "SERVFAIL and stale replies carry an extended error with the cause"),
+    Difference("extended-error", (), "SERVFAIL, REFUSED and stale replies carry an extended error with the cause"),
     Difference("txt-of-existing", _CLUSTER, "TXT of the zone, svc, pod and namespaces is NODATA, not NXDOMAIN"),
     Difference("fixed-names", _CLUSTER, "other types of dns, ns.dns and dns-version are NODATA, not NXDOMAIN"),
     Difference("soa-of-absent", _CLUSTER, "SOA of a name that does not exist is NXDOMAIN, not NODATA"),

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
-from clusterdns.chain import BlockContext, Doc, Handler, Handling, Part, Plugin, Query, Reply
+from clusterdns.chain import BlockContext, Doc, Handler, Handling, Part, Plugin, Query, Reply, failure
 from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.lexer import Token
@@ -154,12 +154,16 @@ class AclHandler:
 
 def _reply_to(action: AclAction) -> Reply:
     """Make the reply to a query that is blocked, filtered or dropped."""
-    reply = Reply(codes.REFUSED if action is AclAction.BLOCK else codes.NOERROR, is_authoritative=False)
+    if action is AclAction.BLOCK:
+        reply = failure(codes.REFUSED, "blocked by acl", codes.EDE_BLOCKED)
+        reply.is_written = True
+        return reply
+    reply = Reply(codes.NOERROR, is_authoritative=False)
     if action is AclAction.DROP:
         reply.is_written = False
         reply.is_dropped = True
     else:
-        reply.explain(codes.EDE_BLOCKED if action is AclAction.BLOCK else codes.EDE_FILTERED)
+        reply.explain(codes.EDE_FILTERED)
     return reply
 
 

@@ -52,10 +52,15 @@ class ExternalZones:
         self._context = context
 
     @cached_property
-    def _zones(self) -> dict[bytes, ExternalZone]:
+    def _cluster(self) -> ClusterExports:
         cluster = self._context.export(ClusterExports)
         if cluster is None:
             raise RuntimeError("kubernetes is in the block, but has no exports")
+        return cluster
+
+    @cached_property
+    def _zones(self) -> dict[bytes, ExternalZone]:
+        cluster = self._cluster
         settings = self._settings
         return {
             zone: ExternalZone(
@@ -73,7 +78,10 @@ class ExternalZones:
     def handler(self, following: Handler) -> Handler:
         """Make the handler; `following` gets the names of other zones."""
         zones = tuple(self._zones.values())
-        return ClusterHandler(zones, self._settings.ttl_seconds, self._settings.fallthrough, following)
+        settings = self._settings
+        return ClusterHandler(
+            zones, settings.ttl_seconds, settings.fallthrough, following, unready=self._cluster.unready
+        )
 
     def zone_records(self, zone: bytes) -> Iterator[Record] | None:
         """Yield the zone from SOA to SOA, or nothing while the index is not synced; None for an unknown zone."""

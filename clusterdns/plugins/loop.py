@@ -106,7 +106,7 @@ class LoopDetector:
 
     async def _answer_probe(self, query: Query) -> Reply:
         self._mark_loop(query)
-        return failure(codes.SERVFAIL)
+        return failure(codes.SERVFAIL, "loop: this server's own probe has returned", is_logged=False)
 
     def _mark_loop(self, query: Query) -> None:
         """Mark the probed upstream as looping, and log it."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from clusterdns.answers.compiled import compile_answer
 from clusterdns.answers.table import AnswerTable
-from clusterdns.chain import Query, Reply, failure
+from clusterdns.chain import Query, Reply, code_only, failure
 from clusterdns.chain.query import read_query
 from clusterdns.server.routes import Route, Routes
 from clusterdns.telemetry.metrics import Series
@@ -183,17 +183,19 @@ class Dispatch:
     def _refusal(self, query: Query, route: Route | None) -> Reply | None:
         """Return the reply to a query that no handler may see: of a class or zone not served, or of a later EDNS."""
         if query.version:  # before all else: the rest of the message may have another meaning (RFC 6891 §6.1.3)
-            return failure(codes.BADVERS)
+            return code_only(codes.BADVERS)
         if query.qclass != codes.IN and not self.routes.takes_any_class:
-            return failure(codes.REFUSED, is_unhandled=True)
+            cause = f"this server does not serve class {codes.class_text(query.qclass)}"
+            return failure(codes.REFUSED, cause, codes.EDE_NOT_SUPPORTED, is_unhandled=True)
         if route is None or (route.chain.handler if query.qclass == codes.IN else route.chain.other_handler) is None:
-            return failure(codes.REFUSED, is_unhandled=True)
+            cause = "no server block answers for this name"
+            return failure(codes.REFUSED, cause, codes.EDE_NOT_AUTHORITATIVE, is_unhandled=True)
         return None
 
     def _failed(self, query: Query) -> Reply:
         self._panics.value += 1
         log.exception("Recovered from panic in server: %s %s", to_text(query.name), codes.type_text(query.qtype))
-        return failure(codes.SERVFAIL)
+        return failure(codes.SERVFAIL, "internal error; the server's log has details", is_logged=False)
 
 
 def _handle(query: Query, route: Route) -> Coroutine[Any, Any, Reply]:

@@ -45,6 +45,13 @@ def check_options(options: bytes) -> None:
         pass
 
 
+def extended_errors(options: bytes) -> bytes:
+    """Return the extended errors among these options (RFC 8914)."""
+    if not options:
+        return options
+    return b"".join([whole for code, whole in iter_options(options) if code == codes.EDE])
+
+
 def pack_option(code: int, content: bytes) -> bytes:
     """Return the whole option."""
     return _OPTION_HEADER.pack(code, len(content)) + content

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import dns.rdataclass
 from differential.case import NODATA, Case
 from differential.questions import NOTIFY, RD
 from differential.replies import ComparedReply, Line
@@ -19,7 +20,13 @@ from testing.ports import LOOPBACK
 Correction = Callable[[Case, ComparedReply], ComparedReply | None]
 
 OWN_UDP_BYTES = 1232
-NOTIMP, BADVERS = 4, 16
+SERVFAIL, NOTIMP, REFUSED, BADVERS = 2, 4, 5, 16
+IN = 1
+CAUSES = {
+    SERVFAIL: "EDE 0 (Other): plugin/kubernetes: no next plugin found",
+    REFUSED: "EDE 20 (Not Authoritative): no server block answers for this name",
+}
+CLASS_CAUSE = "EDE 21 (Not Supported): this server does not serve class {}"
 DO = 0x8000
 NOT_LOOKED_UP = (NOTIMP, BADVERS)  # RCODEs that do not depend on the name
 UDP_LIMIT, RING = "udp-at-1232", "externalname-ring"  # decided in `compare`, which has both replies
@@ -81,7 +88,10 @@ def _notify(case: Case, seen: ComparedReply) -> ComparedReply | None:
     if not case.question.shape.flags & NOTIFY:
         return None
     flags = {"QR", f"opcode{NOTIFY >> 11}"} | ({"RD"} if case.question.shape.flags & RD else set())
-    return ComparedReply(rcode=NOTIMP, flags=frozenset(flags))
+    asked = case.question.shape.edns
+    return ComparedReply(
+        rcode=NOTIMP, flags=frozenset(flags), edns=None if asked is None else (0, DO if asked.do else 0, ())
+    )
 
 
 def _reserved_edns_flags(case: Case, seen: ComparedReply) -> ComparedReply | None:
@@ -91,6 +101,14 @@ def _reserved_edns_flags(case: Case, seen: ComparedReply) -> ComparedReply | Non
 def _badvers_do(case: Case, seen: ComparedReply) -> ComparedReply | None:
     is_asked = seen.rcode == BADVERS and case.question.shape.edns is not None and case.question.shape.edns.do
     return replace(seen, edns=(seen.edns[0], DO, seen.edns[2])) if is_asked and seen.edns else None
+
+
+def _extended_error(case: Case, seen: ComparedReply) -> ComparedReply | None:
+    if seen.rcode not in CAUSES or seen.edns is None:
+        return None
+    qclass = case.question.shape.qclass
+    cause = CAUSES[seen.rcode] if qclass == IN else CLASS_CAUSE.format(dns.rdataclass.to_text(qclass))  # type: ignore[arg-type]
+    return replace(seen, edns=(*seen.edns[:2], (cause,)))
 
 
 # Existence of names
@@ -243,6 +261,7 @@ DIFFERENCES = (
     Difference("badvers-do", _badvers_do),
     Difference("notify", _notify),
     Difference("reserved-edns-flags", _reserved_edns_flags),
+    Difference("extended-error", _extended_error),
     Difference("pod-extra-labels", _pod_extra_labels),
     Difference("externalname-empty-labels", _externalname_empty_labels),
     Difference("fqdn-endpoints", _fqdn_endpoints),

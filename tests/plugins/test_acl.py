@@ -19,7 +19,7 @@ MakeQuery = Callable[..., Query]
 ReadDirectives = Callable[[str], Sequence[Directive]]
 Through = Callable[..., Coroutine[Any, Any, Reply]]
 
-BLOCKED = b"\0\x0f\0\2\0\x0f"
+BLOCKED = b"\0\x0f\0\x10\0\x0fblocked by acl"
 FILTERED = b"\0\x0f\0\2\0\x11"
 RULES = """acl cluster.local {
     allow type A net 10.1.0.0/16 fd00::/8

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clusterdns.chain import BlockContext, Part, Query, Reply, failure
+from clusterdns.chain import BlockContext, Part, Query, Reply, code_only, failure
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.objects import Change, Namespace, Pod
 from clusterdns.corefile.directive import Directive
@@ -54,7 +54,7 @@ def cluster() -> ClusterExports:
         Pod("aside", "agent", (HOST,)),
     ):
         index.apply(Change(None, obj))
-    return ClusterExports(index, frozenset((ZONE,)), True, tuple)
+    return ClusterExports(index, frozenset((ZONE,)), True, tuple, str)
 
 
 def of_pods(cluster: ClusterExports | None, below: Below, zone: bytes = ROOT) -> autopath.AutopathHandler:
@@ -152,7 +152,7 @@ async def test_names_without_address_end_the_search(make_query: MakeQuery) -> No
 
 async def test_an_error_ends_the_search_and_a_bare_code_does_not(make_query: MakeQuery) -> None:
     below = Below("www")
-    below.replies[from_text("www.second.test")] = failure(codes.REFUSED)
+    below.replies[from_text("www.second.test")] = code_only(codes.REFUSED)
     assert (await of_file(below)(make_query("www.first.test"))).rcode == codes.NOERROR
     below.replies[from_text("www.second.test")] = failure(codes.SERVFAIL, "on fire")
     reply = await of_file(below)(make_query("www.first.test"))

@@ -207,7 +207,7 @@ async def test_a_new_service_is_seen_at_once(context: BlockContext) -> None:
     index.synced = True
     root = from_text("cluster.local")
     zone = ClusterZone(root, index, primary=root, ttl_seconds=5, pods=PodMode.DISABLED)
-    server = Server(bed, table, ClusterHandler([zone], 5, Fallthrough((ROOT,)), bed.handler))
+    server = Server(bed, table, ClusterHandler([zone], 5, Fallthrough((ROOT,)), bed.handler, unready=str))
     for _ in range(4):
         assert (await server.ask("new.prod.svc.cluster.local")).rcode() == dns.rcode.NXDOMAIN
     assert len(bed.upstream.asked) == 1

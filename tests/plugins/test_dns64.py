@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterdns.chain import BlockContext, Query, Reply, failure
+from clusterdns.chain import BlockContext, Query, Reply, code_only, failure
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import dns64
@@ -101,7 +101,7 @@ def native_v6() -> Reply:
 
 
 def dropped() -> Reply:
-    reply = failure(codes.REFUSED)
+    reply = code_only(codes.REFUSED)
     reply.is_dropped = True
     return reply
 
@@ -115,7 +115,7 @@ REPLACING = dns64.Dns64Settings(translates_all=True)
     [
         ("AAAA", OVER_V6, Reply(codes.NOERROR), dns64.Dns64Settings(), True),
         ("AAAA", OVER_V6, Reply(codes.SERVFAIL), dns64.Dns64Settings(), True),
-        ("AAAA", OVER_V6, failure(codes.SERVFAIL), dns64.Dns64Settings(), False),
+        ("AAAA", OVER_V6, code_only(codes.SERVFAIL), dns64.Dns64Settings(), False),
         ("AAAA", OVER_V6, Reply(codes.NXDOMAIN), dns64.Dns64Settings(), False),
         ("AAAA", OVER_V6, Reply(codes.NXDOMAIN), REPLACING, False),
         ("AAAA", OVER_V6, dropped(), REPLACING, False),

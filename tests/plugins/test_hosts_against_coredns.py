@@ -12,7 +12,7 @@ import dns.rcode
 import pytest
 from plugins.coredns_blocks import Blocks, serving
 
-from clusterdns.chain import BlockContext, Query, Reply, failure
+from clusterdns.chain import BlockContext, Query, Reply, code_only
 from clusterdns.chain.query import read_query
 from clusterdns.corefile.directive import Directive
 from clusterdns.plugins.hosts import directive as hosts
@@ -101,7 +101,7 @@ def summary(message: dns.message.Message) -> tuple[str, bool, list[list[str]]]:
 
 async def next_plugin(query: Query) -> Reply:
     """Answer REFUSED, to show that the query fell through."""
-    reply = failure(codes.REFUSED)
+    reply = code_only(codes.REFUSED)
     reply.reusable = True
     return reply
 

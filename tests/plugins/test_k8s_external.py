@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from clusterdns.chain import BlockContext, Handler, Part, Query, Reply, failure
+from clusterdns.chain import BlockContext, Handler, Part, Query, Reply, code_only
 from clusterdns.chain.exports import ZoneSource
 from clusterdns.chain.fallthrough import Fallthrough
 from clusterdns.cluster.index.cluster import Index
@@ -39,11 +39,11 @@ def index() -> Index:
 
 
 def built(context: BlockContext, index: Index, settings: ExternalSettings | None = None) -> tuple[Part, Handler]:
-    context.parts.append(Part("kubernetes", exports=(ClusterExports(index, frozenset(), False, tuple),)))
+    context.parts.append(Part("kubernetes", exports=(ClusterExports(index, frozenset(), False, tuple, str),)))
     part = k8s_external.build(settings or ExternalSettings((ZONE,)), context)
 
     async def following(query: Query) -> Reply:
-        reply = failure(codes.REFUSED)
+        reply = code_only(codes.REFUSED)
         reply.reusable = True
         return reply
 

@@ -27,7 +27,7 @@ async def test_the_error_of_a_cname_target_is_passed_on(make_query: Callable[...
     index.synced = True
 
     async def next_plugin(query: Query) -> Reply:
-        return failure(codes.REFUSED, is_unhandled=True)
+        return failure(codes.REFUSED, "no zone", is_unhandled=True)
 
     async def lookup(query: Query, name: bytes, qtype: int) -> Reply:
         assert (name, qtype) == (from_text("far.example"), codes.A)
@@ -36,7 +36,7 @@ async def test_the_error_of_a_cname_target_is_passed_on(make_query: Callable[...
     zone = ClusterZone(ZONE, index, primary=ZONE, ttl_seconds=5, pods=PodMode.DISABLED)
     query = make_query("far.prod.svc.cluster.local")
     query.lookup = lookup
-    reply = await ClusterHandler([zone], 5, Fallthrough(), next_plugin)(query)
+    reply = await ClusterHandler([zone], 5, Fallthrough(), next_plugin, unready=lambda: "as asked")(query)
     assert (reply.rcode, reply.error, reply.reusable) == (codes.SERVFAIL, "the upstream is on fire", False)
     assert [one.rtype for one in reply.answer] == [codes.CNAME]
 
@@ -53,7 +53,7 @@ async def test_the_next_plugins_answer_is_dropped_when_the_name_appears(make_que
         return forwarded
 
     zone = ClusterZone(ZONE, index, primary=ZONE, ttl_seconds=5, pods=PodMode.DISABLED)
-    handler = ClusterHandler([zone], 5, Fallthrough((ZONE,)), next_plugin)
+    handler = ClusterHandler([zone], 5, Fallthrough((ZONE,)), next_plugin, unready=lambda: "as asked")
     reply = await handler(make_query("new.prod.svc.cluster.local"))
     assert reply.reusable
     assert forwarded.dependencies == ("phase",), "others may hold the same reply"

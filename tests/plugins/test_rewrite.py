@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterdns.chain import BlockContext, Handler, Handling, Part, Query, Reply, failure
+from clusterdns.chain import BlockContext, Handler, Handling, Part, Query, Reply, code_only, failure
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.corefile.load import parse
@@ -147,7 +147,7 @@ async def test_the_next_plugins_reply_object_is_not_changed(chain: Chain, make_q
 
 
 async def test_a_dropped_query_stays_dropped(chain: Chain, make_query: MakeQuery) -> None:
-    dropped = failure(codes.REFUSED)
+    dropped = code_only(codes.REFUSED)
     dropped.is_dropped = True
     assert await chain("rewrite name a.test b.test", Below(dropped))(make_query("a.test")) is dropped
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clusterdns.chain import BlockContext, Handler, Query, Reply, failure
+from clusterdns.chain import BlockContext, Handler, Query, Reply, code_only, failure
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.corefile.load import parse as read_corefile
@@ -32,7 +32,7 @@ def context(context: BlockContext) -> BlockContext:
 @pytest.fixture
 def make_handler(read_directives: ReadDirectives, context: BlockContext) -> MakeHandler:
     async def following(query: Query) -> Reply:
-        return failure(codes.NOTAUTH)
+        return code_only(codes.NOTAUTH)
 
     def make(text: str) -> Handler:
         part = template.PLUGIN.build(template.parse(read_directives(text), context), context)
@@ -197,7 +197,9 @@ async def test_a_match_is_counted_now_and_for_each_use_of_its_compiled_answer(
     make_handler: MakeHandler, make_query: MakeQuery
 ) -> None:
     reply = await make_handler("template IN A {\n rcode SERVFAIL\n answer nonsense\n}")(make_query("a.example.org."))
-    assert (reply.rcode, reply.is_written, reply.reusable, reply.error) == (codes.SERVFAIL, False, True, "")
+    assert (reply.rcode, reply.is_written, reply.reusable, reply.error) == (
+        codes.SERVFAIL, False, True, "a template answers SERVFAIL",
+    )  # fmt: skip
     assert [one.value for one in reply.counted] == [1]
 
 
@@ -224,7 +226,7 @@ BACK = cname(TARGET, 5, from_text("a.example.org."))
             1,
             False,
         ),
-        ("A", failure(codes.REFUSED, is_unhandled=True), 1, True),
+        ("A", failure(codes.REFUSED, "no zone", is_unhandled=True), 1, True),
         ("MX", None, 1, True),
     ],
 )

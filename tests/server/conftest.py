@@ -10,6 +10,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable
 from typing import Any
 
+import dns.edns
 import dns.flags
 import dns.message
 import dns.opcode
@@ -18,7 +19,7 @@ import pytest
 import uvloop
 
 from clusterdns.answers.table import AnswerTable
-from clusterdns.chain import Query, Reply, failure
+from clusterdns.chain import Query, Reply, code_only, failure
 from clusterdns.chain.fallthrough import Fallthrough
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.pods import PodMode
@@ -108,7 +109,7 @@ def _bed() -> Callable[[Query], Coroutine[Any, Any, Reply]]:
         if manner == b"unencodable":
             return Reply(codes.NOERROR, [record.Record(b"", codes.A, None)])  # type: ignore[arg-type]
         if manner not in (b"slow", b"slower", b"lost", b"rescued", b"done", b"never"):
-            return failure(codes.NXDOMAIN)
+            return code_only(codes.NXDOMAIN)
         loop = asyncio.get_running_loop()
         waiting: asyncio.Future[bytes] = loop.create_future()
         if manner in (b"slow", b"slower"):
@@ -190,9 +191,9 @@ def make_dispatch(index: Index, panics: Series) -> Callable[..., Dispatch]:
         ]
 
         async def next_plugin(query: Query) -> Reply:
-            return failure(codes.REFUSED, is_unhandled=True)
+            return failure(codes.REFUSED, "no zone", is_unhandled=True)
 
-        handler = ClusterHandler(zones, TTL_SECONDS, Fallthrough(fallthrough), next_plugin)
+        handler = ClusterHandler(zones, TTL_SECONDS, Fallthrough(fallthrough), next_plugin, unready=lambda: "as asked")
         observers = (mark_rotating,)
         routes = [
             Route(zone, text, Chain(handler, observers=observers)) for zone, text in zip(names, ZONES, strict=True)
@@ -305,7 +306,12 @@ def verify() -> Callable[[bytes, bytes, str], dns.message.Message]:
         if reply.edns >= 0:
             assert reply.edns == 0
             assert reply.payload == 1232
-            assert not reply.options
+            is_failure = reply.rcode() in (dns.rcode.SERVFAIL, dns.rcode.REFUSED)
+            causes = [one.text for one in reply.options if isinstance(one, dns.edns.EDEOption)]
+            assert len(causes) == len(reply.options) == is_failure, (
+                "an extended error for each failure, and for no other"
+            )
+            assert all(causes), "an extended error says why"
             assert reply.ednsflags & 0xFFFF == asked.ednsflags & dns.flags.DO, "DO as asked, unknown flags gone"
 
     return check

@@ -126,7 +126,10 @@ REFUSALS: dict[str, tuple[bytes, bytes | None]] = {
         packet(counts=(1, 1, 0, 0), body=SRV_WITH_LOOP),
         with_question(FORMERR),
     ),
-    "RFC 6891 §6.1.1: two OPT": (packet(counts=(1, 0, 0, 2), body=QUESTION + OPT * 2), with_opt(with_question(FORMERR))),
+    "RFC 6891 §6.1.1: two OPT": (
+        packet(counts=(1, 0, 0, 2), body=QUESTION + OPT * 2),
+        with_opt(with_question(FORMERR)),
+    ),
     "RFC 6891 §6.1.1: an OPT elsewhere": (packet(counts=(1, 1, 0, 0), body=QUESTION + OPT), with_question(FORMERR)),
     "RFC 6891 §6.1.2: an OPT that is not the root's": (
         packet(counts=(1, 0, 0, 1), body=QUESTION + b"\xc0\x0c" + OPT[1:]),

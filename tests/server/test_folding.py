@@ -2,7 +2,7 @@
 
 import pytest
 
-from clusterdns.chain import Handler, Handling, Part, Query, Reply, failure
+from clusterdns.chain import Handler, Handling, Part, Query, Reply, code_only
 from clusterdns.server.folding import fold
 from clusterdns.wire import codes
 
@@ -82,7 +82,7 @@ def test_parts_for_class_in_alone_leave_no_chain_for_other_classes() -> None:
 
 def answering(following: Handler) -> Handler:
     async def handle(query: Query) -> Reply:
-        return failure(codes.REFUSED)
+        return code_only(codes.REFUSED)
 
     return handle
 

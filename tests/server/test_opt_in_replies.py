@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import dns.edns
 import dns.message
 import dns.rcode
 import pytest
@@ -99,7 +100,10 @@ EDNS = {
     "no OPT": {"use_edns": False},
     "an OPT": {"use_edns": 0},
     "an OPT with DO": {"use_edns": 0, "ednsflags": 0x8000},
-    "an OPT with an option": {"use_edns": 0, "options": [dns.edns.GenericOption(65001, b"x")]},
+    "an OPT with an option": {
+        "use_edns": 0,
+        "options": [dns.edns.GenericOption(dns.edns.OptionType.PADDING, b"x")],
+    },
     "an OPT of 512 bytes": {"use_edns": 0, "payload": 512},
     "version 1": {"use_edns": 1},
     "version 255 with DO": {"use_edns": 255, "ednsflags": 0x8000},

@@ -10,7 +10,7 @@ from itertools import chain
 from clusterdns.chain import Query, Reply
 from clusterdns.plugins.cache.settings import StoreSettings
 from clusterdns.wire import codes
-from clusterdns.wire.edns import OPTION_HEADER_BYTES, iter_options
+from clusterdns.wire.edns import OPTION_HEADER_BYTES, extended_errors, iter_options
 from clusterdns.wire.record import Record
 
 DEFAULT_TTL_SECONDS = 5  # of replies without records, of referrals and of errors
@@ -123,6 +123,4 @@ def has_client_subnet(query: Query) -> bool:
 
 def options_to_keep(options: bytes) -> bytes:
     """Return the EDNS options of a reply that other clients may get: extended errors, but no cookies."""
-    if not options:
-        return options
-    return b"".join([whole for code, whole in iter_options(options) if code == codes.EDE])
+    return extended_errors(options)

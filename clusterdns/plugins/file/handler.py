@@ -11,7 +11,7 @@ from clusterdns.chain.fallthrough import Fallthrough, ask_next
 from clusterdns.plugins.file.tree import Records, ZoneOutcome, ZoneResult, ZoneTree
 from clusterdns.plugins.file.zone import ZoneFile
 from clusterdns.wire import codes
-from clusterdns.wire.name import ROOT, is_under, longest_suffix
+from clusterdns.wire.name import ROOT, is_under, longest_suffix, to_text
 
 MAX_CNAMES = 16  # in a chain inside a zone; the client follows the rest
 MAX_DEPTH = 15  # of nested look-ups for CNAME targets; one less than the server allows, so that no chain fails
@@ -40,12 +40,12 @@ class FileHandler:
         """Answer the query, or ask the next plugin."""
         file = self._zone_of(query)
         if file is None:
-            return failure(codes.REFUSED, is_unhandled=True) if self._is_last else await self._following(query)
+            return _not_here() if self._is_last else await self._following(query)
         if query.qtype in codes.TRANSFER_TYPES:
-            return failure(codes.REFUSED)
+            return failure(codes.REFUSED, "zone transfers are not allowed", codes.EDE_PROHIBITED)
         tree = file.tree
         if tree is None:
-            return failure(codes.SERVFAIL)
+            return failure(codes.SERVFAIL, f"zone {to_text(file.origin)} is not loaded", codes.EDE_NOT_READY)
         result = resolve(tree, query.name, query.qtype, do=query.do)
         if result.outcome is ZoneOutcome.CNAME:
             return await self._follow_out(query, file, tree, result)
@@ -85,7 +85,7 @@ class FileHandler:
         reply.is_truncated = target.is_truncated
         reply.serial = target.serial
         reply.counted = target.counted
-        reply.error = target.error
+        reply.take_cause(target)
         reply.rotates = target.rotates
         is_negative = any(one.rtype == codes.SOA for one in target.authority)
         is_referral = target.authority and not target.answer
@@ -93,6 +93,11 @@ class FileHandler:
             reply.authority = target.authority
         reply.additional = target.additional
         return reply
+
+
+def _not_here() -> Reply:
+    cause = "no zone file of this server has this name"
+    return failure(codes.REFUSED, cause, codes.EDE_NOT_AUTHORITATIVE, is_unhandled=True)
 
 
 def resolve(tree: ZoneTree, name: bytes, qtype: int, *, do: bool) -> ZoneResult:

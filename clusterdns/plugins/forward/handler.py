@@ -42,7 +42,8 @@ class Forward:
         limit = self._max_concurrent
         if limit and len(self.flights) >= limit and not self.flights.has(question):
             self._rejects.value += 1
-            return _failed(codes.REFUSED, f"concurrent queries exceeded maximum {limit}", codes.EDE_NOT_READY)
+            cause = f"concurrent queries exceeded maximum {limit}"
+            return failure(codes.REFUSED, cause, codes.EDE_NOT_READY, is_logged=True)
         waiting = self.flights.join(question)
         timer = None
         if query.deadline is not None:
@@ -51,7 +52,7 @@ class Forward:
             reply = await waiting
         except ExchangeFailed as failed:
             failed.__traceback__ = None  # it holds this frame, which holds the future, which holds the failure
-            return _failed(codes.SERVFAIL, failed.text, failed.info_code)
+            return failure(codes.SERVFAIL, failed.text, failed.info_code)
         finally:
             if timer is not None:
                 timer.cancel()
@@ -96,12 +97,6 @@ def reply_of(received: UpstreamReply) -> Reply:
     reply.is_upstream = True
     if message.edns is not None:
         reply.options = end_to_end(message.edns.options)
-    return reply
-
-
-def _failed(rcode: int, text: str, info_code: int) -> Reply:
-    reply = failure(rcode, text)
-    reply.explain(info_code, text)
     return reply
 
 

@@ -46,7 +46,7 @@ class HostsHandler:
         tables = (self._file.table, self._inline)
         v4, v6 = (b"".join([table.v4(name) for table in tables]), b"".join([table.v6(name) for table in tables]))
         if not v4 and not v6:
-            return None if falls_through else failure(codes.SERVFAIL)
+            return None if falls_through else _missing()
         if not is_address:
             return self._reply(())
         addresses, size = (v4, 4) if qtype == codes.A else (v6, 16)
@@ -64,3 +64,8 @@ class HostsHandler:
 
     def _reply(self, records: tuple[Record, ...]) -> Reply:
         return Reply(codes.NOERROR, records, dependencies=self._dependencies, reusable=True)
+
+
+def _missing() -> Reply:
+    cause = "hosts: the name is not listed, and no fallthrough includes it"
+    return failure(codes.SERVFAIL, cause, codes.EDE_NOT_AUTHORITATIVE)

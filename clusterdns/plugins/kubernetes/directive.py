@@ -37,7 +37,9 @@ def build(settings: KubernetesSettings, context: BlockContext) -> Part:
     return Part(
         "kubernetes",
         handling=Handling(
-            wrap=lambda following: ClusterHandler(zones, settings.ttl_seconds, settings.fallthrough, following),
+            wrap=lambda following: ClusterHandler(
+                zones, settings.ttl_seconds, settings.fallthrough, following, unready=feed.unready
+            ),
             is_for_in_only=True,
             labels=NameLabels(
                 settings.zones,
@@ -52,7 +54,7 @@ def build(settings: KubernetesSettings, context: BlockContext) -> Part:
         readiness=Readiness(unready=feed.unready, warning=feed.warning),
         exports=(
             ZoneSource(ClusterTransfer(zones).zone_records),
-            ClusterExports(index, frozenset(settings.zones), settings.api.pods, lambda: local),
+            ClusterExports(index, frozenset(settings.zones), settings.api.pods, lambda: local, feed.unready),
         ),
     )
 

@@ -5,7 +5,7 @@ answer, NODATA or NXDOMAIN, SERVFAIL before the first synchronisation, a CNAME w
 reply of the next plugin. It knows neither settings nor the source that fills the index.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import takewhile
 from typing import Protocol
 
@@ -33,12 +33,20 @@ class ClusterHandler:
     """Answers the names in the zones of one directive; the next plugin answers others."""
 
     def __init__(
-        self, zones: Sequence[IndexedZone], ttl_seconds: int, fallthrough: Fallthrough, following: Handler
+        self,
+        zones: Sequence[IndexedZone],
+        ttl_seconds: int,
+        fallthrough: Fallthrough,
+        following: Handler,
+        *,
+        unready: Callable[[], str],
     ) -> None:
+        """`unready` returns why the index is not synced."""
         self._zones = {zone.zone: zone for zone in zones}
         self._ttl = ttl_seconds
         self._fallthrough = fallthrough
         self._next = following
+        self._unready = unready
 
     async def __call__(self, query: Query) -> Reply:
         """Make the reply, or return that of the next plugin (see `chain.handler`)."""
@@ -48,12 +56,12 @@ class ClusterHandler:
             return await self._next(query)
         zone = self._zones[zone_name]
         if query.qtype in codes.TRANSFER_TYPES:
-            return failure(codes.REFUSED)
+            return failure(codes.REFUSED, "zone transfers are not allowed", codes.EDE_PROHIBITED)
         found = zone.find(qname, query.qtype)
         if not found.exists:
             if zone.index.synced and self._fallthrough.includes(qname):
                 return await ask_next(self._next, query, found.dependencies, is_reusable=found.reusable)
-            return self._negative(zone, found, codes.NXDOMAIN if zone.index.synced else codes.SERVFAIL)
+            return self._negative(zone, found, codes.NXDOMAIN) if zone.index.synced else self._unknown(zone)
         if found.cname:
             return await self._follow(zone, query, found)
         if query.qtype == codes.ANY:
@@ -69,13 +77,21 @@ class ClusterHandler:
         )  # fmt: skip
 
     def _negative(self, zone: IndexedZone, found: LookupResult, rcode: int) -> Reply:
-        """Make an NXDOMAIN, NODATA or SERVFAIL reply, with the zone's SOA in the authority section (RFC 2308 §2)."""
+        """Make an NXDOMAIN or NODATA reply, with the zone's SOA in the authority section (RFC 2308 §2)."""
         return Reply(
             rcode, (), (zone.soa,), (),
             dependencies=found.dependencies,
             reusable=zone.index.synced and found.reusable,
             serial=zone.index.serial,
         )  # fmt: skip
+
+    def _unknown(self, zone: IndexedZone) -> Reply:
+        """Make the reply for a name that may exist: SERVFAIL, with the zone's SOA as in CoreDNS."""
+        reply = failure(codes.SERVFAIL, f"kubernetes is not synced: {self._unready()}", codes.EDE_NOT_READY)
+        reply.authority = (zone.soa,)
+        reply.serial = zone.index.serial
+        reply.is_authoritative = reply.is_written = True
+        return reply
 
     async def _follow(self, zone: IndexedZone, query: Query, found: LookupResult) -> Reply:
         """Make the reply of an ExternalName: its CNAME, then the answer and RCODE of the target (RFC 6604 §2)."""
@@ -97,5 +113,5 @@ class ClusterHandler:
         reply.is_truncated = target.is_truncated
         reply.serial = target.serial
         reply.counted = target.counted
-        reply.error = target.error
+        reply.take_cause(target)
         return reply

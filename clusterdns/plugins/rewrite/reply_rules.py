@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from clusterdns.chain import Query
+from clusterdns.chain import Query, failure
 from clusterdns.plugins.rewrite.names import NameChange
 from clusterdns.plugins.rewrite.rule import ReplyChange, ReplyDraft, ReplyLookup, RuleEffect
 from clusterdns.wire import codes
@@ -50,6 +50,9 @@ class RcodeChange:
         """Change the draft (see ReplyChange)."""
         if draft.reply.rcode == self.before:
             draft.reply.rcode = self.after
+            if self.after in (codes.SERVFAIL, codes.REFUSED):
+                before, after = codes.rcode_text(self.before), codes.rcode_text(self.after)
+                draft.reply.take_cause(failure(self.after, f"rewrite made {after} of {before}"))
 
 
 @dataclass(frozen=True)
@@ -121,5 +124,5 @@ class CnameTargetRule(ReplyLookup):
             reply.dependencies = (*reply.dependencies, *found.dependencies)
             reply.reusable = reply.reusable and found.reusable
             reply.is_upstream = reply.is_upstream or found.is_upstream
-            reply.error = reply.error or found.error
+            reply.take_cause(found)
             return

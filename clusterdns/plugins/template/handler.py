@@ -60,7 +60,7 @@ class TemplateHandler:
             if matched is not None:
                 return await self._reply(query, template, matched, to_text(zone), name_text)
             if not template.fallthrough.includes(query.name):
-                reply = failure(codes.SERVFAIL)
+                reply = failure(codes.SERVFAIL, "no template matches, and no fallthrough includes the name")
                 reply.reusable = True
                 return reply
         return await self._next(query)
@@ -73,11 +73,9 @@ class TemplateHandler:
         labels = (self._server_text, zone_text, "", class_text, type_text)
         counted = self._metrics.matches.labels(*labels)
         counted.value += 1
-        reply = failure(codes.SERVFAIL) if template.rcode == codes.SERVFAIL else Reply(template.rcode)
+        reply = _coded(template)
         reply.reusable = not template.per_query_fields
         reply.counted = (counted,)
-        if template.reason is not None:
-            reply.explain(*template.reason)
         if not template.records or template.rcode == codes.SERVFAIL:
             return reply
         fields: dict[str, Any] = {
@@ -101,6 +99,23 @@ class TemplateHandler:
         return reply
 
 
+def _coded(template: ReplyTemplate) -> Reply:
+    """Make the reply with the response code and the extended error of a directive, still without records."""
+    if template.rcode not in (codes.SERVFAIL, codes.REFUSED):
+        reply = Reply(template.rcode)
+        if template.reason is not None:
+            reply.explain(*template.reason)
+        return reply
+    text = f"a template answers {codes.rcode_text(template.rcode)}"
+    reply = failure(template.rcode, text)
+    if template.reason is not None:
+        reply.options = b""
+        reply.explain(*template.reason)
+    if template.rcode == codes.REFUSED:
+        reply.is_authoritative = reply.is_written = True
+    return reply
+
+
 async def _follow(query: Query, cname: Record, reply: Reply) -> Sequence[Record]:
     """Look up the target of a CNAME and return its records.
 
@@ -118,5 +133,5 @@ async def _follow(query: Query, cname: Record, reply: Reply) -> Sequence[Record]
         return ()
     reply.is_truncated = found.is_truncated
     reply.counted = (*reply.counted, *found.counted)
-    reply.error = reply.error or found.error
+    reply.take_cause(found)
     return found.answer

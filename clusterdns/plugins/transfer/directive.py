@@ -61,7 +61,7 @@ class Transfer:
             if query.qtype not in codes.TRANSFER_TYPES:
                 return await following(query)
             if query.transport == "udp":
-                return failure(codes.REFUSED)
+                return failure(codes.REFUSED, "zone transfers are answered over TCP only", codes.EDE_NOT_SUPPORTED)
             stanza = self._stanza(query.name)
             if stanza is None:
                 return await following(query)
@@ -100,19 +100,22 @@ def _answer(query: Query, stanza: TransferSettings, sources: Sequence[ZoneSource
     """Answer with the zone or a refusal; None where no part of the block has the zone."""
     client = query.client_text
     if not stanza.allows(query.client_ip):
-        return Reply(codes.REFUSED, is_authoritative=False)
+        reply = failure(codes.REFUSED, "this client may not transfer the zone", codes.EDE_PROHIBITED)
+        reply.is_written = True
+        return reply
     known_serial = None
     if query.qtype == codes.IXFR:
         known_serial = _known_serial(query)
         if known_serial is None:
-            return failure(codes.SERVFAIL)
+            cause = "IXFR without the client's SOA in the authority section"
+            return failure(codes.SERVFAIL, cause, codes.EDE_INVALID_DATA)
     records = next((one for one in (source.zone_records(query.name) for source in sources) if one is not None), None)
     if records is None:
         return None
     stream: Iterator[Record] = iter(records)
     soa = next(stream, None)
     if soa is None:
-        return failure(codes.SERVFAIL, f"zone {to_text(query.name)} is not loaded")
+        return failure(codes.SERVFAIL, f"zone {to_text(query.name)} is not loaded", codes.EDE_NOT_READY)
     reply = Reply(codes.NOERROR, (soa,))
     serial = _serial(soa)
     if known_serial is not None and (known_serial - serial) & 0xFFFFFFFF < 1 << 31:  # RFC 1995 §2, RFC 1982 §3.2

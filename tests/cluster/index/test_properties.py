@@ -111,7 +111,7 @@ class Server:
             )
             for zone in names
         ]
-        chain = Chain(ClusterHandler(zones, 5, Fallthrough(), self._nobody), counts_queries=False)
+        chain = Chain(ClusterHandler(zones, 5, Fallthrough(), self._nobody, unready=str), counts_queries=False)
         routes = Routes(Route(zone, "", chain) for zone in names)
         self._dispatch = Dispatch(routes, QueryCounters(Registry(), ""), Series())
 
@@ -119,7 +119,7 @@ class Server:
         self.listener.answers.forget(dependencies)
 
     async def _nobody(self, query: Query) -> Reply:
-        return failure(codes.REFUSED, is_unhandled=True)
+        return failure(codes.REFUSED, "no zone", is_unhandled=True)
 
     def apply(self, made: Iterable[Change]) -> None:
         for change in made:
