@@ -33,7 +33,7 @@ class ReceivedQuery(NamedTuple):
     transport: str  # udp, tcp, tls
     name_text: str  # in the case it was asked in
     qtype: str
-    flags: frozenset[str]  # RD, AD, CD, DO
+    flags: frozenset[str]  # of the header, Z and the response code included, and DO
     udp_bytes: int  # the size that EDNS offers, 0 without
     options: tuple[tuple[int, bytes], ...]  # code and content
     message_id: int
@@ -106,7 +106,8 @@ class ScriptedUpstream(UpstreamServer):
 
 
 def _received(message: dns.message.Message, source: Source) -> ReceivedQuery:
-    flags = {flag.name for flag in (dns.flags.RD, dns.flags.AD, dns.flags.CD) if message.flags & flag}
+    flags = {flag.name for flag in dns.flags.Flag if message.flags & flag}
+    flags |= {name for name, bits in (("Z", 0x0040), ("RCODE", 0x000F)) if message.flags & bits}
     if message.edns >= 0 and message.ednsflags & dns.flags.DO:
         flags.add("DO")
     return ReceivedQuery(

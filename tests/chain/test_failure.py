@@ -11,7 +11,10 @@ from clusterdns.wire.edns import iter_options, pack_option
 
 def extended(reply: Reply) -> list[dns.edns.EDEOption]:
     """The extended errors, as dnspython reads them."""
-    found = [dns.edns.option_from_wire(code, whole, 4, len(whole) - 4) for code, whole in iter_options(reply.options)]
+    found = [
+        dns.edns.option_from_wire(dns.edns.OptionType.make(code), whole, 4, len(whole) - 4)
+        for code, whole in iter_options(reply.options)
+    ]
     assert all(isinstance(one, dns.edns.EDEOption) for one in found)
     return found  # type: ignore[return-value]
 

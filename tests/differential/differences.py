@@ -51,7 +51,8 @@ def explain(case: Case, theirs: ComparedReply) -> Explained:
     """Apply every correction to CoreDNS's reply."""
     names = []
     reply = theirs
-    for difference in DIFFERENCES:
+    is_looked_up = case.question.shape.qclass == IN
+    for difference in DIFFERENCES if is_looked_up else (*OF_HEADERS, *OF_CODES):
         corrected = difference.correct(case, reply)
         if corrected is not None and not corrected.same_as(reply):
             reply = corrected
@@ -257,11 +258,12 @@ def _weighted(line: Line, weight: str) -> Line:
     return line._replace(rdata=" ".join((priority, weight, port, target)))
 
 
-DIFFERENCES = (
+OF_HEADERS = (
     Difference("badvers-do", _badvers_do),
     Difference("notify", _notify),
     Difference("reserved-edns-flags", _reserved_edns_flags),
-    Difference("extended-error", _extended_error),
+)
+OF_NAMES = (
     Difference("pod-extra-labels", _pod_extra_labels),
     Difference("externalname-empty-labels", _externalname_empty_labels),
     Difference("fqdn-endpoints", _fqdn_endpoints),
@@ -281,5 +283,7 @@ DIFFERENCES = (
     Difference("any-hinfo", _any_hinfo),
     Difference("srv-weights", _srv_weights),
 )
+OF_CODES = (Difference("extended-error", _extended_error),)
+DIFFERENCES = (*OF_HEADERS, *OF_NAMES, *OF_CODES)
 
 NAMES = (*(difference.name for difference in DIFFERENCES), UDP_LIMIT, RING)

@@ -132,7 +132,7 @@ def named_rows() -> list[str]:
 
 def test_the_list_and_the_predicates_have_the_same_names() -> None:
     rows = [line.split("|")[1].strip() for line in named_rows()]
-    assert sorted(row.strip("`") for row in rows) == sorted((*NAMES, *RESOLVING_NAMES))
+    assert sorted(row.strip("`") for row in rows) == sorted({*NAMES, *RESOLVING_NAMES})
 
 
 def test_each_row_names_a_test_that_is_there() -> None:

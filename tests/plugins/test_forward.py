@@ -151,6 +151,26 @@ async def test_what_upstreams_are_asked(
     assert [code for code, _ in options.options] == [codes.ECS]
 
 
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_flags_that_describe_replies_are_cleared(
+    forwarding: Forwarding, upstream: ScriptedUpstream, make_query: MakeQuery, transport: str
+) -> None:
+    everything = 0x07FF  # AA, TC, RD, RA, Z, AD, CD and a response code
+    async with forwarding(once(upstream)) as ask:
+        for name, flags in (("all.example.org", everything), ("none.example.org", 0), ("rd.example.org", 0x0100)):
+            query = make_query(name, edns_bytes=1232, transport=transport)
+            query.flags = flags
+            assert (await ask.put(query)).rcode == codes.NOERROR
+    asked = {
+        name: upstream.queries(name)[0].flags for name in ("all.example.org", "none.example.org", "rd.example.org")
+    }
+    assert asked == {
+        "all.example.org": frozenset({"RD", "AD", "CD"}),
+        "none.example.org": frozenset(),
+        "rd.example.org": frozenset({"RD"}),
+    }
+
+
 async def test_case_and_port_are_random(forwarding: Forwarding, upstream: ScriptedUpstream) -> None:
     async with forwarding(once(upstream)) as ask:
         for _ in range(8):

@@ -197,9 +197,7 @@ async def test_a_match_is_counted_now_and_for_each_use_of_its_compiled_answer(
     make_handler: MakeHandler, make_query: MakeQuery
 ) -> None:
     reply = await make_handler("template IN A {\n rcode SERVFAIL\n answer nonsense\n}")(make_query("a.example.org."))
-    assert (reply.rcode, reply.is_written, reply.reusable, reply.error) == (
-        codes.SERVFAIL, False, True, "a template answers SERVFAIL",
-    )  # fmt: skip
+    assert (reply.rcode, reply.is_written, reply.reusable, reply.error) == (codes.SERVFAIL, False, True, "")
     assert [one.value for one in reply.counted] == [1]
 
 

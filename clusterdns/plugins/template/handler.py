@@ -106,8 +106,8 @@ def _coded(template: ReplyTemplate) -> Reply:
         if template.reason is not None:
             reply.explain(*template.reason)
         return reply
-    text = f"a template answers {codes.rcode_text(template.rcode)}"
-    reply = failure(template.rcode, text)
+    # not logged, as in CoreDNS: it is the answer that the operator wants
+    reply = failure(template.rcode, f"a template answers {codes.rcode_text(template.rcode)}", is_logged=False)
     if template.reason is not None:
         reply.options = b""
         reply.explain(*template.reason)
