@@ -22,6 +22,7 @@ from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.pods import PodMode
 from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.cluster.objects import Change, EndpointSlice, Kind, Namespace, Service
+from clusterdns.host.datagrams import new_payload
 from clusterdns.host.sockets import bind_udp
 from clusterdns.plugins.kubernetes.handler import ClusterHandler
 from clusterdns.server.dispatch import Dispatch, ListenerContext
@@ -145,7 +146,7 @@ def hit_us(server: InProcessServer, packet: bytes) -> dict[str, float]:
     client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         client.connect(served.getsockname())
-        listener = UdpListener(served, server.dispatch, server.listener)
+        listener = UdpListener(served, server.dispatch, server.listener, new_payload())
         server.miss(packet)
         server.dispatch.miss(packet, CLIENT, server.listener)  # a denial is kept when it is asked again
         entries = server.table.entries

@@ -12,7 +12,7 @@ import termios
 UDP_RECEIVE_BUFFER_BYTES = 4 << 20  # a burst of some 5,000 small queries while the index applies a large change
 TCP_BUFFER_BYTES = 65_536  # the kernel's, each way; by default they grow to megabytes for a client that stalls
 
-_IP_PKTINFO = 8  # linux/in.h; the socket module has no name for it before 3.14
+IP_PKTINFO = 8  # linux/in.h; the socket module has no name for it before 3.14
 
 
 def bind_udp(address: str, port: int) -> socket.socket:
@@ -58,7 +58,7 @@ def receive_local_addresses(sock: socket.socket) -> None:
     if sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
     else:
-        sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+        sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
 
 
 def unread_bytes(sock: socket.socket) -> int:

@@ -98,8 +98,7 @@ DOC = Doc(
     usage=("bind ADDRESS|INTERFACE…",),
     about="Listens on these addresses instead of all. Repeatable: several lines add up. An interface stands for its "
     "addresses when the configuration is loaded. `0.0.0.0` and `::` both stand for every address of either family, "
-    "unless another block has the other one on the same port. A socket per address is also the faster way to listen "
-    "([decision 0004](decisions/0004-socket-per-address.md)).",
+    "unless another block has the other one on the same port.",
     options=_OPTIONS,
     example="bind 127.0.0.1\nwhoami",
     better="Apex NS records name the bound addresses, where CoreDNS has none.",

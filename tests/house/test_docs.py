@@ -10,6 +10,7 @@ from clusterdns.chain import Plugin
 from clusterdns.corefile.load import parse
 from clusterdns.gotemplate import evaluation
 from clusterdns.gotemplate import values as template_values
+from clusterdns.host import datagrams
 from clusterdns.plugins import order, tls
 from clusterdns.plugins.cache import refresh as cache_refresh
 from clusterdns.plugins.cache import store as cache_store
@@ -159,7 +160,7 @@ LIMITS = connection_table.TcpLimits()
         ("CNAMEs in a row", f"{dispatch.MAX_LOOKUP_DEPTH}"),
         ("reply over UDP, EDNS", f"{header.OWN_UDP_BYTES:,}"),
         ("reply over UDP, no EDNS", f"{header.CLASSIC_UDP_BYTES}"),
-        ("query as received", f"{udp.MAX_QUERY_BYTES:,}"),
+        ("query as received", f"{datagrams.MAX_DATAGRAM_BYTES:,}"),
     ],
 )
 def test_limits_in_the_docs_are_those_of_the_code(row: str, value: str) -> None:

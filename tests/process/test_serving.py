@@ -1,8 +1,15 @@
 """A running server: it answers over both transports, serves the admin pages, and counts exactly."""
 
+import socket
+from pathlib import Path
+
+import dns.message
+import dns.query
+import dns.rcode
 from process.running import MANIFEST, PORT, WEB, Start
 
 from clusterdns.version import banner
+from testing.ports import free_ports
 from testing.waiting import wait_for
 
 COREFILE = f"""
@@ -43,6 +50,22 @@ def test_admin_pages(start: Start) -> None:
     assert "coredns_build_info" in server.get(9153, "/metrics").text
     assert server.get(9153, "/nosuch").status == 404
     assert server.out.splitlines()[1:] == [f".:{PORT} on {server.host}", *banner().splitlines()]
+
+
+def test_a_server_on_every_address_has_one_udp_socket_per_family(start: Start) -> None:
+    (port,) = free_ports(1)
+    server = start(f".:{port} {{\n ready HOST:8181\n whoami\n}}\n").wait_serving()
+    sockets = [
+        line.split()[1]
+        for table in ("udp", "udp6")
+        for line in Path(f"/proc/{server.pid}/net/{table}").read_text().splitlines()[1:]
+        if line.split()[1].endswith(f":{port:04X}")
+    ]
+    expected = [f"{'0' * digits}:{port:04X}" for digits in ((8, 32) if socket.has_dualstack_ipv6() else (8,))]
+    assert sockets == expected
+    query = dns.message.make_query("whoami.test", "A")
+    for address in ("127.0.0.1", server.host):  # dnspython accepts no reply from another address
+        assert dns.query.udp(query, address, timeout=5, port=port).rcode() == dns.rcode.NOERROR
 
 
 def test_quiet_prints_neither_zones_nor_version(start: Start) -> None:

@@ -25,6 +25,7 @@ from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.pods import PodMode
 from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.cluster.objects import Change, Endpoint, EndpointSlice, Namespace, Object, Pod, Port, Service, packed
+from clusterdns.host.datagrams import new_payload
 from clusterdns.host.sockets import bind_tcp, bind_udp
 from clusterdns.plugins.kubernetes.handler import ClusterHandler
 from clusterdns.plugins.loadbalance.handler import mark_rotating
@@ -228,7 +229,7 @@ async def serve(
         tcp_socket, udp_socket = bind_tcp(host, port), bind_udp(host, port)
         streams = tcp.TcpListener(tcp_socket, dispatch, make_listener("tcp"))
         await streams.start(loop)
-        datagrams = udp.UdpListener(udp_socket, dispatch, make_listener("udp"))
+        datagrams = udp.UdpListener(udp_socket, dispatch, make_listener("udp"), new_payload())
         datagrams.start(loop)
         opened.extend((datagrams, streams))
         address: tuple[str, int] = tcp_socket.getsockname()

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from clusterdns.chain import ListenerOptions, StartError
-from clusterdns.host.interfaces import interface_addresses
+from clusterdns.host.datagrams import new_payload
 from clusterdns.host.sockets import bind_tcp, bind_udp
 from clusterdns.server.instance import Instance
 from clusterdns.server.listen_points import ListenPoint
@@ -64,6 +64,7 @@ class Listeners:
         self._open: dict[ListenerKey, _BoundSocket] = {}  # of the running configuration
         self._fresh: dict[ListenerKey, _BoundSocket] = {}  # bound for a configuration that has not taken over
         self._wanted: dict[ListenerKey, ListenPoint] = {}
+        self._payload = new_payload()
 
     def prepare(self, points: tuple[ListenPoint, ...], previous: Instance | None) -> None:
         """Bind the sockets of these points that are not bound yet, all or none of them. Raises StartError.
@@ -76,9 +77,6 @@ class Listeners:
             for point in points:
                 for address in _addresses_of(point, points):
                     self._want(point, address)
-                if not point.address:
-                    taken = {other.address for other in points if other.port == point.port}
-                    self._want_own_addresses(point, taken)
         except StartError:
             self.discard()
             raise
@@ -127,7 +125,7 @@ class Listeners:
             one.point = point
             dispatch, context = instance.dispatch_for(point, key.protocol, one.sock.family)
             if one.listener is None:
-                one.listener = udp.UdpListener(one.sock, dispatch, context)
+                one.listener = udp.UdpListener(one.sock, dispatch, context, self._payload)
                 one.listener.start(loop)
             elif isinstance(one.listener, udp.UdpListener):
                 waiting |= one.listener.serve(dispatch, context)
@@ -163,26 +161,6 @@ class Listeners:
                         continue  # a host without IPv6
                     raise cannot_listen(point, protocol, error) from error
 
-    def _want_own_addresses(self, point: ListenPoint, taken: set[str]) -> None:
-        """Bind a UDP socket for each address that this host has now, in addition to the wildcard sockets.
-
-        The kernel prefers the more specific socket, and its replies have the right source without IP_PKTINFO, which
-        saves a tenth of the CPU per query. Wildcard sockets serve addresses that cannot be bound or are added later.
-        """
-        if point.transport != "dns":
-            return
-        try:
-            addresses = {address for several in interface_addresses().values() for address in several}
-        except OSError as problem:
-            log.debug("cannot list this host's addresses: %s", problem)
-            return
-        for address in sorted(address for address in addresses - taken if "%" not in address):
-            for number in range(point.options.sockets):
-                try:
-                    self._bind(point, ListenerKey("dns", "udp", address, point.port, number))
-                except OSError as problem:
-                    log.debug("cannot bind a UDP socket to %s: %s", address, problem)
-
     def _bind(self, point: ListenPoint, key: ListenerKey) -> None:
         if key not in self._open and key not in self._fresh:
             bind = bind_udp if key.protocol == "udp" else bind_tcp
@@ -199,7 +177,8 @@ class Listeners:
             candidates = [key._replace(number=0), key._replace(number=0, address=wildcard)]
             found = next((self._open[candidate] for candidate in candidates if candidate in self._open), None)
             if found is not None:
-                one.listener = udp.UdpListener(one.sock, *previous.dispatch_for(found.point, "udp", one.sock.family))
+                dispatch, context = previous.dispatch_for(found.point, "udp", one.sock.family)
+                one.listener = udp.UdpListener(one.sock, dispatch, context, self._payload)
                 one.listener.start(loop)
 
 
