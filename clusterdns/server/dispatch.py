@@ -17,8 +17,18 @@ from clusterdns.chain import Query, Reply, code_only, failure
 from clusterdns.chain.query import read_query
 from clusterdns.server.routes import Route, Routes
 from clusterdns.telemetry.metrics import Series
-from clusterdns.telemetry.queries import DROPPED, MAX_COUNTERS, HitTime, OutcomeCounter, QueryCounters, QueryOutcome
+from clusterdns.telemetry.queries import (
+    DROPPED,
+    MAX_COUNTERS,
+    OTHER_TYPE,
+    HitTime,
+    OutcomeCounter,
+    QueryCounters,
+    QueryOutcome,
+    Unanswered,
+)
 from clusterdns.wire import codes, encode
+from clusterdns.wire.header import HEADER_BYTES, RCODE_MASK
 from clusterdns.wire.name import to_text
 from clusterdns.wire.stream import transfer_messages
 
@@ -45,7 +55,7 @@ class Dispatch:
 
     def __init__(self, routes: Routes, counters: QueryCounters, panics: Series) -> None:
         self.routes = routes
-        self._counters = counters
+        self.counters = counters
         self._panics = panics
         # by outcome as plain values, so that label texts are made once
         self._counter_of: dict[tuple[object, ...], OutcomeCounter] = {}
@@ -60,7 +70,12 @@ class Dispatch:
         Of a zone transfer it is the first message (see wire.stream.FirstMessage).
         """
         query = read_query(packet)
-        if query is None or isinstance(query, bytes):
+        if query is None:
+            reason = Unanswered.SHORT if len(packet) < HEADER_BYTES else Unanswered.RESPONSE
+            self.counters.count_unanswered(context.transport, reason)
+            return None
+        if isinstance(query, bytes):
+            self._count_unreadable(packet, query, context)
             return query
         started = perf_counter()
         query.transport = context.transport
@@ -167,7 +182,7 @@ class Dispatch:
         )  # fmt: skip
         counter = self._counter_of.get(facts)
         if counter is None:
-            counter = self._counters.counter(
+            counter = self.counters.counter(
                 QueryOutcome(
                     zone_text, context.transport, context.family, codes.type_text(qtype),
                     codes.rcode_text(reply.rcode), query.do, len(query.packet), reply_bytes,
@@ -179,6 +194,15 @@ class Dispatch:
             self._counter_of[facts] = counter
         counter.observe(perf_counter() - started)
         return counter
+
+    def _count_unreadable(self, packet: bytes, message: bytes, context: ListenerContext) -> None:
+        """Count a query that was answered with an error code because it has no question that could be read."""
+        rcode_text = codes.rcode_text(message[3] & RCODE_MASK)
+        self.counters.counter(
+            QueryOutcome(
+                DROPPED, context.transport, context.family, OTHER_TYPE, rcode_text, False, len(packet), len(message)
+            )
+        ).observe(0.0)
 
     def _refusal(self, query: Query, route: Route | None) -> Reply | None:
         """Return the reply to a query that no handler may see: of a class or zone not served, or of a later EDNS."""

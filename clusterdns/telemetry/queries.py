@@ -6,10 +6,13 @@ hit costs `counter.count += 1` alone; a query that ran its handlers calls `obser
 of hits are added as the mean of all listeners since the last scrape, because reading the clock for each hit would cost
 more than the look-up.
 
+Packets that get no reply are counted apart, by reason, so that each packet is counted once.
+
 `server.dispatch` decides the label values; this module knows no names, codes or packets.
 """
 
 from bisect import bisect_left
+from enum import StrEnum
 from typing import NamedTuple
 
 from clusterdns.telemetry.metrics import Family, Histogram, Registry, Series
@@ -43,6 +46,15 @@ class QueryOutcome(NamedTuple):
     plugin: str = ""  # the plugin below `prometheus`, as in CoreDNS; empty for replies of the server itself
     counted: tuple[Series, ...] = ()  # series of plugins, which each hit increments too
     is_shown: bool = True  # False for blocks without `prometheus`
+
+
+class Unanswered(StrEnum):
+    """Why a packet gets no reply."""
+
+    SHORT = "short"  # fewer bytes than a header
+    RESPONSE = "response"  # a response, to which a reply could start a loop between two servers
+    OVERLOAD = "overload"  # too many queries wait for their handlers already
+    CANCELLED = "cancelled"  # its listener or connection was closed while a handler waited
 
 
 class OutcomeCounter:
@@ -106,6 +118,12 @@ class _Families:
         self.responses: Family[Series] = registry.counter(
             "coredns_dns_responses_total", "Replies sent, by response code.", *zone, "rcode", "plugin"
         )
+        self.unanswered: Family[Series] = registry.counter(
+            "clusterdns_dns_unanswered_total", "Packets that got no reply.", "server", "proto", "reason"
+        )
+        self.unsent: Family[Series] = registry.counter(
+            "clusterdns_dns_replies_unsent_total", "Replies that the kernel refused to send.", "server", "proto"
+        )
 
 
 class QueryCounters:
@@ -146,6 +164,14 @@ class QueryCounters:
                 families = self._families if outcome.is_shown else self._hidden
                 found = self._by_outcome[outcome] = OutcomeCounter(outcome, families, self.server_text)
         return found
+
+    def count_unanswered(self, proto: str, reason: Unanswered) -> None:
+        """Count a packet that gets no reply."""
+        self._families.unanswered.labels(self.server_text, proto, reason.value).value += 1
+
+    def count_unsent(self, proto: str) -> None:
+        """Count a reply that could not be sent; its query has been counted as answered."""
+        self._families.unsent.labels(self.server_text, proto).value += 1
 
     def new_hit_time(self) -> HitTime:
         """Return the hit time of a new listener."""

@@ -217,6 +217,24 @@ def make_listener(tables: list[AnswerTable]) -> Callable[[str], ListenerContext]
 
 
 @pytest.fixture
+async def make_udp(
+    make_listener: Callable[[str], ListenerContext],
+) -> AsyncIterator[Callable[[Dispatch], tuple[udp.UdpListener, tuple[str, int]]]]:
+    """Put a dispatcher behind a UDP socket; gives the listener, which the test closes, and its address."""
+    opened: list[socket.socket] = []
+
+    def make(dispatch: Dispatch) -> tuple[udp.UdpListener, tuple[str, int]]:
+        opened.append(bind_udp("127.0.0.1", 0))
+        listener = udp.UdpListener(opened[-1], dispatch, make_listener("udp"), new_payload())
+        listener.start(asyncio.get_running_loop())
+        return listener, opened[-1].getsockname()
+
+    yield make
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
 async def serve(
     make_listener: Callable[[str], ListenerContext],
 ) -> AsyncIterator[Callable[..., Awaitable[tuple[str, int]]]]:
