@@ -12,7 +12,7 @@ from clusterdns.wire.presentation.zonetext import zone_from_text
 
 def tree(text: str, origin: str) -> ZoneTree:
     zone = from_text(origin)
-    return ZoneTree(zone, zone_from_text(text, zone, "/"))
+    return ZoneTree(zone, zone_from_text(text, zone, "/").records)
 
 
 EXAMPLE_TREE = tree(EXAMPLE, "example.org")

@@ -148,5 +148,5 @@ class ZoneFile:
 
     def _parse(self, content: bytes) -> ZoneTree:
         text = content.decode(errors="surrogateescape")  # comments may have any encoding
-        records = zone_from_text(text, self.origin, os.path.dirname(self.path), self.path)
-        return ZoneTree(self.origin, records)
+        found = zone_from_text(text, self.origin, os.path.dirname(self.path), self.path)
+        return ZoneTree(self.origin, found.records)

@@ -94,4 +94,4 @@ def _one_space(found: re.Match[str]) -> str:
 
 
 def _record(text: str) -> Record | None:
-    return record_from_text(text) if text.strip() else None
+    return record_from_text(text) if text.strip(" \t\r\n") else None

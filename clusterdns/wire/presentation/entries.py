@@ -1,13 +1,20 @@
-"""The entries of a master file (RFC 1035 §5.1): comments removed, parentheses joined to one line, line numbers kept.
+"""The entries of a master file (RFC 1035 §5.1) as words: comments removed, parentheses resolved, line numbers kept.
 
-`zonetext` reads records and directives from the entries.
+`zonetext` reads records and directives from the entries. Bytes that are not UTF-8 are surrogates in
+the text (PEP 383). `words` turns words into names, strings and numbers.
 """
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
-_SPECIAL = frozenset('();"\\')
-_TOKEN = re.compile(r'\\.|"(?:\\.|[^"\\])*"|[();]|[^\\"();]+', re.DOTALL)
+_SPECIAL = frozenset('();"\\\r')
+_PLAIN_WORD = re.compile(r"[^ \t]+")
+_TOKEN = re.compile(
+    r'(?P<word>"(?:[^"\\]|\\.)*+"|(?:[^ \t\r\n;()"\\]|\\[^\r\n])++)'  # a quoted string may contain line ends
+    r"|(?P<bracket>[()])|(?P<end>\n)|[ \t\r]+|;[^\n]*",
+    re.DOTALL,
+)
 
 
 class ZoneTextError(ValueError):
@@ -20,51 +27,55 @@ class ZoneTextError(ValueError):
         self.file = file
 
 
-def entries(text: str, file: str) -> Iterator[tuple[int, str]]:
-    """Yield the number of the first line of each entry, and its text, never blank. Raises ZoneTextError."""
-    joined: list[str] = []
-    first = depth = 0
-    for number, line in enumerate(_lines(text), 1):
-        if not depth and _SPECIAL.isdisjoint(line):
-            if line and not line.isspace():
-                yield number, line
-            continue
-        if not depth:
-            first = number
-        end = 0
-        for match in _TOKEN.finditer(line):
-            if match.start() != end:
-                break
-            token = match[0]
-            if token == ";":
-                end = len(line)
-                break
-            end = match.end()
-            if token == "(":
-                depth += 1
-            elif token == ")":
-                depth -= 1
-            joined.append(" " if token in "()" else token)
-            if depth < 0:
-                raise ZoneTextError("a closing parenthesis without an opening one", number, file)
-        if end != len(line):
-            raise ZoneTextError("an unclosed quote, or a backslash at the end of the line", number, file)
-        if depth:
-            joined.append(" ")
-            continue
-        content = "".join(joined)
-        joined.clear()
-        if content and not content.isspace():
-            yield first, content
-    if depth:
-        raise ZoneTextError("an unclosed parenthesis in the entry that begins here", first, file)
+class Entry(NamedTuple):
+    """One entry: its first line, whether blanks stand where the owner name would, and its words, at least one.
+
+    A quoted word keeps its quotes, and every word its escapes.
+    """
+
+    line: int
+    is_indented: bool
+    words: list[str]
 
 
-def _lines(text: str) -> Iterator[str]:
-    """Yield the lines without their ends, one by one: a list would double the memory that a large zone takes."""
-    start = 0
+def entries(text: str, file: str) -> Iterator[Entry]:
+    """Yield the entries of a text. Raises ZoneTextError."""
+    start, line = 0, 1
     while start < len(text):
         end = text.find("\n", start)
         end = len(text) if end < 0 else end
-        yield text[start:end].removesuffix("\r")
-        start = end + 1
+        content = text[start:end]
+        if _SPECIAL.isdisjoint(content):
+            entry = Entry(line, content[:1] in (" ", "\t"), _PLAIN_WORD.findall(content))
+            start, line = end + 1, line + 1
+        else:
+            entry, start, line = _entry(text, start, line, file)
+        if entry.words:
+            yield entry
+
+
+def _entry(text: str, start: int, line: int, file: str) -> tuple[Entry, int, int]:
+    """Return the entry that begins at `start`, and where the next one begins: position and line."""
+    words: list[str] = []
+    first_line, depth, position = line, 0, start
+    while position < len(text):
+        found = _TOKEN.match(text, position)
+        if found is None:
+            problem = "an unclosed quote" if text[position] == '"' else "a backslash at the end of the line"
+            raise ZoneTextError(problem, line, file)
+        position = found.end()
+        if found["word"]:
+            words.append(found["word"])
+            line += found["word"].count("\n")
+        elif found["bracket"]:
+            depth += 1 if found["bracket"] == "(" else -1
+            if depth < 0:
+                raise ZoneTextError("a closing parenthesis without an opening one", line, file)
+        elif found["end"]:
+            line += 1
+            if not depth:
+                break
+    if depth:
+        raise ZoneTextError("an unclosed parenthesis in the entry that begins here", first_line, file)
+    is_indented = text[start:position].lstrip("(")[:1] in (" ", "\t")
+    return Entry(first_line, is_indented, words), position, line

@@ -1,35 +1,57 @@
 """Records from the text of a master file (RFC 1035 §5.1): a whole zone, or a single record for `template`.
 
-`entries` splits the text into entries. Owner names, TTLs, classes and directives are read here; dnspython reads the
-RDATA of all types but addresses, and is imported only for a record that needs it, because it costs 12 MiB. `file`
-checks what a zone must have (an SOA, names below its origin). `text` writes records as text.
+`entries` splits the text into entries and words. Owner names, TTLs, classes and directives are read here, RDATA in
+`fields`, `$GENERATE` in `generate`. `file` checks what a zone must have (an SOA, names below its origin). `text` writes
+records as text.
 """
 
 import os
 import re
-import struct
-from socket import AF_INET, AF_INET6, inet_pton
+from array import array
+from bisect import bisect_right
+from collections.abc import Sequence
+from operator import itemgetter
 
 from clusterdns.wire import codes
-from clusterdns.wire.name import MAX_NAME_BYTES, ROOT
-from clusterdns.wire.name import from_text as name_from_text
-from clusterdns.wire.presentation.entries import ZoneTextError, entries
+from clusterdns.wire.name import ROOT
+from clusterdns.wire.presentation import generate
+from clusterdns.wire.presentation.entries import Entry, ZoneTextError, entries
+from clusterdns.wire.presentation.fields import rdata_from_words
+from clusterdns.wire.presentation.words import name_from_word, seconds_from_word
 from clusterdns.wire.record import Record, record
 
 MAX_ZONE_BYTES = 100 * 2**20  # of the file and of all files that it includes
 MAX_INCLUDE_DEPTH = 7  # as CoreDNS
 MAX_GENERATED = 2**18  # records of all $GENERATE entries of a zone: every host of a /14
+GENERATED_TTL = 3600  # of $GENERATE records that state none, whatever $TTL says, as in CoreDNS
 
-_MAX_TTL = 0x7FFFFFFF
-_MAX_RDATA_BYTES = 0xFFFF
-_WORD = re.compile(r"\s*((?:\\.|[^\s\\])+)", re.DOTALL | re.ASCII)
-_TTL = re.compile(r"(?:\d+[smhdw]?)+", re.IGNORECASE | re.ASCII)
-_TTL_PART = re.compile(r"(\d+)([smhdw]?)", re.ASCII)
-_UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_KNOWN = "$ORIGIN, $TTL, $INCLUDE and $GENERATE"
+_DIRECTIVES = frozenset(("$ORIGIN", "$TTL", "$INCLUDE", "$GENERATE"))
+_DIGITS = frozenset("0123456789")
+_BYTE_ORDER_MARK = "\ufeff"
 _CLASS = re.compile(r"IN|CS|CH|HS|CLASS\d{1,5}", re.IGNORECASE | re.ASCII)
-_RANGE = re.compile(r"(\d{1,10})-(\d{1,10})(?:/(\d{1,10}))?", re.ASCII)
-_COUNTER = re.compile(r"\\.|\$\$|\$(?:\{([+-]?\d{1,10})(?:,(\d{1,3})(?:,([doxX]))?)?\})?", re.ASCII)
-_FAMILIES = {codes.A: AF_INET, codes.AAAA: AF_INET6}
+
+
+class ZoneRecords:
+    """Records of a master file in file order, each with the file and line of its entry."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.without_ttl = array("L")  # the positions of records for which the file states no TTL
+        self._lines = array("L")
+        self._files: list[tuple[int, str]] = []  # a position, and the file of the records from there on
+
+    def add(self, one: Record, file: str, line: int) -> None:
+        """Add a record."""
+        if not self._files or self._files[-1][1] != file:
+            self._files.append((len(self.records), file))
+        self.records.append(one)
+        self._lines.append(line)
+
+    def place(self, position: int) -> str:
+        """Return `file:line` of the record at a position."""
+        at = bisect_right(self._files, position, key=itemgetter(0)) - 1
+        return f"{self._files[at][1]}:{self._lines[position]}"
 
 
 def record_from_text(text: str, origin: bytes = ROOT, default_ttl: int = 3600) -> Record:
@@ -38,25 +60,25 @@ def record_from_text(text: str, origin: bytes = ROOT, default_ttl: int = 3600) -
     The TTL and the class are optional; a directive is an error.
     """
     reader = _Reader(origin, default_ttl)
-    for line, content in entries(text.strip(), ""):
-        if content[0] == "$":
-            raise ZoneTextError("expected a record, found a directive; only zone files have directives", line)
+    for entry in entries(text.strip(" \t\r\n"), ""):
+        if entry.words[0].upper() in _DIRECTIVES:
+            raise ZoneTextError("expected a record, found a directive; only zone files have directives", entry.line)
         try:
-            return reader.record(content)
+            return reader.record(entry.words, is_indented=False)
         except ValueError as error:
-            raise ZoneTextError(str(error), line) from None
+            raise ZoneTextError(str(error), entry.line) from None
     raise ZoneTextError("expected a record, found none", 1)
 
 
-def zone_from_text(text: str, origin: bytes, folder: str, file: str = "") -> list[Record]:
-    """Return the records of a master file in file order. Raises ZoneTextError.
+def zone_from_text(text: str, origin: bytes, folder: str, file: str = "") -> ZoneRecords:
+    """Return the records of a master file. Raises ZoneTextError.
 
     Paths of `$INCLUDE` are relative to `folder`; errors name `file`. The text and all that it includes may have up to
     100 MiB.
     """
     reader = _Reader(origin, None)
     reader.read(text, folder, file, 0)
-    return reader.records
+    return reader.found
 
 
 class _Reader:
@@ -67,7 +89,7 @@ class _Reader:
         self.default_ttl = default_ttl  # set by $TTL
         self.last_ttl: int | None = None
         self.owner: bytes | None = None
-        self.records: list[Record] = []
+        self.found = ZoneRecords()
         self.read_bytes = 0
         self.generated = 0
 
@@ -77,98 +99,64 @@ class _Reader:
             raise ZoneTextError(
                 f"the zone is larger than {MAX_ZONE_BYTES >> 20} MiB; split it into several zones", 1, file
             )
-        for line, content in entries(text, file):
+        for entry in entries(text.removeprefix(_BYTE_ORDER_MARK), file):
+            directive = entry.words[0].upper()
             try:
-                if content[0] == "$":
-                    self._directive(content, folder, depth)
+                if directive[0] != "$" or entry.is_indented or directive not in _DIRECTIVES:
+                    self._add(entry, file)
+                elif directive == "$GENERATE":
+                    self._generate(entry, file)
                 else:
-                    self.records.append(self.record(content))
+                    self._directive(directive, entry.words[1:], folder, depth)
             except ZoneTextError:
                 raise
             except ValueError as error:
-                raise ZoneTextError(str(error), line, file) from None
+                is_unknown = directive[0] == "$" and directive not in _DIRECTIVES
+                problem = f"unknown directive {directive}; known are {_KNOWN}" if is_unknown else str(error)
+                raise ZoneTextError(problem, entry.line, file) from None
 
-    def record(self, content: str) -> Record:
-        """Read an entry `owner ttl class type rdata`. Raises ValueError."""
-        position = 0
-        if content[0] not in " \t":
-            word, position = _word(content, 0)
-            self.owner = self._name(word).lower()
+    def record(self, words: Sequence[str], *, is_indented: bool) -> Record:
+        """Read the words `owner ttl class type rdata…`. Raises ValueError."""
+        position = 0 if is_indented else 1
+        if not is_indented:
+            self.owner = name_from_word(words[0], self.origin).lower()
         if self.owner is None:
             raise ValueError("the first record has no owner name; begin its line with a name or @")
         ttl: int | None = None
         rclass: int | None = None
-        while True:
-            word, position = _word(content, position)
-            if ttl is None and word[0].isdigit():
+        for word in words[position:]:
+            position += 1
+            if ttl is None and word[0] in _DIGITS:
                 ttl = _ttl(word)
             elif rclass is None and _CLASS.fullmatch(word):
                 rclass = codes.class_from_text(word)
             else:
                 break
+        else:
+            raise ValueError("the entry is incomplete; it needs an owner name, a type and RDATA")
         rtype = _type(word)
-        rclass = codes.IN if rclass is None else rclass
-        rdata = self._rdata(rclass, rtype, content[position:])
+        rdata = rdata_from_words(rtype, words[position:], self.origin)
         if ttl is not None:
             self.last_ttl = ttl
         else:
             ttl = self.last_ttl if self.default_ttl is None else self.default_ttl
-        if ttl is None and rtype == codes.SOA:
-            self.last_ttl = ttl = min(int.from_bytes(rdata[-4:], "big"), _MAX_TTL)  # RFC 1035 §3.3.13, MINIMUM
-        if ttl is None:
-            raise ValueError("no TTL; add one to the record, or a $TTL line before it")
-        return record(self.owner, rtype, ttl, rdata, rclass)
+        return record(self.owner, rtype, ttl or 0, rdata, codes.IN if rclass is None else rclass)
 
-    def _rdata(self, rclass: int, rtype: int, text: str) -> bytes:
-        family = _FAMILIES.get(rtype)
-        if family is not None and rclass == codes.IN and "\\" not in text:
-            try:
-                return inet_pton(family, text.strip())
-            except (OSError, ValueError):
-                raise ValueError(f"{text.strip()!r} is not an address of type {codes.type_text(rtype)}") from None
-        import dns.exception
-        import dns.name
-        import dns.rdata
+    def _add(self, entry: Entry, file: str) -> None:
+        one = self.record(entry.words, is_indented=entry.is_indented)
+        if self.last_ttl is None and self.default_ttl is None:
+            self.found.without_ttl.append(len(self.found.records))
+        self.found.add(one, file, entry.line)
 
-        origin, _ = dns.name.from_wire(self.origin, 0)
-        try:
-            rdata = dns.rdata.from_text(rclass, rtype, text, origin, relativize=False)  # type: ignore[arg-type]
-            wire = rdata.to_wire()
-        except (dns.exception.DNSException, ValueError, struct.error) as error:
-            raise ValueError(f"cannot read the fields of this {codes.type_text(rtype)} record: {error}") from None
-        if wire is None or len(wire) > _MAX_RDATA_BYTES:
-            raise ValueError(f"the RDATA is larger than {_MAX_RDATA_BYTES} bytes; split the record")
-        return wire
-
-    def _name(self, text: str) -> bytes:
-        if text == "@":
-            return self.origin
-        name = name_from_text(text)
-        if text.endswith(".") and not _ends_escaped(text):
-            return name
-        name = name[:-1] + self.origin
-        if len(name) > MAX_NAME_BYTES:
-            raise ValueError(f"the name has {len(name)} bytes with its origin; at most {MAX_NAME_BYTES} are allowed")
-        return name
-
-    def _directive(self, content: str, folder: str, depth: int) -> None:
-        word, position = _word(content, 0)
-        rest = content[position:]
-        directive = word.upper()
-        if directive == "$GENERATE":
-            self._generate(rest)
-            return
-        arguments = rest.split()
+    def _directive(self, directive: str, arguments: list[str], folder: str, depth: int) -> None:
         if not 0 < len(arguments) <= (2 if directive == "$INCLUDE" else 1):
-            raise ValueError(f"{word} with {len(arguments)} arguments")
+            raise ValueError(f"{directive} with {len(arguments)} arguments")
         if directive == "$ORIGIN":
-            self.origin = self._name(arguments[0])
+            self.origin = name_from_word(arguments[0], self.origin).lower()
         elif directive == "$TTL":
             self.default_ttl = _ttl(arguments[0])
-        elif directive == "$INCLUDE":
-            self._include(arguments, folder, depth)
         else:
-            raise ValueError(f"unknown directive {word}; known are $ORIGIN, $TTL, $INCLUDE and $GENERATE")
+            self._include(arguments, folder, depth)
 
     def _include(self, arguments: list[str], folder: str, depth: int) -> None:
         if depth >= MAX_INCLUDE_DEPTH:
@@ -176,43 +164,37 @@ class _Reader:
                 f"$INCLUDE is nested more than {MAX_INCLUDE_DEPTH} deep; check whether a file includes itself"
             )
         path = os.path.join(folder, arguments[0].strip('"'))
-        if not os.path.isfile(path):
+        if "\0" in path or not os.path.isfile(path):
             raise ValueError(f"$INCLUDE {path}: not a regular file")
         try:
             with open(path, "rb") as file:
                 raw = file.read(MAX_ZONE_BYTES + 1)  # one byte more than allowed, so that `read` refuses it
-            text = raw.decode()
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
             raise ValueError(f"cannot include {path}: {error}") from None
         outer = self.origin, self.owner, self.default_ttl, self.last_ttl
         if len(arguments) > 1:
-            self.origin = self._name(arguments[1])
-        self.read(text, os.path.dirname(path), path, depth + 1)
+            self.origin = name_from_word(arguments[1], self.origin).lower()
+        self.read(raw.decode(errors="surrogateescape"), os.path.dirname(path), path, depth + 1)
         self.origin, self.owner, self.default_ttl, self.last_ttl = outer
 
-    def _generate(self, content: str) -> None:
-        word, position = _word(content, 0)
-        bounds = _RANGE.fullmatch(word)
-        if bounds is None:
-            raise ValueError(f"$GENERATE: {word!r} is not a range; write it as 1-10 or 0-100/5")
-        first, last, step = int(bounds[1]), int(bounds[2]), int(bounds[3] or 1)
-        if not step or last < first:
-            raise ValueError(f"$GENERATE: the range {word!r} must ascend, with a step of at least 1")
-        counters = range(first, last + 1, step)
+    def _generate(self, entry: Entry, file: str) -> None:
+        counters, template = generate.counters_and_template(entry.words[1:])
         self.generated += len(counters)
         if self.generated > MAX_GENERATED:
             raise ValueError(f"$GENERATE makes more than {MAX_GENERATED} records in one zone")
-        template = content[position:].strip()
-        _word(template, 0)
+        outer = self.owner, self.default_ttl, self.last_ttl
+        self.default_ttl, self.last_ttl = None, GENERATED_TTL
         for counter in counters:
-            self.records.append(self.record(_substituted(template, counter)))
+            words = [generate.substituted(word, counter) for word in template]
+            self.found.add(self.record(words, is_indented=False), file, entry.line)
+        self.owner, self.default_ttl, self.last_ttl = outer
 
 
-def _word(content: str, position: int) -> tuple[str, int]:
-    found = _WORD.match(content, position)
-    if found is None:
-        raise ValueError("the entry is incomplete; it needs an owner name, a type and RDATA")
-    return found[1], found.end()
+def _ttl(word: str) -> int:
+    try:
+        return seconds_from_word(word)
+    except ValueError as error:
+        raise ValueError(f"TTL {error}") from None
 
 
 def _type(word: str) -> int:
@@ -220,7 +202,7 @@ def _type(word: str) -> int:
         rtype = codes.type_from_text(word)
     except ValueError:
         rtype = _rare_type(word)
-    if word[0].isdigit() or word == "*" or rtype in (0, codes.OPT) or 249 <= rtype <= 255:  # RFC 6895 §3.1
+    if word[0] in _DIGITS or word == "*" or rtype in (0, codes.OPT) or 249 <= rtype <= 255:  # RFC 6895 §3.1
         raise ValueError(f"{word} is not a record type")
     return rtype
 
@@ -233,39 +215,3 @@ def _rare_type(word: str) -> int:
         return int(dns.rdatatype.from_text(word))
     except (dns.exception.DNSException, ValueError):
         raise ValueError(f"unknown record type {word!r}; write a type without a mnemonic as TYPE<n>") from None
-
-
-def _ttl(word: str) -> int:
-    """Return seconds, from a number or a duration such as 1h30m."""
-    if _TTL.fullmatch(word) and len(word) <= 40:
-        seconds = sum(int(number) * _UNIT_SECONDS[unit] for number, unit in _TTL_PART.findall(word.lower()))
-        if seconds <= _MAX_TTL:
-            return seconds
-    raise ValueError(
-        f"TTL {word!r} is not a duration such as 1h30m or a number of seconds up to {_MAX_TTL} (RFC 2181 §8)"
-    )
-
-
-def _ends_escaped(text: str) -> bool:
-    """Return whether the last character is escaped: an odd number of backslashes precedes it."""
-    before = text[:-1]
-    return (len(before) - len(before.rstrip("\\"))) % 2 == 1
-
-
-def _substituted(template: str, counter: int) -> str:
-    """Return a `$GENERATE` template with `$` and `${offset,width,base}` replaced; `$$` is a dollar sign."""
-
-    def replace(found: re.Match[str]) -> str:
-        if found[0][0] == "\\":
-            return found[0]
-        if found[0] == "$$":
-            return "$"
-        value = counter + int(found[1] or 0)
-        width = int(found[2] or 0)
-        if value < 0 or width > 255 or (found[1] is None and template.startswith("{", found.end())):
-            raise ValueError(
-                f"$GENERATE cannot write {template[found.start() :]!r}; write ${{OFFSET,WIDTH,BASE}}, as in ${{0,3,d}}"
-            )
-        return format(value, found[3] or "d").zfill(width)
-
-    return _COUNTER.sub(replace, template)
