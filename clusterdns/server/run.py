@@ -25,11 +25,13 @@ from clusterdns.server.lastgood import LastGood
 from clusterdns.server.listeners.takeover import Listeners, zone_lines
 from clusterdns.server.memory import MemoryBudget, MemoryWatch
 from clusterdns.server.reloading import Load, Reloader, log_version
+from clusterdns.telemetry.logs import BARE_LINES
 from clusterdns.version import banner
 
 END_GRACE_SECONDS = 0.5  # for queries that wait for a handler when the listeners close
 
 log = logging.getLogger("clusterdns")
+bare_log = logging.getLogger(BARE_LINES)  # as in CoreDNS, zones and version have no level
 
 
 def run(load: Load, *, dns_port: int, quiet: bool, pidfile: str | None, state_folder: str = "") -> int:
@@ -87,12 +89,12 @@ class _Server:
     # Start
 
     def _print_start(self, instance: Instance) -> None:
-        with suppress(OSError):  # a closed standard output must not end the server
-            if not self._quiet:
-                print("\n".join(zone_lines(instance.configuration.listen_points)), flush=True)
-            log_version(instance)
-            if not self._quiet:
-                print(banner(), flush=True)
+        if not self._quiet:
+            for line in zone_lines(instance.configuration.listen_points):
+                bare_log.info("%s", line)
+        log_version(instance)
+        if not self._quiet:
+            bare_log.info("%s", banner())
 
     def _write_pidfile(self) -> None:
         if self._pidfile:

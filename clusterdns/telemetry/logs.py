@@ -2,7 +2,7 @@
 
 The logger's name decides the prefix: `clusterdns.plugin.<name>` has `plugin/<name>`, the Kubernetes client's loggers
 have `plugin/kubernetes`, others have none. Lines have no time stamp, because collectors of container logs add one. The
-`log` plugin writes the lines of the query log.
+`log` plugin writes the lines of the query log. With `-log-format json` every line is an object: see `jsonlines`.
 """
 
 import logging
@@ -10,7 +10,7 @@ import sys
 from typing import TextIO
 
 PLUGIN_LOGGERS = "clusterdns.plugin."
-BARE_LINES = "clusterdns.bare"  # the logger of lines without level and prefix, such as JSON objects
+BARE_LINES = "clusterdns.bare"  # the logger of lines without level and prefix: zones, version, JSON objects
 
 _LEVEL_WORDS = {logging.CRITICAL: "FATAL"}
 _CLIENT_LOGGERS = "kubernetes_asyncio"
@@ -27,7 +27,9 @@ class LineFormatter(logging.Formatter):
             return text
         if record.exc_info:
             text = f"{text}\n{self.formatException(record.exc_info)}"
-        start = f"[{_LEVEL_WORDS.get(record.levelno, record.levelname)}] {_prefix(record.name)}"
+        plugin = plugin_of(record.name)
+        prefix = f"plugin/{plugin}: " if plugin else ""
+        start = f"[{_LEVEL_WORDS.get(record.levelno, record.levelname)}] {prefix}"
         if "\n" not in text and "\r" not in text:
             return start + text
         return "\n".join([start + line for line in text.splitlines()])
@@ -42,20 +44,28 @@ class LineHandler(logging.StreamHandler[TextIO]):
             super().handleError(record)
 
 
-def _prefix(logger_name: str) -> str:
+def plugin_of(logger_name: str) -> str:
+    """Return the name of the plugin whose logger this is; empty for others."""
     if logger_name.startswith(PLUGIN_LOGGERS):
-        return f"plugin/{logger_name[len(PLUGIN_LOGGERS) :]}: "
-    if logger_name.partition(".")[0] == _CLIENT_LOGGERS:
-        return "plugin/kubernetes: "
-    return ""
+        return logger_name[len(PLUGIN_LOGGERS) :]
+    return "kubernetes" if logger_name.partition(".")[0] == _CLIENT_LOGGERS else ""
 
 
-def set_up(stream: TextIO | None = None) -> None:
-    """Send all log lines to `stream` (standard output): our own from INFO on, those of libraries from WARNING on."""
+def set_up(stream: TextIO | None = None, *, is_json: bool = False) -> None:
+    """Send all log lines to `stream` (standard output): our own from INFO on, those of libraries from WARNING on.
+
+    With `is_json` each is a JSON object, and so are Python's own warnings and the traceback of a crash.
+    """
     # no line shows them, and each costs a system call or a look-up per line
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = LineHandler(stream or sys.stdout)
-    handler.setFormatter(LineFormatter())
+    if is_json:
+        from clusterdns.telemetry.jsonlines import JsonFormatter, capture_interpreter  # -log-format json alone needs it
+
+        handler.setFormatter(JsonFormatter())
+        capture_interpreter()
+    else:
+        handler.setFormatter(LineFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

@@ -63,6 +63,41 @@ class JsonFormat:
         return json.dumps(shown, separators=(",", ":"))
 
 
+class QueryLine:
+    """The log message of one query: a line in the rule's format, or the fields of CoreDNS's JSON log."""
+
+    def __init__(self, entry: LogEntry, line_format: Callable[[LogEntry], str]) -> None:
+        self._entry = entry
+        self._format = line_format
+
+    def __str__(self) -> str:
+        """Format the line."""
+        return self._format(self._entry)
+
+    def fields(self) -> dict[str, object]:
+        """Return the fields for `-log-format json`; `msg` is in the common format where the rule has `json`."""
+        query, reply = self._entry.query, self._entry.reply
+        text_format = LineFormat(COMMON_FORMAT) if isinstance(self._format, JsonFormat) else self._format
+        return {
+            "msg": text_format(self._entry),
+            "plugin": "log",
+            "client_ip": query.client_text,
+            "client_port": query.client[1],
+            "qname": to_text(query.name),
+            "qtype": codes.type_text(query.effective.qtype),
+            "qclass": codes.class_text(query.effective.qclass),
+            "protocol": query.transport,
+            "id": int.from_bytes(query.id, "big"),
+            "opcode": query.flags >> 11 & 0xF,
+            "request_size": query_bytes(self._entry),
+            "dnssec_ok": query.do,
+            "bufsize": buffer_bytes(self._entry),
+            "rcode": None if reply.is_dropped else _rcode(reply),
+            "response_size": reply_bytes(self._entry),
+            "duration_seconds": self._entry.nanoseconds / 1e9,
+        }
+
+
 class LineFormat:
     """A format with placeholders, compiled."""
 

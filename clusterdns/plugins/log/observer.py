@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from clusterdns.chain import Observer, Query, Reply
 from clusterdns.chain.reply_type import reply_class
-from clusterdns.plugins.log.line import JsonFormat, LogEntry
+from clusterdns.plugins.log.line import JsonFormat, LogEntry, QueryLine
 from clusterdns.telemetry.logs import BARE_LINES
 from clusterdns.wire.name import is_under
 
@@ -35,7 +35,7 @@ def logging_observer(rules: Sequence[LogRule]) -> Observer:
         rule = next((rule for rule in rules if is_under(query.name, rule.name)), None)
         if rule is not None and reply_class(query, reply) in rule.classes:
             reply.reusable = False
-            line = rule.format(LogEntry(query, reply, round(seconds * 1e9)))
-            (json_log if isinstance(rule.format, JsonFormat) else log).info("%s", line)
+            line = QueryLine(LogEntry(query, reply, round(seconds * 1e9)), rule.format)
+            (json_log if isinstance(rule.format, JsonFormat) else log).info(line)
 
     return observe
