@@ -10,8 +10,28 @@ from clusterdns.corefile.directive import ServerBlock
 from clusterdns.corefile.errors import ErrorList, hint_for
 from clusterdns.corefile.lexer import Token
 
-# Directives that CoreDNS has removed, and their replacements.
-_REPLACED = {"proxy": "forward"}
+# Directives that CoreDNS has removed, and what to do instead.
+REMOVED_DIRECTIVES = {
+    "proxy": "use 'forward', which replaced it in CoreDNS",
+    "federation": "remove it: CoreDNS has removed it, because Kubernetes has no federation any more",
+    "reverse": "use 'template', which replaced it in CoreDNS",
+    "https_google": "use 'forward' with tls:// or https:// upstreams",
+    "httpproxy": "use 'forward' with tls:// or https:// upstreams",
+    "startup": "remove it, or start the program from the container's command",
+    "shutdown": "remove it, or use the container's preStop hook",
+    "deprecated": "remove it: it had no effect",
+}
+
+# Plugins that are compiled into a CoreDNS of one's own (coredns.io/explugins), and are in no official image.
+EXTERNAL_PLUGINS = frozenset({
+    "ads", "alias", "alternate", "amazondns", "blocker", "blocklist", "ddns", "demo", "dnsredir", "docker",
+    "dockerdiscovery", "dso", "dump", "dynamicupdate", "dynapi", "ebpf", "ens", "example", "fallback", "fanout",
+    "filter", "finalize", "flatten", "gathersrv", "git", "gravwell", "gslb", "idetcd", "ipecho", "ipin", "ipset",
+    "json", "k8s_cache", "k8s_crd", "k8s_dns_chaos", "k8s_event", "k8s_gateway", "kubeforward", "kubenodes",
+    "kubernetai", "ldap", "lighthouse", "mdns", "meship", "meshname", "multicluster", "mysql", "mysql_extend",
+    "netbox", "pdsql", "pgsql", "pocketbase", "rebind", "records", "recursor", "redis", "redis_cache", "redisc",
+    "responsefilter", "rrl", "split", "tailscale", "umbrella", "unbound", "warnlist", "wgsd",
+})  # fmt: skip
 _REFUSED_HINT = "remove the directive, or keep CoreDNS; docs/corefile.md lists what is implemented"
 
 
@@ -43,9 +63,11 @@ def check_directives(
                 continue
             if name.text in refused:
                 errors.add(name.error(f"clusterdns does not implement {name}", _REFUSED_HINT))
-            elif name.text in _REPLACED:
-                hint = f"use '{_REPLACED[name.text]}', which replaced it in CoreDNS"
-                errors.add(name.error(f"Unknown directive {name}", hint))
+            elif name.text in EXTERNAL_PLUGINS:
+                text = f"Unknown directive {name}, an external plugin of CoreDNS that clusterdns does not have"
+                errors.add(name.error(text, "remove the directive, or keep the CoreDNS that was built with it"))
+            elif name.text in REMOVED_DIRECTIVES:
+                errors.add(name.error(f"Unknown directive {name}", REMOVED_DIRECTIVES[name.text]))
             else:
                 otherwise = "remove it; 'clusterdns -plugins' lists what exists"
                 errors.add(name.error(f"Unknown directive {name}", hint_for(name.text, known, otherwise)))

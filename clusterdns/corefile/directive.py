@@ -10,6 +10,24 @@ from clusterdns.corefile.errors import CorefileError, ErrorList, hint_for
 from clusterdns.corefile.keys import ServerKey
 from clusterdns.corefile.lexer import Token
 
+# Options that are gone: the name, the directives that had it (none: any), and what to do.
+_REMOVED_OPTIONS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("upstream", (), "remove the line: CoreDNS has removed it; targets are looked up in any case"),
+    ("resyncperiod", ("kubernetes",), "remove the line: CoreDNS has removed the option; objects are watched"),
+    ("k8s_api", ("kubernetes",), "write 'endpoint URL', or remove the line inside a cluster"),
+    ("federation", ("kubernetes",), "remove the line: Kubernetes has no federation any more"),
+    ("cidrs", ("kubernetes",), "remove the line, and name the networks among the zones: kubernetes ZONE 10.0.0.0/8"),
+    ("transfer", ("kubernetes", "file", "auto", "etcd"), "use the directive 'transfer' of the server block"),
+    ("no_reload", ("file", "hosts", "auto"), "write 'reload 0'"),
+    ("protocol", ("forward", "proxy"), "write the transport before the upstream: tls://, https://, or 'force_tcp'"),
+    (
+        "spray",
+        ("forward", "proxy"),
+        "remove the line: where all upstreams are down, one is asked at random in any case",
+    ),
+    ("fail_timeout", ("forward", "proxy"), "remove the line, or set 'health_check DURATION'"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Statement:
@@ -85,7 +103,8 @@ class Directive(Statement):
         for line in self.block:
             if line.name not in known and not errors.is_full:
                 otherwise = "" if known else f"'{self.name}' takes no block"
-                errors.add(line.error(f"unknown property '{line.name}'", hint_for(line.name, known, otherwise)))
+                hint = _advice(self.name, line.name) or hint_for(line.name, known, otherwise)
+                errors.add(line.error(f"unknown property '{line.name}'", hint))
         errors.raise_if_any()
         return self.block
 
@@ -135,3 +154,8 @@ def _quantity(minimum: int, maximum: int | None) -> str:
     if maximum is None:
         return f"at least {minimum} argument{'s' if minimum > 1 else ''}"
     return f"{minimum} to {maximum} arguments" if minimum else f"at most {maximum} argument{'s' if maximum > 1 else ''}"
+
+
+def _advice(directive: str, option: str) -> str:
+    """Return what to do about an option that this directive no longer has; empty where it never had it."""
+    return next((text for name, had, text in _REMOVED_OPTIONS if name == option and (not had or directive in had)), "")

@@ -7,16 +7,46 @@ A value is inserted once: it is not split at spaces, and a reference inside it i
 import re
 from collections.abc import Mapping
 
+from clusterdns.corefile.errors import CorefileWarning, shown
 from clusterdns.corefile.lexer import Token
 
 _REFERENCE = re.compile(r"\{%([^%{}]+)%\}|\{\$([^{}]+)\}")
+_CUT = re.compile(r"\{[$%][^{}]*\Z")
 
 
-def expand(token: Token, environ: Mapping[str, str]) -> Token:
-    """Replace the variables of a token; a token without any is returned as it is."""
-    if not has_reference(token.text):
+def expand(token: Token, environ: Mapping[str, str], warnings: list[CorefileWarning]) -> Token:
+    """Replace the variables of a token; a token without any is returned as it is.
+
+    A variable that is not set is a warning, and so is the beginning of a reference that a space has cut in two.
+    """
+    text = token.text
+    if "{" not in text:  # almost every word
         return token
-    return token._replace(text=_REFERENCE.sub(lambda match: environ.get(match[1] or match[2], ""), token.text))
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1] or match[2]
+        if (found := environ.get(name)) is None:
+            warnings.append(CorefileWarning(token.file, token.line, _unset_text(match[0], name)))
+            return ""
+        return found
+
+    if _CUT.search(text) is not None and not token.quoted:
+        problem = f"{token} is not a variable but text: a name cannot contain spaces, and there are no default values"
+        warnings.append(CorefileWarning(token.file, token.line, problem))
+    expanded = _REFERENCE.sub(value, text)
+    return token if expanded == text else token._replace(text=expanded)
+
+
+def _unset_text(reference: str, name: str) -> str:
+    """Write the warning for a variable that is not set."""
+    short = shown(reference)
+    if ":" in name:
+        variable = name.partition(":")[0]
+        return (
+            f"{short} is empty: as in CoreDNS there are no default values, and no variable is called {shown(name)}; "
+            f"set {shown(variable)} and write {{${variable}}}"
+        )
+    return f"{short} is empty: the environment variable {shown(name)} is not set; set it for the server's process"
 
 
 def has_reference(text: str) -> bool:

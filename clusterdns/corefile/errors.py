@@ -12,7 +12,9 @@ from typing import NamedTuple
 # More would be of no use to a reader, and a file of a million stray braces would cost a gigabyte of memory.
 MAX_ERRORS = 200
 _MAX_SHOWN_CHARACTERS = 60
-_MAX_WORD_CHARACTERS = 64  # longer than any directive or option; difflib's cost grows with the word
+_MAX_WORD_CHARACTERS = 64  # longer than any directive or option; the cost of a distance grows with the word
+_MIN_PREFIX_CHARACTERS = 3
+_TWO_EDITS_FROM_CHARACTERS = 6
 _MAX_LISTED = 12
 
 
@@ -24,17 +26,39 @@ def shown(text: str) -> str:
 
 
 def nearest(word: str, known: Collection[str]) -> str | None:
-    """Return the known word that is most similar to this one; None where none is similar."""
-    if len(word) > _MAX_WORD_CHARACTERS:
-        return None
-    from difflib import get_close_matches  # only a mistake needs it
+    """Return the known word that this one was probably meant to be; None where none is close.
 
-    found = get_close_matches(word.lower(), sorted(known), n=1, cutoff=0.6)
-    return found[0] if found else None
+    Close is a word that it begins, alone among the known ones, or a word at a distance of one edit, of two from six
+    characters on: a letter more, less or other, or two neighbours exchanged.
+    """
+    if not 1 < len(word) <= _MAX_WORD_CHARACTERS:
+        return None
+    word = word.lower()
+    begun = [one for one in known if one.lower().startswith(word)] if len(word) >= _MIN_PREFIX_CHARACTERS else []
+    if len(begun) == 1:
+        return begun[0]
+    limit = 1 if len(word) < _TWO_EDITS_FROM_CHARACTERS else 2
+    distances = ((_distance(word, one.lower()), one) for one in known if abs(len(one) - len(word)) <= limit)
+    distance, found = min(distances, default=(limit + 1, ""))
+    return found if distance <= limit else None
+
+
+def _distance(first: str, second: str) -> int:
+    """Count the edits from one word to the other (optimal string alignment)."""
+    before: list[int] = []
+    row = list(range(len(second) + 1))
+    for i, a in enumerate(first):
+        last, before, row = before, row, [i + 1]
+        for j, b in enumerate(second):
+            cost = min(before[j] + (a != b), before[j + 1] + 1, row[j] + 1)
+            if i and j and a == second[j - 1] and first[i - 1] == b:
+                cost = min(cost, last[j - 1] + 1)
+            row.append(cost)
+    return row[-1]
 
 
 def hint_for(word: str, known: Collection[str], otherwise: str = "") -> str:
-    """Make the hint for an unknown word: the most similar known word, or a short list of all, or `otherwise`."""
+    """Make the hint for an unknown word: the closest known word, or a short list of all, or `otherwise`."""
     if (near := nearest(word, known)) is not None:
         return f"did you mean {shown(near)}?"
     if known and len(known) <= _MAX_LISTED:
@@ -88,7 +112,7 @@ class CorefileErrors(Exception):
 
 
 class CorefileWarning(NamedTuple):
-    """Something that is accepted, but is probably a mistake."""
+    """Something that is accepted, but is probably a mistake. Line 0 stands for the file as a whole."""
 
     file: str
     line: int

@@ -104,7 +104,7 @@ class Statements:
             raise line[0].error(text, "write: import SNIPPET, or import FILE")
         if len(line) > 2:
             raise line[2].error("Import takes only one argument (glob pattern or file)", f"remove {line[2]}")
-        argument = expand(line[1], self._environ)
+        argument = expand(line[1], self._environ, self._warnings)
         if not argument.text:
             raise argument.error("Import requires a non-empty filepath", f"{line[1]} is empty; name a file")
         if (snippet := self.snippets.get(argument.text)) is not None:

@@ -113,7 +113,7 @@ class _BlockParser:
     def split_key(self, token: Token) -> list[Token]:
         """Split keys at commas and replace variables; a key that is empty then is dropped."""
         parts = [token] if token.quoted else [token._replace(text=part) for part in token.text.split(",")]
-        return [word for part in parts if (word := expand(part, self.environ)).text]
+        return [word for part in parts if (word := expand(part, self.environ, self.warnings)).text]
 
     def snippet(self, head: Token, brace: Token | None) -> None:
         name = head.text[1:-1]
@@ -154,7 +154,7 @@ class _BlockParser:
     def imports(self, words: list[Token], name: str) -> bool:
         if len(words) != 2 or words[0].quoted or words[0].text != "import":
             return False
-        return expand(words[1], self.environ).text == name
+        return expand(words[1], self.environ, self.warnings).text == name
 
     def directives(self, brace: Token | None) -> list[Directive]:
         """Read the directives up to the closing brace, or up to the end where there was no opening brace."""
@@ -233,7 +233,7 @@ class _BlockParser:
         return None
 
     def expanded(self, words: list[Token]) -> tuple[Token, ...]:
-        return tuple([expand(word, self.environ) for word in words])
+        return tuple([expand(word, self.environ, self.warnings) for word in words])
 
 
 def _is_snippet_head(words: list[Token]) -> bool:

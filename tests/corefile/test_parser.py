@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from clusterdns.corefile.directive import ServerBlock
+from clusterdns.corefile.errors import ErrorList
 from clusterdns.corefile.load import Corefile, parse
 
 ENVIRON = {
@@ -129,7 +130,32 @@ STRUCTURE: list[tuple[str, str, list[str]]] = [
 def test_structure(text: str, expected: list[str], flat: Callable[[ServerBlock], str]) -> None:
     corefile = parsed(text)
     assert [flat(block) for block in corefile.blocks] == expected
-    assert corefile.warnings == ()
+    assert all("is empty: " in warning.text for warning in corefile.warnings)
+
+
+NONE_UNSET = "'{$NONE}' is empty: the environment variable 'NONE' is not set; set it for the server's process"
+UNSET = [
+    ("log {$NONE}", [NONE_UNSET]),
+    ("log a{%NONE%}b", [NONE_UNSET.replace("$NONE", "%NONE%")]),
+    ('log "x {$X:a b} y"', [
+        "'{$X:a b}' is empty: as in CoreDNS there are no default values, and no variable is called 'X:a b'; "
+        "set 'X' and write {$X}",
+    ]),
+    ("log {$X:a b}", [
+        "'{$X:a' is not a variable but text: a name cannot contain spaces, and there are no default values",
+    ]),
+    ("log {$PORT} {$EMPTY} {$} {{ .x }} {$PORT:9}", []),
+    ("log {$NONE} {$NONE}", [NONE_UNSET]),
+    ("import {$NONE}*", [NONE_UNSET]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "expected"), UNSET)
+def test_a_variable_that_is_not_set_is_named(line: str, expected: list[str]) -> None:
+    environ = {"PORT": "1053", "EMPTY": "", "PORT:9": "colon"}
+    warnings = parse(f". {{\n {line}\n}}\n", "Corefile", environ, errors=ErrorList()).warnings
+    assert [one.text for one in warnings if "import glob" not in one.text] == expected
+    assert {one.line for one in warnings} <= {2}
 
 
 def test_statements_have_their_place() -> None:
@@ -149,10 +175,6 @@ def test_a_block_names_its_zones_and_directives() -> None:
 WARNINGS = [
     (
         "{\n whoami\n}\n. {\n}\n",
-        "Corefile:1: this server block has no key, so it serves nothing and is ignored; write '.' or a zone before '{'",
-    ),
-    (
-        "{$NONE} {\n}\n. {\n}\n",
         "Corefile:1: this server block has no key, so it serves nothing and is ignored; write '.' or a zone before '{'",
     ),
     (
