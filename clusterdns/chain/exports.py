@@ -20,6 +20,13 @@ class ZoneSource:
 
 
 @dataclass(frozen=True)
+class HeldQuestions:
+    """The questions that a part answers from data of its own; `clusterdns names` asks them."""
+
+    questions: Callable[[], Iterable[tuple[bytes, int]]]  # names in lower case, and types
+
+
+@dataclass(frozen=True)
 class ReloadSchedule:
     """The interval at which the server polls the Corefile for changes; the `reload` directive sets it."""
 

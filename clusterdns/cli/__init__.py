@@ -1,7 +1,8 @@
 """The command line: the only place that knows argv and exit codes.
 
-`main` chooses between the server with CoreDNS's flags (`serve`) and two commands that CoreDNS does not have (`check`,
-`names`). Each is imported when it is chosen, and imports libraries when it needs them: `-version` loads none.
+`main` chooses between the server with CoreDNS's flags (`serve`) and the commands that CoreDNS does not have
+(`commands`), each imported when it is chosen: `-version` loads no library. Called as `coredns`, as in the image, the
+program is CoreDNS to its caller: without arguments it serves, and a stray argument is an error of CoreDNS's.
 """
 
 import os
@@ -14,23 +15,35 @@ INTERRUPTED = 130  # 128 and the number of SIGINT, as in shells
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command that the arguments choose, and exit."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    if given[:1] == ["check"]:
-        from clusterdns.cli.check import check
+    program = _program()
+    try:
+        code = _run(program, given)
+    except KeyboardInterrupt:  # of a command, or before the server has taken over its signals
+        code = INTERRUPTED
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        code = 0
+    _flush_output()
+    sys.exit(code)
 
-        check.main(given[1:], prog_name="clusterdns check")
-    elif given[:1] == ["names"]:
-        from clusterdns.cli.names import names
 
-        names.main(given[1:], prog_name="clusterdns names")
-    else:
-        from clusterdns.cli.serve import serve
+def _run(program: str, given: list[str]) -> int:
+    from clusterdns.cli import commands
+    from clusterdns.cli.serve import serve
 
-        try:
-            code = serve(given)
-        except KeyboardInterrupt:  # before the server has taken over its signals
-            code = INTERRUPTED
-        _flush_output()
-        sys.exit(code)
+    is_coredns = program.startswith("coredns")
+    if given and commands.is_command(given[0]):
+        return commands.run(program, given[0], given[1:])
+    if is_coredns or (given and given[0].startswith("-") and given[0] not in ("-h", "-help", "--help", "--h")):
+        return serve(program, given, is_coredns=is_coredns)
+    if not given or given[0].startswith("-"):
+        return commands.main(program, ())
+    return commands.unknown(program, given[0])
+
+
+def _program() -> str:
+    """Return the name by which the program was called; `clusterdns` for `python -m clusterdns`."""
+    name = os.path.basename(sys.argv[0])
+    return "clusterdns" if name in ("", "-", "-c", "-m", "__main__.py") else name
 
 
 def _flush_output() -> None:

@@ -1,34 +1,21 @@
-"""CoreDNS's flags as Go's flag package reads them, which deployments depend on: one dash or two, `=` or a space.
+"""The reader of every command line: flags as Go's flag package reads them, for the server and for each command.
 
-Only argv is read here; `serve` knows what the flags mean. Libraries for command lines read `-dns.port` and
-`-quiet=false` differently, hence a reader of our own.
+One dash or two, `=` or a space: deployments depend on this grammar, which libraries for command lines read differently
+(`-dns.port`, `-quiet=false`, `-conf -quiet`). Commands also take flags after their arguments, and `-owide` for `-o
+wide`, as kubectl does. Only argv is read here; `usage` writes the help, each command knows what its flags mean.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Generic, TypeVar, cast
 
-DEFAULT_PORT = 53
+from clusterdns.corefile.errors import nearest
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
 MAX_PORT = 65_535
-
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
-
-# Flag, name of its value (empty: a switch), effect; in the order of the usage.
-_FLAGS = (
-    ("conf", "FILE", "Corefile to load, 'stdin' for standard input (default: Corefile in the working directory)"),
-    ("dns.port", "PORT", f"port of plain DNS keys without one (default {DEFAULT_PORT})"),
-    ("p", "PORT", "the same as -dns.port"),
-    ("pidfile", "FILE", "write the process id to FILE once DNS is answered"),
-    ("plugins", "", "list the plugins and exit"),
-    ("quiet", "", "do not print zones and version at the start"),
-    ("state", "FOLDER", "keep the last good Corefile there, for starts with a wrong one (default: $CLUSTERDNS_STATE)"),
-    ("version", "", "show the version and exit"),
-)
-_VALUES = {name: value for name, value, _ in _FLAGS}
-_COMMANDS = (
-    ("check COREFILE", "report every error of a Corefile, and exit"),
-    ("names", "list the names that would be answered, from a cluster or from manifests"),
-)
 
 
 class HelpAsked(Exception):
@@ -36,74 +23,133 @@ class HelpAsked(Exception):
 
 
 class FlagError(Exception):
-    """The command line is wrong; the text is Go's."""
+    """The command line is wrong; the text begins as Go's does."""
 
 
-@dataclass
-class ServeFlags:
-    """The flags of a command line; `extra` are the arguments after the last flag."""
+class Flag(Generic[T_co]):
+    """One flag: its names, the first of which is the usual one, its value, and what it does.
 
-    conf: str = ""
-    dns_port: int = DEFAULT_PORT
-    pidfile: str = ""
-    plugins: bool = False
-    quiet: bool = False
-    state: str = ""
-    version: bool = False
-    extra: tuple[str, ...] = ()
+    Without `value`, the name of the value in the help, the flag is a switch. `read` makes the value of a text, and
+    raises ValueError with what is wrong; a flag with `many` may be repeated, and its value is the tuple of all.
+    """
+
+    def __init__(
+        self, names: str, text: str, default: T_co, *, value: str = "", read: Callable[[str], Any] = str,
+        many: bool = False,
+    ) -> None:  # fmt: skip
+        self.names = names.split()
+        self.text = text
+        self.default = default
+        self.value = value
+        self.many = many
+        self._read = read
+
+    def read(self, name: str, text: str) -> Any:
+        """Read the text given for one of the flag's names. Raises FlagError."""
+        if not self.value:
+            if text not in _TRUE | _FALSE:
+                raise FlagError(f'invalid boolean value "{text}" for -{name}: parse error')
+            return text in _TRUE
+        try:
+            return self._read(text)
+        except ValueError as problem:
+            raise FlagError(f'invalid value "{text}" for flag -{name}: {problem}') from problem
 
 
-def parse(arguments: Sequence[str]) -> ServeFlags:
-    """Read flags up to the first argument that is not a flag, or to `--`. Raises FlagError and HelpAsked."""
-    flags = ServeFlags()
-    left = list(arguments)
-    while left and len(left[0]) > 1 and left[0][0] == "-":
+class Given:
+    """The flags and arguments of a command line."""
+
+    def __init__(self) -> None:
+        self.arguments: tuple[str, ...] = ()
+        self._values: dict[int, Any] = {}
+
+    def __getitem__(self, flag: Flag[T]) -> T:
+        """Return the value given last for a flag, all of them for one that may be repeated, or its default."""
+        return cast(T, self._values.get(id(flag), flag.default))
+
+    def has(self, flag: Flag[Any]) -> bool:
+        """Return whether the command line has this flag."""
+        return id(flag) in self._values
+
+    def put(self, flag: Flag[Any], name: str, text: str) -> None:
+        """Take a value for a flag. Raises FlagError."""
+        value = flag.read(name, text)
+        self._values[id(flag)] = (*self._values.get(id(flag), ()), value) if flag.many else value
+
+
+def read(arguments: Sequence[str], flags: Collection[Flag[Any]], *, is_command: bool) -> Given:
+    """Read a command line. Raises FlagError and HelpAsked.
+
+    As in Go, the server's flags end at the first argument that is not one; those of a command may follow its arguments.
+    """
+    by_name = {name: flag for flag in flags for name in flag.names}
+    given = Given()
+    left, others = list(arguments), []
+    while left:
         word = left.pop(0)
-        if word == "--":
+        if len(word) < 2 or word[0] != "-":
+            others.append(word)
+            if not is_command:
+                break
+        elif word == "--":
             break
-        body = word[2:] if word.startswith("--") else word[1:]
-        if body[:1] in ("", "-", "="):
-            raise FlagError(f"bad flag syntax: {word}")
-        name, has_value, value = body.partition("=")
-        if name not in _VALUES:
-            if name in ("h", "help"):
-                raise HelpAsked
-            raise FlagError(f"flag provided but not defined: -{name}")
-        if _VALUES[name] and not has_value:
-            if not left:
-                raise FlagError(f"flag needs an argument: -{name}")
-            value = left.pop(0)
-        _set(flags, name, value if has_value or _VALUES[name] else "true")
-    flags.extra = tuple(left)
-    return flags
+        else:
+            name, has_value, value = _split(word, by_name, is_command=is_command)
+            flag = by_name[name]
+            if flag.value and not has_value:
+                if not left:
+                    raise FlagError(f"flag needs an argument: -{name}")
+                value = left.pop(0)
+            given.put(flag, name, value if has_value or flag.value else "true")
+    given.arguments = (*others, *left)
+    return given
 
 
-def _set(flags: ServeFlags, name: str, value: str) -> None:
-    """Set the field of a flag; the last of several for the same field wins."""
-    if name in ("dns.port", "p"):
-        flags.dns_port = _port(name, value)
-    elif _VALUES[name]:
-        setattr(flags, name, value)
-    elif value in _TRUE or value in _FALSE:
-        setattr(flags, name, value in _TRUE)
-    else:
-        raise FlagError(f'invalid boolean value "{value}" for -{name}: parse error')
+def _split(word: str, by_name: dict[str, Flag[Any]], *, is_command: bool) -> tuple[str, bool, str]:
+    """Split a flag into its name, whether it has a value after `=`, and that value. Raises FlagError and HelpAsked."""
+    body = word[2:] if word.startswith("--") else word[1:]
+    if body[:1] in ("", "-", "="):
+        raise FlagError(f"bad flag syntax: {word}")
+    name, equals, value = body.partition("=")
+    if name in by_name:
+        return name, bool(equals), value
+    if name in ("h", "help"):
+        raise HelpAsked
+    if is_command and word[1] != "-" and body[0] in by_name and by_name[body[0]].value:
+        return body[0], True, body[1:]
+    near = nearest(name, by_name)
+    hint = "" if near is None else f"; did you mean {dashed(near, is_command=is_command)}?"
+    raise FlagError(f"flag provided but not defined: -{name}{hint}")
 
 
-def _port(name: str, value: str) -> int:
-    # CoreDNS accepts any text here and fails when it listens
-    is_number = value.isascii() and value.isdigit() and len(value) <= len(str(MAX_PORT))
-    if not is_number or int(value) > MAX_PORT:
-        raise FlagError(f'invalid value "{value}" for flag -{name}: not a port from 0 to {MAX_PORT}')
-    return int(value)
+def dashed(name: str, *, is_command: bool) -> str:
+    """Write a flag as the help shows it: with one dash, a long one of a command with two."""
+    return f"--{name}" if is_command and len(name) > 1 else f"-{name}"
 
 
-def usage(program: str) -> str:
-    """Write the usage that is printed for `-h` and after a wrong flag."""
-    lines = [f"Usage of {program}:"]
-    for name, value, text in _FLAGS:
-        lines += [f"  -{name} {value}".rstrip(), f"    \t{text}"]
-    lines.append("Commands:")
-    for command, text in _COMMANDS:
-        lines += [f"  {program} {command}", f"    \t{text}"]
-    return "\n".join(lines)
+def port(text: str) -> int:
+    """Read a port. Raises ValueError; CoreDNS accepts any text here and fails when it listens."""
+    return number(0, MAX_PORT, f"not a port from 0 to {MAX_PORT}")(text)
+
+
+def number(low: int, high: int, otherwise: str) -> Callable[[str], int]:
+    """Make a reader of whole numbers in a range; its ValueError has the text `otherwise`."""
+
+    def read_number(text: str) -> int:
+        is_number = text.isascii() and text.isdigit() and len(text) <= len(str(high))
+        if not is_number or not low <= int(text) <= high:
+            raise ValueError(otherwise)
+        return int(text)
+
+    return read_number
+
+
+def choice(*words: str) -> Callable[[str], str]:
+    """Make a reader of one of these words."""
+
+    def read_choice(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"expected {', '.join(words[:-1])} or {words[-1]}")
+        return text
+
+    return read_choice

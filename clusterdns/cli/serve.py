@@ -7,9 +7,10 @@ import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from clusterdns.cli.flags import FlagError, HelpAsked, ServeFlags, parse, usage
+from clusterdns.cli.flags import Flag, FlagError, Given, HelpAsked, port, read
+from clusterdns.cli.usage import EXIT_FAILED, EXIT_OK, EXIT_USAGE, flag_lines
 from clusterdns.version import banner
 
 if TYPE_CHECKING:
@@ -20,39 +21,85 @@ DEFAULT_FILE = "Corefile"
 BUILT_IN = ". {\n    whoami\n    log\n}\n"
 BUILT_IN_NAME = "(built-in Corefile)"
 STATE_VARIABLE = "CLUSTERDNS_STATE"
+DEFAULT_PORT = 53
+TEXT, JSON = "text", "json"  # forms of log lines
 
-EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+CONF = Flag(
+    "conf",
+    "Corefile to load, 'stdin' for standard input (default: Corefile in the working directory)",
+    "",
+    value="FILE",
+)
+DNS_PORT = Flag(
+    "dns.port p", f"port of plain DNS keys without one (default {DEFAULT_PORT})", DEFAULT_PORT, value="PORT", read=port
+)
+LOG_FORMAT = Flag("log-format", 'form of all log lines: text or json (default "text")', TEXT, value="FORMAT")
+PIDFILE = Flag("pidfile", "write the process id to FILE once DNS is answered", "", value="FILE")
+PLUGINS = Flag("plugins", "list the plugins and exit", False)
+QUIET = Flag("quiet", "do not print zones and version at the start", False)
+STATE = Flag(
+    "state", f"keep the last good Corefile there, for starts with a wrong one (default: ${STATE_VARIABLE})", "",
+    value="FOLDER",
+)  # fmt: skip
+VERSION = Flag("version", "show the version and exit", False)
+FLAGS: tuple[Flag[Any], ...] = (CONF, DNS_PORT, LOG_FORMAT, PIDFILE, PLUGINS, QUIET, STATE, VERSION)
 
 
-def serve(arguments: Sequence[str]) -> int:
-    """Obey the flags: print version or plugins, or run the server until a signal ends it. Returns the exit code."""
-    program = os.path.basename(sys.argv[0]) or "clusterdns"
+def usage(program: str) -> str:
+    """Write the usage that is printed for `-h` and after a wrong flag."""
+    return "\n".join([f"Usage of {program}:", *flag_lines(FLAGS, is_command=False), f"Commands: see '{program} help'"])
+
+
+def main(program: str, arguments: Sequence[str]) -> int:
+    """Run `serve [FLAGS]`; returns the exit code."""
+    return serve(program, arguments, is_coredns=False)
+
+
+def serve(program: str, arguments: Sequence[str], *, is_coredns: bool) -> int:
+    """Obey the flags: print version or plugins, or run the server until a signal ends it. Returns the exit code.
+
+    For a caller that takes the program for CoreDNS, help and exit codes are CoreDNS's.
+    """
     try:
-        flags = parse(arguments)
+        given = read(arguments, FLAGS, is_command=False)
     except HelpAsked:
-        print(usage(program), file=sys.stderr)
+        print(usage(program), file=sys.stderr if is_coredns else sys.stdout)
         return EXIT_OK
     except FlagError as error:
         print(f"{error}\n{usage(program)}", file=sys.stderr)
         return EXIT_USAGE
-    if flags.extra:
-        words = " ".join(flags.extra)
-        print(f"extra command line arguments: [{words}]; name the Corefile with -conf", file=sys.stderr)
-        return EXIT_FAILED
-    if flags.version:
-        return _print(banner())
-    if flags.plugins:
+    is_json = given[LOG_FORMAT] == JSON
+    if given[LOG_FORMAT] not in (TEXT, JSON):
+        print(f'unknown log format "{given[LOG_FORMAT]}": expected text or json', file=sys.stderr)
+    elif given.arguments:
+        words = " ".join(given.arguments)
+        _report(f"extra command line arguments: [{words}]; name the Corefile with -conf", is_json=is_json)
+    elif given[VERSION]:
+        return print_line(banner())
+    elif given[PLUGINS]:
         return _list_plugins()
-    return _run(flags)
+    else:
+        return _run(given, is_json=is_json)
+    return EXIT_FAILED if is_coredns else EXIT_USAGE
+
+
+def _report(text: str, *, is_json: bool) -> None:
+    """Report what prevents the start on standard error; in JSON as one object per line of the text."""
+    if is_json:
+        from clusterdns.telemetry.jsonlines import fatal_line
+
+        text = "\n".join(map(fatal_line, text.splitlines()))
+    print(text, file=sys.stderr)
 
 
 def _list_plugins() -> int:
     from clusterdns.plugins.order import ORDER
 
-    return _print("\n".join([*sorted(ORDER), ""]))  # CoreDNS, too, ends its list with an empty line
+    return print_line("\n".join([*sorted(ORDER), ""]))  # CoreDNS, too, ends its list with an empty line
 
 
-def _print(text: str) -> int:
+def print_line(text: str) -> int:
+    """Print a text; returns the exit code, which says whether standard output took it."""
     try:
         print(text, flush=True)
     except OSError as error:
@@ -72,21 +119,21 @@ def load_server() -> ModuleType:
     return run
 
 
-def _run(flags: ServeFlags) -> int:
+def _run(given: Given, *, is_json: bool) -> int:
     server = load_server()
     from clusterdns.chain import StartError
     from clusterdns.corefile.errors import CorefileErrors
     from clusterdns.telemetry import logs
 
-    logs.set_up()
-    state_folder = flags.state or os.environ.get(STATE_VARIABLE, "")
+    logs.set_up(is_json=is_json)
+    state_folder = given[STATE] or os.environ.get(STATE_VARIABLE, "")
     try:
         code: int = server.run(
-            ChosenCorefile(flags.conf).load,
-            dns_port=flags.dns_port, quiet=flags.quiet, pidfile=flags.pidfile or None, state_folder=state_folder,
+            ChosenCorefile(given[CONF]).load,
+            dns_port=given[DNS_PORT], quiet=given[QUIET], pidfile=given[PIDFILE] or None, state_folder=state_folder,
         )  # fmt: skip
     except (CorefileErrors, StartError) as error:
-        print(error, file=sys.stderr)
+        _report(str(error), is_json=is_json)
         return EXIT_FAILED
     return code
 

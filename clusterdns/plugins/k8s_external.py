@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from clusterdns.chain import BlockContext, Doc, Handler, Handling, Part, Plugin
-from clusterdns.chain.exports import ZoneSource
+from clusterdns.chain.exports import HeldQuestions, ZoneSource
 from clusterdns.chain.fallthrough import NO_FALLTHROUGH, Fallthrough, fallthrough_option
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.external import HOSTMASTER_LABEL, ExternalZone
@@ -90,6 +90,10 @@ class ExternalZones:
             return None
         return _records(one, one.index) if one.index.synced else iter(())
 
+    def questions(self) -> Iterator[tuple[bytes, int]]:
+        """Yield the name and type of each record (see `chain.exports.HeldQuestions`)."""
+        return ((one.name, one.rtype) for zone in self._settings.zones for one in self.zone_records(zone) or ())
+
 
 def _records(zone: ExternalZone, index: Index) -> Iterator[Record]:
     """Yield each record once. A name with a CNAME has no other records (RFC 1034 §3.6.2)."""
@@ -162,7 +166,7 @@ def build(settings: ExternalSettings, context: BlockContext) -> Part:
     return Part(
         "k8s_external",
         handling=Handling(wrap=zones.handler, is_for_in_only=True),
-        exports=(ZoneSource(zones.zone_records),),
+        exports=(ZoneSource(zones.zone_records), HeldQuestions(zones.questions)),
     )
 
 

@@ -13,11 +13,11 @@ from clusterdns.cli import main
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Program]:
-    """Calls `main` with these arguments in an empty working directory."""
+    """Calls `main` with these arguments, by a name of the program, in an empty working directory."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["/usr/bin/clusterdns"])
 
-    def run(*arguments: str) -> Ended:
+    def run(*arguments: str, name: str = "clusterdns") -> Ended:
+        monkeypatch.setattr(sys, "argv", [f"/usr/bin/{name}"])
         with pytest.raises(SystemExit) as ended:
             main(arguments)
         code = ended.value.code

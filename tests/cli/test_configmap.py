@@ -1,5 +1,6 @@
 """`clusterdns check` on the output of kubectl: ConfigMaps, one or a list, as YAML or JSON, with their other files."""
 
+import base64
 import io
 import json
 import sys
@@ -13,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from program import Program
 
-from clusterdns.cli.configmap import files_of
+from clusterdns.cli.check.configmap import files_of
+from clusterdns.cli.check.source import documents_of
 from clusterdns.corefile.errors import CorefileError
 
 COREFILE = """.:53 {
@@ -54,13 +56,12 @@ def check(program: Program, text: str, monkeypatch: pytest.MonkeyPatch) -> tuple
 def test_a_list_with_every_file(program: Program, monkeypatch: pytest.MonkeyPatch, dump: Dump, zone_file: str) -> None:
     code, out, err = check(program, dump(everything("x.test:53 {\n whoami\n}\n", zone_file)), monkeypatch)
     assert (code, err) == (0, "")
-    assert out.startswith("-: OK: 2 server blocks, 2 zones, 1 listener (dns://:53)\n")
-    assert "file (/etc/coredns/Corefile:6)" in out
+    assert out.startswith("stdin: OK: 2 server blocks, 2 zones, 1 listener (dns://:53)\n")
 
 
 def test_an_error_in_an_imported_key_has_its_path_in_the_pod(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     code, out, err = check(program, yaml.safe_dump(everything("x.test:53 {\n dnssec\n}\n")), monkeypatch)
-    assert (code, out) == (1, "")
+    assert (code, out) == (1, "stdin: FAILED: 1 error\n")
     assert err.startswith("/etc/coredns/custom/x.server:2: clusterdns does not implement 'dnssec'; ")
 
 
@@ -78,13 +79,27 @@ def test_a_missing_import_is_a_warning(program: Program, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (yaml.safe_dump(one("coredns", Other="x")), "stdin:1: no ConfigMap here has the key 'Corefile'; "),
+        (
+            yaml.safe_dump(one("coredns", Other="x")),
+            "stdin: no ConfigMap here has the key 'Corefile' (coredns has Other); ",
+        ),
         ("kind: ConfigMap\ndata: [\n", "stdin:3: this is not YAML; "),
-        ("kind: ConfigMap\ndata: 7\n", "stdin:1: no ConfigMap here has the key 'Corefile'; "),
-        (yaml.safe_dump(listed()), "stdin:1: no ConfigMap here has the key 'Corefile'; "),
+        (
+            "kind: ConfigMap\ndata: 7\n",
+            "stdin: no ConfigMap here has the key 'Corefile' (a ConfigMap without a name has no keys); ",
+        ),
+        (yaml.safe_dump(listed()), "stdin: is an empty List, not a Corefile; "),
+        (
+            yaml.safe_dump(listed(one("a", Corefile="x"), one("b", Corefile="y"))),
+            "stdin: several ConfigMaps have the key 'Corefile': a, b; ",
+        ),
+        (
+            yaml.safe_dump({"kind": "ConfigMap", "metadata": {"name": "c"}, "binaryData": {"Corefile": "é"}}),
+            "stdin: binaryData 'Corefile' is not base64; ",
+        ),
         (
             yaml.safe_dump(one("coredns", **{"a/../../b": "x", "Corefile": ". {\n whoami\n}\n"})),
-            "stdin:1: 'a/../../b' is not a key of a ConfigMap; ",
+            "stdin: 'a/../../b' is not a key of a ConfigMap; ",
         ),
     ],
 )
@@ -92,15 +107,30 @@ def test_texts_that_are_not_coredns_s_configmap(
     program: Program, monkeypatch: pytest.MonkeyPatch, text: str, message: str
 ) -> None:
     code, out, err = check(program, text, monkeypatch)
-    assert (code, out) == (1, "")
+    assert (code, out) == (1, "stdin: FAILED: 1 error\n")
     assert err.startswith(message)
+
+
+@pytest.mark.parametrize("kind", ["ConfigMapList", "List"])
+def test_a_corefile_among_other_objects(program: Program, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    items = [{"kind": "Service", "metadata": {"name": "kube-dns"}}, one("coredns", Corefile="a.test {\n whoami\n}\n")]
+    text = yaml.safe_dump_all([{"kind": "Deployment"}, {"kind": kind, "items": items}])
+    code, out, err = check(program, text, monkeypatch)
+    assert (code, out.splitlines()[0], err) == (0, "stdin: OK: 1 server block, 1 zone, 1 listener (dns://:53)", "")
+
+
+def test_keys_of_binary_data(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = {"Corefile": base64.b64encode(b"a.test {\n import rest\n}\n").decode()}
+    item = one("coredns", rest="nosuch\n") | {"binaryData": encoded}
+    code, _, err = check(program, yaml.safe_dump(item), monkeypatch)
+    assert (code, err.split(" ")[0]) == (1, "/etc/coredns/rest:1:")
 
 
 @given(st.text(st.sampled_from('kind: ConfigMapLst{}[]\n"-,#&*!|>%\t0'), max_size=200))
 def test_any_text_is_read_or_an_error(text: str) -> None:
     for candidate in (text, f"kind: ConfigMap\n{text}"):
         try:
-            found = files_of(candidate, "stdin")
+            found = files_of(documents_of(candidate, "stdin") or [], "stdin")
         except CorefileError:
             continue
         assert found is None or next(iter(found)) == "/etc/coredns/Corefile"

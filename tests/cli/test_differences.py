@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from clusterdns.cli.differences import DIFFERENCES
+from clusterdns.cli.check.differences import DIFFERENCES
 from clusterdns.plugins.order import ORDER
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "differences.md"

@@ -1,8 +1,35 @@
 """The command line reads as Go's flag package reads it; the rows were checked against CoreDNS 1.15.0."""
 
+from typing import NamedTuple
+
 import pytest
 
-from clusterdns.cli.flags import FlagError, HelpAsked, ServeFlags, parse, usage
+from clusterdns.cli import serve
+from clusterdns.cli.flags import Flag, FlagError, Given, HelpAsked, choice, number, read
+from clusterdns.cli.serve import usage
+
+
+class ServeFlags(NamedTuple):
+    """The flags of the server as values, so that rows can name those that are set."""
+
+    conf: str = ""
+    dns_port: int = 53
+    pidfile: str = ""
+    plugins: bool = False
+    quiet: bool = False
+    state: str = ""
+    version: bool = False
+    log_format: str = "text"
+    extra: tuple[str, ...] = ()
+
+
+def parse(arguments: list[str]) -> ServeFlags:
+    given = read(arguments, serve.FLAGS, is_command=False)
+    return ServeFlags(
+        given[serve.CONF], given[serve.DNS_PORT], given[serve.PIDFILE], given[serve.PLUGINS], given[serve.QUIET],
+        given[serve.STATE], given[serve.VERSION], given[serve.LOG_FORMAT], given.arguments,
+    )  # fmt: skip
+
 
 ACCEPTED = {
     "no flags": ([], ServeFlags()),
@@ -29,6 +56,7 @@ ACCEPTED = {
         ["-plugins", "-version", "-pidfile", "/p", "-quiet=t", "-p", "54"],
         ServeFlags(plugins=True, version=True, pidfile="/p", quiet=True, dns_port=54),
     ),
+    "a flag with a dash in its name": (["--log-format=json"], ServeFlags(log_format="json")),
     "flags end at the first other argument": (["x", "-version"], ServeFlags(extra=("x", "-version"))),
     "a single dash is not a flag": (["-", "-quiet"], ServeFlags(extra=("-", "-quiet"))),
     "two dashes end the flags": (["-quiet", "--", "-version"], ServeFlags(quiet=True, extra=("-version",))),
@@ -45,8 +73,8 @@ ERRORS = {
     "unknown": (["-nosuch"], "flag provided but not defined: -nosuch"),
     "unknown, two dashes and a value": (["--nosuch=1"], "flag provided but not defined: -nosuch"),
     "a flag of another program": (["-validate"], "flag provided but not defined: -validate"),
-    "several in one": (["-pquiet"], "flag provided but not defined: -pquiet"),
-    "in capitals": (["-Quiet"], "flag provided but not defined: -Quiet"),
+    "several in one": (["-pquiet"], "flag provided but not defined: -pquiet; did you mean -quiet?"),
+    "in capitals": (["-Quiet"], "flag provided but not defined: -Quiet; did you mean -quiet?"),
     "three dashes": (["---conf"], "bad flag syntax: ---conf"),
     "no name": (["-=x"], "bad flag syntax: -=x"),
     "no name after two dashes": (["--=x"], "bad flag syntax: --=x"),
@@ -69,6 +97,12 @@ def test_errors_are_those_of_go(arguments: list[str], text: str) -> None:
     assert str(error.value) == text
 
 
+@pytest.mark.parametrize(("word", "hint"), [("-cnof", "-conf"), ("--verison", "-version"), ("-quite", "-quiet")])
+def test_a_mistyped_flag_has_a_hint(word: str, hint: str) -> None:
+    with pytest.raises(FlagError, match=rf"not defined: {word.replace('--', '-')}; did you mean {hint}\?"):
+        parse([word])
+
+
 @pytest.mark.parametrize("arguments", [["-h"], ["-help"], ["--help"], ["-h=x"], ["-quiet", "-h", "-nosuch"]])
 def test_help(arguments: list[str]) -> None:
     with pytest.raises(HelpAsked):
@@ -80,7 +114,56 @@ def test_an_error_before_the_help_flag_is_raised() -> None:
         parse(["-nosuch", "-h"])
 
 
-@pytest.mark.parametrize("flag", ["conf", "dns.port", "p", "pidfile", "plugins", "quiet", "version"])
+@pytest.mark.parametrize("flag", ["log-format", "conf", "dns.port", "p", "pidfile", "plugins", "quiet", "version"])
 def test_the_usage_names_every_flag(flag: str) -> None:
-    assert f"  -{flag}" in usage("coredns")
+    assert f" -{flag}" in usage("coredns")
     assert usage("coredns").startswith("Usage of coredns:\n")
+
+
+# Flags of commands, which may follow arguments as in kubectl
+
+FORM = Flag("output o", "", "", value="FORM", read=choice("wide", "name", "yaml"))
+PATHS: Flag[tuple[str, ...]] = Flag("path f", "", (), value="PATH", many=True)
+SWITCH = Flag("all A", "", False)
+COUNT = Flag("count", "", 1, value="N", read=number(1, 20, "not from 1 to 20"))
+
+
+def command(*arguments: str) -> Given:
+    return read(arguments, (FORM, PATHS, SWITCH, COUNT), is_command=True)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["-o", "wide"], ["-o=wide"], ["-owide"], ["--o", "wide"], ["-output", "wide"], ["--output=wide"]]
+)
+@pytest.mark.parametrize("is_last", [False, True])
+def test_flags_of_commands_have_every_spelling_and_any_place(arguments: list[str], is_last: bool) -> None:
+    given = command(*(["x", *arguments] if is_last else [*arguments, "x"]))
+    assert (given[FORM], given.arguments, given.has(FORM), given.has(COUNT)) == ("wide", ("x",), True, False)
+
+
+def test_repeated_flags_switches_and_defaults() -> None:
+    given = command("-f", "a", "--path=b", "-A", "--", "-o")
+    assert (given[PATHS], given[SWITCH], given[COUNT], given.arguments) == (("a", "b"), True, 1, ("-o",))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["-o", "wied"], 'invalid value "wied" for flag -o: expected wide, name or yaml'),
+        (["--count", "21"], 'invalid value "21" for flag -count: not from 1 to 20'),
+        (["x", "-f"], "flag needs an argument: -f"),
+        (["--ouput", "x"], "flag provided but not defined: -ouput; did you mean --output?"),
+        (["-Axy"], "flag provided but not defined: -Axy"),
+        (["-all=maybe"], 'invalid boolean value "maybe" for -all: parse error'),
+    ],
+)
+def test_errors_of_commands(arguments: list[str], text: str) -> None:
+    with pytest.raises(FlagError) as error:
+        command(*arguments)
+    assert str(error.value) == text
+
+
+@pytest.mark.parametrize("arguments", [["x", "-h"], ["--help", "--nosuch"]])
+def test_help_of_commands(arguments: list[str]) -> None:
+    with pytest.raises(HelpAsked):
+        command(*arguments)

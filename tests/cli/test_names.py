@@ -1,12 +1,17 @@
 """`clusterdns names`: the table and the JSON, from manifests and from a kubeconfig."""
 
 import json
+import threading
+import time
 import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import yaml
 from program import Program
 
+from clusterdns.cli.names.cluster import LIST_TIMEOUT_SECONDS
 from testing.controlplane import ControlPlane
 
 MANIFEST = """
@@ -48,12 +53,15 @@ def test_the_table_has_one_line_for_each_record_grouped_by_namespace(program: Pr
     code, out, err = program("names", "--manifests", manifest)
     assert (code, err) == (0, "")
     rows = [line.split() for line in out.splitlines()]
-    assert ["NAME", "TYPE", "DATA"] in rows
+    assert rows[0] == ["NAME", "TYPE", "DATA"]
     web = rows.index(["web.prod.svc.cluster.local.", "A", "10.96.0.10"])
     api = rows.index(["api.dev.svc.cluster.local.", "A", "10.96.0.11"])
-    assert api < rows.index([], api) < web
+    assert api < web
     assert ["_http._tcp.web.prod.svc.cluster.local.", "SRV", "0", "100", "80", "web.prod.svc.cluster.local."] in rows
-    assert all(len(line) < 200 for line in out.splitlines())
+    columns = [out.splitlines()[0].index(word) for word in rows[0]]
+    assert all(line[at - 1 : at].strip() == "" != line[at] for line in out.splitlines() for at in columns)
+    headless = program("names", "--manifests", manifest, "--no-headers").out
+    assert headless.splitlines() == out.splitlines()[1:]
 
 
 def test_markup_in_names_is_printed_as_it_is(program: Program, manifest: str) -> None:
@@ -67,6 +75,142 @@ def test_json(program: Program, manifest: str) -> None:
     assert {"name": "web.prod.svc.cluster.local.", "type": "A", "ttl": 30, "data": "10.96.0.10"} in rows
     assert {tuple(row) for row in rows} == {("name", "type", "ttl", "data")}
     assert "dev.svc" in rows[3]["name"]
+
+
+def test_a_path_without_a_flag_and_patterns(program: Program, manifest: str) -> None:
+    everything = program("names", manifest, "-o", "name").out.splitlines()
+    assert {"web.prod.svc.cluster.local.", "api.dev.svc.cluster.local."} <= set(everything)
+    assert len(everything) == len(set(everything))
+    chosen = {
+        ("web",): ["web.prod.svc.cluster.local.", "_http._tcp.web.prod.svc.cluster.local."],
+        ("web.prod",): ["web.prod.svc.cluster.local.", "_http._tcp.web.prod.svc.cluster.local."],
+        ("API*",): ["api.dev.svc.cluster.local."],
+        ("*.dev", "web.prod.svc.cluster.local."): [
+            "api.dev.svc.cluster.local.", "web.prod.svc.cluster.local.", "_http._tcp.web.prod.svc.cluster.local.",
+        ],
+    }  # fmt: skip
+    for patterns, expected in chosen.items():
+        assert sorted(program("names", manifest, "-o=name", *patterns).out.split()) == sorted(expected)
+    code, out, err = program("names", manifest, "we")
+    assert (code, out) == (1, "")
+    assert "matches we; a word matches whole labels; write '*we*' for a part" in err
+
+
+def test_wide_output_and_yaml(program: Program, manifest: str) -> None:
+    rows = [line.split() for line in program("names", manifest, "-owide", "-n", "prod").out.splitlines()]
+    assert rows[0] == ["NAMESPACE", "NAME", "TYPE", "TTL", "DATA", "ZONE"]
+    assert ["prod", "web.prod.svc.cluster.local.", "A", "5", "10.96.0.10", "cluster.local."] in rows
+    assert rows[1][0] == "<none>"
+    read = yaml.safe_load(program("names", manifest, "web", "-o", "yaml").out)
+    assert read == json.loads(program("names", manifest, "web", "-o", "json").out)
+
+
+CONFIGURED = """.:5353 {
+    kubernetes cluster.local 10.0.0.0/8 {
+        manifests cluster.yaml
+        namespaces prod
+        ttl 17
+        fallthrough
+    }
+    rewrite name suffix .old.example .svc.cluster.local answer auto
+    rewrite name exact alone.example web.prod.svc.cluster.local
+    hosts /dev/null {
+        192.0.2.5 printer.office
+        ttl 60
+        fallthrough
+    }
+    file db shop.example
+    template IN A shop.example {
+        match "^covered\\.shop\\.example\\.$"
+        answer "{{ .Name }} 9 IN A 192.0.2.9"
+        fallthrough
+    }
+    forward . 127.0.0.1:1
+    cache
+    prometheus 127.0.0.1:1
+}
+"""
+ZONE_FILE = "$TTL 300\n@ SOA ns hm 7 7200 1800 86400 60\n@ NS ns\nns A 192.0.2.53\ncovered A 192.0.2.1\n"
+
+
+def test_a_corefile_is_asked_for_every_name_that_it_holds(program: Program, manifest: str, tmp_path: Path) -> None:
+    (tmp_path / "Corefile").write_text(CONFIGURED)
+    (tmp_path / "db").write_text(ZONE_FILE)
+    code, out, err = program("names", "--conf", "Corefile", "-o", "json")
+    assert code == 0
+    assert "Corefile:21: names that only upstreams answer are not listed" in err
+    found = {(row["name"], row["type"]): (row["ttl"], row["data"]) for row in json.loads(out)}
+    expected = {
+        ("web.prod.svc.cluster.local.", "A"): (17, "10.96.0.10"),
+        ("web.prod.old.example.", "A"): (17, "10.96.0.10"),
+        ("alone.example.", "A"): (17, "10.96.0.10"),
+        ("_http._tcp.web.prod.svc.cluster.local.", "SRV"): (17, "0 100 80 web.prod.svc.cluster.local."),
+        ("10.0.96.10.in-addr.arpa.", "PTR"): (17, "web.prod.svc.cluster.local."),
+        ("printer.office.", "A"): (60, "192.0.2.5"),
+        ("5.2.0.192.in-addr.arpa.", "PTR"): (60, "printer.office."),
+        ("ns.shop.example.", "A"): (300, "192.0.2.53"),
+        ("covered.shop.example.", "A"): (9, "192.0.2.9"),
+    }
+    assert expected.items() <= found.items()
+    assert not any(".dev." in name for name, _ in found)
+    only_office = program("names", "--conf", "Corefile", "office", "-oname").out
+    assert only_office == "printer.office.\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (". {\n nosuch\n}\n", "Corefile:2: Unknown directive 'nosuch'"),
+        ("cluster.local {\n kubernetes {\n  manifests nodir\n }\n}\n", "nodir: No such file or directory"),
+        ("cluster.local {\n kubernetes {\n  endpoint http://127.0.0.1:1\n }\n}\n", "connection refused"),
+        (". {\n forward . 127.0.0.1\n}\n", "the source has no names"),
+    ],
+)
+def test_a_corefile_that_cannot_be_asked_is_an_error(program: Program, tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "Corefile").write_text(text)
+    code, out, err = program("names", "--conf", "Corefile")
+    assert (code, out) == (1, "")
+    assert message in err.lower() or message in err
+
+
+def test_a_manifest_without_names_is_an_error(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "broken.yaml").write_text("{{{")
+    (tmp_path / "other.yaml").write_text("kind: Secret\napiVersion: v1\nmetadata: {name: a}\n")
+    for name in ("broken.yaml", "other.yaml"):
+        code, out, err = program("names", name)
+        assert (code, out) == (1, "")
+        assert name in err
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refusal_of_the_api_server_ends_the_command_at_once(program: Program, tmp_path: Path, status: int) -> None:
+    class Refusing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(status)
+
+        def log_message(self, *_: object) -> None:
+            """Keep silent."""
+
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *_: object) -> None:
+            """Accept that the client ends connections that it no longer needs."""
+
+    with Server(("127.0.0.1", 0), Refusing) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        (tmp_path / "config").write_text(json.dumps({
+            "apiVersion": "v1", "kind": "Config", "current-context": "c", "users": [{"name": "u", "user": {}}],
+            "clusters": [{"name": "k", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}],
+            "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
+        }))  # fmt: skip
+        started = time.monotonic()
+        code, out, err = program("names", "--kubeconfig", "config")
+        server.shutdown()
+        thread.join()
+    assert (code, out, err.splitlines()[1:]) == (1, "", [])
+    assert "the cluster could not be read: " in err
+    assert f": {status} " in err
+    assert time.monotonic() - started < LIST_TIMEOUT_SECONDS / 2
 
 
 def names_of(program: Program, *arguments: str) -> set[str]:
@@ -105,35 +249,42 @@ def test_several_manifests(program: Program, manifest: str, tmp_path: Path) -> N
 
 
 ERRORS = {
-    "no source": ([], 2, "name either --kubeconfig FILE or --manifests PATH"),
-    "both sources": (["--kubeconfig", __file__, "--manifests", "here"], 2, "name either --kubeconfig FILE or"),
-    "a path without its option": (["here"], 2, "manifests are named with --manifests"),
+    "no source": ([], 2, "no source: name --conf COREFILE, --manifests PATH or --kubeconfig FILE"),
+    "a pattern alone": (["web"], 2, "no source: name --conf COREFILE"),
+    "two sources": (["--kubeconfig", __file__, "--manifests", "here"], 2, "one source at a time, not manifests"),
+    "two sources, one a path": (["--kubeconfig", __file__, "here"], 2, "one source at a time, not kubeconfig"),
+    "a TTL with a Corefile": (["--conf", "x", "--ttl", "5"], 2, "--ttl is set by the Corefile"),
+    "an empty folder": (["here"], 1, "here: no objects that make names"),
+    "a path that does not exist": (["no/where"], 1, "no/where: No such file"),
+    "a file that does not exist": (["nowhere.yaml"], 1, "nowhere.yaml: No such file"),
     "no such kubeconfig": (["--kubeconfig", "nowhere"], 2, "'nowhere' does not exist"),
+    "an unknown form": (["here", "-o", "xml"], 2, "expected wide, name, yaml or json"),
     "no such manifests": (["--manifests", "nowhere"], 1, "nowhere"),
     "a word that is not a zone": (["--manifests", "here", "--zone", "a..b"], 2, "'a..b' is not a domain name"),
     "a zone too long": (["--manifests", "here", "--zone", ".".join(["z" * 60] * 4)], 2, "no room for names"),
     "reverse zones alone": (["--manifests", "here", "--zone", "10.0.0.0/8"], 2, "name that zone as well"),
-    "an unknown mode of pods": (["--manifests", "here", "--pods", "some"], 2, "'some' is not one of"),
-    "a TTL out of range": (["--manifests", "here", "--ttl", "3601"], 2, "3601 is not in the range"),
+    "an unknown mode of pods": (["--manifests", "here", "--pods", "some"], 2, "expected disabled, insecure"),
+    "a TTL out of range": (["--manifests", "here", "--ttl", "3601"], 2, "not in the range 0 to 3600"),
 }
 
 
 @pytest.mark.parametrize(("arguments", "code", "text"), ERRORS.values(), ids=ERRORS.keys())
-def test_errors(program: Program, tmp_path: Path, arguments: list[str], code: int, text: str) -> None:
+def test_errors(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, text: str
+) -> None:
     (tmp_path / "here").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
     ended = program("names", *arguments)
     assert (ended.code, ended.out) == (code, "")
     assert text in ended.err
 
 
-def test_a_cluster_that_cannot_be_read_is_an_error(
-    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("clusterdns.cli.names._LIST_TIMEOUT_SECONDS", 0.2)
+def test_a_cluster_that_cannot_be_read_is_an_error(program: Program, tmp_path: Path) -> None:
     (tmp_path / "config").write_text("apiVersion: v1\nkind: Config\n")
     code, out, err = program("names", "--kubeconfig", "config")
-    assert (code, out) == (1, "")
-    assert "Error: the cluster could not be read: endpointslices, namespaces, services: kubeconfig config" in err
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "names: the cluster could not be read: endpointslices, namespaces, services: kubeconfig config" in err
 
 
 @pytest.mark.peer("kube-apiserver")

@@ -1,6 +1,7 @@
 """The server's command up to the start of the server: exit codes, output, and the choice of the Corefile."""
 
 import io
+import json
 import os
 import sys
 from pathlib import Path
@@ -78,16 +79,37 @@ def test_an_unknown_flag_shows_the_usage_on_standard_error(program: Program) -> 
     assert err.startswith("flag provided but not defined: -nosuch\nUsage of clusterdns:\n")
 
 
-def test_help_goes_to_standard_error_with_exit_code_0(program: Program) -> None:
-    code, out, err = program("--help")
+def test_help_goes_to_standard_error_with_exit_code_0_as_in_coredns(program: Program) -> None:
+    code, out, err = program("--help", name="coredns")
     assert (code, out) == (0, "")
-    assert err.startswith("Usage of clusterdns:\n")
+    assert err.startswith("Usage of coredns:\n")
 
 
-def test_other_arguments_are_an_error_before_anything_else(program: Program) -> None:
-    code, out, err = program("-version", "stray", "-quiet")
-    assert (code, out) == (1, "")
+@pytest.mark.parametrize(("name", "expected"), [("coredns", 1), ("clusterdns", 2)])
+def test_other_arguments_are_an_error_before_anything_else(program: Program, name: str, expected: int) -> None:
+    code, out, err = program("-version", "stray", "-quiet", name=name)
+    assert (code, out) == (expected, "")
     assert err.startswith("extra command line arguments: [stray -quiet];")
+
+
+@pytest.mark.parametrize(("name", "expected"), [("coredns", 1), ("clusterdns", 2)])
+@pytest.mark.parametrize("text", ["xml", "JSON", ""])
+def test_an_unknown_log_format_is_an_error_before_the_version(
+    program: Program, name: str, expected: int, text: str
+) -> None:
+    assert program(f"-log-format={text}", "-version", name=name) == (
+        expected, "", f'unknown log format "{text}": expected text or json\n',
+    )  # fmt: skip
+
+
+def test_errors_of_the_start_are_json_objects_where_log_lines_are(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "Corefile").write_text(". {\n nosuch\n also\n}\n")
+    code, out, err = program("-log-format", "json", name="coredns")
+    found = [json.loads(line) for line in err.splitlines()]
+    assert (code, out, [one["level"] for one in found]) == (1, "", ["FATAL", "FATAL"])
+    assert [one["msg"].split(" ")[0] for one in found] == ["Corefile:2:", "Corefile:3:"]
+    stray = json.loads(program("-log-format", "json", "stray", name="coredns").err)
+    assert stray["msg"].startswith("extra command line arguments: [stray]")
 
 
 def test_a_missing_file_is_an_error(program: Program) -> None:
@@ -97,7 +119,7 @@ def test_a_missing_file_is_an_error(program: Program) -> None:
 
 
 def test_without_any_corefile_the_built_in_one_is_used(program: Program, started: Started) -> None:
-    assert program().code == 0
+    assert program(name="coredns").code == 0
     assert started.listening == ["dns://:53 ."]
     assert started.configuration is not None
     assert {part.name for part in started.configuration.parts} == {"whoami", "log"}
@@ -124,7 +146,7 @@ def test_quiet_and_pidfile_are_passed_on_and_the_exit_code_is_returned(program: 
     started.code = 4
     assert program("-quiet", "-pidfile", "p").code == 4
     assert (started.quiet, started.pidfile) == (True, "p")
-    program()
+    program(name="coredns")
     assert (started.quiet, started.pidfile) == (False, None)
 
 
@@ -133,7 +155,7 @@ def test_the_environment_fills_the_corefile(
 ) -> None:
     monkeypatch.setenv("ZONE_OF_TEST", "from.env")
     (tmp_path / "Corefile").write_text("{$ZONE_OF_TEST} {\n whoami\n}\n")
-    program()
+    program(name="coredns")
     assert started.listening == ["dns://:53 from.env."]
 
 
@@ -151,7 +173,7 @@ def test_a_corefile_without_a_block_does_not_mean_the_built_in_one(
     program: Program, started: Started, tmp_path: Path, text: str, message: str
 ) -> None:
     (tmp_path / "Corefile").write_text(text)
-    code, _, err = program()
+    code, _, err = program(name="coredns")
     assert (code, started.configuration) == (1, None)
     assert err.startswith(message)
 
@@ -160,7 +182,7 @@ def test_a_corefile_that_is_a_dangling_link_does_not_mean_the_built_in_one(
     program: Program, started: Started, tmp_path: Path
 ) -> None:
     (tmp_path / "Corefile").symlink_to("gone")
-    assert program().code == 1
+    assert program(name="coredns").code == 1
     assert started.configuration is None
 
 
@@ -185,14 +207,14 @@ def test_errors_of_grammar_and_of_meaning_are_reported_together(
     program: Program, started: Started, tmp_path: Path
 ) -> None:
     (tmp_path / "Corefile").write_text(". {\n nosuch\n ready nowhere:at:all\n}\na:b:c:99999 {\n whoami\n}\n")
-    code, out, err = program()
+    code, out, err = program(name="coredns")
     assert (code, out, started.configuration) == (1, "", None)
     assert {line.split(" ")[0] for line in err.splitlines()} == {"Corefile:2:", "Corefile:3:", "Corefile:5:"}
 
 
 def test_a_failed_start_is_reported_on_standard_error(program: Program, started: Started) -> None:
     started.fails_with = StartError("listen udp :53: permission denied; do this")
-    assert program() == (1, "", "listen udp :53: permission denied; do this\n")
+    assert program(name="coredns") == (1, "", "listen udp :53: permission denied; do this\n")
 
 
 # Real processes
@@ -237,7 +259,7 @@ def test_a_reload_reads_the_file_again_and_standard_input_only_once(
 
 
 def test_without_conf_each_reload_looks_for_a_corefile_anew(program: Program, started: Started, tmp_path: Path) -> None:
-    assert program().code == 0
+    assert program(name="coredns").code == 0
     assert started.load is not None
     (tmp_path / "Corefile").write_text("here. {\n whoami\n}\n")
     assert started.load(ErrorList()).blocks[0].zones_text == ("here.",)
@@ -248,11 +270,11 @@ def test_without_conf_each_reload_looks_for_a_corefile_anew(program: Program, st
 def test_the_state_folder_is_a_flag_or_a_variable(
     program: Program, started: Started, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program()
+    program(name="coredns")
     assert started.state_folder == ""
     monkeypatch.setenv("CLUSTERDNS_STATE", "variable")
-    program()
+    program(name="coredns")
     assert started.state_folder == "variable"
     program("-state", "flag")
     assert started.state_folder == "flag"
-    assert "$CLUSTERDNS_STATE" in program("-help").err
+    assert "$CLUSTERDNS_STATE" in program("-help", name="coredns").err

@@ -68,7 +68,7 @@ def test_the_check_command_accepts_the_configmap(tmp_path: Path) -> None:
     listed = yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": [yaml.safe_load(text)]})
     done = subprocess.run([clusterdns(), *words], input=listed, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("-: OK: 1 server block")
+    assert done.stdout.startswith("stdin: OK: 1 server block")
 
 
 def found(key: str, document: Any) -> list[Any]:

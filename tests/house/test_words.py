@@ -37,6 +37,7 @@ IDIOMS = list(PLAIN_WORDS)
 IDIOM = re.compile("|".join(f"({idiom})" for idiom in IDIOMS), re.IGNORECASE)
 # file → the idioms that are right there
 RIGHT = {
+    "clusterdns/corefile/checks.py": r"\balias(?:es)?\b",  # a plugin's name
     "clusterdns/cluster/manifests/documents.py": r"\balias(?:es)?\b",  # YAML's
     "docs/decisions/0010-socket-and-letter-case-per-exchange.md": r"\bletter case\b|\bletters of the question\b",
 }

@@ -92,6 +92,11 @@ class ApiSource:
         return f"waiting for the first list of {', '.join(waiting)}"
 
     @property
+    def failure(self) -> str:
+        """Why a collection cannot be listed or watched at present; empty while first lists are only awaited."""
+        return self._status.reason
+
+    @property
     def is_refused(self) -> bool:
         """Whether it is not synced because the server does not serve, or forbids, an optional collection."""
         return not self.synced and any(reflector.is_refused for reflector in self._reflectors)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from clusterdns.chain import BlockContext, Doc, Handler, Handling, LifeCycle, Part, Plugin, Readiness
-from clusterdns.chain.exports import ZoneSource
+from clusterdns.chain.exports import HeldQuestions, ZoneSource
 from clusterdns.chain.fallthrough import NO_FALLTHROUGH, fallthrough_option
 from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
@@ -83,7 +83,7 @@ def build(settings: tuple[FileSettings, ...], context: BlockContext) -> Part:
         handling=Handling(wrap=wrap, is_for_in_only=True),
         life=LifeCycle(dry_run=zones.load, start=zones.start, stop=zones.stop),
         readiness=Readiness(warning=zones.warning),
-        exports=(zones, ZoneSource(zones.zone_records)),
+        exports=(zones, ZoneSource(zones.zone_records), HeldQuestions(zones.questions)),
     )
 
 

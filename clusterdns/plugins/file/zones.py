@@ -40,6 +40,11 @@ class FileZones:
             return None
         return file.tree.records() if file.tree is not None else iter(())
 
+    def questions(self) -> Iterator[tuple[bytes, int]]:
+        """Yield the name and type of each record (see `chain.exports.HeldQuestions`)."""
+        trees = (file.tree for file in self.files.values() if file.tree is not None)
+        return ((record.name.lower(), record.rtype) for tree in trees for record in tree.records())
+
     async def load(self) -> None:
         """Read every file for the first time. Raises CorefileErrors if files exist and cannot be served."""
         errors = ErrorList()

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from clusterdns.chain import BlockContext, Doc, Handling, LifeCycle, Part, Plugin, Readiness
+from clusterdns.chain.exports import HeldQuestions
 from clusterdns.chain.fallthrough import fallthrough_option
 from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
@@ -129,6 +130,7 @@ def build(settings: HostsSettings, context: BlockContext) -> Part:
         handling=Handling(wrap=partial(HostsHandler, settings, file, inline), is_for_in_only=True),
         life=LifeCycle(start=lambda: file.start(settings.reload_seconds), stop=file.stop),
         readiness=Readiness(warning=lambda: file.problem),
+        exports=(HeldQuestions(lambda: (*inline.questions(), *file.table.questions())),),
     )
 
 

@@ -8,7 +8,9 @@ the event loop runs in between. This module knows neither files nor queries.
 import socket
 from collections.abc import Iterator, Sequence
 from io import BytesIO
+from ipaddress import ip_address
 
+from clusterdns.wire import codes
 from clusterdns.wire.name import MAX_LABEL_BYTES, MAX_NAME_BYTES, ROOT, from_text, is_under
 
 LINES_PER_SLICE = 250  # take about half a millisecond
@@ -44,6 +46,12 @@ class HostsTable:
         """Return the names of a packed address, in the order of the lines."""
         found = (self._reverse or {}).get(without_mapping(address), ())
         return (found,) if isinstance(found, bytes) else found
+
+    def questions(self) -> Iterator[tuple[bytes, int]]:
+        """Yield each name with its types, wildcards too, and the reverse name of each address."""
+        yield from ((name, codes.A) for name in self._v4)
+        yield from ((name, codes.AAAA) for name in self._v6)
+        yield from ((from_text(ip_address(address).reverse_pointer), codes.PTR) for address in self._reverse or ())
 
     def load(self, content: bytes) -> Iterator[None]:
         """Add the lines of `content`; yield after each slice of them."""

@@ -6,12 +6,13 @@ Objects come from the API server, or with the option `manifests PATH…`, which 
 import asyncio
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from clusterdns.chain import BlockContext, Doc, Handling, LifeCycle, Part, Plugin, Readiness
-from clusterdns.chain.exports import ZoneSource
+from clusterdns.chain.exports import HeldQuestions, ZoneSource
 from clusterdns.chain.query import plain_ip
 from clusterdns.cluster.index.imports import ImportZone
+from clusterdns.cluster.index.listing import records
 from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.host.interfaces import interface_addresses
 from clusterdns.plugins.kubernetes.exports import ClusterExports
@@ -20,6 +21,7 @@ from clusterdns.plugins.kubernetes.handler import ClusterHandler
 from clusterdns.plugins.kubernetes.labels import NameLabels
 from clusterdns.plugins.kubernetes.settings import OPTIONS, KubernetesSettings, parse
 from clusterdns.plugins.kubernetes.transfer import ClusterTransfer
+from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire.name import is_reverse
 
 log = logging.getLogger("clusterdns.plugin.kubernetes")
@@ -48,12 +50,11 @@ def build(settings: KubernetesSettings, context: BlockContext) -> Part:
                 pods=index.pods if settings.api.pods else None,
             ),
         ),
-        life=LifeCycle(
-            dry_run=lambda: _dry_run(settings.api.kubeconfig), start=subscription.start, stop=subscription.stop
-        ),
+        life=LifeCycle(dry_run=lambda: _dry_run(settings), start=subscription.start, stop=subscription.stop),
         readiness=Readiness(unready=feed.unready, warning=feed.warning),
         exports=(
             ZoneSource(ClusterTransfer(zones).zone_records),
+            HeldQuestions(lambda: _questions(zones)),
             ClusterExports(index, frozenset(settings.zones), settings.api.pods, lambda: local, feed.unready),
         ),
     )
@@ -76,8 +77,20 @@ def _zone(
     )
 
 
-async def _dry_run(kubeconfig: str) -> None:
-    if kubeconfig and not await asyncio.to_thread(os.path.exists, kubeconfig):
+def _questions(zones: Sequence[ClusterZone]) -> Iterator[tuple[bytes, int]]:
+    """Yield the name and type of each record of the zones."""
+    for zone in zones:
+        yield from ((one.record.name, one.record.rtype) for one in records(zone, zone.index))
+
+
+async def _dry_run(settings: KubernetesSettings) -> None:
+    """Look for what a start needs: the kubeconfig, or the manifests. Raises StartError as the start does."""
+    kubeconfig = settings.api.kubeconfig
+    if settings.manifests:
+        feed = Feed(settings, Registry())
+        await feed.start(0)
+        await feed.stop()
+    elif kubeconfig and not await asyncio.to_thread(os.path.exists, kubeconfig):
         log.warning("kubeconfig %s: not found; SERVFAIL until it exists", kubeconfig)
 
 

@@ -1,0 +1,114 @@
+"""The verdict of `check`: as lines for people, or as one JSON object for programs.
+
+The summary is on standard output, errors and warnings are on standard error, one per line, so that either can be used
+alone. Colours are for a terminal, unless NO_COLOR is set (no-color.org).
+"""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TextIO
+
+from clusterdns.corefile.errors import CorefileError, CorefileWarning
+
+_GREEN, _RED, _YELLOW, _BOLD = "32", "31", "33", "1"
+_PLACE = re.compile(r"[^\s:]+(?::\d+)?:(?= )")
+
+
+@dataclass
+class CheckVerdict:
+    """What a check has found; `name` is the file as the user named it, `stdin` for standard input."""
+
+    name: str
+    errors: list[CorefileError] = field(default_factory=list)
+    left_out: int = 0  # further errors
+    warnings: list[CorefileWarning] = field(default_factory=list)
+    block_count: int = 0
+    zones: list[str] = field(default_factory=list)
+    listeners: list[str] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)  # lines by directive, those of one directive indented
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether the server would start."""
+        return not self.errors
+
+    @property
+    def difference_count(self) -> int:
+        """The number of named differences, without the lines that head a directive's."""
+        return sum(1 for line in self.differences if re.match(r" *[a-z0-9-]+: ", line))
+
+
+def print_text(verdict: CheckVerdict, *, with_differences: bool) -> None:
+    """Print the summary, then warnings and errors, then the differences or how many there are."""
+    print(_summary(verdict), flush=True)
+    for warning in verdict.warnings:
+        print(_painted(f"warning: {warning}", _YELLOW, "warning:", sys.stderr), file=sys.stderr)
+    for error in verdict.errors:
+        text = str(error)
+        place = _PLACE.match(text)
+        print(_painted(text, _BOLD, place[0] if place else "", sys.stderr), file=sys.stderr)
+    if verdict.left_out:
+        print(f"… and {verdict.left_out} more errors", file=sys.stderr)
+    if not verdict.is_ok:
+        return
+    if with_differences:
+        print("Differences from CoreDNS (docs/differences.md explains each name):")
+        for line in verdict.differences:
+            print(f"  {line}")
+    else:
+        print(f"{verdict.difference_count} answers differ from CoreDNS's on purpose; --differences lists them")
+
+
+def print_json(verdict: CheckVerdict) -> None:
+    """Print the verdict as one JSON object; `line` is null for the file as a whole."""
+    print(json.dumps({
+        "file": verdict.name,
+        "ok": verdict.is_ok,
+        "errors": [
+            {"file": one.file, "line": one.line or None, "text": one.text, "hint": one.hint} for one in verdict.errors
+        ],
+        "errors_left_out": verdict.left_out,
+        "warnings": [{"file": one.file, "line": one.line or None, "text": one.text} for one in verdict.warnings],
+        "server_blocks": verdict.block_count,
+        "zones": verdict.zones,
+        "listeners": verdict.listeners,
+        "differences": [line.strip() for line in verdict.differences],
+    }, indent=2))  # fmt: skip
+
+
+def _summary(verdict: CheckVerdict) -> str:
+    warnings = f", {counted(len(verdict.warnings), 'warning')}" if verdict.warnings else ""
+    if not verdict.is_ok:
+        errors = counted(len(verdict.errors) + verdict.left_out, "error")
+        return _painted(f"{verdict.name}: FAILED: {errors}{warnings}", _RED, "FAILED", sys.stdout)
+    counts = ", ".join((
+        counted(verdict.block_count, "server block"),
+        counted(len(verdict.zones), "zone"),
+        counted(len(verdict.listeners), "listener"),
+    ))  # fmt: skip
+    return _painted(
+        f"{verdict.name}: OK: {counts} ({', '.join(verdict.listeners)}){warnings}", _GREEN, "OK", sys.stdout
+    )
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun, in the plural where it is not one."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _painted(line: str, colour: str, word: str, stream: TextIO) -> str:
+    """Colour the first occurrence of a word, where the stream is a terminal."""
+    is_plain = not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return line if is_plain or not word else line.replace(word, f"\033[{colour}m{word}\033[0m", 1)
+
+
+def without(folder: str, mount: str, errors: Sequence[CorefileError]) -> list[CorefileError]:
+    """Name the files of a temporary folder in errors as they are named in the pod."""
+    return [
+        CorefileError(one.file.replace(folder, mount), one.line, one.text.replace(folder, mount), one.hint)
+        for one in errors
+    ]

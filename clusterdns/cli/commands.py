@@ -1,0 +1,77 @@
+"""The commands beside the server: a table of name, summary and module.
+
+A module of the table has `main(program, arguments)`, which returns the exit code, and reads its own flags with
+`usage.read_command`; it is imported when its command is run. A new command is a module and a row.
+"""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from clusterdns.cli.usage import EXIT_OK, EXIT_USAGE
+from clusterdns.corefile.errors import nearest
+
+
+class CommandRow(NamedTuple):
+    """One command; `module` is in this package."""
+
+    name: str
+    module: str
+    summary: str
+
+
+COMMANDS = (
+    CommandRow("check", "check.command", "Report the errors and warnings of a Corefile, or of the ConfigMap it is in"),
+    CommandRow("names", "names.command", "List the names that are answered, from a cluster, manifests or a Corefile"),
+    CommandRow("serve", "serve", "Run the server, with the flags of CoreDNS"),
+    CommandRow("version", "version", "Print the version"),
+    CommandRow("help", "commands", "Print this help, or that of a command"),
+)
+_BY_NAME = {command.name: command for command in COMMANDS}
+
+
+def is_command(word: str) -> bool:
+    """Return whether the word names a command."""
+    return word in _BY_NAME
+
+
+def run(program: str, name: str, arguments: Sequence[str]) -> int:
+    """Run the command of this name; returns the exit code."""
+    module = importlib.import_module(f"clusterdns.cli.{_BY_NAME[name].module}")
+    code: int = module.main(program, arguments)
+    return code
+
+
+def unknown(program: str, word: str) -> int:
+    """Report a command that does not exist; returns the exit code."""
+    near = nearest(word, _BY_NAME)
+    hint = "" if near is None else f"; did you mean '{near}'?"
+    print(f"{program}: unknown command '{word}'{hint}\nRun '{program} --help' for usage.", file=sys.stderr)
+    return EXIT_USAGE
+
+
+def overview(program: str) -> str:
+    """Write the help of the program: its commands, and how it serves."""
+    width = max(len(command.name) for command in COMMANDS)
+    return "\n".join([
+        "clusterdns is the DNS server of a Kubernetes cluster, a drop-in replacement for CoreDNS.",
+        "",
+        "Usage:",
+        f"  {program} -conf COREFILE [FLAGS]   run the server ('{program} help serve' lists its flags)",
+        f"  {program} COMMAND [FLAGS]",
+        "",
+        "Commands:",
+        *[f"  {command.name:{width}}  {command.summary}" for command in COMMANDS],
+        "",
+        f"'{program} COMMAND --help' describes a command. Called as 'coredns' it serves without flags too, as CoreDNS.",
+    ])  # fmt: skip
+
+
+def main(program: str, arguments: Sequence[str]) -> int:
+    """Run `help [COMMAND]`; returns the exit code."""
+    asked = [word for word in arguments if not word.startswith("-")]
+    if not asked or asked[0] == "help":
+        print(overview(program))
+        return EXIT_OK
+    return run(program, asked[0], ["--help"]) if is_command(asked[0]) else unknown(program, asked[0])

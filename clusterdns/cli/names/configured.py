@@ -1,0 +1,170 @@
+"""What a whole Corefile answers: its parts are started without sockets, and asked for each name that they hold.
+
+Every part that holds names lists the questions that it answers (`HeldQuestions`); each is asked through the chain, so
+that the order of plugins, TTLs, rewrites and templates have their effect. Upstreams are not asked, and all clients
+are alike: the directives of `LEFT_OUT` do not take part.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+
+from clusterdns.chain import Query, StartError
+from clusterdns.chain.exports import HeldQuestions
+from clusterdns.chain.query import read_query
+from clusterdns.cli.names.cluster import LIST_TIMEOUT_SECONDS, POLL_SECONDS, SourceError
+from clusterdns.cli.names.table import Row
+from clusterdns.corefile.directive import Directive, ServerBlock
+from clusterdns.corefile.errors import CorefileErrors, ErrorList
+from clusterdns.corefile.load import Corefile, load
+from clusterdns.plugins.rewrite.names import EXACT, KINDS, PREFIX, REGEX, SUBSTRING, SUFFIX, absolute
+from clusterdns.server.assembly import Configuration, assemble
+from clusterdns.server.dispatch import Dispatch
+from clusterdns.server.instance import Instance
+from clusterdns.server.listen_points import ListenPoint
+from clusterdns.telemetry.metrics import Registry
+from clusterdns.telemetry.queries import QueryCounters, panics
+from clusterdns.wire import codes
+from clusterdns.wire.name import from_text, to_text
+from clusterdns.wire.presentation.text import rdata_text
+from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
+
+LEFT_OUT = frozenset({
+    "acl", "any", "autopath", "cache", "cancel", "debug", "errors", "forward", "health", "loadbalance", "log", "loop",
+    "pprof", "prometheus", "ready", "reload", "transfer", "whoami",
+})  # fmt: skip
+_CLIENT = ("127.0.0.1", 0)
+_QUERY_HEADER = b"\0\0\0\0\0\1\0\0\0\0\0\0"
+
+
+def rows_of_corefile(path: str, namespaces: Collection[str]) -> list[Row]:
+    """List the records that a Corefile answers, of these namespaces or of all. Raises SourceError."""
+    errors = ErrorList()
+    corefile = load(path, environ=os.environ, errors=errors, stdin=sys.stdin)
+    reduced = replace(corefile, blocks=tuple(map(_reduced, corefile.blocks)))
+    try:
+        configuration = assemble(reduced, Registry(), dns_port=53, errors=errors)
+        rows = asyncio.run(_ask(configuration, reduced))
+    except (CorefileErrors, StartError) as error:
+        raise SourceError(str(error)) from error
+    _note_unlisted(corefile)
+    wanted = {f".{namespace}." for namespace in namespaces}
+    return [row for row in rows if not wanted or any(part in f".{row.name}" for part in wanted)]
+
+
+def _reduced(block: ServerBlock) -> ServerBlock:
+    return replace(block, directives=tuple(one for one in block.directives if one.name not in LEFT_OUT))
+
+
+async def _ask(configuration: Configuration, corefile: Corefile) -> list[Row]:
+    """Start the parts, and ask for every name that they hold. Raises SourceError and StartError."""
+    instance = Instance(configuration, "")
+    try:
+        await _start(instance)
+        rows: dict[Row, None] = {}
+        for point in configuration.listen_points:
+            counters = QueryCounters(configuration.registry, point.server_text)
+            dispatch = Dispatch(point.routes, counters, panics(configuration.registry))
+            for block, context in zip(corefile.blocks, configuration.contexts, strict=True):
+                held = [one for one in context.exports(HeldQuestions) if _is_at(block, point)]
+                for name, rtype in _with_rewritten(block, (pair for one in held for pair in one.questions())):
+                    rows |= dict.fromkeys(await _answered(dispatch, name, rtype))
+        return list(rows)
+    finally:
+        await instance.stop()
+
+
+def _is_at(block: ServerBlock, point: ListenPoint) -> bool:
+    return any(zone in point.zones_text for zone in block.zones_text)
+
+
+async def _start(instance: Instance) -> None:
+    """Start every part, and wait until all can answer. Raises SourceError at the first failure of a source."""
+    starting = asyncio.ensure_future(instance.start())
+    deadline = asyncio.get_running_loop().time() + LIST_TIMEOUT_SECONDS
+    try:
+        while True:
+            await asyncio.wait([starting], timeout=POLL_SECONDS)
+            reasons = instance.unready()
+            is_failed = any(_is_failure(reason) for reason in reasons.values())
+            if is_failed or asyncio.get_running_loop().time() > deadline:
+                text = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+                raise SourceError(f"the Corefile's data could not be read: {text}")
+            if starting.done() and not reasons:
+                return starting.result()
+            if starting.done() and starting.exception() is not None:
+                return starting.result()
+    finally:
+        starting.cancel()
+
+
+def _is_failure(reason: str) -> bool:
+    return not reason.startswith(("waiting for", "not started", "manifests have not been read"))
+
+
+async def _answered(dispatch: Dispatch, name: bytes, rtype: int) -> Iterator[Row]:
+    """Ask a question, and make rows of the answer's records of this name."""
+    query = read_query(_QUERY_HEADER + name + rtype.to_bytes(2, "big") + codes.IN.to_bytes(2, "big"))
+    assert isinstance(query, Query)
+    query.transport, query.client, query.lookup = "tcp", _CLIENT, dispatch.lookup
+    reply = await dispatch.lookup(query, name, rtype)
+    route = dispatch.routes.find(name, rtype)
+    zone = "" if route is None else to_text(route.zone)
+    serial = b"" if reply.serial is None else reply.serial.wire
+    found = (_with_serial(record, serial) for record in reply.answer if record.name.lower() == name)
+    return iter([Row(to_text(r.name), codes.type_text(r.rtype), r.ttl, rdata_text(r), zone) for r in found])
+
+
+def _with_serial(record: Record, serial: bytes) -> Record:
+    """Put the current serial into a SOA record, as the encoder does."""
+    if record.rtype != codes.SOA or not serial:
+        return record
+    at = len(record.body) - SOA_SERIAL_FROM_END
+    return record._replace(body=record.body[:at] + serial + record.body[at + len(serial) :])
+
+
+def _with_rewritten(block: ServerBlock, held: Iterable[tuple[bytes, int]]) -> Iterator[tuple[bytes, int]]:
+    """Yield the questions, and those that a rule of `rewrite` turns into them."""
+    rules = [rule for directive in block.named("rewrite") if (rule := _name_rule(directive)) is not None]
+    for name, rtype in held:
+        yield name, rtype
+        text = to_text(name)
+        for kind, before, after in rules:
+            if kind == EXACT and text == after:
+                yield from_text(before), rtype
+            elif kind == SUFFIX and text.endswith(after):
+                yield from _name(text.removesuffix(after) + before, rtype)
+            elif kind == PREFIX and text.startswith(after):
+                yield from _name(before + text.removeprefix(after), rtype)
+
+
+def _name(text: str, rtype: int) -> Iterator[tuple[bytes, int]]:
+    """Yield a question, unless the text is not a name."""
+    try:
+        yield from_text(text), rtype
+    except ValueError:
+        return  # a rule's prefix or suffix may leave no label, or one that is too long
+
+
+def _name_rule(directive: Directive) -> tuple[str, str, str] | None:
+    """Read `name [exact|prefix|suffix] FROM TO`; None for rules that cannot be turned round."""
+    words = [word.text.lower() for word in directive.args if word.text.lower() not in ("stop", "continue")]
+    if words[:1] != ["name"] or len(words) < 3:
+        return None
+    kind, *names = words[1:] if words[1] in KINDS else [EXACT, *words[1:]]
+    if kind in (SUBSTRING, REGEX) or len(names) < 2:
+        return None
+    before, after = names[:2]
+    return (kind, before, after) if kind == PREFIX else (kind, absolute(before), absolute(after))
+
+
+def _note_unlisted(corefile: Corefile) -> None:
+    """Say on standard error what is answered without being listed: names without end, and those of other servers."""
+    for block in corefile.blocks:
+        for directive in block.directives:
+            if directive.name == "template":
+                print(f"{directive.place}: names that only 'template' answers are not listed", file=sys.stderr)
+            elif directive.name == "forward":
+                print(f"{directive.place}: names that only upstreams answer are not listed", file=sys.stderr)
