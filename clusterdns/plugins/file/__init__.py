@@ -1,7 +1,7 @@
 """The `file` directive: zones in master-file format (RFC 1035 §5), served as an authoritative server does.
 
 Reading order: `directive` parses and builds, `settings` holds the parsed values, `zones` are the zones of one block,
-`zone` follows one zone file, `tree` looks names up, `handler` answers.
+`zone` follows one zone file, `content` and `hierarchy` check its records, `tree` looks names up, `handler` answers.
 """
 
 from clusterdns.plugins.file.directive import PLUGIN

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 from clusterdns.chain import Handler, Query, Reply, failure
 from clusterdns.chain.fallthrough import Fallthrough, ask_next
-from clusterdns.plugins.file.tree import Records, ZoneOutcome, ZoneResult, ZoneTree
+from clusterdns.plugins.file.content import Records
+from clusterdns.plugins.file.tree import ZoneOutcome, ZoneResult, ZoneTree
 from clusterdns.plugins.file.zone import ZoneFile
 from clusterdns.wire import codes
 from clusterdns.wire.name import ROOT, is_under, longest_suffix, to_text

@@ -1,27 +1,25 @@
 """A zone as a tree of names, and the look-up of an authoritative server in it.
 
-`ZoneTree` checks a zone when it is made and never changes afterwards. `find` is the algorithm of RFC 1034 §4.3.2 with
-the wildcards of RFC 4592, the DNAME of RFC 6672 and, if the zone is signed, the NSEC proofs of RFC 4035. Following
-CNAME records is `handler`'s task, following the file `zone`'s.
+`ZoneTree` never changes after it is made; `content` and `hierarchy` check the records. `find` is the algorithm of RFC
+1034 §4.3.2 with the wildcards of RFC 4592, the DNAME of RFC 6672 and, if the zone is signed, the NSEC proofs of RFC
+4035. Following CNAME records is `handler`'s task, following the file `zone`'s.
 """
 
 import enum
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from clusterdns.plugins.file import hierarchy
+from clusterdns.plugins.file.content import Records, content_of
 from clusterdns.wire import codes, record
-from clusterdns.wire.header import MAX_STREAM_BYTES
-from clusterdns.wire.name import MAX_NAME_BYTES, end_of, is_under, labels, suffixes, to_text
+from clusterdns.wire.name import MAX_NAME_BYTES, end_of, is_under, labels, suffixes
 from clusterdns.wire.rdata import names_in
 from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
 
-Records = tuple[Record, ...]
-
-MAX_BODY_BYTES = MAX_STREAM_BYTES - 1024  # leaves space for header, question, owner name and OPT
-
 _WILDCARD = b"\x01*"
 _NOT_REDIRECTED = frozenset((codes.CNAME, codes.RRSIG, codes.NSEC))  # types answered at a CNAME itself (RFC 4035 §2.5)
+_OF_EVERY_APEX = (codes.SOA, codes.NS)  # answered even beside a CNAME, without which no resolver finds the zone
 _TYPES_WITH_TARGETS = frozenset((codes.MX, codes.SRV, codes.SVCB, codes.HTTPS))
 
 
@@ -49,34 +47,15 @@ class ZoneResult(NamedTuple):
 
 
 class ZoneTree:
-    """One zone. Raises ValueError if it cannot be served: no SOA at its apex, NSEC3, or a record that is too large."""
+    """One zone. Raises UnusableZone if it cannot be served."""
 
-    def __init__(self, origin: bytes, records: Iterable[Record]) -> None:
+    def __init__(self, origin: bytes, records: Sequence[Record]) -> None:
+        content = content_of(origin, records)
+        hierarchy.check(origin, content)
         self.origin = origin
-        self.outside: list[bytes] = []  # owner names of ignored records: not in the zone, or not of class IN
-        groups: dict[bytes, dict[Record, None]] = {origin: {}}
-        soa: Record | None = None
-        for one in records:
-            owner = one.name
-            if one.rclass != codes.IN or not is_under(owner, origin):
-                self.outside.append(owner)
-            elif len(one.body) > MAX_BODY_BYTES:
-                raise ValueError(
-                    f"has a record of {len(one.body)} bytes, which no message can hold, at {to_text(owner)}"
-                )
-            elif one.rtype == codes.SOA:
-                if owner != origin:
-                    raise ValueError(f"has an SOA at {to_text(owner)} that does not match origin {to_text(origin)}")
-                soa = one
-            elif one.rtype in (codes.NSEC3, codes.NSEC3PARAM):
-                raise ValueError(f"has NSEC3 records, at {to_text(owner)}: sign the zone with NSEC")
-            else:
-                groups.setdefault(owner, {})[one] = None  # RFC 2181 §5: each record once
-        if soa is None:
-            raise ValueError(f"has no SOA record for origin {to_text(origin)}")
-        self.soa = soa
-        groups[origin] = {soa: None, **groups[origin]}
-        self._nodes: dict[bytes, Records] = {owner: tuple(group) for owner, group in groups.items()}
+        self.warnings = content.warnings
+        self.soa = content.soa
+        self._nodes = content.nodes
         self._add_empty_non_terminals()
         chain = [owner for owner, node in self._nodes.items() if any(one.rtype == codes.NSEC for one in node)]
         self._nsec = sorted((_canonical_key(owner), owner) for owner in chain)
@@ -119,7 +98,8 @@ class ZoneTree:
         if not node:
             return ZoneResult(ZoneOutcome.EMPTY_NON_TERMINAL, (), (*self._soa(do), *self._nsec_proof(name, do)))
         cname = _rrset(node, codes.CNAME, do)
-        if cname and qtype not in _NOT_REDIRECTED:
+        is_of_apex = name == self.origin and qtype in _OF_EVERY_APEX
+        if cname and qtype not in _NOT_REDIRECTED and not is_of_apex:
             if qtype == codes.ANY:
                 return ZoneResult(ZoneOutcome.ANSWER, cname, self.nameservers(do=do))
             return ZoneResult(ZoneOutcome.CNAME, cname, target=cname[0].rdata.lower())

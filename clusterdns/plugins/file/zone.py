@@ -9,9 +9,10 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from clusterdns.host.followed_file import FollowedFile
+from clusterdns.plugins.file.content import UnusableZone
 from clusterdns.plugins.file.tree import ZoneTree
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire.name import to_text
@@ -89,23 +90,20 @@ class ZoneFile:
 
     async def _read_in_thread(self, *, is_first: bool) -> None:
         async with self._reading:
-            has_changed, tree = await asyncio.to_thread(self._read, is_first=is_first)
+            has_changed, loaded = await asyncio.to_thread(self._read, is_first=is_first)
         if not has_changed:
             return
         if self.problem:
             log.info("%s can be read again", self.path)
             self.problem = ""
-        if tree is not None:
-            self._replace(tree)
+        if loaded is not None:
+            self._replace(*loaded)
 
-    def _replace(self, tree: ZoneTree) -> None:
+    def _replace(self, tree: ZoneTree, warnings: Sequence[str]) -> None:
         before, self.tree = self.tree, tree
         zone_text = to_text(self.origin)
-        if tree.outside:
-            log.warning(
-                "%s: %d records are not in zone %s and are ignored; the first is at %s",
-                self.path, len(tree.outside), zone_text, to_text(tree.outside[0]),
-            )  # fmt: skip
+        for warning in warnings:
+            log.warning("%s", warning)
         if before is not None:
             log.info("zone %s was reloaded from %s; its serial is %d", zone_text, self.path, tree.serial)
         for changed in tuple(self._subscribers):
@@ -124,17 +122,17 @@ class ZoneFile:
         text = error.strerror or str(error) if isinstance(error, OSError) else str(error)
         return text if text.startswith(self.path) else f"{self.path}: {text}"
 
-    def _read(self, *, is_first: bool) -> tuple[bool, ZoneTree | None]:
+    def _read(self, *, is_first: bool) -> tuple[bool, tuple[ZoneTree, Sequence[str]] | None]:
         """Read the file if it has changed; blocks. Raises OSError or ValueError.
 
-        Return whether it has changed, and the new zone, or None if the last zone stays.
+        Return whether it has changed, and the new zone with its warnings, or None if the last zone stays.
         """
         found = self._file.read(MAX_FILE_BYTES, skip_recent=not is_first)
         if found is None:
             return False, None
         if found.digest == self._digest:
             return True, None
-        tree = self._parse(found.raw)
+        tree, warnings = self._parse(found.raw)
         self._digest = found.digest
         before = self.tree
         if before is not None and before.serial == tree.serial and not self._by_mtime:
@@ -144,9 +142,25 @@ class ZoneFile:
                 tree.serial,
             )
             return True, None
-        return True, tree
+        return True, (tree, warnings)
 
-    def _parse(self, content: bytes) -> ZoneTree:
+    def _parse(self, content: bytes) -> tuple[ZoneTree, Sequence[str]]:
+        """Return the zone, and its warnings with file and line, in the order of the lines. Raises ValueError."""
         text = content.decode(errors="surrogateescape")  # comments may have any encoding
         found = zone_from_text(text, self.origin, os.path.dirname(self.path), self.path)
-        return ZoneTree(self.origin, found.records)
+        try:
+            tree = ZoneTree(self.origin, found.records)
+        except UnusableZone as error:
+            if error.position is None:
+                raise
+            raise ValueError(f"{found.place(error.position)}: {error}") from error
+        warnings = sorted(tree.warnings.found)
+        texts = [f"{found.place(position)}: {text}" for position, text in warnings]
+        if found.without_ttl:
+            first = found.place(found.without_ttl[0])
+            texts.append(
+                f"{first}: {len(found.without_ttl)} records from here on state no TTL and get 0; add a $TTL line"
+            )
+        if tree.warnings.left_out:
+            texts.append(f"{self.path}: {tree.warnings.left_out} more warnings")
+        return tree, texts
