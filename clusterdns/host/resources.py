@@ -9,11 +9,15 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 # New containers per collection. The default of 700 would have the collector walk what lives long all the time: at the
 # start what is imported, later the index.
 _GC_THRESHOLDS = (50_000, 20, 50)
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_MANY_DESCRIPTORS = 1 << 20
+_OWN_DESCRIPTORS = 64  # listeners, event loop, log, files, API connections: some 30 with kubeadm's Corefile
+_MAX_ADMIN = 128
 _UNLIMITED_BYTES = 1 << 60  # control groups of version 1 show 2^63 or so where no limit is set, version 2 "max"
 
 
@@ -56,6 +60,30 @@ def raise_open_file_limit() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+class DescriptorShares(NamedTuple):
+    """How many file descriptors each use may take, so that none of them takes those of another."""
+
+    clients: int  # connections of DNS clients
+    admin: int  # connections to the admin listeners
+    upstream: int  # sockets to upstream servers
+
+
+def descriptor_shares(limit: int | None = None) -> DescriptorShares:
+    """Divide the descriptors of the process, `limit` or else RLIMIT_NOFILE; at least one for each use.
+
+    Reserved for the process itself are listeners, files, and connections to the API server. Upstream sockets and
+    clients get half of the rest each.
+    """
+    if limit is None:
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if limit == resource.RLIM_INFINITY:
+        limit = _MANY_DESCRIPTORS
+    own = min(_OWN_DESCRIPTORS, limit // 4)
+    admin = min(_MAX_ADMIN, max(1, limit // 16))
+    half = max(1, (limit - own - admin) // 2)
+    return DescriptorShares(half, admin, half)
 
 
 def collect_rarely() -> None:

@@ -40,6 +40,7 @@ def run(load: Load, *, dns_port: int, quiet: bool, pidfile: str | None, state_fo
     The last good configuration is saved in the state folder, if one is given. Raises CorefileErrors or StartError where
     the server cannot start.
     """
+    raise_open_file_limit()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_Server(load, dns_port, quiet=quiet, pidfile=pidfile, state_folder=state_folder).live())
 
@@ -59,7 +60,6 @@ class _Server:
         loop = asyncio.get_running_loop()
         self._ended_by = loop.create_future()
         self._catch_signals(loop)
-        raise_open_file_limit()
         try:
             await self._until_ended(self._reloader.begin())
             if not self._ended_by.done():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from clusterdns.host.resources import memory_limit_bytes, raise_open_file_limit, resident_bytes
+from clusterdns.host.resources import descriptor_shares, memory_limit_bytes, raise_open_file_limit, resident_bytes
 
 MIB = 1 << 20
 
@@ -45,3 +45,23 @@ def test_the_limit_of_open_files_is_raised_to_the_hard_one() -> None:
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    ("limit", "shares"),
+    [
+        (256, (88, 16, 88)),
+        (1024, (448, 64, 448)),
+        (20_000, (9904, 128, 9904)),
+        (16, (5, 1, 5)),
+        (1, (1, 1, 1)),
+        (resource.RLIM_INFINITY, (524192, 128, 524192)),
+    ],
+)
+def test_descriptors_are_divided(limit: int, shares: tuple[int, int, int]) -> None:
+    assert descriptor_shares(limit) == shares
+    assert limit < 16 or limit == resource.RLIM_INFINITY or sum(shares) + min(64, limit // 4) <= limit
+
+
+def test_the_limit_of_the_process_is_divided() -> None:
+    assert descriptor_shares() == descriptor_shares(resource.getrlimit(resource.RLIMIT_NOFILE)[0])

@@ -51,6 +51,7 @@ COVERED: dict[str, tuple[str, ...]] = {
     "plugins/hosts/*": ("plugins/test_hosts.py", "plugins/test_hosts_against_coredns.py"),
     "plugins/kubernetes/*": ("plugins/test_kubernetes_handler.py", "plugins/test_kubernetes_settings.py"),
     "plugins/kubernetes/exports.py": ("plugins/test_autopath.py",),
+    "host/tls_stream.py": ("server/test_tls.py",),
     "plugins/kubernetes/feed.py": ("server/test_takeover.py",),
     "plugins/kubernetes/labels.py": ("plugins/test_metadata.py",),
     "plugins/kubernetes/transfer.py": ("plugins/test_transfer.py",),

@@ -11,6 +11,7 @@ from clusterdns.corefile.load import parse
 from clusterdns.gotemplate import evaluation
 from clusterdns.gotemplate import values as template_values
 from clusterdns.host import datagrams
+from clusterdns.host.admission import ConnectionLimits
 from clusterdns.plugins import order, tls
 from clusterdns.plugins.cache import refresh as cache_refresh
 from clusterdns.plugins.cache import store as cache_store
@@ -19,7 +20,7 @@ from clusterdns.plugins.hosts import hosts_file
 from clusterdns.plugins.order import ORDER, REFUSED
 from clusterdns.server import dispatch, memory, reloading, run
 from clusterdns.server.assembly import assemble
-from clusterdns.server.listeners import connection, connection_table, tcp, udp
+from clusterdns.server.listeners import budget, connection, connection_table, udp
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.upstream import exchange, flight, https, pool, stream
 from clusterdns.upstream import settings as upstream_settings
@@ -123,24 +124,25 @@ def test_every_metric_is_listed() -> None:
 
 
 LIMITS = connection_table.TcpLimits()
+NUMBERS = ConnectionLimits()
 
 
 @pytest.mark.parametrize(
     ("row", "value"),
     [
-        ("TCP connections in all", f"{LIMITS.max_connections:,}"),
-        ("TCP connections of one address", f"{LIMITS.max_per_client}"),
+        ("TCP connections in all", f"{NUMBERS.in_all:,}"),
+        ("TCP connections of one address", f"{NUMBERS.per_address}; one IPv6 /64: {NUMBERS.per_network:,}"),
         ("idle connection", f"{LIMITS.idle_seconds:g} s"),
         ("connection without a first query", f"{LIMITS.first_seconds:g} s"),
-        ("TLS handshake", f"{tcp.HANDSHAKE_SECONDS:g} s"),
+        ("TLS handshake", f"{LIMITS.handshake_seconds:g} s; {NUMBERS.over_tls:,} TLS connections"),
         ("incomplete query", f"{LIMITS.partial_seconds:g} s"),
         (
             "client that does not read its replies",
-            f"{LIMITS.stalled_seconds:g} s without progress; {LIMITS.max_stalled}",
+            f"{LIMITS.stalled_seconds:g} s without progress; {budget.MAX_STALLED}",
         ),
         ("queries of one connection that wait", f"{connection.MAX_WAITING}"),
         ("queries of one UDP socket that wait", f"{udp.MAX_WAITING:,}"),
-        ("queries of all connections that wait", f"{connection_table.MAX_ALL_WAITING:,}"),
+        ("queries of all connections that wait", f"{budget.MAX_ALL_WAITING:,}"),
         ("questions in flight", f"{flight.MAX_FLIGHTS:,}"),
         (
             "connections to one upstream",

@@ -50,7 +50,7 @@ class Running:
         sock = bind_tcp("127.0.0.1", 0)
         address: tuple[str, int] = sock.getsockname()
         listener = tcp.TcpListener(sock, self.dispatch, self.tcp)
-        await listener.start(asyncio.get_running_loop())
+        listener.start(asyncio.get_running_loop())
         try:
             yield address
         finally:

@@ -246,7 +246,7 @@ async def serve(
         (port,) = free_ports(1)
         tcp_socket, udp_socket = bind_tcp(host, port), bind_udp(host, port)
         streams = tcp.TcpListener(tcp_socket, dispatch, make_listener("tcp"))
-        await streams.start(loop)
+        streams.start(loop)
         datagrams = udp.UdpListener(udp_socket, dispatch, make_listener("udp"), new_payload())
         datagrams.start(loop)
         opened.extend((datagrams, streams))

@@ -11,9 +11,11 @@ import dns.message
 import pytest
 
 from clusterdns.cluster.index.cluster import Index
+from clusterdns.host.admission import ConnectionLimits
 from clusterdns.host.sockets import bind_tcp
 from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.server.listeners import connection
+from clusterdns.server.listeners.budget import MAX_STALLED, ConnectionBudget
 from clusterdns.server.listeners.connection_table import TcpLimits
 from clusterdns.server.listeners.tcp import TcpListener
 
@@ -42,10 +44,12 @@ async def start(
     """Start a listener with the given limits."""
     started: list[TcpListener] = []
 
-    async def start(**limits: float) -> TcpListener:
+    async def start(numbers: ConnectionLimits | None = None, **limits: float) -> TcpListener:
         sock = bind_tcp("127.0.0.1", 0)
-        listener = TcpListener(sock, make_dispatch(), make_listener("tcp"), TcpLimits(**limits), clock=clock)  # type: ignore[arg-type]
-        await listener.start(asyncio.get_running_loop())
+        budget = ConnectionBudget(numbers or ConnectionLimits())
+        times = TcpLimits(**limits)  # type: ignore[arg-type]
+        listener = TcpListener(sock, make_dispatch(), make_listener("tcp"), times, budget, clock=clock)
+        listener.start(asyncio.get_running_loop())
         started.append(listener)
         return listener
 
@@ -164,7 +168,7 @@ async def test_the_longest_message_is_read(connect: Connect, start: Start) -> No
     writer.write(b"\xff\xff" + query + bytes(65535 - len(query)) + framed(WEB, 8))
     assert (await receive(reader)).answer
     assert (await receive(reader)).id == 8
-    assert listener.table.held_bytes == 0
+    assert listener.table.budget.held_bytes == 0
 
 
 @pytest.mark.parametrize(
@@ -252,13 +256,13 @@ async def test_a_client_that_does_not_read_is_disconnected(start: Start, clock: 
     listener = await start()
     sock = await stall(listener, NINE)
     await settle()
-    assert len(listener.table.stalled) == 1
+    assert len(listener.table.budget.stalled) == 1
     for _ in range(7):
         clock.now += 1
         listener.table.sweep()
     await settle()
     assert not listener.table.connections
-    assert not listener.table.stalled
+    assert not listener.table.budget.stalled
     sock.close()
 
 
@@ -267,14 +271,14 @@ async def test_a_slow_client_gets_every_reply_whole(connect: Connect, start: Sta
     reader, writer = await connect(listener)
     writer.write(b"".join(framed(FOUR, n) for n in range(20)))
     await settle()
-    assert listener.table.stalled
+    assert listener.table.budget.stalled
     for number in range(20):
         size = int.from_bytes(await reader.readexactly(2), "big")
         reply = await reader.readexactly(size)
         assert int.from_bytes(reply[:2], "big") == number
         assert size == 12 + len(FOUR) + 1 + 4 + 4_000 * 16
     await settle()
-    assert not listener.table.stalled
+    assert not listener.table.budget.stalled
     writer.write(framed(WEB, 99))
     assert (await receive(reader)).id == 99
 
@@ -296,11 +300,11 @@ async def test_clients_that_never_read_are_bounded_and_do_not_delay_others(
             writer.write(framed(WEB, number))
             assert (await asyncio.wait_for(receive(reader), 1)).id == number
     unsent = sum(
-        cast(connection.Connection, one)._transport.get_write_buffer_size() for one in listener.table.connections
+        cast(connection.Connection, one).transport.get_write_buffer_size() for one in listener.table.connections
     )
     assert rss_bytes() - before < 16 << 20
-    assert unsent + listener.table.held_bytes < 13 << 20
-    assert len(listener.table.stalled) <= listener.table.limits.max_stalled
+    assert unsent + listener.table.budget.held_bytes < 13 << 20
+    assert len(listener.table.budget.stalled) <= MAX_STALLED
     for sock in socks:
         sock.close()
 
@@ -310,22 +314,21 @@ def rss_bytes() -> int:
         return int(statm.read().split()[1]) * resource.getpagesize()
 
 
-async def test_connections_of_one_client_are_limited(connect: Connect, start: Start) -> None:
-    listener = await start(max_per_client=3)
+async def test_over_its_share_a_client_loses_its_own_oldest_silent_connection(connect: Connect, start: Start) -> None:
+    listener = await start(ConnectionLimits(per_address=3))
     clients = [await connect(listener) for _ in range(3)]
-    await settle()
-    refused, _ = await connect(listener)
-    assert await ended(refused)
-    clients.pop()[1].close()
-    await settle()
-    clients.append(await connect(listener))
-    for reader, writer in clients:
-        writer.write(framed(WEB, 1))
-        assert (await receive(reader)).id == 1
+    clients[0][1].write(framed(WEB, 1))
+    await receive(clients[0][0])
+    newest = await connect(listener)
+    assert await ended(clients[1][0])
+    for reader, writer in (clients[0], clients[2], newest):
+        writer.write(framed(WEB, 2))
+        assert (await receive(reader)).id == 2
+    assert len(listener.table.connections) == 3
 
 
 async def test_a_full_table_closes_the_connection_idle_longest(connect: Connect, start: Start) -> None:
-    listener = await start(max_connections=3)
+    listener = await start(ConnectionLimits(in_all=3))
     busy = await connect(listener)
     busy[1].write(framed("never.test.", 1))
     quiet, recent = await connect(listener), await connect(listener)
@@ -350,7 +353,7 @@ async def test_long_unfinished_queries_share_a_budget(
         writer.write(b"\xff\xff" + bytes(40_000))
         await settle()
     assert len(listener.table.connections) < 4
-    assert listener.table.held_bytes <= 100_000
+    assert listener.table.budget.held_bytes <= 100_000
 
 
 async def test_close_answers_what_was_accepted(connect: Connect, start: Start) -> None:
@@ -398,7 +401,7 @@ async def test_waiting_queries_of_all_connections_are_limited(
     writer.write(framed("slow.test.", 9))
     assert (await receive(reader)).id == 9
     await settle()
-    assert listener.table.waiting_count == 0
+    assert listener.table.budget.waiting_count == 0
 
 
 async def test_a_listener_that_never_started_can_be_closed(

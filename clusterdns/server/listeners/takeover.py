@@ -17,11 +17,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from clusterdns.chain import ListenerOptions, StartError
+from clusterdns.host.admission import ConnectionLimits
 from clusterdns.host.datagrams import new_payload
+from clusterdns.host.resources import descriptor_shares
 from clusterdns.host.sockets import bind_tcp, bind_udp
 from clusterdns.server.instance import Instance
 from clusterdns.server.listen_points import ListenPoint
 from clusterdns.server.listeners import tcp, udp
+from clusterdns.server.listeners.budget import ConnectionBudget
 from clusterdns.server.listeners.connection_table import TcpLimits
 
 _EVERY_ADDRESS = ("0.0.0.0", "::")
@@ -65,6 +68,7 @@ class Listeners:
         self._fresh: dict[ListenerKey, _BoundSocket] = {}  # bound for a configuration that has not taken over
         self._wanted: dict[ListenerKey, ListenPoint] = {}
         self._payload = new_payload()
+        self._budget = ConnectionBudget(ConnectionLimits().within(descriptor_shares().clients))
 
     def prepare(self, points: tuple[ListenPoint, ...], previous: Instance | None) -> None:
         """Bind the sockets of these points that are not bound yet, all or none of them. Raises StartError.
@@ -99,9 +103,10 @@ class Listeners:
             if key.protocol != "tcp":
                 continue
             dispatch, context = instance.dispatch_for(one.point, key.protocol, one.sock.family)
-            listener = tcp.TcpListener(one.sock, dispatch, context, limits_of(one.point.options), tls=_tls(one.point))
+            limits = limits_of(one.point.options)
+            listener = tcp.TcpListener(one.sock, dispatch, context, limits, self._budget, tls=_tls(one.point))
             try:
-                await listener.start(loop)
+                listener.start(loop)
             except BaseException as error:
                 for other in started:
                     await other.close(0)
@@ -131,15 +136,11 @@ class Listeners:
                 waiting |= one.listener.serve(dispatch, context)
             else:
                 waiting |= one.listener.serve(dispatch, context, limits_of(point.options))
+                one.listener.tls = _tls(point)
         return waiting
 
     async def settle(self, grace_seconds: float) -> None:
-        """Close the listeners that the running configuration does not want, and renew certificates of the others."""
-        for key, point in self._wanted.items():
-            listener = self._open[key].listener
-            tls = _tls(point)
-            if isinstance(listener, tcp.TcpListener) and tls is not None and tls is not listener.tls:
-                await listener.use_certificate(tls)
+        """Close the listeners that the running configuration does not want."""
         unwanted = [self._open.pop(key) for key in self._open.keys() - self._wanted.keys()]
         await asyncio.gather(*(one.close(grace_seconds) for one in unwanted))
 
