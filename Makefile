@@ -38,7 +38,7 @@ bench: $(INSTALLED) ## measure clusterdns, CoreDNS and Knot in one run (first: m
 control-plane: ## build etcd, kube-apiserver and kube-controller-manager for the tests, once per user
 	@sh testing/controlplane/build.sh
 
-peers: ## download CoreDNS, and list which of knot, dnsperf, dig and busybox are missing
+peers: ## build CoreDNS and kustomize, and list which of knot, dnsperf, dig and busybox are missing
 	@sh testing/peers.sh
 
 clean: ## remove .venv and all build output, except for the programs in the user's cache

@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-CALL_SECONDS = 5.0
+CALL_SECONDS = 60.0
 
 
 class LoopThread:

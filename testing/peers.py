@@ -10,6 +10,7 @@ from pathlib import Path
 
 HOW_TO_GET = {
     "coredns": "run `make peers` (needs Go)",
+    "kustomize": "run `make peers` (needs Go)",
     "knotd": "install the Debian package knot",
     "dnsperf": "install the Debian package dnsperf",
     "dig": "install the Debian package bind9-dnsutils",

@@ -14,7 +14,7 @@ from typing import Self
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _TAIL_LINES = 30
-_END_SECONDS = 20.0
+_END_SECONDS = 60.0
 
 
 class ServerFailed(RuntimeError):

@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_for(check: Callable[[], T | None], what: str, seconds: float = 30.0, every_seconds: float = 0.02) -> T:
+def wait_for(check: Callable[[], T | None], what: str, seconds: float = 60.0, every_seconds: float = 0.02) -> T:
     """Call `check` until its result is true, and return that result. Raises TimeoutError."""
     deadline = time.monotonic() + seconds
     while True:

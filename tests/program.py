@@ -8,7 +8,7 @@ from typing import IO, NamedTuple
 
 from testing.peers import clusterdns
 
-TIMEOUT_SECONDS = 30.0
+TIMEOUT_SECONDS = 120.0
 
 
 class Ended(NamedTuple):

@@ -8,6 +8,7 @@ last user has ended, even if it was killed.
 
 import contextlib
 import fcntl
+import http.client
 import json
 import signal
 import sys
@@ -107,7 +108,9 @@ class Supervisor:
         def check() -> object:
             for server in self._servers:
                 server.require_running("readiness of all")
-            with contextlib.suppress(ApiError):
+            with contextlib.suppress(
+                ApiError, OSError, http.client.HTTPException
+            ):  # it closes connections as it starts
                 return is_ready()
             return False
 

@@ -18,7 +18,7 @@ NAME = "www.example."
 def client(address: str, kind: socket.SocketKind = socket.SOCK_DGRAM) -> Iterator[socket.socket]:
     host, _, port = address.rpartition(":")
     with socket.socket(socket.AF_INET, kind) as sock:
-        sock.settimeout(5)
+        sock.settimeout(30)
         sock.connect((host, int(port)))
         yield sock
 

@@ -16,7 +16,7 @@ from testing.process import ServerFailed, ServerProcess
 
 NAMESPACE = "corefiles"
 AT_ONCE = 4
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 POLL_SECONDS = 0.05
 ROUNDS = 2
 LAST_CREATED = read_step("7.200.96.10.in-addr.arpa. PTR", "")

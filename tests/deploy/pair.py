@@ -23,7 +23,7 @@ from testing.process import ServerProcess
 from testing.upstream.scripted import ScriptedUpstream
 
 PORT, METRICS_PORT = 1053, 9153
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
 BANNERS = ("CoreDNS-", "clusterdns-")
 
 
@@ -69,7 +69,7 @@ class Side(ServerProcess):
         query.id = 4711
         ask = dns.query.tcp if "tcp" in how else dns.query.udp
         with contextlib.suppress(dns.exception.Timeout):
-            return ask(query, self.host, port=PORT, timeout=1.0)
+            return ask(query, self.host, port=PORT, timeout=3.0)
         return None
 
     def metrics(self) -> list[Metric]:

@@ -1,125 +1,88 @@
-"""deploy/: the API server accepts the manifests, and they have the names that kubeadm's tools and dashboards use."""
+"""deploy/: each variant is accepted by the API server, and has the names that kubeadm's tools and dashboards use."""
 
+import json
+import re
 from pathlib import Path
-from typing import Any
 
-import dns.message
-import dns.query
 import pytest
 import yaml
-from house.demo import running
+from deploy.rendered import COMPONENTS, FOLDER, WORKLOADS, container_of, pod_of, render, the, workload_of
 
 from clusterdns.corefile.load import parse
 from clusterdns.server.assembly import assemble
 from clusterdns.telemetry.metrics import Registry
-from testing.api import ApiClient, ApiError
 from testing.controlplane import ControlPlane
-from testing.ports import free_ports
 
-FOLDER = Path(__file__).resolve().parents[2] / "deploy"
-FILES = sorted(path for path in FOLDER.glob("*.yaml") if path.name != "kustomization.yaml")
-
-Object = dict[str, Any]
+VARIANTS = list(WORKLOADS)
+MIB = {"Mi": 1, "Gi": 1024}
+LOADED = ("idle_rss_mib", "loaded_rss_mib", "kubeadm_rss_mib")
 
 
-def objects(path: Path) -> list[Object]:
-    return [one for one in yaml.safe_load_all(path.read_text(encoding="utf-8")) if one]
-
-
-ALL = [(path.name, one) for path in FILES for one in objects(path)]
-IDS = [f"{name}-{one['kind']}" for name, one in ALL]
-
-
-def the(kind: str) -> Object:
-    """Return the only object of a kind."""
-    (found,) = (one for _, one in ALL if one["kind"] == kind)
-    return found
-
-
-WORKLOADS = ["Deployment", "DaemonSet"]
-
-
-def pod_of(kind: str) -> Object:
-    spec: Object = the(kind)["spec"]["template"]["spec"]
-    return spec
-
-
-@pytest.mark.parametrize(("file", "manifest"), ALL, ids=IDS)
-def test_the_api_server_accepts_each_manifest(file: str, manifest: Object, control_plane: ControlPlane) -> None:
-    """The dry run validates strictly: it refuses unknown fields."""
-    applied = control_plane.apply(manifest, dry_run=True)
-    assert applied["metadata"]["name"] == manifest["metadata"]["name"], file
-
-
-@pytest.fixture(scope="module")
-def role_user(control_plane: ControlPlane, worker_id: str) -> str:
-    """Make a user with the rights of the ClusterRole only, whose kubeconfig is in the control plane's folder."""
-    role, binding, user = the("ClusterRole"), the("ClusterRoleBinding"), f"deploy-role-{worker_id}"
-    control_plane.apply({**role, "metadata": {"name": user}})
-    reference = {**binding["roleRef"], "name": user}
-    subjects = [{"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}]
-    control_plane.apply({**binding, "metadata": {"name": user}, "roleRef": reference, "subjects": subjects})
-    control_plane.make_user(user)
-    return user
-
-
-def test_the_role_may_list_and_nothing_else(control_plane: ControlPlane, role_user: str) -> None:
-    with ApiClient(control_plane.folder / f"{role_user}.kubeconfig") as client:
-        for kind in ("Service", "EndpointSlice", "Namespace", "Pod"):
-            client.list(kind)
-        for kind, name, namespace in (("Service", "kubernetes", "default"), ("ConfigMap", "coredns", "kube-system")):
-            with pytest.raises(ApiError) as refused:
-                client.get(kind, name, namespace)
-            assert refused.value.status == 403
-
-
-def test_the_server_becomes_ready_with_the_role_and_the_corefile(
-    control_plane: ControlPlane, role_user: str, tmp_path: Path
+@pytest.mark.peer("kustomize")
+@pytest.mark.peer("kube-apiserver")
+@pytest.mark.parametrize("components", [(), COMPONENTS])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_api_server_accepts_every_object(
+    variant: str, components: tuple[str, ...], control_plane: ControlPlane
 ) -> None:
-    """The server runs the ConfigMap's Corefile on free loopback ports, with the role's credentials and every watch."""
-    dns_port, health_port, ready_port, metrics_port = free_ports(4)
-    text = the("ConfigMap")["data"]["Corefile"]
-    kubeconfig = control_plane.folder / f"{role_user}.kubeconfig"
-    for old, new in (
-        (".:53 {", f".:{dns_port} {{\n    bind 127.0.0.1"),
-        ("health {", f"health 127.0.0.1:{health_port} {{"),
-        ("lameduck 5s", "lameduck 1ms"),
-        ("ready\n", f"ready 127.0.0.1:{ready_port}\n"),
-        ("pods insecure", f"pods verified\n        kubeconfig {kubeconfig}"),
-        ("prometheus :9153", f"prometheus 127.0.0.1:{metrics_port}"),
-    ):
-        assert text.count(old) == 1, old
-        text = text.replace(old, new)
-    corefile = tmp_path / "Corefile"
-    corefile.write_text(text, encoding="utf-8")
-    with running(corefile, ready_port):
-        query = dns.message.make_query("kubernetes.default.svc.cluster.local", "A")
-        reply = dns.query.udp(query, "127.0.0.1", port=dns_port, timeout=5)
-    service = control_plane.get("Service", "kubernetes", "default")
-    assert [record.to_text() for rrset in reply.answer for record in rrset] == [service["spec"]["clusterIP"]]
+    """The server-side dry run validates strictly: it refuses unknown fields, and what its defaults contradict."""
+    for manifest in render(variant, components):
+        applied = control_plane.apply(manifest, dry_run=True)
+        assert applied["metadata"]["name"] == manifest["metadata"]["name"]
 
 
+@pytest.mark.peer("kustomize")
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_variant_has_one_workload_and_all_that_it_needs(variant: str) -> None:
+    kinds = ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "ConfigMap", "Service", WORKLOADS[variant]]
+    if WORKLOADS[variant] == "Deployment":
+        kinds.append("PodDisruptionBudget")
+    assert sorted(one["kind"] for one in render(variant)) == sorted(kinds)
+
+
+def test_no_folder_has_two_workloads_that_could_be_applied_at_once() -> None:
+    """`kubectl apply -f deploy`, with and without -R, cannot make a Deployment and a DaemonSet."""
+    kinds = {path: _kinds(path) for path in FOLDER.rglob("*.yaml")}
+    assert [kind for found in kinds.values() for kind in found if kind in ("Deployment", "DaemonSet")] == ["Deployment"]
+    top = [kind for path, found in kinds.items() if path.parent == FOLDER for kind in found]
+    assert top == ["Kustomization"], "the API server knows no such kind: `apply -f deploy` makes nothing"
+
+
+def _kinds(path: Path) -> list[str]:
+    return [one["kind"] for one in yaml.safe_load_all(path.read_text(encoding="utf-8")) if one]
+
+
+@pytest.mark.peer("kustomize")
+def test_both_workloads_run_the_same_container() -> None:
+    assert container_of("deployment") == container_of("daemonset")
+    assert pod_of("deployment")["volumes"] == pod_of("daemonset")["volumes"]
+    assert "affinity" not in pod_of("daemonset")
+    assert pod_of("daemonset")["tolerations"] == [{"operator": "Exists"}], "every node"
+
+
+@pytest.mark.peer("kustomize")
 def test_the_role_names_the_watched_resources_and_nothing_else() -> None:
-    rules = the("ClusterRole")["rules"]
+    objects = render("deployment")
+    rules = the(objects, "ClusterRole")["rules"]
     assert {verb for rule in rules for verb in rule["verbs"]} == {"list", "watch"}
-    assert {resource for rule in rules for resource in rule["resources"]} == {
-        "endpoints", "services", "pods", "namespaces", "endpointslices",
-    }  # fmt: skip
-    binding = the("ClusterRoleBinding")
-    assert binding["roleRef"]["name"] == the("ClusterRole")["metadata"]["name"] == "system:coredns"
+    assert {name for rule in rules for name in rule["resources"]} == {"services", "namespaces", "endpointslices"}
+    binding = the(objects, "ClusterRoleBinding")
+    assert binding["roleRef"]["name"] == the(objects, "ClusterRole")["metadata"]["name"] == "system:coredns"
     (subject,) = binding["subjects"]
-    account = the("ServiceAccount")["metadata"]
+    account = the(objects, "ServiceAccount")["metadata"]
     assert (subject["name"], subject["namespace"]) == (account["name"], account["namespace"])
 
 
+@pytest.mark.peer("kustomize")
 def test_the_corefile_assembles() -> None:
-    text = the("ConfigMap")["data"]["Corefile"]
+    text = the(render("."), "ConfigMap")["data"]["Corefile"]
     configuration = assemble(parse(text, "Corefile", {}), Registry(), dns_port=53)
     assert [(point.port, point.zones_text) for point in configuration.listen_points] == [(53, (".",))]
 
 
+@pytest.mark.peer("kustomize")
 def test_the_service_has_the_name_and_address_that_kubelets_use() -> None:
-    service = the("Service")
+    service = the(render("."), "Service")
     assert service["metadata"]["name"] == "kube-dns"
     assert service["spec"]["clusterIP"] == "10.96.0.10"
     assert [(port["name"], port["port"], port["protocol"]) for port in service["spec"]["ports"]] == [
@@ -127,15 +90,15 @@ def test_the_service_has_the_name_and_address_that_kubelets_use() -> None:
         ("dns-tcp", 53, "TCP"),
         ("metrics", 9153, "TCP"),
     ]
-    assert service["spec"]["selector"] == the("PodDisruptionBudget")["spec"]["selector"]["matchLabels"]
 
 
-@pytest.mark.parametrize("kind", WORKLOADS)
-def test_labels_ports_and_probes_are_those_of_kubeadm(kind: str) -> None:
-    workload = the(kind)
-    labels = workload["spec"]["template"]["metadata"]["labels"]
-    assert workload["spec"]["selector"]["matchLabels"] == labels == the("Service")["spec"]["selector"]
-    (container,) = pod_of(kind)["containers"]
+@pytest.mark.peer("kustomize")
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_labels_ports_and_probes_are_those_of_kubeadm(variant: str) -> None:
+    spec = workload_of(variant)["spec"]
+    labels = spec["template"]["metadata"]["labels"]
+    assert spec["selector"]["matchLabels"] == labels == the(render(variant), "Service")["spec"]["selector"]
+    container = container_of(variant)
     assert container["name"] == "coredns"
     assert container["args"] == ["-conf", "/etc/coredns/Corefile"]
     ports = {port["name"]: (port["containerPort"], port["protocol"]) for port in container["ports"]}
@@ -146,28 +109,30 @@ def test_labels_ports_and_probes_are_those_of_kubeadm(kind: str) -> None:
         "liveness-probe": (8080, "TCP"),
         "readiness-probe": (8181, "TCP"),
     }
-    assert container["livenessProbe"]["httpGet"]["path"] == "/health"
-    assert container["readinessProbe"]["httpGet"]["path"] == "/ready"
-    for probe in ("livenessProbe", "readinessProbe"):
+    for probe, path in (("startupProbe", "/health"), ("livenessProbe", "/health"), ("readinessProbe", "/ready")):
+        assert container[probe]["httpGet"]["path"] == path
         assert container[probe]["httpGet"]["port"] in ports
+    assert pod_of(variant)["dnsPolicy"] == "Default", "the server must not be its own upstream"
 
 
-@pytest.mark.parametrize("kind", WORKLOADS)
-def test_the_pods_may_bind_port_53_and_nothing_else(kind: str) -> None:
-    (container,) = pod_of(kind)["containers"]
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "capabilities": {"add": ["NET_BIND_SERVICE"], "drop": ["ALL"]},
-        "readOnlyRootFilesystem": True,
-    }
-    assert pod_of(kind)["dnsPolicy"] == "Default", "the server must not be its own upstream"
+@pytest.mark.peer("kustomize")
+def test_the_start_may_take_as_long_as_with_kubeadm_s_liveness_probe() -> None:
+    probe = container_of(".")["startupProbe"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] == 60
 
 
-def test_both_workloads_run_the_same_container() -> None:
-    assert pod_of("Deployment")["containers"] == pod_of("DaemonSet")["containers"]
-    assert pod_of("Deployment")["volumes"] == pod_of("DaemonSet")["volumes"]
+@pytest.mark.peer("kustomize")
+def test_memory_request_and_limit_cover_what_is_measured() -> None:
+    """The request covers the process after each load of the benchmarks, and that of a large cluster in the docs."""
+    resources = container_of(".")["resources"]
+    request, limit = (_mib(resources[name]["memory"]) for name in ("requests", "limits"))
+    figures = json.loads((FOLDER.parent / "bench" / "results" / "2026-11-21.json").read_text())["figures"]
+    loaded = [value for name in LOADED for value in figures[name]["clusterdns"]]
+    operations = (FOLDER.parent / "docs" / "operations.md").read_text(encoding="utf-8")
+    (large,) = re.findall(r"whose names are all queried repeatedly, is (\d+) MiB\s+resident", operations)
+    assert max(*loaded, int(large)) < request < limit == 170
+    assert f"100m CPU and {request} MiB" in operations
 
 
-def test_the_kustomization_lists_all_manifests_but_the_daemonset() -> None:
-    listed = yaml.safe_load((FOLDER / "kustomization.yaml").read_text(encoding="utf-8"))["resources"]
-    assert set(listed) == {path.name for path in FILES} - {"daemonset.yaml"}
+def _mib(text: str) -> int:
+    return int(text[:-2]) * MIB[text[-2:]]

@@ -32,7 +32,7 @@ DOCUMENTS: list[dict[str, Any]] = [yaml.safe_load(text) for text in blocks("yaml
 
 
 def deployment() -> dict[str, Any]:
-    read: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "deployment.yaml").read_text(encoding="utf-8"))
+    read: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "base" / "deployment.yaml").read_text(encoding="utf-8"))
     return read
 
 
@@ -64,7 +64,7 @@ def test_the_check_command_accepts_the_configmap(tmp_path: Path) -> None:
     (line,) = (line for line in COMMANDS if "clusterdns check" in line)
     program, *words = shlex.split(line.partition(" | ")[2])
     assert program == "clusterdns"
-    text = (ROOT / "deploy" / "configmap.yaml").read_text(encoding="utf-8")
+    text = (ROOT / "deploy" / "base" / "configmap.yaml").read_text(encoding="utf-8")
     listed = yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": [yaml.safe_load(text)]})
     done = subprocess.run([clusterdns(), *words], input=listed, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

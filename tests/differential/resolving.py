@@ -41,7 +41,7 @@ from testing.upstream.scripted import ScriptedUpstream
 CASES = Path(__file__).parent / "cases"
 WAIT_SECONDS = 9.0  # CoreDNS gives up on dead upstreams after 5 s and a time-out
 SILENCES, SHORT_SECONDS = 2, 0.5
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 ZONE = "test"
 SERVER_NAME = "dns.corp.example"
 ECS = bytes.fromhex("0008000700011800c00002")  # 192.0.2.0/24

@@ -28,7 +28,7 @@ from testing.process import ServerProcess
 
 LIST = Path(__file__).parents[2] / "docs" / "differences.md"
 LEAST_QUESTIONS = 5000  # of each block
-SETTLE_SECONDS = 30.0
+SETTLE_SECONDS = 90.0
 KINDS = ("Service", "EndpointSlice", "Pod")
 
 

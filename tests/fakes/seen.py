@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from clusterdns.cluster.objects import Change, Kind, Object, key_of
 
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
 
 
 class Seen:

@@ -88,5 +88,5 @@ class Peer:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.close()
-        self.process.wait(timeout=5)
+        self.process.wait(timeout=60)
         self.process.stdout.close()

@@ -10,7 +10,7 @@ import pytest
 from testing.upstream.black_hole import black_hole
 from testing.upstream.zone import ZoneUpstream
 
-TIMEOUT_SECONDS = 5.0
+TIMEOUT_SECONDS = 30.0
 ZONE = """\
 www.corp. 77 IN CNAME web.corp.
 web.corp. 66 IN A 192.0.2.1

@@ -13,7 +13,7 @@ from testing.process import ServerProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 PORTS = ("1053", "18080", "18181", "19153")  # of zones/Corefile: DNS, health, ready, metrics
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 
 
 class Demo(NamedTuple):

@@ -102,7 +102,7 @@ def getent(pod: Pod, name: str) -> set[str]:
     return {line.split()[0] for line in pod.run("getent", "ahosts", name).splitlines() if line.strip()}
 
 
-def until(ask: Callable[[], T], is_right: Callable[[T], bool], seconds: float = 10.0) -> T:
+def until(ask: Callable[[], T], is_right: Callable[[T], bool], seconds: float = 60.0) -> T:
     """Ask until the answer is right, and return it. Fails with the last answer after `seconds`."""
     ends_at = time.monotonic() + seconds
     while not is_right(answer := ask()):

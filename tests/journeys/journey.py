@@ -31,7 +31,7 @@ COREFILE = """\
 """
 READY_PORT = 8181
 READY = ("200", "OK")
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 
 
 class Bridge:

@@ -20,7 +20,7 @@ search default.svc.cluster.local svc.cluster.local cluster.local
 nameserver {SERVER}
 options ndots:5
 """
-CLIENT_SECONDS = 20.0
+CLIENT_SECONDS = 60.0
 _GET = """
 import http.client, sys
 connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]))

@@ -12,7 +12,7 @@ from peers import need
 from testing.ports import free_ports
 from testing.process import ServerProcess
 
-START_SECONDS = 10.0
+START_SECONDS = 60.0
 ASK_SECONDS = 2.0
 
 

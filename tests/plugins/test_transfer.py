@@ -103,9 +103,9 @@ async def test_a_large_zone_is_sent_piece_by_piece_and_others_are_answered_meanw
                     parsed = dns.message.from_wire(raw)
                     assert parsed.flags & dns.flags.AA
                     assert parsed.id == dns.message.from_wire(asked).id
-                began = time.perf_counter()
+                began = time.thread_time()
                 await asyncio.sleep(0)
-                longest = max(longest, time.perf_counter() - began)
+                longest = max(longest, time.thread_time() - began)
         writer.close()
     assert records == 30_003
     assert messages > 30
@@ -122,7 +122,7 @@ async def test_a_client_that_does_not_read_holds_one_message(folder: Path) -> No
         other_reader, other = await asyncio.open_connection(*address)
         packet = question("host-7.example.org", "A").to_wire()
         other.write(len(packet).to_bytes(2, "big") + packet)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             size = int.from_bytes(await other_reader.readexactly(2), "big")
             assert dns.message.from_wire(await other_reader.readexactly(size)).answer
         other.close()
@@ -142,7 +142,7 @@ async def test_a_zone_whose_records_end_in_an_error_ends_the_connection(
         reader, writer = await asyncio.open_connection(*address)
         asked = question("example.org", "AXFR").to_wire()
         writer.write(len(asked).to_bytes(2, "big") + asked)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             with contextlib.suppress(ConnectionError):
                 while await reader.read(65536):
                     pass
@@ -294,7 +294,7 @@ async def test_secondaries_are_notified_at_the_start_and_of_changed_content(fold
             f"transfer {{\n to 127.0.0.1:{port} *\n source 127.0.0.1\n}}\nfile db.example example.org {{\n reload 0\n}}"
         )
         async with running(block, folder) as server:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 await other.come.wait()
             (zones,) = server.instance.configuration.exports(FileZones)
             zone = zones.files[from_text("example.org")]
@@ -302,7 +302,7 @@ async def test_secondaries_are_notified_at_the_start_and_of_changed_content(fold
             zone._file._now_ns = lambda: time.time_ns() + 10**10
             other.come.clear()
             await zone.poll()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 await other.come.wait()
     assert len(other.notified) == 2
     message = other.notified[0]

@@ -15,7 +15,7 @@ from testing.ports import new_address
 from testing.process import ServerProcess
 
 PORT = 1053
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 MANIFEST = """
 apiVersion: v1
@@ -58,7 +58,7 @@ class CorefileServer(ServerProcess):
 
     def dig(self, *words: str) -> list[str]:
         """The lines of dig's short form; dig sends one query only, so that queries can be counted."""
-        command = [need("dig"), f"@{self.host}", "-p", str(PORT), "+short", "+tries=1", "+time=5", *words]
+        command = [need("dig"), f"@{self.host}", "-p", str(PORT), "+short", "+tries=1", "+time=20", *words]
         done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout.splitlines()

@@ -1,5 +1,6 @@
 """Reload and shutdown under load: no query is lost, and nothing leaks."""
 
+import functools
 import re
 import signal
 import socket
@@ -19,10 +20,12 @@ from testing.waiting import wait_for
 RELOADS = 20
 UDP_PER_SECOND, TCP_PER_SECOND = 4_000, 1_000
 RELOAD_SECONDS = 0.125
+UPSTREAM_SECONDS = 5.0  # how long a silent upstream is waited for
 MAX_LOAD_SECONDS = 60
 MANY_RELOADS = 200
 MAX_GROWTH_KIB = 4_096
 ENDING_PER_SECOND = 500  # of each transport
+LAMEDUCK_SECONDS = 0.5
 LAMEDUCK = BLOCK.replace("ready", "health HOST:8080 {\n lameduck 500ms\n }\n ready")
 
 
@@ -81,13 +84,14 @@ def test_two_hundred_reloads_leak_nothing(start: Start) -> None:
 
 
 def reload_often(server: CorefileServer, times: int) -> None:
-    for _ in range(times):
-        before = server.out.count("Reloading complete")
+    done = server.out.count("Reloading complete")
+    for count in range(done + 1, done + 1 + times):
         server.send_signal(signal.SIGHUP)
-        deadline = time.monotonic() + 20
-        while server.out.count("Reloading complete") == before:
-            assert time.monotonic() < deadline
-            time.sleep(0.002)
+        wait_for(functools.partial(_has_reloaded, server, count), "the end of a reload", every_seconds=0.002)
+
+
+def _has_reloaded(server: CorefileServer, count: int) -> bool:
+    return server.out.count("Reloading complete") >= count
 
 
 def rss_kib(server: CorefileServer) -> int:
@@ -158,11 +162,11 @@ def test_a_silent_upstream_does_not_delay_the_exit(start: Start) -> None:
         server = start(f".:{PORT} {{\n bind HOST\n {forward}\n}}\n").wait_serving()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.sendto(dns.message.make_query("slow.test.", "A").to_wire(), (server.host, PORT))
-            silent.settimeout(5)
+            silent.settimeout(30)
             silent.recv(512)
             asked_at = time.monotonic()
             assert server.stop() == 0
-            assert time.monotonic() - asked_at < 1.0
+            assert time.monotonic() - asked_at < UPSTREAM_SECONDS / 2
     assert server.err == ""
 
 
@@ -171,18 +175,17 @@ def test_accepted_queries_are_answered_before_the_exit(start: Start) -> None:
     clients = [Client(server, kind) for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)]
     for client in clients:
         client.start()
-    time.sleep(0.5)
+    wait_for(lambda: all(len(client.sent) > ENDING_PER_SECOND / 2 for client in clients), "queries in flight")
     asked_at = time.monotonic()
     server.send_signal(signal.SIGTERM)
     assert server.wait_ended() == 0
     ended_at = time.monotonic()
     for client in clients:
         client.is_over = True
-        client.join(5)
-    assert ended_at - asked_at < 0.5 + 1.0
+        client.join(30)
+    assert ended_at - asked_at < LAMEDUCK_SECONDS + UPSTREAM_SECONDS / 2
     for client in clients:
-        assert len(client.sent) > ENDING_PER_SECOND / 2
         last = max(client.answered)
-        assert client.sent[last] > asked_at + 0.4, "it answers through the lameduck period"
+        assert client.sent[last] > asked_at + 0.8 * LAMEDUCK_SECONDS, "it answers through the lameduck period"
         assert set(range(last + 1)) <= client.answered, "no gap: all that came before the last one answered"
     assert server.err == ""

@@ -49,7 +49,7 @@ def connected(server: CorefileServer, *, with_certificate: bool = False) -> Iter
     context.check_hostname = False
     if with_certificate:
         context.load_cert_chain(server.folder.parent / "cert.pem", server.folder.parent / "key.pem")
-    with socket.create_connection((server.host, TLS_PORT), timeout=5) as sock, context.wrap_socket(sock) as secured:
+    with socket.create_connection((server.host, TLS_PORT), timeout=30) as sock, context.wrap_socket(sock) as secured:
         yield secured
 
 

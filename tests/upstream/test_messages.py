@@ -2,7 +2,7 @@
 
 import struct
 from contextlib import suppress
-from time import perf_counter
+from time import thread_time
 
 import dns.flags
 import dns.message
@@ -104,6 +104,6 @@ def test_long_chains_of_pointers_take_bounded_time(depth: int) -> None:
     walk = record(pointer, codes.SOA, pointer * 2 + bytes(20))
     count = (MAX_BYTES - 12 - 11 - len(chain)) // len(walk)
     packet = header(1 + count) + record(b"\0", 65280, chain) + walk * count
-    began = perf_counter()
+    began = thread_time()
     assert len(read_message(packet).rr) == 1 + count
-    assert perf_counter() - began < 1  # 63 ms measured
+    assert thread_time() - began < 1  # 63 ms measured

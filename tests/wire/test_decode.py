@@ -2,7 +2,7 @@
 
 import struct
 from contextlib import suppress
-from time import perf_counter
+from time import thread_time
 from typing import Any
 
 import dns.flags
@@ -345,9 +345,9 @@ def test_the_worst_message_of_64_kib_takes_bounded_time() -> None:
     wire = QUESTION + one(b"\0", 65280, chain)
     walk = one(worst, codes.SOA, worst * 2 + bytes(20))
     count = (65535 - 12 - len(wire)) // len(walk)
-    began = perf_counter()
+    began = thread_time()
     found = decode(header(answers=1 + count) + wire + walk * count)
-    assert perf_counter() - began < 0.5  # 5 ms measured; 200 where each chain is followed each time
+    assert thread_time() - began < 0.5  # 5 ms measured; 200 where each chain is followed each time
     assert len(found.answer) == 1 + count
     assert len(found.answer[-1].name) == 243
 
