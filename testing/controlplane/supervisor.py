@@ -108,9 +108,8 @@ class Supervisor:
         def check() -> object:
             for server in self._servers:
                 server.require_running("readiness of all")
-            with contextlib.suppress(
-                ApiError, OSError, http.client.HTTPException
-            ):  # it closes connections as it starts
+            # an API server that starts refuses connections, closes accepted ones, and answers 403 and 500
+            with contextlib.suppress(ApiError, OSError, http.client.HTTPException):
                 return is_ready()
             return False
 
