@@ -7,10 +7,15 @@ from pathlib import Path
 import peers
 import pytest
 from fakes.held_clock import HeldClock, held
+from hypothesis import HealthCheck, settings
 
 from testing import controlplane
 from testing.controlplane import ControlPlane
 from testing.peers import MissingPeer
+
+# An example may take any time, and so may making one: on a busy machine both are a matter of luck.
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
 
 
 @pytest.fixture(scope="session")

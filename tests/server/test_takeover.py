@@ -47,8 +47,8 @@ class Process:
         self._folder = folder
 
     def corefile(self, *lines: str, key: str = "cluster.local") -> str:
-        """A block that serves the cluster of the manifests in the folder."""
-        options = f"manifests {self._folder}"
+        """A block that serves the cluster of the manifest in the folder."""
+        options = f"manifests {self._folder}/web.yaml"
         directives = "\n".join(lines)
         return (
             f"{key}:{self.port} {{\n bind 127.0.0.1\n kubernetes cluster.local {{\n {options}\n}}\n{directives}\n}}\n"
