@@ -2,7 +2,7 @@
 
 Several paths may share one `host:port`. Each configuration has a list of `AdminRoute`s; `apply` changes from the
 previous list to the next one, and a listener in both stays open, so that no probe fails during a reload. Plugins make
-the responses; this module knows nothing of DNS.
+the responses; `connection` limits the time of clients. This module knows nothing of DNS.
 """
 
 import asyncio
@@ -10,17 +10,23 @@ import errno
 import logging
 import os
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aiohttp import web
 
+from clusterdns.admin.connection import IDLE_SECONDS, AdminConnection
 from clusterdns.admin.tls import AdminTls, renewing_context
+from clusterdns.host.accepting import Acceptor
+from clusterdns.host.admission import Admission, ConnectionLimits
+from clusterdns.host.resources import descriptor_shares
 from clusterdns.host.tls import TlsError
+from clusterdns.host.tls_stream import TlsStream
 
 Respond = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
-KEEP_ALIVE_SECONDS = 75
+SWEEP_SECONDS = 1.0  # one timer for all connections
 STOP_SECONDS = 0.4  # for a request in progress when its listener closes
 
 _HINTS = {
@@ -53,6 +59,7 @@ class AdminHttp:
 
     def __init__(self) -> None:
         self._listeners: dict[str, AdminListener] = {}
+        self._admission = Admission(ConnectionLimits().within(descriptor_shares().admin))
 
     async def apply(self, routes: Iterable[AdminRoute]) -> None:
         """Serve exactly these routes; of several with the same path the first one wins.
@@ -94,7 +101,7 @@ class AdminHttp:
                 await self._listeners.pop(address).close()
         for address, paths in wanted.items():
             if address not in self._listeners:
-                opened = AdminListener(address, first[address].tls)
+                opened = AdminListener(address, first[address].tls, self._admission)
                 await opened.open(first[address])
                 self._listeners[address] = opened
             self._listeners[address].paths = paths
@@ -103,35 +110,81 @@ class AdminHttp:
 class AdminListener:
     """An open socket that serves HTTP, and its table of paths, which may be replaced while it serves."""
 
-    def __init__(self, address: str, tls: AdminTls | None) -> None:
+    def __init__(self, address: str, tls: AdminTls | None, admission: Admission) -> None:
         self.paths: Mapping[str, AdminRoute] = {}
         self.port = 0
         self.tls = tls
+        self.connections: dict[web.RequestHandler, AdminConnection] = {}
         self._address = address
-        server = web.Server(self._respond, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS)
-        self._runner = web.ServerRunner(server, shutdown_timeout=STOP_SECONDS)
+        self._admission = admission
+        self._context: ssl.SSLContext | None = None
+        self._server = web.Server(self._respond, access_log=None, keepalive_timeout=IDLE_SECONDS)
+        self._runner = web.ServerRunner(self._server, shutdown_timeout=STOP_SECONDS)
+        self._opening: set[asyncio.Task[None]] = set()
 
     async def open(self, route: AdminRoute) -> None:
         """Bind and listen; the route is the one that errors name. Raises ListenError."""
         try:
-            context = renewing_context(self.tls) if self.tls is not None else None
-            bound = await _bind(self._address)
+            self._context = renewing_context(self.tls) if self.tls is not None else None
+            self._socket = await _bind(self._address)
         except (OSError, TlsError) as problem:
             reason = _reason(problem) if isinstance(problem, OSError) else str(problem)
             raise ListenError(f"{route.asked_by}: cannot listen on {route.address}: {reason}") from problem
-        self.port = bound.getsockname()[1]
+        self.port = self._socket.getsockname()[1]
         await self._runner.setup()
-        await web.SockSite(self._runner, bound, ssl_context=context).start()
+        self._loop = asyncio.get_running_loop()
+        self._acceptor = Acceptor(self._socket, self._take, self._admission.evict)
+        self._acceptor.start(self._loop)
+        self._timer = self._loop.call_later(SWEEP_SECONDS, self._tick)
 
     async def close(self) -> None:
         """Stop listening."""
+        self._timer.cancel()
+        self._acceptor.close()
+        self._socket.close()
         await self._runner.cleanup()
 
+    def sweep(self, now: float) -> None:
+        """Close connections that have been idle, unfinished or stalled for too long."""
+        for connection in tuple(self.connections.values()):
+            connection.check_time(now)
+
+    def _tick(self) -> None:
+        self.sweep(self._loop.time())
+        self._timer = self._loop.call_later(SWEEP_SECONDS, self._tick)
+
+    def _take(self, sock: socket.socket, address: Any) -> None:
+        """Count the connection, then have the event loop make its transport."""
+        handler = self._server()
+        connection = AdminConnection(handler, self._admission, self.connections.pop, self._loop.time())
+        self._admission.admit(connection, address[0])
+        self.connections[handler] = connection
+        task = self._loop.create_task(self._open(sock, handler, connection))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    async def _open(self, sock: socket.socket, handler: web.RequestHandler, connection: AdminConnection) -> None:
+        protocol = connection if self._context is None else TlsStream(self._context, connection)
+        try:
+            await self._loop.connect_accepted_socket(lambda: protocol, sock)
+        except OSError as error:  # the client is gone
+            log.debug("admin connection: %s", error)
+            sock.close()
+            self._admission.dismiss(connection)
+            del self.connections[handler]
+
     async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
-        route = self.paths.get(request.path)
-        if route is None:
-            return web.Response(status=404, text="404 page not found\n")
-        return await route.respond(request)
+        connection = self.connections.get(request.protocol)
+        if connection is None:
+            raise ConnectionResetError("the client has closed the connection")
+        connection.begin_response()
+        try:
+            route = self.paths.get(request.path)
+            if route is None:
+                return web.Response(status=404, text="404 page not found\n")
+            return await route.respond(request)
+        finally:
+            connection.end_response(self._loop.time())
 
 
 def _normalized(address: str) -> str:
