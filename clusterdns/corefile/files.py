@@ -7,7 +7,8 @@ import errno
 import fnmatch
 import glob
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from clusterdns.corefile.errors import CorefileError, CorefileWarning
@@ -15,7 +16,10 @@ from clusterdns.corefile.lexer import TOO_LARGE_HINT, Lexed, Token, lex
 from clusterdns.host.files import open_file, read_file_or_pipe
 
 MAX_FILE_BYTES = 16 << 20  # a ConfigMap holds 1 MiB at most
+REPLACEMENT = "\ufffd"  # CoreDNS reads each byte that is not UTF-8 as this character
 MAIN_FILE_HINT = "name an existing, readable Corefile with -conf"
+
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")
 
 
 class ImportPattern(NamedTuple):
@@ -51,10 +55,10 @@ class Files:
         self.contents[file] = content
         if len(content) > MAX_FILE_BYTES:
             raise CorefileError(file, 1, f"larger than {MAX_FILE_BYTES >> 20} MiB", TOO_LARGE_HINT)
-        lexed = lex(_decoded(content, file), file)
-        if lexed.unclosed is not None:
-            text = "the quote opened here is never closed, so it runs to the end of the file; close it with '\"'"
-            self._warnings.append(CorefileWarning(file, lexed.unclosed.line, text))
+        text = content.decode("utf-8", "surrogateescape")
+        is_utf8 = _NOT_UTF8.search(text) is None
+        lexed = lex(text if is_utf8 else _NOT_UTF8.sub(REPLACEMENT, text), file)
+        self._warnings += _warnings(lexed, file, is_utf8=is_utf8)
         return lexed
 
     def read_main(self, path: str) -> Lexed:
@@ -126,12 +130,18 @@ def import_pattern(argument: Token) -> ImportPattern:
     return ImportPattern(os.path.dirname(argument.file), pattern)
 
 
-def _decoded(content: bytes, file: str) -> str:
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise CorefileError(file, line, f"byte {content[error.start]:#04x} is not UTF-8", "save it as UTF-8") from error
+def _warnings(lexed: Lexed, file: str, *, is_utf8: bool) -> Iterator[CorefileWarning]:
+    """Yield a warning for each word that a mistake has made what it is."""
+    if not is_utf8:
+        for token in (token for line in lexed.lines for token in line if REPLACEMENT in token.text):
+            text = f"{token} has bytes that are not UTF-8, which are read as U+FFFD; save the file as UTF-8"
+            yield CorefileWarning(file, token.line, text)
+    for token in lexed.commented:
+        text = f"the comment after {token} runs to the end of the line; CoreDNS reads the words after its first blank"
+        yield CorefileWarning(file, token.line, f"{text}; put a blank before '#'")
+    if lexed.unclosed is not None:
+        text = "the quote opened here is never closed, so it runs to the end of the file; close it with '\"'"
+        yield CorefileWarning(file, lexed.unclosed.line, text)
 
 
 def _reason(error: OSError) -> str:

@@ -24,6 +24,7 @@ _TOKEN = re.compile(
     rf"|(?P<word>[^\n{_BLANK}#]+)",
     re.DOTALL,
 )
+_BLANKS = re.compile(f"[{_BLANK}]")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -59,11 +60,16 @@ class Token(NamedTuple):
 
 
 class Lexed(NamedTuple):
-    """The logical lines of a text, none of them empty, and the quoted word that is never closed."""
+    """The logical lines of a text, none of them empty, and words that are probably mistakes.
+
+    `unclosed` is the quoted word that is never closed. `commented` are the words with a comment glued to them that has
+    blanks: CoreDNS ends such a comment at the first blank and reads the rest of the line.
+    """
 
     lines: list[list[Token]]
     unclosed: Token | None
     token_count: int
+    commented: list[Token]
 
 
 def lex(text: str, file: str) -> Lexed:
@@ -71,8 +77,9 @@ def lex(text: str, file: str) -> Lexed:
     lines: list[list[Token]] = []
     current: list[Token] = []
     unclosed: Token | None = None
+    commented: list[Token] = []
     number = 1
-    count = 0
+    count = word_end = 0
     for match in _TOKEN.finditer(text, 1 if text.startswith(BYTE_ORDER_MARK) else 0):
         kind = match.lastgroup
         if kind == "newline":
@@ -86,15 +93,18 @@ def lex(text: str, file: str) -> Lexed:
                 raise CorefileError(file, number, f"more than {MAX_TOKENS:,} words", TOO_LARGE_HINT)
             if kind == "word":
                 current.append(Token(match["word"].replace("\r", ""), file, number))
+                word_end = match.end()
             else:
                 string = match["string"]
                 current.append(Token(_ESCAPED.sub(_unescape, string), file, number, quoted=True))
                 number += string.count("\n")
                 if match["quoted"] != '"':
                     unclosed = current[-1]
+        elif kind == "comment" and match.start() == word_end and current and _BLANKS.search(match[0].rstrip()):
+            commented.append(current[-1])
     if current:
         lines.append(current)
-    return Lexed(lines, unclosed, count)
+    return Lexed(lines, unclosed, count, commented)
 
 
 def _unescape(match: re.Match[str]) -> str:

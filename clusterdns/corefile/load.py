@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os.path import normpath
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from clusterdns.corefile.directive import ServerBlock
 from clusterdns.corefile.errors import CorefileError, CorefileWarning, ErrorList
@@ -86,10 +86,8 @@ def load_from_memory(
 
 
 def _standard_input(stdin: TextIO) -> bytes:
-    try:
-        return stdin.read().encode("utf-8", "surrogatepass")
-    except UnicodeDecodeError as error:
-        raise CorefileError(STDIN, 1, "standard input is not UTF-8", "send it as UTF-8") from error
+    raw: BinaryIO | None = getattr(stdin, "buffer", None)
+    return stdin.read().encode("utf-8", "surrogatepass") if raw is None else raw.read()
 
 
 def _nothing_served(file: str, warnings: Sequence[CorefileWarning]) -> CorefileError:

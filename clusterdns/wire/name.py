@@ -37,7 +37,7 @@ def from_text(text: str) -> bytes:
     if text in ("", "."):
         return ROOT
     labels = [bytearray()]
-    raw = text.encode()
+    raw = text.encode(errors="surrogateescape")
     position = 0
     while position < len(raw):
         byte = raw[position]

@@ -234,7 +234,6 @@ ERRORS: list[tuple[str, str, list[str]]] = [
             "Corefile:1: no port after the colon of 'c:'; write the port, or remove the colon",
         ],
     ),
-    ("text that is not UTF-8", "a {\n\ud800\n}\n", ["Corefile:2: byte 0xed is not UTF-8; save it as UTF-8"]),
 ]
 
 

@@ -119,11 +119,6 @@ WRONG: list[tuple[str, dict[str, str | bytes], list[str]]] = [
         ["c/a:2: Unexpected '{' at the end of 'errors{'; put a space before the brace: 'errors {'"],
     ),
     (
-        "a file that is not UTF-8",
-        {"Corefile": ". {\n import a\n}\n", "a": b"log\n\xff\n"},
-        ["a:2: byte 0xff is not UTF-8; save it as UTF-8"],
-    ),
-    (
         "a file that is far too large",
         {"Corefile": ". {\n import a\n}\n", "a": b" " * ((16 << 20) + 1)},
         ["a:1: larger than 16 MiB; check that it is a Corefile, or split it into imported files"],

@@ -1,6 +1,7 @@
 """Lines to server blocks: one row per rule of the structure, and per form seen in published Corefiles."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -151,7 +152,10 @@ UNSET = [
 
 
 @pytest.mark.parametrize(("line", "expected"), UNSET)
-def test_a_variable_that_is_not_set_is_named(line: str, expected: list[str]) -> None:
+def test_a_variable_that_is_not_set_is_named(
+    line: str, expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # `import *` reads the files of the folder
     environ = {"PORT": "1053", "EMPTY": "", "PORT:9": "colon"}
     warnings = parse(f". {{\n {line}\n}}\n", "Corefile", environ, errors=ErrorList()).warnings
     assert [one.text for one in warnings if "import glob" not in one.text] == expected

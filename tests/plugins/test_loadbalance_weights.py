@@ -28,6 +28,13 @@ def test_names_and_weights_are_read() -> None:
     }
 
 
+def test_comments_may_have_any_encoding(tmp_path: Path) -> None:
+    (tmp_path / "w").write_bytes(b"# caf\xe9\xff \xe2\x80\xa8 a b c\nexample.org # \xe9\n10.0.0.1 3\n")
+    followed = loadbalance_weights.WeightsFile(str(tmp_path / "w"))
+    followed.load()
+    assert followed.table == {NAME: {ONE: 3}}
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -79,7 +86,7 @@ def test_the_last_good_weights_stay_in_use(tmp_path: Path, caplog: pytest.LogCap
     ]
 
 
-@pytest.mark.parametrize("content", [b"a\n10.0.0.1 300", b"\xff\n"])
+@pytest.mark.parametrize("content", [b"a\n10.0.0.1 300", b"\xff\n10.0.0.1 \xff\n"])
 def test_a_malformed_file_at_the_start_is_an_error(
     read_directives: ReadDirectives, context: BlockContext, tmp_path: Path, content: bytes
 ) -> None:

@@ -30,7 +30,7 @@ def read_table(text: str, path: str) -> dict[bytes, dict[bytes, int]]:
     """Parse the text of a weights file. Raises WeightsError."""
     table: dict[bytes, dict[bytes, int]] = {}
     current: dict[bytes, int] | None = None
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         words = line.partition("#")[0].split()
         try:
             if len(words) == 1:
@@ -117,10 +117,8 @@ class WeightsFile:
         if found.digest == self._digest:
             self._problem = ""
             return False
-        try:
-            self.table = read_table(found.raw.decode(), self._path)
-        except UnicodeDecodeError as problem:
-            raise WeightsError(f"{self._path}: not UTF-8 text: {problem}") from problem
+        text = found.raw.decode(errors="surrogateescape")  # comments may have any encoding
+        self.table = read_table(text, self._path)
         self._digest = found.digest
         self._problem = ""
         return True
