@@ -29,7 +29,7 @@ from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.server.listeners.udp import UdpListener
 from clusterdns.server.routes import Chain, Route, Routes
 from clusterdns.telemetry.metrics import Registry
-from clusterdns.telemetry.queries import QueryCounters, panics
+from clusterdns.telemetry.queries import QueryCounters, QueryOutcome, panics
 from clusterdns.wire import encode
 from clusterdns.wire.name import from_text
 from testing import dns_client
@@ -71,7 +71,7 @@ class InProcessServer:
         handler = ClusterHandler([cluster], TTL_SECONDS, Fallthrough(), _end_of_chain, unready=str)
         route = Route(zone, f"{objects.ZONE}.", Chain(handler))
         registry = Registry()
-        counters = QueryCounters(registry, "dns://:53")
+        counters = self.counters = QueryCounters(registry, "dns://:53")
         self.dispatch = Dispatch(Routes([route]), counters, panics(registry))
         self.listener = ListenerContext("udp", "1", self.table, counters.new_hit_time())
 
@@ -97,13 +97,14 @@ class InProcessServer:
         assert route.chain.handler is not None
         reply = _finished(route.chain.handler(query))
         encoded = encode.encode(query, reply, for_reuse=True)
-        answer = compile_answer(encoded, reply.serial, None, reply.dependencies, reply.is_empty)
+        outcome = self.counters.counter(QueryOutcome("cluster.local.", "udp", "1", "A", "NOERROR", False, 0, 0))
+        answer = compile_answer(encoded, reply.serial, outcome, reply.dependencies, reply.is_empty)
         chain = route.chain.handler
         yield "read the packet", lambda: read_query(packet)
         yield "find the route", lambda: self.dispatch.routes.find(query.name, query.qtype)
         yield "handler and index", lambda: _finished(chain(query))
         yield "encode", lambda: encode.encode(query, reply, for_reuse=True)
-        yield "compile", lambda: compile_answer(encoded, reply.serial, None, reply.dependencies, reply.is_empty)
+        yield "compile", lambda: compile_answer(encoded, reply.serial, outcome, reply.dependencies, reply.is_empty)
         yield "put and forget", lambda: self._put(packet, answer)
         yield "the whole miss", lambda: self.miss(packet)
 

@@ -6,8 +6,8 @@ serial. Those are joined from slices, never encoded again. `wire.encode` makes t
 
 import random
 from collections.abc import Callable, Hashable
-from typing import Any
 
+from clusterdns.telemetry.queries import HitCounter, OutcomeCounter
 from clusterdns.wire.encode import EncodedMessage
 from clusterdns.wire.response import Serial
 
@@ -21,14 +21,14 @@ class Answer:
         self,
         static: bytes,
         render: Callable[[], bytes] | None,
-        counter: Any,
+        counter: HitCounter,
         dependencies: tuple[Hashable, ...],
         is_empty: bool,
         size_bytes: int,
     ) -> None:
         self.static = static  # everything after the ID; empty for an answer that varies
         self.render = render  # makes everything after the ID of an answer that varies
-        self.counter = counter  # telemetry.queries.OutcomeCounter
+        self.counter = counter  # of this answer alone, so that eviction sees its use
         self.dependencies = dependencies
         self.is_empty = is_empty  # no records in the answer section
         self.size_bytes = size_bytes  # of its own bytes; 128 KiB where 4,000 addresses rotate
@@ -39,9 +39,13 @@ class Answer:
 
 
 def compile_answer(
-    encoded: EncodedMessage, serial: Serial | None, counter: Any, dependencies: tuple[Hashable, ...], is_empty: bool
+    encoded: EncodedMessage,
+    serial: Serial | None,
+    outcome: OutcomeCounter,
+    dependencies: tuple[Hashable, ...],
+    is_empty: bool,
 ) -> Answer:
-    """Make the answer that sends this message."""
+    """Make the answer that sends this message, and counts its hits for the outcome."""
     render: Callable[[], bytes] | None = None
     static = b""
     size_bytes = len(encoded.head) + len(encoded.fixed) + len(encoded.rest)
@@ -55,7 +59,7 @@ def compile_answer(
         static = encoded.message()
         size_bytes = len(static)
     dependencies = tuple(dict.fromkeys(dependencies))  # a CNAME and its target mostly share their namespace
-    return Answer(static, render, counter, dependencies, is_empty, size_bytes)
+    return Answer(static, render, HitCounter(outcome), dependencies, is_empty, size_bytes)
 
 
 class _Rotation:

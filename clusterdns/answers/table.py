@@ -13,40 +13,65 @@ from clusterdns.answers.compiled import Answer
 
 MAX_ANSWER_BYTES = 24 << 20  # some 16,000 small answers
 MAX_NEGATIVE_BYTES = 24 << 20  # some 15,000 negative answers
-MAX_SEEN_KEYS = 32_768
+FIRST_QUERY_SHARE = 0.5  # of the bytes for positive answers: up to here they are kept from their first query on
+MAX_SEEN_KEYS = 32_768  # per generation; two are remembered, of 2 MiB each
+MAX_HAND_STEPS = 4096  # per eviction: 1 ms, where every answer has been used
 ENTRY_BYTES = 1400  # of an answer with a dependency of its own, beside key and message; measured as growth of RSS
 
 
 class _Store:
-    """Entries of all tables in the order of their insertion; the oldest are evicted beyond a number of bytes."""
+    """Answers of all tables within a number of bytes; SIEVE chooses those to evict.
 
-    __slots__ = ("_entries", "_max_bytes", "most_bytes", "used_bytes")
+    A hand goes from the oldest answer to the newest and evicts the first without a remembered hit; others lose one hit
+    each and stay. It takes answers from `_ahead` and puts those that stay into `_behind`; past the newest it begins
+    again. New answers are the last ones ahead of it, so that a scan of names that are asked once evicts its own answers
+    (Zhang et al., NSDI 2024; `python -m bench.eviction` compares policies).
+    """
+
+    __slots__ = ("_ahead", "_behind", "_max_bytes", "most_bytes", "used_bytes")
 
     def __init__(self, max_bytes: int) -> None:
-        self._entries: OrderedDict[tuple[AnswerTable, bytes], None] = OrderedDict()
+        self._ahead: OrderedDict[Answer, tuple[AnswerTable, bytes]] = OrderedDict()
+        self._behind: OrderedDict[Answer, tuple[AnswerTable, bytes]] = OrderedDict()
         self._max_bytes = self.most_bytes = max_bytes
         self.used_bytes = 0
 
+    @property
+    def has_room(self) -> bool:
+        """Whether answers are kept from their first query on."""
+        return self.used_bytes < self._max_bytes * FIRST_QUERY_SHARE
+
     def clear(self) -> None:
-        self._entries.clear()
+        self._ahead.clear()
+        self._behind.clear()
 
     def add(self, table: "AnswerTable", key: bytes, answer: Answer) -> None:
         self.used_bytes += ENTRY_BYTES + len(key) + answer.size_bytes
         self._evict()
-        self._entries[table, key] = None
+        self._ahead[answer] = (table, key)
 
-    def remove(self, table: "AnswerTable", key: bytes, answer: Answer) -> None:
+    def remove(self, key: bytes, answer: Answer) -> None:
         self.used_bytes -= ENTRY_BYTES + len(key) + answer.size_bytes
-        del self._entries[table, key]
+        del (self._ahead if answer in self._ahead else self._behind)[answer]
 
     def scale(self, share: float) -> None:
         self._max_bytes = int(self.most_bytes * share)
         self._evict()
 
     def _evict(self) -> None:
-        while self.used_bytes > self._max_bytes and self._entries:
-            oldest_table, oldest_key = next(iter(self._entries))
-            oldest_table.drop(oldest_key)
+        while self.used_bytes > self._max_bytes and (self._ahead or self._behind):
+            table, key = self._next_to_go()
+            table.drop(key)
+
+    def _next_to_go(self) -> tuple["AnswerTable", bytes]:
+        for _ in range(MAX_HAND_STEPS):
+            if not self._ahead:
+                self._ahead, self._behind = self._behind, self._ahead
+            answer = next(iter(self._ahead))
+            if not answer.counter.take_use():
+                break
+            self._behind[answer] = self._ahead.pop(answer)
+        return next(iter((self._ahead or self._behind).values()))
 
 
 class AnswerBudget:
@@ -60,6 +85,7 @@ class AnswerBudget:
         self._positive = _Store(max_answer_bytes)
         self._negative = _Store(max_negative_bytes)
         self._seen: set[int] = set()  # hashes of keys
+        self._seen_before: set[int] = set()  # the generation before
 
     def clear(self) -> None:
         """Release the tables; none of them may be used afterwards."""
@@ -77,7 +103,7 @@ class AnswerBudget:
         return self._positive.most_bytes + self._negative.most_bytes
 
     def scale(self, share: float) -> None:
-        """Set the limit to this share of `most_bytes`, and evict the oldest answers beyond it."""
+        """Set the limit to this share of `most_bytes`, and evict the answers beyond it."""
         self._positive.scale(share)
         self._negative.scale(share)
 
@@ -85,15 +111,16 @@ class AnswerBudget:
         """Return the store that holds answers of this kind."""
         return self._negative if answer.is_empty else self._positive
 
-    def was_seen(self, key: bytes) -> bool:
-        """Record the key; return true if it was seen recently."""
+    def admits(self, key: bytes, *, is_at_once: bool) -> bool:
+        """Record the key; return whether its answer is kept: see `AnswerTable.admits`."""
         mark = hash(key)
         if mark in self._seen:
             return True
+        was_seen = mark in self._seen_before
         if len(self._seen) >= MAX_SEEN_KEYS:
-            self._seen.clear()
+            self._seen_before, self._seen = self._seen, set()
         self._seen.add(mark)
-        return False
+        return was_seen or (is_at_once and self._positive.has_room)
 
 
 class AnswerTable:
@@ -107,12 +134,14 @@ class AnswerTable:
     def admits(self, key: bytes, *, is_at_once: bool) -> bool:
         """Return whether to keep the answer to this query: at once, or when the query comes a second time.
 
-        Random names come once: they are never compiled, and they evict no other negative answer.
+        Names that clients invent come once, whether they are denied or answered (pod names under `pods insecure`,
+        wildcards, templates, EDNS sizes). Negative answers to them are never compiled; positive ones, for which
+        `is_at_once` is true, only while the positive answers take less than half of their bytes.
         """
-        return is_at_once or self._budget.was_seen(key)
+        return self._budget.admits(key, is_at_once=is_at_once)
 
     def put(self, key: bytes, answer: Answer) -> None:
-        """Keep an answer, in place of an earlier one; evict the oldest of its kind where space is needed."""
+        """Keep an answer, in place of an earlier one; evict others of its kind where space is needed."""
         if key in self.entries:
             self.drop(key)
         self._budget.store(answer).add(self, key, answer)
@@ -133,9 +162,16 @@ class AnswerTable:
     def drop(self, key: bytes) -> None:
         """Remove one answer. Raises KeyError where there is none."""
         answer = self.entries.pop(key)
-        self._budget.store(answer).remove(self, key, answer)
+        answer.counter.fold()
+        self._budget.store(answer).remove(key, answer)
         for dependency in answer.dependencies:
             keys = self._by_dependency[dependency]
             keys.discard(key)
             if not keys:
                 del self._by_dependency[dependency]
+
+    def fold_hits(self) -> None:
+        """Add the hits of every answer to the counter of its outcome; 1 ms for 32,000 answers."""
+        for answer in self.entries.values():
+            if answer.counter.count:
+                answer.counter.fold()

@@ -34,6 +34,7 @@ class _PointDispatch:
         found = self._contexts.get((protocol, family))
         if found is None:
             table, hit_time = self._shared.new_table(), self.counters.new_hit_time()
+            self.counters.before_flush.append(table.fold_hits)
             found = self._contexts[protocol, family] = ListenerContext(protocol, family, table, hit_time)
         return found
 

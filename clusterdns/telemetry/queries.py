@@ -1,10 +1,10 @@
 """The `coredns_dns_*` metrics: queries, counted by their outcome.
 
-Each combination of label values and sizes has one `OutcomeCounter`. A compiled answer refers to its counter, so that a
-hit costs `counter.count += 1` alone; a query that ran its handlers calls `observe` with its duration. Each scrape calls
-`flush`, which adds the counts to the metric families: all counters and histogram counts are then exact. The durations
-of hits are added as the mean of all listeners since the last scrape, because reading the clock for each hit would cost
-more than the look-up.
+Each combination of label values and sizes has one `OutcomeCounter`. A compiled answer has a `HitCounter` that refers
+to it, so that a hit costs `counter.count += 1` alone; a query that ran its handlers calls `observe` with its duration.
+Each scrape calls `flush`, which folds the hits and adds the counts to the metric families: all counters and histogram
+counts are then exact. The durations of hits are added as the mean of all listeners since the last scrape, because
+reading the clock for each hit would cost more than the look-up.
 
 Packets that get no reply are counted apart, by reason, so that each packet is counted once.
 
@@ -12,6 +12,7 @@ Packets that get no reply are counted apart, by reason, so that each packet is c
 """
 
 from bisect import bisect_left
+from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ TYPE_LABELS = frozenset({
     "SOA", "SRV", "SVCB", "TXT",
 })  # fmt: skip
 MAX_COUNTERS = 5_000  # flushing this many takes 3.5 ms, during which the event loop waits
+MAX_USES = 3  # that eviction remembers: a name in use outlives one that was asked a few times in a row
 
 _SIZE_LIMIT_BYTES = 65535
 
@@ -85,6 +87,32 @@ class OutcomeCounter:
         self.durations.observe(seconds)
 
 
+class HitCounter:
+    """The hits of one compiled answer: those not yet in the counter of its outcome, and up to three for eviction."""
+
+    __slots__ = ("_uses", "count", "outcome")
+
+    def __init__(self, outcome: OutcomeCounter) -> None:
+        self.count = 0  # since the last fold; listeners add to it
+        self.outcome = outcome
+        self._uses = 0
+
+    def fold(self) -> None:
+        """Add the hits to the outcome's counter."""
+        if self.count:
+            self.outcome.count += self.count
+            self._uses = min(self._uses + self.count, MAX_USES)
+            self.count = 0
+
+    def take_use(self) -> bool:
+        """Take away one of the remembered hits; return whether there was one."""
+        self.fold()
+        if not self._uses:
+            return False
+        self._uses -= 1
+        return True
+
+
 class HitTime:
     """The hits of one listener since the last scrape, and the seconds they took; added to once per batch of packets."""
 
@@ -138,6 +166,7 @@ class QueryCounters:
         self._by_outcome: dict[QueryOutcome, OutcomeCounter] = {}
         self._hit_times: list[HitTime] = []
         self._mean_seconds = 0.0
+        self.before_flush: list[Callable[[], None]] = []  # called first, to fold hits
         registry.before_scrape.append(self.flush)
 
     def close(self) -> None:
@@ -181,6 +210,8 @@ class QueryCounters:
 
     def flush(self) -> None:
         """Add the queries since the last flush to the families."""
+        for fold in self.before_flush:
+            fold()
         mean_seconds = self._mean_hit_seconds()
         for counter in self._by_outcome.values():
             if added := counter.count - counter.flushed:

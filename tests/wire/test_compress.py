@@ -9,9 +9,15 @@ from wire.messages import QNAME, make_query, shape, shapes
 
 from clusterdns.answers.compiled import compile_answer
 from clusterdns.chain import Reply
+from clusterdns.telemetry.metrics import Registry
+from clusterdns.telemetry.queries import QueryCounters, QueryOutcome
 from clusterdns.wire import codes, encode, name, record
 from clusterdns.wire.decode import decode
 from clusterdns.wire.header import TC
+
+OUTCOME = QueryCounters(Registry(), "dns://:53").counter(
+    QueryOutcome("cluster.local.", "udp", "1", "A", "NOERROR", False, 57, 106)
+)
 
 
 def test_names_in_rdata_are_compressed_where_it_is_needed_and_allowed_only() -> None:
@@ -61,7 +67,7 @@ def test_rotating_addresses_read_back_behind_a_compressed_chain(payload: int) ->
     reply = Reply(0, [*cnames, *addresses], authority, extra)
     reply.rotates = True
     query = make_query(transport="udp", use_edns=0, payload=payload)
-    answer = compile_answer(encode.encode(query, reply, for_reuse=True), None, None, (), False)
+    answer = compile_answer(encode.encode(query, reply, for_reuse=True), None, OUTCOME, (), False)
     for _ in range(8):
         found = decode(query.id + answer.message())
         assert len(query.id + answer.message()) <= payload
