@@ -1,7 +1,9 @@
 """The question to an upstream: the parts of a client's query that shape the answer, and no other part.
 
-Two queries with the same `key` get the same answer, so one question serves both. The parts of a query that concern one
-hop are left out: its UDP size, and the EDNS options COOKIE, TCP-KEEPALIVE and PADDING (RFC 7873, 7828, 7830).
+`answer_key` says which queries may share a cached answer: those with the same name, type, class, RD, CD and DO. A
+question under way is shared by fewer queries, those for which the same bytes are sent over the same kind of transport:
+its key adds AD, whether there is an OPT, and the EDNS options. The parts of a query that concern one hop are left out:
+its UDP size, and the EDNS options COOKIE, TCP-KEEPALIVE and PADDING (RFC 7873, 7828, 7830).
 
 Against forged replies each letter of the name is sent in upper or lower case at random (0x20,
 draft-vixie-dnsext-dns0x20), which a forger has to guess beside the ID and the port.
@@ -23,6 +25,17 @@ _REPLY_MASK = 0xF8
 _ONE_QUESTION = b"\0\1"
 
 
+def answer_key(query: QueryMessage) -> bytes:
+    """Return the key that two queries have in common if a cached answer to one may be given to the other.
+
+    Without RD an upstream may answer with a referral (RFC 1034 §4.3.1), with CD with data that fails validation, with
+    DO with signatures (RFC 4035 §3.2). AD and the transport change no record: `cache` asks with AD and removes it for
+    clients that did not (RFC 6840 §5.7), and it keeps no truncated reply. An ECS option does: `cache` answers no such
+    query, and keeps only replies that are for all networks (RFC 7871 §7.3).
+    """
+    return query.name + query.question[-4:] + (query.flags & (RD | CD) | query.do).to_bytes(2, "big")
+
+
 class Question:
     """One question to upstreams."""
 
@@ -37,7 +50,7 @@ class Question:
         self.head = _HEADER.pack(flags, 1, 0, 0, 0 if edns is None else 1)
         self.tail = b"" if edns is None else opt_record(0, edns, do=is_do)
         self.is_stream = is_stream  # asked over TCP, where the upstream is asked over UDP otherwise
-        self.key = (self.head, name + kind, self.tail, is_stream)
+        self.key = (self.head, name + kind, self.tail, is_stream)  # no coarser than `answer_key`
 
     def message(self, message_id: bytes, name: bytes) -> bytes:
         """Make the whole message, with the name in the case given."""

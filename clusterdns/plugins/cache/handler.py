@@ -20,13 +20,12 @@ from clusterdns.plugins.cache.rules import (
     ttl_of,
     with_ttl,
 )
+from clusterdns.upstream.question import answer_key
 from clusterdns.wire import codes
-from clusterdns.wire.header import AD, CD
+from clusterdns.wire.header import AD
 from clusterdns.wire.name import ROOT, is_under, to_text
 
 log = logging.getLogger("clusterdns.plugin.cache")
-
-_VARIANTS = {(do, cd): bytes((do | cd << 1,)) for do in (False, True) for cd in (False, True)}
 
 
 class CacheHandler:
@@ -45,7 +44,7 @@ class CacheHandler:
         """Answer from the cache, or ask upstreams."""
         if query.qtype in codes.TRANSFER_TYPES or not (self._takes_all or self._takes(query.name)):
             return await self._following(query)
-        key = query.name + query.question[-4:] + _VARIANTS[query.do, bool(query.flags & CD)]
+        key = answer_key(query)
         if not (query.options and has_client_subnet(query)):
             now = self._clock()
             entry = self._cache.find(key, now)
