@@ -22,6 +22,7 @@ class Option(Generic[S]):
     default: str  # the effect of leaving the line out, in words; may be empty
     meaning: str  # one sentence
     read: Callable[[S, Line], S]  # adds the line to the settings; raises CorefileError
+    is_dead: bool = False  # accepted, and ignored by CoreDNS too
 
     @property
     def name(self) -> str:

@@ -234,6 +234,33 @@ def test_several_endpoints_and_unset_variables_are_warnings(program: Program, tm
     assert "warning: odd:5: '{$NO_SUCH}' is empty: the environment variable 'NO_SUCH' is not set; " in err
 
 
+WITHOUT_EFFECT = [
+    ("file db {\n upstream 9.9.9.9\n}\nwhoami", "warning: odd:3: 'upstream' of 'file' has no effect; remove the line"),
+    ("template IN A {\n upstream\n rcode NXDOMAIN\n}", "warning: odd:3: 'upstream' of 'template' has no effect; "),
+    ("kubernetes {\n apiserver_qps 5\n}", "warning: odd:3: 'apiserver_qps' of 'kubernetes' has no effect; remove the"),
+    ("kubernetes {\n fallthrough\n}", "warning: odd:3: 'fallthrough' has no plugin to pass names to: those that "
+     "'kubernetes' lacks get SERVFAIL; remove the line, or add a plugin such as 'forward'"),
+    ("hosts {\n fallthrough\n}\ncache", "warning: odd:3: 'fallthrough' has no plugin to pass names to: those that "
+     "'hosts' lacks get SERVFAIL; "),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "warning"), WITHOUT_EFFECT)
+def test_lines_without_effect_are_warnings(program: Program, tmp_path: Path, text: str, warning: str) -> None:
+    (tmp_path / "db").write_text("@ 60 SOA ns hm 1 2 3 4 5\n@ 60 NS ns\n")
+    (tmp_path / "odd").write_text(f"cluster.local {{\n{text}\n}}\n")
+    code, _, err = program("check", "odd")
+    assert code == 0
+    assert warning in err
+
+
+def test_a_fallthrough_with_a_plugin_below_is_no_warning(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "good").write_text(
+        "cluster.local {\n hosts {\n  fallthrough\n }\n kubernetes {\n  fallthrough\n }\n forward . 9.9.9.9\n}\n"
+    )
+    assert program("check", "good").err == ""
+
+
 def test_json(program: Program, tmp_path: Path) -> None:
     (tmp_path / "good").write_text("a.test {\n whoami\n log {$NO_SUCH}\n}\n")
     code, out, err = program("check", "--json", "good")

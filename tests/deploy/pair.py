@@ -7,7 +7,7 @@ the placeholders in place of the addresses, so that those of the two can be comp
 import contextlib
 import re
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import dns.exception
@@ -30,14 +30,17 @@ BANNERS = ("CoreDNS-", "clusterdns-")
 class Side(ServerProcess):
     """A process of CoreDNS or clusterdns."""
 
-    def __init__(self, name: str, program: str, corefile: str, folder: Path, upstream: ScriptedUpstream) -> None:
+    def __init__(
+        self, name: str, program: str, corefile: str, folder: Path, upstream: ScriptedUpstream,
+        flags: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self.host = new_address()
         self.upstream = upstream
         self.folder = folder
         self.corefile = folder / "Corefile"
         folder.mkdir()
         self.write(corefile)
-        super().__init__(name, [program, "-conf", "Corefile"], folder / "log", cwd=folder)
+        super().__init__(name, [program, *flags, "-conf", "Corefile"], folder / "log", cwd=folder)
 
     def write(self, corefile: str) -> None:
         """Replace the Corefile in one step."""
@@ -79,17 +82,17 @@ class Side(ServerProcess):
 
 
 @contextlib.contextmanager
-def both(corefile: str, folder: Path) -> Iterator[tuple[Side, Side]]:
-    """Run CoreDNS and clusterdns, and enter the context once both serve."""
+def both(corefile: str, folder: Path, flags: Sequence[str] = ()) -> Iterator[tuple[Side, Side]]:
+    """Run CoreDNS and clusterdns, both with these flags, and enter the context once both serve."""
     folder.mkdir()
     with ScriptedUpstream() as upstream:
         sides = [
-            Side(name, program, corefile, folder / name, upstream)
+            Side(name, program, corefile, folder / name, upstream, flags)
             for name, program in (("coredns", need("coredns")), ("ours", str(clusterdns())))
         ]
         try:
             for side, banner in zip(sides, BANNERS, strict=True):
-                side.wait_for_line(re.escape(banner))
+                side.wait_for_line(rf".*\b{banner}")
             yield sides[0], sides[1]
         finally:
             for side in sides:

@@ -13,6 +13,7 @@ from typing import Any
 
 from clusterdns.chain import Part, StartError
 from clusterdns.cli.check import configmap, source
+from clusterdns.cli.check.advice import advice_on
 from clusterdns.cli.check.differences import differences_of
 from clusterdns.cli.check.report import CheckVerdict, print_json, print_text, without
 from clusterdns.cli.flags import Flag, port
@@ -97,6 +98,7 @@ def _assemble(verdict: CheckVerdict, corefile: Corefile, dns_port: int, errors: 
     verdict.warnings += corefile.warnings
     configuration = assemble(corefile, Registry(), dns_port=dns_port, errors=errors)
     asyncio.run(_rehearse(configuration.parts, verdict.name))
+    verdict.warnings += advice_on(corefile)
     verdict.block_count = len(corefile.blocks)
     verdict.zones = list(dict.fromkeys(zone for block in corefile.blocks for zone in block.zones_text))
     verdict.listeners = [point.server_text for point in configuration.listen_points]

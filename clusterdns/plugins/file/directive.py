@@ -65,7 +65,13 @@ OPTIONS: tuple[Option[FileSettings], ...] = (
         "Queries for missing names go to the next plugin: all, or those for names in ZONES. It applies to all `file` "
         "lines of the block.",
     ),
-    Option("upstream [ADDRESS…]", "", "Without effect, as in CoreDNS: CNAME records are always followed.", _upstream),
+    Option(
+        "upstream [ADDRESS…]",
+        "",
+        "Without effect, as in CoreDNS: CNAME records are always followed.",
+        _upstream,
+        is_dead=True,
+    ),
 )
 
 

@@ -198,9 +198,11 @@ OPTIONS = (
     Option(
         "kubeconfig FILE [CONTEXT]", "", "Server and credentials from a kubeconfig; wins over `endpoint`.", _kubeconfig
     ),
-    Option("apiserver_qps NUMBER", "", "Accepted, without effect, as in CoreDNS.", _client_limit),
-    Option("apiserver_burst NUMBER", "", "Accepted, without effect, as in CoreDNS.", _client_limit),
-    Option("apiserver_max_inflight NUMBER", "", "Accepted, without effect, as in CoreDNS.", _client_limit),
+    Option("apiserver_qps NUMBER", "", "Accepted, without effect, as in CoreDNS.", _client_limit, is_dead=True),
+    Option("apiserver_burst NUMBER", "", "Accepted, without effect, as in CoreDNS.", _client_limit, is_dead=True),
+    Option(
+        "apiserver_max_inflight NUMBER", "", "Accepted, without effect, as in CoreDNS.", _client_limit, is_dead=True
+    ),
     Option("namespaces NAME…", "all", "Only these exist.", _namespaces),
     Option("labels SELECTOR", "all", "Only Services, EndpointSlices and Pods with these labels.", _labels),
     Option(

@@ -118,7 +118,7 @@ OPTIONS: tuple[Option[TemplateSettings], ...] = (
         "Names in these zones, by default all, in which no expression matches go to the next `template` and then to "
         "the next plugin. Without it they get SERVFAIL.",
     ),
-    Option("upstream", "", "Accepted without effect, as in CoreDNS.", _ignored),
+    Option("upstream", "", "Accepted without effect, as in CoreDNS.", _ignored, is_dead=True),
     Option("var NAME EXPRESSION", "", "Refused: the language expr is not implemented.", _refused),
     Option("expr EXPRESSION", "", "Refused: the language expr is not implemented.", _refused),
 )
