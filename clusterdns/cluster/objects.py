@@ -5,6 +5,7 @@ other. This module is not a model of the Kubernetes API (`raw_objects` is closer
 names.
 """
 
+from ipaddress import ip_address
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import NamedTuple
 
@@ -55,6 +56,7 @@ class EndpointSlice(msgspec.Struct, frozen=True, gc=False):
     ports: tuple[Port, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
     unready: tuple[str, ...] = ()  # addresses listed as not ready: they are not moving to another slice
+    address_type: str = ""  # IPv4, IPv6 or FQDN; empty where the source does not say
     triggered_at: str = ""  # when the pod change behind this slice happened (RFC 3339); for the programming latency
 
 
@@ -121,6 +123,11 @@ def key_of(obj: Object) -> ObjectKey:
     return (obj.namespace, obj.name)
 
 
+def label_of(text: str) -> bytes:
+    """Make a lower-case label of an object's name."""
+    return text.encode().lower()
+
+
 def canonical(address_text: str) -> str:
     """Spell an IP address in canonical form. Raises OSError or ValueError where the text is not an address."""
     if ":" not in address_text:
@@ -129,6 +136,15 @@ def canonical(address_text: str) -> str:
     text = inet_ntop(AF_INET6, inet_pton(AF_INET6, address_text))
     # an IPv4 address in IPv6 spelling is an A record, never an AAAA (RFC 4038 §4.2)
     return text.removeprefix("::ffff:") if "." in text else text
+
+
+def is_address(text: str) -> bool:
+    """Return whether a text is an IP address, in any spelling."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def packed(address_text: str) -> bytes:

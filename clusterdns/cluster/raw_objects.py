@@ -105,6 +105,7 @@ class RawSlice(msgspec.Struct, gc=False):
     """An EndpointSlice."""
 
     metadata: RawMeta
+    address_type: str | None = msgspec.field(default=None, name="addressType")
     ports: list[RawPort] | None = None
     endpoints: list[RawEndpoint] | None = None
 

@@ -98,6 +98,7 @@ def reduce_slice(raw: RawSlice) -> Decoded:
         ports=_ports(raw.ports, warnings),
         endpoints=endpoints,
         unready=unready,
+        address_type=intern(raw.address_type or ""),
         triggered_at=_label(raw.metadata.annotations, LAST_CHANGE_ANNOTATION),
     )
     return Decoded(obj, tuple(warnings))
@@ -117,6 +118,7 @@ def reduce_imported_slice(raw: RawSlice) -> Decoded:
         ports=_ports(raw.ports, warnings),
         endpoints=endpoints,
         unready=unready,
+        address_type=intern(raw.address_type or ""),
         cluster=intern(cluster),
     )
     return Decoded(obj, tuple(warnings))

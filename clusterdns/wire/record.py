@@ -5,6 +5,7 @@ fits into every message.
 """
 
 import struct
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from clusterdns.wire import codes
@@ -56,6 +57,13 @@ def record(name: bytes, rtype: int, ttl: int, rdata: bytes, rclass: int = codes.
 def address(name: bytes, ttl: int, packed: bytes) -> Record:
     """Make an A or AAAA record, by the length of the packed address (RFC 1035 §3.4.1, RFC 3596 §2.2)."""
     return record(name, codes.A if len(packed) == 4 else codes.AAAA, ttl, packed)
+
+
+def addresses(name: bytes, rtype: int, ttl: int, packed: Iterable[bytes]) -> list[Record]:
+    """Make the A or AAAA records of packed addresses, and skip those of the other family."""
+    size = 4 if rtype == codes.A else 16
+    fixed = _FIXED.pack(rtype, codes.IN, ttl, size)
+    return [Record(name, rtype, fixed + one) for one in packed if len(one) == size]
 
 
 def srv(name: bytes, ttl: int, weight: int, port: int, target: bytes) -> Record:

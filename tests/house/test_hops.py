@@ -178,6 +178,7 @@ async def test_change() -> None:
     )
     with Profile() as profile:
         watch._apply_event(event)
+        assert list(watch.store.steps())
     assert_in_order(profile.called, "Change")
 
 

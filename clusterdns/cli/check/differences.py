@@ -43,6 +43,7 @@ DIFFERENCES = (
     Difference("externalname-empty-labels", _CLUSTER, "_._. left of an ExternalName is NXDOMAIN"),
     Difference("fqdn-endpoints", _CLUSTER, "endpoints that are not IP addresses are left out"),
     Difference("slice-without-service", _CLUSTER, "EndpointSlices without a Service are left out"),
+    Difference("pointer-target", _CLUSTER, "a PTR points to names that resolve, and to no others"),
     Difference("srv-weights", _CLUSTER, "SRV weights are shared among the records that are sent"),
     Difference("any-hinfo", _CLUSTER, "ANY is answered with HINFO RFC8482, not NODATA"),
     Difference("own-addresses-when-bound", ("bind",), "NS and ns.dns of a cluster's zone have the bound addresses"),

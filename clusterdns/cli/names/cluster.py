@@ -14,7 +14,7 @@ from clusterdns.cluster.api.settings import ApiSettings
 from clusterdns.cluster.api.source import ApiSource
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.listing import records
-from clusterdns.cluster.index.namespaces import Namespaces
+from clusterdns.cluster.namespaces import Namespaces
 from clusterdns.cluster.index.pods import PodMode
 from clusterdns.cluster.index.zone import MAX_ZONE_BYTES, ClusterZone
 from clusterdns.cluster.manifests.source import ManifestError, ManifestSource
@@ -99,7 +99,7 @@ class _Counted:
 
 async def _read_cluster(settings: ApiSettings, index: Index) -> None:
     """Fill the index from the API server, once. Raises SourceError at the first failure, as kubectl does not retry."""
-    source = ApiSource(settings, index.apply, lambda: None, Registry())
+    source = ApiSource(settings, index.steps, lambda: None, Registry())
     source.start()
     waiting = asyncio.ensure_future(source.wait_synced())
     try:

@@ -152,7 +152,7 @@ class Reflector:
             rest, version = await self._apply_page(await self._client.page(self.collection.path, params), listed)
         for key in self.store.missing_from(listed):
             self.store.remove(key)
-            await self._yield_to_loop()
+            await self._take_steps()
         self._version = version
         self._refusals = 0
         self.is_refused = False
@@ -170,7 +170,7 @@ class Reflector:
             key = self.store.put(raw)
             if key is not None:
                 listed.add(key)
-            await self._yield_to_loop()
+            await self._take_steps()
         meta = page.metadata or _ListMeta()
         if not meta.resource_version:
             raise ApiError("the API server sent a list without a resourceVersion")
@@ -211,9 +211,9 @@ class Reflector:
         for line in lines:
             if line.strip():
                 self._apply_event(line)
+                await self._take_steps()
                 self._failures = self._refusals = 0
                 self._note_passed(_Stage.LINE)
-            await self._yield_to_loop()
 
     def _apply_event(self, line: bytes) -> None:
         try:
@@ -269,6 +269,12 @@ class Reflector:
             last = _LAST_UNSERVED_RETRY_SECONDS
         jitter = self._timing.uniform(0.0, min(last, first * 2.0 ** min(self._failures - 1, 30)))
         return max(jitter, min(error.retry_after_seconds, last))
+
+    async def _take_steps(self) -> None:
+        """Complete the change of an object, and let other tasks run where it takes long."""
+        await self._yield_to_loop()
+        for _ in self.store.steps():
+            await self._yield_to_loop()
 
     async def _yield_to_loop(self) -> None:
         """Let other tasks run after MAX_TURN_SECONDS of work."""

@@ -1,12 +1,13 @@
 """The objects of one collection, by key, and the changes between one state of an object and the next.
 
 `reflector` passes in the objects of lists and watch events. The store decodes each by itself and calls back with a
-`Change` where a field that answers depend on differs. An object that cannot be decoded is logged once and keeps its
+`Change` where a field that answers depend on differs; the change of a large object has `steps`, between which the
+reflector lets other tasks run. An object that cannot be decoded is logged once and keeps its
 last good state; no other module handles such objects.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 
 import msgspec
@@ -16,7 +17,7 @@ from clusterdns.cluster.objects import Change, Kind, Object, ObjectError, Object
 from clusterdns.cluster.raw_objects import RawObject
 from clusterdns.telemetry.metrics import Family, Registry, Series
 
-OnChange = Callable[[Change], None]
+OnChange = Callable[[Change], Iterable[None] | None]  # may return the steps that are left to be taken
 
 _MAX_LINES_PER_OBJECT = 20
 
@@ -37,6 +38,7 @@ class ObjectStore:
         self._on_change = on_change
         self._logged: dict[ObjectKey | None, set[str]] = {}  # lines about objects that could not be used in full
         self._skipped = skipped_objects(registry)
+        self._steps: Iterable[None] = ()
 
     def put(self, raw: RawObject | msgspec.Raw) -> ObjectKey | None:
         """Add or update an object. Returns its key, or None where not even that can be read."""
@@ -50,7 +52,7 @@ class ObjectStore:
         old = self.objects.get(key)
         if old != new:
             self.objects[key] = new
-            self._on_change(Change(old, new))
+            self._change(Change(old, new))
         return key
 
     def remove(self, key: ObjectKey) -> None:
@@ -58,7 +60,15 @@ class ObjectStore:
         self._logged.pop(key, None)
         old = self.objects.pop(key, None)
         if old is not None:
-            self._on_change(Change(old, None))
+            self._change(Change(old, None))
+
+    def steps(self) -> Iterable[None]:
+        """Return the steps that are left of the last change. Take them all before the next `put` or `remove`."""
+        steps, self._steps = self._steps, ()
+        return steps
+
+    def _change(self, change: Change) -> None:
+        self._steps = self._on_change(change) or ()
 
     def missing_from(self, listed: AbstractSet[ObjectKey]) -> list[ObjectKey]:
         """Find the known objects that a complete list does not contain."""

@@ -4,16 +4,19 @@ The NS records name the Services that have this host's addresses among their end
 name `ns.dns`, whose addresses are those of this host.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable
+from itertools import chain
 
 from clusterdns.cluster.index.cluster import Index
-from clusterdns.cluster.index.lookup import LookupResult, below, glue_records
+from clusterdns.cluster.index.lookup import Dependencies, LookupResult, address_records, below, glue_records
 from clusterdns.cluster.index.schema import NAMESERVER_LABELS, SERVICE_TREE
 from clusterdns.cluster.index.service import ServiceEntry
 from clusterdns.cluster.objects import packed
 from clusterdns.wire import codes, record
+from clusterdns.wire.header import MAX_STREAM_BYTES
 
 MAX_SOA_TTL_SECONDS = 300
+_NS_BYTES = 12  # beside the target, of which at least its own label cannot be compressed
 
 
 class Apex:
@@ -25,14 +28,23 @@ class Apex:
         index: Index,
         ttl_seconds: int,
         local_addresses: Callable[[], Iterable[bytes]],
+        find_entry: Callable[[bytes, bytes], ServiceEntry | None],
         endpoint_name: Callable[[bytes, bytes], bytes],
+        *,
+        needs_ports: bool,
     ) -> None:
-        """`endpoint_name` makes the name of an endpoint of its Service's name and its own label."""
+        """`find_entry` looks up a Service that exists for clients, by namespace and name.
+
+        `endpoint_name` makes the name of an endpoint of its Service's name and its own label. With `needs_ports` a
+        Service without ports has no addresses of its own.
+        """
         self._zone = zone
         self._index = index
         self._ttl = ttl_seconds
         self._local_addresses = local_addresses
+        self._find_entry = find_entry
         self._endpoint_name = endpoint_name
+        self._needs_ports = needs_ports
         self.soa = record.soa(
             zone,
             min(ttl_seconds, MAX_SOA_TTL_SECONDS),
@@ -50,33 +62,59 @@ class Apex:
             return self._nameservers()
         return LookupResult(())
 
+    def find_server(self, qname: bytes, qtype: int) -> LookupResult:
+        """Look up the fixed name `ns.dns`, which the SOA names: it has the addresses of all name servers."""
+        dependencies, names = self._servers()
+        addresses = dict.fromkeys(chain.from_iterable(names.values()))
+        return LookupResult(dependencies, records=address_records(qname, self._ttl, qtype, addresses))
+
     def _nameservers(self) -> LookupResult:
-        dependencies: list[Hashable] = []
-        names: dict[bytes, tuple[bytes, ...]] = {}
-        local_addresses = tuple(self._local_addresses())
-        for local in local_addresses:
-            dependencies.append(local)
-            for endpoint in self._index.reverse.endpoints(local):
-                dependencies.append((endpoint.namespace, endpoint.service))
-                entry = self._index.service(endpoint.namespace, endpoint.service)
-                if entry is not None:
-                    names.update(self._names_of(entry))
-        if not names:
-            names[below(self._zone, *NAMESERVER_LABELS)] = local_addresses
+        dependencies, names = self._servers()
         return LookupResult(
-            tuple(dependencies),
-            records=tuple(record.ns(self._zone, self._ttl, target) for target, several in names.items() if several),
+            dependencies,
+            records=tuple(record.ns(self._zone, self._ttl, target) for target in names),
             additional=glue_records(self._ttl, names.items()),
         )
 
-    def _names_of(self, entry: ServiceEntry) -> Iterator[tuple[bytes, tuple[bytes, ...]]]:
+    def _servers(self) -> tuple[Dependencies, dict[bytes, tuple[bytes, ...]]]:
+        """Return the names of the name servers with their addresses, and what they depend on."""
+        dependencies: dict[Hashable, None] = {}
+        names: dict[bytes, tuple[bytes, ...]] = {}
+        local_addresses = tuple(self._local_addresses())
+        for local in local_addresses:
+            dependencies[local] = None
+            for endpoint in self._index.reverse.endpoints(local):
+                key = (endpoint.namespace, endpoint.service)
+                if key in dependencies:
+                    continue
+                dependencies.update(dict.fromkeys(((endpoint.namespace,), key)))
+                entry = self._find_entry(*key)
+                if entry is not None and entry.service is not None and entry.service.type != "ExternalName":
+                    names.update(entry.cached(("servers", self._zone), lambda: self._names_of(entry)))  # noqa: B023
+        names = {target: several for target, several in names.items() if target and several}
+        if not names and local_addresses:
+            names[below(self._zone, *NAMESERVER_LABELS)] = local_addresses
+        return tuple(dependencies), names
+
+    def _names_of(self, entry: ServiceEntry) -> dict[bytes, tuple[bytes, ...]]:
+        """Return the names of a Service with their addresses: its own, or those of the endpoints of a headless one.
+
+        No more names of endpoints than fill a message.
+        """
         assert entry.service is not None
         service_name = below(self._zone, entry.name, entry.namespace, SERVICE_TREE)
+        if not service_name:
+            return {}
         if not entry.service.headless:
-            yield service_name, tuple(map(packed, entry.service.cluster_ips))
-            return
-        by_label: dict[bytes, dict[bytes, None]] = {}
-        for endpoint in entry.endpoints():
-            by_label.setdefault(endpoint.label, {})[endpoint.address] = None
-        for label, several in by_label.items():
-            yield self._endpoint_name(service_name, label), tuple(several)
+            has_addresses = bool(entry.service.ports) or not self._needs_ports
+            return {service_name: tuple(map(packed, entry.service.cluster_ips)) if has_addresses else ()}
+        names = {}
+        spare_bytes = MAX_STREAM_BYTES
+        for label in sorted(entry.labels()):
+            names[self._endpoint_name(service_name, label)] = tuple(
+                dict.fromkeys(one.address for one in entry.endpoints_at(label))
+            )
+            spare_bytes -= _NS_BYTES + len(label)
+            if spare_bytes < 0:
+                break
+        return names

@@ -9,13 +9,16 @@ import time
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from functools import partial
 
-from clusterdns.cluster.index.namespaces import Namespaces
 from clusterdns.cluster.index.pods import PodTable
 from clusterdns.cluster.index.reverse import ReverseMap
-from clusterdns.cluster.index.service import MOVING, EndpointAddress, ServiceEntry, endpoint_addresses, label_of
+from clusterdns.cluster.index.service import ServiceEntry
+from clusterdns.cluster.index.slices import EndpointAddress, SliceState, in_chunks, reader_of
 from clusterdns.cluster.index.topology import Topology
-from clusterdns.cluster.objects import Change, EndpointSlice, Namespace, Pod, Service, packed, split_external
+from clusterdns.cluster.namespaces import Namespaces
+from clusterdns.cluster.objects import Change, EndpointSlice, Namespace, Pod, Service, label_of, packed, split_external
 from clusterdns.wire.response import Serial
+
+MAX_ADDRESSES_PER_STEP = 128  # of one step of a change: half a millisecond
 
 Subscriber = Callable[[set[Hashable]], object]  # called with the dependencies that a change affects
 
@@ -51,6 +54,7 @@ class Index:
         self._clock = clock
         self._call_later = call_later
         self._services: dict[tuple[bytes, bytes], ServiceEntry] = {}
+        self._moves = 0  # how many times endpoints have left a slice
 
     # Reading
 
@@ -95,13 +99,21 @@ class Index:
 
     def apply(self, change: Change) -> None:
         """Apply one change, and notify the subscribers of the dependencies that it affects."""
+        for _ in self.steps(change):
+            pass
+
+    def steps(self, change: Change) -> Iterator[None]:
+        """Apply one change in parts, each of a bounded number of addresses, and notify the subscribers of each part.
+
+        The caller may let other tasks run between two parts; only a change of a large slice has several.
+        """
         old, new = change
         touched: set[Hashable] = set()
         match new if new is not None else old:
             case Service():
                 self._apply_service(old, new, touched)  # type: ignore[arg-type]  # both sides are of one kind
             case EndpointSlice():
-                self._apply_slice(old, new, touched)  # type: ignore[arg-type]
+                yield from self._apply_slice(old, new)  # type: ignore[arg-type]
             case Namespace(name=name):
                 self.namespaces.set(label_of(name), exists=new is not None)
                 touched.add((label_of(name),))
@@ -142,56 +154,103 @@ class Index:
             external.add_service(address, key)
             touched.add(address)
 
-    def _apply_slice(self, old: EndpointSlice | None, new: EndpointSlice | None, touched: set[Hashable]) -> None:
+    def _apply_slice(self, old: EndpointSlice | None, new: EndpointSlice | None) -> Iterator[None]:
         """Apply a slice, which an update may move to another Service; a slice that names no Service is ignored."""
         if old is not None and old.service and (new is None or new.service != old.service):
-            self._set_slice(old, None, touched)
+            yield from self._change_slice(old, is_deleted=True)
         if new is not None and new.service:
-            self._set_slice(new, endpoint_addresses(new, use_pod_names=self._use_pod_names), touched)
+            yield from self._change_slice(new, is_deleted=False)
 
-    def _set_slice(
-        self, obj: EndpointSlice, endpoints: tuple[EndpointAddress, ...] | None, touched: set[Hashable]
-    ) -> None:
+    def _change_slice(self, obj: EndpointSlice, *, is_deleted: bool) -> Iterator[None]:
+        """Add the endpoints that the slice did not list before, then remove those that it no longer lists."""
         entry = self._entry((label_of(obj.namespace), label_of(obj.service)))
-        if self.topology is not None and endpoints is not None and self.topology.update(entry, obj):
-            touched.add((entry.namespace, entry.name))
-        removed: set[EndpointAddress] = set()
-        if endpoints != entry.slice_endpoints(obj.name):  # else only endpoints that are not ready differ
-            removed, added = entry.set_slice(obj.name, endpoints)
-            self._update_reverse(entry, removed, added, touched)
-        if removed or entry.has_moving:
-            listed = {endpoint.address for endpoint in endpoints or ()} | set(map(packed, obj.unready))
-            arrived = [one for address in listed for one in entry.moving(address)]
-            leaving = self._leaving(entry, obj.name, [one for one in removed if one.address not in listed])
-            if arrived or leaving:
-                entry.set_moving(arrived, leaving)
-                self._update_reverse(entry, arrived, leaving, touched)
-        self._drop_if_empty(entry)
-
-    def _leaving(self, entry: ServiceEntry, slice_name: str, removed: list[EndpointAddress]) -> list[EndpointAddress]:
-        """Choose which of the endpoints that a slice no longer lists are answered for a moment longer.
-
-        An endpoint that disappears from one of several slices is usually moving to another, whose event follows. An
-        endpoint that is listed as not ready, in this slice or in the other, is removed on purpose.
-        """
-        if self._call_later is None or not entry.has_other_slices(slice_name):
-            return []
-        elsewhere = {one.address for endpoint in removed for one in entry.endpoints_at(endpoint.label)}
-        leaving = [one._replace(slice_name=MOVING) for one in removed if one.address not in elsewhere]
-        if leaving:
-            self._call_later(partial(self._stop_moving, entry, leaving))
-        return leaving
-
-    def _stop_moving(self, entry: ServiceEntry, endpoints: list[EndpointAddress]) -> None:
-        """Remove those of these endpoints that no slice has listed since; identity tells a later move from this one."""
-        removed = [one for one in endpoints if any(one is other for other in entry.moving(one.address))]
-        if not removed:
-            return
         touched: set[Hashable] = set()
-        entry.set_moving(removed, ())
-        self._update_reverse(entry, removed, (), touched)
+        if self.topology is not None and not is_deleted and self.topology.update(entry, obj):
+            touched.add((entry.namespace, entry.name))
+        listed = {} if is_deleted else dict.fromkeys(obj.endpoints)
+        reader = reader_of(obj, use_pod_names=self._use_pod_names)
+        state = entry.slice(obj.name)
+        if state is None:
+            if is_deleted:
+                return
+            state = entry.add_slice(obj.name)
+            touched.add((entry.namespace, entry.name))
+        known = state.open()
+        is_same = is_deleted or state.reader == reader
+        changed = [one for one in listed if not is_same or one not in known]
+        changed += [one for one in known if one not in listed]
+        state.reader = reader
+        unready = set(map(packed, obj.unready)) if changed or entry.has_moving else set()
+        if entry.has_moving:
+            self._stop_moving(entry, [one for address in unready for one in entry.moving(address)], touched)
+        for chunk in in_chunks(changed, MAX_ADDRESSES_PER_STEP):
+            removed = [one for endpoint in chunk for one in known.pop(endpoint, ())]
+            for endpoint in chunk:
+                if endpoint in listed:
+                    known[endpoint] = reader.read(endpoint)
+            added = [one for endpoint in chunk for one in known.get(endpoint, ())]
+            self._update(entry, removed, added, touched)
+            self._note_moves(entry, state, added, [one for one in removed if one.address not in unready], touched)
+            self._notify(touched)
+            touched.clear()
+            yield
+        if state.close(listed) or is_deleted:
+            entry.clear_cache()
+            touched.add((entry.namespace, entry.name))
+        if is_deleted:
+            entry.drop_slice(obj.name)
         self._drop_if_empty(entry)
         self._notify(touched)
+
+    def _note_moves(
+        self,
+        entry: ServiceEntry,
+        state: SliceState,
+        arrived: list[EndpointAddress],
+        removed: list[EndpointAddress],
+        touched: set[Hashable],
+    ) -> None:
+        """Stop answering separately for endpoints that have arrived, and start to for those that may arrive elsewhere.
+
+        An endpoint that disappears from one of several slices is usually moving to another, whose event follows. One
+        that is listed as not ready, in this slice or in the other, is removed on purpose.
+        """
+        if arrived and entry.has_moving:
+            self._stop_moving(entry, [one for each in arrived for one in entry.moving(each.address)], touched)
+        if not removed or self._call_later is None or not entry.has_place_for(state):
+            return
+        key = (entry.namespace, entry.name)
+        lost = [one for one in removed if not self.reverse.has_endpoint_of(one.address, key)]
+        if lost:
+            self._moves += 1
+            # no object's name begins with a space: the number tells this move from a later one of the same endpoint
+            leaving = [one._replace(slice_name=f" {self._moves}") for one in lost]
+            entry.start_moving(leaving)
+            self._update_reverse(entry, (), leaving, touched)
+            self._call_later(partial(self._end_moves, entry, leaving))
+
+    def _end_moves(self, entry: ServiceEntry, endpoints: list[EndpointAddress]) -> None:
+        """Remove those of these endpoints that no slice has listed since."""
+        touched: set[Hashable] = set()
+        self._stop_moving(entry, endpoints, touched)
+        if touched:
+            self._drop_if_empty(entry)
+            self._notify(touched)
+
+    def _stop_moving(self, entry: ServiceEntry, endpoints: list[EndpointAddress], touched: set[Hashable]) -> None:
+        removed = entry.stop_moving(endpoints)
+        if removed:
+            self._update_reverse(entry, removed, (), touched)
+
+    def _update(
+        self,
+        entry: ServiceEntry,
+        removed: Iterable[EndpointAddress],
+        added: Iterable[EndpointAddress],
+        touched: set[Hashable],
+    ) -> None:
+        entry.update(removed, added)
+        self._update_reverse(entry, removed, added, touched)
 
     def _update_reverse(
         self,

@@ -9,16 +9,19 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.lookup import (
-    ADDRESS_BYTES,
+    ADDRESS_TYPES,
     Dependencies,
     LookupResult,
     address_records,
     below,
+    endpoint_targets,
     glue_records,
+    port_numbers,
     srv_result,
 )
 from clusterdns.cluster.index.schema import without_underscore
-from clusterdns.cluster.index.service import NO_PORTS, EndpointAddress, ServiceEntry, matches
+from clusterdns.cluster.index.service import MIN_CACHED_ENDPOINTS, ServiceEntry, matches, with_port
+from clusterdns.cluster.index.slices import NO_PORTS, EndpointAddress
 from clusterdns.cluster.objects import Service, split_external
 from clusterdns.wire import codes, name, record
 
@@ -118,7 +121,7 @@ class ExternalZone:
             return LookupResult((), self._by_address.is_ancestor(qname), reusable=False)
         dependencies: list[Hashable] = [address]
         targets = []
-        for namespace, service in sorted(self._by_address.services(address)):
+        for namespace, service in self._by_address.services(address):
             dependencies.append((namespace,))
             target = below(self._primary, service, namespace)
             if target and self.index.exposes(namespace):
@@ -167,8 +170,9 @@ class ExternalZone:
                 return LookupResult(dependencies, records=address_records(qname, self.ttl_seconds, qtype, addresses))
             return LookupResult(dependencies, cname=host_names[0])
         own = below(self.zone, entry.name, entry.namespace)
-        targets = [(own, addresses)] if addresses else [(target, ()) for target in host_names]
-        ports = [one.number for one in service.ports if one.number > 0 and matches(one, port, protocol)]
+        targets = [(own, addresses)] if addresses else []
+        targets += [(target, ()) for target in host_names]
+        ports = list(port_numbers(service.ports, port, protocol))
         several = ((target, number, packed) for target, packed in targets for number in ports)
         return srv_result(dependencies, qname, self.ttl_seconds, several)
 
@@ -181,26 +185,44 @@ class ExternalZone:
         self, dependencies: Dependencies, entry: ServiceEntry, left: list[bytes], qname: bytes, qtype: int
     ) -> LookupResult:
         """Look up endpoints, as in the cluster's own zones; without any the name does not exist."""
+        port = protocol = b""
         if len(left) == 1:
-            endpoints: Iterable[EndpointAddress] = entry.endpoints_at(left[0])
-            port = protocol = b""
+            endpoints = entry.endpoints_at(left[0])
             if not endpoints:
                 label = without_underscore(left[0])
                 is_protocol = bool(entry.service and entry.service.headless) and label != left[0]
                 return LookupResult(dependencies, is_protocol and entry.has_named_port(label))
+            if len(endpoints) < MIN_CACHED_ENDPOINTS:
+                return self._endpoint_records(dependencies, entry, endpoints, (port, protocol), qname, qtype)
         else:
             port, protocol = map(without_underscore, left) if left else (b"", b"")
             if not entry.has_port(port, protocol):
                 return LookupResult(dependencies, False)
-            endpoints = entry.endpoints()
-        fitting = [(one, number) for one in endpoints for number in one.ports if matches(number, port, protocol)]
-        if qtype in ADDRESS_BYTES:
-            addresses = dict.fromkeys(one.address for one, _ in fitting)
+            endpoints = ()
+        return entry.cached(
+            (ExternalZone, qname, qtype, self.ttl_seconds),
+            lambda: self._endpoint_records(
+                dependencies, entry, endpoints or entry.endpoints(), (port, protocol), qname, qtype
+            ),
+        )
+
+    def _endpoint_records(
+        self,
+        dependencies: Dependencies,
+        entry: ServiceEntry,
+        endpoints: Iterable[EndpointAddress],
+        wanted: tuple[bytes, bytes],
+        qname: bytes,
+        qtype: int,
+    ) -> LookupResult:
+        """Make the records of those endpoints that have the wanted port and protocol."""
+        if qtype in ADDRESS_TYPES:
+            addresses = dict.fromkeys(one.address for one in with_port(endpoints, *wanted))
             return LookupResult(dependencies, records=address_records(qname, self.ttl_seconds, qtype, addresses))
         if qtype != codes.SRV:
             return LookupResult(dependencies)
         own = below(self.zone, entry.name, entry.namespace)
-        targets = ((below(own, one.label), at.number, (one.address,)) for one, at in fitting if own and at.number > 0)
+        targets = endpoint_targets(endpoints if own else (), lambda label: below(own, label), *wanted)
         return srv_result(dependencies, qname, self.ttl_seconds, targets)
 
     def _names_of(self, entry: ServiceEntry) -> Iterator[bytes]:

@@ -1,7 +1,8 @@
 """Lists every record that a zone would answer with: the output of `clusterdns names`.
 
 The names come from the index; the records of each come from the zone's own `find`, so that a listing agrees with the
-server. Names that exist for every address, as with `pods insecure`, are not listed.
+server. Names that exist for every address, as with `pods insecure`, are not listed, nor are the names of Services a
+second time below reverse zones.
 """
 
 from collections.abc import Iterator
@@ -9,7 +10,8 @@ from typing import NamedTuple
 
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.schema import NAMESERVER_LABELS, POD_TREE, SERVICE_TREE, VERSION_LABEL
-from clusterdns.cluster.index.service import ServiceEntry, dashed
+from clusterdns.cluster.index.service import ServiceEntry
+from clusterdns.cluster.index.slices import dashed
 from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.cluster.objects import address_text
 from clusterdns.wire import codes, name, record

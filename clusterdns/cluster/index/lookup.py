@@ -3,16 +3,21 @@
 `zone`, `apex`, `pointers` and `external` return a `LookupResult`; `plugins.kubernetes.handler` makes a reply of it.
 """
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import NamedTuple
 
 from clusterdns.cluster.index.schema import ParsedName
+from clusterdns.cluster.index.service import matches
+from clusterdns.cluster.index.slices import EndpointAddress
+from clusterdns.cluster.objects import Port
 from clusterdns.wire import codes, record
 from clusterdns.wire.header import MAX_STREAM_BYTES
 from clusterdns.wire.name import MAX_NAME_BYTES
 from clusterdns.wire.record import Record
 
-ADDRESS_BYTES = {codes.A: 4, codes.AAAA: 16}
+ADDRESS_TYPES = codes.ADDRESS_TYPES
+_SRV_BODY_BYTES = 16  # beside the target's name
+_ADDRESS_RECORD_BYTES = 12  # beside the address, with a compressed owner name
 
 Dependencies = tuple[Hashable, ...]
 Targets = Iterable[tuple[bytes, int, tuple[bytes, ...]]]  # target name, port number, packed addresses
@@ -46,8 +51,7 @@ def below(zone: bytes, *labels: bytes) -> bytes:
 
 def address_records(owner: bytes, ttl_seconds: int, qtype: int, packed: Iterable[bytes]) -> tuple[Record, ...]:
     """Make the A or AAAA records of packed addresses; none for another QTYPE."""
-    size = ADDRESS_BYTES.get(qtype)
-    return tuple([record.address(owner, ttl_seconds, one) for one in packed if len(one) == size])
+    return tuple(record.addresses(owner, qtype, ttl_seconds, packed)) if qtype in ADDRESS_TYPES else ()
 
 
 def glue_records(ttl_seconds: int, addresses_by_name: Iterable[tuple[bytes, Iterable[bytes]]]) -> tuple[Record, ...]:
@@ -55,23 +59,57 @@ def glue_records(ttl_seconds: int, addresses_by_name: Iterable[tuple[bytes, Iter
     return tuple([record.address(owner, ttl_seconds, one) for owner, several in addresses_by_name for one in several])
 
 
+def endpoint_targets(
+    endpoints: Iterable[EndpointAddress], name_of: Callable[[bytes], bytes], port: bytes, protocol: bytes
+) -> Targets:
+    """Yield the SRV targets of endpoints, at those of their ports that have a number and these labels.
+
+    `name_of` makes an endpoint's name of its label. Neighbours mostly share their ports, and may share a label.
+    """
+    label = target = b""
+    ports: tuple[Port, ...] = ()
+    numbers: list[int] = []
+    for endpoint in endpoints:
+        if endpoint.label != label:
+            label = endpoint.label
+            target = name_of(label)
+        if endpoint.ports is not ports:
+            ports = endpoint.ports
+            numbers = list(port_numbers(ports, port, protocol))
+        for number in numbers:
+            yield target, number, (endpoint.address,)
+
+
+def port_numbers(ports: Iterable[Port], port: bytes, protocol: bytes) -> Iterator[int]:
+    """Yield the numbers of the ports that have one and these labels."""
+    return (one.number for one in ports if one.number > 0 and matches(one, port, protocol))
+
+
 def srv_result(dependencies: Dependencies, qname: bytes, ttl_seconds: int, targets: Targets) -> LookupResult:
     """Make SRV records of equal weight, each once, with the addresses of their targets as additional records.
 
-    Where no message can hold all of them, it makes just enough SRV records to fill one, without addresses.
+    Where no message can hold all of them, it makes just enough SRV records to fill one, without addresses, and reads no
+    further targets; it makes no more addresses than fill a message either.
     """
     ports: dict[tuple[bytes, int], None] = {}
     addresses: dict[bytes, dict[bytes, None]] = {}
+    spare_bytes = glue_bytes = MAX_STREAM_BYTES
     for target, number, several in targets:
-        if target:
+        if not target:
+            continue
+        if (target, number) not in ports:
             ports[target, number] = None
-            addresses.setdefault(target, {}).update(dict.fromkeys(several))
+            spare_bytes -= _SRV_BODY_BYTES + len(target)
+            if spare_bytes < 0:  # ten thousand would take 5 MiB, and each spelling of a port's name as much again
+                break
+        if glue_bytes > 0:
+            known = addresses.setdefault(target, {})
+            for one in several:
+                if one not in known:
+                    known[one] = None
+                    glue_bytes -= _ADDRESS_RECORD_BYTES + len(one)
     weight = max(1, 100 // len(ports)) if ports else 0
-    records: list[Record] = []
-    spare_bytes = MAX_STREAM_BYTES
-    for target, number in ports:
-        records.append(record.srv(qname, ttl_seconds, weight, number, target))
-        spare_bytes -= len(records[-1].body)
-        if spare_bytes < 0:  # ten thousand would take 5 MiB, and each spelling of a port's name as much again
-            return LookupResult(dependencies, records=tuple(records))
-    return LookupResult(dependencies, records=tuple(records), additional=glue_records(ttl_seconds, addresses.items()))
+    records = tuple(record.srv(qname, ttl_seconds, weight, number, target) for target, number in ports)
+    if spare_bytes < 0:
+        return LookupResult(dependencies, records=records)
+    return LookupResult(dependencies, records=records, additional=glue_records(ttl_seconds, addresses.items()))

@@ -4,12 +4,13 @@ The index of the cluster and the index of its ServiceImports share one `PodTable
 """
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 
-from clusterdns.cluster.index.service import label_of
-from clusterdns.cluster.objects import Pod, packed
+from clusterdns.cluster.grouped import Grouped
+from clusterdns.cluster.objects import Pod, label_of, packed
 
 PodKey = tuple[bytes, str]  # namespace and name
 
@@ -28,21 +29,23 @@ class PodTable:
     """Packed address → the Pods that have it."""
 
     def __init__(self) -> None:
-        self._by_address: dict[bytes, tuple[PodKey, ...]] = {}
+        self._by_address: Grouped[bytes, PodKey] = Grouped(lambda key: key)
         self._addresses: dict[PodKey, tuple[bytes, ...]] = {}
 
     def has(self, namespace: bytes, address: bytes) -> bool:
         """Return whether a Pod of the namespace has this packed address."""
-        return any(one == namespace for one, _ in self._by_address.get(address, ()))
+        pods = self._by_address.get(address)
+        first = bisect_left(pods, (namespace, ""))
+        return first < len(pods) and pods[first][0] == namespace
 
-    def at(self, address: bytes) -> tuple[PodKey, ...]:
-        """Return the Pods with this packed address, in no order; several where they share the address of their host."""
-        return self._by_address.get(address, ())
+    def at(self, address: bytes) -> Sequence[PodKey]:
+        """Return the Pods with this packed address, in order; several where they share the address of their host."""
+        return self._by_address.get(address)
 
     def addresses(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield the (namespace, packed address) pairs, in no order."""
-        for address, pods in self._by_address.items():
-            for namespace in {key[0] for key in pods}:
+        for address in self._by_address:
+            for namespace in {key[0] for key in self._by_address.get(address)}:
                 yield namespace, address
 
     def apply(self, old: Pod | None, new: Pod | None) -> set[bytes]:
@@ -59,13 +62,9 @@ class PodTable:
         removed = self._addresses.pop(key, ())
         added = tuple(map(packed, new.ips)) if new is not None else ()
         for address in removed:
-            left = tuple(one for one in self._by_address[address] if one != key)
-            if left:
-                self._by_address[address] = left
-            else:
-                del self._by_address[address]
+            self._by_address.remove(address, key)
         for address in added:
-            self._by_address[address] = (*self._by_address.get(address, ()), key)
+            self._by_address.add(address, key)
         if added:
             self._addresses[key] = added
         return {*removed, *added}

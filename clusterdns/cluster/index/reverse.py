@@ -4,29 +4,41 @@ Only the index writes it. A Service or endpoint is listed once for each object t
 same address.
 """
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 
-from clusterdns.cluster.index.service import EndpointAddress
+from clusterdns.cluster.grouped import Grouped
+from clusterdns.cluster.index.slices import EndpointAddress
 from clusterdns.wire.name import IN_ADDR_ARPA, IP6_ARPA, ROOT, is_under
 from clusterdns.wire.name import labels as name_labels
+
+ServiceKey = tuple[bytes, bytes]  # namespace and name
 
 
 class ReverseMap:
     """Packed address → the Services and endpoints that have it."""
 
     def __init__(self) -> None:
-        self._services: dict[bytes, tuple[tuple[bytes, bytes], ...]] = {}
-        self._endpoints: dict[bytes, tuple[EndpointAddress, ...]] = {}
-        self._ancestors: dict[bytes | str, int] = {}  # address prefix → how many addresses have it
+        self._services: Grouped[bytes, ServiceKey] = Grouped(lambda key: key)
+        self._endpoints: Grouped[bytes, EndpointAddress] = Grouped(_rank)
+        self._below: dict[bytes | str, int] = {}  # address prefix → how many longer ones by one step there are
 
-    def services(self, address: bytes) -> tuple[tuple[bytes, bytes], ...]:
-        """Return the (namespace, service) pairs of the Services with this address."""
-        return self._services.get(address, ())
+    def services(self, address: bytes) -> Sequence[ServiceKey]:
+        """Return the Services with this address, by namespace and name."""
+        return self._services.get(address)
 
-    def endpoints(self, address: bytes) -> tuple[EndpointAddress, ...]:
+    def endpoints(self, address: bytes) -> Sequence[EndpointAddress]:
         """Return the endpoints with this address: those with a hostname first, then by namespace, service and label."""
-        found = self._endpoints.get(address, ())
-        return tuple(sorted(found, key=_rank)) if len(found) > 1 else found
+        return self._endpoints.get(address)
+
+    def has_endpoint_of(self, address: bytes, key: ServiceKey) -> bool:
+        """Return whether an endpoint of this Service has the address."""
+        found = self._endpoints.get(address)
+        for is_nameless in (False, True):
+            first = bisect_left(found, (is_nameless, *key), key=_service_rank)
+            if first < len(found) and _service_rank(found[first]) == (is_nameless, *key):
+                return True
+        return False
 
     def addresses(self) -> Iterator[bytes]:
         """Every address of a Service or endpoint, in no order."""
@@ -44,62 +56,64 @@ class ReverseMap:
             prefix: bytes | str = "".join([f"{nibble:x}" for nibble in parts]) if v6 else bytes(parts)
         except ValueError:
             return False
-        return prefix in self._ancestors
+        return prefix in self._below
 
-    def add_service(self, address: bytes, key: tuple[bytes, bytes]) -> None:
+    def add_service(self, address: bytes, key: ServiceKey) -> None:
         """Add an address of a Service."""
         self._count(address, 1)
-        self._services[address] = (*self._services.get(address, ()), key)
+        self._services.add(address, key)
 
-    def remove_service(self, address: bytes, key: tuple[bytes, bytes]) -> None:
-        """Remove an address of a Service."""
+    def remove_service(self, address: bytes, key: ServiceKey) -> None:
+        """Remove an address of a Service. Raises KeyError where it has none such."""
+        self._services.remove(address, key)
         self._count(address, -1)
-        left = tuple(one for one in self._services[address] if one != key)
-        if left:
-            self._services[address] = left
-        else:
-            del self._services[address]
 
     def add_endpoint(self, endpoint: EndpointAddress) -> None:
         """Add an endpoint."""
         self._count(endpoint.address, 1)
-        self._endpoints[endpoint.address] = (*self._endpoints.get(endpoint.address, ()), endpoint)
+        self._endpoints.add(endpoint.address, endpoint)
 
     def remove_endpoint(self, endpoint: EndpointAddress) -> None:
-        """Remove an endpoint."""
+        """Remove an endpoint. Raises KeyError where it is not there."""
+        self._endpoints.remove(endpoint.address, endpoint)
         self._count(endpoint.address, -1)
-        left = tuple(one for one in self._endpoints[endpoint.address] if one != endpoint)
-        if left:
-            self._endpoints[endpoint.address] = left
-        else:
-            del self._endpoints[endpoint.address]
 
     def _count(self, address: bytes, step: int) -> None:
-        """Count the address in its ancestors, where its first listing is added or its last one removed."""
-        others = len(self._services.get(address, ())) + len(self._endpoints.get(address, ()))
-        if others > (0 if step > 0 else 1):
+        """Count the address in its ancestors where nothing else is listed at it.
+
+        A prefix counts those that are longer by one step, not addresses: the neighbours of a known address change its
+        nearest prefix alone, not all 31 of IPv6.
+        """
+        if address in self._services or address in self._endpoints:
             return
-        counts = self._ancestors
+        counts = self._below
         for prefix in _prefixes(address):
-            count = counts.get(prefix, 0) + step
-            if count:
-                counts[prefix] = count
+            before = counts.get(prefix, 0)
+            if before + step:
+                counts[prefix] = before + step
             else:
                 del counts[prefix]
+            if before > (0 if step > 0 else 1):
+                return
 
 
 def _rank(endpoint: EndpointAddress) -> tuple[bool, bytes, bytes, bytes, str]:
     return (not endpoint.has_hostname, endpoint.namespace, endpoint.service, endpoint.label, endpoint.slice_name)
 
 
+def _service_rank(endpoint: EndpointAddress) -> tuple[bool, bytes, bytes]:
+    """Return the beginning of the rank."""
+    return (not endpoint.has_hostname, endpoint.namespace, endpoint.service)
+
+
 def _prefixes(address: bytes) -> Iterator[bytes | str]:
-    """Yield the prefixes of an address: octets of IPv4 as bytes, nibbles of IPv6 as text, which never collide."""
+    """Yield the prefixes of an address, longest first: octets of IPv4 as bytes, nibbles of IPv6 as text."""
     if len(address) == 4:
-        for size in range(1, 4):
+        for size in range(3, 0, -1):
             yield address[:size]
     else:
         nibbles = address.hex()
-        for size in range(1, 32):
+        for size in range(31, 0, -1):
             yield nibbles[:size]
 
 

@@ -21,6 +21,7 @@ SERVICE_TREE = b"svc"
 POD_TREE = b"pod"
 VERSION_LABEL = b"dns-version"
 NAMESERVER_LABELS = [b"ns", b"dns"]
+TREES = frozenset((SERVICE_TREE, POD_TREE, VERSION_LABEL, NAMESERVER_LABELS[-1]))  # the labels below a zone's own name
 
 
 class NameForm(enum.IntEnum):  # IntEnum, because hashing a plain Enum calls a Python function

@@ -1,32 +1,21 @@
 """One Service joined with its EndpointSlices: the addresses of its endpoints and the labels that name them.
 
 The slices of a Service change one by one and an endpoint may move between two of them, so the endpoints are kept per
-slice, and one is removed only when no slice lists it any more. The name of an endpoint is looked up in a dict; results
-that concern all endpoints are computed when first needed and cached until something changes.
+slice (`slices`), and one is removed only when no slice lists it any more. The name of an endpoint is looked up in a
+dict; results that concern all endpoints are computed when first needed and cached until something changes.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from itertools import chain
+from typing import TypeVar
 
-from clusterdns.cluster.objects import MAX_LABEL_BYTES, Endpoint, EndpointSlice, ImportedSlice, Port, Service, packed
+from clusterdns.cluster.grouped import Grouped
+from clusterdns.cluster.index.slices import EndpointAddress, SliceState
+from clusterdns.cluster.objects import Port, Service
 
-MOVING = ""  # the slice name of an endpoint that one slice no longer lists and another may list soon
-NO_PORTS = (Port("", -1, ""),)  # stands for a missing list of ports: there are addresses, but no SRV records
-MIN_CACHED_LABELS = 32  # below this many labels computing a result again is cheap enough
+MIN_CACHED_ENDPOINTS = 32  # below this many endpoints computing a result again is cheap enough
 
 T = TypeVar("T")
-
-
-class EndpointAddress(NamedTuple):
-    """One address of an endpoint of a slice, with the label that names it below its Service."""
-
-    label: bytes  # of an imported endpoint: its own label and that of its cluster, in wire format
-    address: bytes  # packed
-    ports: tuple[Port, ...]
-    slice_name: str
-    namespace: bytes
-    service: bytes
-    has_hostname: bool
 
 
 class ServiceEntry:
@@ -35,90 +24,87 @@ class ServiceEntry:
     Only the index writes it.
     """
 
-    __slots__ = ("_by_label", "_by_slice", "_cache", "_moving", "name", "namespace", "service")
+    __slots__ = ("_by_label", "_cache", "_count", "_moving", "_ordered", "_slices", "name", "namespace", "service")
 
     def __init__(self, namespace: bytes, name: bytes) -> None:
         self.namespace = namespace
         self.name = name
         self.service: Service | None = None
-        self._by_slice: dict[str, tuple[EndpointAddress, ...]] = {}  # by slice name
-        self._moving: dict[bytes, tuple[EndpointAddress, ...]] = {}  # by address; in no slice
-        self._by_label: dict[bytes, tuple[EndpointAddress, ...]] = {}
+        self._slices: dict[str, SliceState] = {}
+        self._ordered: list[SliceState] | None = None  # by name; None after a slice was added or deleted
+        self._moving: Grouped[bytes, EndpointAddress] = Grouped(_rank)  # by address; in no slice
+        self._by_label: Grouped[bytes, EndpointAddress] = Grouped(_rank)
+        self._count = 0
         self._cache: dict[Hashable, object] = {}
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is neither a Service object nor an endpoint of this name."""
-        return self.service is None and not self._by_slice and not self._moving
+        """Whether there is neither a Service object nor a slice or an endpoint of this name."""
+        return self.service is None and not self._slices and not self._moving
 
-    def slice_endpoints(self, slice_name: str) -> tuple[EndpointAddress, ...] | None:
-        """Return the endpoints of a slice; None where there is no such slice."""
-        return self._by_slice.get(slice_name)
+    def slice(self, name: str) -> SliceState | None:
+        """Look up a slice; None where there is none of this name."""
+        return self._slices.get(name)
+
+    def add_slice(self, name: str) -> SliceState:
+        """Add a slice without endpoints."""
+        state = self._slices[name] = SliceState(name)
+        self._ordered = None
+        return state
+
+    def drop_slice(self, name: str) -> None:
+        """Delete a slice whose endpoints have been removed."""
+        del self._slices[name]
+        self._ordered = None
+
+    def has_place_for(self, state: SliceState) -> bool:
+        """Return whether there is another slice that may list the endpoints of this one."""
+        return any(one is not state and one.may_list_endpoints_of(state) for one in self._slices.values())
+
+    def moving(self, address: bytes) -> tuple[EndpointAddress, ...]:
+        """Return the endpoints with this address that are moving from one slice to another."""
+        return tuple(self._moving.get(address))
 
     @property
     def has_moving(self) -> bool:
         """Whether any endpoint is moving from one slice to another."""
         return bool(self._moving)
 
-    def moving(self, address: bytes) -> tuple[EndpointAddress, ...]:
-        """Return the moving endpoints with this address."""
-        return self._moving.get(address, ())
-
-    def has_other_slices(self, slice_name: str) -> bool:
-        """Return whether the Service has a slice besides this one, to which an endpoint could move."""
-        return any(name != slice_name for name in self._by_slice)
-
     @property
     def has_endpoints(self) -> bool:
         """Whether any endpoint is ready."""
-        return bool(self._moving) or any(self._by_slice.values())
+        return bool(self._count)
 
     def set_service(self, service: Service | None) -> None:
         """Set the Service object; None where it is deleted."""
         self.service = service
         self._cache.clear()
 
-    def set_slice(
-        self, slice_name: str, endpoints: tuple[EndpointAddress, ...] | None
-    ) -> tuple[set[EndpointAddress], set[EndpointAddress]]:
-        """Replace the endpoints of a slice (None: the slice is deleted). Returns those removed and those added."""
-        before = set(self._by_slice.get(slice_name, ()))
-        after = set(endpoints or ())
-        if endpoints is None:
-            self._by_slice.pop(slice_name, None)
-        else:
-            self._by_slice[slice_name] = endpoints
-        removed, added = before - after, after - before
-        self._update_labels(removed, added)
-        return removed, added
-
-    def set_moving(self, removed: Iterable[EndpointAddress], added: Iterable[EndpointAddress]) -> None:
-        """Remove these moving endpoints, and add those."""
+    def update(self, removed: Iterable[EndpointAddress], added: Iterable[EndpointAddress]) -> None:
+        """Remove these endpoints from those found by label, and add those; the caller changes the slice."""
         for endpoint in removed:
-            left = tuple(one for one in self._moving[endpoint.address] if one is not endpoint)
-            if left:
-                self._moving[endpoint.address] = left
-            else:
-                del self._moving[endpoint.address]
+            self._by_label.remove(endpoint.label, endpoint)
+            self._count -= 1
         for endpoint in added:
-            self._moving[endpoint.address] = (*self.moving(endpoint.address), endpoint)
-        self._update_labels(removed, added)
-
-    def _update_labels(self, removed: Iterable[EndpointAddress], added: Iterable[EndpointAddress]) -> None:
-        for endpoint in removed:
-            left = tuple(one for one in self._by_label[endpoint.label] if one != endpoint)
-            if left:
-                self._by_label[endpoint.label] = left
-            else:
-                del self._by_label[endpoint.label]
-        for endpoint in added:
-            self._by_label[endpoint.label] = (*self._by_label.get(endpoint.label, ()), endpoint)
+            self._by_label.add(endpoint.label, endpoint)
+            self._count += 1
         self._cache.clear()
 
-    def endpoints_at(self, label: bytes) -> tuple[EndpointAddress, ...]:
+    def start_moving(self, endpoints: Iterable[EndpointAddress]) -> None:
+        """Add endpoints that are in no slice."""
+        for endpoint in endpoints:
+            self._moving.add(endpoint.address, endpoint)
+        self.update((), endpoints)
+
+    def stop_moving(self, endpoints: Iterable[EndpointAddress]) -> list[EndpointAddress]:
+        """Remove those of these endpoints that are still moving, and return them."""
+        removed = [one for one in endpoints if self._moving.discard(one.address, one)]
+        self.update(removed, ())
+        return removed
+
+    def endpoints_at(self, label: bytes) -> Sequence[EndpointAddress]:
         """Return the endpoints with this label, in an order that does not depend on the order of changes."""
-        found = self._by_label.get(label, ())
-        return tuple(sorted(found, key=_rank)) if len(found) > 1 else found
+        return self._by_label.get(label)
 
     def labels(self) -> Iterator[bytes]:
         """Return the labels of the endpoints, in no order."""
@@ -126,29 +112,40 @@ class ServiceEntry:
 
     def endpoints(self) -> Iterator[EndpointAddress]:
         """Every endpoint: first the moving ones, then slice by slice, in the order of slice names."""
-        for several in self._moving.values():
-            yield from several
-        for slice_name in sorted(self._by_slice):
-            yield from self._by_slice[slice_name]
+        for address in self._moving:
+            yield from self._moving.get(address)
+        for state in self._in_order():
+            yield from state.endpoints()
+
+    def parts(self, key: Hashable, make: Callable[[Iterable[EndpointAddress]], T]) -> Iterator[T]:
+        """Yield what `make` makes of the moving endpoints, and of those of each slice.
+
+        The result of a slice is cached until that slice changes. The same holds for the keys as in `cached`.
+        """
+        if self._moving:
+            yield make(chain.from_iterable(map(self._moving.get, self._moving)))
+        is_large = self._count >= MIN_CACHED_ENDPOINTS
+        for state in self._in_order():
+            yield state.cached(key, make) if is_large else make(state.endpoints())
 
     def has_port(self, port: bytes, protocol: bytes) -> bool:
         """Return whether any endpoint has a port with these labels; an empty label matches every port."""
-        return any(matches(one, port, protocol) for one in self._ports())
+        return any(matches(one, port, protocol) for one in self.ports())
 
     def has_named_port(self, protocol: bytes) -> bool:
         """Return whether any endpoint has a named port of this protocol."""
-        return any(one.name and matches(one, b"", protocol) for one in self._ports())
+        return any(one.name and matches(one, b"", protocol) for one in self.ports())
 
     def cached(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return the result of `make`, cached until the Service or its endpoints change.
 
-        Use this for a result that takes a pass over all endpoints, and only with keys that clients cannot choose
+        Use this for a result that takes a pass over many endpoints, and only with keys that clients cannot choose
         freely, as the cache has no limit. Results of small Services are not cached.
         """
         found = self._cache.get(key)
         if found is None:
             found = make()
-            if len(self._by_label) >= MIN_CACHED_LABELS:
+            if self._count >= MIN_CACHED_ENDPOINTS:
                 self._cache[key] = found
         return found  # type: ignore[return-value]  # every key has one `make`
 
@@ -156,10 +153,19 @@ class ServiceEntry:
         """Drop the cached results, because something that they depend on has changed outside this entry."""
         self._cache.clear()
 
-    def _ports(self) -> frozenset[Port]:
-        return self.cached(
-            "ports", lambda: frozenset(port for ports in {m.ports for m in self.endpoints()} for port in ports)
-        )
+    def ports(self) -> frozenset[Port]:
+        """Return the ports of the endpoints."""
+        return self.cached("ports", self._find_ports)
+
+    def _find_ports(self) -> frozenset[Port]:
+        lists = {state.ports for state in self._slices.values() if not state.is_empty}
+        lists.update(one.ports for address in self._moving for one in self._moving.get(address))
+        return frozenset(chain.from_iterable(lists))
+
+    def _in_order(self) -> list[SliceState]:
+        if self._ordered is None:
+            self._ordered = [self._slices[name] for name in sorted(self._slices)]
+        return self._ordered
 
 
 def _rank(endpoint: EndpointAddress) -> tuple[str, bytes, bool]:
@@ -173,43 +179,13 @@ def matches(port: Port, name: bytes, protocol: bytes) -> bool:
     )
 
 
-def endpoint_addresses(obj: EndpointSlice, *, use_pod_names: bool) -> tuple[EndpointAddress, ...]:
-    """List the endpoints of a slice, one per address."""
-    namespace, service = label_of(obj.namespace), label_of(obj.service)
-    ports = obj.ports or NO_PORTS
-    cluster = label_of(obj.cluster) if isinstance(obj, ImportedSlice) else None
-    found = []
-    for endpoint in obj.endpoints:
-        hostname = _own_label(endpoint, use_pod_names)
-        for text in endpoint.addresses:
-            label = hostname or dashed(text)
-            if cluster is not None:
-                label = in_cluster(label, cluster)
-            found.append(
-                EndpointAddress(label, packed(text), ports, obj.name, namespace, service, bool(endpoint.hostname))
-            )
-    return tuple(found)
-
-
-def label_of(text: str) -> bytes:
-    """Make a lower-case label of an object's name."""
-    return text.encode().lower()
-
-
-def dashed(address_text: str) -> bytes:
-    """Make the label of an endpoint without a hostname: its address with dashes (`fd00::` → `fd00--0`)."""
-    label = address_text.replace(".", "-").replace(":", "-").encode()
-    return label + b"0" if label.endswith(b"-") else label
-
-
-def in_cluster(label: bytes, cluster: bytes) -> bytes:
-    """Make the label of an imported endpoint in wire format: ENDPOINT.CLUSTER, or ENDPOINT without a cluster."""
-    parts = (label, cluster) if cluster else (label,)
-    return b"".join(bytes((len(part),)) + part for part in parts)
-
-
-def _own_label(endpoint: Endpoint, use_pod_names: bool) -> bytes:
-    label = label_of(endpoint.hostname)
-    if not label and use_pod_names:
-        label = label_of(endpoint.target_name)
-    return label if 0 < len(label) <= MAX_LABEL_BYTES else b""
+def with_port(endpoints: Iterable[EndpointAddress], port: bytes, protocol: bytes) -> Iterator[EndpointAddress]:
+    """Yield the endpoints that have a port with these labels; those of a slice share their ports."""
+    ports: tuple[Port, ...] = ()
+    fits = False
+    for endpoint in endpoints:
+        if endpoint.ports is not ports:
+            ports = endpoint.ports
+            fits = any(matches(one, port, protocol) for one in ports)
+        if fits:
+            yield endpoint

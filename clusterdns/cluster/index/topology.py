@@ -4,13 +4,18 @@ They are kept apart from the Services, and only with the option `zonal`: without
 is moving from one slice to another keeps its zone.
 """
 
-from clusterdns.cluster.index.service import EndpointAddress, ServiceEntry
+from collections.abc import Sequence
+from random import randrange
+
+from clusterdns.cluster.index.service import ServiceEntry
+from clusterdns.cluster.index.slices import EndpointAddress
 from clusterdns.cluster.objects import EndpointSlice, packed
 
 ZONE_LABEL = b"_zone"
 PIN, PREFER = b"pin", b"prefer"
 ABOVE_ZONES = ((ZONE_LABEL,), (PIN, ZONE_LABEL), (PREFER, ZONE_LABEL))  # the names above those of zones
 
+MAX_SHOWN = 4096  # address records of 16 bytes, which fill a message
 _SPARE = 64  # stale entries that are not worth pruning
 
 
@@ -52,10 +57,25 @@ class Topology:
         self._zones.pop((entry.namespace, entry.name), None)
         self._limits.pop((entry.namespace, entry.name), None)
 
-    def endpoints(self, entry: ServiceEntry, zone: bytes, is_preferred: bool) -> list[EndpointAddress]:
-        """Return the endpoints in a zone; where the zone is preferred and has none, all endpoints."""
+    def endpoints(self, entry: ServiceEntry, zone: bytes, is_preferred: bool) -> tuple[Sequence[EndpointAddress], bool]:
+        """Return the endpoints in a zone, and whether there are any.
+
+        Where there are none in a preferred zone, returns all: as many neighbours as fill a message, from a random one
+        on where there are more.
+        """
         found = entry.cached("zones", lambda: self._by_zone(entry)).get(zone)
-        return found or (list(entry.endpoints()) if is_preferred else [])
+        if found:
+            return found, True
+        if not is_preferred:
+            return (), False
+        everything = entry.cached("all", lambda: tuple(entry.endpoints()))
+        if len(everything) <= MAX_SHOWN:
+            return everything, False
+        start = randrange(len(everything))
+        return (
+            *everything[start : start + MAX_SHOWN],
+            *everything[: max(0, start + MAX_SHOWN - len(everything))],
+        ), False
 
     def _by_zone(self, entry: ServiceEntry) -> dict[bytes, list[EndpointAddress]]:
         zones = self._zones.get((entry.namespace, entry.name), {})

@@ -5,29 +5,33 @@ and `pointers` for reverse zones. The result is a `LookupResult`. The kubernetes
 SERVFAIL while the index is not synced, the next plugin, or the lookup of an ExternalName's target.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from ipaddress import ip_address
+from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import ClassVar
 
 from clusterdns.cluster.index.apex import Apex
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.lookup import (
-    ADDRESS_BYTES,
+    ADDRESS_TYPES,
     Dependencies,
     LookupResult,
     Targets,
     address_records,
     below,
     dependencies_of,
+    endpoint_targets,
+    port_numbers,
     srv_result,
 )
 from clusterdns.cluster.index.pods import PodMode, address_in_label
 from clusterdns.cluster.index.pointers import Pointers
-from clusterdns.cluster.index.schema import SERVICE_TREE, NameForm, ParsedName, parse_name, without_underscore
-from clusterdns.cluster.index.service import NO_PORTS, EndpointAddress, ServiceEntry, matches
+from clusterdns.cluster.index.schema import SERVICE_TREE, TREES, NameForm, ParsedName, parse_name, without_underscore
+from clusterdns.cluster.index.service import MIN_CACHED_ENDPOINTS, ServiceEntry, matches, with_port
+from clusterdns.cluster.index.slices import NO_PORTS, EndpointAddress
 from clusterdns.cluster.index.topology import ABOVE_ZONES, Topology, parse_zone_labels
-from clusterdns.cluster.objects import Port, Service, packed
+from clusterdns.cluster.objects import Port, Service, is_address, packed
 from clusterdns.wire import codes, name, record
+from clusterdns.wire.record import Record
 
 SCHEMA_VERSION = "1.1.0"  # of the Kubernetes DNS specification
 VERSION_TTL_SECONDS = 28800
@@ -68,8 +72,10 @@ class ClusterZone:
         self._ignores_empty = ignores_empty
         self._topology = index.topology if zonal else None
         self._local_addresses = local_addresses
-        self._apex = Apex(zone, index, ttl_seconds, local_addresses, self._endpoint_name)
-        self._pointers = Pointers(index, primary, ttl_seconds)
+        names = (self._find_entry, self._endpoint_name)
+        needs_ports = not self._default_ports
+        self._apex = Apex(zone, index, ttl_seconds, local_addresses, *names, needs_ports=needs_ports)
+        self._pointers = Pointers(index, primary, ttl_seconds, *names, needs_ports=needs_ports)
         self._zone_labels = len(name.labels(zone))
         self.soa = self._apex.soa
 
@@ -77,11 +83,11 @@ class ClusterZone:
         """Look up a name that is in this zone."""
         if qname == self.zone:
             return self._apex.find(qtype)
-        if self.is_reverse:
-            return self._pointers.find(qname, qtype)
         labels = name.labels(qname)
         if self._zone_labels:
             del labels[-self._zone_labels :]
+        if self.is_reverse and labels[-1] not in TREES:
+            return self._pointers.find(qname, qtype)
         parsed = self._parse(labels)
         return self._FIND_BY_FORM[parsed.form](self, parsed, qname, qtype)
 
@@ -101,18 +107,18 @@ class ClusterZone:
         return LookupResult(())
 
     def _find_nameserver(self, parsed: ParsedName, qname: bytes, qtype: int) -> LookupResult:
-        return LookupResult((), records=address_records(qname, self.ttl_seconds, qtype, self._local_addresses()))
+        return self._apex.find_server(qname, qtype)
 
     # Services
 
     def _find_namespace(self, parsed: ParsedName, qname: bytes, qtype: int) -> LookupResult:
         return LookupResult(dependencies_of(parsed), self._exposes(parsed.namespace))
 
-    def _entry(self, parsed: ParsedName) -> ServiceEntry | None:
-        """Look up the Service that a name is at or below; None where it does not exist for clients."""
-        if not self._exposes(parsed.namespace):
+    def _find_entry(self, namespace: bytes, service: bytes) -> ServiceEntry | None:
+        """Look up a Service; None where it does not exist for clients."""
+        if not self._exposes(namespace):
             return None
-        entry = self.index.service(parsed.namespace, parsed.service)
+        entry = self.index.service(namespace, service)
         if entry is None or entry.service is None:
             return None
         has_cluster_ip = not entry.service.headless and entry.service.type != "ExternalName"
@@ -120,7 +126,7 @@ class ClusterZone:
 
     def _find_service(self, parsed: ParsedName, qname: bytes, qtype: int) -> LookupResult:
         """Look up the name of a Service, or of one of its ports (`_PORT._PROTOCOL.SERVICE`)."""
-        entry = self._entry(parsed)
+        entry = self._find_entry(parsed.namespace, parsed.service)
         if entry is None or entry.service is None:
             return LookupResult(dependencies_of(parsed), False)
         if entry.service.type == "ExternalName":
@@ -132,7 +138,7 @@ class ClusterZone:
     def _external_name(self, parsed: ParsedName, external_name: str) -> LookupResult:
         """Look up an ExternalName: a CNAME, at the Service's own name only, unless the target is an address."""
         dependencies = dependencies_of(parsed)
-        if parsed.form is NameForm.SERVICE and external_name and not _is_address(external_name):
+        if parsed.form is NameForm.SERVICE and external_name and not is_address(external_name):
             try:
                 return LookupResult(dependencies, cname=name.from_text(external_name))
             except ValueError:
@@ -150,7 +156,8 @@ class ClusterZone:
         cluster_ips = tuple(map(packed, service.cluster_ips))
         if qtype == codes.SRV:
             target = self._service_name(entry)
-            targets = [(target, port.number, cluster_ips) for port in _numbered(service.ports, parsed)]
+            numbers = port_numbers(service.ports, parsed.port, parsed.protocol)
+            targets = [(target, number, cluster_ips) for number in numbers]
             return srv_result(dependencies, qname, self.ttl_seconds, targets)
         return LookupResult(dependencies, records=address_records(qname, self.ttl_seconds, qtype, cluster_ips))
 
@@ -166,7 +173,7 @@ class ClusterZone:
                     dependencies, qname, self.ttl_seconds, self._srv_targets(entry, entry.endpoints(), parsed)
                 ),
             )
-        if qtype not in ADDRESS_BYTES:
+        if qtype not in ADDRESS_TYPES:
             return LookupResult(dependencies)
         return entry.cached(
             (qname, qtype, self.ttl_seconds),
@@ -176,25 +183,36 @@ class ClusterZone:
     def _headless_addresses(
         self, entry: ServiceEntry, dependencies: Dependencies, parsed: ParsedName, qname: bytes, qtype: int
     ) -> LookupResult:
-        addresses = dict.fromkeys(
-            endpoint.address
-            for endpoint in entry.endpoints()
-            if any(matches(port, parsed.port, parsed.protocol) for port in endpoint.ports)
-        )
-        return LookupResult(dependencies, records=address_records(qname, self.ttl_seconds, qtype, addresses))
+        def records(endpoints: Iterable[EndpointAddress]) -> tuple[Record, ...]:
+            fitting = with_port(endpoints, parsed.port, parsed.protocol)
+            return address_records(qname, self.ttl_seconds, qtype, (one.address for one in fitting))
+
+        parts = entry.parts((qname, qtype, self.ttl_seconds), records)
+        return LookupResult(dependencies, records=tuple(dict.fromkeys(chain.from_iterable(parts))))
 
     def _find_endpoint(self, parsed: ParsedName, qname: bytes, qtype: int) -> LookupResult:
         dependencies = dependencies_of(parsed)
-        entry = self._entry(parsed)
+        entry = self._find_entry(parsed.namespace, parsed.service)
         if entry is None or entry.service is None or entry.service.type == "ExternalName":
             return LookupResult(dependencies, False)
         endpoints = entry.endpoints_at(parsed.endpoint)
         if not endpoints:
             return LookupResult(dependencies, self._exists_above(entry, parsed.endpoint))
+        if len(endpoints) < MIN_CACHED_ENDPOINTS:
+            return self._endpoint_records(entry, endpoints, parsed, qname, qtype)
+        return entry.cached(
+            (qname, qtype, self.ttl_seconds),
+            lambda: self._endpoint_records(entry, endpoints, parsed, qname, qtype),
+        )
+
+    def _endpoint_records(
+        self, entry: ServiceEntry, endpoints: Iterable[EndpointAddress], parsed: ParsedName, qname: bytes, qtype: int
+    ) -> LookupResult:
         if qtype == codes.SRV:
-            return srv_result(dependencies, qname, self.ttl_seconds, self._srv_targets(entry, endpoints, parsed))
-        addresses = dict.fromkeys(endpoint.address for endpoint in endpoints)
-        return LookupResult(dependencies, records=address_records(qname, self.ttl_seconds, qtype, addresses))
+            targets = self._srv_targets(entry, endpoints, parsed)
+            return srv_result(dependencies_of(parsed), qname, self.ttl_seconds, targets)
+        addresses = dict.fromkeys([endpoint.address for endpoint in endpoints])
+        return LookupResult(dependencies_of(parsed), records=address_records(qname, self.ttl_seconds, qtype, addresses))
 
     def _exists_above(self, entry: ServiceEntry, label: bytes) -> bool:
         """Return whether names exist below a label that no endpoint has, so that this one exists too (RFC 8020)."""
@@ -214,10 +232,11 @@ class ClusterZone:
 
     def _srv_targets(self, entry: ServiceEntry, endpoints: Iterable[EndpointAddress], parsed: ParsedName) -> Targets:
         service_name = self._service_name(entry)
-        for endpoint in endpoints:
-            target = self._endpoint_name(service_name, endpoint.label)
-            for port in _numbered(endpoint.ports, parsed):
-                yield target, port.number, (endpoint.address,)
+        if not service_name:
+            return ()
+        return endpoint_targets(
+            endpoints, lambda label: self._endpoint_name(service_name, label), parsed.port, parsed.protocol
+        )
 
     def endpoint_labels(self, endpoint: bytes) -> list[bytes]:
         """Split an endpoint's `label` into the labels in front of its Service's name."""
@@ -232,15 +251,16 @@ class ClusterZone:
         """Look up the endpoints of a headless Service in a topology zone; without any the name has no records."""
         dependencies = dependencies_of(parsed)
         zone = parse_zone_labels(name.labels(qname)[: -self._zone_labels - _SERVICE_LABEL_COUNT])
-        entry = self._entry(parsed)
+        entry = self._find_entry(parsed.namespace, parsed.service)
         if zone is None or entry is None or entry.service is None or not entry.service.headless:
             return LookupResult(dependencies, False)
-        endpoints = topology.endpoints(entry, *zone)
-        if qtype == codes.SRV:
-            targets = self._srv_targets(entry, endpoints, parsed)
-            return srv_result(dependencies, qname, self.ttl_seconds, targets)
-        addresses = dict.fromkeys(endpoint.address for endpoint in endpoints)
-        return LookupResult(dependencies, records=address_records(qname, self.ttl_seconds, qtype, addresses))
+        endpoints, is_zone = topology.endpoints(entry, *zone)
+        if not is_zone:  # clients can make up any number of such names, so the result is not cached
+            return self._endpoint_records(entry, endpoints, parsed, qname, qtype)
+        return entry.cached(
+            (qname, qtype, self.ttl_seconds),
+            lambda: self._endpoint_records(entry, endpoints, parsed, qname, qtype),
+        )
 
     def _is_above_zones(self, entry: ServiceEntry, *left: bytes) -> bool:
         """Return whether names of topology zones exist below these labels, such as `pin._zone`."""
@@ -274,15 +294,3 @@ class ClusterZone:
         NameForm.NAMESERVER: _find_nameserver,
         NameForm.VERSION: _find_version,
     }
-
-
-def _numbered(ports: Iterable[Port], parsed: ParsedName) -> Iterator[Port]:
-    return (port for port in ports if port.number > 0 and matches(port, parsed.port, parsed.protocol))
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -112,7 +112,8 @@ def _slices(
     namespace, service = key
     for (family, ports), endpoints in groups.items():
         name = f"{service}-{name_suffix(f'{namespace}/{service}/{family}/{ports}', 5)}"
-        yield LabelledSlice(EndpointSlice(namespace, name, service, ports, tuple(endpoints)), labels)
+        obj = EndpointSlice(namespace, name, service, ports, tuple(endpoints), address_type=family)
+        yield LabelledSlice(obj, labels)
 
 
 def _resolved(ports: Sequence[kinds.ServicePort], pod: SimulatedPod) -> tuple[Port, ...]:

@@ -35,7 +35,11 @@ def build(settings: KubernetesSettings, context: BlockContext) -> Part:
     index = feed.index
     local = _local_addresses(context.listener.addresses)
     imported = frozenset(zone for zone in settings.multicluster if not is_reverse(zone))
-    zones = [_zone(zone, settings, feed, local, is_imported=zone in imported) for zone in settings.zones]
+    points_to_imports = settings.primary in imported  # where no zone but those of `multicluster` could have the targets
+    zones = [
+        _zone(zone, settings, feed, local, is_imported=zone in imported or (points_to_imports and is_reverse(zone)))
+        for zone in settings.zones
+    ]
     return Part(
         "kubernetes",
         handling=Handling(

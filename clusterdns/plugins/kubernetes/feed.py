@@ -7,7 +7,7 @@ mostly keeps the index. `handler` answers from the index; `api` and `manifests` 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING
 from clusterdns.chain import StartError
 from clusterdns.cluster.api.source import ApiSource, import_collections
 from clusterdns.cluster.index.cluster import Index, Subscriber
-from clusterdns.cluster.index.namespaces import Namespaces
-from clusterdns.cluster.index.service import label_of
-from clusterdns.cluster.objects import Change, EndpointSlice, ImportedSlice, ServiceImport
+from clusterdns.cluster.namespaces import Namespaces
+from clusterdns.cluster.objects import Change, EndpointSlice, ImportedSlice, ServiceImport, label_of
 from clusterdns.plugins.kubernetes.settings import KubernetesSettings
 from clusterdns.telemetry.metrics import Registry
 
@@ -160,7 +159,7 @@ class Feed:
         if self.imports is None or self._settings.manifests:
             return None
         source = ApiSource(
-            self._settings.api, self.imports.apply, self._note_synced, self._registry, collections=import_collections
+            self._settings.api, self.imports.steps, self._note_synced, self._registry, collections=import_collections
         )
         source.start()
         return source
@@ -177,8 +176,9 @@ class Feed:
         is_import = self.imports is not None and isinstance(change.new or change.old, ServiceImport | ImportedSlice)
         (self.imports if is_import and self.imports is not None else self.index).apply(change)
 
-    def _apply(self, change: Change) -> None:
-        self.index.apply(change)
+    def _apply(self, change: Change) -> Iterator[None]:
+        """Apply a change of the API server in steps (see `Index.steps`)."""
+        yield from self.index.steps(change)
         if self.index.synced and isinstance(change.new, EndpointSlice) and change.new.triggered_at:
             self._observe_latency(change.new)
 

@@ -94,7 +94,7 @@ CASES = [
     ("host.prod.ex.org", "A", ["CNAME lb.example.net."]),
     ("host.prod.ex.org", "SRV", ["SRV 0 50 80 lb.example.net.", "SRV 0 50 80 other.example.net."]),
     ("both.prod.ex.org", "A", ["A 192.0.2.4"]),
-    ("both.prod.ex.org", "SRV", ["SRV 0 100 80 both.prod.ex.org.", "A 192.0.2.4"]),
+    ("both.prod.ex.org", "SRV", ["SRV 0 50 80 both.prod.ex.org.", "SRV 0 50 80 lb.example.net.", "A 192.0.2.4"]),
     ("odd.prod.ex.org", "A", []),
     ("inside.prod.ex.org", "A", ["NXDOMAIN"]),
     ("in-0.inside.prod.ex.org", "A", ["NXDOMAIN"]),

@@ -12,7 +12,16 @@ import pytest
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.pods import PodMode
 from clusterdns.cluster.index.zone import ClusterZone
-from clusterdns.cluster.objects import Change, Endpoint, EndpointSlice, Namespace, Port, Service, packed
+from clusterdns.cluster.objects import (
+    Change,
+    Endpoint,
+    EndpointSlice,
+    ImportedSlice,
+    Namespace,
+    Port,
+    Service,
+    packed,
+)
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_address, from_text
 
@@ -175,3 +184,45 @@ def test_removing_a_large_service_takes_linear_time(cluster: Cluster) -> None:
     cluster.pass_time()
     assert time.process_time() - started < 2.0, "some 0.2 s; with each event looking at all that left before, 7 s"
     assert {address[:2] for address in cluster.index.reverse.addresses()} == {b"\x0a\x01"}
+
+
+V6 = EndpointSlice("prod", "six", "db", PORTS, (Endpoint(("fd00::1",), "db-1"),), address_type="IPv6")
+
+
+def typed(name: str, *addresses: str, address_type: str = "IPv4") -> EndpointSlice:
+    endpoints = tuple(Endpoint((one,), f"db-{one[-1]}") for one in addresses)
+    return EndpointSlice("prod", name, "db", PORTS, endpoints, address_type=address_type)
+
+
+@pytest.mark.parametrize(
+    ("other", "stays"),
+    [(V6, False), (typed("two"), True), (typed("two", address_type=""), True), (typed("two", "10.1.0.9"), True)],
+    ids=["IPv6", "empty", "of unknown type", "IPv4"],
+)
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_an_endpoint_stays_only_where_another_slice_can_list_it(
+    other: EndpointSlice, stays: bool, is_deleted: bool
+) -> None:
+    cluster = Cluster()
+    cluster.put(other)
+    cluster.put(typed("one", STAYS, MOVES))
+    if is_deleted:
+        cluster.remove("one")
+    else:
+        cluster.put(typed("one", STAYS))
+    assert cluster.has(MOVES) == stays
+    cluster.pass_time()
+    assert not cluster.has(MOVES)
+    assert cluster.has(STAYS) != is_deleted
+
+
+@pytest.mark.parametrize(("cluster_name", "stays"), [("east", True), ("west", False)])
+def test_an_imported_endpoint_does_not_move_to_another_cluster(cluster_name: str, stays: bool) -> None:
+    index = Index(call_later=lambda call: None)
+    index.apply(Change(None, Namespace("prod")))
+    endpoints = (Endpoint((MOVES,), "db-2"),)
+    here = ImportedSlice("prod", "one", "db", PORTS, endpoints, cluster="east")
+    index.apply(Change(None, here))
+    index.apply(Change(None, ImportedSlice("prod", "two", "db", PORTS, (), cluster=cluster_name)))
+    index.apply(Change(here, ImportedSlice("prod", "one", "db", PORTS, (), cluster="east")))
+    assert bool(index.reverse.endpoints(packed(MOVES))) == stays

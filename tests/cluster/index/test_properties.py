@@ -216,7 +216,7 @@ def test_an_emptied_index_has_no_state(history: list[tuple[Object, bool]]) -> No
     empty = Index()
     left = {key: value for key, value in vars(server.index).items() if isinstance(value, dict | set)}
     assert left == {key: value for key, value in vars(empty).items() if isinstance(value, dict | set)}
-    assert vars(server.index.reverse) == vars(empty.reverse)
+    assert not any(map(len, vars(server.index.reverse).values()))
 
 
 @pytest.mark.parametrize("leaves_first", [True, False])

@@ -4,7 +4,7 @@ import pytest
 
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.pods import PodMode
-from clusterdns.cluster.index.service import MIN_CACHED_LABELS
+from clusterdns.cluster.index.service import MIN_CACHED_ENDPOINTS
 from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.cluster.objects import Change, Endpoint, EndpointSlice, Namespace, Port, Service
 from clusterdns.wire import codes
@@ -14,7 +14,7 @@ ZONE = from_text("cluster.local.")
 PORTS = (Port("pg", 5432, "TCP"),)
 
 
-@pytest.mark.parametrize("size", [2, MIN_CACHED_LABELS, 100])
+@pytest.mark.parametrize("size", [2, MIN_CACHED_ENDPOINTS, 100])
 @pytest.mark.parametrize(
     ("qname", "qtype"),
     [("db.prod.svc", codes.A), ("db.prod.svc", codes.SRV), ("_pg._tcp.db.prod.svc", codes.SRV)],

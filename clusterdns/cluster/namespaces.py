@@ -5,7 +5,7 @@ The index of the cluster and the index of its ServiceImports share one `Namespac
 
 from collections.abc import Iterable
 
-from clusterdns.cluster.index.service import label_of
+from clusterdns.cluster.objects import label_of
 
 
 class Namespaces:

@@ -1,0 +1,170 @@
+"""One EndpointSlice as the index keeps it: its endpoints, one for each address, with the labels that name them.
+
+`service` joins the slices of a Service. A change of a slice is applied in parts (see `Index.steps`), between which the
+state has the endpoints of the old slice and those of the new one that are applied.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from itertools import chain
+from typing import NamedTuple, TypeVar
+
+from clusterdns.cluster.objects import MAX_LABEL_BYTES, Endpoint, EndpointSlice, ImportedSlice, Port, label_of, packed
+
+NO_PORTS = (Port("", -1, ""),)  # stands for a missing list of ports: there are addresses, but no SRV records
+MAX_PARTS = 16  # cached results of one slice: a few names and types; more after reloads with other TTLs
+
+T = TypeVar("T")
+
+
+class EndpointAddress(NamedTuple):
+    """One address of an endpoint of a slice, with the label that names it below its Service."""
+
+    label: bytes  # of an imported endpoint: its own label and that of its cluster, in wire format
+    address: bytes  # packed
+    ports: tuple[Port, ...]
+    slice_name: str
+    namespace: bytes
+    service: bytes
+    has_hostname: bool
+
+
+class SliceReader(NamedTuple):
+    """What all endpoints of a slice share; two slices with equal readers make the same of an endpoint."""
+
+    namespace: bytes
+    service: bytes
+    slice_name: str
+    ports: tuple[Port, ...]
+    cluster: bytes | None  # None: an endpoint of this cluster
+    address_type: str
+    use_pod_names: bool
+
+    def read(self, endpoint: Endpoint) -> tuple[EndpointAddress, ...]:
+        """List the addresses of an endpoint."""
+        hostname = _own_label(endpoint, self.use_pod_names)
+        found = []
+        for text in endpoint.addresses:
+            label = hostname or dashed(text)
+            if self.cluster is not None:
+                label = in_cluster(label, self.cluster)
+            found.append(
+                EndpointAddress(
+                    label, packed(text), self.ports, self.slice_name,
+                    self.namespace, self.service, bool(endpoint.hostname),
+                )
+            )  # fmt: skip
+        return tuple(found)
+
+
+def reader_of(obj: EndpointSlice, *, use_pod_names: bool) -> SliceReader:
+    """Make the reader of a slice's endpoints."""
+    cluster = label_of(obj.cluster) if isinstance(obj, ImportedSlice) else None
+    return SliceReader(
+        label_of(obj.namespace), label_of(obj.service), obj.name, obj.ports or NO_PORTS,
+        cluster, obj.address_type, use_pod_names,
+    )  # fmt: skip
+
+
+class SliceState:
+    """The endpoints of one slice, and results that were made of them."""
+
+    __slots__ = ("_addresses", "_endpoints", "_open", "_parts", "name", "reader")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.reader: SliceReader | None = None
+        self._endpoints: tuple[Endpoint, ...] = ()
+        self._addresses: tuple[EndpointAddress, ...] = ()  # those of the endpoints, one after the other
+        self._open: dict[Endpoint, tuple[EndpointAddress, ...]] | None = None  # in place of both during a change
+        self._parts: dict[Hashable, object] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the slice has no ready endpoint."""
+        return not (self._addresses if self._open is None else self._open)
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """The ports of the endpoints."""
+        return self.reader.ports if self.reader is not None else NO_PORTS
+
+    def endpoints(self) -> Iterable[EndpointAddress]:
+        """Return the endpoints in the order of the slice."""
+        return self._addresses if self._open is None else chain.from_iterable(self._open.values())
+
+    def may_list_endpoints_of(self, other: "SliceState") -> bool:
+        """Return whether an endpoint of the other slice could move to this one.
+
+        All addresses of a slice are of one type, and a cluster exports the endpoints of its own pods.
+        """
+        if self.reader is None or other.reader is None:
+            return True
+        ours, theirs = self.reader, other.reader
+        is_same_type = not ours.address_type or not theirs.address_type or ours.address_type == theirs.address_type
+        return is_same_type and ours.cluster == theirs.cluster
+
+    def open(self) -> dict[Endpoint, tuple[EndpointAddress, ...]]:
+        """Return the endpoints with their addresses, for the caller to change until `close`."""
+        if self._open is None:
+            self._open = {}
+            start = 0
+            for endpoint in self._endpoints:
+                end = start + len(endpoint.addresses)
+                self._open[endpoint] = self._addresses[start:end]
+                start = end
+        return self._open
+
+    def close(self, order: Iterable[Endpoint]) -> bool:
+        """End a change; `order` has each endpoint once. Returns whether the order differs from that before it."""
+        assert self._open is not None
+        before = self._endpoints
+        self._endpoints = tuple(order)
+        self._addresses = tuple(chain.from_iterable(map(self._open.__getitem__, self._endpoints)))
+        self._open = None
+        self._parts.clear()
+        return before != self._endpoints
+
+    def cached(self, key: Hashable, make: Callable[[Iterable[EndpointAddress]], T]) -> T:
+        """Return the result of `make` for the endpoints, cached until the slice changes."""
+        if self._open is not None:
+            return make(self.endpoints())
+        found = self._parts.get(key)
+        if found is None:
+            found = make(self._addresses)
+            if len(self._parts) >= MAX_PARTS:
+                self._parts.clear()
+            self._parts[key] = found
+        return found  # type: ignore[return-value]  # every key has one `make`
+
+
+def in_chunks(endpoints: Iterable[Endpoint], max_addresses: int) -> Iterator[list[Endpoint]]:
+    """Split endpoints into lists of at most so many addresses, or of one endpoint."""
+    chunk: list[Endpoint] = []
+    count = 0
+    for endpoint in endpoints:
+        count += len(endpoint.addresses)
+        if count > max_addresses and chunk:
+            yield chunk
+            chunk, count = [], len(endpoint.addresses)
+        chunk.append(endpoint)
+    if chunk:
+        yield chunk
+
+
+def dashed(address_text: str) -> bytes:
+    """Make the label of an endpoint without a hostname: its address with dashes (`fd00::` → `fd00--0`)."""
+    label = address_text.replace(".", "-").replace(":", "-").encode()
+    return label + b"0" if label.endswith(b"-") else label
+
+
+def in_cluster(label: bytes, cluster: bytes) -> bytes:
+    """Make the label of an imported endpoint in wire format: ENDPOINT.CLUSTER, or ENDPOINT without a cluster."""
+    parts = (label, cluster) if cluster else (label,)
+    return b"".join(bytes((len(part),)) + part for part in parts)
+
+
+def _own_label(endpoint: Endpoint, use_pod_names: bool) -> bytes:
+    label = label_of(endpoint.hostname)
+    if not label and use_pod_names:
+        label = label_of(endpoint.target_name)
+    return label if 0 < len(label) <= MAX_LABEL_BYTES else b""

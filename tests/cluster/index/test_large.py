@@ -1,0 +1,243 @@
+"""The work of an event or a query does not grow faster than what changed, however endpoints are named.
+
+Work is counted as calls of functions, those written in C too, not as time.
+"""
+
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
+
+import pytest
+
+from clusterdns.cluster.index.cluster import MAX_ADDRESSES_PER_STEP, Index
+from clusterdns.cluster.index.external import ExternalZone
+from clusterdns.cluster.index.pods import PodMode
+from clusterdns.cluster.index.zone import ClusterZone
+from clusterdns.cluster.objects import (
+    Change,
+    Endpoint,
+    EndpointSlice,
+    Namespace,
+    Object,
+    Pod,
+    Port,
+    Service,
+    ServiceImport,
+    packed,
+)
+from clusterdns.wire import codes
+from clusterdns.wire.name import from_address, from_text
+
+ZONE = from_text("cluster.local.")
+PORTS = (Port("pg", 5432, "TCP"),)
+SMALL, LARGE = 500, 4_000
+
+Naming = Callable[[int], Endpoint]
+
+
+def v4(number: int) -> str:
+    return str(IPv4Address("10.128.0.0") + number)
+
+
+NAMINGS: dict[str, Naming] = {
+    "by address": lambda number: Endpoint((v4(number),)),
+    "IPv6": lambda number: Endpoint((str(IPv6Address("fd00::") + number),)),
+    "one hostname": lambda number: Endpoint((v4(number),), "db"),
+    "one hostname in two spellings": lambda number: Endpoint((v4(number),), ("db", "DB")[number % 2]),
+    "hostnames": lambda number: Endpoint((v4(number),), f"db-{number}"),
+    "one pod": lambda number: Endpoint((v4(number),), "", "Db-0"),
+    "pods": lambda number: Endpoint((v4(number),), "", f"Db-{number}"),
+    "one address": lambda number: Endpoint(("10.0.0.1",), f"db-{number}"),
+    "all the same": lambda number: Endpoint(("10.0.0.1",), "db", f"pod-{number}"),
+}
+
+
+def calls_of(work: Callable[[], object]) -> int:
+    count = 0
+
+    def profile(frame: Any, event: str, argument: Any) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(profile)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def slice_of(naming: Naming, number: int, size: int, offset: int = 0) -> EndpointSlice:
+    endpoints = tuple(naming(number * size + step + offset) for step in range(size))
+    return EndpointSlice("prod", f"db-{number}", "db", PORTS, endpoints)
+
+
+def index_of(naming: Naming, size: int, *, per_slice: int = 100, moves: bool = True) -> Index:
+    index = Index(use_pod_names=True, zonal=True, call_later=(lambda call: None) if moves else None)
+    index.synced = True
+    index.apply(Change(None, Namespace("prod")))
+    index.apply(Change(None, Service("prod", "db", headless=True, ports=PORTS)))
+    for number in range(size // per_slice):
+        index.apply(Change(None, slice_of(naming, number, per_slice)))
+    return index
+
+
+@functools.cache
+def zone_of(naming_name: str, size: int) -> ClusterZone:
+    """A zone over an index that no test changes."""
+    index = index_of(NAMINGS[naming_name], size)
+    return ClusterZone(ZONE, index, primary=ZONE, ttl_seconds=5, pods=PodMode.DISABLED, zonal=True)
+
+
+def events(naming: Naming) -> Iterator[tuple[str, Change]]:
+    """One change of each kind, for a Service that has slices 1 and 2 of 100 endpoints."""
+    old = slice_of(naming, 1, 100)
+    one_less = EndpointSlice("prod", "db-1", "db", PORTS, old.endpoints[1:])
+    yield "endpoint removed", Change(old, one_less)
+    yield "endpoint added", Change(one_less, old)
+    yield "other ports", Change(old, EndpointSlice("prod", "db-1", "db", (Port("x", 1, "TCP"),), old.endpoints))
+    yield "slice deleted", Change(slice_of(naming, 2, 100), None)
+    yield "slice added", Change(None, slice_of(naming, 2, 100))
+    yield "Service changed", Change(None, Service("prod", "db", headless=True, ports=()))
+    yield "Service deleted", Change(Service("prod", "db"), None)
+    yield "namespace deleted", Change(Namespace("prod"), None)
+
+
+@pytest.mark.parametrize("naming", NAMINGS.values(), ids=NAMINGS)
+def test_an_event_costs_as_much_as_what_changed(naming: Naming) -> None:
+    indexes = [index_of(naming, size) for size in (SMALL, LARGE)]
+    for what, change in events(naming):
+        small, large = (calls_of(lambda: index.apply(change)) for index in indexes)  # noqa: B023
+        assert large < 1.5 * small + 100, what
+
+
+@pytest.mark.parametrize("naming", NAMINGS.values(), ids=NAMINGS)
+def test_a_slice_costs_in_proportion_to_its_size(naming: Naming) -> None:
+    costs = []
+    for size in (250, 2000):
+        index = index_of(naming, SMALL)
+        costs.append(calls_of(lambda: index.apply(Change(None, slice_of(naming, 9, size)))))  # noqa: B023
+    assert costs[1] < 1.5 * 8 * costs[0]
+
+
+@pytest.mark.parametrize("naming", NAMINGS.values(), ids=NAMINGS)
+def test_a_large_slice_is_applied_in_steps_of_bounded_size(naming: Naming) -> None:
+    index = index_of(naming, SMALL, per_slice=500)
+    touched: list[int] = []
+    index.subscribe(lambda dependencies: touched.append(len(dependencies)))
+    for change in (
+        Change(None, slice_of(naming, 5, 1000)),
+        Change(slice_of(naming, 5, 1000), slice_of(naming, 5, 1000, offset=500)),
+        Change(slice_of(naming, 5, 1000, offset=500), None),
+    ):
+        touched.clear()
+        steps = index.steps(change)
+        costs = [calls_of(lambda: next(steps, None)) for _ in range(20)]  # noqa: B023
+        assert next(steps, None) is None
+        assert max(touched) <= 2 * MAX_ADDRESSES_PER_STEP + 1
+        assert max(costs) < 20_000  # a few milliseconds
+
+
+def test_between_two_steps_no_endpoint_is_missing() -> None:
+    index = index_of(NAMINGS["hostnames"], SMALL)
+    zone = ClusterZone(ZONE, index, primary=ZONE, ttl_seconds=5, pods=PodMode.DISABLED)
+    before, after = slice_of(NAMINGS["hostnames"], 5, 1000), slice_of(NAMINGS["hostnames"], 5, 1000, offset=500)
+    index.apply(Change(None, before))
+    stays = {f"db-{number}" for number in range(5500, 6000)}
+    for _ in index.steps(Change(before, after)):
+        records = zone.find(from_text("db.prod.svc.cluster.local."), codes.A).records
+        shown = {one.rdata for one in records}
+        assert {packed(v4(int(name[3:]))) for name in stays} <= shown
+        assert all(zone.find(from_text(f"{name}.db.prod.svc.cluster.local."), codes.A).exists for name in stays)
+    assert {packed(v4(number)) for number in range(5500, 6500)} <= shown
+
+
+def test_a_change_that_was_interrupted_is_completed_by_the_next() -> None:
+    naming = NAMINGS["hostnames"]
+    index, expected = index_of(naming, SMALL, moves=False), index_of(naming, SMALL, moves=False)
+    next(iter(index.steps(Change(None, slice_of(naming, 5, 1000)))))
+    last = slice_of(naming, 5, 600, offset=777)
+    for one in (index, expected):
+        one.apply(Change(None, last))
+    entries = [one.service(b"prod", b"db") for one in (index, expected)]
+    assert entries[0] is not None
+    assert entries[1] is not None
+    assert list(entries[0].endpoints()) == list(entries[1].endpoints())
+    assert sorted(index.reverse.addresses()) == sorted(expected.reverse.addresses())
+
+
+QUESTIONS = [
+    ("db.prod.svc", codes.A),
+    ("db.prod.svc", codes.AAAA),
+    ("db.prod.svc", codes.SRV),
+    ("_pg._tcp.db.prod.svc", codes.A),
+    ("_pg._tcp.db.prod.svc", codes.SRV),
+    ("db.db.prod.svc", codes.A),
+    ("db.db.prod.svc", codes.SRV),
+    ("db-0.db.prod.svc", codes.A),
+    ("db-0.db.prod.svc", codes.SRV),
+    ("_tcp.db.prod.svc", codes.A),
+    ("a.prefer._zone.db.prod.svc", codes.SRV),
+]
+
+
+@pytest.mark.parametrize("naming_name", NAMINGS)
+@pytest.mark.parametrize(("qname", "qtype"), QUESTIONS)
+def test_a_question_costs_little_and_nothing_more_when_asked_again(naming_name: str, qname: str, qtype: int) -> None:
+    """The first time it takes a few calls per endpoint, and later those of a small Service."""
+    full = from_text(f"{qname}.cluster.local.")
+    costs = {}
+    for size in (SMALL, LARGE):
+        zone = zone_of(naming_name, size)
+        entry = zone.index.service(b"prod", b"db")
+        assert entry is not None
+        entry.clear_cache()
+        first = calls_of(lambda: zone.find(full, qtype))  # noqa: B023
+        assert first < 32 * size
+        costs[size] = calls_of(lambda: zone.find(full, qtype))  # noqa: B023
+    if not qname.startswith("a.prefer"):  # clients can make up any number of such names
+        assert costs[LARGE] <= costs[SMALL] + 5
+
+
+@pytest.mark.parametrize("naming_name", ["one address", "all the same"])
+def test_a_reverse_name_has_no_more_pointers_than_fill_a_message(naming_name: str) -> None:
+    index = zone_of(naming_name, LARGE).index
+    reverse = ClusterZone(from_text("in-addr.arpa."), index, primary=ZONE, ttl_seconds=5, pods=PodMode.DISABLED)
+    qname = from_address(packed("10.0.0.1"))
+    assert calls_of(lambda: reverse.find(qname, codes.PTR)) < 25 * LARGE
+    assert len(reverse.find(qname, codes.PTR).records) <= 65535 // 12
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_external_names_of_a_large_service_are_made_once(size: int) -> None:
+    index = index_of(NAMINGS["one hostname"], size)
+    zone = ExternalZone(ZONE, index, primary=ZONE, apex=b"\x03dns", ttl_seconds=5, headless=True, local_addresses=tuple)
+    for qname in ("db.prod", "db.db.prod", "_pg._tcp.db.prod"):
+        for qtype in (codes.A, codes.SRV):
+            full = from_text(f"{qname}.cluster.local.")
+            zone.find(full, qtype)
+            assert calls_of(lambda: zone.find(full, qtype)) < 40  # noqa: B023
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda number: Pod("prod", f"pod-{number}", ips=("10.0.0.1",)),
+        lambda number: Service("prod", f"web-{number}", cluster_ips=("10.96.0.1",), external=("192.0.2.1",)),
+        lambda number: ServiceImport("prod", f"web-{number}", cluster_ips=("10.96.0.1",)),
+        lambda number: EndpointSlice("prod", f"s-{number}", "db", PORTS, (Endpoint(("10.0.0.1",), "db"),)),
+        lambda number: EndpointSlice("prod", f"s-{number}", f"db-{number}", PORTS, (Endpoint(("10.0.0.1",)),)),
+        lambda number: Namespace(f"ns-{number}"),
+    ],
+    ids=["pods", "services", "imports", "slices", "slices of many services", "namespaces"],
+)
+def test_objects_that_share_an_address_cost_the_same_each(make: Callable[[int], Object]) -> None:
+    index = Index(call_later=lambda call: None)
+    assert not list(index.external.addresses())
+    for number in range(2000):
+        index.apply(Change(None, make(number)))
+    added = calls_of(lambda: index.apply(Change(None, make(2000))))
+    changed = calls_of(lambda: index.apply(Change(make(1000), None)))
+    assert max(added, changed) < 300
