@@ -14,10 +14,10 @@ from clusterdns.cluster.api.settings import ApiSettings
 from clusterdns.cluster.api.source import ApiSource
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.listing import records
-from clusterdns.cluster.namespaces import Namespaces
 from clusterdns.cluster.index.pods import PodMode
 from clusterdns.cluster.index.zone import MAX_ZONE_BYTES, ClusterZone
 from clusterdns.cluster.manifests.source import ManifestError, ManifestSource
+from clusterdns.cluster.namespaces import Namespaces
 from clusterdns.cluster.objects import Change, Namespace
 from clusterdns.corefile.errors import CorefileError
 from clusterdns.corefile.lexer import Token
