@@ -114,7 +114,7 @@ class Watched:
         ]
         imported = name.from_text("clusterset.local.")
         zones.append(ImportZone(imported, self.imports, primary=imported, ttl_seconds=5, pods=PodMode.DISABLED))
-        chain = Chain(ClusterHandler(zones, 5, Fallthrough(), _nobody), counts_queries=False)
+        chain = Chain(ClusterHandler(zones, 5, Fallthrough(), _nobody, unready=str), counts_queries=False)
         routes = Routes(Route(zone.zone, "", chain) for zone in zones)
         self._dispatch = Dispatch(routes, QueryCounters(Registry(), ""), Series())
         self._reflectors = {kind: self._reflector(KINDS[kind]) for kind in KINDS}
@@ -181,7 +181,7 @@ class _Pages:
 
 
 async def _nobody(query: Query) -> Reply:
-    return failure(codes.REFUSED, is_unhandled=True)
+    return failure(codes.REFUSED, "no zone", is_unhandled=True)
 
 
 def _meta(name_text: str, **labels: str) -> Manifest:
