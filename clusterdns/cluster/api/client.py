@@ -190,6 +190,8 @@ class Client:
 
     async def _current_credentials(self) -> Credentials:
         async with self._loading:
+            if self._credentials is not None and self._credentials.has_expired():
+                await self._renew(self._credentials)
             if self._credentials is None:
                 try:
                     self._credentials = await load(self._settings)

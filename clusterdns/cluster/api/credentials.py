@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -20,10 +20,11 @@ from typing import Any, NamedTuple
 
 import aiohttp
 
+from clusterdns.cluster.api.exec_plugin import ExecPlugin, PluginError, PluginStatus
 from clusterdns.cluster.api.settings import ApiSettings
 
 PACKAGE = "kubernetes_asyncio"
-PLUGIN_SECONDS = 30.0  # the timeout of an exec plugin or OIDC issuer
+ISSUER_SECONDS = 30.0  # the timeout of an OIDC issuer
 RELOAD_SECONDS = 60.0  # between two readings of a kubeconfig's token, as of a service account's
 
 # What the library raises for an invalid kubeconfig besides its own ConfigException: errors of walking the tree, of
@@ -31,6 +32,7 @@ RELOAD_SECONDS = 60.0  # between two readings of a kubeconfig's token, as of a s
 _CAUSES = (OSError, ValueError, TypeError, KeyError, AttributeError, AssertionError)
 
 Errors = tuple[type[Exception], ...]
+HasExpired = Callable[[], bool]
 
 
 class CredentialsError(Exception):
@@ -40,10 +42,11 @@ class CredentialsError(Exception):
 class Credentials:
     """One set of credentials with its session, for several readers. Call `retire` to replace it."""
 
-    def __init__(self, configuration: Any, rest: Any, errors: Errors) -> None:
+    def __init__(self, configuration: Any, rest: Any, errors: Errors, has_expired: HasExpired) -> None:
         self.url: str = configuration.host.rstrip("/")
         self.session: aiohttp.ClientSession = rest.pool_manager
         self.loaded_at = time.monotonic()
+        self.has_expired = has_expired  # the session shows a certificate whose time is over
         self._configuration = configuration
         self._rest = rest
         self._errors = errors  # of reading a token again
@@ -88,6 +91,10 @@ class Credentials:
             await self.close()
 
 
+def _never() -> bool:
+    return False
+
+
 async def load(settings: ApiSettings) -> Credentials:
     """Load the credentials for the API server of the settings. Raises CredentialsError."""
     library = _client_library(reads_kubeconfig=bool(settings.kubeconfig))
@@ -95,44 +102,79 @@ async def load(settings: ApiSettings) -> Credentials:
     # Private authorities often lack the extensions that Python 3.13 requires and Go does not.
     configuration.disable_strict_ssl_verification = True
     configuration.connection_pool_maxsize = 0  # no limit: each watch holds a connection, and a namespace may have three
+    has_expired: HasExpired = _never
     try:
         if settings.kubeconfig:
-            async with asyncio.timeout(PLUGIN_SECONDS):
-                await _from_kubeconfig(library, settings, configuration)
+            has_expired = await _from_kubeconfig(library, settings, configuration)
         elif settings.endpoint:
             _from_endpoint(settings, configuration)
         else:
             library.load_incluster_config(client_configuration=configuration)
-        return Credentials(configuration, library.make_session(configuration), library.errors)
+        return Credentials(configuration, library.make_session(configuration), library.errors, has_expired)
     except library.errors as error:
         raise CredentialsError(_explain(settings, error, library.config_error)) from error
 
 
-async def _from_kubeconfig(library: "_Library", settings: ApiSettings, configuration: Any) -> None:
-    loader = await library.load_kube_config(
-        config_file=_kubeconfig_path(settings),
-        context=settings.context or None,
-        client_configuration=configuration,
-        persist_config=False,  # never write to the kubeconfig
-    )
-    loaded_at = time.monotonic()
+async def _from_kubeconfig(library: "_Library", settings: ApiSettings, configuration: Any) -> "HasExpired":
+    """Fill the configuration, and return a test of whether a plugin's certificate, part of the session, has expired."""
+    path = _kubeconfig_path(settings)
+    content = library.load_yaml(path.read_bytes())
+    user, cluster = _entries(content, settings.context)
+    plugin = None
+    if isinstance(user.get("exec"), dict):
+        plugin = ExecPlugin(user.pop("exec"), cluster, path.parent)
+    loader = library.make_loader(content, active_context=settings.context or None, config_base_path=str(path.parent))
+    status: PluginStatus | None = None
+    loaded_at = 0.0
+
+    async def read() -> None:
+        """Read a token file, renew an OIDC token, or run an exec plugin whose credentials have expired."""
+        nonlocal loaded_at, status
+        if plugin is not None and (status is None or status.has_expired):
+            status = await plugin.run()
+            user.update(status.user_entries())
+        _prefer_token_file(user, path.parent)
+        async with asyncio.timeout(ISSUER_SECONDS):
+            await loader.load_and_set(configuration)
+        loaded_at = time.monotonic()
+
+    def has_expired() -> bool:
+        return status is not None and bool(status.client_key_data) and status.has_expired
 
     async def refresh(_: object) -> None:
-        """Re-read a token file, renew an OIDC token, or rerun an exec plugin whose token is about to expire."""
-        nonlocal loaded_at
         if time.monotonic() - loaded_at >= RELOAD_SECONDS:
-            async with asyncio.timeout(PLUGIN_SECONDS):
-                await loader.load_and_set(configuration)
-            loaded_at = time.monotonic()
+            await read()
 
+    await read()
     configuration.refresh_api_key_hook = refresh
+    return has_expired
 
 
-def _kubeconfig_path(settings: ApiSettings) -> str:
+def _entries(content: Any, context: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the user and the cluster of a context; both are empty where the library will refuse the kubeconfig."""
+
+    def entry(kind: str, name: Any) -> dict[str, Any]:
+        found = [one for one in content[f"{kind}s"] if one["name"] == name]
+        return found[0][kind] if len(found) == 1 and isinstance(found[0][kind], dict) else {}
+
+    try:
+        chosen = entry("context", context or content["current-context"])
+        return entry("user", chosen.get("user")), entry("cluster", chosen.get("cluster"))
+    except (TypeError, KeyError):
+        return {}, {}
+
+
+def _prefer_token_file(user: dict[str, Any], folder: Path) -> None:
+    """Leave out a token beside a readable `tokenFile`, which the library would not read then (client-go does)."""
+    if user.get("token") and user.get("tokenFile") and (folder / user["tokenFile"]).is_file():
+        del user["token"]
+
+
+def _kubeconfig_path(settings: ApiSettings) -> Path:
     path = os.path.expanduser(settings.kubeconfig)
     if not os.path.isfile(path):
         raise FileNotFoundError("not found")
-    return path
+    return Path(path).absolute()
 
 
 def _from_endpoint(settings: ApiSettings, configuration: Any) -> None:
@@ -145,8 +187,8 @@ def _from_endpoint(settings: ApiSettings, configuration: Any) -> None:
 
 def _explain(settings: ApiSettings, error: Exception, config_error: type[Exception]) -> str:
     if isinstance(error, TimeoutError):
-        text = f"no answer of its credentials plugin within {PLUGIN_SECONDS:g} s"
-    elif isinstance(error, (config_error, OSError)) and str(error):
+        text = f"no answer of its token issuer within {ISSUER_SECONDS:g} s"
+    elif isinstance(error, (config_error, PluginError, OSError)) and str(error):
         text = str(error)
     else:
         text = f"invalid ({type(error).__name__}: {error})"
@@ -163,7 +205,8 @@ class _Library(NamedTuple):
     make_configuration: Any
     make_session: Any
     load_incluster_config: Any
-    load_kube_config: Any  # None where no kubeconfig is read
+    make_loader: Any  # None where no kubeconfig is read, like load_yaml
+    load_yaml: Any
     config_error: type[Exception]  # the library's own
     errors: Errors  # what loading credentials may raise
 
@@ -198,15 +241,18 @@ def _import_parts(*, reads_kubeconfig: bool) -> _Library:
     from kubernetes_asyncio.config.config_exception import ConfigException
     from kubernetes_asyncio.config.incluster_config import load_incluster_config
 
-    errors: Errors = (ConfigException, *_CAUSES)
-    load_kube_config: Any = None
+    errors: Errors = (ConfigException, PluginError, *_CAUSES)
+    make_loader: Any = None
+    load_yaml: Any = None
     if reads_kubeconfig:
         from kubernetes_asyncio.config import kube_config
-        from yaml import YAMLError
+        from yaml import YAMLError, safe_load
 
-        load_kube_config = kube_config.load_kube_config
+        make_loader, load_yaml = kube_config.KubeConfigLoader, safe_load
         errors += (YAMLError,)
-    return _Library(Configuration, RESTClientObject, load_incluster_config, load_kube_config, ConfigException, errors)
+    return _Library(
+        Configuration, RESTClientObject, load_incluster_config, make_loader, load_yaml, ConfigException, errors
+    )
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from peers import need
 from clusterdns.cluster.api import credentials
 from clusterdns.cluster.api.credentials import Credentials, CredentialsError, load
 from clusterdns.cluster.api.settings import ApiSettings, ClientTls
-from testing.certificates import make_authority
+from testing.certificates import make_authority, sign
 
 REPORT = """
 import asyncio, json, sys
@@ -149,6 +149,54 @@ async def test_an_exec_plugin_runs_again_when_its_token_ends(
         tokens = [(await found.headers())["authorization"] for _ in range(3)]
     assert tokens == ["Bearer t2", "Bearer t2", "Bearer t2"]
     assert runs.read_text().count("x") == 2
+
+
+async def test_a_token_file_goes_before_a_token(kubeconfig: Callable[..., ApiSettings], tmp_path: Path) -> None:
+    settings = kubeconfig({"token": "inline", "tokenFile": "secrets/token"})
+    async with loaded(settings) as found:
+        assert await found.headers() == {"authorization": "Bearer inline"}
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets/token").write_text("of the file")
+    async with loaded(settings) as found:
+        assert await found.headers() == {"authorization": "Bearer of the file"}
+
+
+async def test_files_are_relative_to_the_kubeconfig(kubeconfig: Callable[..., ApiSettings], tmp_path: Path) -> None:
+    need("openssl")
+    make_authority(tmp_path)
+    sign(tmp_path, "client", "/CN=client")
+    user = {"client-certificate": "client.crt", "client-key": "./client.key"}
+    cluster = {"server": "https://192.0.2.1", "certificate-authority": "ca.crt"}
+    async with loaded(kubeconfig(user, **cluster)) as found:
+        assert found.url == "https://192.0.2.1"
+
+
+async def test_a_plugins_certificate_is_shown_until_it_expires(
+    kubeconfig: Callable[..., ApiSettings], tmp_path: Path
+) -> None:
+    need("openssl")
+    make_authority(tmp_path)
+    sign(tmp_path, "client", "/CN=client")
+    status = {
+        "clientCertificateData": (tmp_path / "client.crt").read_text(),
+        "clientKeyData": (tmp_path / "client.key").read_text(),
+    }
+    plugin = tmp_path / "plugin"
+    for until, has_expired in (("2999-01-01T00:00:00Z", False), ("2001-01-01T00:00:00Z", True)):
+        made = {"apiVersion": "v1", "kind": "ExecCredential", "status": {**status, "expirationTimestamp": until}}
+        plugin.write_text(f"#!{sys.executable}\nprint({json.dumps(made)!r})\n")
+        plugin.chmod(0o700)
+        user = {"exec": {"apiVersion": "v1", "command": "./plugin"}}
+        async with loaded(kubeconfig(user, server="https://192.0.2.1", **{"certificate-authority": "ca.crt"})) as found:
+            assert found.has_expired() is has_expired
+            assert await found.headers() == {}
+
+
+async def test_a_plugin_that_is_missing_is_named_with_its_hint(kubeconfig: Callable[..., ApiSettings]) -> None:
+    settings = kubeconfig({"exec": {"apiVersion": "v1", "command": "no-such-plugin", "installHint": "Get it."}})
+    text = f"^kubeconfig {settings.kubeconfig}: exec: no-such-plugin: not found in \\$PATH; installHint: Get it\\.$"
+    with pytest.raises(CredentialsError, match=text):
+        await load(settings)
 
 
 async def test_a_service_account_token_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
