@@ -23,14 +23,16 @@ class Certificate(NamedTuple):
         return context
 
 
-def make_authority(folder: Path) -> Certificate:
-    """Make a certificate authority: `ca.crt` and `ca.key` in the folder."""
-    return _make(folder / "ca.crt", folder / "ca.key", "/CN=test-ca", "keyUsage=critical,keyCertSign,cRLSign")
+def make_authority(folder: Path, *extensions: str) -> Certificate:
+    """Make a certificate authority: `ca.crt` and `ca.key` in the folder, by default with a keyUsage."""
+    chosen = extensions or ("keyUsage=critical,keyCertSign,cRLSign",)
+    return _make(folder / "ca.crt", folder / "ca.key", "/CN=test-ca", *chosen)
 
 
-def sign(folder: Path, name: str, subject: str, alternatives: str = "") -> Certificate:
+def sign(folder: Path, name: str, subject: str, alternatives: str = "", *, is_authority: bool = False) -> Certificate:
     """Make `NAME.crt` and `NAME.key`, signed by the authority of the folder; `alternatives` is the subjectAltName."""
-    extensions = ["basicConstraints=CA:FALSE"] + [f"subjectAltName={alternatives}"] * bool(alternatives)
+    extensions = [f"basicConstraints=CA:{str(is_authority).upper()}"]
+    extensions += [f"subjectAltName={alternatives}"] * bool(alternatives)
     authority = ["-CA", str(folder / "ca.crt"), "-CAkey", str(folder / "ca.key")]
     return _make(folder / f"{name}.crt", folder / f"{name}.key", subject, *extensions, options=authority)
 

@@ -10,6 +10,7 @@ named a file, and what its user reads, is the caller's business:
 """
 
 import ssl
+from collections.abc import Sequence
 
 from clusterdns.host.files import open_file
 
@@ -57,14 +58,17 @@ def server_context(
     elif verify is not ssl.CERT_NONE:
         context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
     context.verify_mode = verify
+    _verify_as_go(context)
     return context
 
 
-def client_context(cert: str = "", key: str = "", *, ca: str = "") -> ssl.SSLContext:
+def client_context(
+    cert: str = "", key: str = "", *, ca: str = "", verifies: bool = True, protocols: Sequence[str] = ()
+) -> ssl.SSLContext:
     """Make the context of a client that verifies the server: TLS 1.2 or later, names by subjectAltName alone.
 
     The server's certificate must be signed by an authority in `ca`, or by one that the host trusts where `ca` is empty.
-    The client shows `cert` where it is given. Raises TlsError.
+    The client shows `cert` where it is given, and offers the application protocols (ALPN). Raises TlsError.
     """
     _check_readable(cert, key, ca)
     try:
@@ -73,9 +77,25 @@ def client_context(cert: str = "", key: str = "", *, ca: str = "") -> ssl.SSLCon
         raise AuthorityError(_reason(error)) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.hostname_checks_common_name = False
+    _verify_as_go(context)
+    if not verifies:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if protocols:
+        context.set_alpn_protocols(protocols)
     if cert:
         _load_pair(context, cert, key)
     return context
+
+
+def _verify_as_go(context: ssl.SSLContext) -> None:
+    """Accept the chains that Go's programs accept, whatever the defaults of this Python are.
+
+    Python 3.13 refuses authorities without keyUsage or without key identifiers, which private ones often lack; Python
+    3.12 and older refuse a trusted authority that another one has signed.
+    """
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
 
 
 def _load_pair(context: ssl.SSLContext, cert: str, key: str) -> None:

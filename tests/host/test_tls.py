@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from peers import need
@@ -18,7 +19,7 @@ from clusterdns.host.tls import (
     client_context,
     server_context,
 )
-from testing.certificates import self_sign
+from testing.certificates import make_authority, self_sign, sign
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,63 @@ def test_a_client_trusts_the_authority_that_is_named(folder: Path) -> None:
         shake_hands(server, client_context())
     with pytest.raises(ssl.SSLCertVerificationError):
         shake_hands(server, client_context(ca=paths(folder)[0]), "wrong.example")
+
+
+@pytest.fixture
+def strict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have Python's default contexts verify as from 3.13 on."""
+    default = ssl.create_default_context
+
+    def make(**arguments: Any) -> ssl.SSLContext:
+        context = default(**arguments)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", make)
+
+
+@pytest.mark.usefixtures("strict")
+@pytest.mark.parametrize(
+    "extensions",
+    [
+        ("basicConstraints=critical,CA:TRUE",),  # no keyUsage
+        ("basicConstraints=CA:TRUE",),  # not critical
+        ("basicConstraints=CA:TRUE", "keyUsage=keyCertSign"),
+    ],
+)
+@pytest.mark.parametrize(("alternative", "name"), [("DNS:dns.example", "dns.example"), ("IP:127.0.0.1", "127.0.0.1")])
+def test_private_authorities_need_no_more_extensions_than_for_go(
+    tmp_path: Path, extensions: tuple[str, ...], alternative: str, name: str
+) -> None:
+    need("openssl")
+    authority = make_authority(tmp_path, *extensions)
+    pair = sign(tmp_path, "server", "/CN=server", alternative)
+    client = client_context(ca=str(authority.cert))
+    assert shake_hands(server_context(str(pair.cert), str(pair.key)), client, name) == "TLSv1.3"
+    with pytest.raises(ssl.SSLCertVerificationError):
+        shake_hands(server_context(str(pair.cert), str(pair.key)), client, "other.example")
+    both = server_context(str(pair.cert), str(pair.key), ca=str(authority.cert), verify=ssl.CERT_REQUIRED)
+    shown = client_context(str(pair.cert), str(pair.key), ca=str(authority.cert))
+    assert shake_hands(both, shown, name) == "TLSv1.3"
+
+
+@pytest.mark.usefixtures("strict")
+def test_an_intermediate_authority_may_be_the_trusted_one(tmp_path: Path) -> None:
+    need("openssl")
+    make_authority(tmp_path)
+    issued = tmp_path / "issued"
+    issued.mkdir()
+    made = sign(tmp_path, "middle", "/CN=middle", is_authority=True)
+    for file, name in [(made.cert, "ca.crt"), (made.key, "ca.key")]:
+        (issued / name).write_bytes(file.read_bytes())
+    pair = sign(issued, "server", "/CN=server", "DNS:dns.example")
+    client = client_context(ca=str(made.cert))
+    assert shake_hands(server_context(str(pair.cert), str(pair.key)), client) == "TLSv1.3"
+
+
+def test_a_client_that_does_not_verify_accepts_any_certificate(folder: Path) -> None:
+    server = server_context(*paths(folder))
+    assert shake_hands(server, client_context(ca=paths(folder, "other")[0], verifies=False), "other.example")
 
 
 def test_a_server_accepts_the_clients_that_its_authority_has_signed(folder: Path) -> None:

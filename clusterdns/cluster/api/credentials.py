@@ -22,10 +22,12 @@ import aiohttp
 
 from clusterdns.cluster.api.exec_plugin import ExecPlugin, PluginError, PluginStatus
 from clusterdns.cluster.api.settings import ApiSettings
+from clusterdns.host.tls import TlsError, UnreadableFileError, client_context
 
 PACKAGE = "kubernetes_asyncio"
 ISSUER_SECONDS = 30.0  # the timeout of an OIDC issuer
 RELOAD_SECONDS = 60.0  # between two readings of a kubeconfig's token, as of a service account's
+READ_BUFFER_BYTES = 2 << 20  # an event of a watch may have as much
 
 # What the library raises for an invalid kubeconfig besides its own ConfigException: errors of walking the tree, of
 # reading files and of broken certificates.
@@ -42,13 +44,14 @@ class CredentialsError(Exception):
 class Credentials:
     """One set of credentials with its session, for several readers. Call `retire` to replace it."""
 
-    def __init__(self, configuration: Any, rest: Any, errors: Errors, has_expired: HasExpired) -> None:
+    def __init__(
+        self, configuration: Any, session: aiohttp.ClientSession, errors: Errors, has_expired: HasExpired
+    ) -> None:
         self.url: str = configuration.host.rstrip("/")
-        self.session: aiohttp.ClientSession = rest.pool_manager
+        self.session = session
         self.loaded_at = time.monotonic()
         self.has_expired = has_expired  # the session shows a certificate whose time is over
         self._configuration = configuration
-        self._rest = rest
         self._errors = errors  # of reading a token again
         self._readers = 0
         self._is_retired = False
@@ -64,7 +67,8 @@ class Credentials:
 
     def request_options(self) -> Mapping[str, Any]:
         """Keyword arguments for each request of the session: the proxy, and the name in the server's certificate."""
-        options = {"proxy": self._rest.proxy, "server_hostname": self._rest.server_hostname}
+        configuration = self._configuration
+        options = {"proxy": configuration.proxy, "server_hostname": configuration.tls_server_name}
         return {name: value for name, value in options.items() if value}
 
     @asynccontextmanager
@@ -84,7 +88,7 @@ class Credentials:
 
     async def close(self) -> None:
         """Close the session at once, with the connections that are in use."""
-        await self._rest.close()
+        await self.session.close()
 
     async def _close_if_done(self) -> None:
         if self._is_retired and not self._readers:
@@ -99,9 +103,6 @@ async def load(settings: ApiSettings) -> Credentials:
     """Load the credentials for the API server of the settings. Raises CredentialsError."""
     library = _client_library(reads_kubeconfig=bool(settings.kubeconfig))
     configuration = library.make_configuration()
-    # Private authorities often lack the extensions that Python 3.13 requires and Go does not.
-    configuration.disable_strict_ssl_verification = True
-    configuration.connection_pool_maxsize = 0  # no limit: each watch holds a connection, and a namespace may have three
     has_expired: HasExpired = _never
     try:
         if settings.kubeconfig:
@@ -110,9 +111,22 @@ async def load(settings: ApiSettings) -> Credentials:
             _from_endpoint(settings, configuration)
         else:
             library.load_incluster_config(client_configuration=configuration)
-        return Credentials(configuration, library.make_session(configuration), library.errors, has_expired)
+        return Credentials(configuration, _session(configuration), library.errors, has_expired)
     except library.errors as error:
         raise CredentialsError(_explain(settings, error, library.config_error)) from error
+
+
+def _session(configuration: Any) -> aiohttp.ClientSession:
+    """Open the session of a configuration. Raises TlsError."""
+    tls = client_context(
+        configuration.cert_file or "",
+        configuration.key_file or "",
+        ca=configuration.ssl_ca_cert or "",
+        verifies=configuration.verify_ssl,
+    )
+    # no limit of connections: each watch holds one, and a namespace may have three
+    connector = aiohttp.TCPConnector(limit=0, ssl=tls)
+    return aiohttp.ClientSession(connector=connector, trust_env=True, read_bufsize=READ_BUFFER_BYTES)
 
 
 async def _from_kubeconfig(library: "_Library", settings: ApiSettings, configuration: Any) -> "HasExpired":
@@ -188,6 +202,10 @@ def _from_endpoint(settings: ApiSettings, configuration: Any) -> None:
 def _explain(settings: ApiSettings, error: Exception, config_error: type[Exception]) -> str:
     if isinstance(error, TimeoutError):
         text = f"no answer of its token issuer within {ISSUER_SECONDS:g} s"
+    elif isinstance(error, UnreadableFileError):
+        text = f"{error.path}: {error}"
+    elif isinstance(error, TlsError):
+        text = f"cannot use its certificates: {error}"
     elif isinstance(error, (config_error, PluginError, OSError)) and str(error):
         text = str(error)
     else:
@@ -203,7 +221,6 @@ def _explain(settings: ApiSettings, error: Exception, config_error: type[Excepti
 
 class _Library(NamedTuple):
     make_configuration: Any
-    make_session: Any
     load_incluster_config: Any
     make_loader: Any  # None where no kubeconfig is read, like load_yaml
     load_yaml: Any
@@ -237,11 +254,10 @@ def _set_home() -> None:
 def _import_parts(*, reads_kubeconfig: bool) -> _Library:
     """Import the library; in a pod without its kubeconfig modules, which load YAML, plugins and OIDC."""
     from kubernetes_asyncio.client.configuration import Configuration
-    from kubernetes_asyncio.client.rest import RESTClientObject
     from kubernetes_asyncio.config.config_exception import ConfigException
     from kubernetes_asyncio.config.incluster_config import load_incluster_config
 
-    errors: Errors = (ConfigException, PluginError, *_CAUSES)
+    errors: Errors = (ConfigException, PluginError, TlsError, *_CAUSES)
     make_loader: Any = None
     load_yaml: Any = None
     if reads_kubeconfig:
@@ -250,9 +266,7 @@ def _import_parts(*, reads_kubeconfig: bool) -> _Library:
 
         make_loader, load_yaml = kube_config.KubeConfigLoader, safe_load
         errors += (YAMLError,)
-    return _Library(
-        Configuration, RESTClientObject, load_incluster_config, make_loader, load_yaml, ConfigException, errors
-    )
+    return _Library(Configuration, load_incluster_config, make_loader, load_yaml, ConfigException, errors)
 
 
 @contextmanager

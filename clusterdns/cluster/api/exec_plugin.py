@@ -105,16 +105,16 @@ class ExecPlugin:
 
     async def _output(self) -> bytes:
         process = await self._start()
+        code: int | None = None
         try:
             async with asyncio.timeout(PLUGIN_SECONDS):
                 output, errors = await asyncio.gather(_read_output(process.stdout), _read_errors(process.stderr))
                 code = await process.wait()
         except TimeoutError:
-            await self._end(process)
             raise self._error(f"did not end within {PLUGIN_SECONDS:g} s") from None
-        except BaseException:  # what it printed cannot be used, or nobody waits for it any more
-            await self._end(process)
-            raise
+        finally:
+            if code is None:
+                await self._end(process)
         if code:
             how = f"failed with exit code {code}" if code > 0 else f"was ended by signal {-code}"
             raise self._error(f"{how}: {errors}" if errors else how)

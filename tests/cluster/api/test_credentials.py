@@ -225,7 +225,7 @@ async def test_a_service_account_token_is_read_again(tmp_path: Path, monkeypatch
         (ApiSettings(kubeconfig="{file}", context="none"), "kubeconfig {file} (context none): Invalid kube-config"),
         (
             ApiSettings(endpoint="https://192.0.2.1", tls=ClientTls("/c", "/k", "/ca")),
-            "endpoint https://192.0.2.1 with tls /c /k /ca: [Errno 2] No such file or directory",
+            "endpoint https://192.0.2.1 with tls /c /k /ca: /c: no such file or directory",
         ),
     ],
 )
