@@ -15,6 +15,7 @@ from clusterdns.wire.name import from_text
 
 DNS, TLS, HTTPS = "dns", "tls", "https"
 DEFAULT_PORTS = {DNS: 53, TLS: 853, HTTPS: 443}
+HTTP2, HTTP1 = "h2", "http/1.1"  # the application protocols of HTTPS, best first (ALPN, RFC 7301)
 MAX_PORT = 65535
 
 _BRACKETED = re.compile(r"\[([^\]]*)\](?:%([^:\]]+))?(?::([0-9]+))?")

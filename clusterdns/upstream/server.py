@@ -15,6 +15,7 @@ from clusterdns.upstream.address import DNS, HTTPS, TLS, Address
 from clusterdns.upstream.datagram import UdpExchanges
 from clusterdns.upstream.failure import ExchangeFailed, broken
 from clusterdns.upstream.https import HttpsExchanges
+from clusterdns.upstream.https.response import aged
 from clusterdns.upstream.messages import make_probe
 from clusterdns.upstream.question import Question
 from clusterdns.upstream.settings import HealthCheckSettings, TransportSettings
@@ -104,7 +105,8 @@ class Upstream:
 
     async def _exchange(self, question: Question, seconds: float) -> Message:
         if self._https is not None:
-            return self._decoded(await self._https.ask(question, seconds))
+            reply, age = await self._https.ask(question, seconds)
+            return aged(self._decoded(reply), age)
         if question.is_stream or self.address.transport != DNS:
             return self._decoded(await self._over_stream(question, seconds))
         packet = await self._over_udp(question, seconds)

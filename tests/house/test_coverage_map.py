@@ -70,6 +70,7 @@ COVERED: dict[str, tuple[str, ...]] = {
     "telemetry/metrics.py": ("telemetry/test_queries.py",),
     "telemetry/profiles.py": ("plugins/test_pprof.py",),
     "telemetry/unlabelled.py": ("deploy/test_metrics.py",),
+    "upstream/https/*": ("upstream/test_https.py", "plugins/test_forward_tls.py"),
     "upstream/address.py": ("plugins/test_forward_settings.py", "cli/test_check.py"),
     "upstream/exchange.py": ("upstream/test_datagram.py", "upstream/test_spoofing.py"),
     "upstream/failure.py": ("plugins/test_forward.py",),

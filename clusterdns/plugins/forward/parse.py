@@ -14,7 +14,7 @@ from clusterdns.host.tls import AuthorityError, KeyPairError, UnreadableFileErro
 from clusterdns.plugins.forward.addresses import read_addresses
 from clusterdns.plugins.forward.options import OPTIONS
 from clusterdns.plugins.forward.settings import ForwardScope, ForwardSettings
-from clusterdns.upstream.address import DNS, Address
+from clusterdns.upstream.address import DNS, HTTP1, HTTP2, HTTPS, Address
 from clusterdns.wire.name import from_text
 
 MAX_TO = 15
@@ -33,8 +33,12 @@ def read_directive(directive: Directive, context: BlockContext) -> ForwardSettin
     _check_server_names(settings, addresses, directive)
     _check_families(settings, addresses, directive)
     line = _last_line(directive, "tls")
-    if line is not None or any(address.transport != DNS for address in addresses):
+    transports = {address.transport for address in addresses}
+    if line is not None or transports - {DNS}:
         settings = replace(settings, transport=replace(settings.transport, tls=_tls(line, directive, context)))
+    if HTTPS in transports:
+        tls = _tls(line, directive, context, (HTTP2, HTTP1))
+        settings = replace(settings, transport=replace(settings.transport, tls_http2=tls))
     return replace(settings, addresses=addresses)
 
 
@@ -85,8 +89,10 @@ def _check_families(settings: ForwardSettings, addresses: Sequence[Address], dir
         log.warning(text, line.place, ", ".join(unreachable), source)
 
 
-def _tls(line: Line | None, directive: Directive, context: BlockContext) -> ssl.SSLContext:
-    """Make the TLS context that the `tls` line describes. Raises CorefileError."""
+def _tls(
+    line: Line | None, directive: Directive, context: BlockContext, protocols: Sequence[str] = ()
+) -> ssl.SSLContext:
+    """Make the TLS context that the `tls` line describes, offering the protocols. Raises CorefileError."""
     words = line.args if line is not None else ()
     pair = words[:2] if len(words) >= 2 else ()
     authorities = words[-1] if len(words) % 2 else None
@@ -95,6 +101,7 @@ def _tls(line: Line | None, directive: Directive, context: BlockContext) -> ssl.
         return client_context(
             *(context.path(word.text) for word in pair),
             ca="" if authorities is None else context.path(authorities.text),
+            protocols=protocols,
         )
     except UnreadableFileError as error:
         word = next(word for word in words if context.path(word.text) == error.path)

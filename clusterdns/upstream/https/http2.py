@@ -1,0 +1,316 @@
+"""Requests over HTTP/2 (RFC 9113): few connections per upstream, a stream per request; h2 speaks the protocol.
+
+A request goes to the connection with the fewest, up to the number of streams that the upstream allows. Another
+connection is opened while all are full and there are fewer than MAX_CONNECTIONS; beyond that requests wait for a free
+stream. A connection that is idle for `expire_seconds` is closed. When the upstream ends a connection, with GOAWAY or
+without, or refuses a stream, the requests on it fail as stale, and `exchanges` sends them again.
+
+A connection gets no more requests after one timed out on it while nothing arrived: a firewall on the path may have
+forgotten it.
+"""
+
+import asyncio
+import ssl
+from collections import deque
+from typing import cast
+
+from h2 import events
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.exceptions import ProtocolError
+from h2.settings import SettingCodes, Settings
+
+from clusterdns.upstream.address import HTTP2, Address
+from clusterdns.upstream.failure import ExchangeFailed, broken, timed_out
+from clusterdns.upstream.https.response import HttpResponse
+from clusterdns.upstream.settings import TransportSettings
+from clusterdns.wire.header import MAX_STREAM_BYTES
+
+MAX_CONNECTIONS = 4
+MAX_STREAMS = 1000  # under way on one connection, where the upstream allows more
+LAST_STREAM_ID = 1 << 30  # half of those that there are; then a connection gets no more requests
+_CONFIG = H2Configuration(
+    client_side=True, header_encoding=None, validate_outbound_headers=False, normalize_outbound_headers=False
+)
+
+Headers = list[tuple[str, str]]
+
+
+class _Stream:
+    """One request, and what has arrived of its response."""
+
+    def __init__(self, headers: Headers, body: bytes, future: "asyncio.Future[HttpResponse]", where: str) -> None:
+        self.headers = headers
+        self.unsent = body
+        self.future = future
+        self.where = where  # for errors
+        self.id = 0  # until the headers are sent
+        self.fields: dict[bytes, bytes] = {}  # of the response
+        self.received = bytearray()
+
+    def response(self) -> HttpResponse:
+        """Return the response, which has ended."""
+        status, kind, age = (
+            self.fields.get(name, b"").decode("latin-1") for name in (b":status", b"content-type", b"age")
+        )
+        return HttpResponse(int(status) if status.isdigit() else 0, kind, age, bytes(self.received))
+
+    def fail(self, failed: ExchangeFailed) -> None:
+        """Fail the request, unless it has ended."""
+        if not self.future.done():
+            self.future.set_exception(failed)
+
+
+class Http2Connections:
+    """The HTTP/2 connections to one upstream."""
+
+    def __init__(self, address: Address, settings: TransportSettings) -> None:
+        self.address = address
+        self.settings = settings
+        self.is_refused = False  # set where the upstream chose another protocol in the TLS handshake
+        self.connections: list[Http2Connection] = []
+
+    async def ask(self, headers: Headers, body: bytes, seconds: float, where: str) -> HttpResponse:
+        """Send a request and return the response. Raises ExchangeFailed."""
+        loop = asyncio.get_running_loop()
+        connection = self._choose(loop)
+        stream = _Stream(headers, body, loop.create_future(), where)
+        connection.add(stream)
+        timer = loop.call_later(seconds, connection.expire, stream, loop.time())
+        try:
+            return await stream.future
+        finally:
+            timer.cancel()
+            connection.release(stream)
+
+    def close(self) -> None:
+        """Close every connection and fail the requests on them."""
+        for connection in tuple(self.connections):
+            connection.end(ExchangeFailed("forward is shutting down"))
+
+    def _choose(self, loop: asyncio.AbstractEventLoop) -> "Http2Connection":
+        now = loop.time()
+        usable = [one for one in self.connections if one.takes_requests(now)]
+        least = min(usable, key=_load, default=None)
+        if least is not None and (_load(least) < least.limit or len(self.connections) >= MAX_CONNECTIONS):
+            return least
+        connection = Http2Connection(self, loop)
+        self.connections.append(connection)
+        return connection
+
+
+def _load(connection: "Http2Connection") -> int:
+    return len(connection.streams) + len(connection.waiting)
+
+
+class Http2Connection(asyncio.Protocol):
+    """One connection. Requests may be added at once; they are sent when it is open and has a free stream."""
+
+    def __init__(self, connections: Http2Connections, loop: asyncio.AbstractEventLoop) -> None:
+        self.streams: dict[int, _Stream] = {}
+        self.waiting: deque[_Stream] = deque()
+        self._siblings = connections  # all connections to the upstream, this one included
+        self._loop = loop
+        self._h2 = H2Connection(_CONFIG)
+        self._transport: asyncio.Transport | None = None
+        self._opened_at = self._received_at = loop.time()
+        self._is_retired = False
+        self._has_answered = False
+        self._knows_limit = False  # the upstream's settings, its first frame, have arrived
+        self._idle: asyncio.TimerHandle | None = None
+        self._dial_task = loop.create_task(self._dial())
+
+    # Requests
+
+    @property
+    def limit(self) -> int:
+        """Return how many streams may be open at once."""
+        return min(self._h2.remote_settings.max_concurrent_streams, MAX_STREAMS)
+
+    def takes_requests(self, now: float) -> bool:
+        """Return whether more requests may be added."""
+        age = self._siblings.settings.max_age_seconds
+        return not self._is_retired and (not age or now - self._opened_at < age)
+
+    def add(self, stream: _Stream) -> None:
+        """Send a request, now or once there is a free stream."""
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+        self.waiting.append(stream)
+        self._send_waiting()
+
+    def release(self, stream: _Stream) -> None:
+        """Remove a request that has ended. A connection without requests is closed later; a retired one at once."""
+        if self.streams.pop(stream.id, None) is not None:  # its response has not ended
+            self._h2.reset_stream(stream.id, ErrorCodes.CANCEL)
+        elif not stream.id and stream in self.waiting:
+            self.waiting.remove(stream)
+        if not self._is_alive():
+            return
+        self._send_waiting()
+        if self.streams or self.waiting:
+            return
+        if not self.takes_requests(self._loop.time()) or self._transport is None:
+            self.end()
+        elif self._idle is None:
+            self._idle = self._loop.call_later(self._siblings.settings.expire_seconds, self.end)
+
+    def expire(self, stream: _Stream, asked_at: float) -> None:
+        """Fail a request whose time is over; retire the connection if nothing came since it was asked."""
+        is_open = self._transport is not None
+        stream.fail(timed_out(stream.where if is_open else f"dial tcp {self._siblings.address.host_port}"))
+        if self._received_at <= asked_at:
+            self._retire()
+
+    def _retire(self) -> None:
+        """Take no more requests; those that wait for a stream go to another connection."""
+        self._is_retired = True
+        for stream in self.waiting:
+            stream.fail(ExchangeFailed(f"{stream.where}: the connection has died", is_stale=True))
+
+    def _send_waiting(self) -> None:
+        if self._transport is None:
+            return
+        limit = self.limit if self._knows_limit else 1
+        while self.waiting and len(self.streams) < limit:
+            stream = self.waiting.popleft()
+            if stream.future.done():
+                continue
+            stream.id = self._h2.get_next_available_stream_id()
+            self.streams[stream.id] = stream
+            self._h2.send_headers(stream.id, stream.headers, end_stream=not stream.unsent)
+            self._send_body(stream)
+            if stream.id >= LAST_STREAM_ID:
+                self._retire()
+        self._write()
+
+    def _send_body(self, stream: _Stream) -> None:
+        """Send as much of a request's body as the upstream's windows allow."""
+        while stream.unsent:
+            count = min(self._h2.local_flow_control_window(stream.id), self._h2.max_outbound_frame_size)
+            if count <= 0:
+                return
+            part, stream.unsent = stream.unsent[:count], stream.unsent[count:]
+            self._h2.send_data(stream.id, part, end_stream=not stream.unsent)
+
+    def _write(self) -> None:
+        data = self._h2.data_to_send()
+        if data and self._transport is not None:
+            self._transport.write(data)
+
+    # The connection
+
+    def _is_alive(self) -> bool:
+        return self in self._siblings.connections
+
+    async def _dial(self) -> None:
+        address, settings = self._siblings.address, self._siblings.settings
+        try:
+            await self._loop.create_connection(
+                lambda: self,
+                address.scoped_host,
+                address.port,
+                ssl=settings.tls_http2,
+                server_hostname=address.server_name or settings.tls_server_name or address.host,
+                local_addr=(settings.source, 0) if settings.source else None,
+            )
+        except ssl.SSLError as error:
+            reason = getattr(error, "verify_message", "") or error.reason or str(error)
+            self.end(ExchangeFailed(f"tls: {address.host_port}: handshake failed: {reason}"))
+        except OSError as error:
+            self.end(broken(f"dial tcp {address.host_port}", "connect", error))
+        else:
+            if not self._is_alive() and self._transport is not None:
+                self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Open HTTP/2, where the upstream has chosen it, and send the requests that were added meanwhile."""
+        self._transport = cast(asyncio.Transport, transport)  # create_connection makes no other kind
+        if transport.get_extra_info("ssl_object").selected_alpn_protocol() != HTTP2:
+            self._siblings.is_refused = True
+            self.end(ExchangeFailed("the upstream does not speak HTTP/2", is_stale=True))
+            return
+        self._h2.local_settings = Settings(initial_values={SettingCodes.ENABLE_PUSH: 0})
+        self._h2.initiate_connection()
+        self._send_waiting()
+
+    def data_received(self, data: bytes) -> None:
+        """Take in what has arrived, and send what may be sent now."""
+        self._received_at = self._loop.time()
+        try:
+            for event in self._h2.receive_data(data):
+                self._take(event)
+        except ProtocolError as error:
+            self._write()  # the reason, in a GOAWAY
+            self.end(ExchangeFailed(f"http2: {self._siblings.address.host_port}: {error or type(error).__name__}"))
+        if self._is_alive():
+            self._send_waiting()
+
+    def _take(self, event: events.Event) -> None:
+        match event:
+            case events.ResponseReceived(stream_id=int(number), headers=headers) if number in self.streams:
+                self.streams[number].fields = dict(headers or ())
+            case events.DataReceived(stream_id=int(number), data=data, flow_controlled_length=length):
+                self._h2.acknowledge_received_data(length or 0, number)
+                self._take_data(number, data or b"")
+            case events.StreamEnded(stream_id=int(number)) if number in self.streams:
+                self._has_answered = True
+                stream = self.streams.pop(number)
+                if not stream.future.done():
+                    stream.future.set_result(stream.response())
+            case events.StreamReset(stream_id=int(number)) if number in self.streams:
+                stream = self.streams.pop(number)
+                is_stale = event.error_code in (ErrorCodes.REFUSED_STREAM, ErrorCodes.HTTP_1_1_REQUIRED)
+                self._siblings.is_refused |= event.error_code == ErrorCodes.HTTP_1_1_REQUIRED
+                text = f"{stream.where}: stream reset: {_name(event.error_code)}"
+                stream.fail(ExchangeFailed(text, is_stale=is_stale))
+            case events.WindowUpdated() | events.RemoteSettingsChanged():
+                self._knows_limit |= isinstance(event, events.RemoteSettingsChanged)
+                for stream in tuple(self.streams.values()):
+                    self._send_body(stream)
+            case events.ConnectionTerminated():
+                self._siblings.is_refused |= event.error_code == ErrorCodes.HTTP_1_1_REQUIRED
+                text = f"http2: {self._siblings.address.host_port}: GOAWAY: {_name(event.error_code)}"
+                self.end(ExchangeFailed(text, is_stale=True))
+
+    def _take_data(self, number: int, data: bytes) -> None:
+        stream = self.streams.get(number)
+        if stream is None:
+            return
+        stream.received += data
+        if len(stream.received) > MAX_STREAM_BYTES:
+            stream.fail(ExchangeFailed(f"{stream.where}: more than {MAX_STREAM_BYTES} bytes"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Fail the requests on the connection, which the upstream or the path has closed."""
+        if isinstance(exc, OSError):
+            failed = broken(f"read tcp {self._siblings.address.host_port}", "read", exc)
+        else:
+            failed = ExchangeFailed("EOF")
+        failed.is_stale = self._has_answered
+        self.end(failed)
+
+    def end(self, failed: ExchangeFailed | None = None) -> None:
+        """Close the connection and fail the requests on it."""
+        if not self._is_alive():
+            return
+        self._siblings.connections.remove(self)
+        self._is_retired = True
+        if self._idle is not None:
+            self._idle.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+        elif not self._dial_task.done() and asyncio.current_task() is not self._dial_task:
+            self._dial_task.cancel()
+        ended = (*self.streams.values(), *self.waiting)
+        self.streams.clear()
+        self.waiting.clear()
+        for stream in ended:
+            stream.fail(failed or ExchangeFailed(f"{stream.where}: closed"))
+
+
+def _name(code: object) -> str:
+    """Return the name of an error code of HTTP/2."""
+    return code.name if isinstance(code, ErrorCodes) else str(code)
