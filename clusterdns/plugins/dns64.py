@@ -56,6 +56,8 @@ class Dns64Handler:
         if query.qtype != codes.AAAA or not self._translates_for(query) or not self._replaces(reply):
             return reply
         target = await query.lookup(query, query.name, codes.A)
+        if _has(reply, codes.AAAA) and not _has(target, codes.A):
+            return _native(reply, target)
         self._translated.value += 1
         synthesised = target.duplicate()
         synthesised.answer = self._synthesise(reply, target)
@@ -77,7 +79,7 @@ class Dns64Handler:
         """
         if reply.rcode == codes.NXDOMAIN or reply.is_dropped or not reply.is_written:
             return False
-        return self._settings.translates_all or all(one.rtype != codes.AAAA for one in reply.answer)
+        return self._settings.translates_all or not _has(reply, codes.AAAA)
 
     def _synthesise(self, reply: Reply, target: Reply) -> list[Record]:
         """Make AAAA records of A records; the negative answer for AAAA limits their TTL."""
@@ -87,6 +89,19 @@ class Dns64Handler:
             record.address(one.name, min(one.ttl, limit), embed(prefix, one.rdata)) if one.rtype == codes.A else one
             for one in target.answer
         ]
+
+
+def _has(reply: Reply, rtype: int) -> bool:
+    return any(one.rtype == rtype for one in reply.answer)
+
+
+def _native(reply: Reply, target: Reply) -> Reply:
+    """Return the reply with its own AAAA records, of a name that has no A records to translate (`translate_all`)."""
+    native = reply.duplicate()
+    native.dependencies = (*reply.dependencies, *target.dependencies)
+    native.reusable = reply.reusable and target.reusable
+    native.counted = (*reply.counted, *target.counted)
+    return native
 
 
 def _prefix(settings: Dns64Settings, word: Token) -> Dns64Settings:
@@ -122,7 +137,7 @@ OPTIONS = (
     Option(
         "translate_all",
         "off",
-        "Replaces AAAA records, where a name has them, by those made of A records.",
+        "Replaces AAAA records by those made of A records, where a name has both.",
         _translate_all,
     ),
     Option("allow_ipv4", "off", "Translates also for clients that ask over IPv4.", _allow_ipv4),

@@ -18,6 +18,7 @@ from clusterdns.upstream.https import HttpsExchanges
 from clusterdns.upstream.https.response import aged
 from clusterdns.upstream.messages import make_probe
 from clusterdns.upstream.question import Question
+from clusterdns.upstream.relevance import relevant
 from clusterdns.upstream.settings import HealthCheckSettings, TransportSettings
 from clusterdns.upstream.stream import MAX_CONNECTIONS, UpstreamConnections
 from clusterdns.wire import codes
@@ -101,7 +102,7 @@ class Upstream:
             labels = (self._metrics.proxy_name, self.text, codes.rcode_text(message.rcode))
             histogram = self._durations[message.rcode] = self._metrics.durations.labels(*labels)
         histogram.observe(monotonic() - started)
-        return UpstreamReply(message, self)
+        return UpstreamReply(relevant(question, message), self)
 
     async def _exchange(self, question: Question, seconds: float) -> Message:
         if self._https is not None:

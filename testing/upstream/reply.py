@@ -78,6 +78,8 @@ def _fill(reply: dns.message.Message, words: Words, mark: int | None) -> None:
         if "nosoa" not in words:
             _add_soa(reply, name, words)
         return
+    if "foreign" in words:
+        _add(reply.answer, dns.name.from_text("bank.example.net."), ttl, "A", "203.0.113.6")
     for number, text in enumerate(texts):
         _add(reply.answer, name, ttl // 2 if number and "mixedttl" in words else ttl, question.rdtype.name, text)
     if "glue" in words:

@@ -77,6 +77,7 @@ PLAIN = frozenset(
         "noopt",  # no OPT in the reply
         "opt",  # an OPT even to a query without one
         "glue",  # NS in authority and its address in additional
+        "foreign",  # first an address of another name in the answer
         "referral",  # nothing but NS and glue
         "mixedttl",  # the second record has half the TTL
     }

@@ -21,7 +21,7 @@ from h2.settings import SettingCodes
 class Http2Server:
     """What the server has seen, and what it holds back until `release`."""
 
-    settings: dict[SettingCodes, int] = field(default_factory=dict)
+    settings: dict[SettingCodes | int, int] = field(default_factory=dict)
     port: int = 0
     requests: list[dict[str, str]] = field(default_factory=list)  # header fields, and `wire` in hexadecimal
     server_names: list[str | None] = field(default_factory=list)  # SNI, one for each handshake
@@ -158,7 +158,7 @@ class _ServerSide(asyncio.Protocol):
 
 @contextlib.asynccontextmanager
 async def http2_server(
-    tls: ssl.SSLContext, *, protocols: tuple[str, ...] = ("h2",), settings: dict[SettingCodes, int] | None = None
+    tls: ssl.SSLContext, *, protocols: tuple[str, ...] = ("h2",), settings: dict[SettingCodes | int, int] | None = None
 ) -> AsyncIterator[Http2Server]:
     """Serve at a free port of 127.0.0.1."""
     found = Http2Server(settings or {})

@@ -74,7 +74,6 @@ COVERED: dict[str, tuple[str, ...]] = {
     "upstream/address.py": ("plugins/test_forward_settings.py", "cli/test_check.py"),
     "upstream/exchange.py": ("upstream/test_datagram.py", "upstream/test_spoofing.py"),
     "upstream/failure.py": ("plugins/test_forward.py",),
-    "upstream/https.py": ("plugins/test_forward_tls.py",),
     "upstream/server.py": ("plugins/test_forward.py", "plugins/test_forward_tls.py"),
     "upstream/settings.py": ("plugins/test_forward_settings.py",),
     "wire/header.py": ("wire/test_query.py",),

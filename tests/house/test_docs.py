@@ -22,8 +22,9 @@ from clusterdns.server import dispatch, memory, reloading, run
 from clusterdns.server.assembly import assemble
 from clusterdns.server.listeners import budget, connection, connection_table, udp
 from clusterdns.telemetry.metrics import Registry
-from clusterdns.upstream import exchange, flight, https, pool, stream
+from clusterdns.upstream import exchange, flight, pool, stream
 from clusterdns.upstream import settings as upstream_settings
+from clusterdns.upstream.https import http1
 from clusterdns.wire import header
 from docs import generate
 
@@ -146,7 +147,7 @@ NUMBERS = ConnectionLimits()
         ("questions in flight", f"{flight.MAX_FLIGHTS:,}"),
         (
             "connections to one upstream",
-            f"{stream.MAX_CONNECTIONS} over TCP or TLS, {https.MAX_CONNECTIONS} over HTTPS",
+            f"{stream.MAX_CONNECTIONS} over TCP, TLS or HTTP/2, {http1.MAX_CONNECTIONS} over HTTP/1.1",
         ),
         ("exchange with an upstream", f"{upstream_settings.PoolSettings().read_seconds:g} s;"),
         ("exchange with an upstream", f"replies {exchange.FLOOD_SECONDS:g} s"),

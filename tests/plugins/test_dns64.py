@@ -138,6 +138,18 @@ async def test_which_queries_are_translated(
     assert (reply is native, translated) == (not is_translated, float(is_translated))
 
 
+@pytest.mark.parametrize(
+    "found", [Reply(codes.NOERROR, (record.cname(NAME, 60, TARGET),)), failure(codes.SERVFAIL, "on fire")]
+)
+async def test_a_name_without_a_records_keeps_its_aaaa_records(make_query: MakeQuery, found: Reply) -> None:
+    native = native_v6()
+    native.dependencies, found.dependencies = ("v6",), ("v4",)
+    reply, translated = await ask(make_query("www.example.org", "AAAA", client=OVER_V6), native, found, REPLACING)
+    assert (reply.rcode, list(reply.answer), translated) == (codes.NOERROR, list(native.answer), 0)
+    assert reply.dependencies == ("v6", "v4")  # A records that appear are translated
+    assert reply.reusable is found.reusable
+
+
 async def test_a_failed_look_up_of_a_is_the_reply(make_query: MakeQuery) -> None:
     query = make_query("www.example.org", "AAAA", client=OVER_V6)
     reply, _ = await ask(query, Reply(codes.NOERROR, reusable=True), failure(codes.SERVFAIL, "on fire"))

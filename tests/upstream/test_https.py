@@ -56,7 +56,7 @@ async def exchanges(port: int, ca: str, **settings: object) -> AsyncIterator[Htt
 
 @contextlib.asynccontextmanager
 async def pair(
-    certificates: tuple[Certificate, str], limits: dict[SettingCodes, int] | None = None, **settings: object
+    certificates: tuple[Certificate, str], limits: dict[SettingCodes | int, int] | None = None, **settings: object
 ) -> AsyncIterator[tuple[Http2Server, HttpsExchanges]]:
     """Yield a server, and the exchanges with it."""
     certificate, ca = certificates
@@ -101,7 +101,7 @@ async def test_many_questions_share_a_connection(certificates: tuple[Certificate
 
 
 async def test_an_upstream_limits_its_streams(certificates: tuple[Certificate, str]) -> None:
-    limits = {SettingCodes.MAX_CONCURRENT_STREAMS: 5}
+    limits: dict[SettingCodes | int, int] = {SettingCodes.MAX_CONCURRENT_STREAMS: 5}
     async with pair(certificates, limits) as (server, asking):
         await ask(asking, "www.example.org")  # the limit is known from now on
         await asyncio.gather(*(ask(asking, f"x{number}.example.org") for number in range(100)))
