@@ -17,7 +17,7 @@ class TransportSettings:
     max_idle: int = 0  # idle connections that stay open; 0: no limit
     https_method: str = "POST"
     tls: ssl.SSLContext | None = None  # None where no upstream is asked over TLS or HTTPS
-    tls_http2: ssl.SSLContext | None = None  # the same, offering HTTP/2; None where no upstream is asked over HTTPS
+    tls_http2: ssl.SSLContext | None = None  # the same with HTTP/2 in ALPN; None where no upstream is asked over HTTPS
     tls_server_name: str = ""  # the name that certificates must have; empty: the upstream's address
 
 

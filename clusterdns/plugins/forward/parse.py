@@ -92,7 +92,7 @@ def _check_families(settings: ForwardSettings, addresses: Sequence[Address], dir
 def _tls(
     line: Line | None, directive: Directive, context: BlockContext, protocols: Sequence[str] = ()
 ) -> ssl.SSLContext:
-    """Make the TLS context that the `tls` line describes, offering the protocols. Raises CorefileError."""
+    """Make the TLS context that the `tls` line describes, with these protocols in ALPN. Raises CorefileError."""
     words = line.args if line is not None else ()
     pair = words[:2] if len(words) >= 2 else ()
     authorities = words[-1] if len(words) % 2 else None

@@ -23,6 +23,7 @@ from h2.settings import SettingCodes, Settings
 
 from clusterdns.upstream.address import HTTP2, Address
 from clusterdns.upstream.failure import ExchangeFailed, broken, timed_out
+from clusterdns.upstream.https.http2_stream import Headers, Http2Stream, code_name
 from clusterdns.upstream.https.response import HttpResponse
 from clusterdns.upstream.settings import TransportSettings
 from clusterdns.wire.header import MAX_STREAM_BYTES
@@ -33,33 +34,6 @@ LAST_STREAM_ID = 1 << 30  # half of those that there are; then a connection gets
 _CONFIG = H2Configuration(
     client_side=True, header_encoding=None, validate_outbound_headers=False, normalize_outbound_headers=False
 )
-
-Headers = list[tuple[str, str]]
-
-
-class _Stream:
-    """One request, and what has arrived of its response."""
-
-    def __init__(self, headers: Headers, body: bytes, future: "asyncio.Future[HttpResponse]", where: str) -> None:
-        self.headers = headers
-        self.unsent = body
-        self.future = future
-        self.where = where  # for errors
-        self.id = 0  # until the headers are sent
-        self.fields: dict[bytes, bytes] = {}  # of the response
-        self.received = bytearray()
-
-    def response(self) -> HttpResponse:
-        """Return the response, which has ended."""
-        status, kind, age = (
-            self.fields.get(name, b"").decode("latin-1") for name in (b":status", b"content-type", b"age")
-        )
-        return HttpResponse(int(status) if status.isdigit() else 0, kind, age, bytes(self.received))
-
-    def fail(self, failed: ExchangeFailed) -> None:
-        """Fail the request, unless it has ended."""
-        if not self.future.done():
-            self.future.set_exception(failed)
 
 
 class Http2Connections:
@@ -75,7 +49,7 @@ class Http2Connections:
         """Send a request and return the response. Raises ExchangeFailed."""
         loop = asyncio.get_running_loop()
         connection = self._choose(loop)
-        stream = _Stream(headers, body, loop.create_future(), where)
+        stream = Http2Stream(headers, body, loop.create_future(), where)
         connection.add(stream)
         timer = loop.call_later(seconds, connection.expire, stream, loop.time())
         try:
@@ -108,8 +82,8 @@ class Http2Connection(asyncio.Protocol):
     """One connection. Requests may be added at once; they are sent when it is open and has a free stream."""
 
     def __init__(self, connections: Http2Connections, loop: asyncio.AbstractEventLoop) -> None:
-        self.streams: dict[int, _Stream] = {}
-        self.waiting: deque[_Stream] = deque()
+        self.streams: dict[int, Http2Stream] = {}
+        self.waiting: deque[Http2Stream] = deque()
         self._siblings = connections  # all connections to the upstream, this one included
         self._loop = loop
         self._h2 = H2Connection(_CONFIG)
@@ -133,7 +107,7 @@ class Http2Connection(asyncio.Protocol):
         age = self._siblings.settings.max_age_seconds
         return not self._is_retired and (not age or now - self._opened_at < age)
 
-    def add(self, stream: _Stream) -> None:
+    def add(self, stream: Http2Stream) -> None:
         """Send a request, now or once there is a free stream."""
         if self._idle is not None:
             self._idle.cancel()
@@ -141,7 +115,7 @@ class Http2Connection(asyncio.Protocol):
         self.waiting.append(stream)
         self._send_waiting()
 
-    def release(self, stream: _Stream) -> None:
+    def release(self, stream: Http2Stream) -> None:
         """Remove a request that has ended. A connection without requests is closed later; a retired one at once."""
         if self.streams.pop(stream.id, None) is not None:  # its response has not ended
             self._h2.reset_stream(stream.id, ErrorCodes.CANCEL)
@@ -157,7 +131,7 @@ class Http2Connection(asyncio.Protocol):
         elif self._idle is None:
             self._idle = self._loop.call_later(self._siblings.settings.expire_seconds, self.end)
 
-    def expire(self, stream: _Stream, asked_at: float) -> None:
+    def expire(self, stream: Http2Stream, asked_at: float) -> None:
         """Fail a request whose time is over; retire the connection if nothing came since it was asked."""
         is_open = self._transport is not None
         stream.fail(timed_out(stream.where if is_open else f"dial tcp {self._siblings.address.host_port}"))
@@ -186,7 +160,7 @@ class Http2Connection(asyncio.Protocol):
                 self._retire()
         self._write()
 
-    def _send_body(self, stream: _Stream) -> None:
+    def _send_body(self, stream: Http2Stream) -> None:
         """Send as much of a request's body as the upstream's windows allow."""
         while stream.unsent:
             count = min(self._h2.local_flow_control_window(stream.id), self._h2.max_outbound_frame_size)
@@ -264,7 +238,7 @@ class Http2Connection(asyncio.Protocol):
                 stream = self.streams.pop(number)
                 is_stale = event.error_code in (ErrorCodes.REFUSED_STREAM, ErrorCodes.HTTP_1_1_REQUIRED)
                 self._siblings.is_refused |= event.error_code == ErrorCodes.HTTP_1_1_REQUIRED
-                text = f"{stream.where}: stream reset: {_name(event.error_code)}"
+                text = f"{stream.where}: stream reset: {code_name(event.error_code)}"
                 stream.fail(ExchangeFailed(text, is_stale=is_stale))
             case events.WindowUpdated() | events.RemoteSettingsChanged():
                 self._knows_limit |= isinstance(event, events.RemoteSettingsChanged)
@@ -272,7 +246,7 @@ class Http2Connection(asyncio.Protocol):
                     self._send_body(stream)
             case events.ConnectionTerminated():
                 self._siblings.is_refused |= event.error_code == ErrorCodes.HTTP_1_1_REQUIRED
-                text = f"http2: {self._siblings.address.host_port}: GOAWAY: {_name(event.error_code)}"
+                text = f"http2: {self._siblings.address.host_port}: GOAWAY: {code_name(event.error_code)}"
                 self.end(ExchangeFailed(text, is_stale=True))
 
     def _take_data(self, number: int, data: bytes) -> None:
@@ -309,8 +283,3 @@ class Http2Connection(asyncio.Protocol):
         self.waiting.clear()
         for stream in ended:
             stream.fail(failed or ExchangeFailed(f"{stream.where}: closed"))
-
-
-def _name(code: object) -> str:
-    """Return the name of an error code of HTTP/2."""
-    return code.name if isinstance(code, ErrorCodes) else str(code)
