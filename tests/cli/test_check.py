@@ -159,6 +159,10 @@ OTHERS = {
     "a zone file": ("$ORIGIN a.test.\n@ SOA a b 1 2 3 4 5\n", "is a zone file, not a Corefile"),
     "a certificate": ("-----BEGIN CERTIFICATE-----\nxx\n", "is a PEM file, not a Corefile"),
     "a script": ("#!/bin/sh\ncoredns\n", "is a script, not a Corefile"),
+    "an error of kubectl": ('Error from server (NotFound): configmaps "x" not found\n', "is an error message"),
+    "an empty list": ("[]", "is empty, not a Corefile"),
+    "empty documents": ("---\n---\n", "is empty, not a Corefile"),
+    "UTF-16": ("\ufeff. {\n}\n", "is UTF-16 text, not a Corefile"),
     "NUL bytes": (". {\n whoami \0\n}\n", "contains NUL bytes, so it is not a Corefile"),
     "nothing": ("", "is empty"),
     "blanks": (" \n\n", "is empty"),
@@ -167,7 +171,7 @@ OTHERS = {
 
 @pytest.mark.parametrize(("text", "message"), OTHERS.values(), ids=OTHERS.keys())
 def test_what_is_not_a_corefile_is_named_once(program: Program, tmp_path: Path, text: str, message: str) -> None:
-    (tmp_path / "other").write_text(text)
+    (tmp_path / "other").write_text(text, encoding="utf-16" if "\ufeff" in text else "utf-8")
     code, out, err = program("check", "other")
     assert (code, out, err.count("\n")) == (1, "other: FAILED: 1 error\n", 1)
     assert err.startswith(f"other: {message}")

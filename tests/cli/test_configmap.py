@@ -28,7 +28,7 @@ COREFILE = """.:53 {
 }
 import /etc/coredns/custom/*.server
 """
-ZONE = "@ 60 IN SOA ns.example.org. h.example.org. 1 60 60 60 60\n@ 60 IN NS ns.example.org.\n"
+ZONE = "@ 60 IN SOA ns.example.org. h.example.org. 1 60 60 60 60\n@ 60 IN NS ns.example.org.\nns 60 IN A 192.0.2.1\n"
 
 Dump = Callable[[Any], str]
 
@@ -63,6 +63,14 @@ def test_an_error_in_an_imported_key_has_its_path_in_the_pod(program: Program, m
     code, out, err = check(program, yaml.safe_dump(everything("x.test:53 {\n dnssec\n}\n")), monkeypatch)
     assert (code, out) == (1, "stdin: FAILED: 1 error\n")
     assert err.startswith("/etc/coredns/custom/x.server:2: clusterdns does not implement 'dnssec'; ")
+
+
+def test_a_warning_about_a_mounted_file_has_its_path_in_the_pod(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"Corefile": "example.org {\n file /etc/coredns/db\n}\n", "db": ZONE.replace("ns 60 IN A 192.0.2.1\n", "")}
+    code, _, err = check(program, yaml.safe_dump(one("coredns", **files)), monkeypatch)
+    assert (code, err.split(": ")[:2]) == (0, ["warning", "/etc/coredns/db:2"])
 
 
 def test_one_configmap_from_a_file(program: Program, tmp_path: Path) -> None:

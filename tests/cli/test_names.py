@@ -153,6 +153,13 @@ def test_a_corefile_is_asked_for_every_name_that_it_holds(program: Program, mani
     }
     assert expected.items() <= found.items()
     assert not any(".dev." in name for name, _ in found)
+    objects = {
+        "kind": "ConfigMap",
+        "metadata": {"name": "coredns"},
+        "data": {"Corefile": "a.test {\n file db\n}\n", "db": ZONE_FILE},
+    }
+    (tmp_path / "map.json").write_text(json.dumps(objects))
+    assert program("names", "--conf", "map.json", "ns", "-oname").out == "ns.a.test.\n"
     only_office = program("names", "--conf", "Corefile", "office", "-oname").out
     assert only_office == "printer.office.\n"
 

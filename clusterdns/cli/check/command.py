@@ -6,22 +6,21 @@ objects with one, is accepted as well as the Corefile in it.
 
 import asyncio
 import logging
-import os
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from clusterdns.chain import Part, StartError
-from clusterdns.cli.check import configmap, source
 from clusterdns.cli.check.advice import advice_on
+from clusterdns.cli.check.configmap import MOUNT
 from clusterdns.cli.check.differences import differences_of
-from clusterdns.cli.check.report import CheckVerdict, print_json, print_text, without
+from clusterdns.cli.check.reading import corefile_at, named
+from clusterdns.cli.check.report import CheckVerdict, print_json, print_text
 from clusterdns.cli.flags import Flag, port
 from clusterdns.cli.serve import DEFAULT_PORT
 from clusterdns.cli.usage import EXIT_FAILED, EXIT_OK, read_command, wrong
 from clusterdns.corefile.errors import CorefileError, CorefileErrors, CorefileWarning, ErrorList
-from clusterdns.corefile.load import STDIN, Corefile
-from clusterdns.corefile.load import parse as parse_corefile
+from clusterdns.corefile.load import Corefile
 from clusterdns.server.assembly import assemble
 from clusterdns.telemetry.metrics import Registry
 
@@ -56,7 +55,7 @@ def main(program: str, arguments: Sequence[str]) -> int:
 
 def verdict_on(path: str, dns_port: int) -> CheckVerdict:
     """Check the Corefile at a path, or of standard input."""
-    verdict = CheckVerdict(STDIN if path in ("-", STDIN) else path)
+    verdict = CheckVerdict(named(path))
     errors = ErrorList()
     logged = _Warnings()
     try:
@@ -68,29 +67,14 @@ def verdict_on(path: str, dns_port: int) -> CheckVerdict:
         verdict.errors += several.errors
         verdict.left_out = several.left_out
     verdict.warnings = list(dict.fromkeys([*verdict.warnings, *logged.found]))
+    verdict.rename_folder(MOUNT)
     return verdict
 
 
 def _check(verdict: CheckVerdict, dns_port: int, errors: ErrorList) -> None:
     """Fill in the verdict. Raises CorefileError or CorefileErrors."""
-    content = source.read_bytes(verdict.name)
-    source.refuse_other_formats(content, verdict.name)
-    text = content.decode("utf-8", "replace")
-    documents = source.documents_of(text, verdict.name)
-    if documents is None:
-        # the main file alone is given, so that a pipe is read once; its imports are on disk
-        corefile = parse_corefile(content.decode("utf-8", "surrogateescape"), verdict.name, os.environ, errors=errors)
+    with corefile_at(verdict.name, errors) as (corefile, verdict.folder):
         _assemble(verdict, corefile, dns_port, errors)
-        return
-    files = configmap.files_of(documents, verdict.name)
-    if files is None:
-        raise source.not_a_corefile(documents, verdict.name)
-    with configmap.mounted(files, os.environ, errors) as (corefile, folder):
-        try:
-            _assemble(verdict, corefile, dns_port, errors)
-        except CorefileErrors as several:
-            shown = without(folder, configmap.MOUNT, several.errors)
-            raise CorefileErrors(tuple(shown), several.left_out) from several
 
 
 def _assemble(verdict: CheckVerdict, corefile: Corefile, dns_port: int, errors: ErrorList) -> None:

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
 
@@ -30,6 +29,21 @@ class CheckVerdict:
     zones: list[str] = field(default_factory=list)
     listeners: list[str] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)  # lines by directive, those of one directive indented
+
+    folder: str = ""  # the temporary one that stands for the ConfigMap's, where one does
+
+    def rename_folder(self, mount: str) -> None:
+        """Name the files of the temporary folder in errors and warnings as they are named in the pod."""
+        if self.folder:
+            self.errors = [
+                CorefileError(one.file.replace(self.folder, mount), one.line, one.text.replace(self.folder, mount),
+                              one.hint.replace(self.folder, mount))
+                for one in self.errors
+            ]  # fmt: skip
+            self.warnings = [
+                CorefileWarning(one.file.replace(self.folder, mount), one.line, one.text.replace(self.folder, mount))
+                for one in self.warnings
+            ]
 
     @property
     def is_ok(self) -> bool:
@@ -104,11 +118,3 @@ def _painted(line: str, colour: str, word: str, stream: TextIO) -> str:
     """Colour the first occurrence of a word, where the stream is a terminal."""
     is_plain = not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return line if is_plain or not word else line.replace(word, f"\033[{colour}m{word}\033[0m", 1)
-
-
-def without(folder: str, mount: str, errors: Sequence[CorefileError]) -> list[CorefileError]:
-    """Name the files of a temporary folder in errors as they are named in the pod."""
-    return [
-        CorefileError(one.file.replace(folder, mount), one.line, one.text.replace(folder, mount), one.hint)
-        for one in errors
-    ]

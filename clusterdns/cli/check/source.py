@@ -19,6 +19,8 @@ _EXPECTED = "name a Corefile, or pipe in its ConfigMap: kubectl -n kube-system g
 _FROM_KUBECTL = "kubectl -n {namespace} get configmap {name} -o yaml | clusterdns check -"
 
 _SIGNS = (
+    (re.compile(rb"\xff\xfe|\xfe\xff"), "UTF-16 text"),
+    (re.compile(rb"\s*(?:error: |Error from server |Unable to connect )"), "an error message of kubectl"),
     (re.compile(rb"\x1f\x8b|PK\x03\x04|\x7fELF|\xfd7zXZ|BZh"), "a compressed or binary file"),
     (re.compile(rb"\s*<(?:!doctype html|html)", re.IGNORECASE), "HTML"),
     (re.compile(rb"\s*<"), "XML or HTML"),
@@ -28,13 +30,15 @@ _SIGNS = (
     (re.compile(rb"(?:\s|;[^\n]*\n)*(?:\$ORIGIN|\$TTL|\S+\s+(?:\d+\s+)?(?:IN\s+)?SOA\s)"), "a zone file"),
 )  # fmt: skip
 # a first line of YAML or JSON; no line of a Corefile ends a word in a colon, or is a bracket alone
-_STRUCTURED = re.compile(r"(?:\s|#[^\n]*\n|---[^\n]*\n|%YAML[^\n]*\n)*(?:[\w./-]+:(?:\s|\Z)|- |[\[{]\s*[\"\[{}\]])")
+_STRUCTURED = re.compile(r"(?:\s|#[^\n]*\n|---[^\n]*\n|%YAML[^\n]*\n)*(?:[\w./-]+:(?:\s|\Z)|- |[\[{]\s*[\"\[{}\]]|\Z)")
 
 
 def read_bytes(path: str) -> bytes:
     """Read the content to check. Raises CorefileError, at the file as a whole, where it cannot be read."""
     if path == STDIN:
-        if sys.stdin is None or sys.stdin.isatty():
+        if sys.stdin is None:
+            raise CorefileError(STDIN, 0, "standard input is closed", "pipe the Corefile in, or name a file")
+        if sys.stdin.isatty():
             raise CorefileError(STDIN, 0, "standard input is a terminal", "pipe the Corefile in, or name a file")
         stream = getattr(sys.stdin, "buffer", None)
         return sys.stdin.read().encode("utf-8", "surrogateescape") if stream is None else stream.read()
@@ -74,7 +78,8 @@ def documents_of(text: str, name: str) -> list[Any] | None:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark is not None else 1
         raise CorefileError(name, line, "this is not YAML", "send what kubectl get configmap -o yaml prints") from error
-    return documents if any(isinstance(one, dict | list) for one in documents) else None
+    is_empty = not any(one is not None for one in documents)
+    return documents if is_empty or any(isinstance(one, dict | list) for one in documents) else None
 
 
 def not_a_corefile(documents: list[Any], name: str) -> CorefileError:
@@ -82,7 +87,9 @@ def not_a_corefile(documents: list[Any], name: str) -> CorefileError:
     objects = [one for one in documents if isinstance(one, dict) and isinstance(one.get("kind"), str)]
     if not objects:
         keys = [str(key) for one in documents if isinstance(one, dict) for key in one][:5]
-        what = f"YAML or JSON with {', '.join(keys)}" if keys else "a list in YAML or JSON"
+        what = (
+            f"YAML or JSON with {', '.join(keys)}" if keys else "a list in YAML or JSON" if any(documents) else "empty"
+        )
         return CorefileError(name, 0, f"is {what}, not a Corefile", _EXPECTED)
     shown = ", ".join(map(_label, objects[:3])) + (f" and {len(objects) - 3} more" if len(objects) > 3 else "")
     place = next((found for one in objects if (found := _mounted_configmap(one))), None)

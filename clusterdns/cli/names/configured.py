@@ -6,7 +6,6 @@ are alike: the directives of `LEFT_OUT` do not take part.
 """
 
 import asyncio
-import os
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
@@ -14,11 +13,12 @@ from dataclasses import replace
 from clusterdns.chain import Query, StartError
 from clusterdns.chain.exports import HeldQuestions
 from clusterdns.chain.query import read_query
+from clusterdns.cli.check.reading import corefile_at, named
 from clusterdns.cli.names.cluster import LIST_TIMEOUT_SECONDS, POLL_SECONDS, SourceError
 from clusterdns.cli.names.table import Row
 from clusterdns.corefile.directive import Directive, ServerBlock
-from clusterdns.corefile.errors import CorefileErrors, ErrorList
-from clusterdns.corefile.load import Corefile, load
+from clusterdns.corefile.errors import CorefileError, CorefileErrors, ErrorList
+from clusterdns.corefile.load import Corefile
 from clusterdns.plugins.rewrite.names import EXACT, KINDS, PREFIX, REGEX, SUBSTRING, SUFFIX, absolute
 from clusterdns.server.assembly import Configuration, assemble
 from clusterdns.server.dispatch import Dispatch
@@ -42,12 +42,11 @@ _QUERY_HEADER = b"\0\0\0\0\0\1\0\0\0\0\0\0"
 def rows_of_corefile(path: str, namespaces: Collection[str]) -> list[Row]:
     """List the records that a Corefile answers, of these namespaces or of all. Raises SourceError."""
     errors = ErrorList()
-    corefile = load(path, environ=os.environ, errors=errors, stdin=sys.stdin)
-    reduced = replace(corefile, blocks=tuple(map(_reduced, corefile.blocks)))
     try:
-        configuration = assemble(reduced, Registry(), dns_port=53, errors=errors)
-        rows = asyncio.run(_ask(configuration, reduced))
-    except (CorefileErrors, StartError) as error:
+        with corefile_at(named(path), errors) as (corefile, _):
+            reduced = replace(corefile, blocks=tuple(map(_reduced, corefile.blocks)))
+            rows = asyncio.run(_ask(assemble(reduced, Registry(), dns_port=53, errors=errors), reduced))
+    except (CorefileError, CorefileErrors, StartError) as error:
         raise SourceError(str(error)) from error
     _note_unlisted(corefile)
     wanted = {f".{namespace}." for namespace in namespaces}

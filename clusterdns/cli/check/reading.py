@@ -1,0 +1,38 @@
+"""From what a command is given to a parsed Corefile: a file, standard input, or the ConfigMap that kubectl prints.
+
+`source` recognises what is neither, `configmap` has the files of a ConfigMap.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from clusterdns.cli.check import configmap, source
+from clusterdns.corefile.errors import ErrorList
+from clusterdns.corefile.load import STDIN, Corefile, parse
+
+
+def named(path: str) -> str:
+    """Return the name that messages have for a path: `stdin` for standard input."""
+    return STDIN if path in ("-", STDIN) else path
+
+
+@contextlib.contextmanager
+def corefile_at(name: str, errors: ErrorList) -> Iterator[tuple[Corefile, str]]:
+    """Read and parse a Corefile; mistakes in it are added to `errors`. Raises CorefileError where there is none.
+
+    The second value is the temporary folder that stands for /etc/coredns, with the files of a ConfigMap, until the
+    context ends; empty for a Corefile of its own.
+    """
+    content = source.read_bytes(name)
+    source.refuse_other_formats(content, name)
+    documents = source.documents_of(content.decode("utf-8", "replace"), name)
+    if documents is None:
+        # read once, because it may be a pipe; its imports are on disk
+        yield parse(content.decode("utf-8", "surrogateescape"), name, os.environ, errors=errors), ""
+        return
+    files = configmap.files_of(documents, name)
+    if files is None:
+        raise source.not_a_corefile(documents, name)
+    with configmap.mounted(files, os.environ, errors) as mounted:
+        yield mounted
