@@ -199,7 +199,7 @@ def test_a_restart_with_a_wrong_corefile_serves_the_last_good_one(start: Start) 
     rewrite(server, "import more\n" + BLOCK)
     reload(server)
     state = server.folder / "state" / "last-good-corefile.json"
-    wait_for(lambda: "other.test" in state.read_text(), "the state to be saved")
+    wait_for(lambda: '/more"' in state.read_text(), "the import to be saved")
     assert server.stop() == 0
     rewrite(server, BROKEN)
     (server.folder / "more").unlink()
