@@ -5,6 +5,7 @@ other. This module is not a model of the Kubernetes API (`raw_objects` is closer
 names.
 """
 
+from collections.abc import Mapping
 from ipaddress import ip_address
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import NamedTuple
@@ -88,6 +89,7 @@ class Pod(msgspec.Struct, frozen=True, gc=False):
     name: str
     ips: tuple[str, ...] = ()
     terminating: bool = False
+    labels: str = ""  # `KEY=VALUE,KEY=VALUE`, which takes a quarter of a dict's memory
 
 
 ObjectKey = tuple[str, str]  # namespace and name; identifies an object within its kind
@@ -116,6 +118,11 @@ def shown_key(key: ObjectKey) -> str:
     """Format a key for messages: `namespace/name`, cut to 200 characters."""
     namespace, name = key
     return (f"{namespace}/{name}" if namespace else name)[:200] or "(unnamed)"
+
+
+def labels_text(labels: Mapping[str, str | None]) -> str:
+    """Join the labels of an object: `KEY=VALUE,KEY=VALUE`. The API allows neither sign in a key or value."""
+    return ",".join([f"{key}={value or ''}" for key, value in labels.items()])
 
 
 def key_of(obj: Object) -> ObjectKey:

@@ -23,6 +23,7 @@ from clusterdns.cluster.objects import (
     Service,
     ServiceImport,
     canonical,
+    labels_text,
 )
 from clusterdns.cluster.raw_objects import RawMeta, RawPort, RawSlice
 
@@ -157,6 +158,7 @@ def reduce_pod(raw: raws.RawPod) -> Decoded:
         raw.metadata.name,
         ips=_addresses(texts, "podIP", warnings),
         terminating=raw.metadata.deletion_timestamp is not None,
+        labels=labels_text(raw.metadata.labels or {}),
     )
     return Decoded(pod, tuple(warnings))
 

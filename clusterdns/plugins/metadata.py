@@ -41,8 +41,8 @@ DOC = Doc(
     about="Collects labels about each query for a name in ZONES, or in the zones of the block, for the placeholders "
     "`{/label}` of `log` and for `rewrite` and `template`. Labels: `kubernetes/endpoint`, `kind`, "
     "`namespace`, `port-name`, `protocol`, `service`, `parse-error`, with `zonal` `zone`, with `multicluster` "
-    "`cluster`, with `pods verified` `client-namespace` and `client-pod-name`; "
-    "`forward/upstream`; `log/type` and `log/class`.",
+    "`cluster`, with `pods verified` `client-namespace`, `client-pod-name` and, for each label of the client's pod, "
+    "`client-label/KEY`; `forward/upstream`; `log/type` and `log/class`.",
     example='metadata\nlog . "{common} {/log/type}"\nwhoami',
 )
 PLUGIN = Plugin("metadata", parse, build, once=True, doc=DOC)

@@ -99,6 +99,8 @@ def decode(kind: Kind, data: Any) -> Decoded:
          Pod("prod", "web", ("10.1.0.1", "fd00::1"))),
         (Pod, {"metadata": {**META, "deletionTimestamp": "2026-01-01T00:00:00Z"}, "status": None},
          Pod("prod", "web", terminating=True)),
+        (Pod, {"metadata": {**META, "labels": {"app": "web", "empty": None, "x.io/y": "1"}}},
+         Pod("prod", "web", labels="app=web,empty=,x.io/y=1")),
         (Pod, {"metadata": {**META, "name": "a" * 200}}, Pod("prod", "a" * 200)),
     ],
 )  # fmt: skip

@@ -116,7 +116,8 @@ def test_labels_of_the_client_pod(
     make_query: Callable[..., Query], client: str, namespace: str | None, pod: str | None
 ) -> None:
     index = Index()
-    for one in (Pod("prod", "a", ("10.1.0.5", "fd00::5")), Pod("prod", "agent", ("10.9.9.9",))):
+    labels = "app.kubernetes.io/name=web,empty="
+    for one in (Pod("prod", "a", ("10.1.0.5", "fd00::5"), labels=labels), Pod("prod", "agent", ("10.9.9.9",))):
         index.apply(Change(None, one))
     index.apply(Change(None, Pod("aside", "agent", ("10.9.9.9",))))
     gone = Pod("prod", "gone", ("10.1.0.6",))
@@ -125,6 +126,20 @@ def test_labels_of_the_client_pod(
     found = NameLabels(ZONES, pods=index.pods)(make_query("example.org", client=(client, 4022)))
     assert found.get("kubernetes/client-namespace") == namespace
     assert found.get("kubernetes/client-pod-name") == pod
+    of_pod = {key.removeprefix("kubernetes/client-label/"): value for key, value in found.items() if "client-l" in key}
+    assert of_pod == ({"app.kubernetes.io/name": "web", "empty": ""} if pod == "a" else {})
+
+
+def test_labels_of_the_client_pod_follow_its_changes(make_query: Callable[..., Query]) -> None:
+    index = Index()
+    states = [Pod("prod", "a", ("10.1.0.5",), labels=labels) for labels in ("tier=one,app=web", "tier=two", "")]
+    old = None
+    for new, tier in zip([*states, None], ["one", "two", None, None], strict=True):
+        index.apply(Change(old, new))
+        found = NameLabels(ZONES, pods=index.pods)(make_query("example.org", client=("10.1.0.5", 4022)))
+        assert found.get("kubernetes/client-label/tier") == tier
+        assert ("kubernetes/client-label/app" in found) is (tier == "one")
+        old = new
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ class PodTable:
     def __init__(self) -> None:
         self._by_address: Grouped[bytes, PodKey] = Grouped(lambda key: key)
         self._addresses: dict[PodKey, tuple[bytes, ...]] = {}
+        self._labels: dict[PodKey, str] = {}
 
     def has(self, namespace: bytes, address: bytes) -> bool:
         """Return whether a Pod of the namespace has this packed address."""
@@ -41,6 +42,12 @@ class PodTable:
     def at(self, address: bytes) -> Sequence[PodKey]:
         """Return the Pods with this packed address, in order; several where they share the address of their host."""
         return self._by_address.get(address)
+
+    def labels(self, key: PodKey) -> Iterator[tuple[str, str]]:
+        """Yield the labels of a Pod: key and value."""
+        for text in filter(None, self._labels.get(key, "").split(",")):
+            label, _, value = text.partition("=")
+            yield label, value
 
     def addresses(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield the (namespace, packed address) pairs, in no order."""
@@ -65,8 +72,11 @@ class PodTable:
             self._by_address.remove(address, key)
         for address in added:
             self._by_address.add(address, key)
+        self._labels.pop(key, None)
         if added:
+            assert new is not None
             self._addresses[key] = added
+            self._labels[key] = new.labels
         return {*removed, *added}
 
 

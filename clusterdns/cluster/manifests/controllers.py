@@ -34,6 +34,7 @@ from clusterdns.cluster.objects import (
     Service,
     ServiceImport,
     key_of,
+    labels_text,
 )
 
 _ALWAYS_THERE = ("default", "kube-system")
@@ -123,7 +124,7 @@ class _Simulation:
         if self._selection.pods:
             for key, pod in sorted(self._pods.items()):
                 if pod.addresses and not pod.is_finished and pod.phase != "Unknown":
-                    self._add(Pod(*key, pod.addresses, pod.is_terminating), pod.labels)
+                    self._add(Pod(*key, pod.addresses, pod.is_terminating, labels_text(pod.labels)), pod.labels)
 
     def run_services(self) -> None:
         """Allocate the Services' addresses, after reserving every address that a manifest gives."""

@@ -42,8 +42,9 @@ class NameLabels:
         pods = self._pods.at(query.client_ip.packed)
         if not pods:
             return {}
-        namespace, pod = min(pods)
-        return {"kubernetes/client-namespace": label_text(namespace), "kubernetes/client-pod-name": pod}
+        key = namespace, pod = min(pods)
+        found = {"kubernetes/client-namespace": label_text(namespace), "kubernetes/client-pod-name": pod}
+        return found | {f"kubernetes/client-label/{label}": value for label, value in self._pods.labels(key)}
 
     def _of_name(self, query: Query) -> Mapping[str, str]:
         zone = longest_suffix(query.name, self._zones)
