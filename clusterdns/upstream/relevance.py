@@ -19,23 +19,19 @@ _ALWAYS = frozenset((codes.CNAME, codes.DNAME, codes.RRSIG))
 
 def relevant(question: Question, message: Message) -> Message:
     """Return the message without the records of its answer section that do not belong to the question."""
-    name, qtype, qclass = question.name, int.from_bytes(question.kind[:2], "big"), question.kind[2:]
+    name, qtype = question.name, question.kind[0] << 8 | question.kind[1]
     for one in message.answer:
-        if one.rtype != qtype or one.name != name or one.body[2:4] != qclass:
+        if one.rtype != qtype or one.name != name:
             break
     else:
         return message
     names = _chain(name, message.answer)
-    kept = tuple([one for one in message.answer if _belongs(one, names, qtype, qclass)])
+    kept = tuple([one for one in message.answer if _belongs(one, names, qtype)])
     return message if len(kept) == len(message.answer) else message._replace(answer=kept)
 
 
-def _belongs(one: Record, names: frozenset[bytes], qtype: int, qclass: bytes) -> bool:
-    is_of_class = one.body[2:4] == qclass or qclass == _ANY_CLASS
-    return one.name in names and is_of_class and (one.rtype == qtype or qtype == codes.ANY or one.rtype in _ALWAYS)
-
-
-_ANY_CLASS = codes.ANY_CLASS.to_bytes(2, "big")
+def _belongs(one: Record, names: frozenset[bytes], qtype: int) -> bool:
+    return one.name in names and (one.rtype == qtype or qtype == codes.ANY or one.rtype in _ALWAYS)
 
 
 def _chain(name: bytes, answer: Sequence[Record]) -> frozenset[bytes]:
