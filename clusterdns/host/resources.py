@@ -3,6 +3,7 @@
 `server.memory` decides which stores evict under memory pressure.
 """
 
+import ctypes
 import gc
 import os
 import resource
@@ -84,6 +85,13 @@ def descriptor_shares(limit: int | None = None) -> DescriptorShares:
     admin = min(_MAX_ADMIN, max(1, limit // 16))
     half = max(1, (limit - own - admin) // 2)
     return DescriptorShares(half, admin, half)
+
+
+def return_free_memory() -> None:
+    """Have the C library return freed memory to the system; only glibc keeps much of it, and has malloc_trim."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def collect_rarely() -> None:

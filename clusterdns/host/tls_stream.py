@@ -2,8 +2,8 @@
 
 The event loop's own TLS cannot be closed in one direction, allocates a buffer of 256 KiB per connection, and tells the
 protocol above about a connection only after its handshake. Here a connection takes nothing for TLS before its first
-byte arrives, some 50 KiB during the handshake and 15 KiB later; replies can still be written after the client has sent
-its close_notify (RFC 8446 §6.1); and the protocol above may close it at any moment, and limits the time it takes.
+record is complete, some 50 KiB during the handshake and 15 KiB later; replies can still be written after the client has
+sent its close_notify (RFC 8446 §6.1); and the protocol above may close it at any moment, and limits the time it takes.
 `tls` makes the contexts.
 """
 
@@ -14,6 +14,9 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 _RECORD_BYTES = 16_384  # of plain text in the longest record (RFC 8446 §5.1)
+_HEADER_BYTES = 5
+_HANDSHAKE = 22  # ContentType
+_NO_BYTES = ssl.MemoryBIO()  # in the place of both buffers until there is TLS state
 _buffer = memoryview(bytearray(2 * _RECORD_BYTES))  # of all connections: each read is copied out before the next one
 
 log = logging.getLogger("clusterdns")
@@ -45,8 +48,8 @@ class TlsStream(asyncio.Transport, asyncio.BufferedProtocol):
     """The server's side of TLS on one connection."""
 
     __slots__ = (
-        "_above", "_context", "_has_ended", "_incoming", "_is_at_eof", "_is_paused", "_lower", "_outgoing", "_tls",
-        "is_open",
+        "_above", "_context", "_has_ended", "_hello", "_incoming", "_is_at_eof", "_is_paused", "_lower", "_outgoing",
+        "_tls", "is_open",
     )  # fmt: skip
 
     def __init__(self, context: ssl.SSLContext, above: StreamProtocol) -> None:
@@ -54,7 +57,9 @@ class TlsStream(asyncio.Transport, asyncio.BufferedProtocol):
         self.is_open = False  # the handshake is complete
         self._above = above
         self._context = context
-        self._tls: ssl.SSLObject | None = None  # from the first byte on
+        self._hello = b""  # the first record, until it is complete
+        self._incoming, self._outgoing = _NO_BYTES, _NO_BYTES
+        self._tls: ssl.SSLObject | None = None  # from the first record on
         self._is_paused = False
         self._is_at_eof = False  # the socket has nothing more to read
         self._has_ended = False  # the protocol above knows that nothing more comes
@@ -77,10 +82,16 @@ class TlsStream(asyncio.Transport, asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Decrypt what has arrived."""
-        if self._tls is None:
+        if self._tls is not None:
+            self._incoming.write(_buffer[:nbytes])
+        else:
+            self._hello += _buffer[:nbytes].tobytes()
+            if not _is_first_record(self._hello):
+                return
             self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
             self._tls = self._context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self._incoming.write(_buffer[:nbytes])
+            self._incoming.write(self._hello)
+            self._hello = b""
         self._advance()
 
     def eof_received(self) -> bool:
@@ -203,3 +214,13 @@ class TlsStream(asyncio.Transport, asyncio.BufferedProtocol):
     def _flush(self) -> None:
         if self._outgoing.pending and not self._lower.is_closing():
             self._lower.write(self._outgoing.read())
+
+
+def _is_first_record(received: bytes) -> bool:
+    """Return whether the bytes hold a whole record of a handshake, or cannot be the beginning of one."""
+    if received[0] != _HANDSHAKE:
+        return True
+    if len(received) < _HEADER_BYTES:
+        return False
+    size = int.from_bytes(received[3:5], "big")
+    return size > _RECORD_BYTES or len(received) >= _HEADER_BYTES + size

@@ -1,11 +1,18 @@
 """Memory limits of control groups, the resident set size, and the limit of open files."""
 
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from clusterdns.host.resources import descriptor_shares, memory_limit_bytes, raise_open_file_limit, resident_bytes
+from clusterdns.host.resources import (
+    descriptor_shares,
+    memory_limit_bytes,
+    raise_open_file_limit,
+    resident_bytes,
+)
 
 MIB = 1 << 20
 
@@ -65,3 +72,21 @@ def test_descriptors_are_divided(limit: int, shares: tuple[int, int, int]) -> No
 
 def test_the_limit_of_the_process_is_divided() -> None:
     assert descriptor_shares() == descriptor_shares(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
+
+def test_freed_memory_is_returned_to_the_system() -> None:
+    """In a fresh interpreter: blocks are freed below one that is kept, so that the heap cannot shrink by itself."""
+    code = """
+from clusterdns.host.resources import resident_bytes, return_free_memory
+before = resident_bytes()
+blocks = [bytearray(60_000) for _ in range(1_000)]
+kept = blocks.pop()
+during = resident_bytes()
+del blocks
+return_free_memory()
+print(during - before, resident_bytes() - before)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    grown, left = map(int, run.stdout.split())
+    assert grown > 40 * MIB
+    assert left < 20 * MIB

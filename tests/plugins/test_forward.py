@@ -12,6 +12,7 @@ import pytest
 from fakes.held_clock import HeldClock, turns, until
 from plugins.forwarding import NOT_OURS, Forwarding, MakeQuery, assert_failed, once, time_out
 
+from clusterdns.host.resources import DescriptorShares
 from clusterdns.upstream.failure import ExchangeFailed
 from clusterdns.upstream.flight import Flight
 from clusterdns.upstream.server import HEALTH_SECONDS, LOWER_CASE_SECONDS
@@ -266,6 +267,17 @@ async def test_the_oldest_question_fails_where_there_are_too_many(
         replies = await asking
         assert [reply.rcode for reply in replies] == [codes.SERVFAIL, codes.NOERROR, codes.NOERROR]
         assert replies[0].error == "more than 2 questions are waiting for upstreams"
+
+
+async def test_questions_take_no_more_descriptors_than_their_share(
+    forwarding: Forwarding, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clusterdns.plugins.forward.handler.descriptor_shares", lambda: DescriptorShares(9, 9, 2))
+    async with forwarding(f"forward . {upstream.address}") as ask:
+        asking = asyncio.gather(*(ask(f"x{number}.held.example.org") for number in range(3)))
+        await until(lambda: upstream.count("x1.held.example.org") and upstream.count("x2.held.example.org"))
+        upstream.release()
+        assert [reply.rcode for reply in await asking] == [codes.SERVFAIL, codes.NOERROR, codes.NOERROR]
 
 
 async def test_a_deadline(

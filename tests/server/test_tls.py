@@ -16,6 +16,7 @@ from clusterdns.host.resources import resident_bytes
 from clusterdns.host.sockets import bind_tcp
 from clusterdns.host.tls import server_context
 from clusterdns.server.dispatch import Dispatch, ListenerContext
+from clusterdns.server.listeners import tcp
 from clusterdns.server.listeners.budget import ConnectionBudget
 from clusterdns.server.listeners.tcp import TcpListener
 from testing.certificates import self_sign
@@ -241,3 +242,19 @@ async def test_closing_sends_the_replies_that_wait(bed: TlsBed) -> None:
     assert await silent.ended()
     await closing
     assert not bed.listener.table.connections
+
+
+async def test_memory_is_returned_after_a_flood_of_handshakes(bed: TlsBed, monkeypatch: pytest.MonkeyPatch) -> None:
+    returned: list[int] = []
+    monkeypatch.setattr(tcp, "return_free_memory", lambda: returned.append(len(bed.listener.table.connections)))
+    monkeypatch.setattr(tcp, "RETURN_FROM", 20)
+    for count, expected in ((19, []), (0, []), (30, []), (16, []), (14, [14]), (0, [14])):
+        while len(bed.clients) > count:
+            gone = bed.clients.pop().writer
+            gone.close()
+            await gone.wait_closed()
+        while len(bed.clients) < count:
+            await bed.connect()
+        await bed.until(count)
+        bed.listener._return_memory()
+        assert returned == expected, count

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Sequence
 
 from clusterdns.chain import Handler, Query, Reply, failure
+from clusterdns.host.resources import descriptor_shares
 from clusterdns.plugins.forward.settings import ForwardSettings
 from clusterdns.telemetry.metrics import Series
 from clusterdns.upstream.failure import ExchangeFailed
@@ -29,7 +30,7 @@ class Forward:
         """`rejects` counts the queries that `max_concurrent` refused."""
         self.scope = settings.scope
         self.pool = pool
-        self.flights = Flights(pool.ask, settings.max_concurrent or MAX_FLIGHTS)
+        self.flights = Flights(pool.ask, min(settings.max_concurrent or MAX_FLIGHTS, descriptor_shares().upstream))
         self._always_over_stream = settings.transport.force_tcp
         self._as_client = not settings.prefers_udp
         self._max_concurrent = settings.max_concurrent

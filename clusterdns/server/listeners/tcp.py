@@ -15,6 +15,7 @@ from typing import Any
 
 from clusterdns.host.accepting import Acceptor
 from clusterdns.host.admission import ConnectionLimits
+from clusterdns.host.resources import return_free_memory
 from clusterdns.host.tls_stream import TlsStream
 from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.server.listeners.budget import ConnectionBudget
@@ -23,6 +24,7 @@ from clusterdns.server.listeners.connection_table import ConnectionTable, TcpLim
 
 BACKLOG = 1024
 SWEEP_SECONDS = 1.0  # one timer for all connections, instead of one for each
+RETURN_FROM = 128  # TLS connections, some 6 MiB in their handshakes; returning takes milliseconds
 
 log = logging.getLogger("clusterdns")
 
@@ -50,6 +52,7 @@ class TcpListener:
         self._socket = sock
         self._acceptor = Acceptor(sock, self._take, budget.admission.evict)
         self._opening: set[asyncio.Task[None]] = set()
+        self._most_open = 0  # connections, since memory was last returned
         self._timer: asyncio.TimerHandle | None = None  # while the listener is open
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -108,4 +111,13 @@ class TcpListener:
 
     def _tick(self) -> None:
         self.table.sweep()
+        self._return_memory()
         self._timer = self._loop.call_later(SWEEP_SECONDS, self._tick)
+
+    def _return_memory(self) -> None:
+        """Return the memory of a flood of TLS connections to the system once most of them have ended."""
+        count = len(self.table.connections)
+        if self.table.is_tls and count < self._most_open // 2 and self._most_open >= RETURN_FROM:
+            self._most_open = count
+            return_free_memory()
+        self._most_open = max(self._most_open, count)
