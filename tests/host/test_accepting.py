@@ -51,7 +51,7 @@ async def test_a_client_is_accepted_after_errors(
     asked: list[int] = []
     acceptor = Acceptor(listening, lambda sock, _: taken.put_nowait(sock), asked.append)  # type: ignore[arg-type]
     acceptor.start(asyncio.get_running_loop())
-    with socket.create_connection(listening.getsockname()), await asyncio.wait_for(taken.get(), 5) as found:
+    with socket.create_connection(listening.getsockname()), await asyncio.wait_for(taken.get(), 30) as found:
         assert not found.getblocking()
     acceptor.close()
     listening.close()

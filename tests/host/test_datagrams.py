@@ -46,7 +46,7 @@ class Server:
     def client(self) -> socket.socket:
         """A socket that the kernel gives datagrams from the asked address alone."""
         client = socket.socket(self.sock.family, socket.SOCK_DGRAM)
-        client.settimeout(5)
+        client.settimeout(30)
         client.connect(self._asked)
         self.clients.append(client)
         return client

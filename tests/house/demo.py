@@ -61,7 +61,7 @@ def running(corefile: Path, ready_port: int) -> Iterator[None]:
 def is_ready(port: int) -> bool:
     """Return whether /ready reports readiness."""
     try:
-        with urllib.request.urlopen(f"http://{LOOPBACK}:{port}/ready", timeout=1):
+        with urllib.request.urlopen(f"http://{LOOPBACK}:{port}/ready", timeout=10):
             return True
     except OSError:
         return False

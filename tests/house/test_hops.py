@@ -107,7 +107,7 @@ async def profile_of(configuration: Configuration, name: str, address: str, time
 
 
 async def received(client: socket.socket) -> bytes:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         return await asyncio.get_running_loop().sock_recv(client, 4096)
 
 

@@ -172,7 +172,7 @@ def coredns(tmp_path: Path) -> Iterator[int]:
 
 def ask(port: int, packet: bytes) -> bytes | None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(5)
+        sock.settimeout(30)
         try:
             sock.connect((LOOPBACK, port))
             sock.send(packet)

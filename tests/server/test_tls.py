@@ -84,7 +84,7 @@ class TlsClient:
             return True
 
     async def _more(self) -> None:
-        data = await asyncio.wait_for(self.reader.read(65536), 5)
+        data = await asyncio.wait_for(self.reader.read(65536), 30)
         if not data:
             raise EOFError
         self.incoming.write(data)
@@ -108,7 +108,7 @@ class TlsBed:
 
     async def until(self, count: int) -> None:
         """Wait until the listener has this many connections."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(self.listener.table.connections) != count:  # noqa: ASYNC110  # looks into the server
                 await asyncio.sleep(0.001)
 
