@@ -16,6 +16,7 @@ from clusterdns.answers.table import AnswerTable
 from clusterdns.chain import Query, Reply, code_only, failure
 from clusterdns.chain.query import read_query
 from clusterdns.server.routes import Route, Routes
+from clusterdns.server.unanswered import UnansweredPackets
 from clusterdns.telemetry.metrics import Series
 from clusterdns.telemetry.queries import (
     DROPPED,
@@ -25,10 +26,9 @@ from clusterdns.telemetry.queries import (
     OutcomeCounter,
     QueryCounters,
     QueryOutcome,
-    Unanswered,
 )
 from clusterdns.wire import codes, encode
-from clusterdns.wire.header import HEADER_BYTES, RCODE_MASK
+from clusterdns.wire.header import RCODE_MASK
 from clusterdns.wire.name import to_text
 from clusterdns.wire.stream import transfer_messages
 
@@ -56,6 +56,7 @@ class Dispatch:
     def __init__(self, routes: Routes, counters: QueryCounters, panics: Series) -> None:
         self.routes = routes
         self.counters = counters
+        self.unanswered = UnansweredPackets(counters)
         self._panics = panics
         # by outcome as plain values, so that label texts are made once
         self._counter_of: dict[tuple[object, ...], OutcomeCounter] = {}
@@ -71,8 +72,7 @@ class Dispatch:
         """
         query = read_query(packet)
         if query is None:
-            reason = Unanswered.SHORT if len(packet) < HEADER_BYTES else Unanswered.RESPONSE
-            self.counters.count_unanswered(context.transport, reason)
+            self.unanswered.ignore(packet, context.transport)
             return None
         if isinstance(query, bytes):
             self._count_unreadable(packet, query, context)

@@ -64,6 +64,7 @@ COVERED: dict[str, tuple[str, ...]] = {
     "plugins/transfer/notify.py": ("plugins/test_transfer.py",),
     "server/*": ("server/test_takeover.py", "process/test_reload.py"),
     "server/dispatch.py": ("server/test_conformance.py", "server/test_fuzz.py"),
+    "server/unanswered.py": ("server/test_counting.py",),
     "server/listeners/*": ("server/test_tcp.py", "server/test_takeover.py"),
     "server/listeners/udp.py": ("server/test_conformance.py", "process/test_serving.py"),
     "server/run.py": ("cli/test_serve.py", "process/test_ending.py"),

@@ -1,5 +1,6 @@
 """Each packet is counted once: as a query with a response code, or by the reason why it gets no reply."""
 
+import asyncio
 import logging
 import random
 import socket
@@ -7,12 +8,17 @@ import struct
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from server.test_fuzz import packets
 
+from clusterdns.host.admission import ConnectionLimits
 from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.server.listeners import udp
+from clusterdns.server.listeners.budget import ConnectionBudget
+from clusterdns.server.listeners.later import LaterReplies
+from clusterdns.server.unanswered import UnansweredPackets
 
 PACKETS = 5_000
 QUESTION = b"\x03web\x04prod\x03svc\x07cluster\x05local\0\0\1\0\1"
@@ -98,7 +104,40 @@ async def test_what_an_overloaded_listener_drops_is_counted_and_logged_once(
         listener.close_now()
     assert counts(dispatch) == {"overload": 3, "cancelled": 2}
     (line,) = caplog.messages
-    assert line.startswith("dns://:53: 2 queries wait for their handlers; further ones get no reply")
+    assert line.startswith("dns://:53: 2 queries over udp wait for their handlers; further ones get no reply")
+
+
+def test_each_overload_has_one_line_in_the_log(
+    make_dispatch: Callable[..., Dispatch], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def query() -> bytes | None:
+        return None
+
+    times = (0.0, 1.0, 10.9, 20.8, 31.0, 40.9)  # the fourth pause is longer than an overload lasts
+    packets = UnansweredPackets(make_dispatch().counters, iter(times).__next__)
+    lines = []
+    for _ in times:
+        packets.drop(query(), "tcp", 5)
+        lines.append(len(caplog.messages))
+    assert lines == [1, 1, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("has_begun", [False, True])
+async def test_what_waits_when_a_tcp_connection_ends_is_counted(
+    make_dispatch: Callable[..., Dispatch], make_listener: Callable[[str], ListenerContext], has_begun: bool
+) -> None:
+    dispatch = make_dispatch()
+    waiting = dispatch.miss(header(0) + SLOW, ("127.0.0.1", 4), make_listener("tcp"))
+    assert not isinstance(waiting, bytes | None)
+    later = LaterReplies(MagicMock(), ConnectionBudget(ConnectionLimits()))
+    later.reply(waiting)
+    if has_begun:
+        await asyncio.sleep(0)
+    (task,) = later.tasks
+    later.cancel(dispatch.unanswered)
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert counts(dispatch) == {"cancelled": 1}
 
 
 async def test_what_waits_when_a_listener_closes_is_counted(

@@ -71,7 +71,7 @@ class Connection(asyncio.BufferedProtocol):
         """Release what the connection holds, and cancel what waits."""
         self._hold(b"")
         if self._later is not None:
-            self._later.cancel()
+            self._later.cancel(self._table.dispatch.unanswered)
             self._later = None
         self._table.dismiss(self)
 
@@ -267,7 +267,7 @@ class Connection(asyncio.BufferedProtocol):
                 self._replies_later().transfer(reply.rest)
             return framed(reply)
         if self._table.budget.waiting_count >= MAX_ALL_WAITING:
-            reply.close()
+            self._table.dispatch.unanswered.drop(reply, "tcp", MAX_ALL_WAITING)
             return b""
         self._replies_later().reply(reply)
         return b""

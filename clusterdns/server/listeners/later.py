@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from clusterdns.server.listeners.budget import ConnectionBudget
 from clusterdns.server.listeners.framing import framed
+from clusterdns.server.unanswered import UnansweredPackets
 from clusterdns.wire.stream import FirstMessage
 
 MAX_UNSENT_BYTES = 262_144  # replies of handlers that waited are written at once; above, the connection is closed
@@ -31,16 +32,18 @@ class ReplyWriter(Protocol):
 class LaterReplies:
     """The queries and transfers of one connection that wait, each with a task that writes its replies."""
 
-    __slots__ = ("_budget", "_connection", "_drained", "tasks")
+    __slots__ = ("_budget", "_connection", "_drained", "_unanswered", "tasks")
 
     def __init__(self, connection: ReplyWriter, budget: ConnectionBudget) -> None:
         self.tasks: set[asyncio.Task[None]] = set()
+        self._unanswered: set[Coroutine[Any, Any, bytes | None]] = set()  # queries whose handlers wait
         self._connection = connection
         self._budget = budget
         self._drained: asyncio.Event | None = None  # set when the client has read everything; transfers wait for it
 
     def reply(self, reply: Coroutine[Any, Any, bytes | None]) -> None:
         """Write a reply when its handler is done."""
+        self._unanswered.add(reply)
         self._begin(self._reply(reply))
 
     def transfer(self, messages: Iterator[bytes]) -> None:
@@ -52,8 +55,10 @@ class LaterReplies:
         if self._drained is not None:
             self._drained.set()
 
-    def cancel(self) -> None:
-        """Cancel what waits: the connection has ended."""
+    def cancel(self, packets: UnansweredPackets) -> None:
+        """Cancel what waits, and count the queries among it: the connection has ended."""
+        for query in self._unanswered:
+            packets.cancel(query, "tcp")
         for task in self.tasks:
             task.cancel()
 
@@ -66,6 +71,7 @@ class LaterReplies:
     async def _reply(self, reply: Coroutine[Any, Any, bytes | None]) -> None:
         """Send a reply when its handler is done; replies may overtake each other (RFC 7766 §7)."""
         message = await reply
+        self._unanswered.discard(reply)
         transport = self._connection.transport
         if message is None or transport.is_closing():
             return

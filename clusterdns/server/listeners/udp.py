@@ -5,7 +5,6 @@ makes the system calls, for a batch of queries at a time.
 """
 
 import asyncio
-import inspect
 import logging
 import mmap
 import socket
@@ -15,11 +14,9 @@ from typing import Any
 
 from clusterdns.host.datagrams import SLOT_BYTES, Ancillary, datagrams
 from clusterdns.server.dispatch import Dispatch, ListenerContext
-from clusterdns.telemetry.queries import Unanswered
 
 MAX_LAST_BATCHES = 1024  # answered while closing, so that a flood does not keep the socket open
 MAX_WAITING = 10_000  # queries of one socket that wait for a handler; more than that outlive their clients' timeouts
-OVERLOAD_SECONDS = 10.0  # without a dropped query, after which an overload is over
 
 log = logging.getLogger("clusterdns")
 
@@ -33,7 +30,6 @@ class UdpListener:
         self._dispatch = dispatch
         self._context = context
         self._waiting: dict[Coroutine[Any, Any, bytes | None], asyncio.Task[None]] = {}
-        self._overload_ends_at = 0.0  # by the event loop's clock; the log has a line for each time that one begins
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have the event loop call `_drain` whenever the socket is readable."""
@@ -61,10 +57,8 @@ class UdpListener:
         self._loop.remove_reader(self._socket)
         self._socket.close()
         for message, task in self._waiting.items():
-            self._dispatch.counters.count_unanswered("udp", Unanswered.CANCELLED)
+            self._dispatch.unanswered.cancel(message, "udp")
             task.cancel()
-            if inspect.getcoroutinestate(message) == inspect.CORO_CREATED:  # of the last batch: the task never runs
-                message.close()
 
     def _drain(self) -> bool:
         """Answer a batch; return whether the receive buffer may hold more."""
@@ -117,20 +111,8 @@ class UdpListener:
             source = self._datagrams.source(slot)
             self._waiting[message] = self._loop.create_task(self._reply_later(message, client, source))
         else:
-            message.close()
-            self._note_overload()
+            self._dispatch.unanswered.drop(message, "udp", MAX_WAITING)
         return None
-
-    def _note_overload(self) -> None:
-        self._dispatch.counters.count_unanswered("udp", Unanswered.OVERLOAD)
-        now = self._loop.time()
-        if now >= self._overload_ends_at:
-            log.warning(
-                "%s: %d queries wait for their handlers; further ones get no reply until fewer wait"
-                " (clusterdns_dns_unanswered_total counts them); look for an upstream that is slow or down",
-                self._dispatch.counters.server_text, MAX_WAITING,
-            )  # fmt: skip
-        self._overload_ends_at = now + OVERLOAD_SECONDS
 
     async def _reply_later(self, waiting: Coroutine[Any, Any, bytes | None], client: Any, source: Ancillary) -> None:
         try:
