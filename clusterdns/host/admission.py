@@ -1,4 +1,4 @@
-"""Admission of client connections: how many there may be in all and per client, and which one gives way to a new one.
+"""Admission of client connections: how many there may be in all and per client, and which one is evicted for a new one.
 
 A new connection is always admitted. Where it exceeds a limit, the least deserving connection under that limit is
 closed: the oldest that has sent no complete query or request yet, else the one whose last one is longest ago. Clients
@@ -51,7 +51,7 @@ class ClientConnection(Protocol):
 
 
 class _Share:
-    """The connections that count under one limit, in the order in which they give way."""
+    """The connections that count under one limit, in the order of eviction."""
 
     __slots__ = ("asked", "key", "silent")
 
@@ -64,7 +64,7 @@ class _Share:
         return len(self.silent) + len(self.asked)
 
     def least(self) -> ClientConnection:
-        """Return the connection that gives way; the share must not be empty."""
+        """Return the connection to evict; the share must not be empty."""
         if self.silent:
             return next(iter(self.silent))
         oldest = islice(self.asked, _BUSY_SKIPPED)

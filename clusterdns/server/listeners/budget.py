@@ -1,6 +1,6 @@
 """What the connections of all TCP listeners of the process may hold together.
 
-`host.admission` decides which connection gives way to a new one; `connection_table` has those of one listener.
+`host.admission` decides which connection is evicted for a new one; `connection_table` has those of one listener.
 """
 
 from collections import OrderedDict
