@@ -36,7 +36,7 @@ DIFFERENCES = (
     Difference("reverse-extra-labels", _CLUSTER, "labels left of a whole IPv6 reverse name make it NXDOMAIN"),
     Difference("pod-extra-labels", _CLUSTER, "labels left of a pod's address label make the name NXDOMAIN"),
     Difference("pod-srv", _CLUSTER, "SRV of a pod's name is NODATA, not a record with port 0"),
-    Difference("pod-other-addresses", _CLUSTER, "'pods verified' finds every address of a pod, in any spelling"),
+    Difference("pod-other-addresses", _CLUSTER, "'pods verified' finds an address of a pod in any spelling"),
     Difference("externalname-all-types", _CLUSTER, "an ExternalName is a CNAME for all types"),
     Difference("externalname-dangling", _CLUSTER, "an ExternalName without a target: its CNAME and the target's RCODE"),
     Difference("externalname-ring", _CLUSTER, "ExternalNames in a ring are answered with a part of the ring"),
