@@ -41,9 +41,11 @@ class LifeCycle:
     """The callbacks of a part at start and stop, in the order in which the server calls them."""
 
     dry_run: Callable[[], Awaitable[None]] | None = None  # the checks of `start`; `clusterdns check` runs nothing else
-    # before the DNS listeners open, in plugin order; raises StartError
+    # in plugin order, before a reload takes over; queries may come before it has run; raises StartError
     start: Callable[[], Awaitable[None]] | None = None
-    serving: Callable[[], Awaitable[None]] | None = None  # once the DNS listeners are open
+    # after the starts of all parts: waits for what this part answers from, as long as its settings allow
+    warm_up: Callable[[], Awaitable[None]] | None = None
+    serving: Callable[[], Awaitable[None]] | None = None  # once all parts have started; an exception is logged
     drain: Callable[[], Awaitable[None]] | None = None  # first at shutdown, while DNS is still answered (lameduck)
     # after the DNS listeners closed or moved on; also where `start` failed, was cancelled or never ran
     stop: Callable[[], Awaitable[None]] | None = None

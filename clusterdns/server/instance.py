@@ -7,15 +7,18 @@ serves each of them.
 import asyncio
 import logging
 import socket
+from collections.abc import Awaitable, Callable
 
 from clusterdns.admin.http import ListenError
-from clusterdns.chain import Part, StartError
+from clusterdns.chain import StartError
 from clusterdns.chain.exports import ReloadSchedule
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.server.assembly import Configuration
 from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.server.listen_points import ListenPoint
 from clusterdns.telemetry.queries import QueryCounters, panics, plugin_enabled
+
+STOP_SECONDS = 10.0  # for a part to stop
 
 log = logging.getLogger("clusterdns")
 
@@ -65,7 +68,11 @@ class Instance:
         return {name: reason for (name, _), reason in self.configuration.shared.unready_reasons().items()}
 
     async def start(self) -> None:
-        """Start every part, in plugin order. Raises StartError; `stop` must follow in that case, too."""
+        """Start every part, in plugin order. Raises StartError; `stop` must follow in that case, too.
+
+        Queries may arrive before: parts answer them from what they have. Answers compiled so far are dropped at the
+        end, because a part learns of changes from its start on.
+        """
         for warning in self.configuration.warnings:
             log.warning("%s", warning)
         try:
@@ -74,13 +81,20 @@ class Instance:
                     await part.life.start()
         except (CorefileError, CorefileErrors, ListenError) as error:
             raise StartError(str(error)) from error
+        self.configuration.shared.forget_all()
+        warming_up = (part.life.warm_up for part in self.configuration.parts)
+        await asyncio.gather(*(warm_up() for warm_up in warming_up if warm_up is not None))
 
     async def serving(self) -> None:
-        """Notify every part that the DNS listeners answer from this configuration."""
+        """Notify every part that the DNS listeners answer from this configuration, whether or not others fail."""
         plugin_enabled(self.configuration.registry).clear()
         for part in self.configuration.parts:
-            if part.life.serving is not None:
-                await part.life.serving()
+            problem = await _failure_of(part.life.serving)
+            if problem is not None:
+                log.error(
+                    "plugin/%s: its work after the start failed: %r; queries are answered; send SIGHUP to try again",
+                    part.name, problem,
+                )  # fmt: skip
 
     async def drain(self) -> None:
         """Run the parts' first steps of a shutdown, while queries are still answered."""
@@ -91,15 +105,23 @@ class Instance:
     async def stop(self) -> None:
         """Stop every part, whether or not others fail to, and release the configuration."""
         for part in reversed(self.configuration.parts):
-            await _stop(part)
+            problem = await _failure_of(part.life.stop, STOP_SECONDS)
+            if problem is not None:
+                log.error("stopping plugin/%s failed: %r", part.name, problem)
         for one in self._dispatches.values():
             one.counters.close()
         self._dispatches = {}
         self.configuration.release()
 
 
-async def _stop(part: Part) -> None:
-    if part.life.stop is not None:
-        for outcome in await asyncio.gather(part.life.stop(), return_exceptions=True):
-            if isinstance(outcome, BaseException):
-                log.error("stopping plugin/%s failed: %r", part.name, outcome)
+async def _failure_of(hook: Callable[[], Awaitable[None]] | None, seconds: float | None = None) -> BaseException | None:
+    """Run a callback of a part; return its exception, a TimeoutError after this time, or None."""
+    if hook is None:
+        return None
+
+    async def call() -> None:
+        async with asyncio.timeout(seconds):
+            await hook()
+
+    (outcome,) = await asyncio.gather(call(), return_exceptions=True)
+    return outcome

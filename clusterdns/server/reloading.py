@@ -1,18 +1,16 @@
 """Reload: polling the Corefile, starting a changed configuration, and handing the listeners over to it.
 
 A configuration is read, assembled, bound and started while the previous one answers queries; then all listeners change
-over in one turn of the event loop. A failure before that leaves the previous configuration as it was. The first
-configuration takes the same steps without a previous one; if it has errors, the last good one is started instead.
+over in one turn of the event loop. A failure before that leaves the previous configuration as it was; a failure after
+it is logged, and the new configuration stays. The first configuration answers as soon as its sockets are bound, while
+its parts start; if it has errors, the last good one is started instead.
 """
 
 import asyncio
 import gc
 import logging
 import os
-import threading
 from collections.abc import Callable
-from contextlib import suppress
-from typing import TypeVar
 
 from clusterdns.admin.http import AdminHttp, ListenError
 from clusterdns.chain import Part, Readiness, StartError
@@ -22,14 +20,13 @@ from clusterdns.server.assembly import draft
 from clusterdns.server.instance import Instance
 from clusterdns.server.lastgood import LastGood
 from clusterdns.server.listeners.takeover import Listeners
+from clusterdns.server.threads import in_daemon_thread
 from clusterdns.telemetry.metrics import Registry
 
 RELOADS_PER_COLLECTION = 16
 GRACE_SECONDS = 5.0  # for queries that wait for a handler of the previous configuration
 
 Load = Callable[[ErrorList], Corefile]  # reads the Corefile again; raises CorefileErrors
-
-T = TypeVar("T")
 
 log = logging.getLogger("clusterdns")
 plugin_log = logging.getLogger("clusterdns.plugin.reload")
@@ -72,7 +69,7 @@ class Reloader:
                 raise
         else:
             self._failed_sha512 = ""
-            await _in_thread(lambda: self._last_good.save(corefile))
+            await self._save(corefile)
 
     async def _begin_with_last_good(self, problem: Exception) -> bool:
         """Start the last good configuration; return False where there is none or it cannot start either."""
@@ -81,7 +78,7 @@ class Reloader:
             return False
         files, saved_at = saved
         try:
-            corefile = await _in_thread(lambda: load_from_memory(files, os.environ))
+            corefile = await in_daemon_thread(lambda: load_from_memory(files, os.environ))
             if corefile.sha512 == self._failed_sha512:
                 return False
             await self._try(corefile, ErrorList())
@@ -94,6 +91,12 @@ class Reloader:
         log.error("%s", problem)
         log.error("Serving the last good Corefile, saved at %s, until these errors are corrected", saved_at)
         return True
+
+    async def _save(self, corefile: Corefile) -> None:
+        try:
+            await in_daemon_thread(lambda: self._last_good.save(corefile))
+        except Exception:  # the configuration is in use, whether or not it is saved
+            log.exception("This configuration is in use, but was not saved")
 
     # Later configurations
 
@@ -111,7 +114,9 @@ class Reloader:
                 await self._poll(is_requested=is_requested)
             except Exception:  # the task's edge: the running configuration stays
                 self._failed.value += 1
+                self._warning = "an internal error ended the last reload; the previous configuration stays in use"
                 log.exception("Restart failed")
+                plugin_log.error("Corefile changed but reload failed; the previous configuration stays in use")
 
     async def _wait_for_request(self, seconds: float | None) -> bool:
         """Return whether a reload was requested within this time."""
@@ -127,7 +132,7 @@ class Reloader:
         """Read the Corefile, and reload if it has changed or a reload was requested."""
         assert self.running is not None
         errors = ErrorList()
-        corefile = await _in_thread(lambda: self._load(errors))
+        corefile = await in_daemon_thread(lambda: self._load(errors))
         sha512 = corefile.sha512
         if not is_requested and self._is_known(sha512):
             return
@@ -146,7 +151,7 @@ class Reloader:
             return
         self._failed_sha512 = self._warning = ""
         self._is_last_good.value = 0
-        await _in_thread(lambda: self._last_good.save(corefile))
+        await self._save(corefile)
 
     def _is_known(self, sha512: str) -> bool:
         """Return whether a Corefile is the one in use or the one whose reload failed."""
@@ -165,59 +170,90 @@ class Reloader:
         """
         previous = self.running
         running = previous.configuration if previous is not None else None
-        checked = await _in_thread(  # directives may read large files and wait for resolvers
+        checked = await in_daemon_thread(  # directives may read large files and wait for resolvers
             lambda: draft(corefile, self._registry, dns_port=self._dns_port, errors=errors, previous=running)
         )
         configuration = checked.build()
         configuration.shared.parts.append(Part("corefile", readiness=Readiness(warning=lambda: self._warning)))
         instance = Instance(configuration, corefile.sha512)
+        if previous is None:
+            await self._start_first(instance)
+        else:
+            await self._replace(previous, instance)
+
+    async def _start_first(self, instance: Instance) -> None:
+        """Answer queries from the bind on, and start the parts meanwhile."""
         try:
-            await self._start(instance, previous)
+            self._listeners.prepare(instance, None)
+            await self._listeners.listen(instance)
+            self._listeners.move(instance)
+            self.running = instance
+            await self._apply_routes(instance)
+            await instance.start()
+        except asyncio.CancelledError:
+            if self.running is None:
+                await self._undo(instance, None)
+            raise  # a signal ends the process, which drains and stops the configuration that it finds running
+        except BaseException:
+            self.running = None
+            await self._listeners.close(0)
+            await self._undo(instance, None)
+            raise
+        await self._finish(instance)
+
+    async def _replace(self, previous: Instance, instance: Instance) -> None:
+        """Start a configuration beside the previous one, and let it take over."""
+        try:
+            self._listeners.prepare(instance, previous)
+            await instance.start()
+            _refuse_if_less_ready(instance, previous)
+            await self._apply_routes(instance)
+            await self._listeners.listen(instance)
+            waiting = self._listeners.move(instance)
         except BaseException:
             await self._undo(instance, previous)
             raise
-        waiting = self._listeners.move(instance)
         self.running = instance
         try:
-            await instance.serving()
-            self._show_version(instance)
-            if previous is not None:
-                log_version(instance)
-                log.info("Reloading complete")
-                await self._listeners.settle(GRACE_SECONDS)
-                if waiting:
-                    await asyncio.wait(waiting, timeout=GRACE_SECONDS)
-        finally:
-            configuration.shared.forget_previous()
-            if previous is not None:
-                given_up = previous.configuration.shared.kept_keys - configuration.shared.kept_keys
-                await previous.stop()
-                self._collect(at_once=bool(given_up))
+            await self._end_previous(previous, instance, waiting)
+        except Exception:  # the listeners answer from the new configuration, so the reload cannot be undone
+            log.exception("Reloading: the new configuration is in use, but not all of the previous one was ended")
 
-    async def _start(self, instance: Instance, previous: Instance | None) -> None:
-        configuration = instance.configuration
-        self._listeners.prepare(configuration.listen_points, previous)
+    async def _end_previous(self, previous: Instance, instance: Instance, waiting: set[asyncio.Task[None]]) -> None:
+        """Finish a reload after the takeover; the previous configuration is stopped in any case."""
         try:
-            if previous is None:
-                # first, because probes come during a slow start
-                await self._admin.apply(configuration.shared.admin_routes)
-                await instance.start()
-            else:
-                await instance.start()
-                _refuse_if_less_ready(instance, previous)
-                await self._admin.apply(configuration.shared.admin_routes)
+            await self._finish(instance)
+            log_version(instance)
+            log.info("Reloading complete")
+            await self._listeners.settle(GRACE_SECONDS)
+            if waiting:
+                await asyncio.wait(waiting, timeout=GRACE_SECONDS)
+        finally:
+            instance.configuration.shared.forget_previous()
+            given_up = previous.configuration.shared.kept_keys - instance.configuration.shared.kept_keys
+            await previous.stop()
+            self._collect(at_once=bool(given_up))
+
+    async def _finish(self, instance: Instance) -> None:
+        await instance.serving()
+        self._show_version(instance)
+
+    async def _apply_routes(self, instance: Instance) -> None:
+        """Serve the pages of a configuration. Raises StartError."""
+        try:
+            await self._admin.apply(instance.configuration.shared.admin_routes)
         except ListenError as error:
             raise StartError(str(error)) from error
-        await self._listeners.listen(instance)
 
     async def _undo(self, instance: Instance, previous: Instance | None) -> None:
-        self._listeners.discard()
         routes = () if previous is None else tuple(previous.configuration.shared.admin_routes)
         try:
+            await self._listeners.discard()
             await self._admin.apply(routes)
         except ListenError as error:
             log.error("%s", error)
-        await instance.stop()
+        finally:
+            await instance.stop()
 
     def _collect(self, *, at_once: bool) -> None:
         """Collect reference cycles of stopped configurations, which the collector itself would find late.
@@ -254,29 +290,3 @@ def _refuse_if_less_ready(instance: Instance, previous: Instance) -> None:
 
 def _one_line(errors: Exception) -> str:
     return str(errors).replace("\n", " | ")
-
-
-async def _in_thread(call: Callable[[], T]) -> T:
-    """Run a blocking call in a daemon thread, which, unlike the loop's own threads, cannot delay the process's end."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[T] = loop.create_future()
-
-    def settle(result: T | None, problem: BaseException | None) -> None:
-        if done.done():  # cancelled
-            return
-        if problem is not None:
-            done.set_exception(problem)
-        else:
-            done.set_result(result)  # type: ignore[arg-type]  # None only where T is
-
-    def work() -> None:
-        result, problem = None, None
-        try:
-            result = call()
-        except Exception as error:  # noqa: BLE001  # raised in the caller
-            problem = error
-        with suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(settle, result, problem)
-
-    threading.Thread(target=work, name="corefile", daemon=True).start()
-    return await done

@@ -1,9 +1,9 @@
 """The life of the process, in order: bind, start the parts, serve, drain, stop; and its signals.
 
-Sockets are bound first, so that a port in use ends the start before anything else happens. They are read when all parts
-have started: when the index is synced, or `startup_timeout` has passed. From then on `reloading` may replace the
-configuration at any time. At SIGTERM the server reports that it is not ready, answers queries until the lameduck period
-ends, answers what it has received by then, and exits.
+Sockets are bound first, so that a port in use ends the start before anything else happens, and read from then on. The
+start is complete when all parts have started: when the index is synced, or `startup_timeout` has passed. From then on
+`reloading` may replace the configuration at any time. At SIGTERM the server reports that it is not ready, answers
+queries until the lameduck period ends, answers what it has received by then, and exits.
 """
 
 import asyncio

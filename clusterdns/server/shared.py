@@ -43,6 +43,12 @@ class SharedState:
         for table in self._tables:
             table.forget(dependencies)
 
+    def forget_all(self) -> None:
+        """Drop every compiled answer."""
+        for table in self._tables:
+            for key in tuple(table.entries):
+                table.drop(key)
+
     def http(self, address: str, path: str, respond: Respond, asked_by: str, tls: AdminTls | None = None) -> None:
         """Serve `path` on the admin listener at `address`."""
         self.admin_routes.append(AdminRoute(address, path, respond, asked_by, tls))

@@ -3,78 +3,25 @@
 import asyncio
 import gc
 import socket
-import struct
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import dns.message
 import pytest
+from server.in_process import MANIFEST, Process, ask
 
-from clusterdns.admin.http import AdminHttp
 from clusterdns.chain import StartError
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.objects import Change, Service
 from clusterdns.corefile.errors import CorefileErrors, ErrorList
-from clusterdns.corefile.load import Corefile, load, load_from_memory, parse
+from clusterdns.corefile.load import Corefile, load, load_from_memory
 from clusterdns.plugins.kubernetes.feed import Feed
 from clusterdns.server.lastgood import MAX_BYTES, LastGood
 from clusterdns.server.listeners.takeover import Listeners
-from clusterdns.server.reloading import Reloader
 from testing.ports import free_ports
 
-WEB = "web.prod.svc.cluster.local."
-MANIFEST = """
-apiVersion: v1
-kind: Service
-metadata: {name: web, namespace: prod}
-spec: {clusterIP: 10.96.0.10, clusterIPs: [10.96.0.10], ipFamilies: [IPv4], ports: [{port: 80}]}
-"""
 MAX_LEFT_OVER = 3  # instances of a class, after many reloads, without the help of the collector
-
-
-class Process:
-    """The listeners, admin listeners and reloader of a process, without its signals."""
-
-    def __init__(self, folder: Path, port: int) -> None:
-        self.port = port
-        self.text = ""
-        self.is_missing = False
-        self.listeners = Listeners()
-        self.admin = AdminHttp()
-        self.last_good = LastGood(str(folder / "state"))
-        self.reloader = Reloader(self._load, 53, self.last_good, self.listeners, self.admin)
-        self._folder = folder
-
-    def corefile(self, *lines: str, key: str = "cluster.local") -> str:
-        """A block that serves the cluster of the manifest in the folder."""
-        options = f"manifests {self._folder}/web.yaml"
-        directives = "\n".join(lines)
-        return (
-            f"{key}:{self.port} {{\n bind 127.0.0.1\n kubernetes cluster.local {{\n {options}\n}}\n{directives}\n}}\n"
-        )
-
-    async def reload(self, text: str) -> None:
-        self.text = text
-        await self.reloader._poll(is_requested=True)
-
-    async def look(self, text: str | None) -> None:
-        """What happens each interval; without a text there is no file."""
-        self.text = text or ""
-        self.is_missing = text is None
-        await self.reloader._poll(is_requested=False)
-
-    @property
-    def feed(self) -> Feed:
-        """The one that the running configuration keeps."""
-        assert self.reloader.running is not None
-        (feed,) = (kept for kept in self.reloader.running.configuration.shared._kept.values() if isinstance(kept, Feed))
-        return feed
-
-    def _load(self, errors: ErrorList) -> Corefile:
-        if self.is_missing:
-            return load(str(self._folder / "nowhere"), environ={}, errors=errors)
-        return parse(self.text, "Corefile", {}, errors=errors)
 
 
 @pytest.fixture
@@ -88,26 +35,7 @@ async def process(tmp_path: Path, free_port: int) -> AsyncIterator[Process]:
     (tmp_path / "web.yaml").write_text(MANIFEST)
     process = Process(tmp_path, free_port)
     yield process
-    await process.listeners.close(0)
-    if process.reloader.running is not None:
-        await process.reloader.running.stop()
-    await process.admin.close()
-
-
-async def ask(port: int, text: str = WEB, address: str = "127.0.0.1") -> list[str]:
-    """Ask over UDP, and over TCP as well; both must say the same."""
-    loop = asyncio.get_running_loop()
-    packet = dns.message.make_query(text, "A").to_wire()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
-        sock.connect((address, port))
-        await loop.sock_sendall(sock, packet)
-        over_udp = await asyncio.wait_for(loop.sock_recv(sock, 4096), 30)
-    reader, writer = await asyncio.open_connection(address, port)
-    writer.write(struct.pack(">H", len(packet)) + packet)
-    over_tcp = await asyncio.wait_for(reader.readexactly(int.from_bytes(await reader.readexactly(2), "big")), 5)
-    writer.transport.abort()
-    assert over_udp == over_tcp
-    return [str(one) for rrset in dns.message.from_wire(over_udp).answer for one in rrset]
+    await process.end()
 
 
 def sockets(listeners: Listeners) -> dict[object, int]:
@@ -194,9 +122,9 @@ async def test_previous_configuration_answers_on_new_sockets_until_the_takeover(
     gate = asyncio.Event()
     start = Feed.start
 
-    async def slow_start(feed: Feed, patience_seconds: float) -> None:
+    async def slow_start(feed: Feed) -> None:
         await gate.wait()
-        await start(feed, patience_seconds)
+        await start(feed)
 
     monkeypatch.setattr(Feed, "start", slow_start)
     reloads = asyncio.create_task(process.reload(process.corefile()))
@@ -235,7 +163,7 @@ async def test_a_cancelled_reload_is_undone(process: Process, monkeypatch: pytes
     await process.reloader.begin()
     feed, opened = process.feed, sockets(process.listeners)
 
-    async def endless(feed: Feed, patience_seconds: float) -> None:
+    async def endless(feed: Feed) -> None:
         feed._users += 1
         await asyncio.Event().wait()
 

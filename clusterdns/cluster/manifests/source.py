@@ -8,7 +8,7 @@ so that no name is missing for a moment.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 
 from clusterdns.cluster.manifests import selectors
@@ -79,6 +79,14 @@ class ManifestSource:
         """Read every file and report every object. Raises ManifestError where a path does not exist."""
         for change in self._read():
             self._report(change)
+        self._end_load()
+
+    async def load_in_thread(self) -> None:
+        """Do the same while the event loop answers queries. Raises ManifestError."""
+        await self._report_all(await asyncio.to_thread(self._read))
+        self._end_load()
+
+    def _end_load(self) -> None:
         self._report_problems()
         self._is_behind = False
         self.synced = True
@@ -101,6 +109,11 @@ class ManifestSource:
         """Read the files once, and report the changes."""
         changes = await asyncio.to_thread(self._read)
         self._report_problems()
+        await self._report_all(changes)
+        self._is_behind = False
+
+    async def _report_all(self, changes: Iterable[Change]) -> None:
+        """Report changes, those that belong together in one turn of the event loop."""
         turn_began = time.perf_counter()
         for _, together in groupby(changes, key=_same_turn):
             for change in together:
@@ -108,7 +121,6 @@ class ManifestSource:
             if time.perf_counter() - turn_began > MAX_TURN_SECONDS:
                 await asyncio.sleep(0)
                 turn_began = time.perf_counter()
-        self._is_behind = False
 
     async def _poll_forever(self) -> None:
         while True:

@@ -36,6 +36,8 @@ class HostsHandler:
             records = self._pointers(name)
             if records:
                 return self._reply(records)
+            if not self._file.is_read:
+                return self._unread()
         settings = self._settings
         if qtype == codes.PTR or not any(is_under(name, zone) for zone in settings.zones):
             return None
@@ -45,6 +47,8 @@ class HostsHandler:
             return None
         tables = (self._file.table, self._inline)
         v4, v6 = (b"".join([table.v4(name) for table in tables]), b"".join([table.v6(name) for table in tables]))
+        if not v4 and not v6 and not self._file.is_read:
+            return self._unread()
         if not v4 and not v6:
             return None if falls_through else _missing()
         if not is_address:
@@ -61,6 +65,10 @@ class HostsHandler:
             return ()
         names = (*self._file.table.names(address), *self._inline.names(address))
         return tuple(record.ptr(name, self._settings.ttl_seconds, target) for target in names)
+
+    def _unread(self) -> Reply:
+        """Make the reply for a name that the file may have: no other plugin may deny it."""
+        return failure(codes.SERVFAIL, f"hosts: {self._file.path} has not been read yet", codes.EDE_NOT_READY)
 
     def _reply(self, records: tuple[Record, ...]) -> Reply:
         return Reply(codes.NOERROR, records, dependencies=self._dependencies, reusable=True)

@@ -36,6 +36,7 @@ class HostsFile:
         """Follow `path`; call `changed` after the table was replaced; add `inline_count` to the metric of entries."""
         self.path = path
         self.table = new_table()
+        self.is_read = False  # whether the file was read once, or found missing
         self.problem = ""  # why the table differs from the file; empty: it does not
         self._new_table = new_table
         self._changed = changed
@@ -83,6 +84,8 @@ class HostsFile:
                 self._digest = found.digest
                 await self._replace_table(found.raw)
                 self._modified.labels().value = found.modified_ns / 1e9
+        finally:
+            self.is_read = True
 
     async def _poll_forever(self, period_seconds: float) -> None:
         while True:

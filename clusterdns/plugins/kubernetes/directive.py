@@ -54,7 +54,12 @@ def build(settings: KubernetesSettings, context: BlockContext) -> Part:
                 pods=index.pods if settings.api.pods else None,
             ),
         ),
-        life=LifeCycle(dry_run=lambda: _dry_run(settings), start=subscription.start, stop=subscription.stop),
+        life=LifeCycle(
+            dry_run=lambda: _dry_run(settings),
+            start=subscription.start,
+            warm_up=subscription.wait_synced,
+            stop=subscription.stop,
+        ),
         readiness=Readiness(unready=feed.unready, warning=feed.warning),
         exports=(
             ZoneSource(ClusterTransfer(zones).zone_records),
@@ -92,7 +97,7 @@ async def _dry_run(settings: KubernetesSettings) -> None:
     kubeconfig = settings.api.kubeconfig
     if settings.manifests:
         feed = Feed(settings, Registry())
-        await feed.start(0)
+        await feed.start()
         await feed.stop()
     elif kubeconfig and not await asyncio.to_thread(os.path.exists, kubeconfig):
         log.warning("kubeconfig %s: not found; SERVFAIL until it exists", kubeconfig)

@@ -70,16 +70,18 @@ class Feed:
             "service_kind",
         )
 
-    async def start(self, patience_seconds: float) -> None:
-        """Start the source if it is not running, and wait for the first full state, at most `patience_seconds`.
-
-        Raises StartError.
-        """
+    async def start(self) -> None:
+        """Start the source if it is not running. Raises StartError."""
         self._users += 1
         if self._source is None:
-            self._manifests = self._start_manifests() if self._settings.manifests else None
-            self._source = self._manifests or self._start_api()
+            if self._settings.manifests:
+                await self._start_manifests()
+            else:
+                self._source = self._start_api()
             self._import_source = self._start_imports()
+
+    async def wait_synced(self, patience_seconds: float) -> None:
+        """Wait for the first full state, at most `patience_seconds`."""
         sources = (self._source, self._import_source)
         await asyncio.gather(*(one.wait_synced(patience_seconds) for one in sources if isinstance(one, ApiSource)))
 
@@ -128,7 +130,7 @@ class Feed:
         source.start()
         return source
 
-    def _start_manifests(self) -> "ManifestSource":
+    async def _start_manifests(self) -> None:
         from clusterdns.cluster.manifests.source import (  # not loaded where objects come from an API server
             ManifestError,
             ManifestSource,
@@ -148,11 +150,11 @@ class Feed:
                 namespace_labels=api.namespace_labels,
                 imports=api.imports,
             )
-            manifests.load()
+            self._source = self._manifests = manifests
+            await manifests.load_in_thread()
         except ManifestError as error:
             raise StartError(str(error)) from error
         manifests.start()
-        return manifests
 
     def _start_imports(self) -> ApiSource | None:
         """Start a source for ServiceImports alone, so that an API server without them does not delay the others."""
@@ -208,7 +210,11 @@ class Subscription:
         """Subscribe, and start the feed. Call `stop` also after a start that failed or was cancelled."""
         self._is_started = True
         self._feed.subscribe(self._subscriber)
-        await self._feed.start(self._patience_seconds)
+        await self._feed.start()
+
+    async def wait_synced(self) -> None:
+        """Wait for the first full state of the feed, as long as the settings allow."""
+        await self._feed.wait_synced(self._patience_seconds)
 
     async def stop(self) -> None:
         """Unsubscribe and stop the feed, where `start` was called."""

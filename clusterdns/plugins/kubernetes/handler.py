@@ -67,6 +67,8 @@ class ClusterHandler:
         if query.qtype == codes.ANY:
             found = found._replace(records=(record.hinfo(qname, self._ttl, "RFC8482", ""),))  # RFC 8482 §4.2
         if not found.records:
+            if not zone.index.synced and self._may_have_records(zone, query):
+                return self._unknown(zone)
             return self._negative(zone, found, codes.NOERROR)
         has_serial = found.records[0].rtype == codes.SOA
         return Reply(
@@ -84,6 +86,12 @@ class ClusterHandler:
             reusable=zone.index.synced and found.reusable,
             serial=zone.index.serial,
         )  # fmt: skip
+
+    def _may_have_records(self, zone: IndexedZone, query: Query) -> bool:
+        """Return whether a name without records of this type, such as a headless Service, may get endpoints yet."""
+        if query.qtype not in (codes.A, codes.AAAA, codes.SRV):
+            return False
+        return not any(zone.find(query.name, qtype).records for qtype in codes.ADDRESS_TYPES)
 
     def _unknown(self, zone: IndexedZone) -> Reply:
         """Make the reply for a name that may exist: SERVFAIL, with the zone's SOA as in CoreDNS."""

@@ -53,6 +53,11 @@ class _BoundSocket:
     sock: socket.socket
     listener: udp.UdpListener | tcp.TcpListener | None = None
 
+    @property
+    def family(self) -> socket.AddressFamily:
+        """The address family, which decides the metrics and the answer table of its queries."""
+        return self.sock.family
+
     async def close(self, grace_seconds: float) -> None:
         """Answer the queries that have arrived, and close."""
         if self.listener is not None:
@@ -70,35 +75,40 @@ class Listeners:
         self._payload = new_payload()
         self._budget = ConnectionBudget(ConnectionLimits().within(descriptor_shares().clients))
 
-    def prepare(self, points: tuple[ListenPoint, ...], previous: Instance | None) -> None:
-        """Bind the sockets of these points that are not bound yet, all or none of them. Raises StartError.
+    def prepare(self, instance: Instance, previous: Instance | None) -> None:
+        """Bind the sockets of a configuration that are not bound yet, all or none of them. Raises StartError.
 
-        The kernel delivers packets to a new UDP socket at once, which a wildcard socket received until then. The
-        previous configuration answers them until the new one takes over.
+        The kernel delivers packets to a new UDP socket at once. The previous configuration answers those that a socket
+        of its own received until then, until the new one takes over; the new one answers all others.
         """
+        points = instance.configuration.listen_points
         self._wanted = {}
         try:
             for point in points:
                 for address in _addresses_of(point, points):
                     self._want(point, address)
-        except StartError:
-            self.discard()
+            self._read_fresh(instance, previous)
+        except BaseException:
+            self._close_fresh()
             raise
-        if previous is not None:
-            self._lend(previous)
 
-    def discard(self) -> None:
+    async def discard(self) -> None:
         """Close the sockets that were bound for a configuration that does not take over."""
         for one in self._fresh.values():
+            if isinstance(one.listener, tcp.TcpListener):
+                await one.listener.close(0)
+        self._close_fresh()
+
+    def _close_fresh(self) -> None:
+        fresh, self._fresh = self._fresh, {}
+        for one in fresh.values():
             if isinstance(one.listener, udp.UdpListener):
                 one.listener.close_now()
             one.sock.close()
-        self._fresh = {}
 
     async def listen(self, instance: Instance) -> None:
         """Accept TCP connections on the new sockets. Raises StartError; `discard` must follow in that case."""
         loop = asyncio.get_running_loop()
-        started: list[tcp.TcpListener] = []
         for key, one in self._fresh.items():
             if key.protocol != "tcp":
                 continue
@@ -108,49 +118,43 @@ class Listeners:
             try:
                 listener.start(loop)
             except BaseException as error:
-                for other in started:
-                    await other.close(0)
+                await listener.close(0)
                 if not isinstance(error, OSError):
                     raise
                 raise cannot_listen(one.point, key.protocol, error) from error
-            started.append(listener)
             one.listener = listener
 
     def move(self, instance: Instance) -> set[asyncio.Task[None]]:
         """Have every wanted listener answer from this configuration, in one turn of the event loop.
 
-        Returns the tasks of queries that wait in the previous configuration.
+        All that can fail comes first, so that all listeners change over or none. Returns the tasks of queries that wait
+        in the previous configuration.
         """
-        loop = asyncio.get_running_loop()
-        self._open |= self._fresh
-        self._fresh = {}
+        both = self._open | self._fresh
+        moves = [
+            (both[key], point, limits_of(point.options), *instance.dispatch_for(point, key.protocol, both[key].family))
+            for key, point in self._wanted.items()
+        ]
+        self._open, self._fresh = both, {}
         waiting: set[asyncio.Task[None]] = set()
-        for key, point in self._wanted.items():
-            one = self._open[key]
+        for one, point, limits, dispatch, context in moves:
             one.point = point
-            dispatch, context = instance.dispatch_for(point, key.protocol, one.sock.family)
-            if one.listener is None:
-                one.listener = udp.UdpListener(one.sock, dispatch, context, self._payload)
-                one.listener.start(loop)
-            elif isinstance(one.listener, udp.UdpListener):
+            if isinstance(one.listener, udp.UdpListener):
                 waiting |= one.listener.serve(dispatch, context)
-            else:
-                waiting |= one.listener.serve(dispatch, context, limits_of(point.options))
+            elif one.listener is not None:
+                waiting |= one.listener.serve(dispatch, context, limits)
                 one.listener.tls = _tls(point)
         return waiting
 
     async def settle(self, grace_seconds: float) -> None:
         """Close the listeners that the running configuration does not want."""
-        unwanted = [self._open.pop(key) for key in self._open.keys() - self._wanted.keys()]
-        await asyncio.gather(*(one.close(grace_seconds) for one in unwanted))
+        await _close_all([self._open.pop(key) for key in self._open.keys() - self._wanted.keys()], grace_seconds)
 
     async def close(self, grace_seconds: float) -> None:
         """Answer the queries that have arrived, and close all listeners."""
-        self.discard()
+        await self.discard()
         closing, self._open = list(self._open.values()), {}
-        for outcome in await asyncio.gather(*(one.close(grace_seconds) for one in closing), return_exceptions=True):
-            if isinstance(outcome, BaseException):
-                log.error("closing a listener failed: %r", outcome)
+        await _close_all(closing, grace_seconds)
 
     def _want(self, point: ListenPoint, address: str) -> None:
         for protocol in ("tcp",) if point.transport == "tls" else ("udp", "tcp"):
@@ -168,19 +172,29 @@ class Listeners:
             self._fresh[key] = _BoundSocket(key, point, bind(key.address, key.port))
         self._wanted[key] = point
 
-    def _lend(self, previous: Instance) -> None:
-        """Have the previous configuration answer on the new UDP sockets until the new one takes over."""
+    def _read_fresh(self, instance: Instance, previous: Instance | None) -> None:
+        """Read from the new UDP sockets: for the previous configuration, where it had their packets until now."""
         loop = asyncio.get_running_loop()
         for key, one in self._fresh.items():
             if key.protocol != "udp":
                 continue
-            wildcard = "::" if one.sock.family == socket.AF_INET6 else "0.0.0.0"
+            wildcard = "::" if one.family == socket.AF_INET6 else "0.0.0.0"
             candidates = [key._replace(number=0), key._replace(number=0, address=wildcard)]
             found = next((self._open[candidate] for candidate in candidates if candidate in self._open), None)
-            if found is not None:
-                dispatch, context = previous.dispatch_for(found.point, "udp", one.sock.family)
-                one.listener = udp.UdpListener(one.sock, dispatch, context, self._payload)
-                one.listener.start(loop)
+            if found is not None and previous is not None:
+                serving = previous.dispatch_for(found.point, "udp", one.family)
+            else:
+                serving = instance.dispatch_for(one.point, "udp", one.family)
+            listener = udp.UdpListener(one.sock, *serving, self._payload)
+            listener.start(loop)
+            one.listener = listener
+
+
+async def _close_all(closing: Iterable[_BoundSocket], grace_seconds: float) -> None:
+    """Close listeners, whether or not others fail to."""
+    for outcome in await asyncio.gather(*(one.close(grace_seconds) for one in closing), return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            log.error("closing a listener failed: %r", outcome)
 
 
 def _addresses_of(point: ListenPoint, points: tuple[ListenPoint, ...]) -> tuple[str, ...]:
