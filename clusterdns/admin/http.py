@@ -22,7 +22,7 @@ from clusterdns.host.accepting import Acceptor
 from clusterdns.host.admission import Admission, ConnectionLimits
 from clusterdns.host.resources import descriptor_shares
 from clusterdns.host.tls import TlsError
-from clusterdns.host.tls_stream import TlsStream
+from clusterdns.host.tls_stream import Handshakes, TlsStream
 
 Respond = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -120,6 +120,7 @@ class AdminListener:
         self._context: ssl.SSLContext | None = None
         self._server = web.Server(self._respond, access_log=None, keepalive_timeout=IDLE_SECONDS)
         self._runner = web.ServerRunner(self._server, shutdown_timeout=STOP_SECONDS)
+        self._handshakes = Handshakes()
         self._opening: set[asyncio.Task[None]] = set()
 
     async def open(self, route: AdminRoute) -> None:
@@ -164,7 +165,7 @@ class AdminListener:
         task.add_done_callback(self._opening.discard)
 
     async def _open(self, sock: socket.socket, handler: web.RequestHandler, connection: AdminConnection) -> None:
-        protocol = connection if self._context is None else TlsStream(self._context, connection)
+        protocol = connection if self._context is None else TlsStream(self._context, connection, self._handshakes)
         try:
             await self._loop.connect_accepted_socket(lambda: protocol, sock)
         except OSError as error:  # the client is gone

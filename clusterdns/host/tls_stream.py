@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 _RECORD_BYTES = 16_384  # of plain text in the longest record (RFC 8446 §5.1)
 _HEADER_BYTES = 5
+_STEPS_PER_TURN = 2
 _HANDSHAKE = 22  # ContentType
 _NO_BYTES = ssl.MemoryBIO()  # in the place of both buffers until there is TLS state
 _buffer = memoryview(bytearray(2 * _RECORD_BYTES))  # of all connections: each read is copied out before the next one
@@ -44,19 +45,43 @@ class StreamProtocol(Protocol):
         """Go on writing."""
 
 
+class Handshakes:
+    """The handshakes of one listener that can go on: a few per turn of the event loop, so that a flood delays nothing.
+
+    A step with a signature takes a millisecond or two. The newest comes first: its client still waits.
+    """
+
+    def __init__(self) -> None:
+        self._ready: dict[TlsStream, None] = {}
+
+    def add(self, stream: "TlsStream") -> None:
+        """Go on with this handshake soon."""
+        if not self._ready:
+            asyncio.get_running_loop().call_soon(self._go_on)
+        self._ready[stream] = None
+
+    def _go_on(self) -> None:
+        for _ in range(min(_STEPS_PER_TURN, len(self._ready))):
+            stream, _ = self._ready.popitem()
+            stream.advance()
+        if self._ready:
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+
 class TlsStream(asyncio.Transport, asyncio.BufferedProtocol):
     """The server's side of TLS on one connection."""
 
     __slots__ = (
-        "_above", "_context", "_has_ended", "_hello", "_incoming", "_is_at_eof", "_is_paused", "_lower", "_outgoing",
-        "_tls", "is_open",
+        "_above", "_context", "_handshakes", "_has_ended", "_hello", "_incoming", "_is_at_eof", "_is_paused", "_lower",
+        "_outgoing", "_tls", "is_open",
     )  # fmt: skip
 
-    def __init__(self, context: ssl.SSLContext, above: StreamProtocol) -> None:
+    def __init__(self, context: ssl.SSLContext, above: StreamProtocol, handshakes: Handshakes) -> None:
         super().__init__()
         self.is_open = False  # the handshake is complete
         self._above = above
         self._context = context
+        self._handshakes = handshakes
         self._hello = b""  # the first record, until it is complete
         self._incoming, self._outgoing = _NO_BYTES, _NO_BYTES
         self._tls: ssl.SSLObject | None = None  # from the first record on
@@ -92,13 +117,16 @@ class TlsStream(asyncio.Transport, asyncio.BufferedProtocol):
             self._tls = self._context.wrap_bio(self._incoming, self._outgoing, server_side=True)
             self._incoming.write(self._hello)
             self._hello = b""
-        self._advance()
+        if self.is_open:
+            self.advance()
+        else:
+            self._handshakes.add(self)
 
     def eof_received(self) -> bool:
         """Keep the socket open for replies after the client's last byte, if its handshake is complete."""
         self._is_at_eof = True
         if self.is_open:
-            self._advance()
+            self.advance()
         return self.is_open
 
     def pause_writing(self) -> None:
@@ -171,11 +199,11 @@ class TlsStream(asyncio.Transport, asyncio.BufferedProtocol):
         if self._is_paused:
             self._is_paused = False
             self._lower.resume_reading()
-            asyncio.get_running_loop().call_soon(self._advance)
+            asyncio.get_running_loop().call_soon(self.advance)
 
     # TLS
 
-    def _advance(self) -> None:
+    def advance(self) -> None:
         """Go on with the handshake, then pass on what can be decrypted."""
         tls = self._tls
         if tls is None or self._lower.is_closing():

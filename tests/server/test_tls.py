@@ -15,6 +15,7 @@ from clusterdns.host.admission import ConnectionLimits
 from clusterdns.host.resources import resident_bytes
 from clusterdns.host.sockets import bind_tcp
 from clusterdns.host.tls import server_context
+from clusterdns.host.tls_stream import Handshakes
 from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.server.listeners import tcp
 from clusterdns.server.listeners.budget import ConnectionBudget
@@ -258,3 +259,23 @@ async def test_memory_is_returned_after_a_flood_of_handshakes(bed: TlsBed, monke
         await bed.until(count)
         bed.listener._return_memory()
         assert returned == expected, count
+
+
+async def test_handshakes_take_a_few_steps_per_turn_and_the_newest_goes_first() -> None:
+    steps: list[int] = []
+
+    class Step:
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def advance(self) -> None:
+            steps.append(self.number)
+
+    handshakes = Handshakes()
+    for number in range(5):
+        handshakes.add(Step(number))  # type: ignore[arg-type]
+    seen = []
+    for _ in range(5):
+        await asyncio.sleep(0)
+        seen.append(list(steps))
+    assert seen == [[4, 3], [4, 3, 2, 1], *[[4, 3, 2, 1, 0]] * 3]

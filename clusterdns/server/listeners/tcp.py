@@ -16,7 +16,7 @@ from typing import Any
 from clusterdns.host.accepting import Acceptor
 from clusterdns.host.admission import ConnectionLimits
 from clusterdns.host.resources import return_free_memory
-from clusterdns.host.tls_stream import TlsStream
+from clusterdns.host.tls_stream import Handshakes, TlsStream
 from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.server.listeners.budget import ConnectionBudget
 from clusterdns.server.listeners.connection import Connection
@@ -51,6 +51,7 @@ class TcpListener:
         )
         self._socket = sock
         self._acceptor = Acceptor(sock, self._take, budget.admission.evict)
+        self._handshakes = Handshakes()
         self._opening: set[asyncio.Task[None]] = set()
         self._most_open = 0  # connections, since memory was last returned
         self._timer: asyncio.TimerHandle | None = None  # while the listener is open
@@ -101,7 +102,7 @@ class TcpListener:
         task.add_done_callback(self._opening.discard)
 
     async def _open(self, sock: socket.socket, connection: Connection) -> None:
-        protocol = connection if self.tls is None else TlsStream(self.tls, connection)
+        protocol = connection if self.tls is None else TlsStream(self.tls, connection, self._handshakes)
         try:
             await self._loop.connect_accepted_socket(lambda: protocol, sock)
         except OSError as error:  # the client is gone
