@@ -66,7 +66,8 @@ def test_a_port_in_use(start: Start, kind: socket.SocketKind, port: int, text: s
 def test_two_directives_with_the_same_port(start: Start) -> None:
     server = start(COREFILE.replace("HOST:8181", f"HOST:{PORT}"))
     assert server.wait_ended() == 1
-    assert server.err.startswith(f"listen tcp {server.host}:{PORT}: address already in use (asked for by ")
+    expected = f"{server.folder}/Corefile:5: ready: cannot listen on {server.host}:{PORT}: Address already in use; "
+    assert server.err.startswith(expected), "DNS listens first"
 
 
 def test_an_address_of_another_host(start: Start) -> None:
