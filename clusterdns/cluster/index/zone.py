@@ -6,6 +6,7 @@ SERVFAIL while the index is not synced, the next plugin, or the lookup of an Ext
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import chain
 from typing import ClassVar
 
@@ -69,9 +70,9 @@ class ClusterZone:
         self.index = index
         self._exposes = index.exposes
         self._pods = pods
-        self._ignores_empty = ignores_empty
         self._topology = index.topology if zonal else None
         self._local_addresses = local_addresses
+        self._find_entry = partial(_visible_entry, index, ignores_empty)  # a bound method would be a reference cycle
         names = (self._find_entry, self._endpoint_name)
         needs_ports = not self._default_ports
         self._apex = Apex(zone, index, ttl_seconds, local_addresses, *names, needs_ports=needs_ports)
@@ -113,16 +114,6 @@ class ClusterZone:
 
     def _find_namespace(self, parsed: ParsedName, qname: bytes, qtype: int) -> LookupResult:
         return LookupResult(dependencies_of(parsed), self._exposes(parsed.namespace))
-
-    def _find_entry(self, namespace: bytes, service: bytes) -> ServiceEntry | None:
-        """Look up a Service; None where it does not exist for clients."""
-        if not self._exposes(namespace):
-            return None
-        entry = self.index.service(namespace, service)
-        if entry is None or entry.service is None:
-            return None
-        has_cluster_ip = not entry.service.headless and entry.service.type != "ExternalName"
-        return None if self._ignores_empty and has_cluster_ip and not entry.has_endpoints else entry
 
     def _find_service(self, parsed: ParsedName, qname: bytes, qtype: int) -> LookupResult:
         """Look up the name of a Service, or of one of its ports (`_PORT._PROTOCOL.SERVICE`)."""
@@ -294,3 +285,14 @@ class ClusterZone:
         NameForm.NAMESERVER: _find_nameserver,
         NameForm.VERSION: _find_version,
     }
+
+
+def _visible_entry(index: Index, ignores_empty: bool, namespace: bytes, service: bytes) -> ServiceEntry | None:
+    """Look up a Service; None where it does not exist for clients."""
+    if not index.exposes(namespace):
+        return None
+    entry = index.service(namespace, service)
+    if entry is None or entry.service is None:
+        return None
+    has_cluster_ip = not entry.service.headless and entry.service.type != "ExternalName"
+    return None if ignores_empty and has_cluster_ip and not entry.has_endpoints else entry
