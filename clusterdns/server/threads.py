@@ -1,6 +1,6 @@
 """Threads for blocking calls of a reload, such as reading files and asking resolvers.
 
-`asyncio.to_thread` serves everything else; its threads are waited for when the process ends.
+`asyncio.to_thread` serves everything else; at its end the process waits for the threads of that.
 """
 
 import asyncio
