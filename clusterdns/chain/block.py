@@ -24,6 +24,7 @@ class ListenerOptions:
 
     addresses: tuple[str, ...] = ()  # empty: every address
     sockets: int = 1  # per address and transport
+    shares_port: bool = False  # with other processes (SO_REUSEPORT)
     tls: ssl.SSLContext | None = None  # for keys of the scheme tls://
     read_seconds: float | None = None  # for a query to become complete
     write_seconds: float | None = None  # for a client to take its replies

@@ -15,17 +15,24 @@ TCP_BUFFER_BYTES = 65_536  # the kernel's, each way; by default they grow to meg
 IP_PKTINFO = 8  # linux/in.h; the socket module has no name for it before 3.14
 
 
-def bind_udp(address: str, port: int) -> socket.socket:
+def bind_udp(address: str, port: int, *, shares_port: bool = False) -> socket.socket:
     """Bind a non-blocking UDP socket; `address` may be `0.0.0.0` or `::` (IPv6 only). Raises OSError."""
-    return _bind(socket.SOCK_DGRAM, address, port, (socket.SO_RCVBUF, UDP_RECEIVE_BUFFER_BYTES))
+    return _bind(
+        socket.SOCK_DGRAM,
+        address,
+        port,
+        (socket.SO_REUSEPORT, shares_port),
+        (socket.SO_RCVBUF, UDP_RECEIVE_BUFFER_BYTES),
+    )
 
 
-def bind_tcp(address: str, port: int) -> socket.socket:
+def bind_tcp(address: str, port: int, *, shares_port: bool = False) -> socket.socket:
     """Bind a non-blocking TCP socket, not yet listening; `address` as for `bind_udp`. Raises OSError."""
     return _bind(
         socket.SOCK_STREAM,
         address,
         port,
+        (socket.SO_REUSEPORT, shares_port),
         (socket.SO_REUSEADDR, 1),
         (socket.SO_SNDBUF, TCP_BUFFER_BYTES),
         (socket.SO_RCVBUF, TCP_BUFFER_BYTES),
@@ -35,13 +42,11 @@ def bind_tcp(address: str, port: int) -> socket.socket:
 def _bind(kind: socket.SocketKind, address: str, port: int, *options: tuple[int, int]) -> socket.socket:
     """Bind with these SOL_SOCKET options set.
 
-    An IPv6 socket receives IPv6 only, so that each family has a socket, counters and answers of its own. SO_REUSEPORT
-    lets several processes share the port.
+    An IPv6 socket receives IPv6 only, so that each family has a socket, counters and answers of its own.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     sock = socket.socket(family, kind | socket.SOCK_NONBLOCK)
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         for option, value in options:
             sock.setsockopt(socket.SOL_SOCKET, option, value)
         if family == socket.AF_INET6:
@@ -51,6 +56,15 @@ def _bind(kind: socket.SocketKind, address: str, port: int, *options: tuple[int,
         sock.close()
         raise
     return sock
+
+
+def share_port(sock: socket.socket, *, is_shared: bool) -> None:
+    """Set whether other sockets of this user may be bound to the same address and port, or to one that includes it.
+
+    Both sockets have to allow it. For TCP the kernel remembers that a port was shared once, and then asks the second
+    socket alone.
+    """
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, is_shared)
 
 
 def receive_local_addresses(sock: socket.socket) -> None:

@@ -1,24 +1,50 @@
 """Bound sockets: their options, their family, and how much the kernel has received on them."""
 
 import socket
+from collections.abc import Callable
 
 import pytest
 
-from clusterdns.host.sockets import TCP_BUFFER_BYTES, bind_tcp, bind_udp, receive_local_addresses, unread_bytes
+from clusterdns.host.sockets import (
+    TCP_BUFFER_BYTES,
+    bind_tcp,
+    bind_udp,
+    receive_local_addresses,
+    share_port,
+    unread_bytes,
+)
 
 
 def test_a_tcp_socket_is_bound_and_not_listening() -> None:
     with bind_tcp("127.0.0.1", 0) as sock:
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 0
-        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT)
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == 2 * TCP_BUFFER_BYTES  # Linux doubles it
         assert not sock.getblocking()
 
 
-def test_two_udp_sockets_share_a_port() -> None:
-    with bind_udp("127.0.0.1", 0) as first, bind_udp("127.0.0.1", first.getsockname()[1]) as second:
-        assert first.getsockname() == second.getsockname()
+def listen(sock: socket.socket) -> None:
+    """Have a TCP socket listen: until then SO_REUSEADDR alone lets others be bound beside it."""
+    if sock.type == socket.SOCK_STREAM:
+        sock.listen()
+
+
+@pytest.mark.parametrize("bind", [bind_udp, bind_tcp])
+def test_sockets_share_a_port_only_where_both_do(bind: Callable[..., socket.socket]) -> None:
+    with bind("127.0.0.1", 0, shares_port=True) as first:
+        port = first.getsockname()[1]
+        with bind("127.0.0.1", port, shares_port=True) as second:
+            assert first.getsockname() == second.getsockname()
+        listen(first)
+        with pytest.raises(OSError, match="in use"):
+            bind("127.0.0.1", port)
+    with bind("127.0.0.1", 0) as first:
+        listen(first)
+        port = first.getsockname()[1]
+        with pytest.raises(OSError, match="in use"):
+            bind("127.0.0.1", port, shares_port=True)
+        share_port(first, is_shared=True)
+        bind("127.0.0.1", port, shares_port=True).close()
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this host has no IPv6")

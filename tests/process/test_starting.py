@@ -25,6 +25,19 @@ COREFILE = f"""
 NOBODY = "65532"
 
 
+def test_a_second_process_on_the_port_fails_and_with_multisocket_shares_it(start: Start) -> None:
+    host = new_address()
+    text = f".:{PORT} {{\n bind {host}\n whoami\n}}\n"
+    first = start(text).wait_serving()
+    second = start(text)
+    assert second.wait_ended() == 1
+    assert second.err.startswith(f"listen udp {host}:{PORT}: address already in use ")
+    assert first.stop() == 0
+    shared = text.replace("whoami", "multisocket 1\n whoami")
+    for _ in range(2):
+        start(shared).wait_serving()
+
+
 def test_every_error_is_printed_and_nothing_is_bound(start: Start) -> None:
     corefile = COREFILE.replace("prometheus", "promethus").replace("manifests", "manifest")
     host = new_address()

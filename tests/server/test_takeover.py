@@ -5,6 +5,7 @@ import gc
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import dns.message
@@ -16,6 +17,7 @@ from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.objects import Change, Service
 from clusterdns.corefile.errors import CorefileErrors, ErrorList
 from clusterdns.corefile.load import Corefile, load, load_from_memory
+from clusterdns.host.sockets import bind_tcp, bind_udp
 from clusterdns.plugins.kubernetes.feed import Feed
 from clusterdns.server.lastgood import MAX_BYTES, LastGood
 from clusterdns.server.listeners.takeover import Listeners
@@ -156,6 +158,22 @@ async def test_either_wildcard_binds_both_families_unless_another_block_has_the_
     process.text = "\n".join(blocks)
     await process.reloader.begin()
     assert {key.address: one.point.address for key, one in process.listeners._open.items()} == who_answers
+
+
+async def test_the_port_is_ours_alone_through_reloads_between_one_address_and_all(process: Process) -> None:
+    bound = process.corefile()
+    every = bound.replace("bind 127.0.0.1", "")
+    shared = bound.replace("bind", "multisocket 2\n bind")
+    process.text = bound
+    await process.reloader.begin()
+    for text in (bound, every, bound, shared, bound, every, shared):
+        await process.reload(text)
+        await ask(process.port)
+        for bind in (bind_udp, bind_tcp):
+            with pytest.raises(OSError, match="in use"):
+                bind("127.0.0.1", process.port)
+        with nullcontext() if text is shared else pytest.raises(OSError, match="in use"):
+            bind_udp("127.0.0.1", process.port, shares_port=True).close()
 
 
 async def test_a_cancelled_reload_is_undone(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:

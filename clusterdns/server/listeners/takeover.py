@@ -20,7 +20,7 @@ from clusterdns.chain import ListenerOptions, StartError
 from clusterdns.host.admission import ConnectionLimits
 from clusterdns.host.datagrams import new_payload
 from clusterdns.host.resources import descriptor_shares
-from clusterdns.host.sockets import bind_tcp, bind_udp
+from clusterdns.host.sockets import bind_tcp, bind_udp, share_port
 from clusterdns.server.instance import Instance
 from clusterdns.server.listen_points import ListenPoint
 from clusterdns.server.listeners import tcp, udp
@@ -105,6 +105,7 @@ class Listeners:
             if isinstance(one.listener, udp.UdpListener):
                 one.listener.close_now()
             one.sock.close()
+        self._claim_ports()
 
     async def listen(self, instance: Instance) -> None:
         """Accept TCP connections on the new sockets. Raises StartError; `discard` must follow in that case."""
@@ -144,6 +145,7 @@ class Listeners:
             elif one.listener is not None:
                 waiting |= one.listener.serve(dispatch, context, limits)
                 one.listener.tls = _tls(point)
+        self._claim_ports()
         return waiting
 
     async def settle(self, grace_seconds: float) -> None:
@@ -169,8 +171,17 @@ class Listeners:
     def _bind(self, point: ListenPoint, key: ListenerKey) -> None:
         if key not in self._open and key not in self._fresh:
             bind = bind_udp if key.protocol == "udp" else bind_tcp
-            self._fresh[key] = _BoundSocket(key, point, bind(key.address, key.port))
+            beside = [one.sock for other, one in (self._open | self._fresh).items() if _overlap(key, other)]
+            for sock in beside:
+                share_port(sock, is_shared=True)
+            sock = bind(key.address, key.port, shares_port=point.options.shares_port or bool(beside))
+            self._fresh[key] = _BoundSocket(key, point, sock)
         self._wanted[key] = point
+
+    def _claim_ports(self) -> None:
+        """Keep other processes from our ports, unless `multisocket` shares them: all sockets are bound and listen."""
+        for one in self._open.values():
+            share_port(one.sock, is_shared=one.point.options.shares_port)
 
     def _read_fresh(self, instance: Instance, previous: Instance | None) -> None:
         """Read from the new UDP sockets: for the previous configuration, where it had their packets until now."""
@@ -195,6 +206,13 @@ async def _close_all(closing: Iterable[_BoundSocket], grace_seconds: float) -> N
     for outcome in await asyncio.gather(*(one.close(grace_seconds) for one in closing), return_exceptions=True):
         if isinstance(outcome, BaseException):
             log.error("closing a listener failed: %r", outcome)
+
+
+def _overlap(one: ListenerKey, other: ListenerKey) -> bool:
+    """Return whether the kernel would refuse one socket because of the other: an address, and a wildcard over it."""
+    if (one.protocol, one.port, ":" in one.address) != (other.protocol, other.port, ":" in other.address):
+        return False
+    return one.address == other.address or one.address in _EVERY_ADDRESS or other.address in _EVERY_ADDRESS
 
 
 def _addresses_of(point: ListenPoint, points: tuple[ListenPoint, ...]) -> tuple[str, ...]:
