@@ -1,7 +1,8 @@
 """CoreDNS and clusterdns with the same Corefile, each on a loopback address of its own.
 
-A Corefile has HOST for the address, and UPSTREAM for a scripted upstream that both share. Log lines and metrics have
-the placeholders in place of the addresses, so that those of the two can be compared.
+A Corefile has HOST for the address, and UPSTREAM for a scripted upstream that both share. FREE_PORT is a port of every
+address, which only one of them can have. Log lines and metrics have the placeholders in place of addresses and port, so
+that those of the two can be compared.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from testing.peers import clusterdns
-from testing.ports import new_address
+from testing.ports import free_ports, new_address
 from testing.process import ServerProcess
 from testing.upstream.scripted import ScriptedUpstream
 
@@ -35,6 +36,7 @@ class Side(ServerProcess):
         flags: Sequence[str] = (),
     ) -> None:  # fmt: skip
         self.host = new_address()
+        (self.free_port,) = free_ports(1)
         self.upstream = upstream
         self.folder = folder
         self.corefile = folder / "Corefile"
@@ -45,7 +47,8 @@ class Side(ServerProcess):
     def write(self, corefile: str) -> None:
         """Replace the Corefile in one step."""
         fresh = self.folder / "Corefile.new"
-        fresh.write_text(corefile.replace("HOST", self.host).replace("UPSTREAM", self.upstream.address))
+        text = corefile.replace("HOST", self.host).replace("UPSTREAM", self.upstream.address)
+        fresh.write_text(text.replace("FREE_PORT", str(self.free_port)))
         fresh.rename(self.corefile)
 
     @property
@@ -54,8 +57,9 @@ class Side(ServerProcess):
         return [self.with_placeholders(line) for line in self.out.splitlines()]
 
     def with_placeholders(self, text: str) -> str:
-        """Replace this process's addresses by HOST and UPSTREAM."""
-        return text.replace(self.host, "HOST").replace(self.upstream.address, "UPSTREAM")
+        """Replace this process's addresses and port by HOST, UPSTREAM and FREE_PORT."""
+        text = text.replace(self.host, "HOST").replace(self.upstream.address, "UPSTREAM")
+        return re.sub(rf":{self.free_port}\b", ":FREE_PORT", text)
 
     def wait_for_line(self, pattern: str, count: int = 1) -> None:
         """Wait until `count` lines match the pattern from their beginning."""

@@ -62,7 +62,7 @@ nonext.test:1053 {
         fallthrough
     }
 }
-b.test:1153 tls_zone.test:1153 {
+b.test:FREE_PORT tls_zone.test:FREE_PORT {
     whoami
 }
 """
@@ -122,7 +122,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], list[s
             for words in QUESTIONS.strip().splitlines():
                 side.ask(words)
         for side in sides:
-            side.write(COREFILE + "more.test:1153 {\n    whoami\n}\n")
+            side.write(COREFILE + "more.test:FREE_PORT {\n    whoami\n}\n")
         for side in sides:
             side.wait_for_line(r"\[INFO\] Reloading complete")
             side.write(wrong)

@@ -29,8 +29,10 @@ _SIGNS = (
     (re.compile(rb"(?:\s|[#;][^\n]*\n)*(?:nameserver|search|options)[ \t]"), "a resolv.conf"),
     (re.compile(rb"(?:\s|;[^\n]*\n)*(?:\$ORIGIN|\$TTL|\S+\s+(?:\d+\s+)?(?:IN\s+)?SOA\s)"), "a zone file"),
 )  # fmt: skip
-# a first line of YAML or JSON; no line of a Corefile ends a word in a colon, or is a bracket alone
-_STRUCTURED = re.compile(r"(?:\s|#[^\n]*\n|---[^\n]*\n|%YAML[^\n]*\n)*(?:[\w./-]+:(?:\s|\Z)|- |[\[{]\s*[\"\[{}\]]|\Z)")
+# a first line of YAML or JSON; a word of a Corefile ends in a colon only by mistake, where a brace ends the line
+_STRUCTURED = re.compile(
+    r"(?:\s|#[^\n]*\n|---[^\n]*\n|%YAML[^\n]*\n)*(?:[\w./-]+:(?:\s|\Z)(?![^\n]*\{\s*\n)|- |[\[{]\s*[\"\[{}\]]|\Z)"
+)
 
 
 def read_bytes(path: str) -> bytes:
