@@ -24,8 +24,18 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         assert code is None or isinstance(code, int)
         return Ended(code or 0, *capsys.readouterr())
 
-    root, ours = logging.getLogger(), logging.getLogger("clusterdns")
-    kept = root.handlers[:], root.level, ours.level, logging.logThreads, logging.logProcesses
+    root = logging.getLogger()
+    kept = root.handlers[:], logging.logThreads, logging.logProcesses
+    levels = {logger: logger.level for logger in our_loggers()}
     yield run
-    root.handlers[:], root.level, ours.level, logging.logThreads, logging.logProcesses = kept
+    root.handlers[:], logging.logThreads, logging.logProcesses = kept
     logging.logMultiprocessing = True
+    for logger in our_loggers():  # also those that the command was the first to ask for
+        logger.setLevel(levels.get(logger, logging.NOTSET))
+
+
+def our_loggers() -> list[logging.Logger]:
+    """List the root and all loggers of the program."""
+    root = logging.getLogger()
+    ours = (one for name, one in root.manager.loggerDict.items() if name.startswith("clusterdns"))
+    return [root, *(one for one in ours if isinstance(one, logging.Logger))]
