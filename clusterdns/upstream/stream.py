@@ -157,21 +157,11 @@ class UpstreamConnection(asyncio.Protocol):
         return self in self._siblings.connections
 
     async def _dial(self) -> None:
-        address, settings, is_tls = self._siblings.address, self._siblings.settings, self._siblings.is_tls
+        siblings = self._siblings
         try:
-            await self._loop.create_connection(
-                lambda: self,
-                address.scoped_host,
-                address.port,
-                ssl=settings.tls if is_tls else None,
-                server_hostname=(address.server_name or settings.tls_server_name or address.host) if is_tls else None,
-                local_addr=(settings.source, 0) if settings.source else None,
-            )
-        except ssl.SSLError as error:
-            reason = getattr(error, "verify_message", "") or error.reason or str(error)
-            self.end(ExchangeFailed(f"tls: {address.host_port}: handshake failed: {reason}"))
-        except OSError as error:
-            self.end(broken(f"dial tcp {address.host_port}", "connect", error))
+            await dial(self, siblings.address, siblings.settings, siblings.settings.tls if siblings.is_tls else None)
+        except ExchangeFailed as failed:
+            self.end(failed)
         else:
             if not self._is_alive() and self._transport is not None:
                 self._transport.abort()
@@ -238,3 +228,23 @@ class UpstreamConnection(asyncio.Protocol):
         for _, future in self.pending.values():
             if not future.done():
                 future.set_exception(failed or ExchangeFailed(f"read tcp {self.endpoints()}: closed"))
+
+
+async def dial(
+    connection: asyncio.Protocol, address: Address, settings: TransportSettings, tls: ssl.SSLContext | None
+) -> None:
+    """Connect to an upstream over TCP, or over TLS where there is a context. Raises ExchangeFailed."""
+    try:
+        await asyncio.get_running_loop().create_connection(
+            lambda: connection,
+            address.scoped_host,
+            address.port,
+            ssl=tls,
+            server_hostname=(address.server_name or settings.tls_server_name or address.host) if tls else None,
+            local_addr=(settings.source, 0) if settings.source else None,
+        )
+    except ssl.SSLError as error:
+        reason = getattr(error, "verify_message", "") or error.reason or str(error)
+        raise ExchangeFailed(f"tls: {address.host_port}: handshake failed: {reason}") from error
+    except OSError as error:
+        raise broken(f"dial tcp {address.host_port}", "connect", error) from error

@@ -10,7 +10,6 @@ forgotten it.
 """
 
 import asyncio
-import ssl
 from collections import deque
 from typing import cast
 
@@ -26,6 +25,7 @@ from clusterdns.upstream.failure import ExchangeFailed, broken, timed_out
 from clusterdns.upstream.https.http2_stream import Headers, Http2Stream, code_name
 from clusterdns.upstream.https.response import HttpResponse
 from clusterdns.upstream.settings import TransportSettings
+from clusterdns.upstream.stream import dial
 from clusterdns.wire.header import MAX_STREAM_BYTES
 
 MAX_CONNECTIONS = 4
@@ -180,21 +180,11 @@ class Http2Connection(asyncio.Protocol):
         return self in self._siblings.connections
 
     async def _dial(self) -> None:
-        address, settings = self._siblings.address, self._siblings.settings
+        siblings = self._siblings
         try:
-            await self._loop.create_connection(
-                lambda: self,
-                address.scoped_host,
-                address.port,
-                ssl=settings.tls_http2,
-                server_hostname=address.server_name or settings.tls_server_name or address.host,
-                local_addr=(settings.source, 0) if settings.source else None,
-            )
-        except ssl.SSLError as error:
-            reason = getattr(error, "verify_message", "") or error.reason or str(error)
-            self.end(ExchangeFailed(f"tls: {address.host_port}: handshake failed: {reason}"))
-        except OSError as error:
-            self.end(broken(f"dial tcp {address.host_port}", "connect", error))
+            await dial(self, siblings.address, siblings.settings, siblings.settings.tls_http2)
+        except ExchangeFailed as failed:
+            self.end(failed)
         else:
             if not self._is_alive() and self._transport is not None:
                 self._transport.abort()
