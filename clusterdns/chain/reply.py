@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Hashable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from clusterdns.wire import codes
@@ -144,6 +145,7 @@ def code_only(rcode: int) -> Reply:
     return reply
 
 
+@lru_cache(maxsize=256)  # most causes are constant, and a flood of refused queries has one
 def public_text(cause: str) -> str:
     """Return a cause as any client may read it: one line of at most 160 bytes of UTF-8, without credentials."""
     line = _SECRETS.sub("***", _UNPRINTABLE.sub(" ", cause[: 4 * MAX_CAUSE_BYTES])).strip()
