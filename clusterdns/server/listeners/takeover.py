@@ -171,12 +171,25 @@ class Listeners:
     def _bind(self, point: ListenPoint, key: ListenerKey) -> None:
         if key not in self._open and key not in self._fresh:
             bind = bind_udp if key.protocol == "udp" else bind_tcp
-            beside = [one.sock for other, one in (self._open | self._fresh).items() if _overlap(key, other)]
+            beside = self._sockets_beside(key)
             for sock in beside:
                 share_port(sock, is_shared=True)
             sock = bind(key.address, key.port, shares_port=point.options.shares_port or bool(beside))
             self._fresh[key] = _BoundSocket(key, point, sock)
         self._wanted[key] = point
+
+    def _sockets_beside(self, key: ListenerKey) -> list[socket.socket]:
+        """Return our sockets that exclude this one; further ones of `multisocket` share their port anyway."""
+        both = (self._open, self._fresh)
+        if key.address not in _EVERY_ADDRESS:
+            return [sockets[other].sock for sockets in both for other in _includes(key) if other in sockets]
+        return [
+            one.sock
+            for sockets in both
+            for other, one in sockets.items()
+            if (other.port, other.protocol) == (key.port, key.protocol)
+            and (":" in other.address) == (":" in key.address)
+        ]
 
     def _claim_ports(self) -> None:
         """Keep other processes from our ports, unless `multisocket` shares them: all sockets are bound and listen."""
@@ -189,9 +202,7 @@ class Listeners:
         for key, one in self._fresh.items():
             if key.protocol != "udp":
                 continue
-            wildcard = "::" if one.family == socket.AF_INET6 else "0.0.0.0"
-            candidates = [key._replace(number=0), key._replace(number=0, address=wildcard)]
-            found = next((self._open[candidate] for candidate in candidates if candidate in self._open), None)
+            found = next((self._open[other] for other in _includes(key) if other in self._open), None)
             if found is not None and previous is not None:
                 serving = previous.dispatch_for(found.point, "udp", one.family)
             else:
@@ -208,11 +219,14 @@ async def _close_all(closing: Iterable[_BoundSocket], grace_seconds: float) -> N
             log.error("closing a listener failed: %r", outcome)
 
 
-def _overlap(one: ListenerKey, other: ListenerKey) -> bool:
-    """Return whether the kernel would refuse one socket because of the other: an address, and a wildcard over it."""
-    if (one.protocol, one.port, ":" in one.address) != (other.protocol, other.port, ":" in other.address):
-        return False
-    return one.address == other.address or one.address in _EVERY_ADDRESS or other.address in _EVERY_ADDRESS
+def _includes(key: ListenerKey) -> list[ListenerKey]:
+    """Return the keys of the first sockets of this address, and then of every address, of either transport."""
+    every = "::" if ":" in key.address else "0.0.0.0"
+    return [
+        key._replace(transport=transport, address=address, number=0)
+        for address in dict.fromkeys((key.address, every))
+        for transport in ("dns", "tls")
+    ]
 
 
 def _addresses_of(point: ListenPoint, points: tuple[ListenPoint, ...]) -> tuple[str, ...]:
