@@ -40,6 +40,18 @@ class DnsClient:
         return reply if reply[:2] == message_id else None
 
 
+def reply_to(port: int, packet: bytes, timeout_seconds: float) -> bytes | None:
+    """Send a packet as it is from a new socket, and return what comes back; None where nothing does in time."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(timeout_seconds)
+        try:
+            sock.connect((LOOPBACK, port))
+            sock.send(packet)
+            return sock.recv(MAX_DATAGRAM_BYTES)
+        except OSError:
+            return None
+
+
 def question(name_text: str, qtype: str = "A") -> bytes:
     """Make a query with EDNS, in the case of the text."""
     query = DNSRecord.question(name_text, qtype)

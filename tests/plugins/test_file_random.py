@@ -1,7 +1,6 @@
 """Random zones, answered as by Knot: delegations and their glue, wildcards, DNAMEs, chains, empty non-terminals."""
 
 import asyncio
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -15,6 +14,7 @@ import pytest
 from plugins import random_zones
 from plugins.serving import running
 
+from testing import dns_client
 from testing.ports import LOOPBACK, free_ports
 from testing.process import ServerProcess
 
@@ -80,14 +80,7 @@ def knot(tmp_path: Path) -> Iterator[int]:
 
 
 def ask(port: int, packet: bytes) -> bytes | None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(5)
-        try:
-            sock.connect((LOOPBACK, port))
-            sock.send(packet)
-            return sock.recv(65535)
-        except OSError:
-            return None
+    return dns_client.reply_to(port, packet, timeout_seconds=5)
 
 
 def is_as_knot(ours: Seen, theirs: Seen) -> bool:

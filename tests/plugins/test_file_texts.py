@@ -3,7 +3,6 @@
 import asyncio
 import dataclasses
 import re
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from clusterdns.wire.decode import decode
 from clusterdns.wire.name import ROOT
 from clusterdns.wire.presentation.entries import ZoneTextError
 from clusterdns.wire.presentation.zonetext import zone_from_text
+from testing import dns_client
 from testing.ports import LOOPBACK, free_ports
 from testing.process import ServerProcess
 
@@ -171,14 +171,7 @@ def coredns(tmp_path: Path) -> Iterator[int]:
 
 
 def ask(port: int, packet: bytes) -> bytes | None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(30)
-        try:
-            sock.connect((LOOPBACK, port))
-            sock.send(packet)
-            return sock.recv(65535)
-        except OSError:
-            return None
+    return dns_client.reply_to(port, packet, timeout_seconds=30)
 
 
 @pytest.mark.peer("coredns")
