@@ -195,6 +195,31 @@ def test_a_service_that_is_hidden_while_empty_has_no_pointer_then(ignores_empty:
     assert reverse.find(qname, codes.PTR).exists
 
 
+@pytest.mark.parametrize("zone", ZONES[:2])
+@pytest.mark.parametrize(
+    ("served", "target"),
+    [((), "kube-dns.kube-system.svc."), (("kube-system",), "kube-dns.kube-system.svc."), (("prod",), "ns.dns.")],
+)
+def test_the_name_server_is_the_dns_service_only_where_its_namespace_is_served(
+    served: tuple[str, ...], target: str, zone: bytes
+) -> None:
+    dns = Service("kube-system", "kube-dns", cluster_ips=("10.96.0.10",), ports=PORTS)
+    listed = EndpointSlice("kube-system", "s", "kube-dns", PORTS, (Endpoint(("10.0.0.1",)),))
+    index = index_of([Namespace("kube-system"), dns, listed], served=served, use_pod_names=False)
+    own = ClusterZone(
+        zone,
+        index,
+        primary=PRIMARY,
+        ttl_seconds=5,
+        pods=PodMode.DISABLED,
+        local_addresses=lambda: (packed("10.0.0.1"),),
+    )
+    found = own.find(zone, codes.NS)
+    assert [one.rdata for one in found.records] == [from_text(target + to_text(zone))]
+    address = packed("10.0.0.1" if target == "ns.dns." else "10.96.0.10")
+    assert [(one.name, one.rdata) for one in found.additional] == [(found.records[0].rdata, address)]
+
+
 DOTTED = b"\x05web.0\x02db\x04prod\x03svc" + PRIMARY
 
 
