@@ -28,6 +28,7 @@ from clusterdns.cluster.api.reflector import Collection, Reflector, Timing
 from clusterdns.cluster.api.settings import Intervals
 from clusterdns.cluster.api.status import ApiStatus
 from clusterdns.cluster.api.store import ObjectStore
+from clusterdns.cluster.freshness import Freshness
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.imports import ImportZone
 from clusterdns.cluster.index.pods import PodMode
@@ -124,7 +125,8 @@ class Watched:
         index = self.imports if kind in (ServiceImport, ImportedSlice) else self.index
         return Reflector(
             Collection(kind.__name__, "", {}), cast(Client, None), ObjectStore(kind, index.steps, registry),
-            ApiStatus(), registry, lambda: None, page_limit=500, intervals=Intervals(), timing=Timing(),
+            ApiStatus(), registry, lambda: None, Freshness().track(kind, "", int),
+            page_limit=500, intervals=Intervals(), timing=Timing(),
         )  # fmt: skip
 
     async def event(self, doing: str, kind: str, what: str, *manifests: Manifest) -> None:

@@ -17,6 +17,7 @@ from clusterdns.cluster.api.reflector import Collection, Reflector, Timing
 from clusterdns.cluster.api.settings import Intervals
 from clusterdns.cluster.api.status import ApiStatus
 from clusterdns.cluster.api.store import ObjectStore
+from clusterdns.cluster.freshness import Freshness
 from clusterdns.cluster.objects import EndpointSlice
 from clusterdns.corefile.load import parse
 from clusterdns.host.datagrams import new_payload
@@ -170,7 +171,8 @@ async def test_change() -> None:
     feed.index.subscribe(shared.forget)
     watch = Reflector(
         Collection("endpointslices", "", {}), cast(Client, None), ObjectStore(EndpointSlice, feed._apply, registry),
-        ApiStatus(), registry, lambda: None, page_limit=1, intervals=Intervals(), timing=Timing(),
+        ApiStatus(), registry, lambda: None, Freshness().track(EndpointSlice, "", int),
+        page_limit=1, intervals=Intervals(), timing=Timing(),
     )  # fmt: skip
     event: Any = (
         b'{"type":"ADDED","object":{"metadata":{"name":"web-1","namespace":"prod","resourceVersion":"7","labels":'

@@ -9,7 +9,7 @@ import contextlib
 import os
 import ssl
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -18,6 +18,7 @@ import msgspec
 
 from clusterdns.cluster.api.credentials import Credentials, CredentialsError, load
 from clusterdns.cluster.api.settings import ApiSettings
+from clusterdns.host.keepalive import keep_alive
 from clusterdns.telemetry.metrics import Registry
 
 Params = Mapping[str, str]
@@ -119,13 +120,17 @@ class Client:
             self._durations.labels("GET", response.url.authority).observe(time.perf_counter() - started)
         return body
 
-    async def lines(self, path: str, params: Params) -> AsyncGenerator[list[bytes], None]:
+    async def lines(
+        self, path: str, params: Params, on_accepted: Callable[[Callable[[], float]], None]
+    ) -> AsyncGenerator[list[bytes], None]:
         """Watch: yields an empty list when the server has accepted the watch, then complete lines as they arrive.
 
-        Ends when the server ends the watch; an incomplete line is dropped. Raises ApiError, and Interrupted once the
-        watch was accepted.
+        `on_accepted` gets a function for the seconds since the server's kernel acknowledged something. Ends when the
+        server ends the watch; an incomplete line is dropped. Raises ApiError, and Interrupted once the watch was
+        accepted.
         """
         async with self._get(path, params, self._settings.intervals.silence_seconds) as response:
+            on_accepted(keep_alive(response.connection.transport if response.connection else None))
             yield []
             lines = Lines()
             try:

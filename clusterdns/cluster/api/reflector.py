@@ -24,6 +24,7 @@ from clusterdns.cluster.api.settings import Intervals
 from clusterdns.cluster.api.status import ApiStatus
 from clusterdns.cluster.api.store import ObjectStore
 from clusterdns.cluster.decoding import read_event
+from clusterdns.cluster.freshness import CollectionFreshness
 from clusterdns.cluster.objects import ObjectKey
 from clusterdns.telemetry.metrics import Registry
 
@@ -97,6 +98,7 @@ class Reflector:
         status: ApiStatus,
         registry: Registry,
         on_progress: Callable[[], None],
+        freshness: CollectionFreshness,
         *,
         page_limit: int,
         intervals: Intervals,
@@ -104,7 +106,7 @@ class Reflector:
     ) -> None:
         self.collection = collection
         self.store = store
-        self.is_listed = False  # whether the list was read in full at least once
+        self.freshness = freshness
         self.is_refused = False  # whether the server does not serve the collection, or not to us
         self._client = client
         self._status = status
@@ -157,9 +159,8 @@ class Reflector:
         self._refusals = 0
         self.is_refused = False
         self._note_passed(_Stage.LIST)
-        if not self.is_listed:
-            self.is_listed = True
-            self._on_progress()
+        self.freshness.proved()
+        self._on_progress()
 
     async def _apply_page(self, body: bytes, listed: set[ObjectKey]) -> tuple[str | None, str]:
         """Apply one page. Returns the token of the next one (None after the last) and the list's resourceVersion."""
@@ -190,7 +191,8 @@ class Reflector:
         self._stage = _Stage.WATCH
         began = timing.clock()
         try:
-            async with aclosing(self._client.lines(self.collection.path, params)) as batches:
+            lines_of = self._client.lines(self.collection.path, params, self.freshness.connected)
+            async with aclosing(lines_of) as batches:
                 async for lines in batches:
                     self._note_passed(_Stage.WATCH)
                     self._stage = _Stage.LINE
@@ -201,6 +203,8 @@ class Reflector:
             if timing.clock() - began > _SETTLED_WATCH_SECONDS:
                 self._failures = 0  # the watch worked for long: not the next failure in a row
             raise
+        finally:
+            self.freshness.disconnected()
         if timing.clock() - began < _SHORTEST_GOOD_WATCH_SECONDS:
             raise Interrupted("the watch ended within a second")
         self._failures = self._refusals = 0
@@ -228,6 +232,7 @@ class Reflector:
         elif event.type == "DELETED":
             self.store.remove(event.key)
         self._version = event.version or self._version  # a BOOKMARK carries nothing else
+        self.freshness.heard(is_bookmark=event.type == "BOOKMARK")
 
     def _note_passed(self, stage: _Stage) -> None:
         if stage >= self._failed_at:

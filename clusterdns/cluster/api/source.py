@@ -17,6 +17,7 @@ from clusterdns.cluster.api.reflector import Collection, Reflector, Timing
 from clusterdns.cluster.api.settings import ApiSettings
 from clusterdns.cluster.api.status import ApiStatus
 from clusterdns.cluster.api.store import ObjectStore, OnChange
+from clusterdns.cluster.freshness import Freshness
 from clusterdns.cluster.objects import (
     IMPORT_LABEL,
     EndpointSlice,
@@ -54,8 +55,12 @@ class ApiSource:
         registry: Registry,
         timing: Timing | None = None,
         collections: Callable[[ApiSettings], list[tuple[Kind, Collection]]] | None = None,
+        freshness: Freshness | None = None,
     ) -> None:
-        """`collections` lists what to follow; it is `cluster_collections` by default."""
+        """`collections` lists what to follow; it is `cluster_collections` by default.
+
+        Proof of being current goes to `freshness`, where several sources may report.
+        """
         self._settings = settings
         self._on_synced = on_synced
         self._client = Client(settings, registry)
@@ -63,20 +68,26 @@ class ApiSource:
         self._synced = asyncio.Event()
         self._settled = asyncio.Event()  # synced, or refused for good
         self._tasks: list[asyncio.Task[None]] = []
-        self._reflectors = [
-            Reflector(
-                collection,
-                self._client,
-                ObjectStore(kind, on_change, registry),
-                self._status,
-                registry,
-                self._note_progress,
-                page_limit=settings.page_limit,
-                intervals=settings.intervals,
-                timing=timing or Timing(),
+        timing = timing or Timing()
+        freshness = freshness or Freshness()
+        self._reflectors = []
+        for kind, collection in (collections or cluster_collections)(settings):
+            store = ObjectStore(kind, on_change, registry)
+            followed = freshness.track(kind, collection.label, store.count)
+            self._reflectors.append(
+                Reflector(
+                    collection,
+                    self._client,
+                    store,
+                    self._status,
+                    registry,
+                    self._note_progress,
+                    followed,
+                    page_limit=settings.page_limit,
+                    intervals=settings.intervals,
+                    timing=timing,
+                )
             )
-            for kind, collection in (collections or cluster_collections)(settings)
-        ]
 
     @property
     def synced(self) -> bool:
@@ -88,7 +99,7 @@ class ApiSource:
         """What is wrong, or which first lists are missing; empty while all is well."""
         if self._status.reason or self.synced:
             return self._status.reason
-        waiting = [reflector.collection.label for reflector in self._reflectors if not reflector.is_listed]
+        waiting = [reflector.collection.label for reflector in self._reflectors if not reflector.freshness.is_listed]
         return f"waiting for the first list of {', '.join(waiting)}"
 
     @property
@@ -132,14 +143,14 @@ class ApiSource:
     def _note_progress(self) -> None:
         if self.is_refused:
             self._settled.set()
-        if self.synced or not all(reflector.is_listed for reflector in self._reflectors):
+        if self.synced or not all(reflector.freshness.is_listed for reflector in self._reflectors):
             return
         self._synced.set()
         self._settled.set()
         counts: dict[str, int] = {}
         for reflector in self._reflectors:
             name = _RESOURCES[reflector.store.kind][1]
-            counts[name] = counts.get(name, 0) + len(reflector.store.objects)
+            counts[name] = counts.get(name, 0) + reflector.store.count()
         log.info("synced with %s: %s", self._client.server, ", ".join(f"{n} {what}" for what, n in counts.items()))
         self._on_synced()
 

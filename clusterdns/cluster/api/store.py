@@ -62,6 +62,10 @@ class ObjectStore:
         if old is not None:
             self._change(Change(old, None))
 
+    def count(self) -> int:
+        """Return the number of known objects."""
+        return len(self.objects)
+
     def steps(self) -> Iterable[None]:
         """Return the steps that are left of the last change. Take them all before the next `put` or `remove`."""
         steps, self._steps = self._steps, ()

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 
 from clusterdns.chain import StartError
 from clusterdns.cluster.api.source import ApiSource, import_collections
+from clusterdns.cluster.freshness import Freshness
 from clusterdns.cluster.index.cluster import Index, Subscriber
 from clusterdns.cluster.namespaces import Namespaces
 from clusterdns.cluster.objects import Change, EndpointSlice, ImportedSlice, ServiceImport, label_of
+from clusterdns.cluster.watch_metrics import watch_metrics
 from clusterdns.plugins.kubernetes.settings import KubernetesSettings
 from clusterdns.telemetry.metrics import Registry
 
@@ -62,6 +64,7 @@ class Feed:
         self._source: ApiSource | ManifestSource | None = None
         self._manifests: ManifestSource | None = None  # the source, where it is files
         self._import_source: ApiSource | None = None
+        self._freshness = Freshness()
         self._users = 0
         self._latency = registry.histogram(
             "coredns_kubernetes_dns_programming_duration_seconds",
@@ -76,8 +79,10 @@ class Feed:
         if self._source is None:
             if self._settings.manifests:
                 await self._start_manifests()
-            else:
-                self._source = self._start_api()
+                return
+            self._freshness = Freshness()
+            watch_metrics(self._registry).follow(self._freshness)
+            self._source = self._start_api()
             self._import_source = self._start_imports()
 
     async def wait_synced(self, patience_seconds: float) -> None:
@@ -90,6 +95,9 @@ class Feed:
         self._users -= 1
         if not self._users and self._source is not None:
             sources = (self._source, self._import_source)
+            if self._manifests is None:
+                watch_metrics(self._registry).leave(self._freshness)
+            self._freshness.stop()
             self._source = self._manifests = self._import_source = None
             for source in sources:
                 if source is not None:
@@ -126,7 +134,9 @@ class Feed:
         return (self.index,) if self.imports is None else (self.index, self.imports)
 
     def _start_api(self) -> ApiSource:
-        source = ApiSource(self._settings.api, self._apply, self._note_synced, self._registry)
+        source = ApiSource(
+            self._settings.api, self._apply, self._note_synced, self._registry, freshness=self._freshness
+        )
         source.start()
         return source
 
@@ -158,10 +168,15 @@ class Feed:
 
     def _start_imports(self) -> ApiSource | None:
         """Start a source for ServiceImports alone, so that an API server without them does not delay the others."""
-        if self.imports is None or self._settings.manifests:
+        if self.imports is None:
             return None
         source = ApiSource(
-            self._settings.api, self.imports.steps, self._note_synced, self._registry, collections=import_collections
+            self._settings.api,
+            self.imports.steps,
+            self._note_synced,
+            self._registry,
+            collections=import_collections,
+            freshness=self._freshness,
         )
         source.start()
         return source
