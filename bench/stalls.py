@@ -24,7 +24,10 @@ from clusterdns.answers.table import AnswerTable
 from clusterdns.chain import Query, Reply, failure
 from clusterdns.chain.fallthrough import Fallthrough
 from clusterdns.cluster.api.client import Client
-from clusterdns.cluster.api.reflector import Collection, Reflector, Timing
+from clusterdns.cluster.api.collection import Collection
+from clusterdns.cluster.api.follow.listing import PagedList
+from clusterdns.cluster.api.follow.reflector import Reflector
+from clusterdns.cluster.api.follow.retry import Timing
 from clusterdns.cluster.api.settings import Intervals
 from clusterdns.cluster.api.status import ApiStatus
 from clusterdns.cluster.api.store import ObjectStore
@@ -46,6 +49,7 @@ from testing.dns_client import question
 
 LIMIT_MS = 5.0
 PER_SLICE = 1_000
+PAGE_LIMIT = 500
 KINDS: dict[str, Kind] = {
     one.__name__: one for one in (Service, EndpointSlice, Namespace, Pod, ServiceImport, ImportedSlice)
 }
@@ -126,7 +130,7 @@ class Watched:
         return Reflector(
             Collection(kind.__name__, "", {}), cast(Client, None), ObjectStore(kind, index.steps, registry),
             ApiStatus(), registry, lambda: None, Freshness().track(kind, "", int),
-            page_limit=500, intervals=Intervals(), timing=Timing(),
+            page_limit=PAGE_LIMIT, intervals=Intervals(), timing=Timing(),
         )  # fmt: skip
 
     async def event(self, doing: str, kind: str, what: str, *manifests: Manifest) -> None:
@@ -135,17 +139,18 @@ class Watched:
             line = json.dumps({"type": what, "object": one}).encode()
             await asyncio.sleep(0)
             self._turns.doing = doing
-            await self._reflectors[kind]._apply_lines([line])
+            await self._reflectors[kind].watch.apply([line])
             await asyncio.sleep(0)
             self._turns.doing = ""
 
     async def relist(self, doing: str, kind: str, manifests: Sequence[Manifest]) -> None:
         """Read a list again, page by page."""
         reflector = self._reflectors[kind]
-        reflector._client = cast(Client, _Pages(kind, manifests, reflector._page_limit))
+        collection, store = reflector.collection, reflector.store
+        pages = PagedList(collection, cast(Client, _Pages(kind, manifests, PAGE_LIMIT)), store, PAGE_LIMIT)
         await asyncio.sleep(0)  # making the pages is no part of the turn that is measured
         self._turns.doing = doing
-        await reflector._list()
+        await pages.read()
         await asyncio.sleep(0)
         self._turns.doing = ""
 

@@ -4,7 +4,7 @@ A collection is current while there is proof that its latest state is known: a l
 or an open watch whose peer acknowledges what the kernel sends to it. Its staleness is the age of the last proof. A
 cluster in which nothing happens sends a bookmark a minute and never becomes stale, because its connections are alive.
 
-`api.reflector` reports here, `watch_metrics` and `plugins.kubernetes` read. The module knows neither HTTP nor DNS.
+`api.follow` reports here, `watch_metrics` and `plugins.kubernetes` read. The module knows neither HTTP nor DNS.
 """
 
 import logging

@@ -7,7 +7,7 @@ import pytest
 from fakes.seen import Seen
 from fakes.time import FakeTime
 
-from clusterdns.cluster.api.reflector import Timing
+from clusterdns.cluster.api.follow.retry import Timing
 from clusterdns.cluster.api.settings import ApiSettings
 from clusterdns.cluster.api.source import ApiSource
 from clusterdns.telemetry.metrics import Registry

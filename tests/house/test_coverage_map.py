@@ -33,6 +33,7 @@ COVERED: dict[str, tuple[str, ...]] = {
     "cluster/raw_objects.py": ("cluster/test_decoding.py",),
     "cluster/reduction.py": ("cluster/test_decoding.py",),
     "cluster/api/*": ("cluster/api/test_faults.py", "cluster/api/test_live.py"),
+    "cluster/api/follow/*": ("cluster/api/test_faults.py", "cluster/api/test_live.py"),
     "cluster/index/*": ("cluster/index/test_properties.py", "cluster/index/test_topology.py", "server/test_vectors.py"),
     "cluster/manifests/*": ("cluster/manifests/test_controllers.py", "cluster/manifests/test_source.py"),
     "corefile/braces.py": ("corefile/test_errors.py",),

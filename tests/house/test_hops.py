@@ -13,7 +13,9 @@ import dns.message
 import pytest
 
 from clusterdns.cluster.api.client import Client
-from clusterdns.cluster.api.reflector import Collection, Reflector, Timing
+from clusterdns.cluster.api.collection import Collection
+from clusterdns.cluster.api.follow.reflector import Reflector
+from clusterdns.cluster.api.follow.retry import Timing
 from clusterdns.cluster.api.settings import Intervals
 from clusterdns.cluster.api.status import ApiStatus
 from clusterdns.cluster.api.store import ObjectStore
@@ -169,7 +171,7 @@ async def test_change() -> None:
     shared.new_table()
     feed = Feed(KubernetesSettings((from_text("cluster.local"),)), registry)
     feed.index.subscribe(shared.forget)
-    watch = Reflector(
+    reflector = Reflector(
         Collection("endpointslices", "", {}), cast(Client, None), ObjectStore(EndpointSlice, feed._apply, registry),
         ApiStatus(), registry, lambda: None, Freshness().track(EndpointSlice, "", int),
         page_limit=1, intervals=Intervals(), timing=Timing(),
@@ -179,8 +181,8 @@ async def test_change() -> None:
         b'{"kubernetes.io/service-name":"web"}},"endpoints":[{"addresses":["10.244.0.1"]}],"ports":[]}}'
     )
     with Profile() as profile:
-        watch._apply_event(event)
-        assert list(watch.store.steps())
+        reflector.watch.apply_event(event)
+        assert list(reflector.store.steps())
     assert_in_order(profile.called, "Change")
 
 

@@ -36,7 +36,7 @@ CATCHES_ALL = {
     "server/listeners/takeover.py:Listeners.prepare": "closes the sockets that were bound, raises the error again",
     "server/listeners/takeover.py:Listeners.listen": "closes the listener that failed, raises the error again",
     "cluster/manifests/source.py:ManifestSource._poll_forever": "a task's edge: an internal error must not end polling",
-    "cluster/api/reflector.py:Reflector.run": "a task's edge: an internal error must not end the stream of changes",
+    "cluster/api/follow/reflector.py:Reflector.run": "a task's edge: an internal error must not end the stream",
     "upstream/messages.py:read_message": "any exception of dnslib means that the bytes are malformed",
     "upstream/flight.py:Flights._fly": "a task's edge: the exception is set on the futures of all waiting clients",
 }

@@ -6,8 +6,8 @@ import dns.rcode
 import pytest
 from plugins.serving import running
 
+from clusterdns.cluster.api.collection import cluster_collections, import_collections
 from clusterdns.cluster.api.settings import ApiSettings
-from clusterdns.cluster.api.source import cluster_collections, import_collections
 from clusterdns.plugins.kubernetes.feed import Feed
 from clusterdns.plugins.kubernetes.settings import KubernetesSettings
 from clusterdns.telemetry.metrics import Registry

@@ -1,6 +1,6 @@
 """Makes requests to the API server: a page of a list, or the lines of a watch.
 
-Bodies are read in chunks and returned as bytes: `store` decodes objects, `reflector` decides which request comes next.
+Bodies are read in chunks and returned as bytes: `store` decodes objects, `follow` decides which request comes next.
 Every failure is an `ApiError` whose text is the same at each retry, so that `status` can log it once.
 """
 
@@ -48,6 +48,10 @@ class Expired(ApiError):
 
 class Interrupted(ApiError):
     """A watch that the server accepted and that then broke off."""
+
+
+class Garbled(ApiError):
+    """A watch with a line that is not an event."""
 
 
 class Silent(Interrupted):

@@ -1,7 +1,7 @@
 """The settings of the API source: which API server, with which credentials, and which objects to read.
 
 The `kubernetes` plugin makes an `ApiSettings` of its Corefile block. `credentials` reads the fields up to `tls`,
-`source` the rest, and `client` and `reflector` the intervals. Nothing here is checked against the API server.
+`source` the rest, and `client` and `follow` the intervals. Nothing here is checked against the API server.
 """
 
 from dataclasses import dataclass

@@ -1,11 +1,8 @@
 """The API source: reports every change to the Services, EndpointSlices, Namespaces and Pods of a cluster.
 
-This module decides which collections are read and with which selectors; a `Reflector` follows each of them. While the
-API server is away, refuses requests or sends garbage, the objects stay as they are: the failure is logged once, shown
-in `reason`, and retried for ever. The source does not know the index.
-
-With the option `namespaces` each namespace is read by itself, so that a Role in each is enough and the server does the
-selecting; the price is a connection per namespace and kind.
+A `Reflector` follows each of its collections (`collection`). While the API server is away, refuses requests or sends
+garbage, the objects stay as they are: the failure is logged once, shown in `reason`, and retried for ever. The source
+does not know the index.
 """
 
 import asyncio
@@ -13,35 +10,17 @@ import logging
 from collections.abc import Callable
 
 from clusterdns.cluster.api.client import Client
-from clusterdns.cluster.api.reflector import Collection, Reflector, Timing
+from clusterdns.cluster.api.collection import Collection, cluster_collections, plural_of
+from clusterdns.cluster.api.follow.reflector import Reflector
+from clusterdns.cluster.api.follow.retry import Timing
 from clusterdns.cluster.api.settings import ApiSettings
 from clusterdns.cluster.api.status import ApiStatus
 from clusterdns.cluster.api.store import ObjectStore, OnChange
 from clusterdns.cluster.freshness import Freshness
-from clusterdns.cluster.objects import (
-    IMPORT_LABEL,
-    EndpointSlice,
-    ImportedSlice,
-    Kind,
-    Namespace,
-    Pod,
-    Service,
-    ServiceImport,
-)
+from clusterdns.cluster.objects import Kind
 from clusterdns.telemetry.metrics import Registry
 
 log = logging.getLogger("clusterdns.plugin.kubernetes")
-
-_RESOURCES: dict[Kind, tuple[str, str]] = {
-    Service: ("/api/v1", "services"),
-    EndpointSlice: ("/apis/discovery.k8s.io/v1", "endpointslices"),
-    Namespace: ("/api/v1", "namespaces"),
-    Pod: ("/api/v1", "pods"),
-    ServiceImport: ("/apis/multicluster.x-k8s.io/v1alpha1", "serviceimports"),
-    ImportedSlice: ("/apis/discovery.k8s.io/v1", "endpointslices"),
-}
-_UNSERVED = "the API server does not serve ServiceImports; install their CRD (multicluster.x-k8s.io/v1alpha1)"
-_LIVING_PODS = "status.phase!=Succeeded,status.phase!=Failed,status.phase!=Unknown"
 
 
 class ApiSource:
@@ -149,52 +128,7 @@ class ApiSource:
         self._settled.set()
         counts: dict[str, int] = {}
         for reflector in self._reflectors:
-            name = _RESOURCES[reflector.store.kind][1]
+            name = plural_of(reflector.store.kind)
             counts[name] = counts.get(name, 0) + reflector.store.count()
         log.info("synced with %s: %s", self._client.server, ", ".join(f"{n} {what}" for what, n in counts.items()))
         self._on_synced()
-
-
-def cluster_collections(settings: ApiSettings) -> list[tuple[Kind, Collection]]:
-    """List the collections of the cluster itself, by kind and, with `namespaces`, by namespace."""
-    kinds: list[Kind] = [Service, Namespace]
-    if settings.endpoints:
-        kinds.append(EndpointSlice)
-    if settings.pods:
-        kinds.append(Pod)
-    return _by_namespace(kinds, settings)
-
-
-def import_collections(settings: ApiSettings) -> list[tuple[Kind, Collection]]:
-    """List the collections that several clusters share: ServiceImports and their slices, in the same namespaces."""
-    kinds: list[Kind] = [ServiceImport]
-    if settings.endpoints:
-        kinds.append(ImportedSlice)
-    return _by_namespace(kinds, settings)
-
-
-def _by_namespace(kinds: list[Kind], settings: ApiSettings) -> list[tuple[Kind, Collection]]:
-    namespaces = tuple(dict.fromkeys(settings.namespaces)) or ("",)
-    return [(kind, _collection(kind, namespace, settings)) for kind in kinds for namespace in namespaces]
-
-
-def _collection(kind: Kind, namespace: str, settings: ApiSettings) -> Collection:
-    group, resource = _RESOURCES[kind]
-    selectors: dict[str, str] = {}
-    path = f"{group}/{resource}"
-    if kind is Namespace:
-        if namespace:
-            selectors["fieldSelector"] = f"metadata.name={namespace}"
-        if settings.namespace_labels:
-            selectors["labelSelector"] = settings.namespace_labels
-    else:
-        if namespace:
-            path = f"{group}/namespaces/{namespace}/{resource}"
-        selected = (IMPORT_LABEL if kind is ImportedSlice else "", "" if kind is ServiceImport else settings.labels)
-        if any(selected):
-            selectors["labelSelector"] = ",".join(filter(None, selected))
-        if kind is Pod:
-            selectors["fieldSelector"] = _LIVING_PODS
-    label = f"imported {resource}" if kind is ImportedSlice else resource
-    unserved = _UNSERVED if kind is ServiceImport else ""
-    return Collection(f"{label} of {namespace}" if namespace else label, path, selectors, unserved)

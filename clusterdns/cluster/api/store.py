@@ -1,9 +1,9 @@
 """The objects of one collection, by key, and the changes between one state of an object and the next.
 
-`reflector` passes in the objects of lists and watch events. The store decodes each by itself and calls back with a
-`Change` where a field that answers depend on differs; the change of a large object has `steps`, between which the
-reflector lets other tasks run. An object that cannot be decoded is logged once and keeps its
-last good state; no other module handles such objects.
+`follow` passes in the objects of lists and watch events. The store decodes each by itself and calls back with a
+`Change` where a field that answers depend on differs; the change of a large object has `steps`, between which `follow`
+lets other tasks run. An object that cannot be decoded is logged once and keeps its last good state; no other module
+handles such objects.
 """
 
 import logging

@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from clusterdns.chain import StartError
-from clusterdns.cluster.api.source import ApiSource, import_collections
+from clusterdns.cluster.api.collection import import_collections
+from clusterdns.cluster.api.source import ApiSource
 from clusterdns.cluster.freshness import Freshness
 from clusterdns.cluster.index.cluster import Index, Subscriber
 from clusterdns.cluster.namespaces import Namespaces

@@ -14,10 +14,11 @@ from fakes.seen import Seen
 from fakes.time import FakeTime
 from peers import need
 
-from clusterdns.cluster.api import reflector as reflector_module
-from clusterdns.cluster.api.reflector import Timing
+from clusterdns.cluster.api.collection import import_collections
+from clusterdns.cluster.api.follow import turns as turns_module
+from clusterdns.cluster.api.follow.retry import Timing
 from clusterdns.cluster.api.settings import ApiSettings, Intervals
-from clusterdns.cluster.api.source import ApiSource, import_collections
+from clusterdns.cluster.api.source import ApiSource
 from clusterdns.cluster.objects import Change, Service, ServiceImport
 from clusterdns.telemetry.metrics import Registry
 from testing import fake_apiserver as faked
@@ -186,7 +187,7 @@ async def test_null_lists_are_empty(fake: FakeApiServer, seen: Seen, start: Star
 async def test_a_long_list_yields_to_other_tasks(
     fake: FakeApiServer, seen: Seen, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reflector_module, "MAX_TURN_SECONDS", 0.0)
+    monkeypatch.setattr(turns_module, "MAX_TURN_SECONDS", 0.0)
     fake.script(SERVICES, page(*[service(f"s{number}") for number in range(50)]))
     counts: set[int] = set()
     source = start(settings(fake))
