@@ -7,8 +7,9 @@ import asyncio
 
 import msgspec
 
-from clusterdns.cluster.api.client import ApiError, Client, is_html
+from clusterdns.cluster.api.client import Client
 from clusterdns.cluster.api.collection import Collection
+from clusterdns.cluster.api.errors import ApiError, is_html
 from clusterdns.cluster.api.follow.turns import StoreTurns
 from clusterdns.cluster.api.store import ObjectStore
 from clusterdns.cluster.objects import ObjectKey

@@ -9,8 +9,9 @@ import logging
 from collections.abc import Callable
 from http import HTTPStatus
 
-from clusterdns.cluster.api.client import ApiError, Client
+from clusterdns.cluster.api.client import Client
 from clusterdns.cluster.api.collection import Collection
+from clusterdns.cluster.api.errors import ApiError
 from clusterdns.cluster.api.follow.listing import PagedList
 from clusterdns.cluster.api.follow.retry import RetryPolicy, Timing
 from clusterdns.cluster.api.follow.watch import Stage, Watch

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from clusterdns.cluster.api.client import ApiError, Expired, Garbled, Interrupted
+from clusterdns.cluster.api.errors import ApiError, Expired, Garbled, Interrupted
 from clusterdns.cluster.api.settings import Intervals
 
 _REFUSALS_BEFORE_RELIST = 3

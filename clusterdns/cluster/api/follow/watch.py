@@ -10,8 +10,9 @@ from enum import IntEnum
 
 import msgspec
 
-from clusterdns.cluster.api.client import Client, Garbled, Interrupted, Silent, refusal_event
+from clusterdns.cluster.api.client import Client
 from clusterdns.cluster.api.collection import Collection
+from clusterdns.cluster.api.errors import Garbled, Interrupted, Silent, refusal_event
 from clusterdns.cluster.api.follow.retry import Timing
 from clusterdns.cluster.api.follow.turns import StoreTurns
 from clusterdns.cluster.api.settings import Intervals
