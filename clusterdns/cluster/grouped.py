@@ -5,7 +5,7 @@ many of them share a key. This module knows neither objects nor names.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 K = TypeVar("K")
@@ -36,6 +36,22 @@ class Grouped(Generic[K, V]):
 
     def __len__(self) -> int:
         return len(self._groups)
+
+    def without(self, keys: Iterable[K]) -> list[K]:
+        """Return those of the keys that have no value."""
+        return [key for key in keys if key not in self._groups]
+
+    def add_all(self, pairs: Iterable[tuple[K, V]]) -> list[K]:
+        """Add values with their keys. Returns the keys that had none."""
+        groups = self._groups
+        new = []
+        for key, value in pairs:
+            if key in groups:
+                self.add(key, value)
+            else:
+                groups[key] = (value,)
+                new.append(key)
+        return new
 
     def add(self, key: K, value: V) -> None:
         """Add a value to those of a key."""

@@ -9,10 +9,12 @@ import time
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from functools import partial
 
+from msgspec.structs import replace
+
 from clusterdns.cluster.index.pods import PodTable
 from clusterdns.cluster.index.reverse import ReverseMap
 from clusterdns.cluster.index.service import ServiceEntry
-from clusterdns.cluster.index.slices import EndpointAddress, SliceState, in_chunks, reader_of
+from clusterdns.cluster.index.slices import EndpointAddress, SliceState, address_count, in_chunks, reader_of
 from clusterdns.cluster.index.topology import Topology
 from clusterdns.cluster.namespaces import Namespaces
 from clusterdns.cluster.objects import Change, EndpointSlice, Namespace, Pod, Service, label_of, packed, split_external
@@ -175,6 +177,11 @@ class Index:
                 return
             state = entry.add_slice(obj.name)
             touched.add((entry.namespace, entry.name))
+            if not entry.has_moving and address_count(listed) <= MAX_ADDRESSES_PER_STEP:
+                self._update(entry, (), state.fill(reader, tuple(listed)), touched)
+                self._notify(touched)
+                yield
+                return
         known = state.open()
         is_same = is_deleted or state.reader == reader
         changed = [one for one in listed if not is_same or one not in known]
@@ -187,7 +194,7 @@ class Index:
             removed = [one for endpoint in chunk for one in known.pop(endpoint, ())]
             for endpoint in chunk:
                 if endpoint in listed:
-                    known[endpoint] = reader.read(endpoint)
+                    known[endpoint] = reader.read((endpoint,))
             added = [one for endpoint in chunk for one in known.get(endpoint, ())]
             self._update(entry, removed, added, touched)
             self._note_moves(entry, state, added, [one for one in removed if one.address not in unready], touched)
@@ -224,7 +231,7 @@ class Index:
         if lost:
             self._moves += 1
             # no object's name begins with a space: the number tells this move from a later one of the same endpoint
-            leaving = [one._replace(slice_name=f" {self._moves}") for one in lost]
+            leaving = [replace(one, slice_name=f" {self._moves}") for one in lost]
             entry.start_moving(leaving)
             self._update_reverse(entry, (), leaving, touched)
             self._call_later(partial(self._end_moves, entry, leaving))
@@ -262,9 +269,8 @@ class Index:
         for endpoint in removed:
             self.reverse.remove_endpoint(endpoint)
             touched.add(endpoint.address)
-        for endpoint in added:
-            self.reverse.add_endpoint(endpoint)
-            touched.add(endpoint.address)
+        self.reverse.add_endpoints(added)
+        touched.update([endpoint.address for endpoint in added])
         touched.add((entry.namespace, entry.name))
 
     def _entry(self, key: tuple[bytes, bytes]) -> ServiceEntry:

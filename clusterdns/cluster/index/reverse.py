@@ -5,7 +5,7 @@ same address.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from clusterdns.cluster.grouped import Grouped
 from clusterdns.cluster.index.slices import EndpointAddress
@@ -60,32 +60,41 @@ class ReverseMap:
 
     def add_service(self, address: bytes, key: ServiceKey) -> None:
         """Add an address of a Service."""
-        self._count(address, 1)
+        if address not in self._services and address not in self._endpoints:
+            self._count(address, 1)
         self._services.add(address, key)
 
     def remove_service(self, address: bytes, key: ServiceKey) -> None:
         """Remove an address of a Service. Raises KeyError where it has none such."""
         self._services.remove(address, key)
-        self._count(address, -1)
+        self._count_removed(address)
 
-    def add_endpoint(self, endpoint: EndpointAddress) -> None:
-        """Add an endpoint."""
-        self._count(endpoint.address, 1)
-        self._endpoints.add(endpoint.address, endpoint)
+    def add_endpoints(self, endpoints: Iterable[EndpointAddress]) -> None:
+        """Add endpoints."""
+        counts = self._below
+        new = self._endpoints.add_all([(endpoint.address, endpoint) for endpoint in endpoints])
+        for address in self._services.without(new):
+            nearest = _nearest_prefix(address)
+            if nearest in counts:  # as for most addresses, which have neighbours
+                counts[nearest] += 1
+            else:
+                self._count(address, 1)
 
     def remove_endpoint(self, endpoint: EndpointAddress) -> None:
         """Remove an endpoint. Raises KeyError where it is not there."""
         self._endpoints.remove(endpoint.address, endpoint)
-        self._count(endpoint.address, -1)
+        self._count_removed(endpoint.address)
+
+    def _count_removed(self, address: bytes) -> None:
+        if address not in self._services and address not in self._endpoints:
+            self._count(address, -1)
 
     def _count(self, address: bytes, step: int) -> None:
-        """Count the address in its ancestors where nothing else is listed at it.
+        """Count an address, at which nothing was or nothing is left, in its ancestors.
 
         A prefix counts those that are longer by one step, not addresses: the neighbours of a known address change its
         nearest prefix alone, not all 31 of IPv6.
         """
-        if address in self._services or address in self._endpoints:
-            return
         counts = self._below
         for prefix in _prefixes(address):
             before = counts.get(prefix, 0)
@@ -106,15 +115,16 @@ def _service_rank(endpoint: EndpointAddress) -> tuple[bool, bytes, bytes]:
     return (not endpoint.has_hostname, endpoint.namespace, endpoint.service)
 
 
+def _nearest_prefix(address: bytes) -> bytes | str:
+    """Return the longest prefix of an address: octets of IPv4 as bytes, nibbles of IPv6 as text."""
+    return address[:3] if len(address) == 4 else address.hex()[:31]
+
+
 def _prefixes(address: bytes) -> Iterator[bytes | str]:
-    """Yield the prefixes of an address, longest first: octets of IPv4 as bytes, nibbles of IPv6 as text."""
-    if len(address) == 4:
-        for size in range(3, 0, -1):
-            yield address[:size]
-    else:
-        nibbles = address.hex()
-        for size in range(31, 0, -1):
-            yield nibbles[:size]
+    """Yield the prefixes of an address, longest first."""
+    longest = _nearest_prefix(address)
+    for size in range(len(longest), 0, -1):
+        yield longest[:size]
 
 
 def _octet(label: bytes) -> int:

@@ -85,9 +85,9 @@ class ServiceEntry:
         for endpoint in removed:
             self._by_label.remove(endpoint.label, endpoint)
             self._count -= 1
-        for endpoint in added:
-            self._by_label.add(endpoint.label, endpoint)
-            self._count += 1
+        pairs = [(endpoint.label, endpoint) for endpoint in added]
+        self._by_label.add_all(pairs)
+        self._count += len(pairs)
         self._cache.clear()
 
     def start_moving(self, endpoints: Iterable[EndpointAddress]) -> None:

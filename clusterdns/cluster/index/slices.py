@@ -6,7 +6,10 @@ state has the endpoints of the old slice and those of the new one that are appli
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from itertools import chain
-from typing import NamedTuple, TypeVar
+from operator import attrgetter
+from typing import TypeVar
+
+import msgspec
 
 from clusterdns.cluster.objects import MAX_LABEL_BYTES, Endpoint, EndpointSlice, ImportedSlice, Port, label_of, packed
 
@@ -15,8 +18,10 @@ MAX_PARTS = 16  # cached results of one slice: a few names and types; more after
 
 T = TypeVar("T")
 
+_addresses_of = attrgetter("addresses")
 
-class EndpointAddress(NamedTuple):
+
+class EndpointAddress(msgspec.Struct, frozen=True, gc=False):
     """One address of an endpoint of a slice, with the label that names it below its Service."""
 
     label: bytes  # of an imported endpoint: its own label and that of its cluster, in wire format
@@ -28,7 +33,7 @@ class EndpointAddress(NamedTuple):
     has_hostname: bool
 
 
-class SliceReader(NamedTuple):
+class SliceReader(msgspec.Struct, frozen=True, gc=False):
     """What all endpoints of a slice share; two slices with equal readers make the same of an endpoint."""
 
     namespace: bytes
@@ -39,20 +44,21 @@ class SliceReader(NamedTuple):
     address_type: str
     use_pod_names: bool
 
-    def read(self, endpoint: Endpoint) -> tuple[EndpointAddress, ...]:
-        """List the addresses of an endpoint."""
-        hostname = _own_label(endpoint, self.use_pod_names)
+    def read(self, endpoints: Iterable[Endpoint]) -> tuple[EndpointAddress, ...]:
+        """List the addresses of endpoints, one after the other."""
+        namespace, service, slice_name, ports = self.namespace, self.service, self.slice_name, self.ports
+        cluster, use_pod_names = self.cluster, self.use_pod_names
         found = []
-        for text in endpoint.addresses:
-            label = hostname or dashed(text)
-            if self.cluster is not None:
-                label = in_cluster(label, self.cluster)
-            found.append(
-                EndpointAddress(
-                    label, packed(text), self.ports, self.slice_name,
-                    self.namespace, self.service, bool(endpoint.hostname),
+        for endpoint in endpoints:
+            hostname = endpoint.hostname
+            own_label = _own_label(endpoint, use_pod_names) if hostname or use_pod_names else b""
+            for text in endpoint.addresses:
+                label = own_label or dashed(text)
+                if cluster is not None:
+                    label = in_cluster(label, cluster)
+                found.append(
+                    EndpointAddress(label, packed(text), ports, slice_name, namespace, service, bool(hostname))
                 )
-            )  # fmt: skip
         return tuple(found)
 
 
@@ -103,6 +109,13 @@ class SliceState:
         is_same_type = not ours.address_type or not theirs.address_type or ours.address_type == theirs.address_type
         return is_same_type and ours.cluster == theirs.cluster
 
+    def fill(self, reader: SliceReader, endpoints: tuple[Endpoint, ...]) -> tuple[EndpointAddress, ...]:
+        """Set the endpoints of a slice that has none, each once, and return their addresses."""
+        self.reader = reader
+        self._endpoints = endpoints
+        self._addresses = reader.read(endpoints)
+        return self._addresses
+
     def open(self) -> dict[Endpoint, tuple[EndpointAddress, ...]]:
         """Return the endpoints with their addresses, for the caller to change until `close`."""
         if self._open is None:
@@ -137,6 +150,11 @@ class SliceState:
         return found  # type: ignore[return-value]  # every key has one `make`
 
 
+def address_count(endpoints: Iterable[Endpoint]) -> int:
+    """Count the addresses of endpoints."""
+    return sum(map(len, map(_addresses_of, endpoints)))
+
+
 def in_chunks(endpoints: Iterable[Endpoint], max_addresses: int) -> Iterator[list[Endpoint]]:
     """Split endpoints into lists of at most so many addresses, or of one endpoint."""
     chunk: list[Endpoint] = []
@@ -153,7 +171,9 @@ def in_chunks(endpoints: Iterable[Endpoint], max_addresses: int) -> Iterator[lis
 
 def dashed(address_text: str) -> bytes:
     """Make the label of an endpoint without a hostname: its address with dashes (`fd00::` → `fd00--0`)."""
-    label = address_text.replace(".", "-").replace(":", "-").encode()
+    if ":" not in address_text:
+        return address_text.replace(".", "-").encode()
+    label = address_text.replace(":", "-").replace(".", "-").encode()
     return label + b"0" if label.endswith(b"-") else label
 
 
