@@ -1,13 +1,21 @@
-"""Waiting for something that happens in another process."""
+"""Waiting for something that happens in another process, in another task, or at the other end of a socket.
 
+A test waits for a condition, and `PATIENCE_SECONDS` for it to become true: only a failure takes as long, however busy
+the machine is.
+"""
+
+import asyncio
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+PATIENCE_SECONDS = 60.0
 
 
-def wait_for(check: Callable[[], T | None], what: str, seconds: float = 60.0, every_seconds: float = 0.02) -> T:
+def wait_for(
+    check: Callable[[], T | None], what: str, seconds: float = PATIENCE_SECONDS, every_seconds: float = 0.02
+) -> T:
     """Call `check` until its result is true, and return that result. Raises TimeoutError."""
     deadline = time.monotonic() + seconds
     while True:
@@ -16,3 +24,13 @@ def wait_for(check: Callable[[], T | None], what: str, seconds: float = 60.0, ev
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {seconds:g} s for {what}")
         time.sleep(every_seconds)
+
+
+async def until(check: Callable[[], T | None], what: str, seconds: float = PATIENCE_SECONDS) -> T:
+    """Let the event loop run until the result of `check` is true, and return that result. Raises TimeoutError."""
+    deadline = time.monotonic() + seconds
+    while not (found := check()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {seconds:g} s for {what}")
+        await asyncio.sleep(0.001)
+    return found

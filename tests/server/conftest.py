@@ -7,7 +7,7 @@ whose handler misbehaves in every way that a handler can.
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from typing import Any
 
 import dns.edns
@@ -17,9 +17,10 @@ import dns.opcode
 import dns.rdataclass
 import pytest
 import uvloop
+from server.misbehaving import TTL_SECONDS, MisbehavingHandler
 
 from clusterdns.answers.table import AnswerTable
-from clusterdns.chain import Query, Reply, code_only, failure
+from clusterdns.chain import Query, Reply, failure
 from clusterdns.chain.fallthrough import Fallthrough
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.pods import PodMode
@@ -34,11 +35,11 @@ from clusterdns.server.listeners import tcp, udp
 from clusterdns.server.routes import Chain, Route, Routes
 from clusterdns.telemetry.metrics import Registry, Series
 from clusterdns.telemetry.queries import HitTime, QueryCounters
-from clusterdns.wire import codes, name, record
+from clusterdns.wire import codes, name
 from testing.ports import free_ports
+from testing.waiting import PATIENCE_SECONDS
 
 ZONES = ("cluster.local.", "in-addr.arpa.", "ip6.arpa.")
-TTL_SECONDS = 5
 NOW = 1_700_000_000
 
 
@@ -100,37 +101,6 @@ CLUSTER: list[Object] = [
 LARGE: list[Object] = [*_many("four", 4_000), *_many("ten", 10_000)]
 
 
-def _bed() -> Callable[[Query], Coroutine[Any, Any, Reply]]:
-    """The handler of `test.`: the first label says how it behaves."""
-
-    async def handle(query: Query) -> Reply:
-        manner = name.labels(query.name)[0]
-        if manner == b"boom":
-            raise RuntimeError("as asked")
-        if manner == b"unencodable":
-            return Reply(codes.NOERROR, [record.Record(b"", codes.A, None)])  # type: ignore[arg-type]
-        if manner not in (b"slow", b"slower", b"lost", b"rescued", b"done", b"never"):
-            return code_only(codes.NXDOMAIN)
-        loop = asyncio.get_running_loop()
-        waiting: asyncio.Future[bytes] = loop.create_future()
-        if manner in (b"slow", b"slower"):
-            loop.call_later(0.02 if manner == b"slow" else 0.1, waiting.set_result, packed("192.0.2.1"))
-        elif manner in (b"lost", b"rescued"):
-            loop.call_soon(waiting.set_exception, OSError("upstream is gone"))
-        elif manner == b"done":
-            waiting.set_result(packed("192.0.2.3"))
-        try:
-            address = await waiting
-            address = await asyncio.sleep(0, address)
-        except OSError:
-            if manner == b"lost":
-                raise
-            address = packed("192.0.2.2")
-        return Reply(codes.NOERROR, [record.address(query.name, TTL_SECONDS, address)])
-
-    return handle
-
-
 @pytest.hookimpl(optionalhook=True)
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """The loop that the server runs on."""
@@ -174,7 +144,13 @@ def panics() -> Series:
 
 
 @pytest.fixture
-def make_dispatch(index: Index, panics: Series) -> Callable[..., Dispatch]:
+def held_queries() -> MisbehavingHandler:
+    """The handler of `test.`, which holds queries for `held.test.` until the test releases them."""
+    return MisbehavingHandler()
+
+
+@pytest.fixture
+def make_dispatch(index: Index, panics: Series, held_queries: MisbehavingHandler) -> Callable[..., Dispatch]:
     """A dispatcher of the cluster's zones and `test.`, with the given pods mode and fallthrough zones."""
 
     def make(pods: PodMode = PodMode.DISABLED, fallthrough: tuple[bytes, ...] = ()) -> Dispatch:
@@ -199,7 +175,7 @@ def make_dispatch(index: Index, panics: Series) -> Callable[..., Dispatch]:
         routes = [
             Route(zone, text, Chain(handler, observers=observers)) for zone, text in zip(names, ZONES, strict=True)
         ]
-        routes.append(Route(name.from_text("test"), "test.", Chain(_bed())))
+        routes.append(Route(name.from_text("test"), "test.", Chain(held_queries.handle)))
         return Dispatch(Routes(routes), QueryCounters(Registry(), "dns://:53"), panics)
 
     return make
@@ -245,7 +221,7 @@ async def serve(
         loop = asyncio.get_running_loop()
         (port,) = free_ports(1)
         tcp_socket, udp_socket = bind_tcp(host, port), bind_udp(host, port)
-        streams = tcp.TcpListener(tcp_socket, dispatch, make_listener("tcp"))
+        streams = tcp.TcpListener(tcp_socket, dispatch, make_listener("tcp"), clock=lambda: 0.0)  # none is idle
         streams.start(loop)
         datagrams = udp.UdpListener(udp_socket, dispatch, make_listener("udp"), new_payload())
         datagrams.start(loop)
@@ -255,7 +231,7 @@ async def serve(
 
     yield start
     for listener in opened:
-        await listener.close(0.1)
+        await listener.close(PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -267,34 +243,54 @@ async def address(
 
 
 @pytest.fixture
-async def send(address: tuple[str, int]) -> Callable[..., Awaitable[bytes | None]]:
-    """Send one packet over "udp" or "tcp"; gives the reply, or None for silence."""
+async def exchange(address: tuple[str, int]) -> Callable[..., Awaitable[bytes | None]]:
+    """Send packets over one socket, "udp" or "tcp"; gives the first reply, or None where the server closes instead."""
 
-    async def over_udp(packet: bytes, patience_seconds: float) -> bytes | None:
+    async def over_udp(packets: Sequence[bytes]) -> bytes:
         loop = asyncio.get_running_loop()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
             sock.connect(address)
-            await loop.sock_sendall(sock, packet)
-            try:
-                return await asyncio.wait_for(loop.sock_recv(sock, 65535), patience_seconds)
-            except TimeoutError:
-                return None
+            for packet in packets:
+                await loop.sock_sendall(sock, packet)
+            return await loop.sock_recv(sock, 65535)
 
-    async def over_tcp(packet: bytes, patience_seconds: float) -> bytes | None:
+    async def over_tcp(packets: Sequence[bytes]) -> bytes | None:
         reader, writer = await asyncio.open_connection(*address)
         try:
-            writer.write(struct.pack(">H", len(packet)) + packet)
-            size = int.from_bytes(await asyncio.wait_for(reader.readexactly(2), patience_seconds), "big")
-            return await asyncio.wait_for(reader.readexactly(size), 5)
-        except (TimeoutError, asyncio.IncompleteReadError):
+            writer.write(b"".join(struct.pack(">H", len(packet)) + packet for packet in packets))
+            return await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
+        except asyncio.IncompleteReadError:
             return None
         finally:
             writer.transport.abort()
 
-    async def send(packet: bytes, transport: str, patience_seconds: float = 5.0) -> bytes | None:
-        return await (over_udp if transport == "udp" else over_tcp)(packet, patience_seconds)
+    async def exchange(transport: str, *packets: bytes) -> bytes | None:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await (over_udp if transport == "udp" else over_tcp)(packets)
+
+    return exchange
+
+
+@pytest.fixture
+def send(exchange: Callable[..., Awaitable[bytes | None]]) -> Callable[[bytes, str], Awaitable[bytes | None]]:
+    """Send one packet over "udp" or "tcp"; gives the reply, or None where the server closes the connection."""
+
+    async def send(packet: bytes, transport: str) -> bytes | None:
+        return await exchange(transport, packet)
 
     return send
+
+
+@pytest.fixture
+def is_ignored(exchange: Callable[..., Awaitable[bytes | None]]) -> Callable[[bytes, str], Awaitable[bool]]:
+    """Whether a packet gets no reply: the reply to a query after it, over the same socket, is the first."""
+
+    async def is_ignored(packet: bytes, transport: str) -> bool:
+        query = dns.message.make_query("web.prod.svc.cluster.local.", "A", id=0x7777)
+        reply = await exchange(transport, packet, query.to_wire())
+        return reply is not None and reply[:2] == b"\x77\x77"
+
+    return is_ignored
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from clusterdns.plugins.kubernetes.feed import Feed
 from clusterdns.server.lastgood import LastGood
 from clusterdns.server.listeners.takeover import Listeners
 from clusterdns.server.reloading import Reloader
+from testing.waiting import PATIENCE_SECONDS
 
 WEB = "web.prod.svc.cluster.local."
 MANIFEST = """
@@ -82,10 +83,11 @@ async def ask(port: int, text: str = WEB, address: str = "127.0.0.1") -> list[st
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
         sock.connect((address, port))
         await loop.sock_sendall(sock, packet)
-        over_udp = await asyncio.wait_for(loop.sock_recv(sock, 4096), 30)
+        over_udp = await asyncio.wait_for(loop.sock_recv(sock, 4096), PATIENCE_SECONDS)
     reader, writer = await asyncio.open_connection(address, port)
     writer.write(struct.pack(">H", len(packet)) + packet)
-    over_tcp = await asyncio.wait_for(reader.readexactly(int.from_bytes(await reader.readexactly(2), "big")), 5)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        over_tcp = await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
     writer.transport.abort()
     assert over_udp == over_tcp
     return [str(one) for rrset in dns.message.from_wire(over_udp).answer for one in rrset]

@@ -15,6 +15,7 @@ import pytest
 
 from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.telemetry.metrics import Series
+from testing.waiting import PATIENCE_SECONDS
 
 PACKETS = 200_000
 QUESTION = b"\x03web\x04prod\x03svc\x07cluster\x05local\0\0\1\0\1"
@@ -144,14 +145,14 @@ async def test_no_packet_disturbs_the_sockets(address: tuple[str, int], caplog: 
             hostile.send(packet)
             if number % 100 == 0:
                 await loop.sock_sendall(honest, b"ok" + PLAIN)
-                reply = dns.message.from_wire(await asyncio.wait_for(loop.sock_recv(honest, 4096), 30))
+                reply = dns.message.from_wire(await asyncio.wait_for(loop.sock_recv(honest, 4096), PATIENCE_SECONDS))
                 assert reply.answer[0].to_text().endswith("10.96.0.10")
                 drain(hostile)
     for _ in range(60):
         await hostile_stream(address, generator)
         reader, writer = await asyncio.open_connection(*address)
         writer.write(struct.pack(">H", len(PLAIN) + 2) + b"ok" + PLAIN)
-        assert (await asyncio.wait_for(reader.readexactly(4), 30))[2:] == b"ok"
+        assert (await asyncio.wait_for(reader.readexactly(4), PATIENCE_SECONDS))[2:] == b"ok"
         writer.transport.abort()
     assert not failed
 
@@ -173,7 +174,7 @@ async def hostile_stream(address: tuple[str, int], generator: random.Random) -> 
     writer.write(stream + tail + generator.randbytes(generator.randrange(40)))
     writer.write_eof()
     try:
-        await asyncio.wait_for(reader.read(), 30)
+        await asyncio.wait_for(reader.read(), PATIENCE_SECONDS)
     except ConnectionError:
         return
     finally:

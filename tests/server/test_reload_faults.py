@@ -22,9 +22,9 @@ from clusterdns.server.lastgood import LastGood
 from clusterdns.server.listeners import takeover, tcp, udp
 from clusterdns.server.shared import SharedState
 from testing.ports import free_ports
+from testing.waiting import PATIENCE_SECONDS, until
 
 OLD_TTL, NEW_TTL = 5, 30
-PATIENCE_SECONDS = 5.0
 
 
 class Fault(Exception):
@@ -133,12 +133,10 @@ class Load:
         tasks = [asyncio.create_task(one()) for one in (self._over_udp, self._over_udp, self._over_tcp)]
         try:
             yield
-            before = self.answered
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                while self.answered < before + 20:  # so that the load goes on after the reload
-                    done, _ = await asyncio.wait(tasks, timeout=0.01)
-                    for task in done:
-                        task.result()
+            enough = self.answered + 20
+            await until(
+                lambda: self.answered >= enough or any(one.done() for one in tasks), "the load to go on after a reload"
+            )
         finally:
             for task in tasks:
                 task.cancel()
@@ -230,9 +228,12 @@ def ends(caplog: pytest.LogCaptureFixture) -> tuple[int, int]:
 
 async def come_back_to(opened: int, tasks: int) -> None:
     """Wait until no more descriptors are open and no more tasks run than before; connections close a little later."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while descriptors() > opened or len(asyncio.all_tasks()) > tasks:  # noqa: ASYNC110  # there is no event of these
-            await asyncio.sleep(0.01)
+    await until(lambda: descriptors() <= opened and len(asyncio.all_tasks()) <= tasks, "sockets and tasks to end")
+
+
+def connections(process: Process) -> list[object]:
+    opened = (one.listener for one in process.listeners._open.values())
+    return [connection for one in opened if isinstance(one, tcp.TcpListener) for connection in one.table.connections]
 
 
 async def settled() -> None:
@@ -248,7 +249,8 @@ async def test_a_fault_before_the_takeover_is_undone(
     more = f"other.test:{ports[1]} {{\n bind 127.0.0.1 127.0.0.2\n whoami\n}}\n"
     async with Load(process.port).running():
         pass  # the event loop opens what it keeps itself
-    await asyncio.sleep(0.1)
+    await until(lambda: not connections(process), "the connections of the load to end")
+    await settled()
     running, opened, tasks = process.reloader.running, descriptors(), len(asyncio.all_tasks())
     load = Load(process.port)
     async with load.running():

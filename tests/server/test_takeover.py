@@ -2,14 +2,16 @@
 
 import asyncio
 import gc
+import logging
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from pathlib import Path
 
 import dns.message
 import pytest
+from fakes.held_clock import turns
 from server.in_process import MANIFEST, Process, ask
 
 from clusterdns.chain import StartError
@@ -19,9 +21,11 @@ from clusterdns.corefile.errors import CorefileErrors, ErrorList
 from clusterdns.corefile.load import Corefile, load, load_from_memory
 from clusterdns.host.sockets import bind_tcp, bind_udp
 from clusterdns.plugins.kubernetes.feed import Feed
+from clusterdns.server import reloading
 from clusterdns.server.lastgood import MAX_BYTES, LastGood
 from clusterdns.server.listeners.takeover import Listeners
 from testing.ports import free_ports
+from testing.waiting import PATIENCE_SECONDS, until
 
 MAX_LEFT_OVER = 3  # instances of a class, after many reloads, without the help of the collector
 
@@ -130,7 +134,7 @@ async def test_previous_configuration_answers_on_new_sockets_until_the_takeover(
 
     monkeypatch.setattr(Feed, "start", slow_start)
     reloads = asyncio.create_task(process.reload(process.corefile()))
-    await wait_until(lambda: process.listeners._fresh)
+    await until(lambda: process.listeners._fresh, "the new socket")
     assert await ask(process.port) == ["10.96.0.10"]
     assert not reloads.done()
     gate.set()
@@ -187,7 +191,7 @@ async def test_a_cancelled_reload_is_undone(process: Process, monkeypatch: pytes
 
     monkeypatch.setattr(Feed, "start", endless)
     reloads = asyncio.create_task(process.reload(process.corefile().replace(str(process.port), f"{process.port} b.")))
-    await wait_until(lambda: feed._users == 2)
+    await until(lambda: feed._users == 2, "the start")
     reloads.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reloads
@@ -195,8 +199,12 @@ async def test_a_cancelled_reload_is_undone(process: Process, monkeypatch: pytes
     assert await ask(process.port) == ["10.96.0.10"]
 
 
-async def test_queries_that_wait_in_the_previous_configuration_are_answered(process: Process) -> None:
+async def test_queries_that_wait_in_the_previous_configuration_are_answered(
+    process: Process, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The upstream answers after the swap, and the sockets of `forward` are closed after that."""
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(reloading, "GRACE_SECONDS", PATIENCE_SECONDS)
     loop = asyncio.get_running_loop()
     with (
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as upstream,
@@ -209,23 +217,18 @@ async def test_queries_that_wait_in_the_previous_configuration_are_answered(proc
         await loop.sock_sendall(client, dns.message.make_query("slow.test.", "A", id=7).to_wire())
         readable = asyncio.Event()
         loop.add_reader(upstream, readable.set)
-        await asyncio.wait_for(readable.wait(), 30)
+        await asyncio.wait_for(readable.wait(), PATIENCE_SECONDS)
         loop.remove_reader(upstream)
         asked, server = upstream.recvfrom(4096)
         reloads = asyncio.create_task(process.reload(process.corefile()))
         before = process.reloader.running
-        await wait_until(lambda: process.reloader.running is not before)
-        await asyncio.sleep(0.05)
+        await until(lambda: process.reloader.running is not before, "the takeover")
+        await until(lambda: "Reloading complete" in caplog.text, "what follows it")
+        await turns()
         assert not reloads.done()
         upstream.sendto(dns.message.make_response(dns.message.from_wire(asked)).to_wire(), server)
-        assert dns.message.from_wire(await asyncio.wait_for(loop.sock_recv(client, 4096), 30)).id == 7
-        await asyncio.wait_for(reloads, 30)
-
-
-async def wait_until(is_so: Callable[[], object]) -> None:
-    async with asyncio.timeout(30):
-        while not is_so():  # noqa: ASYNC110  # looks into the server, which sets no event for us
-            await asyncio.sleep(0)
+        assert dns.message.from_wire(await asyncio.wait_for(loop.sock_recv(client, 4096), PATIENCE_SECONDS)).id == 7
+        await asyncio.wait_for(reloads, PATIENCE_SECONDS)
 
 
 async def test_reloads_leave_no_objects_behind_without_a_collection(

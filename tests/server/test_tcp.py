@@ -9,6 +9,7 @@ from typing import cast
 
 import dns.message
 import pytest
+from server.misbehaving import MisbehavingHandler
 
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.host.admission import ConnectionLimits
@@ -18,6 +19,7 @@ from clusterdns.server.listeners import connection
 from clusterdns.server.listeners.budget import MAX_STALLED, ConnectionBudget
 from clusterdns.server.listeners.connection_table import TcpLimits
 from clusterdns.server.listeners.tcp import TcpListener
+from testing.waiting import PATIENCE_SECONDS, until
 
 Start = Callable[..., Awaitable[TcpListener]]
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -85,9 +87,30 @@ async def receive(reader: asyncio.StreamReader) -> dns.message.Message:
 async def ended(reader: asyncio.StreamReader) -> bool:
     """Whether the server has closed the connection, reset or not."""
     try:
-        return await asyncio.wait_for(reader.read(), 2) == b""
+        return await asyncio.wait_for(reader.read(), PATIENCE_SECONDS) == b""
     except ConnectionResetError:
         return True
+
+
+async def until_connected(listener: TcpListener, count: int) -> None:
+    """Wait until the listener has this many connections, each with its transport."""
+
+    def is_connected() -> bool:
+        return len(listener.table.connections) == count and all(one.transport for one in opened(listener))
+
+    await until(is_connected, f"{count} connections")
+
+
+async def until_read(listener: TcpListener, queries: int, held_bytes: int = 0) -> connection.Connection:
+    """Wait until the only connection has taken so many whole queries, and these further bytes; gives the connection."""
+    await until_connected(listener, 1)
+    (one,) = opened(listener)
+    await until(lambda: (one._query_count, len(one._held)) == (queries, held_bytes), "sent bytes to be read")
+    return one
+
+
+def opened(listener: TcpListener) -> list[connection.Connection]:
+    return [cast(connection.Connection, one) for one in listener.table.connections]
 
 
 WEB = "web.prod.svc.cluster.local."
@@ -145,11 +168,15 @@ async def test_waiting_queries_of_one_connection_are_limited(connect: Connect, s
     assert replies == set(range(count))
 
 
-async def test_a_half_closed_connection_gets_its_replies(connect: Connect, start: Start) -> None:
+async def test_a_half_closed_connection_gets_its_replies(
+    connect: Connect, start: Start, held_queries: MisbehavingHandler
+) -> None:
     reader, writer = await connect(await start())
-    writer.write(framed("slow.test.", 1) + framed(WEB, 2) * 200)
+    writer.write(framed("held.test.", 1) + framed(WEB, 2) * 200)
     writer.write_eof()
-    assert [(await receive(reader)).id for _ in range(201)][-1] == 1
+    assert [(await receive(reader)).id for _ in range(200)] == [2] * 200
+    held_queries.release()
+    assert (await receive(reader)).id == 1
     assert await ended(reader)
 
 
@@ -172,35 +199,35 @@ async def test_the_longest_message_is_read(connect: Connect, start: Start) -> No
 
 
 @pytest.mark.parametrize(
-    ("sent", "seconds", "is_closed"),
+    ("queries", "rest", "seconds", "is_closed"),
     [
-        (b"", 9, False),
-        (b"", 10, True),
-        (framed(WEB, 1), 9, False),
-        (framed(WEB, 1), 10, True),
-        (framed(WEB, 1)[:1], 4, False),
-        (framed(WEB, 1)[:-1], 5, True),
-        (framed(WEB, 1) + framed(WEB, 2)[:9], 5, True),
-        (framed("never.test.", 1), 60, False),
+        ([], b"", 9, False),
+        ([], b"", 10, True),
+        ([framed(WEB, 1)], b"", 9, False),
+        ([framed(WEB, 1)], b"", 10, True),
+        ([], framed(WEB, 1)[:1], 4, False),
+        ([], framed(WEB, 1)[:-1], 5, True),
+        ([framed(WEB, 1)], framed(WEB, 2)[:9], 5, True),
+        ([framed("never.test.", 1)], b"", 60, False),
     ],
     ids=["new", "new, long", "answered", "answered, long", "begun", "begun, long", "second begun, long", "waiting"],
 )
 async def test_an_idle_connection_is_closed_in_time(
-    connect: Connect, sent: bytes, seconds: float, is_closed: bool, start: Start, clock: Clock
+    connect: Connect, queries: list[bytes], rest: bytes, seconds: float, is_closed: bool, start: Start, clock: Clock
 ) -> None:
     """RFC 7766 §6.2.3."""
     listener = await start()
     reader, writer = await connect(listener)
-    writer.write(sent)
-    await settle()
+    writer.write(b"".join(queries) + rest)
+    one = await until_read(listener, len(queries), len(rest))
     clock.now += seconds
     listener.table.sweep()
-    await settle()
-    assert bool(listener.table.connections) != is_closed
-    if is_closed and len(sent) >= len(framed(WEB, 1)):
-        await receive(reader)
+    assert one.transport.is_closing() == is_closed
     if is_closed:
+        for _ in queries:
+            await receive(reader)
         assert await ended(reader)
+        await until_connected(listener, 0)
 
 
 async def test_idle_time_runs_from_the_reply_not_from_the_sweep_before_it(
@@ -213,8 +240,8 @@ async def test_idle_time_runs_from_the_reply_not_from_the_sweep_before_it(
     await receive(reader)
     clock.now += 9.5
     listener.table.sweep()
-    await settle()
-    assert listener.table.connections
+    (one,) = opened(listener)
+    assert not one.transport.is_closing()
     clock.now += 0.5
     listener.table.sweep()
     assert await ended(reader)
@@ -223,45 +250,44 @@ async def test_idle_time_runs_from_the_reply_not_from_the_sweep_before_it(
 async def test_a_query_sent_byte_by_byte_is_given_up(connect: Connect, start: Start, clock: Clock) -> None:
     listener = await start()
     reader, writer = await connect(listener)
-    for byte in framed(WEB, 1)[:5]:
+    for count, byte in enumerate(framed(WEB, 1)[:5], 1):
         writer.write(bytes((byte,)))
-        await settle()
+        one = await until_read(listener, 0, count)
+        assert not one.transport.is_closing()
         clock.now += 1
         listener.table.sweep()
     assert await ended(reader)
 
 
-async def settle() -> None:
-    """Wait until sent bytes have arrived."""
-    for _ in range(20):
-        await asyncio.sleep(0.001)
-
-
 async def stall(listener: TcpListener, qname: str) -> socket.socket:
-    """A client that asks until it is stopped, and reads nothing."""
-    loop = asyncio.get_running_loop()
+    """A client that reads nothing, and asks until the listener has stopped reading and the kernel takes no more."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    await loop.sock_connect(sock, listener.address)
-    queries = framed(qname, 1) * 1_000
-    try:
-        while True:
-            await asyncio.wait_for(loop.sock_sendall(sock, queries), 0.005)
-    except (TimeoutError, ConnectionError):
-        return sock
+    await asyncio.get_running_loop().sock_connect(sock, listener.address)
+    queries = rest = framed(qname, 1) * 1_000
+
+    def is_full() -> bool:
+        nonlocal rest
+        is_stalled = any(one.is_stalled for one in opened(listener) if one._client == sock.getsockname())
+        try:
+            while True:
+                rest = rest[sock.send(rest) :] or queries
+        except BlockingIOError:
+            return is_stalled
+
+    await until(is_full, "the listener to stop reading")
+    return sock
 
 
 async def test_a_client_that_does_not_read_is_disconnected(start: Start, clock: Clock) -> None:
     listener = await start()
     sock = await stall(listener, NINE)
-    await settle()
     assert len(listener.table.budget.stalled) == 1
     for _ in range(7):
         clock.now += 1
         listener.table.sweep()
-    await settle()
-    assert not listener.table.connections
+    await until_connected(listener, 0)
     assert not listener.table.budget.stalled
     sock.close()
 
@@ -270,15 +296,13 @@ async def test_a_slow_client_gets_every_reply_whole(connect: Connect, start: Sta
     listener = await start()
     reader, writer = await connect(listener)
     writer.write(b"".join(framed(FOUR, n) for n in range(20)))
-    await settle()
-    assert listener.table.budget.stalled
+    await until(lambda: listener.table.budget.stalled, "the listener to stop reading")
     for number in range(20):
         size = int.from_bytes(await reader.readexactly(2), "big")
         reply = await reader.readexactly(size)
         assert int.from_bytes(reply[:2], "big") == number
         assert size == 12 + len(FOUR) + 1 + 4 + 4_000 * 16
-    await settle()
-    assert not listener.table.budget.stalled
+    await until(lambda: not listener.table.budget.stalled, "the listener to read on")
     writer.write(framed(WEB, 99))
     assert (await receive(reader)).id == 99
 
@@ -298,10 +322,8 @@ async def test_clients_that_never_read_are_bounded_and_do_not_delay_others(
         socks.append(await stall(listener, qname))
         if number % 20 == 0:
             writer.write(framed(WEB, number))
-            assert (await asyncio.wait_for(receive(reader), 30)).id == number
-    unsent = sum(
-        cast(connection.Connection, one).transport.get_write_buffer_size() for one in listener.table.connections
-    )
+            assert (await asyncio.wait_for(receive(reader), PATIENCE_SECONDS)).id == number
+    unsent = sum(one.transport.get_write_buffer_size() for one in opened(listener))
     assert rss_bytes() - before < 16 << 20
     assert unsent + listener.table.budget.held_bytes < 13 << 20
     assert len(listener.table.budget.stalled) <= MAX_STALLED
@@ -332,7 +354,8 @@ async def test_a_full_table_closes_the_connection_idle_longest(connect: Connect,
     busy = await connect(listener)
     busy[1].write(framed("never.test.", 1))
     quiet, recent = await connect(listener), await connect(listener)
-    await settle()
+    await until_connected(listener, 3)
+    await until(lambda: listener.table.budget.waiting_count == 1, "the query to reach its handler")
     recent[1].write(framed(WEB, 1))
     await receive(recent[0])
     newest = await connect(listener)
@@ -349,19 +372,23 @@ async def test_long_unfinished_queries_share_a_budget(
     monkeypatch.setattr(connection, "MAX_HELD_BYTES", 100_000)
     listener = await start()
     clients = [await connect(listener) for _ in range(4)]
-    for _, writer in clients:
+
+    async def until_holding(count: int, held_bytes: int) -> None:
+        table = listener.table
+        await until(lambda: (len(table.connections), table.budget.held_bytes) == (count, held_bytes), "sent bytes")
+
+    of_one = 2 + 40_000
+    for (_, writer), count, kept in zip(clients, (4, 4, 3, 2), (1, 2, 2, 2), strict=True):
         writer.write(b"\xff\xff" + bytes(40_000))
-        await settle()
-    assert len(listener.table.connections) < 4
-    assert listener.table.budget.held_bytes <= 100_000
+        await until_holding(count, kept * of_one)
 
 
 async def test_close_answers_what_was_accepted(connect: Connect, start: Start) -> None:
     listener = await start()
     asking, quiet = await connect(listener), await connect(listener)
-    await settle()
+    await until_connected(listener, 2)
     asking[1].write(framed("slow.test.", 1) + framed(WEB, 2))
-    closing = asyncio.create_task(listener.close(5))
+    closing = asyncio.create_task(listener.close(PATIENCE_SECONDS))
     assert await ended(quiet[0])
     assert [(await receive(asking[0])).id for _ in range(2)] == [2, 1]
     assert await ended(asking[0])
@@ -374,11 +401,11 @@ async def test_close_answers_what_the_kernel_has_received(connect: Connect, star
     """More than is read at once: a connection closed over unread queries is reset, and loses replies too."""
     listener = await start()
     reader, writer = await connect(listener)
-    await settle()
+    await until_connected(listener, 1)
     count = 1_000
     writer.write(b"".join(framed(WEB, number) for number in range(count)))
     assert not writer.transport.get_write_buffer_size(), "all is with the kernel"
-    closing = asyncio.create_task(listener.close(5))
+    closing = asyncio.create_task(listener.close(PATIENCE_SECONDS))
     assert [(await receive(reader)).id for _ in range(count)] == list(range(count))
     assert await reader.read() == b"", "closed, not reset"
     await closing
@@ -400,8 +427,7 @@ async def test_waiting_queries_of_all_connections_are_limited(
     assert {(await receive(reader)).id for _ in range(3)} == {0, 1, 2}
     writer.write(framed("slow.test.", 9))
     assert (await receive(reader)).id == 9
-    await settle()
-    assert listener.table.budget.waiting_count == 0
+    await until(lambda: listener.table.budget.waiting_count == 0, "each waiting query to be over")
 
 
 async def test_a_listener_that_never_started_can_be_closed(
@@ -416,8 +442,8 @@ async def test_close_waits_no_longer_than_the_grace_time(connect: Connect, start
     listener = await start()
     reader, writer = await connect(listener)
     writer.write(framed("never.test.", 1))
-    await settle()
-    await asyncio.wait_for(listener.close(0.05), 30)
+    await until_read(listener, 1)
+    await asyncio.wait_for(listener.close(0.05), PATIENCE_SECONDS)
     assert await ended(reader)
     assert not listener.table.connections
 
