@@ -15,11 +15,9 @@ from aiohttp import web
 
 from testing.controlplane import ControlPlane
 from testing.ports import LOOPBACK
+from testing.waiting import until_closed
 
 Query = dict[str, str]
-
-# Closing a TLS connection sends close_notify and waits for the peer's; a loop that ends first leaves the socket open.
-TLS_CLOSE_SECONDS = 0.25
 
 
 class ApiProxy:
@@ -78,4 +76,4 @@ async def proxying(control_plane: ControlPlane) -> AsyncIterator[ApiProxy]:
             yield proxy
         finally:
             await runner.cleanup()
-    await asyncio.sleep(TLS_CLOSE_SECONDS)
+    await until_closed(control_plane.url)

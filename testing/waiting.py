@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 T = TypeVar("T")
 PATIENCE_SECONDS = 60.0
@@ -34,3 +35,18 @@ async def until(check: Callable[[], T | None], what: str, seconds: float = PATIE
             raise TimeoutError(f"waited {seconds:g} s for {what}")
         await asyncio.sleep(0.001)
     return found
+
+
+async def until_closed(url: str) -> None:
+    """Wait until the running event loop has no connection to the port of a URL; with an empty one, do not wait.
+
+    Closing a TLS connection sends close_notify and waits for the peer's; a loop that ends first leaves the socket open.
+    """
+    await until(lambda: open_connections(url) == 0, f"connections to {url} to be closed")
+
+
+def open_connections(url: str) -> int:
+    """Count the connections of the running event loop to the port of a URL."""
+    port = urlsplit(url).port
+    transports = tuple(asyncio.get_running_loop()._transports.values())  # type: ignore[attr-defined]  # asyncio's own
+    return sum(one._sock is not None and one.get_extra_info("peername")[1] == port for one in transports)

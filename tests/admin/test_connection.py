@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from fakes.held_clock import HeldClock, until
 from peers import need
 
 from clusterdns.admin.http import AdminHttp, AdminListener, AdminRoute
@@ -21,11 +22,11 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class AdminBed:
-    """Admin listeners, and their clients."""
+    """Admin listeners and their clients, while the time of the event loop stands still."""
 
-    def __init__(self, tls: AdminTls | None, context: ssl.SSLContext | None) -> None:
+    def __init__(self, tls: AdminTls | None, context: ssl.SSLContext | None, clock: HeldClock) -> None:
         self.admin = AdminHttp()
-        self.tls, self.context = tls, context
+        self.tls, self.context, self.clock = tls, context, clock
         self.clients: list[Streams] = []
 
     async def open(self) -> None:
@@ -55,16 +56,14 @@ class AdminBed:
 
     async def until(self, count: int) -> None:
         """Wait until the listener has this many connections."""
-        async with asyncio.timeout(30):
-            while len(self.listener.connections) != count:  # noqa: ASYNC110  # looks into the server
-                await asyncio.sleep(0.001)
+        await until(lambda: len(self.listener.connections) == count)
 
     def pass_time(self, seconds: float) -> None:
-        self.listener.sweep(asyncio.get_running_loop().time() + seconds)
+        self.listener.sweep(self.clock.now + seconds)
 
 
 @pytest.fixture(params=["http", "https"])
-async def bed(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[AdminBed]:
+async def bed(request: pytest.FixtureRequest, tmp_path: Path, held_clock: HeldClock) -> AsyncIterator[AdminBed]:
     tls = context = None
     if request.param == "https":
         need("openssl")
@@ -72,7 +71,7 @@ async def bed(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[A
         tls = AdminTls(str(pair.cert), str(pair.key))
         context = ssl.create_default_context(cafile=pair.cert)
         context.check_hostname = False
-    bed = AdminBed(tls, context)
+    bed = AdminBed(tls, context, held_clock)
     await bed.open()
     yield bed
     for _, writer in bed.clients:
@@ -84,13 +83,13 @@ async def is_answered(streams: Streams) -> bool:
     """Whether a request on this connection is answered."""
     reader, writer = streams
     writer.write(REQUEST)
-    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
+    head = await reader.readuntil(b"\r\n\r\n")
     return head.startswith(b"HTTP/1.1 200") and await reader.readexactly(2) == b"OK"
 
 
 async def has_ended(streams: Streams) -> bool:
     try:
-        return await asyncio.wait_for(streams[0].read(), 5) is not None
+        return await streams[0].read() is not None
     except ConnectionError:
         return True
 
@@ -125,9 +124,7 @@ async def test_a_second_request_has_a_time_limit(bed: AdminBed) -> None:
     bed.pass_time(60)
     assert await is_answered(slow)
     slow[1].write(REQUEST[:9])
-    async with asyncio.timeout(30):
-        while not next(iter(bed.listener.connections.values()))._is_partial:  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
+    await until(lambda: next(iter(bed.listener.connections.values()))._is_partial)
     bed.pass_time(11)
     assert await has_ended(slow)
 
@@ -143,9 +140,7 @@ async def test_an_idle_connection_is_closed_in_time(bed: AdminBed) -> None:
 async def test_a_client_that_does_not_read_its_response_is_disconnected(bed: AdminBed) -> None:
     _, writer = await bed.connect()
     writer.write(REQUEST.replace(b"health", b"large"))
-    async with asyncio.timeout(30):
-        while not next(iter(bed.listener.connections.values()))._is_stalled:  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
+    await until(lambda: any(one._is_stalled for one in bed.listener.connections.values()))
     bed.pass_time(29)
     assert len(bed.listener.connections) == 1
     bed.pass_time(31)

@@ -1,6 +1,5 @@
 """Fixtures for the API source: the objects it reported, a fake clock, and sources that are stopped at the end."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -11,8 +10,8 @@ from clusterdns.cluster.api.follow.retry import Timing
 from clusterdns.cluster.api.settings import ApiSettings
 from clusterdns.cluster.api.source import ApiSource
 from clusterdns.telemetry.metrics import Registry
-from testing.api_proxy import TLS_CLOSE_SECONDS
 from testing.fake_apiserver import FakeApiServer, serving
+from testing.waiting import until_closed
 
 Start = Callable[..., ApiSource]
 
@@ -42,11 +41,8 @@ async def fake() -> AsyncIterator[FakeApiServer]:
 async def start(seen: Seen, registry: Registry) -> AsyncIterator[Start]:
     """Start a source for settings, with real time or a fake one."""
     started: list[ApiSource] = []
-    has_tls = False
 
     def start_one(settings: ApiSettings, time: FakeTime | None = None) -> ApiSource:
-        nonlocal has_tls
-        has_tls |= not settings.endpoint.startswith("http://")
         timing = Timing(time.sleep, time.clock, time.uniform) if time else None
         source = ApiSource(settings, seen.on_change, seen.on_synced, registry, timing)
         source.start()
@@ -55,6 +51,6 @@ async def start(seen: Seen, registry: Registry) -> AsyncIterator[Start]:
 
     yield start_one
     for source in started:
+        url = source._client.server
         await source.stop()
-    if has_tls:
-        await asyncio.sleep(TLS_CLOSE_SECONDS)
+        await until_closed(url)

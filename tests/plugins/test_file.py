@@ -28,6 +28,7 @@ from clusterdns.plugins.file.zones import FileZones
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire.name import from_text
 from clusterdns.wire.presentation.zonetext import zone_from_text
+from testing.waiting import PATIENCE_SECONDS
 
 ZONE = from_text("a.org")
 
@@ -239,7 +240,7 @@ async def test_the_event_loop_runs_while_a_file_is_read(
     may_go_on = threading.Event()
 
     def slowly(*arguments: object) -> object:
-        assert may_go_on.wait(10)
+        assert may_go_on.wait(PATIENCE_SECONDS)
         return zone_from_text(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(file_zone, "zone_from_text", slowly)

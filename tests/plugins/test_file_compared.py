@@ -23,6 +23,7 @@ from plugins.serving import question, running
 
 from testing.ports import LOOPBACK, free_ports
 from testing.process import ServerProcess
+from testing.waiting import PATIENCE_SECONDS
 
 BLOCK = "file db.example example.org\nfile db.other other.test\nfile db.signed a.org\n"
 TYPES = ("A", "AAAA", "NS", "SOA", "CNAME", "DNAME", "MX", "TXT", "SRV", "HTTPS", "DS", "ANY", "NSEC", "RRSIG")
@@ -114,7 +115,7 @@ def coredns(tmp_path: Path) -> Iterator[int]:
 
 def is_listening(port: int) -> bool:
     try:
-        socket.create_connection((LOOPBACK, port), 1).close()
+        socket.create_connection((LOOPBACK, port), PATIENCE_SECONDS).close()
     except OSError:
         return False
     return True
@@ -125,13 +126,13 @@ async def test_every_difference_has_a_name(coredns: int, tmp_path: Path) -> None
     asked = [(qname, qtype, do) for qname, do in names() for qtype in TYPES]
 
     def ask_coredns() -> list[Seen]:
-        with socket.create_connection(("127.0.0.1", coredns), 5) as sock:
+        with socket.create_connection(("127.0.0.1", coredns), PATIENCE_SECONDS) as sock:
             replies: list[Seen] = []
             for qname, qtype, do in asked:
                 message = question(qname, qtype, do=do)
-                dns.query.send_tcp(sock, message, time.time() + 5)
+                dns.query.send_tcp(sock, message, time.time() + PATIENCE_SECONDS)
                 try:
-                    replies.append(seen(dns.query.receive_tcp(sock, time.time() + 5)[0]))
+                    replies.append(seen(dns.query.receive_tcp(sock, time.time() + PATIENCE_SECONDS)[0]))
                 except dns.name.NameTooLong:
                     replies.append(("a name that is too long", True, frozenset(), frozenset(), frozenset()))
             return replies

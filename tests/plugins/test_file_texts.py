@@ -3,11 +3,12 @@
 import asyncio
 import dataclasses
 import re
-import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import dns.message
+import dns.rcode
 import peers
 import pytest
 from plugins.serving import Running, running
@@ -163,11 +164,14 @@ def coredns(tmp_path: Path) -> Iterator[int]:
         server.wait_until(lambda: ask(port, packet_of(0, CASES[0])) is not None, "answers")
         for number, case in reversed(list(enumerate(CASES))):  # a file that is missing at the start is read later
             (tmp_path / f"db.{number}").write_bytes(case.content)
-        deadline = time.monotonic() + 30
         for number, case in enumerate(CASES):
-            while ask(port, packet_of(number, case))[3] & 15 == 2 and time.monotonic() < deadline:  # type: ignore[index]
-                time.sleep(0.1)
+            server.wait_until(partial(is_loaded, port, number, case), f"zone with {case.lines!r}")
         yield port
+
+
+def is_loaded(port: int, number: int, case: Case) -> bool:
+    reply = ask(port, packet_of(number, case))
+    return reply is not None and reply[3] & 15 != dns.rcode.SERVFAIL
 
 
 def ask(port: int, packet: bytes) -> bytes | None:

@@ -13,9 +13,9 @@ from peers import need
 from plugins.forwarding import READ_SECONDS, Forwarding, assert_failed
 
 from clusterdns.wire import codes
-from testing.api_proxy import TLS_CLOSE_SECONDS
 from testing.certificates import make_authority, sign
 from testing.upstream.scripted import ScriptedUpstream
+from testing.waiting import open_connections
 
 
 @pytest.fixture(scope="module")
@@ -128,4 +128,4 @@ async def test_https(forwarding: Forwarding, certificates: Path, method: str, he
             assert (reply.rcode, error in reply.error) == (codes.SERVFAIL, True)
     never.set()
     await runner.cleanup()
-    await held_clock.pass_seconds(TLS_CLOSE_SECONDS)
+    await until(lambda: open_connections(f"https://127.0.0.1:{port}") == 0)

@@ -14,6 +14,7 @@ from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import health
 from clusterdns.telemetry.metrics import Registry
+from testing.waiting import PATIENCE_SECONDS
 
 ADDRESS = "127.0.0.1:0"
 
@@ -114,7 +115,7 @@ async def test_polls_until_stopped() -> None:
 
     poller = health.Poller(health.own_url(f"127.0.0.1:{admin.port(ADDRESS)}"), registry, sleep)
     await poller.start()
-    await asyncio.wait_for(fourth.wait(), 10)
+    await asyncio.wait_for(fourth.wait(), PATIENCE_SECONDS)
     await poller.stop()
     await admin.close()
     assert waits == [1.0] * 4

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import dns.asyncquery
 import dns.flags
@@ -35,13 +36,16 @@ from clusterdns.plugins.file.zones import FileZones
 from clusterdns.plugins.kubernetes.transfer import ClusterTransfer
 from clusterdns.plugins.transfer import directive as transfer
 from clusterdns.plugins.transfer.notify import TRY_SECONDS, Notifier
+from clusterdns.server.listeners.connection import Connection
 from clusterdns.upstream.address import Address
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text, to_text
 from clusterdns.wire.presentation.text import rdata_text
 from clusterdns.wire.record import Record
+from testing.waiting import until as wait_until
 
 FROM_ELSEWHERE = ("198.51.100.7", 40222)
+MESSAGE_BYTES = 1 << 14
 
 
 PLAIN = EXAMPLE.replace('both IN TXT "both"\n', "")  # dnspython refuses other records beside a CNAME
@@ -96,7 +100,7 @@ async def test_a_large_zone_is_sent_piece_by_piece_and_others_are_answered_meanw
             while records < 30_003:
                 size = int.from_bytes(await reader.readexactly(2), "big")
                 raw = await reader.readexactly(size)
-                assert size <= 1 << 14
+                assert size <= MESSAGE_BYTES
                 messages += 1
                 records += int.from_bytes(raw[6:8], "big")
                 if messages in (1, 2):
@@ -118,7 +122,9 @@ async def test_a_client_that_does_not_read_holds_one_message(folder: Path) -> No
         asked = question("example.org", "AXFR").to_wire()
         writer.write(len(asked).to_bytes(2, "big") + asked)
         await reader.readexactly(2)
-        await asyncio.sleep(0.1)
+        await wait_until(lambda: server.listener.table.budget.stalled, "the reply to fill the client's buffers")
+        (stalled,) = server.listener.table.connections
+        assert cast(Connection, stalled).transport.get_write_buffer_size() < 2 * MESSAGE_BYTES
         other_reader, other = await asyncio.open_connection(*address)
         packet = question("host-7.example.org", "A").to_wire()
         other.write(len(packet).to_bytes(2, "big") + packet)

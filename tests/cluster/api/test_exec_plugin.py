@@ -1,18 +1,19 @@
 """Exec plugins: where they are looked up, what they are told, and every way in which one can fail."""
 
+import asyncio
 import base64
 import json
 import os
 import sys
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.held_clock import HeldClock, until
 
-from clusterdns.cluster.api import exec_plugin
-from clusterdns.cluster.api.exec_plugin import ExecPlugin, PluginError
+from clusterdns.cluster.api.exec_plugin import EXTENSION, PLUGIN_SECONDS, ExecPlugin, PluginError
 
 VERSION = "client.authentication.k8s.io/v1"
 CREDENTIAL = {"apiVersion": VERSION, "kind": "ExecCredential", "status": {"token": "secret"}}
@@ -84,7 +85,7 @@ async def test_a_plugin_is_told_about_its_cluster_where_it_asks_for_that(tmp_pat
     (tmp_path / "ca.crt").write_text("PEM")
     cluster = {
         "server": "https://192.0.2.1", "tls-server-name": "kube", "certificate-authority": "ca.crt",
-        "extensions": [{"name": "other", "extension": 1}, {"name": exec_plugin.EXTENSION, "extension": {"a": "b"}}],
+        "extensions": [{"name": "other", "extension": 1}, {"name": EXTENSION, "extension": {"a": "b"}}],
     }  # fmt: skip
     found = await told(tmp_path, write, cluster, provideClusterInfo=True)
     pem = base64.b64encode(b"PEM").decode()
@@ -149,17 +150,17 @@ async def test_a_missing_plugin_is_named_with_its_hint(tmp_path: Path, command: 
 
 
 async def test_a_plugin_that_hangs_is_ended_with_what_it_started(
-    tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, write: Write, held_clock: HeldClock
 ) -> None:
-    monkeypatch.setattr(exec_plugin, "PLUGIN_SECONDS", 0.5)
     pids = tmp_path / "pids"
-    path = write("plugin", f'sleep 60 & echo "$$ $!" > {pids}; wait', first="#!/bin/sh")
-    with pytest.raises(PluginError, match=f"^exec: {path}: did not end within 0.5 s$"):
-        await plugin(tmp_path, "./plugin").run()
-    deadline = time.monotonic() + 10
+    path = write("plugin", f'sleep 600 & echo "$$ $!" > {pids}; wait', first="#!/bin/sh")
+    running = asyncio.ensure_future(plugin(tmp_path, "./plugin").run())
+    await until(lambda: pids.exists() and pids.read_text().endswith("\n"))
+    await held_clock.pass_seconds(PLUGIN_SECONDS)
+    with pytest.raises(PluginError, match=f"^exec: {path}: did not end within 30 s$"):
+        await running
     for pid in pids.read_text().split():
-        while not _has_ended(pid):
-            assert time.monotonic() < deadline
+        await until(partial(_has_ended, pid))
 
 
 def _has_ended(pid: str) -> bool:

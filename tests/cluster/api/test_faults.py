@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from fakes.held_clock import HeldClock, until
 from fakes.seen import Seen
 from fakes.time import FakeTime
 from peers import need
@@ -37,10 +38,12 @@ from testing.fake_apiserver import (
     serving,
     unused_port,
 )
+from testing.waiting import PATIENCE_SECONDS
 
 Start = Callable[..., ApiSource]
 
 OLD, NEW = "10.96.0.1", "10.96.0.2"
+SILENCE_SECONDS = Intervals().silence_seconds
 
 
 def settings(fake: FakeApiServer, **intervals: Any) -> ApiSettings:
@@ -97,12 +100,22 @@ async def test_an_endless_line_is_not_buffered(
 
 
 async def test_a_silent_watch_is_reconnected(
-    fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
+    fake: FakeApiServer,
+    seen: Seen,
+    start: Start,
+    fake_time: FakeTime,
+    caplog: pytest.LogCaptureFixture,
+    held_clock: HeldClock,
 ) -> None:
     fake_time.step = 2.0
     fake.script(SERVICES, page(), fake.stream(bookmark(105)), fake.stream(event("ADDED", service("web", version=106))))
-    start(settings(fake, silence_seconds=0.05), fake_time)
-    await seen.until_names(Service, "web")
+    source = start(settings(fake), fake_time)
+    (services,) = (one for one in source._reflectors if one.collection.label == "services")
+    await until(lambda: services._version == "105")
+    await held_clock.pass_seconds(SILENCE_SECONDS - 1)
+    assert len(fake.asked(SERVICES, watch=True)) == 1
+    await held_clock.pass_seconds(1)
+    await until(lambda: seen.names(Service) == {"web"})
     assert fake.asked(SERVICES, watch=True)[1].query["resourceVersion"] == "105"
     assert len(fake.asked(SERVICES, watch=False)) == 1
     assert warnings(caplog) == []
@@ -550,7 +563,7 @@ async def test_the_start_does_not_wait_for_unserved_imports(
     source = ApiSource(wanted, seen.on_change, seen.on_synced, registry, timing, collections=import_collections)
     source.start()
     try:
-        assert not await source.wait_synced(20.0)
+        assert not await source.wait_synced(PATIENCE_SECONDS)
         assert source.is_refused
         await seen.until(lambda: len(fake_time.slept) > 12)
         assert fake_time.slept[:3] + fake_time.slept[10:12] == pytest.approx([0.05, 0.1, 0.2, 30.0, 30.0])
@@ -575,7 +588,7 @@ async def test_which_refusals_end_the_wait_for_imports(
     source.start()
     try:
         await seen.until(lambda: source.reason.startswith("serviceimports: "))
-        assert not await source.wait_synced(20.0 if is_refused else 0.01)
+        assert not await source.wait_synced(PATIENCE_SECONDS if is_refused else 0)
         assert source.is_refused is is_refused
     finally:
         await source.stop()
@@ -588,7 +601,8 @@ async def test_the_start_waits_for_the_clusters_own_objects_whatever_the_refusal
     source = ApiSource(settings(fake), seen.on_change, seen.on_synced, registry)
     source.start()
     try:
-        assert not await source.wait_synced(0.2)
+        await seen.until(lambda: source.reason.startswith("services: 403"))
+        assert not await source.wait_synced(0)
         assert not source.is_refused
     finally:
         await source.stop()
