@@ -6,33 +6,25 @@ never by age. All tables of a configuration share one `AnswerBudget`, so that me
 sockets nor the names that clients invent.
 """
 
-from collections import OrderedDict
 from collections.abc import Hashable, Iterable
 
 from clusterdns.answers.compiled import Answer
+from clusterdns.answers.sieve import RecentKeys, Sieve
+from clusterdns.telemetry.queries import HitCounter
 
 MAX_ANSWER_BYTES = 24 << 20  # some 16,000 small answers
 MAX_NEGATIVE_BYTES = 24 << 20  # some 15,000 negative answers
 FIRST_QUERY_SHARE = 0.5  # of the bytes for positive answers: up to here they are kept from their first query on
-MAX_SEEN_KEYS = 32_768  # per generation; two are remembered, of 2 MiB each
-MAX_HAND_STEPS = 512  # per eviction: 1 ms, where every answer has been used
 ENTRY_BYTES = 1400  # of an answer with a dependency of its own, beside key and message; measured as growth of RSS
 
 
 class _Store:
-    """Answers of all tables within a number of bytes; SIEVE chooses those to evict.
+    """Answers of all tables within a number of bytes; SIEVE chooses those to evict."""
 
-    A hand goes from the oldest answer to the newest and evicts the first without a remembered hit; others lose one hit
-    each and stay. It takes answers from `_ahead` and puts those that stay into `_behind`; past the newest it begins
-    again. New answers are the last ones ahead of it, so that a scan of names that are asked once evicts its own answers
-    (Zhang et al., NSDI 2024; `python -m bench.eviction` compares policies).
-    """
-
-    __slots__ = ("_ahead", "_behind", "_max_bytes", "most_bytes", "used_bytes")
+    __slots__ = ("_max_bytes", "_order", "most_bytes", "used_bytes")
 
     def __init__(self, max_bytes: int) -> None:
-        self._ahead: OrderedDict[Answer, tuple[AnswerTable, bytes]] = OrderedDict()
-        self._behind: OrderedDict[Answer, tuple[AnswerTable, bytes]] = OrderedDict()
+        self._order: Sieve[HitCounter, tuple[AnswerTable, bytes]] = Sieve()
         self._max_bytes = self.most_bytes = max_bytes
         self.used_bytes = 0
 
@@ -42,36 +34,25 @@ class _Store:
         return self.used_bytes < self._max_bytes * FIRST_QUERY_SHARE
 
     def clear(self) -> None:
-        self._ahead.clear()
-        self._behind.clear()
+        self._order.clear()
 
     def add(self, table: "AnswerTable", key: bytes, answer: Answer) -> None:
         self.used_bytes += ENTRY_BYTES + len(key) + answer.size_bytes
         self._evict()
-        self._ahead[answer] = (table, key)
+        self._order.add(answer.counter, (table, key))
 
     def remove(self, key: bytes, answer: Answer) -> None:
         self.used_bytes -= ENTRY_BYTES + len(key) + answer.size_bytes
-        del (self._ahead if answer in self._ahead else self._behind)[answer]
+        self._order.remove(answer.counter)
 
     def scale(self, share: float) -> None:
         self._max_bytes = int(self.most_bytes * share)
         self._evict()
 
     def _evict(self) -> None:
-        while self.used_bytes > self._max_bytes and (self._ahead or self._behind):
-            table, key = self._next_to_go()
+        while self.used_bytes > self._max_bytes and self._order:
+            table, key = self._order.next_to_go()
             table.drop(key)
-
-    def _next_to_go(self) -> tuple["AnswerTable", bytes]:
-        for _ in range(MAX_HAND_STEPS):
-            if not self._ahead:
-                self._ahead, self._behind = self._behind, self._ahead
-            answer = next(iter(self._ahead))
-            if not answer.counter.take_use():
-                break
-            self._behind[answer] = self._ahead.pop(answer)
-        return next(iter((self._ahead or self._behind).values()))
 
 
 class AnswerBudget:
@@ -84,8 +65,7 @@ class AnswerBudget:
     def __init__(self, max_answer_bytes: int = MAX_ANSWER_BYTES, max_negative_bytes: int = MAX_NEGATIVE_BYTES) -> None:
         self._positive = _Store(max_answer_bytes)
         self._negative = _Store(max_negative_bytes)
-        self._seen: set[int] = set()  # hashes of keys
-        self._seen_before: set[int] = set()  # the generation before
+        self._asked = RecentKeys()
 
     def clear(self) -> None:
         """Release the tables; none of them may be used afterwards."""
@@ -113,14 +93,9 @@ class AnswerBudget:
 
     def admits(self, key: bytes, *, is_at_once: bool) -> bool:
         """Record the key; return whether its answer is kept: see `AnswerTable.admits`."""
-        mark = hash(key)
-        if mark in self._seen:
-            return True
-        was_seen = mark in self._seen_before
-        if len(self._seen) >= MAX_SEEN_KEYS:
-            self._seen_before, self._seen = self._seen, set()
-        self._seen.add(mark)
-        return was_seen or (is_at_once and self._positive.has_room)
+        was_asked = key in self._asked
+        self._asked.add(key)
+        return was_asked or (is_at_once and self._positive.has_room)
 
 
 class AnswerTable:

@@ -3,6 +3,7 @@
 import pytest
 
 from clusterdns.answers.compiled import Answer, compile_answer
+from clusterdns.answers.sieve import MAX_RECENT_KEYS
 from clusterdns.answers.table import ENTRY_BYTES, FIRST_QUERY_SHARE, AnswerBudget, AnswerTable
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.telemetry.queries import QueryCounters, QueryOutcome
@@ -83,16 +84,15 @@ def test_the_bytes_of_keys_count_too() -> None:
     assert len(table.entries) == 10
 
 
-def test_an_answer_may_be_kept_from_its_second_query_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clusterdns.answers.table.MAX_SEEN_KEYS", 4)
+def test_an_answer_may_be_kept_from_its_second_query_on() -> None:
     table = AnswerTable()
     assert table.admits(b"web", is_at_once=True)
     assert [table.admits(b"none", is_at_once=False) for _ in range(2)] == [False, True]
-    for number in range(6):
+    for number in range(MAX_RECENT_KEYS):
         table.admits(b"%d" % number, is_at_once=False)
-    assert table.admits(b"none", is_at_once=False), "the last four keys at least are remembered"
-    for number in range(10, 20):
-        table.admits(b"%d" % number, is_at_once=False)
+    assert table.admits(b"none", is_at_once=False)
+    for number in range(2 * MAX_RECENT_KEYS):
+        table.admits(b"later %d" % number, is_at_once=False)
     assert not table.admits(b"none", is_at_once=False), "a key seen long ago counts as new"
 
 
@@ -144,7 +144,7 @@ def test_an_answer_that_is_asked_no_more_is_evicted_at_the_second_pass() -> None
 def test_an_eviction_takes_a_bounded_number_of_steps_where_every_answer_is_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("clusterdns.answers.table.MAX_HAND_STEPS", 5)
+    monkeypatch.setattr("clusterdns.answers.sieve.MAX_HAND_STEPS", 5)
     table = AnswerTable(AnswerBudget(max_answer_bytes=100 * ENTRY))
     for number in range(100):
         table.put(b"%08d" % number, answer("web"))

@@ -310,7 +310,7 @@ async def test_negative_entries_go_first_and_positive_answers_end_them(
     assert bed.counts()["entries.denial"] == 0
 
 
-async def test_the_least_recently_used_is_evicted_at_capacity(context: BlockContext, make_query: MakeQuery) -> None:
+async def test_the_oldest_of_the_unused_is_evicted_at_capacity(context: BlockContext, make_query: MakeQuery) -> None:
     bed = await bed_of("cache . {\nsuccess 1\n}", context, said(0, A))
     bed.handler = bed.wrap(answering)
     for number in range(1030):

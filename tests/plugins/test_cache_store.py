@@ -53,15 +53,77 @@ def opened(capacity: int, budget: CacheBudget) -> tuple[CacheStore, Evictions]:
     return store, evictions
 
 
-def test_the_least_recently_used_is_evicted(make_entry: Callable[..., CacheEntry]) -> None:
+def test_an_entry_that_was_used_outlives_those_that_were_not(make_entry: Callable[..., CacheEntry]) -> None:
     store, evictions = opened(3, CacheBudget())
     for key in (b"a", b"b", b"c"):
-        store.put(key, make_entry())
-    store.get(b"a")
-    store.put(b"b", make_entry())
-    store.put(b"d", make_entry())
-    assert [key for key in (b"a", b"b", b"c", b"d") if store.get(key)] == [b"a", b"b", b"d"]
+        store[key] = make_entry()
+    store.use(b"a")
+    store[b"c"] = make_entry()
+    store[b"d"] = make_entry()
+    assert sorted(store) == [b"a", b"c", b"d"]
     assert (len(store), evictions.count) == (3, 1)
+
+
+@pytest.mark.parametrize("times", [0, 1, 2], ids="each made-up name is hit {} times".format)
+@pytest.mark.parametrize("is_large", [False, True], ids=["full in number", "full in bytes"])
+def test_a_scan_of_made_up_names_evicts_no_name_in_use(
+    make_entry: Callable[..., CacheEntry], times: int, is_large: bool
+) -> None:
+    size_bytes = make_entry().size_bytes + 8
+    store, evictions = opened(10_000 if is_large else 200, CacheBudget(200 * size_bytes if is_large else 1 << 30))
+    used = [b"used%04d" % number for number in range(50)]
+    for key in used:
+        store[key] = make_entry()
+    for number in range(5_000):
+        key = b"%08d" % number
+        store[key] = make_entry()
+        for _ in range(times):
+            store.use(key)
+        store.use(used[number % len(used)])
+    assert set(used) <= set(store)
+    assert (len(store), evictions.count) == (200, 50 + 5_000 - 200)
+
+
+def test_a_scan_in_one_store_evicts_nothing_from_another(make_entry: Callable[..., CacheEntry]) -> None:
+    size_bytes = make_entry().size_bytes + 8
+    budget = CacheBudget(300 * size_bytes)
+    success, evictions = opened(10_000, budget)
+    denial, _ = opened(10_000, budget)
+    used = [b"used%04d" % number for number in range(50)]
+    for key in used:
+        success[key] = make_entry()
+    for number in range(5_000):
+        denial[b"%08d" % number] = make_entry()
+    assert (len(success), evictions.count) == (50, 0)
+
+
+def test_a_name_that_is_asked_seldom_gets_into_a_full_store_during_a_scan(
+    make_entry: Callable[..., CacheEntry],
+) -> None:
+    """Each name has been used once; the new name comes again after more made-up names than are not in use."""
+    store, _ = opened(100, CacheBudget())
+    for number in range(95):
+        store[b"used%04d" % number] = make_entry()
+        store.use(b"used%04d" % number)
+    hits = 0
+    for number in range(2_000):
+        store[b"%08d" % number] = make_entry()
+        if number % 20 == 0:
+            if store.use(b"new") is None:
+                store[b"new"] = make_entry()
+            else:
+                hits += 1
+    assert hits > 50
+
+
+def test_an_entry_keeps_its_uses_when_it_is_replaced(make_entry: Callable[..., CacheEntry]) -> None:
+    store, _ = opened(2, CacheBudget())
+    store[b"a"] = make_entry()
+    store.use(b"a")
+    store[b"a"] = make_entry()
+    store[b"b"] = make_entry()
+    store[b"c"] = make_entry()
+    assert sorted(store) == [b"a", b"c"]
 
 
 def test_bytes_are_bounded_for_all_together(make_entry: Callable[..., CacheEntry]) -> None:
@@ -69,19 +131,19 @@ def test_bytes_are_bounded_for_all_together(make_entry: Callable[..., CacheEntry
     large, large_evictions = opened(10_000, budget)
     small, small_evictions = opened(10_000, budget)
     for number in range(20):
-        small.put(b"%d" % number, make_entry())
+        small[b"%d" % number] = make_entry()
     for number in range(100):
-        large.put(b"%d" % number, make_entry(1000, 60))
+        large[b"%d" % number] = make_entry(1000, 60)
         assert budget.used_bytes == large.used_bytes + small.used_bytes <= 1000 * KIB
     assert small_evictions.count == 0, "the largest store evicts first"
     assert large_evictions.count > 80
     large.close()
     assert budget.used_bytes == small.used_bytes
-    small.drop(b"none")
+    small.pop(b"none", None)
     for number in range(20):
-        small.drop(b"%d" % number)
+        small.pop(b"%d" % number, None)
     assert budget.used_bytes == 0
-    large.put(b"a", make_entry())
+    large[b"a"] = make_entry()
     assert len(large) == budget.used_bytes == 0, "a closed store keeps nothing"
     large.close()
     small.close()
@@ -90,7 +152,7 @@ def test_bytes_are_bounded_for_all_together(make_entry: Callable[..., CacheEntry
 def test_an_entry_larger_than_the_budget_is_evicted(make_entry: Callable[..., CacheEntry]) -> None:
     budget = CacheBudget(10 * KIB)
     store, evictions = opened(10, budget)
-    store.put(b"a", make_entry(20 * KIB))
+    store[b"a"] = make_entry(20 * KIB)
     assert (len(store), evictions.count, budget.used_bytes) == (0, 1, 0)
 
 
@@ -107,9 +169,9 @@ def test_bytes_are_counted_exactly(steps: list[tuple[int, int, int]]) -> None:
         if puts:
             reply = said(0)
             reply.answer = [record.record(b"\0", codes.TXT, 60, bytes(size))]
-            store.put(key, CacheEntry(reply, EntryKind.POSITIVE, 60, *phases.stored_now()))
+            store[key] = CacheEntry(reply, EntryKind.POSITIVE, 60, *phases.stored_now())
         else:
-            store.drop(key)
+            store.pop(key, None)
         assert 0 <= budget.used_bytes == sum(one.used_bytes for one in stores) <= 20 * KIB
         assert all(len(one) <= 5 for one in stores)
         assert all((len(one) == 0) is (one.used_bytes == 0) for one in stores)
@@ -127,7 +189,7 @@ def test_the_size_of_an_entry_is_not_underestimated(
     for number in range(total):
         entry = make_entry(text_bytes, count)
         entry.reply(30)
-        store.put(b"some name of usual length %d" % number, entry)
+        store[b"some name of usual length %d" % number] = entry
     taken_bytes, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert taken_bytes <= budget.used_bytes

@@ -50,7 +50,7 @@ class Cache:
 
         The positive entry is returned instead if the other one is a failure, or if the settings prefer answers.
         """
-        negative, positive = self.denial.get(key), self.success.get(key)
+        negative, positive = self.denial.use(key), self.success.use(key)
         if negative is not None and not self._is_usable(negative, now):
             negative = None
         if positive is not None and not self._is_usable(positive, now):
@@ -63,15 +63,15 @@ class Cache:
     def put(self, key: bytes, entry: CacheEntry) -> None:
         """Store an entry; a positive answer ends a negative one, but not the reverse."""
         if entry.kind is EntryKind.POSITIVE:
-            self.success.put(key, entry)
-            self.denial.drop(key)
+            self.success[key] = entry
+            self.denial.pop(key, None)
         else:
-            self.denial.put(key, entry)
+            self.denial[key] = entry
 
     def drop(self, key: bytes) -> None:
         """Remove the entries of a question."""
-        self.success.drop(key)
-        self.denial.drop(key)
+        self.success.pop(key, None)
+        self.denial.pop(key, None)
 
     def _is_usable(self, entry: CacheEntry, now: float) -> bool:
         if entry.remaining_ttl(now) > 0:

@@ -5,6 +5,7 @@ import math
 from clusterdns.chain import Reply
 from clusterdns.plugins.cache.phases import Phase
 from clusterdns.plugins.cache.rules import EntryKind, options_to_keep, with_ttl
+from clusterdns.telemetry.queries import MAX_USES
 from clusterdns.wire.record import Record
 
 ENTRY_BYTES = 650  # of memory per entry, without its records; measured as growth of the resident set
@@ -17,6 +18,7 @@ class CacheEntry:
     __slots__ = (
         "additional", "answer", "authority", "hits", "is_authentic", "is_authoritative", "kind", "last_hit", "options",
         "phase", "rcode", "recursion_available", "retry_at", "shown_ttl", "size_bytes", "stored_at", "ttl_seconds",
+        "uses",
     )  # fmt: skip
 
     def __init__(self, reply: Reply, kind: EntryKind, ttl_seconds: int, stored_at: float, phase: Phase) -> None:
@@ -34,6 +36,7 @@ class CacheEntry:
         self.shown_ttl = ttl_seconds
         self.stored_at = stored_at
         self.phase = phase
+        self.uses = 0  # that eviction remembers
         self.hits = 0  # without a long pause, as `prefetch` counts them
         self.last_hit = stored_at
         self.retry_at = -math.inf
@@ -46,6 +49,18 @@ class CacheEntry:
     def remaining_ttl(self, now: float) -> int:
         """Return the remaining TTL in whole seconds; 0 or less if the entry has expired."""
         return self.ttl_seconds - int(now - self.stored_at)
+
+    def add_use(self) -> None:
+        """Remember a use for eviction."""
+        if self.uses < MAX_USES:
+            self.uses += 1
+
+    def take_use(self) -> bool:
+        """Take away one of the remembered uses; return whether there was one."""
+        if not self.uses:
+            return False
+        self.uses -= 1
+        return True
 
     def reply(self, ttl: int) -> Reply:
         """Make a reply with this TTL; the records are made once per TTL and shared by its replies."""

@@ -1,13 +1,14 @@
 """A store of cached replies: bounded in number, and in bytes together with all other stores of the process.
 
-`cachetools.LRUCache` and not `TLRUCache`, because expired entries must stay available for serve-stale. If an expired
-entry is asked for, it is replaced; if not, it is soon the least recently used one.
+SIEVE decides what is evicted, as in the answer table (`answers.sieve`); `cachetools.Cache` bounds the number. Expired
+entries stay available for serve-stale. If an expired entry is asked for, it is replaced; if not, the hand gets to it.
 """
 
 from collections.abc import Callable
 
-from cachetools import LRUCache
+from cachetools import Cache
 
+from clusterdns.answers.sieve import MAX_RECENT_KEYS, RecentKeys, Sieve
 from clusterdns.plugins.cache.entry import CacheEntry
 
 MAX_BYTES = 40 << 20  # of all stores: two at CoreDNS's capacity, full of typical replies, take 20 to 28 MiB
@@ -38,22 +39,24 @@ class CacheBudget:
     def enforce(self) -> None:
         """Evict entries until the stores are within the budget."""
         while self.used_bytes > self._max_bytes:
-            max(self._stores, key=lambda store: store.used_bytes).evict()
+            max(self._stores, key=lambda store: store.used_bytes).popitem()
 
 
-class CacheStore:
-    """Cached replies by their question, the least recently used evicted first; keeps entries while it is open."""
+class CacheStore(Cache[bytes, CacheEntry]):
+    """Cached replies by their question, at most `maxsize`; keeps entries while it is open.
+
+    An entry that comes again soon after its eviction counts as used: it is asked too seldom to be hit before a scan of
+    made-up names evicts it, and gets the time for it.
+    """
 
     def __init__(self, capacity: int, budget: CacheBudget, count_eviction: Callable[[], None]) -> None:
+        super().__init__(capacity)
         self.used_bytes = 0
-        self._capacity = capacity
         self._budget = budget
         self._count_eviction = count_eviction
-        self._entries: LRUCache[bytes, CacheEntry] = LRUCache(capacity)
+        self._order: Sieve[CacheEntry, bytes] = Sieve()
+        self._evicted = RecentKeys(min(capacity, MAX_RECENT_KEYS))
         self._is_open = False
-
-    def __len__(self) -> int:
-        return len(self._entries)
 
     def open(self) -> None:
         """Accept entries from now on."""
@@ -66,35 +69,44 @@ class CacheStore:
             self._is_open = False
             self._budget.used_bytes -= self.used_bytes
             self.used_bytes = 0
-            self._entries.clear()
+            super().clear()
+            self._order.clear()
             self._budget.remove(self)
 
-    def get(self, key: bytes) -> CacheEntry | None:
-        """Return the entry and make it the most recently used."""
-        return self._entries.get(key)
+    def use(self, key: bytes) -> CacheEntry | None:
+        """Return the entry, if there is one, and remember its use."""
+        entry = self.get(key)
+        if entry is not None:
+            entry.add_use()
+        return entry
 
-    def put(self, key: bytes, entry: CacheEntry) -> None:
-        """Store an entry in place of the previous one; evict the least recently used as needed."""
+    def __setitem__(self, key: bytes, entry: CacheEntry) -> None:
+        """Store an entry in place of the previous one, whose uses it gets; evict others as needed."""
         if not self._is_open:
             return
-        self.drop(key)
-        if len(self._entries) >= self._capacity:
-            self.evict()
-        self._entries[key] = entry
+        previous = self.pop(key, None)
+        if previous is not None:
+            entry.uses = previous.uses
+        elif key in self._evicted:
+            entry.add_use()
+        super().__setitem__(key, entry)
+        self._order.add(entry, key)
         self._add_bytes(len(key) + entry.size_bytes)
         self._budget.enforce()
 
-    def drop(self, key: bytes) -> None:
-        """Remove the entry, if there is one."""
-        entry = self._entries.pop(key, None)
-        if entry is not None:
-            self._add_bytes(-len(key) - entry.size_bytes)
-
-    def evict(self) -> None:
-        """Remove the least recently used entry. Raises KeyError if the store is empty."""
-        key, entry = self._entries.popitem()
+    def __delitem__(self, key: bytes) -> None:
+        """Remove an entry. Raises KeyError where there is none."""
+        entry = self[key]
+        super().__delitem__(key)
+        self._order.remove(entry)
         self._add_bytes(-len(key) - entry.size_bytes)
+
+    def popitem(self) -> tuple[bytes, CacheEntry]:
+        """Evict the entry that SIEVE chooses. Raises KeyError if the store is empty."""
+        key = self._order.next_to_go()
+        self._evicted.add(key)
         self._count_eviction()
+        return key, self.pop(key)
 
     def _add_bytes(self, count: int) -> None:
         self.used_bytes += count

@@ -1,0 +1,83 @@
+"""The order of eviction by use, and the memory of recent keys."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clusterdns.answers.sieve import RecentKeys, Sieve
+
+
+class Entry:
+    def __init__(self, name: int, uses: int = 0) -> None:
+        self.name = name
+        self.uses = uses
+
+    def take_use(self) -> bool:
+        """Take away one use; return whether there was one."""
+        self.uses -= 1
+        return self.uses >= 0
+
+
+def evict(order: Sieve[Entry, Entry]) -> int:
+    entry = order.next_to_go()
+    order.remove(entry)
+    return entry.name
+
+
+def test_the_hand_passes_used_entries_once_for_each_use() -> None:
+    order: Sieve[Entry, Entry] = Sieve()
+    for name, uses in enumerate([1, 0, 2, 0]):
+        entry = Entry(name, uses)
+        order.add(entry, entry)
+    newest = Entry(4)
+    assert evict(order) == 1
+    order.add(newest, newest)
+    assert [evict(order) for _ in range(4)] == [3, 4, 0, 2], "past the newest the hand begins again at the oldest"
+    assert not order
+    with pytest.raises(KeyError, match="no entry"):
+        order.next_to_go()
+
+
+def test_entries_that_are_never_used_do_not_move_the_hand_past_those_that_were() -> None:
+    order: Sieve[Entry, Entry] = Sieve()
+    used = [Entry(number, uses=1) for number in range(10)]
+    for entry in used:
+        order.add(entry, entry)
+    evicted = []
+    for number in range(10, 1000):
+        entry = Entry(number)
+        order.add(entry, entry)
+        evicted.append(evict(order))
+    assert evicted == list(range(10, 1000))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 3)), max_size=60), st.integers(1, 4))
+def test_every_entry_is_evicted_once_however_often_entries_are_used(
+    steps: list[tuple[bool, int]], hand_steps: int
+) -> None:
+    order: Sieve[Entry, Entry] = Sieve()
+    inside: set[int] = set()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("clusterdns.answers.sieve.MAX_HAND_STEPS", hand_steps)
+        for number, (is_eviction, uses) in enumerate(steps):
+            if is_eviction and order:
+                inside.remove(evict(order))
+            else:
+                entry = Entry(number, uses)
+                order.add(entry, entry)
+                inside.add(number)
+            assert len(order) == len(inside)
+        while order:
+            inside.remove(evict(order))
+    assert not inside
+
+
+def test_a_generation_of_keys_at_least_is_remembered_and_two_at_most() -> None:
+    keys = RecentKeys(4)
+    for number in range(6):
+        keys.add(b"%d" % number)
+        keys.add(b"%d" % number)
+        assert all(b"%d" % one in keys for one in range(max(0, number - 3), number + 1))
+    for number in range(6, 100):
+        keys.add(b"%d" % number)
+        assert sum(b"%d" % one in keys for one in range(100)) <= 8
