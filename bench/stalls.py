@@ -37,7 +37,7 @@ from clusterdns.cluster.index.imports import ImportZone
 from clusterdns.cluster.index.pods import PodMode
 from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.cluster.objects import EndpointSlice, ImportedSlice, Kind, Namespace, Pod, Service, ServiceImport
-from clusterdns.host.resources import collect_rarely
+from clusterdns.host.collector import collect_in_short_runs
 from clusterdns.plugins.kubernetes.handler import ClusterHandler
 from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.server.routes import Chain, Route, Routes
@@ -282,7 +282,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             await _measure(naming_name, options.endpoints, turns)
         await _measure_many(options.endpoints, turns)
 
-    collect_rarely()
+    collect_in_short_runs()
     gc.freeze()
     asyncio.run(measure())
     for doing, longest in sorted(turns.longest_ms.items(), key=lambda one: -one[1]):

@@ -1,20 +1,14 @@
-"""The memory and the file descriptors of this process: how much it may use, how much memory it uses and collects.
+"""The memory and the file descriptors of this process: how much it may use, and how much memory it uses.
 
 `server.memory` decides which stores evict under memory pressure.
 """
 
 import ctypes
-import gc
 import os
 import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-# New containers per collection. The default of 700 would have the collector walk what lives long all the time: at the
-# start what is imported, later the index.
-_GC_THRESHOLDS = (50_000, 20, 50)
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _MANY_DESCRIPTORS = 1 << 20
 _OWN_DESCRIPTORS = 64  # listeners, event loop, log, files, API connections: some 30 with kubeadm's Corefile
@@ -92,19 +86,3 @@ def return_free_memory() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
-
-
-def collect_rarely() -> None:
-    """Have the interpreter look for reference cycles rarely; objects outside of cycles are freed at once as ever."""
-    gc.set_threshold(*_GC_THRESHOLDS)
-
-
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """Keep the collector from walking the objects that are made meanwhile, now and later; they must live long."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()

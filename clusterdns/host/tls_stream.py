@@ -97,9 +97,11 @@ class TlsStream(asyncio.Transport, asyncio.BufferedProtocol):
         self._above.connection_made(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Pass the end on, and release the TLS state."""
+        """Pass the end on, and release the TLS state and the protocol above, which refers to this transport."""
         self._tls = None
-        self._above.connection_lost(exc)
+        above = self._above
+        del self._above  # the two would be a reference cycle
+        above.connection_lost(exc)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return the buffer that all connections share."""

@@ -7,7 +7,6 @@ queries until the lameduck period ends, answers what it has received by then, an
 """
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -63,7 +62,6 @@ class _Server:
         try:
             await self._until_ended(self._reloader.begin())
             if not self._ended_by.done():
-                gc.freeze()
                 assert self._reloader.running is not None
                 self._print_start(self._reloader.running)
                 self._write_pidfile()

@@ -1,6 +1,7 @@
 """DNS over TLS: half-closed connections, silent handshakes, garbage, and what they cost."""
 
 import asyncio
+import gc
 import logging
 import ssl
 import struct
@@ -16,7 +17,7 @@ from clusterdns.host.admission import ConnectionLimits
 from clusterdns.host.resources import resident_bytes
 from clusterdns.host.sockets import bind_tcp
 from clusterdns.host.tls import server_context
-from clusterdns.host.tls_stream import Handshakes
+from clusterdns.host.tls_stream import Handshakes, TlsStream
 from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.server.listeners import tcp
 from clusterdns.server.listeners.budget import ConnectionBudget
@@ -153,6 +154,24 @@ async def test_replies_that_wait_are_sent_after_the_client_s_close_notify(
     assert await client.ended()
     await bed.until(0)
     assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
+
+
+async def test_a_closed_connection_is_no_reference_cycle(bed: TlsBed) -> None:
+    """The collector does not walk what it has frozen: connections in a cycle would stay."""
+    gc.collect()
+    gc.disable()
+    try:
+        silent = await bed.connect()
+        client = await bed.connect_secured()
+        client.send(framed(WEB, 1))
+        assert await client.receive(1) == [1]
+        for one in (client, silent):
+            one.writer.transport.abort()
+        await bed.until(0)
+        await asyncio.sleep(0)
+        assert not [one for one in gc.get_objects() if isinstance(one, TlsStream)]
+    finally:
+        gc.enable()
 
 
 async def test_a_half_closed_socket_gets_its_replies_over_tls(bed: TlsBed, held_queries: MisbehavingHandler) -> None:

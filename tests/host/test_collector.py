@@ -1,0 +1,78 @@
+"""The collector of reference cycles: short runs, and what becomes of objects that live long."""
+
+import gc
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from clusterdns.host.collector import collect_everything, collect_in_short_runs, collector_paused
+
+MOST_WALKED = 10_000  # containers in one run, which takes 1 to 3 ms
+
+
+@pytest.fixture(autouse=True)
+def own_collector() -> Iterator[None]:
+    """Leave the collector as the other tests have it."""
+    thresholds, callbacks = gc.get_threshold(), list(gc.callbacks)
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.callbacks[:] = callbacks
+    gc.set_threshold(*thresholds)
+    gc.unfreeze()
+
+
+class Node:
+    def __init__(self) -> None:
+        self.other: Any = None
+
+
+def cycle() -> None:
+    one, other = Node(), Node()
+    one.other, other.other = other, one
+
+
+def nodes() -> int:
+    return sum(isinstance(one, Node) for one in gc.get_objects())
+
+
+def test_no_run_walks_more_than_a_few_thousand_objects_however_many_there_are() -> None:
+    walked: list[int] = []
+    collect_in_short_runs()
+    gc.callbacks.insert(0, lambda phase, info: walked.append(sum(map(len, map(gc.get_objects, range(3))))))
+    kept: list[Any] = [[] for _ in range(300_000)]
+    assert len(kept) == 300_000
+    assert walked
+    assert max(walked) < MOST_WALKED
+
+
+def test_a_dict_of_many_tuples_is_not_walked_at_each_change() -> None:
+    """Values that are tracked by the collector put a dict on its list; a run of the oldest generation takes it off."""
+    kept: dict[int, tuple[int, ...]] = {number: (number,) for number in range(100_000)}
+    collect_in_short_runs()
+    sizes: list[int] = []
+    gc.callbacks.append(
+        lambda phase, info: sizes.extend(len(one) for g in range(3) for one in gc.get_objects(g) if one is kept)
+    )
+    for number in range(30_000):
+        kept[number] = (number, number)
+    assert len(sizes) <= 20  # while it is young, for the first 5,000 changes
+
+
+def test_cycles_of_objects_that_live_short_are_freed() -> None:
+    collect_in_short_runs()
+    for _ in range(20_000):
+        cycle()
+    assert nodes() < 2_000
+
+
+def test_everything_is_collected_on_demand() -> None:
+    with collector_paused():
+        cycle()
+    gc.collect()
+    gc.unfreeze()
+    assert nodes() == 2
+    gc.freeze()
+    collect_everything()
+    assert nodes() == 0
