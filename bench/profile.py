@@ -5,7 +5,6 @@ so that the kernel's share is included; the miss path runs in the order of `serv
 several repetitions, in µs per query. Stages are timed alone, so that their sum differs a little from the whole.
 """
 
-import json
 import socket
 import time
 from collections.abc import Callable, Iterable
@@ -17,7 +16,7 @@ from clusterdns.answers.table import AnswerTable
 from clusterdns.chain import Query, Reply, code_only
 from clusterdns.chain.fallthrough import Fallthrough
 from clusterdns.chain.query import read_query
-from clusterdns.cluster.decoding import from_json
+from clusterdns.cluster.decoding import from_data
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.pods import PodMode
 from clusterdns.cluster.index.zone import ClusterZone
@@ -63,7 +62,7 @@ class InProcessServer:
         index = Index()
         index.subscribe(self.table.forget)
         for number, manifest in enumerate((*objects.namespaces(), *objects.objects())):
-            obj = from_json(_KINDS[manifest["kind"]], json.dumps(_allotted(manifest, number)).encode()).object
+            obj = from_data(_KINDS[manifest["kind"]], _allotted(manifest, number)).object
             index.apply(Change(None, obj))
         index.synced = True
         zone = from_text(f"{objects.ZONE}.")

@@ -1,6 +1,7 @@
-"""Decodes the API's objects: JSON with `from_json`, lines of a watch with `read_event`, manifests with `from_data`.
+"""Decodes the API's objects: JSON with `read_json`, lines of a watch with `read_event`, manifests with `from_data`.
 
-JSON or a manifest's tree becomes a struct of `raw_objects`, and `reduction` makes an object of it. Unknown fields are
+JSON or a manifest's tree becomes a struct of `raw_objects`, and `reduction` makes an object of it, in steps, because a
+slice may have thousands of addresses. Unknown fields are
 ignored and unknown enum values kept as text, so that a newer API server does not stop the stream. An object that cannot
 be used raises `ObjectError`, which names it.
 """
@@ -24,7 +25,7 @@ from clusterdns.cluster.objects import (
     ServiceImport,
 )
 from clusterdns.cluster.raw_objects import RawMeta, RawObject, RawSlice
-from clusterdns.cluster.reduction import Decoded
+from clusterdns.cluster.reduction import Decoded, Steps
 
 _BAD_INPUT = (msgspec.MsgspecError, ValueError, RecursionError)
 
@@ -41,28 +42,46 @@ class _Identity(msgspec.Struct, gc=False):
     metadata: _IdentityMeta | None = None
 
 
-def from_json(kind: Kind, raw: bytes | msgspec.Raw) -> Decoded:
-    """Decode the JSON of one object. Raises ObjectError."""
-    decoder = _DECODERS[kind]
+def read_json(kind: Kind, raw: bytes | msgspec.Raw) -> RawObject:
+    """Decode the JSON of one object into a struct of `raw_objects`. Raises ObjectError."""
     try:
-        return decoder.reduce(decoder.json.decode(raw))
+        found: RawObject = _DECODERS[kind].json.decode(raw)
     except _BAD_INPUT as error:
         raise _object_error(kind, error, lambda: msgspec.json.decode(raw, type=_Identity)) from error
+    return found
 
 
-def from_raw(kind: Kind, raw: RawObject) -> Decoded:
-    """Reduce a struct of `raw_objects` to the object. Raises ObjectError."""
+def reduce_in_steps(kind: Kind, raw: RawObject) -> Steps:
+    """Reduce a struct of `raw_objects` to the object, which the generator returns after its last step.
+
+    A step is a bounded number of endpoints; most objects have none. Raises ObjectError.
+    """
     try:
-        return _DECODERS[kind].reduce(raw)
+        return (yield from _DECODERS[kind].reduce(raw))
     except ValueError as error:
-        raise ObjectError(kind.__name__, _key(raw.metadata), str(error)) from error
+        raise ObjectError(kind.__name__, raw_key(raw), str(error)) from error
+
+
+def complete(steps: Steps) -> Decoded:
+    """Take every step at once, and return the object. Raises ObjectError."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            decoded: Decoded = stop.value
+            return decoded
+
+
+def raw_key(raw: RawObject) -> ObjectKey:
+    """Return the key of an object that is not reduced yet; its name may be empty."""
+    return _key(raw.metadata)
 
 
 def from_data(kind: Kind, data: Any) -> Decoded:
     """Convert one object's tree of dicts and lists, as YAML gives it. Raises ObjectError."""
     decoder = _DECODERS[kind]
     try:
-        return decoder.reduce(msgspec.convert(data, decoder.raw_type))
+        return complete(decoder.reduce(msgspec.convert(data, decoder.raw_type)))
     except _BAD_INPUT as error:
         raise _object_error(kind, error, lambda: msgspec.convert(data, _Identity)) from error
 
@@ -123,10 +142,10 @@ class _KindDecoder(NamedTuple):
     raw_type: type[Any]
     json: msgspec.json.Decoder[Any]
     event: msgspec.json.Decoder[Any]
-    reduce: Callable[[Any], Decoded]
+    reduce: Callable[[Any], Steps]
 
 
-def _decoder(raw_type: type[Any], reduce: Callable[[Any], Decoded]) -> _KindDecoder:
+def _decoder(raw_type: type[Any], reduce: Callable[[Any], Steps]) -> _KindDecoder:
     event = msgspec.defstruct("Event", [("type", str), ("object", raw_type)], gc=False)
     return _KindDecoder(raw_type, msgspec.json.Decoder(raw_type), msgspec.json.Decoder(event), reduce)
 

@@ -39,7 +39,7 @@ class Service(msgspec.Struct, frozen=True, gc=False):
     external: tuple[str, ...] = ()  # addresses outside the cluster, then host names of load balancers
 
 
-class Endpoint(msgspec.Struct, frozen=True, gc=False):
+class Endpoint(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """A ready endpoint. Of an endpoint that is not ready only the addresses are kept, in `EndpointSlice.unready`."""
 
     addresses: tuple[str, ...]

@@ -1,9 +1,12 @@
 """Reduces the API's structs to `objects`: the fields that answers depend on, checked one by one.
 
 A part that cannot be used (one bad address among ten) is ignored with a warning; an object without a usable name raises
-ValueError, of which `decoding`, the only caller, makes an ObjectError.
+ValueError, of which `decoding`, the only caller, makes an ObjectError. Each function is a generator, which returns the
+object after its last step: one per `ADDRESSES_PER_STEP` of a slice, none for another kind.
 """
 
+from collections.abc import Generator
+from contextlib import suppress
 from sys import intern
 from typing import NamedTuple
 
@@ -31,6 +34,9 @@ SOURCE_CLUSTER_LABEL = "multicluster.kubernetes.io/source-cluster"
 LAST_CHANGE_ANNOTATION = "endpoints.kubernetes.io/last-change-trigger-time"
 
 
+ADDRESSES_PER_STEP = 256  # half a millisecond
+
+
 class Decoded(NamedTuple):
     """An object, and one warning for each part of it that was ignored (mostly none)."""
 
@@ -38,8 +44,12 @@ class Decoded(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def reduce_service(raw: raws.RawService) -> Decoded:
+Steps = Generator[None, None, Decoded]
+
+
+def reduce_service(raw: raws.RawService) -> Steps:
     """Read a Service. Raises ValueError."""
+    yield from ()
     warnings: list[str] = []
     namespace, name = _names(raw.metadata)
     _check_label(name, "name")
@@ -70,8 +80,9 @@ def _external(spec: raws.RawServiceSpec, status: raws.RawServiceStatus | None, w
     return (*_addresses(texts, "external address", warnings), *dict.fromkeys(hosts))
 
 
-def reduce_import(raw: raws.RawImport) -> Decoded:
+def reduce_import(raw: raws.RawImport) -> Steps:
     """Read a ServiceImport. Raises ValueError."""
+    yield from ()
     warnings: list[str] = []
     namespace, name = _names(raw.metadata)
     _check_label(name, "name")
@@ -87,11 +98,11 @@ def reduce_import(raw: raws.RawImport) -> Decoded:
     return Decoded(obj, tuple(warnings))
 
 
-def reduce_slice(raw: RawSlice) -> Decoded:
+def reduce_slice(raw: RawSlice) -> Steps:
     """Read an EndpointSlice of this cluster. Raises ValueError."""
     warnings: list[str] = []
     namespace, name = _names(raw.metadata)
-    endpoints, unready = _endpoints(raw, warnings)
+    endpoints, unready = yield from _endpoints(raw, warnings)
     obj = EndpointSlice(
         namespace,
         name,
@@ -105,11 +116,11 @@ def reduce_slice(raw: RawSlice) -> Decoded:
     return Decoded(obj, tuple(warnings))
 
 
-def reduce_imported_slice(raw: RawSlice) -> Decoded:
+def reduce_imported_slice(raw: RawSlice) -> Steps:
     """Read an EndpointSlice of a ServiceImport, with the cluster that it comes from. Raises ValueError."""
     warnings: list[str] = []
     namespace, name = _names(raw.metadata)
-    endpoints, unready = _endpoints(raw, warnings)
+    endpoints, unready = yield from _endpoints(raw, warnings)
     cluster = _label(raw.metadata.labels, SOURCE_CLUSTER_LABEL)
     _check_label(cluster or "-", f"label {SOURCE_CLUSTER_LABEL}")
     obj = ImportedSlice(
@@ -125,29 +136,39 @@ def reduce_imported_slice(raw: RawSlice) -> Decoded:
     return Decoded(obj, tuple(warnings))
 
 
-def _endpoints(raw: RawSlice, warnings: list[str]) -> tuple[tuple[Endpoint, ...], tuple[str, ...]]:
+def _endpoints(
+    raw: RawSlice, warnings: list[str]
+) -> Generator[None, None, tuple[tuple[Endpoint, ...], tuple[str, ...]]]:
     """Split the endpoints into those that are ready and the addresses of the others."""
     endpoints = []
     unready: list[str] = []
+    spare = ADDRESSES_PER_STEP
     for endpoint in raw.endpoints or ():
-        addresses = _addresses(endpoint.addresses or (), "endpoint address", warnings)
+        texts = endpoint.addresses or ()
+        spare -= len(texts)
+        if spare < 0:
+            yield
+            spare = ADDRESSES_PER_STEP - len(texts)
+        addresses = _addresses(texts, "endpoint address", warnings)
         if endpoint.conditions is not None and endpoint.conditions.ready is False:
             unready += addresses
         elif addresses:
             target = endpoint.target_ref.name if endpoint.target_ref else None
-            hostname = _hostname(endpoint.hostname, warnings)
+            hostname = _hostname(endpoint.hostname, warnings) if endpoint.hostname else ""
             endpoints.append(Endpoint(addresses, hostname, target or "", intern(endpoint.zone or "")))
     return tuple(endpoints), tuple(unready)
 
 
-def reduce_namespace(raw: raws.RawNamespace) -> Decoded:
+def reduce_namespace(raw: raws.RawNamespace) -> Steps:
     """Read a Namespace. Raises ValueError."""
+    yield from ()
     _check_label(raw.metadata.name, "name")
     return Decoded(Namespace(raw.metadata.name), ())
 
 
-def reduce_pod(raw: raws.RawPod) -> Decoded:
+def reduce_pod(raw: raws.RawPod) -> Steps:
     """Read a Pod. Raises ValueError."""
+    yield from ()
     warnings: list[str] = []
     if not raw.metadata.name or not raw.metadata.namespace:
         raise ValueError("metadata.name and metadata.namespace must be set")
@@ -189,15 +210,18 @@ def _owning_service(meta: RawMeta, key: str, warnings: list[str]) -> str:
     return text
 
 
-def _hostname(text: str | None, warnings: list[str]) -> str:
-    if text and len(text.encode()) > MAX_LABEL_BYTES:
+def _hostname(text: str, warnings: list[str]) -> str:
+    if len(text.encode()) > MAX_LABEL_BYTES:
         warnings.append(f"endpoint hostname of {len(text.encode())} bytes is longer than a DNS label; ignored")
         return ""
-    return text or ""
+    return text
 
 
 def _addresses(texts: list[str] | tuple[str, ...], what: str, warnings: list[str]) -> tuple[str, ...]:
     """Read the valid addresses: canonical text, each once, in order."""
+    if len(texts) == 1:  # nearly every endpoint
+        with suppress(OSError, ValueError):
+            return (canonical(texts[0]),)
     found: dict[str, None] = {}
     for text in texts:
         try:

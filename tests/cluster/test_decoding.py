@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from ipaddress import IPv4Address
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterdns.cluster import objects
-from clusterdns.cluster.decoding import from_data, from_json, from_raw, read_event
+from clusterdns.cluster.decoding import complete, from_data, read_event, read_json, reduce_in_steps
 from clusterdns.cluster.objects import (
     IMPORT_LABEL,
     SERVICE_LABEL,
@@ -26,11 +27,21 @@ from clusterdns.cluster.objects import (
     ServiceImport,
     shown_key,
 )
-from clusterdns.cluster.reduction import LAST_CHANGE_ANNOTATION, SOURCE_CLUSTER_LABEL, Decoded
+from clusterdns.cluster.reduction import (
+    ADDRESSES_PER_STEP,
+    LAST_CHANGE_ANNOTATION,
+    SOURCE_CLUSTER_LABEL,
+    Decoded,
+    Steps,
+)
 
 KINDS: tuple[Kind, ...] = (Service, EndpointSlice, Namespace, Pod, ServiceImport, ImportedSlice)
 META = {"name": "web", "namespace": "prod"}
 SLICE_META = {"name": "web-1", "namespace": "prod", "labels": {"kubernetes.io/service-name": "web"}}
+
+
+def from_json(kind: Kind, raw: bytes | msgspec.Raw) -> Decoded:
+    return complete(reduce_in_steps(kind, read_json(kind, raw)))
 
 
 def service(**spec: Any) -> dict[str, Any]:
@@ -232,7 +243,34 @@ def test_an_event_is_decoded_with_its_object_in_one_pass(kind: Kind) -> None:
     event = read_event(kind, json.dumps({"type": "ADDED", "object": data}).encode())
     assert (event.type, event.key, event.version) == ("ADDED", ("prod", "web"), "7")
     assert not isinstance(event.object, msgspec.Raw)
-    assert from_raw(kind, event.object) == from_data(kind, data)
+    assert complete(reduce_in_steps(kind, event.object)) == from_data(kind, data)
+
+
+@pytest.mark.parametrize("kind", [EndpointSlice, ImportedSlice])
+@pytest.mark.parametrize("addresses", [1, 100])
+def test_a_large_slice_is_reduced_in_steps(kind: Kind, addresses: int) -> None:
+    """A slice of the API has up to 1,000 endpoints of up to 100 addresses each."""
+    texts = [str(IPv4Address("10.0.0.0") + number) for number in range(10_000)]
+    endpoints = [
+        {"addresses": texts[at : at + addresses], "conditions": {"ready": bool(at % 3)}}
+        for at in range(0, len(texts), addresses)
+    ]
+    data = {"metadata": SLICE_META, "endpoints": endpoints}
+    steps = reduce_in_steps(kind, read_json(kind, json.dumps(data).encode()))
+    taken = 0
+    while (decoded := next_of(steps)) is None:
+        taken += 1
+    assert decoded == from_data(kind, data)
+    assert 10_000 / ADDRESSES_PER_STEP <= taken + 1 <= 2 * 10_000 / ADDRESSES_PER_STEP
+
+
+def next_of(steps: Steps) -> Decoded | None:
+    try:
+        next(steps)
+    except StopIteration as stop:
+        decoded: Decoded = stop.value
+        return decoded
+    return None
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ handles such objects.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 
 import msgspec
 
-from clusterdns.cluster.decoding import from_json, from_raw
+from clusterdns.cluster.decoding import raw_key, read_json, reduce_in_steps
 from clusterdns.cluster.objects import Change, Kind, Object, ObjectError, ObjectKey, key_of, shown_key
 from clusterdns.cluster.raw_objects import RawObject
 from clusterdns.telemetry.metrics import Family, Registry, Series
@@ -41,44 +41,50 @@ class ObjectStore:
         self._steps: Iterable[None] = ()
 
     def put(self, raw: RawObject | msgspec.Raw) -> ObjectKey | None:
-        """Add or update an object. Returns its key, or None where not even that can be read."""
+        """Begin to add or update an object. Returns its key, or None where not even that can be read."""
         try:
-            new, warnings = from_json(self.kind, raw) if isinstance(raw, msgspec.Raw) else from_raw(self.kind, raw)
+            read = read_json(self.kind, raw) if isinstance(raw, msgspec.Raw) else raw
         except ObjectError as error:
             return self._skip(error)
+        self._steps = self._put(read)
+        key = raw_key(read)
+        return key if key[1] else None
+
+    def _put(self, raw: RawObject) -> Iterator[None]:
+        try:
+            new, warnings = yield from reduce_in_steps(self.kind, raw)
+        except ObjectError as error:
+            self._skip(error)
+            return
         key = key_of(new)
         if warnings:
             self._log_once(key, f"{self.kind.__name__} {shown_key(key)}: {'; '.join(warnings)}")
         old = self.objects.get(key)
         if old != new:
             self.objects[key] = new
-            self._change(Change(old, new))
-        return key
+            yield from self._on_change(Change(old, new)) or ()
 
     def remove(self, key: ObjectKey) -> None:
         """Remove an object, if it is known."""
         self._logged.pop(key, None)
         old = self.objects.pop(key, None)
         if old is not None:
-            self._change(Change(old, None))
+            self._steps = self._on_change(Change(old, None)) or ()
 
     def count(self) -> int:
         """Return the number of known objects."""
         return len(self.objects)
 
     def steps(self) -> Iterable[None]:
-        """Return the steps that are left of the last change. Take them all before the next `put` or `remove`."""
+        """Return the steps of the last `put` or `remove`. Take them all before the next one."""
         steps, self._steps = self._steps, ()
         return steps
 
-    def _change(self, change: Change) -> None:
-        self._steps = self._on_change(change) or ()
-
-    def missing_from(self, listed: AbstractSet[ObjectKey]) -> list[ObjectKey]:
-        """Find the known objects that a complete list does not contain."""
-        for key in self._logged.keys() - listed - self.objects.keys() - {None}:
+    def missing_from(self, listed: AbstractSet[ObjectKey]) -> Iterator[ObjectKey | None]:
+        """Find the known objects that a complete list does not contain, with None for each that it contains."""
+        for key in [key for key in self._logged if key is not None and key not in listed and key not in self.objects]:
             del self._logged[key]
-        return list(self.objects.keys() - listed)
+        return (None if key in listed else key for key in tuple(self.objects))
 
     def _skip(self, error: ObjectError) -> ObjectKey | None:
         self._skipped.labels(self.kind.__name__).value += 1

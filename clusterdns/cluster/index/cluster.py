@@ -20,7 +20,8 @@ from clusterdns.cluster.namespaces import Namespaces
 from clusterdns.cluster.objects import Change, EndpointSlice, Namespace, Pod, Service, label_of, packed, split_external
 from clusterdns.wire.response import Serial
 
-MAX_ADDRESSES_PER_STEP = 128  # of one step of a change: half a millisecond
+MAX_ADDRESSES_PER_STEP = 64  # of one step of a change: half a millisecond
+MAX_ADDRESSES_AT_ONCE = 128  # of a new slice, which takes as long
 
 Subscriber = Callable[[set[Hashable]], object]  # called with the dependencies that a change affects
 
@@ -177,12 +178,13 @@ class Index:
                 return
             state = entry.add_slice(obj.name)
             touched.add((entry.namespace, entry.name))
-            if not entry.has_moving and address_count(listed) <= MAX_ADDRESSES_PER_STEP:
+            if not entry.has_moving and address_count(listed) <= MAX_ADDRESSES_AT_ONCE:
                 self._update(entry, (), state.fill(reader, tuple(listed)), touched)
                 self._notify(touched)
                 yield
                 return
         known = state.open()
+        yield
         is_same = is_deleted or state.reader == reader
         changed = [one for one in listed if not is_same or one not in known]
         changed += [one for one in known if one not in listed]
@@ -190,6 +192,7 @@ class Index:
         unready = set(map(packed, obj.unready)) if changed or entry.has_moving else set()
         if entry.has_moving:
             self._stop_moving(entry, [one for address in unready for one in entry.moving(address)], touched)
+        yield
         for chunk in in_chunks(changed, MAX_ADDRESSES_PER_STEP):
             removed = [one for endpoint in chunk for one in known.pop(endpoint, ())]
             for endpoint in chunk:

@@ -119,6 +119,9 @@ class SliceState:
     def open(self) -> dict[Endpoint, tuple[EndpointAddress, ...]]:
         """Return the endpoints with their addresses, for the caller to change until `close`."""
         if self._open is None:
+            if set(map(len, map(_addresses_of, self._endpoints))) <= {1}:  # as nearly always
+                self._open = dict(zip(self._endpoints, zip(self._addresses, strict=True), strict=True))
+                return self._open
             self._open = {}
             start = 0
             for endpoint in self._endpoints:

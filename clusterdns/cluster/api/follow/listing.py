@@ -49,8 +49,10 @@ class PagedList:
             if rest:
                 params["continue"] = rest
             rest, version = await self._apply(await self._client.page(self._collection.path, params), listed)
+        self._turns.begin()
         for key in self._store.missing_from(listed):
-            self._store.remove(key)
+            if key is not None:
+                self._store.remove(key)
             await self._turns.complete()
         return version
 
