@@ -51,6 +51,9 @@ class Shared(Protocol):
     def unready_reasons(self) -> Mapping[PartKey, str]:
         """Return the parts that are not ready, with the reason; empty when all are."""
 
+    def lapses(self) -> Mapping[PartKey, str]:
+        """Return what parts that are ready lack at present."""
+
     def warnings(self) -> Mapping[PartKey, str]:
         """Return the problems of parts that are ready."""
 

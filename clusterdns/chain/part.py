@@ -53,9 +53,10 @@ class LifeCycle:
 
 @dataclass(frozen=True)
 class Readiness:
-    """The state of a part at /ready. Both functions return an empty text while all is well."""
+    """The state of a part at /ready. The functions return an empty text while all is well."""
 
     unready: Callable[[], str] | None = None  # why the part is not ready yet
+    lapse: Callable[[], str] | None = None  # what a ready part lacks at present; counts with `monitor continuously`
     warning: Callable[[], str] | None = None  # the problem of a part that is ready; fails no probe
 
 

@@ -19,6 +19,7 @@ CATCH_UP_SECONDS = 1.0  # after a watch resumes: the server sends the events tha
 POLLS_PER_LIMIT = 4  # of the sockets, so that one that closes loses little of its proof
 STALE_POLL_SECONDS = 1.0
 
+Kinds = frozenset[Kind]
 CallLater = Callable[[float, Callable[[], None]], Any]
 
 log = logging.getLogger("clusterdns.plugin.kubernetes")
@@ -94,13 +95,13 @@ class Freshness:
         """`on_change` is called when `stale` has changed; `call_later` is needed with a finite limit."""
         self.limit_seconds = limit_seconds
         self.collections: list[CollectionFreshness] = []
-        self.stale: frozenset[Kind] = frozenset()
+        self.stale: Kinds = frozenset()
         self.stale_since = 0.0  # the last proof of the kind that became stale first
         self._clock = clock
         self._call_later = call_later
         self._on_change = on_change
         self._timer: Any = None
-        self._named: frozenset[Kind] = frozenset()  # by the log, since the first kind became stale
+        self._named: Kinds = frozenset()  # by the log, since the first kind became stale
 
     def track(self, kind: Kind, label: str, count: Callable[[], int]) -> CollectionFreshness:
         """Add a collection; `count` returns how many of its objects are known. It counts from its first list on."""
@@ -146,7 +147,7 @@ class Freshness:
         """Return whether a kind is named with those that are stale: connections that died at once are found in turn."""
         return age_seconds >= self.limit_seconds / 2
 
-    def _set(self, stale: frozenset[Kind]) -> None:
+    def _set(self, stale: Kinds) -> None:
         before, self.stale = self.stale, stale
         if stale == before:
             return

@@ -20,6 +20,10 @@ class Namespaces:
         """Return whether the namespace exists and is served."""
         return namespace in self._existing and (not self._served or namespace in self._served)
 
+    def serves(self, namespace: bytes) -> bool:
+        """Return whether the namespace would be served if it existed."""
+        return not self._served or namespace in self._served
+
     def set(self, namespace: bytes, *, exists: bool) -> None:
         """Add or remove a namespace."""
         if exists:

@@ -37,8 +37,11 @@ class ReadySettings:
 class ReadyPage:
     """The page /ready of one configuration."""
 
-    def __init__(self, unready_reasons: Reasons, monitor: str, warnings: Reasons = dict) -> None:
+    def __init__(
+        self, unready_reasons: Reasons, monitor: str, warnings: Reasons = dict, lapses: Reasons = dict
+    ) -> None:
         self._unready_reasons = unready_reasons
+        self._lapses = lapses
         self._warnings = warnings
         self._monitor = monitor
         self._waiting: frozenset[PartKey] | None = None  # parts never ready so far; None before the first request
@@ -74,6 +77,8 @@ class ReadyPage:
             unready = frozenset(reasons)
             self._waiting = unready if self._waiting is None else self._waiting & unready
             reasons = {part: reasons[part] for part in reasons if part in self._waiting}
+        else:
+            reasons = {**self._lapses(), **reasons}
         return by_name(reasons)
 
 
@@ -105,7 +110,8 @@ _OPTIONS = (
     Option(
         "monitor until-ready|continuously",
         UNTIL_READY,
-        "Whether a plugin that was ready once is asked again.",
+        "Whether a plugin that was ready once is asked again. With `continuously` also what it lacks counts: kinds of "
+        "objects that are stale (`stale_after` of `kubernetes`).",
         _monitor,
     ),
 )
@@ -113,8 +119,9 @@ _OPTIONS = (
 
 def build(settings: ReadySettings, context: BlockContext) -> Part:
     """Register /ready, and make the part that reports a shutdown."""
-    page = ReadyPage(context.shared.unready_reasons, settings.monitor, context.shared.warnings)
-    context.shared.http(settings.address, PATH, page.respond, settings.asked_by)
+    shared = context.shared
+    page = ReadyPage(shared.unready_reasons, settings.monitor, shared.warnings, shared.lapses)
+    shared.http(settings.address, PATH, page.respond, settings.asked_by)
     return Part("ready", life=LifeCycle(drain=page.drain))
 
 

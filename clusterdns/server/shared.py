@@ -82,6 +82,10 @@ class SharedState:
         """Return why parts are not ready, by part; empty when all are ready."""
         return _texts((part.name, part.readiness.unready) for part in self.parts)
 
+    def lapses(self) -> dict[PartKey, str]:
+        """Return what parts that are ready lack at present, by part."""
+        return _texts((part.name, part.readiness.lapse) for part in self.parts)
+
     def warnings(self) -> dict[PartKey, str]:
         """Return what is wrong although the server is ready, by part."""
         return _texts((part.name, part.readiness.warning) for part in self.parts)

@@ -28,6 +28,7 @@ class RecordingShared:
     routes: list[AdminRoute] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)
     noted: dict[str, str] = field(default_factory=dict)
+    lacking: dict[str, str] = field(default_factory=dict)
     forgotten: list[Any] = field(default_factory=list)
 
     def forget(self, dependencies: Iterable[Any]) -> None:
@@ -41,6 +42,9 @@ class RecordingShared:
 
     def unready_reasons(self) -> Mapping[PartKey, str]:
         return {(name, 0): text for name, text in self.reasons.items()}
+
+    def lapses(self) -> Mapping[PartKey, str]:
+        return {(name, 0): text for name, text in self.lacking.items()}
 
     def warnings(self) -> Mapping[PartKey, str]:
         return {(name, 0): text for name, text in self.noted.items()}

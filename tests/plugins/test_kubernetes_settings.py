@@ -1,5 +1,6 @@
 """What the `kubernetes` directive means by its options where that is more than a word copied."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -38,6 +39,8 @@ REFUSED = {
     "a selector that ends early": ("labels a in (", "label selector 'a in (': "),
     "a zone that is not served": ("multicluster cluster.local set.local", "multicluster zone set.local. is not among"),
     "no zone": ("multicluster", "multicluster"),
+    "a limit of staleness below the interval of probes": ("stale_after 4s", "'4s' is out of range"),
+    "a limit of staleness without a unit": ("stale_after 10", "its unit is missing"),
     "a selector of namespaces that is none": ("namespace_labels =b", "label selector '=b': "),
 }
 
@@ -52,6 +55,15 @@ def test_settings_that_would_fail_later_are_refused(
     (error,) = errors.errors
     assert text in error.text
     assert (error.file, error.line, bool(error.hint)) == ("Corefile", 3, True)
+
+
+@pytest.mark.parametrize(
+    ("option", "seconds"),
+    [("ttl 5", 10.0), ("stale_after 1m30s", 90.0), ("stale_after 5s", 5.0), ("stale_after off", math.inf)],
+)
+def test_the_limit_of_staleness(read_directives: Read, context: BlockContext, option: str, seconds: float) -> None:
+    settings = parse(read_directives(f"kubernetes {{\n {option}\n}}"), context)
+    assert settings.api.stale_after_seconds == seconds
 
 
 def test_every_wrong_option_is_reported(read_directives: Read, context: BlockContext) -> None:

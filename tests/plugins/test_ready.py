@@ -104,6 +104,16 @@ async def test_endpoint(
     assert caplog.messages[:2] == ["Not ready: erratic (counting); kubernetes (no list yet)", "Ready"]
 
 
+@pytest.mark.parametrize(("monitor", "expected"), [("until-ready", {}), ("continuously", {"kubernetes": "stale"})])
+def test_what_a_ready_plugin_lacks_counts_only_continuously(monitor: str, expected: dict[str, str]) -> None:
+    readiness = ready.ReadyPage(dict, monitor, lapses=lambda: {("kubernetes", 0): "stale"})
+    assert dict(readiness.reasons()) == expected
+    unready = ready.ReadyPage(
+        lambda: {("kubernetes", 0): "no list yet"}, monitor, lapses=lambda: {("kubernetes", 0): "stale"}
+    )
+    assert dict(unready.reasons()) == {"kubernetes": "no list yet"}
+
+
 def test_each_block_is_waited_for_once() -> None:
     """What is ready once stays so by part: the second block becoming ready while the first has lost its source."""
     says: dict[tuple[str, int], str] = {}

@@ -7,6 +7,7 @@ The `kubernetes` plugin makes an `ApiSettings` of its Corefile block. `credentia
 from dataclasses import dataclass
 
 DEFAULT_STARTUP_TIMEOUT_SECONDS = 5.0
+DEFAULT_STALE_AFTER_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -45,5 +46,6 @@ class ApiSettings:
     pods: bool = False  # true is `pods verified`
     imports: bool = False  # true is `multicluster`
     startup_timeout_seconds: float = DEFAULT_STARTUP_TIMEOUT_SECONDS
+    stale_after_seconds: float = DEFAULT_STALE_AFTER_SECONDS  # infinity is `stale_after off`
     page_limit: int = 500
     intervals: Intervals = Intervals()

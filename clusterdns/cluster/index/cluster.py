@@ -2,7 +2,8 @@
 
 A source calls `apply` with each change, in any order of kinds; `zone` and `external` read. After each change the index
 notifies its subscribers of the dependencies that the change affects, and answer tables drop the answers that depend on
-them. A dependency is `(namespace,)`, `(namespace, service)` or a packed address. The index does not know the tables.
+them. A dependency is `(namespace,)`, `(namespace, service)`, a packed address, or `()` for the index as a whole. The
+index does not know the tables.
 """
 
 import time
@@ -11,6 +12,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
+from clusterdns.cluster.freshness import Kinds
 from clusterdns.cluster.index.pods import PodTable
 from clusterdns.cluster.index.reverse import ReverseMap
 from clusterdns.cluster.index.service import ServiceEntry
@@ -23,6 +25,7 @@ from clusterdns.wire.response import Serial
 MAX_ADDRESSES_PER_STEP = 64  # of one step of a change: half a millisecond
 MAX_ADDRESSES_AT_ONCE = 128  # of a new slice, which takes as long
 
+WHOLE: Hashable = ()  # the dependency of every answer that is made from an index
 Subscriber = Callable[[set[Hashable]], object]  # called with the dependencies that a change affects
 
 
@@ -46,6 +49,7 @@ class Index:
         """
         self.serial = Serial()
         self.synced = False
+        self.stale: Kinds = frozenset()  # the kinds whose latest state is not known at present
         self.reverse = ReverseMap()
         self.topology = Topology() if zonal else None
         self.namespaces = namespaces if namespaces is not None else Namespaces()
@@ -91,6 +95,12 @@ class Index:
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Undo one `subscribe`."""
         self._subscribers.remove(subscriber)
+
+    def set_stale(self, kinds: Kinds) -> None:
+        """Set the kinds that are stale, and have every answer made from the index forgotten."""
+        self.stale = kinds
+        for subscriber in self._subscribers:
+            subscriber({WHOLE})
 
     def _notify(self, touched: set[Hashable]) -> None:
         if touched:

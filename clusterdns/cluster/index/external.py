@@ -7,6 +7,7 @@ for `zone`, the plugin decides what a missing name means.
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 
+from clusterdns.cluster.deciding import ExternalKinds
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.lookup import (
     ADDRESS_TYPES,
@@ -55,6 +56,7 @@ class ExternalZone:
         self._local_addresses = local_addresses
         self._apex_name = apex + zone
         self._server_name = below(self._apex_name, SERVER_LABEL)
+        self.deciding_kinds = ExternalKinds(zone, index, self._apex_name, self._server_name)
         self._zone_labels = len(name.labels(zone))
         self.soa = record.soa(
             zone,

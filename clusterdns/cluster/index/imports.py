@@ -24,6 +24,7 @@ class ImportZone(ClusterZone):
 
     _parse = staticmethod(parse_imported_name)
     _endpoint_name = staticmethod(_below)
+    _is_imported: ClassVar = True
     _default_ports: ClassVar[tuple[Port, ...]] = ()  # without ports a ServiceImport has no addresses
 
     def endpoint_labels(self, endpoint: bytes) -> list[bytes]:

@@ -47,16 +47,8 @@ class ReverseMap:
 
     def is_ancestor(self, qname: bytes) -> bool:
         """Return whether a reverse name such as `1.10.in-addr.arpa.` is above that of a known address."""
-        v6 = is_under(qname, IP6_ARPA)
-        tree = IP6_ARPA if v6 else IN_ADDR_ARPA
-        labels = name_labels(qname[: len(qname) - len(tree)] + ROOT)
-        read = _nibble if v6 else _octet
-        try:
-            parts = [read(label) for label in reversed(labels)]
-            prefix: bytes | str = "".join([f"{nibble:x}" for nibble in parts]) if v6 else bytes(parts)
-        except ValueError:
-            return False
-        return prefix in self._below
+        prefix = prefix_of(qname)
+        return prefix is not None and prefix in self._below
 
     def add_service(self, address: bytes, key: ServiceKey) -> None:
         """Add an address of a Service."""
@@ -104,6 +96,22 @@ class ReverseMap:
                 del counts[prefix]
             if before > (0 if step > 0 else 1):
                 return
+
+
+def prefix_of(qname: bytes) -> bytes | str | None:
+    """Read the reverse name of a network, such as `1.10.in-addr.arpa.`.
+
+    The result is octets of IPv4, nibbles of IPv6 as text, or None for a name that is above no address.
+    """
+    v6 = is_under(qname, IP6_ARPA)
+    tree = IP6_ARPA if v6 else IN_ADDR_ARPA
+    labels = name_labels(qname[: len(qname) - len(tree)] + ROOT)
+    read = _nibble if v6 else _octet
+    try:
+        parts = [read(label) for label in reversed(labels)]
+        return "".join([f"{nibble:x}" for nibble in parts]) if v6 else bytes(parts)
+    except ValueError:
+        return None
 
 
 def _rank(endpoint: EndpointAddress) -> tuple[bool, bytes, bytes, bytes, str]:

@@ -75,6 +75,13 @@ class ServiceEntry:
         """Whether any endpoint is ready."""
         return bool(self._count)
 
+    @property
+    def is_without_endpoints(self) -> bool:
+        """Whether it has cluster IPs that no endpoint stands behind (`ignore empty_service`)."""
+        service = self.service
+        is_routed = service is not None and not service.headless and service.type != "ExternalName"
+        return is_routed and not self.has_endpoints
+
     def set_service(self, service: Service | None) -> None:
         """Set the Service object; None where it is deleted."""
         self.service = service

@@ -10,6 +10,7 @@ from functools import partial
 from itertools import chain
 from typing import ClassVar
 
+from clusterdns.cluster.deciding import ClusterKinds, ServiceKinds
 from clusterdns.cluster.index.apex import Apex
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.lookup import (
@@ -50,6 +51,7 @@ class ClusterZone:
 
     _parse = staticmethod(parse_name)
     _endpoint_name = staticmethod(below)
+    _is_imported: ClassVar = False
     _default_ports: ClassVar[tuple[Port, ...]] = NO_PORTS  # stands for the ports of a Service that lists none
 
     def __init__(
@@ -79,6 +81,8 @@ class ClusterZone:
         self._pointers = Pointers(index, primary, ttl_seconds, *names, needs_ports=needs_ports)
         self._zone_labels = len(name.labels(zone))
         self.soa = self._apex.soa
+        services = ServiceKinds(index, is_imported=self._is_imported)
+        self.deciding_kinds = ClusterKinds(zone, services, self._parse, pods, zonal=zonal)
 
     def find(self, qname: bytes, qtype: int) -> LookupResult:
         """Look up a name that is in this zone."""
@@ -289,10 +293,5 @@ class ClusterZone:
 
 def _visible_entry(index: Index, ignores_empty: bool, namespace: bytes, service: bytes) -> ServiceEntry | None:
     """Look up a Service; None where it does not exist for clients."""
-    if not index.exposes(namespace):
-        return None
-    entry = index.service(namespace, service)
-    if entry is None or entry.service is None:
-        return None
-    has_cluster_ip = not entry.service.headless and entry.service.type != "ExternalName"
-    return None if ignores_empty and has_cluster_ip and not entry.has_endpoints else entry
+    entry = index.service(namespace, service) if index.exposes(namespace) else None
+    return None if entry is None or (ignores_empty and entry.is_without_endpoints) else entry

@@ -44,7 +44,7 @@ def build(settings: KubernetesSettings, context: BlockContext) -> Part:
         "kubernetes",
         handling=Handling(
             wrap=lambda following: ClusterHandler(
-                zones, settings.ttl_seconds, settings.fallthrough, following, unready=feed.unready
+                zones, settings.ttl_seconds, settings.fallthrough, following, unready=feed.doubt
             ),
             is_for_in_only=True,
             labels=NameLabels(
@@ -60,11 +60,11 @@ def build(settings: KubernetesSettings, context: BlockContext) -> Part:
             warm_up=subscription.wait_synced,
             stop=subscription.stop,
         ),
-        readiness=Readiness(unready=feed.unready, warning=feed.warning),
+        readiness=Readiness(unready=feed.unready, lapse=feed.lapse, warning=feed.warning),
         exports=(
             ZoneSource(ClusterTransfer(zones).zone_records),
             HeldQuestions(lambda: _questions(zones)),
-            ClusterExports(index, frozenset(settings.zones), settings.api.pods, lambda: local, feed.unready),
+            ClusterExports(index, frozenset(settings.zones), settings.api.pods, lambda: local, feed.doubt),
         ),
     )
 

@@ -29,7 +29,7 @@ class ClusterExports:
     zones: frozenset[bytes]
     knows_pods: bool
     local_addresses: Callable[[], Iterable[bytes]]
-    unready: Callable[[], str]  # why the index is not synced
+    unready: Callable[[], str]  # why the index does not know the latest state
 
     def search_list_of(self, qname: bytes) -> PodSearchList | None:
         """Return the search list that makes names such as PREFIX.NAMESPACE.svc.ZONE; None for names of other forms."""

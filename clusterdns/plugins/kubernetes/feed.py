@@ -81,7 +81,7 @@ class Feed:
             if self._settings.manifests:
                 await self._start_manifests()
                 return
-            self._freshness = Freshness()
+            self._freshness = self._make_freshness()
             watch_metrics(self._registry).follow(self._freshness)
             self._source = self._start_api()
             self._import_source = self._start_imports()
@@ -114,6 +114,18 @@ class Feed:
         for index in self._indexes:
             index.unsubscribe(subscriber)
 
+    def doubt(self) -> str:
+        """Return why a name that is not known may exist: the index is not synced, or kinds are stale."""
+        return self.unready() or self.lapse()
+
+    def lapse(self) -> str:
+        """Return which kinds are stale, and why where it is known; empty while all is current."""
+        if not self._freshness.stale:
+            return ""
+        sources = (self._source, self._import_source)
+        failures = [one.failure for one in sources if isinstance(one, ApiSource) and one.failure]
+        return "; ".join([f"not known to be current: {self._freshness.ages_text()}", *failures])
+
     def unready(self) -> str:
         """Return the reason why the index is not synced; empty where it is."""
         if not self.index.synced:
@@ -124,15 +136,24 @@ class Feed:
         return imports.reason
 
     def warning(self) -> str:
-        """Return what is wrong with a feed that is ready: problems of manifests, or why there are no ServiceImports."""
+        """Return what is wrong with a feed that is ready: manifests, stale kinds, or missing ServiceImports."""
         if self._manifests is not None:
             return self._manifests.warning
         imports = self._import_source
-        return imports.reason if imports is not None and imports.is_refused else ""
+        refusal = imports.reason if imports is not None and imports.is_refused else ""
+        return "; ".join(filter(None, (self.lapse(), refusal)))
 
     @property
     def _indexes(self) -> tuple[Index, ...]:
         return (self.index,) if self.imports is None else (self.index, self.imports)
+
+    def _make_freshness(self) -> Freshness:
+        loop = asyncio.get_running_loop()
+        return Freshness(self._settings.api.stale_after_seconds, loop.time, loop.call_later, self._note_stale)
+
+    def _note_stale(self) -> None:
+        for index in self._indexes:
+            index.set_stale(self._freshness.stale)
 
     def _start_api(self) -> ApiSource:
         source = ApiSource(

@@ -4,6 +4,7 @@
 """
 
 import logging
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,7 @@ from clusterdns.corefile.options import Option, read_block
 from clusterdns.wire.name import IN_ADDR_ARPA, IP6_ARPA, is_reverse, to_text
 
 MAX_TTL_SECONDS = 3600
+MIN_STALE_AFTER_SECONDS = 5.0  # the kernel probes an idle connection every 3 s
 
 log = logging.getLogger("clusterdns.plugin.kubernetes")
 
@@ -175,6 +177,13 @@ def _startup_timeout(settings: KubernetesSettings, line: Line) -> KubernetesSett
     return _api(settings, startup_timeout_seconds=values.duration_seconds(lenient.first_argument(line, "DURATION")))
 
 
+def _stale_after(settings: KubernetesSettings, line: Line) -> KubernetesSettings:
+    word = line.one_argument("DURATION|off")
+    if word.text == "off":
+        return _api(settings, stale_after_seconds=math.inf)
+    return _api(settings, stale_after_seconds=values.duration_seconds(word, MIN_STALE_AFTER_SECONDS))
+
+
 def _client_limit(settings: KubernetesSettings, line: Line) -> KubernetesSettings:
     """Check the number of a limit of CoreDNS's client library, which has no effect there either."""
     values.decimal(line.one_argument("NUMBER"), 0)
@@ -228,6 +237,15 @@ OPTIONS = (
     Option("ignore empty_service", "off", "A Service without ready endpoints does not exist.", _ignore),
     fallthrough_option("off", "Names that do not exist are the next plugin's, in these zones or in all."),
     Option("startup_timeout DURATION", "5s", "How long the start waits for the first full lists.", _startup_timeout),
+    Option(
+        "stale_after DURATION|off",
+        "10s",
+        "Own option: after how long without proof that the objects of a kind are current (an event, or an "
+        "acknowledgement of the API server's TCP) names that may exist get SERVFAIL instead of NXDOMAIN and NODATA, "
+        "until the API server answers; with `off` never. What is known is answered, marked as stale. At least "
+        "5s.",
+        _stale_after,
+    ),
     Option(
         "multicluster ZONES…",
         "",
