@@ -11,8 +11,9 @@ import pytest
 import yaml
 from program import Program
 
-from clusterdns.cli.names.cluster import LIST_TIMEOUT_SECONDS
+from clusterdns.cli.names import cluster
 from testing.controlplane import ControlPlane
+from testing.waiting import PATIENCE_SECONDS
 
 MANIFEST = """
 apiVersion: v1
@@ -190,7 +191,11 @@ def test_a_manifest_without_names_is_an_error(program: Program, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_refusal_of_the_api_server_ends_the_command_at_once(program: Program, tmp_path: Path, status: int) -> None:
+def test_a_refusal_of_the_api_server_ends_the_command_at_once(
+    program: Program, tmp_path: Path, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "LIST_TIMEOUT_SECONDS", PATIENCE_SECONDS)
+
     class Refusing(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_error(status)
@@ -212,12 +217,13 @@ def test_a_refusal_of_the_api_server_ends_the_command_at_once(program: Program, 
         }))  # fmt: skip
         started = time.monotonic()
         code, out, err = program("names", "--kubeconfig", "config")
+        took_seconds = time.monotonic() - started
         server.shutdown()
         thread.join()
     assert (code, out, err.splitlines()[1:]) == (1, "", [])
     assert "the cluster could not be read: " in err
     assert f": {status} " in err
-    assert time.monotonic() - started < LIST_TIMEOUT_SECONDS / 2
+    assert took_seconds < PATIENCE_SECONDS / 2
 
 
 def names_of(program: Program, *arguments: str) -> set[str]:

@@ -11,9 +11,10 @@ from peers import need
 
 from testing.ports import free_ports
 from testing.process import ServerProcess
+from testing.waiting import PATIENCE_SECONDS
 
 START_SECONDS = 60.0
-ASK_SECONDS = 2.0
+LOOK_SECONDS = 1.0  # for a server that may not have started
 
 
 def address(number: int) -> str:
@@ -32,14 +33,14 @@ class Blocks:
         corefile.write_text("\n".join(texts))
         self.server = ServerProcess("coredns", [need("coredns"), "-conf", corefile], folder / "coredns.log")
 
-    def ask(self, message: dns.message.Message, number: int, seconds: float = ASK_SECONDS) -> dns.message.Message:
+    def ask(self, message: dns.message.Message, number: int, seconds: float = PATIENCE_SECONDS) -> dns.message.Message:
         """Its reply over UDP. Raises dns.exception.Timeout."""
         return dns.query.udp(message, address(number), seconds, self.port, ignore_unexpected=True)
 
     def answers(self) -> bool:
         """Whether the last block answers."""
         try:
-            self.ask(dns.message.make_query("a.test", "A"), self._count - 1, 0.2)
+            self.ask(dns.message.make_query("a.test", "A"), self._count - 1, LOOK_SECONDS)
         except (OSError, dns.exception.Timeout):
             return False
         return True

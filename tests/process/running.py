@@ -13,9 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from testing.peers import clusterdns
 from testing.ports import new_address
 from testing.process import ServerProcess
+from testing.waiting import PATIENCE_SECONDS
 
 PORT = 1053
-PATIENCE_SECONDS = 60.0
 
 MANIFEST = """
 apiVersion: v1

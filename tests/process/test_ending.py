@@ -9,15 +9,14 @@ from process.running import PORT, WEB, CorefileServer, Start
 
 from testing.waiting import wait_for
 
-LAMEDUCK_SECONDS = 6
-# Beyond the lameduck period. A busy machine needs some of it; to wait for a client that is idle would take 5 s or more.
-MAX_END_SECONDS = 4.5
+# A busy machine needs some of it; to wait for a client that is idle would take 10 s of an admin listener's, or an hour.
+MAX_END_SECONDS = 9.0
 
 COREFILE = f"""
 .:{PORT} {{
     bind HOST
     health HOST:8080 {{
-        lameduck {LAMEDUCK_SECONDS}s
+        lameduck 1h
     }}
     ready HOST:8181
     kubernetes cluster.local {{
@@ -26,7 +25,7 @@ COREFILE = f"""
     prometheus HOST:9153
 }}
 """
-AT_ONCE = f".:{PORT} {{\n bind HOST\n ready HOST:8181\n whoami\n}}\n"
+AT_ONCE = f".:{PORT} {{\n bind HOST\n ready HOST:8181\n timeouts {{\n read 1h\n idle 1h\n }}\n whoami\n}}\n"
 WAITING = f"""
 .:{PORT} {{
     bind HOST
@@ -44,21 +43,25 @@ WAITING = f"""
 def test_lameduck_period_answers_dns_and_is_not_ready(start: Start, number: signal.Signals) -> None:
     server = start(COREFILE).wait_serving()
     assert server.get(8181, "/ready").status == 200
-    asked_at = time.monotonic()
     server.send_signal(number)
     wait_for(lambda: server.get(8181, "/ready").status != 200, "unreadiness")
-    unready_after_seconds = time.monotonic() - asked_at
     assert server.get(8181, "/ready").status == 503
     assert server.dig("+notcp", WEB, "A") == ["10.96.0.10"]
     assert server.dig("+tcp", WEB, "A") == ["10.96.0.10"]
     assert server.get(8080, "/health").status == 200
     assert server.get(9153, "/metrics").status == 200
-    assert time.monotonic() - asked_at < LAMEDUCK_SECONDS, "too slow a machine: the period was over"
-    assert unready_after_seconds < LAMEDUCK_SECONDS / 2
-    assert server.wait_ended() == 0
-    assert LAMEDUCK_SECONDS <= time.monotonic() - asked_at < LAMEDUCK_SECONDS + MAX_END_SECONDS
+    assert server.is_running
     assert f"[INFO] {number.name}: Shutting down servers then terminating" in server.out.splitlines()
-    assert "[INFO] plugin/health: Going into lameduck mode for 6s" in server.out.splitlines()
+    assert "[INFO] plugin/health: Going into lameduck mode for 1h0m0s" in server.out.splitlines()
+    assert server.err == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_server_exits_after_the_lameduck_period(start: Start, number: signal.Signals) -> None:
+    server = start(COREFILE.replace("1h", "1s")).wait_serving()
+    asked_at = time.monotonic()
+    assert ends_in_time(server, number) == 0
+    assert time.monotonic() - asked_at >= 1
     assert server.err == ""
 
 
@@ -85,14 +88,14 @@ def test_idle_connections_do_not_delay_the_exit(start: Start) -> None:
 
 
 def test_a_second_interrupt_does_not_wait(start: Start) -> None:
-    server = start(COREFILE.replace(f"{LAMEDUCK_SECONDS}s", "1h")).wait_serving()
+    server = start(COREFILE).wait_serving()
     server.send_signal(signal.SIGINT)
     wait_for(lambda: "lameduck" in server.out, "the first to be taken")
     assert ends_in_time(server, signal.SIGINT) == 2
 
 
 def test_quit_does_not_wait_either(start: Start) -> None:
-    server = start(COREFILE.replace(f"{LAMEDUCK_SECONDS}s", "1h")).wait_serving()
+    server = start(COREFILE).wait_serving()
     assert ends_in_time(server, signal.SIGQUIT) == 0
 
 
@@ -110,7 +113,8 @@ def test_signals_end_a_start_that_waits_for_the_cluster(start: Start, number: si
 
 def test_closed_standard_output_does_not_disturb_the_server(start: Start) -> None:
     server = start(
-        COREFILE.replace("prometheus", "log\n prometheus"), launcher=["sh", "-c", 'exec "$@" > /dev/full', "sh"]
+        COREFILE.replace("1h", "1s").replace("prometheus", "log\n prometheus"),
+        launcher=["sh", "-c", 'exec "$@" > /dev/full', "sh"],
     )
     wait_for(lambda: server.get(8181, "/ready").status == 200, "readiness")
     assert server.dig(WEB, "A") == ["10.96.0.10"]

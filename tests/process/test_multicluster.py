@@ -1,6 +1,5 @@
 """`multicluster` against a real API server and CoreDNS: before there is a CRD, name by name with it, and changes."""
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from testing.api import Manifest
 from testing.controlplane import ControlPlane
 from testing.ports import new_address
 from testing.process import ServerProcess
-from testing.waiting import wait_for
+from testing.waiting import PATIENCE_SECONDS, wait_for
 
 GROUP = "multicluster.x-k8s.io"
 LABELS = "multicluster.kubernetes.io"
@@ -110,10 +109,12 @@ def corefile(address: str, port: int, control_plane: ControlPlane, *more: str) -
     return f"{keys} {{\nbind {address}\n{ready}kubernetes {zones} {{\n{options}\n}}\n}}\n"
 
 
-def asked(address: str, port: int, qname: str, qtype: str) -> tuple[str, list[str], list[str]]:
+def asked(
+    address: str, port: int, qname: str, qtype: str, seconds: float = PATIENCE_SECONDS
+) -> tuple[str, list[str], list[str]]:
     """The RCODE, and the answer and additional section as texts without weights."""
     message = dns.message.make_query(qname, qtype, use_edns=0, payload=1232)
-    reply = dns.query.udp(message, address, 5.0, port)
+    reply = dns.query.udp(message, address, seconds, port)
     answer = sorted(
         f"{one.port} {one.target}" if qtype == "SRV" else one.to_text() for rrset in reply.answer for one in rrset
     )
@@ -135,7 +136,7 @@ def coredns(tmp_path: Path) -> Iterator[Callable[[ControlPlane], str]]:
 
         def is_up() -> bool:
             try:
-                return asked(address, PEER_PORT, f"web.{NAMESPACE}.svc.set.local.", "A")[0] == "NOERROR"
+                return asked(address, PEER_PORT, f"web.{NAMESPACE}.svc.set.local.", "A", 1.0)[0] == "NOERROR"
             except (OSError, dns.exception.Timeout):
                 return False
 
@@ -165,9 +166,7 @@ def cluster(control_plane: ControlPlane) -> Iterator[ControlPlane]:
 def test_multicluster_before_and_after_the_crd_answers_as_coredns(
     cluster: ControlPlane, start: Start, coredns: Callable[[ControlPlane], str]
 ) -> None:
-    began = time.monotonic()
-    ours = start(corefile("HOST", PORT, cluster, "startup_timeout 60s")).wait_serving()
-    assert time.monotonic() - began < 30.0
+    ours = start(corefile("HOST", PORT, cluster, "startup_timeout 1h")).wait_serving()
 
     def answer_of(prefix: str, qtype: str = "A", zone: str = "set.local.") -> tuple[str, list[str], list[str]]:
         return asked(ours.host, PORT, f"{prefix}.{NAMESPACE}.svc.{zone}", qtype)

@@ -15,18 +15,18 @@ from peers import need
 from process.running import PORT, WEB, CorefileServer, Start
 from process.test_reload import BLOCK, OTHER_BLOCK, reload, rewrite
 
-from testing.waiting import wait_for
+from testing.waiting import PATIENCE_SECONDS, wait_for
 
 RELOADS = 20
 UDP_PER_SECOND, TCP_PER_SECOND = 4_000, 1_000
-RELOAD_SECONDS = 0.125
+UDP_BETWEEN, TCP_BETWEEN = 400, 100  # queries answered between two reloads, at least
 UPSTREAM_SECONDS = 5.0  # how long a silent upstream is waited for
-MAX_LOAD_SECONDS = 60
+MAX_LOAD_SECONDS = 600
+LATE_SECONDS = 60  # after which a query is lost
 MANY_RELOADS = 200
 MAX_GROWTH_KIB = 4_096
 ENDING_PER_SECOND = 500  # of each transport
-LAMEDUCK_SECONDS = 0.5
-LAMEDUCK = BLOCK.replace("ready", "health HOST:8080 {\n lameduck 500ms\n }\n ready")
+LAMEDUCK = BLOCK.replace("ready", "health HOST:8080 {\n lameduck 2s\n }\n ready")
 
 
 class Load:
@@ -36,7 +36,8 @@ class Load:
         questions = server.folder / "questions"
         questions.write_text(f"{WEB} A\n{WEB} AAAA\nnosuch.{WEB} A\n")
         self._command = [need("dnsperf"), "-s", server.host, "-p", str(PORT), "-d", str(questions), "-m", mode]
-        self._command += ["-Q", str(per_second), "-l", str(MAX_LOAD_SECONDS), "-c", "8", "-q", "500", "-t", "2"]
+        self._command += ["-Q", str(per_second), "-l", str(MAX_LOAD_SECONDS), "-t", str(LATE_SECONDS)]
+        self._command += ["-c", "8", "-q", "300"]  # a socket's buffer takes 300 queries while its reader has no core
         self.sent = self.lost = 0
         self.text = ""
 
@@ -46,7 +47,7 @@ class Load:
 
     def __exit__(self, *_: object) -> None:
         self._process.send_signal(signal.SIGINT)  # it prints its counts
-        self.text, _errors = self._process.communicate(timeout=MAX_LOAD_SECONDS)
+        self.text, _errors = self._process.communicate(timeout=2 * LATE_SECONDS)
         self.sent, self.lost = _number(self.text, "sent"), _number(self.text, "lost")
 
 
@@ -59,18 +60,32 @@ def _number(text: str, what: str) -> int:
 def test_no_query_is_lost_through_reloads(start: Start) -> None:
     server = start(BLOCK).wait_serving()
     corefiles = [BLOCK + OTHER_BLOCK, BLOCK.replace("prometheus", "errors\n prometheus"), BLOCK]
-    began = time.monotonic()
     with Load(server, "udp", UDP_PER_SECOND) as udp, Load(server, "tcp", TCP_PER_SECOND) as tcp:
         for number in range(RELOADS):
+            wait_for_load(server)
             rewrite(server, corefiles[number % len(corefiles)])
             reload(server)
-            time.sleep(max(0.0, began + (number + 1) * RELOAD_SECONDS - time.monotonic()))
-        seconds = time.monotonic() - began
-    for load, per_second in ((udp, UDP_PER_SECOND), (tcp, TCP_PER_SECOND)):
+        wait_for_load(server)
+    for load in (udp, tcp):
         assert load.lost == 0, load.text
-        assert load.sent > per_second * seconds / 4, load.text  # dnsperf shares the cores
+        assert load.sent > RELOADS * TCP_BETWEEN, load.text
     assert server.out.count("Reloading complete") == RELOADS
     assert server.out.count("objects of 1 manifest files") == 1, "the cluster is read once"
+
+
+def wait_for_load(server: CorefileServer) -> None:
+    """Wait until the server has answered many more queries over both transports."""
+    wanted = {"udp": UDP_BETWEEN, "tcp": TCP_BETWEEN}
+    before = {proto: answered(server, proto) for proto in wanted}
+
+    def goes_on() -> bool:
+        return all(answered(server, proto) >= before[proto] + count for proto, count in wanted.items())
+
+    wait_for(goes_on, "queries over UDP and TCP")
+
+
+def answered(server: CorefileServer, proto: str) -> float:
+    return server.metric("coredns_dns_requests_total", proto=proto)
 
 
 def test_two_hundred_reloads_leak_nothing(start: Start) -> None:
@@ -128,8 +143,8 @@ class Client(threading.Thread):
                     break
                 number += 1
             self._receive()
-        for _ in range(50):
-            self._receive()
+        while self._receive():  # the server has ended: all that it sent is here
+            pass
         self._sock.close()
 
     def _send(self, number: int) -> bool:
@@ -141,18 +156,20 @@ class Client(threading.Thread):
         self.sent[number] = time.monotonic()
         return True
 
-    def _receive(self) -> None:
+    def _receive(self) -> bool:
+        """Take what has come; false where there is nothing."""
         try:
             data = self._sock.recv(65_535)
         except OSError:  # none yet, or closed
-            return
+            return False
         if self._kind is socket.SOCK_DGRAM:
             self.answered.add(int.from_bytes(data[:2], "big"))
-            return
+            return True
         self._buffer += data
         while len(self._buffer) >= 2 and len(self._buffer) >= 2 + (size := int.from_bytes(self._buffer[:2], "big")):
             self.answered.add(int.from_bytes(self._buffer[2:4], "big"))
             self._buffer = self._buffer[2 + size :]
+        return bool(data)
 
 
 def test_a_silent_upstream_does_not_delay_the_exit(start: Start) -> None:
@@ -162,11 +179,11 @@ def test_a_silent_upstream_does_not_delay_the_exit(start: Start) -> None:
         server = start(f".:{PORT} {{\n bind HOST\n {forward}\n}}\n").wait_serving()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.sendto(dns.message.make_query("slow.test.", "A").to_wire(), (server.host, PORT))
-            silent.settimeout(30)
+            silent.settimeout(PATIENCE_SECONDS)
             silent.recv(512)
             asked_at = time.monotonic()
             assert server.stop() == 0
-            assert time.monotonic() - asked_at < UPSTREAM_SECONDS / 2
+            assert time.monotonic() - asked_at < 0.9 * UPSTREAM_SECONDS
     assert server.err == ""
 
 
@@ -175,17 +192,15 @@ def test_accepted_queries_are_answered_before_the_exit(start: Start) -> None:
     clients = [Client(server, kind) for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)]
     for client in clients:
         client.start()
-    wait_for(lambda: all(len(client.sent) > ENDING_PER_SECOND / 2 for client in clients), "queries in flight")
+    wait_for(lambda: all(len(client.answered) > ENDING_PER_SECOND / 2 for client in clients), "queries in flight")
     asked_at = time.monotonic()
     server.send_signal(signal.SIGTERM)
-    assert server.wait_ended() == 0
-    ended_at = time.monotonic()
+    assert server.wait_ended() == 0, "it does not wait for clients that go on asking"
     for client in clients:
         client.is_over = True
-        client.join(30)
-    assert ended_at - asked_at < LAMEDUCK_SECONDS + UPSTREAM_SECONDS / 2
+        client.join(PATIENCE_SECONDS)
     for client in clients:
         last = max(client.answered)
-        assert client.sent[last] > asked_at + 0.8 * LAMEDUCK_SECONDS, "it answers through the lameduck period"
+        assert client.sent[last] > asked_at, "it answers in the lameduck period"
         assert set(range(last + 1)) <= client.answered, "no gap: all that came before the last one answered"
     assert server.err == ""

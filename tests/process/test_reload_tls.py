@@ -14,6 +14,7 @@ from process.running import WEB, CorefileServer, Start
 from process.test_reload import reload, rewrite
 
 from testing.certificates import self_sign
+from testing.waiting import PATIENCE_SECONDS
 
 TLS_PORT = 8853
 COREFILE = f"""
@@ -49,7 +50,10 @@ def connected(server: CorefileServer, *, with_certificate: bool = False) -> Iter
     context.check_hostname = False
     if with_certificate:
         context.load_cert_chain(server.folder.parent / "cert.pem", server.folder.parent / "key.pem")
-    with socket.create_connection((server.host, TLS_PORT), timeout=30) as sock, context.wrap_socket(sock) as secured:
+    with (
+        socket.create_connection((server.host, TLS_PORT), timeout=PATIENCE_SECONDS) as sock,
+        context.wrap_socket(sock) as secured,
+    ):
         yield secured
 
 

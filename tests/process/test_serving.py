@@ -10,7 +10,7 @@ from process.running import MANIFEST, PORT, WEB, Start
 
 from clusterdns.version import banner
 from testing.ports import free_ports
-from testing.waiting import wait_for
+from testing.waiting import PATIENCE_SECONDS, wait_for
 
 COREFILE = f"""
 .:{PORT} {{
@@ -65,7 +65,7 @@ def test_a_server_on_every_address_has_one_udp_socket_per_family(start: Start) -
     assert sockets == expected
     query = dns.message.make_query("whoami.test", "A")
     for address in ("127.0.0.1", server.host):  # dnspython accepts no reply from another address
-        assert dns.query.udp(query, address, timeout=5, port=port).rcode() == dns.rcode.NOERROR
+        assert dns.query.udp(query, address, timeout=PATIENCE_SECONDS, port=port).rcode() == dns.rcode.NOERROR
 
 
 def test_quiet_prints_neither_zones_nor_version(start: Start) -> None:

@@ -11,6 +11,7 @@ from testing.ports import LOOPBACK, free_ports
 from testing.upstream.black_hole import black_hole
 from testing.upstream.scripted import ScriptedUpstream
 from testing.upstream.zone import ZoneUpstream
+from testing.waiting import PATIENCE_SECONDS
 
 ZONE = """\
 dns.example.org. 300 IN CNAME host.example.org.
@@ -31,6 +32,14 @@ def test_files(tmp_path: Path) -> None:
         nameservers(str(tmp_path))
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give resolvers as much time as a busy machine may take."""
+    monkeypatch.setattr(resolving, "RESOLVE_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(resolving, "TRY_SECONDS", PATIENCE_SECONDS / 2)
+
+
+@pytest.mark.usefixtures("patient")
 def test_resolvers() -> None:
     (unused,) = free_ports(1)
     with ZoneUpstream(ZONE) as upstream:
@@ -39,6 +48,7 @@ def test_resolvers() -> None:
     assert found == {"dns.example.org": ["192.0.2.1", "2001:db8::1"], "absent.example.org": []}
 
 
+@pytest.mark.usefixtures("patient")
 def test_forged_replies_are_ignored() -> None:
     with ScriptedUpstream(mark=7) as upstream:
         name = "x.forged-20.forgedname-20.example.org"

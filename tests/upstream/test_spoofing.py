@@ -28,11 +28,9 @@ import os, socket, sys
 server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 server.bind(("127.0.0.1", 0))
 print(server.getsockname()[1], flush=True)
-server.settimeout(20)
-asked = 0
-while asked < 2:
-    query, client = server.recvfrom(4096)
-    asked += 1
+server.settimeout(60)
+query, client = server.recvfrom(4096)
+for asked in (1, 2):
     question = query[12:]
     def reply(id, question, address=b"\\6\\6\\6\\6", flags=b"\\x81\\x80"):
         record = b"\\xc0\\x0c\\0\\1\\0\\1\\0\\0\\1\\x2c\\0\\4" + address
@@ -49,7 +47,14 @@ while asked < 2:
             forged.append(reply(id, question))
     for number in range(int(sys.argv[1])):
         server.sendto(forged[number % 1000], client)
-    server.sendto(reply(query[:2], question, b"\\1\\2\\3\\4"), client)
+    server.settimeout(0.01)
+    for _ in range(6000):  # until the next query, because a socket whose reader has no core is full, and drops it
+        server.sendto(reply(query[:2], question, b"\\1\\2\\3\\4"), client)
+        try:
+            query, client = server.recvfrom(4096)
+            break
+        except TimeoutError:
+            pass
 """
 
 
