@@ -32,7 +32,10 @@ PROGRAM = "/usr/local/bin/coredns"
 DEFAULT_ARGUMENTS = ("-conf", "/etc/coredns/Corefile")
 TOKEN_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 UPSTREAM = "10.244.0.53"
+METRICS_PORT = 9153
 WAIT_SECONDS = 60.0
+MAX_LOAD_SECONDS = 600
+LATE_SECONDS = 60
 # enters the control groups whose `cgroup.procs` come before `--`, and executes the arguments after it
 _ENTER = 'while [ "$1" != -- ]; do echo $$ > "$1"; shift; done; shift; exec "$@"'
 
@@ -123,6 +126,15 @@ class Container:
     def page(self, port: int, path: str) -> tuple[str, str]:
         """Fetch a page of the program, and return its status and body."""
         return self.environment.pod.http(port, path)
+
+    def wait_for_queries(self, count: int) -> None:
+        """Wait until the program has answered so many more queries; its Corefile has `prometheus`."""
+        before = self._answered()
+        self.process.wait_until(lambda: self._answered() >= before + count, f"{count} answers", WAIT_SECONDS)
+
+    def _answered(self) -> float:
+        lines = self.page(METRICS_PORT, "/metrics")[1].splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.startswith("coredns_dns_requests_total{"))
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the program."""
@@ -224,37 +236,35 @@ class ProbeResult:
 
 
 @contextlib.contextmanager
-def load(environment: Environment, questions: Path, per_second: int, seconds: int) -> Iterator[list[str]]:
-    """Run dnsperf at a rate for some seconds; its report is in the yielded list after the context."""
+def load(
+    container: Container, questions: Path, per_second: int, late_seconds: int = LATE_SECONDS
+) -> Iterator[list[str]]:
+    """Run dnsperf at a rate, or as fast as the machine can, within this context; queries are answered as it begins.
+
+    dnsperf's report is in the yielded list after the context. A query without a reply for `late_seconds` is lost.
+    """
     report: list[str] = []
-    words = [
-        "-s",
-        "127.0.0.1",
-        "-d",
-        str(questions),
-        "-Q",
-        str(per_second),
-        "-l",
-        str(seconds),
-        "-c",
-        "16",
-        "-q",
-        "200",
-    ]
+    words = ["-s", "127.0.0.1", "-d", str(questions), "-Q", str(per_second)]
+    words += ["-l", str(MAX_LOAD_SECONDS), "-t", str(late_seconds), "-c", "16", "-q", "200"]
     process = subprocess.Popen(
-        environment.pod.command(need("dnsperf"), *words),
+        container.environment.pod.command(need("dnsperf"), *words),
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     try:
+        container.wait_for_queries(per_second // 10)
         yield report
-        report += process.communicate(timeout=seconds + WAIT_SECONDS)[0].splitlines()
+        process.send_signal(signal.SIGINT)  # it prints its report
+        report += process.communicate(timeout=2 * LATE_SECONDS)[0].splitlines()
     finally:
         process.kill()
         process.wait()
 
 
-def probe(environment: Environment, seconds: float, timeout_seconds: float, *urls: str) -> list[ProbeResult]:
-    """Probe pages for some seconds."""
-    words = (sys.executable, "-I", probes.__file__, str(seconds), str(timeout_seconds), *urls)
-    found = json.loads(environment.pod.run(*words))
+def probe(
+    container: Container, count: int, timeout_seconds: float, *urls: str, counts_waiting: bool
+) -> list[ProbeResult]:
+    """Probe pages, each this many times; `counts_waiting` counts the time without a core that others have."""
+    pid = 0 if counts_waiting else container.pid
+    words = (sys.executable, "-I", probes.__file__, str(count), str(timeout_seconds), str(pid), *urls)
+    found = json.loads(container.environment.pod.run(*words))
     return [ProbeResult(**found[url]) for url in urls]

@@ -27,7 +27,9 @@ CLUSTER_NAME, CLUSTER_ADDRESS = "kubernetes.default.svc.cluster.local.", "10.96.
 HEALTH, READY = "http://127.0.0.1:8080/health", "http://127.0.0.1:8181/ready"
 LIVENESS_DELAY_SECONDS = 60.0
 STRICTEST_TIMEOUT_SECONDS = 1.0  # of probes: k3s, k0s, vcluster
+PROBES = 30  # of each page
 LAMEDUCK_SECONDS = 5.0  # of kubeadm's Corefile
+GRACE_PERIOD_SECONDS = 30.0  # of pods, after which the kubelet sends SIGKILL
 
 # The securityContext of each manifest, with the defaults of container engines where it has none.
 ENGINE_DEFAULTS = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETPCAP", "NET_BIND_SERVICE")
@@ -185,14 +187,12 @@ def test_standard_output_has_the_lines_that_log_collectors_parse(kubeadm: Contai
 
 
 def test_probes_are_in_time_under_load(kubeadm: Container, questions: Path) -> None:
-    with load(kubeadm.environment, questions, 20_000, 6) as report:
-        found = probe(kubeadm.environment, 5.0, STRICTEST_TIMEOUT_SECONDS, HEALTH, READY)
+    with load(kubeadm, questions, 20_000) as report:
+        found = probe(kubeadm, PROBES, STRICTEST_TIMEOUT_SECONDS, HEALTH, READY, counts_waiting=False)
+        kubeadm.wait_for_queries(2_000)
     per_second, lost = read_report(report)
     print(f"{per_second:,.0f} queries/s, {lost} lost; {found}; peak {kubeadm.peak_mib():.0f} MiB")
-    for one in found:
-        assert one.count >= 10
-        assert one.failures == []
-    assert per_second > 10_000, "20,000 where the machine has two cores for this"
+    assert [(one.count, one.failures) for one in found] == [(PROBES, []), (PROBES, [])]
     assert lost == 0
 
 
@@ -203,15 +203,15 @@ def test_memory_stays_within_kubeadm_s_limit(kubeadm: Container) -> None:
 
 def test_sigterm_drains_and_ends_with_0(kubeadm: Container, questions: Path) -> None:
     """No query is lost in the lameduck period. This test ends the container, so it is the last that uses it."""
-    with load(kubeadm.environment, questions, 1_000, 4) as report:
-        time.sleep(0.5)
-        kubeadm.signal(signal.SIGTERM)
+    with load(kubeadm, questions, 1_000) as report:
         began = time.monotonic()
+        kubeadm.signal(signal.SIGTERM)
+        kubeadm.wait_for_line("[INFO] plugin/health: Going into lameduck mode for 5s")
+        kubeadm.wait_for_queries(1_000)
     _, lost = read_report(report)
     assert lost == 0
     assert kubeadm.process.wait_ended() == 0, kubeadm.process.out
-    assert LAMEDUCK_SECONDS - 0.5 < time.monotonic() - began < LAMEDUCK_SECONDS + 5.0
-    assert "[INFO] plugin/health: Going into lameduck mode for 5s" in kubeadm.process.out
+    assert LAMEDUCK_SECONDS <= time.monotonic() - began < GRACE_PERIOD_SECONDS
 
 
 def test_the_chart_s_limits_of_a_tenth_of_a_core_and_128_mib(environment: Environment, questions: Path) -> None:
@@ -220,8 +220,8 @@ def test_the_chart_s_limits_of_a_tenth_of_a_core_and_128_mib(environment: Enviro
         running(environment, corefile("helm"), limits=limits) as container,
     ):
         first_seconds = container.wait_for(CLUSTER_NAME, CLUSTER_ADDRESS, LIVENESS_DELAY_SECONDS)
-        with load(environment, questions, 1_000, 6) as report:
-            found = probe(environment, 5.0, STRICTEST_TIMEOUT_SECONDS, HEALTH, READY)
+        with load(container, questions, 1_000, late_seconds=5) as report:
+            found = probe(container, PROBES, STRICTEST_TIMEOUT_SECONDS, HEALTH, READY, counts_waiting=True)
         per_second, lost = read_report(report)
         print(
             f"first answer after {first_seconds:.1f} s; {per_second:,.0f} queries/s, {lost} lost; {found}; "

@@ -1,13 +1,12 @@
 """/metrics compared with CoreDNS's: names, types, labels, label values and buckets after the same questions."""
 
 import re
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from deploy.image import ROOT
-from deploy.pair import WAIT_SECONDS, Side, both
+from deploy.pair import Side, both
 
 from testing.controlplane import ControlPlane
 
@@ -162,10 +161,7 @@ def change_endpoints(control_plane: ControlPlane) -> None:
 
 
 def wait_for_series(side: Side, name: str) -> None:
-    ends_at = time.monotonic() + WAIT_SECONDS
-    while not any(shown == name for _, shown in series(side)):
-        assert time.monotonic() < ends_at, f"{side.name} has no {name}"
-        time.sleep(0.1)
+    side.wait_until(lambda: any(shown == name for _, shown in series(side)), f"series {name}")
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,10 @@ that none stays after its reason is gone.
 """
 
 import contextlib
-import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -73,11 +73,8 @@ def _create(control_plane: ControlPlane) -> None:
 
 def _wait(server: BlocksServer) -> None:
     server.wait()
-    ends_at = time.monotonic() + SETTLE_SECONDS
     for block in BLOCKS:
-        while not knows_all_objects(server, block):
-            assert time.monotonic() < ends_at, f"{server.server.name} does not have the objects"
-            time.sleep(0.1)
+        server.server.wait_until(partial(knows_all_objects, server, block), "all objects", SETTLE_SECONDS)
 
 
 def _stop(server: ServerProcess) -> None:

@@ -52,7 +52,7 @@ def dig_all(pod: Pod, *words: str) -> list[Answer]:
 
     dig sends no cookie here: with one no two queries are equal, and none gets a compiled answer.
     """
-    printed = pod.run(need("dig"), "+tries=2", "+time=2", "+nocookie", *words)
+    printed = pod.run(need("dig"), "+tries=1", "+time=30", "+nocookie", *words)
     replies = [_read(part) for part in printed.split(";; ->>HEADER<<-")[1:]]
     if not replies or "no servers could be reached" in printed or ";; Warning" in printed:
         raise ValueError(f"dig {' '.join(words)}: {printed}")

@@ -3,7 +3,6 @@
 import contextlib
 import re
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from journeys.pod import network_namespace
 
 NAME = "my-nginx-headless-svc.default.svc.cluster.local"
 WORKLOAD = ("Deployment", "my-nginx", "default")
-OUTAGE_SECONDS = 1.0
+OUTAGE_ANSWERS = 1_000  # asked for while the API server is unreachable
 WATCH_LINE = re.compile(r"\[\w+\] plugin/kubernetes: (services|namespaces|endpointslices): ")
 
 pytestmark = [pytest.mark.peer("kube-apiserver"), pytest.mark.parametrize("journey", ["api"], indirect=True)]
@@ -27,6 +26,7 @@ class Asker(threading.Thread):
         self._journey = journey
         self._stopping = threading.Event()
         self.seen: list[tuple[str, frozenset[str]]] = []
+        self.count = 0
 
     def run(self) -> None:
         while not self._stopping.is_set():
@@ -34,6 +34,7 @@ class Asker(threading.Thread):
                 found = (reply.status, frozenset(reply.data))
                 if found not in self.seen[-1:]:
                     self.seen.append(found)
+                self.count += 1
 
     def stop(self) -> None:
         self._stopping.set()
@@ -59,7 +60,9 @@ def test_names_keep_their_answers_while_the_api_server_is_unreachable(journey: J
     try:
         journey.bridge.down()
         journey.cluster.scale(*WORKLOAD, 4)  # the server gets no event of it
-        time.sleep(OUTAGE_SECONDS)
+        until(lambda: watch_lines(journey)[lines_before:], bool)
+        enough = asker.count + OUTAGE_ANSWERS
+        until(lambda: asker.count, lambda count: count >= enough)
         assert journey.readiness() == READY
         assert asker.seen == [("NOERROR", frozenset(before))]
         journey.bridge.up()

@@ -80,7 +80,7 @@ def knot(tmp_path: Path) -> Iterator[int]:
 
 
 def ask(port: int, packet: bytes) -> bytes | None:
-    return dns_client.reply_to(port, packet, timeout_seconds=5)
+    return dns_client.reply_to(port, packet, timeout_seconds=30)
 
 
 def is_as_knot(ours: Seen, theirs: Seen) -> bool:

@@ -193,5 +193,5 @@ async def test_a_connection_of_a_certain_age_gets_no_more_questions(held_clock: 
         (young,) = connections.connections
         await held_clock.pass_seconds(6)
         await connections.ask(asking("two."), 2.0)
-        assert not young.takes_questions(asyncio.get_running_loop().time())
+        assert not young.takes_questions(held_clock.now)
         assert connections.connections[-1] is not young
