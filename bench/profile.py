@@ -40,6 +40,7 @@ REPETITIONS = 7
 BATCH = 64
 ROUNDS_PER_REPETITION = 200
 CLIENT = (LOOPBACK, 4)
+SERVER = LOOPBACK
 _KINDS: dict[str, Kind] = {"Namespace": Namespace, "Service": Service, "EndpointSlice": EndpointSlice}
 
 large = f"{objects.LARGE}.svc.{objects.ZONE}."
@@ -78,7 +79,7 @@ class InProcessServer:
         """Answer a query that the table does not hold, from packet to packet."""
         if packet[2:] in self.table.entries:
             self.table.drop(packet[2:])
-        message = self.dispatch.miss(packet, CLIENT, self.listener)
+        message = self.dispatch.miss(packet, CLIENT, SERVER, self.listener)
         assert isinstance(message, bytes)
         return message
 
@@ -90,7 +91,8 @@ class InProcessServer:
         """Yield the stages of a miss, in order."""
         query = read_query(packet)
         assert isinstance(query, Query)
-        query.transport, query.client, query.lookup = "udp", CLIENT, self.dispatch.lookup
+        query.transport, query.client, query.server = "udp", CLIENT, SERVER
+        query.lookup = self.dispatch.lookup
         route = self.dispatch.routes.find(query.name, query.qtype)
         assert route is not None
         assert route.chain.handler is not None
@@ -148,7 +150,7 @@ def hit_us(server: InProcessServer, packet: bytes) -> dict[str, float]:
         client.connect(served.getsockname())
         listener = UdpListener(served, server.dispatch, server.listener, new_payload())
         server.miss(packet)
-        server.dispatch.miss(packet, CLIENT, server.listener)  # a denial is kept when it is asked again
+        server.dispatch.miss(packet, CLIENT, SERVER, server.listener)  # a denial is kept when it is asked again
         entries = server.table.entries
 
         def burst(answer: Callable[[], object]) -> float:

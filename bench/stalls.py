@@ -163,7 +163,7 @@ class Watched:
                 self._turns.doing = f"{doing}: {qname} {codes.type_text(qtype)}" if doing else ""
                 kept = self.context.answers.entries.get(packet[2:])
                 if kept is None:
-                    self._dispatch.miss(packet, ("127.0.0.1", 4), self.context)
+                    self._dispatch.miss(packet, ("127.0.0.1", 4), "127.0.0.1", self.context)
                 else:
                     kept.message()
                 await asyncio.sleep(0)

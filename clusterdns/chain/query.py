@@ -15,9 +15,10 @@ from clusterdns.wire.query import QueryMessage, read
 class Query(QueryMessage):
     """One question of one client."""
 
-    __slots__ = ("client", "deadline", "depth", "labels", "lookup", "rewritten_as")
+    __slots__ = ("client", "deadline", "depth", "labels", "lookup", "rewritten_as", "server")
 
     client: Any  # the client's socket address: (host, port, …)
+    server: str  # the address that the client sent the query to
     lookup: "Lookup"
     depth: int  # how many nested look-ups led to this query; 0 for a client's own
     deadline: float | None  # by the event loop's clock; `cancel` sets it, handlers that wait keep it
@@ -42,6 +43,7 @@ class Query(QueryMessage):
         changed.is_canonical = self.is_canonical
         changed.transport = self.transport
         changed.client = self.client
+        changed.server = self.server
         changed.lookup = self.lookup
         changed.depth = self.depth
         changed.deadline = self.deadline
@@ -52,13 +54,22 @@ class Query(QueryMessage):
     @property
     def client_ip(self) -> IPv4Address | IPv6Address:
         """The client's address, without a scope; an IPv4 client of an IPv6 socket has its IPv4 address."""
-        return _client_ip(self.client[0])
+        return _plain_ip(self.client[0])
+
+    @property
+    def server_ip(self) -> IPv4Address | IPv6Address:
+        """The address that the client sent the query to, as `client_ip`."""
+        return _plain_ip(self.server)
 
     @property
     def client_text(self) -> str:
         """The client's address as logs show it, with the scope of a link-local address (`fe80::1%eth0`)."""
-        host: str = self.client[0]
-        return host.removeprefix("::ffff:") if "." in host else host
+        return _shown(self.client[0])
+
+    @property
+    def server_text(self) -> str:
+        """The address that the client sent the query to, as `client_text`."""
+        return _shown(self.server)
 
     @property
     def effective(self) -> "Query":
@@ -78,7 +89,11 @@ def plain_ip(text: str) -> IPv4Address | IPv6Address:
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
-_client_ip = lru_cache(maxsize=4096)(plain_ip)
+_plain_ip = lru_cache(maxsize=4096)(plain_ip)
+
+
+def _shown(host: str) -> str:
+    return host.removeprefix("::ffff:") if "." in host else host
 
 
 class Lookup(Protocol):

@@ -15,6 +15,7 @@ import mmap
 import os
 import socket
 import struct
+import sys
 from typing import Any, Protocol
 
 from clusterdns.host.sockets import IP_PKTINFO, receive_local_addresses
@@ -31,6 +32,7 @@ _CONTROL_START = socket.CMSG_LEN(0)
 _LINK_LOCAL = struct.unpack("=H", b"\xfe\x80")[0]
 _PORT = struct.Struct("!H")
 _SCOPE = struct.Struct("=I")
+_IN_PKTINFO_BYTES = 12
 _IN6_PKTINFO_BYTES = 20
 _MISSING = (errno.ENOSYS, errno.EPERM, errno.EACCES)  # an old kernel; a seccomp filter
 
@@ -91,6 +93,9 @@ class Datagrams(Protocol):
     def client(self, slot: int) -> Any:
         """Return the address that a datagram came from, as `recvfrom` does."""
 
+    def server(self, slot: int) -> str:
+        """Return the address that a datagram was sent to."""
+
     def source(self, slot: int) -> Ancillary:
         """Return the control messages with which `sendmsg` sends from the address that a datagram was sent to."""
 
@@ -117,6 +122,7 @@ class ManyAtOnce:
         self._descriptor = sock.fileno()
         self._is_ipv6 = sock.family == socket.AF_INET6
         self._is_wildcard = is_wildcard
+        self._host: str = sock.getsockname()[0]
         self._names = bytearray(BATCH * _NAME_BYTES)
         self._control = bytearray(BATCH * _CONTROL_BYTES)
         self._buffers = (_Buffer * BATCH)()
@@ -177,14 +183,22 @@ class ManyAtOnce:
         flow = int.from_bytes(name[4:8], "big")
         return socket.inet_ntop(socket.AF_INET6, name[8:24]), port, flow, _SCOPE.unpack_from(name, 24)[0]
 
+    def server(self, slot: int) -> str:
+        """See `Datagrams`."""
+        return local_address(self._local(slot)) if self._is_wildcard else self._host
+
     def source(self, slot: int) -> Ancillary:
         """See `Datagrams`."""
         if not self._is_wildcard:
             return []
-        start = slot * _CONTROL_BYTES + _CONTROL_START
         if self._is_ipv6:
-            return [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, bytes(self._control[start : start + 20]))]
-        return [(socket.IPPROTO_IP, IP_PKTINFO, bytes(self._control[start : start + 12]))]
+            return [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, self._local(slot))]
+        return [(socket.IPPROTO_IP, IP_PKTINFO, self._local(slot))]
+
+    def _local(self, slot: int) -> bytes:
+        """Return the `struct in_pktinfo` or `in6_pktinfo` of a datagram."""
+        start = slot * _CONTROL_BYTES + _CONTROL_START
+        return bytes(self._control[start : start + (_IN6_PKTINFO_BYTES if self._is_ipv6 else _IN_PKTINFO_BYTES)])
 
     def _clear_interfaces(self, count: int) -> None:
         """Let the routing table choose the interface of each reply, except for link-local addresses, which need one."""
@@ -203,6 +217,7 @@ class OneByOne:
         self.payload = payload
         self.reply_bytes: memoryview[int] | list[int] = [0] * BATCH
         self._socket = sock
+        self._host: str = sock.getsockname()[0]
         self._ancillary_bytes = _CONTROL_BYTES if is_wildcard else 0
         self._slots = [memoryview(payload)[start : start + SLOT_BYTES] for start in range(0, len(payload), SLOT_BYTES)]
         self._clients: list[Any] = [None] * BATCH
@@ -241,9 +256,27 @@ class OneByOne:
         """See `Datagrams`."""
         return self._clients[slot]
 
+    def server(self, slot: int) -> str:
+        """See `Datagrams`."""
+        return local_address(self._sources[slot][0][2]) if self._sources[slot] else self._host
+
     def source(self, slot: int) -> Ancillary:
         """See `Datagrams`."""
         return self._sources[slot]
+
+
+@functools.lru_cache(maxsize=256)
+def local_address(local: bytes) -> str:
+    """Return the address in a `struct in_pktinfo` or `in6_pktinfo`, with the scope of a link-local address."""
+    if len(local) != _IN6_PKTINFO_BYTES:
+        return socket.inet_ntop(socket.AF_INET, local[4:8])
+    text = socket.inet_ntop(socket.AF_INET6, local[:16])
+    if not local.startswith(b"\xfe\x80"):
+        return text
+    try:
+        return f"{text}%{socket.if_indextoname(int.from_bytes(local[16:], sys.byteorder))}"
+    except OSError:  # the interface is gone
+        return text
 
 
 def _cleared(local: bytes) -> bytes:

@@ -64,11 +64,12 @@ class Dispatch:
         self._uncounted = counters.counter(QueryOutcome("", "", "", "", "", False, 0, 0, is_shown=False))
 
     def miss(
-        self, packet: bytes, client: Any, context: ListenerContext
+        self, packet: bytes, client: Any, server: str, context: ListenerContext
     ) -> bytes | Coroutine[Any, Any, bytes | None] | None:
         """Return the response; a coroutine that returns it where a handler has to wait; None to send nothing.
 
-        Of a zone transfer it is the first message (see wire.stream.FirstMessage).
+        `client` is the socket address that the packet came from, `server` the address that it was sent to. Of a zone
+        transfer the response is the first message (see wire.stream.FirstMessage).
         """
         query = read_query(packet)
         if query is None:
@@ -80,6 +81,7 @@ class Dispatch:
         started = perf_counter()
         query.transport = context.transport
         query.client = client
+        query.server = server
         query.lookup = self.lookup
         route = self.routes.find(query.name, query.qtype)
         refusal = self._refusal(query, route)

@@ -17,11 +17,13 @@ from clusterdns.chain.query import plain_ip
         ("fe80::1%eth0.100", "fe80::1", "fe80::1%eth0.100"),
     ],
 )
-def test_client_address_is_compared_without_scope_and_logged_with_it(host: str, address: str, text: str) -> None:
+def test_addresses_are_compared_without_scope_and_logged_with_it(host: str, address: str, text: str) -> None:
     query = Query()
     query.client = (host, 40222)
     assert str(query.client_ip) == address
     assert query.client_text == text
+    query.server = host
+    assert (str(query.server_ip), query.server_text) == (address, text)
 
 
 def test_text_that_is_not_an_address_is_an_error() -> None:

@@ -3,6 +3,7 @@
 import ctypes
 import errno
 import socket
+import struct
 from collections.abc import Iterator
 from typing import Any
 
@@ -92,6 +93,7 @@ def test_replies_reach_their_clients_from_the_address_they_asked(
             b"query %d" % number * (1 + number) for number in range(len(clients))
         ]
         assert [server.batch.client(slot) for slot in range(len(sizes))] == [one.getsockname() for one in clients]
+        assert [server.batch.server(slot) for slot in range(len(sizes))] == [asked] * len(sizes)
         for slot in range(len(sizes)):
             server.write(slot, b"reply %d" % slot)
         assert server.batch.send(0, len(sizes)) == []
@@ -217,3 +219,17 @@ def test_the_calls_are_used_where_the_system_has_them(
     with bind_udp("127.0.0.1", 0) as sock:
         assert isinstance(datagrams(sock, new_payload()), kind)
     module._has_many.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("local", "text"),
+    [
+        (struct.pack("=I4s4s", 7, bytes((192, 0, 2, 1)), bytes((192, 0, 2, 255))), "192.0.2.1"),
+        (struct.pack("=16sI", socket.inet_pton(socket.AF_INET6, "2001:db8::1"), 0), "2001:db8::1"),
+        (struct.pack("=16sI", socket.inet_pton(socket.AF_INET6, "::ffff:192.0.2.1"), 0), "::ffff:192.0.2.1"),
+        (struct.pack("=16sI", socket.inet_pton(socket.AF_INET6, "fe80::1"), socket.if_nametoindex("lo")), "fe80::1%lo"),
+        (struct.pack("=16sI", socket.inet_pton(socket.AF_INET6, "fe80::1"), 2**31 - 1), "fe80::1"),
+    ],
+)
+def test_the_local_address_of_a_datagram_as_text(local: bytes, text: str) -> None:
+    assert module.local_address(local) == text

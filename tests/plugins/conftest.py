@@ -69,6 +69,7 @@ def context(shared: RecordingShared) -> BlockContext:
 def make_query() -> Callable[..., Query]:
     def make(
         name: str, qtype: str = "A", *, transport: str = "udp", client: tuple[Any, ...] = ("10.1.0.9", 40222),
+        server: str = "10.96.0.10",
         edns_bytes: int | None = None, do: bool = False, checking_disabled: bool = False,
         options: Sequence[dns.edns.Option] = (),
     ) -> Query:  # fmt: skip
@@ -83,6 +84,7 @@ def make_query() -> Callable[..., Query]:
         assert isinstance(query, Query)
         query.transport = transport
         query.client = client
+        query.server = server
         query.lookup = no_lookup
         return query
 

@@ -30,7 +30,7 @@ class Running:
 
     async def raw(self, packet: bytes, transport: str = "udp", client: tuple[str, int] = CLIENT) -> bytes:
         """The reply to a packet; of several messages the first."""
-        reply = self.dispatch.miss(packet, client, self.udp if transport == "udp" else self.tcp)
+        reply = self.dispatch.miss(packet, client, "127.0.0.1", self.udp if transport == "udp" else self.tcp)
         if reply is not None and not isinstance(reply, bytes):
             reply = await reply
         assert reply is not None

@@ -48,7 +48,7 @@ class Server:
             answer.counter.count += 1
             return dns.message.from_wire(packet[:2] + answer.message())
         self.misses += 1
-        said = self.dispatch.miss(packet, ("10.1.0.9", 1), self.listener)
+        said = self.dispatch.miss(packet, ("10.1.0.9", 1), "127.0.0.1", self.listener)
         raw = await said if inspect.isawaitable(said) else said
         assert isinstance(raw, bytes)
         return dns.message.from_wire(raw)

@@ -53,7 +53,7 @@ def answered(block: str, packet: bytes) -> dns.message.Message:
     configuration = assemble(parse(f". {{\n{block}\n}}\n", "Corefile", {}), Registry(), dns_port=53)
     dispatch = Dispatch(configuration.listen_points[0].routes, QueryCounters(Registry(), "dns://:53"), Series())
     listener = ListenerContext("udp", "1", AnswerTable(), HitTime())
-    reply = dispatch.miss(packet, ("127.0.0.1", 4711), listener)
+    reply = dispatch.miss(packet, ("127.0.0.1", 4711), "127.0.0.1", listener)
     assert isinstance(reply, bytes)
     return dns.message.from_wire(reply, one_rr_per_rrset=True)
 

@@ -124,7 +124,7 @@ async def test_answers_equal_those_of_coredns(
         theirs = summary(peers.ask(message, number))
         query = read_query(message.to_wire())
         assert isinstance(query, Query)
-        query.transport, query.client = "udp", ("127.0.0.1", 4711)
+        query.transport, query.client, query.server = "udp", ("127.0.0.1", 4711), "127.0.0.1"
         reply = await handler(query)
         if reply.rcode == codes.REFUSED:
             assert any("_udp" in line for line in theirs[2][2]), (name, qtype, theirs)  # whoami

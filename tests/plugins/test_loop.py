@@ -40,6 +40,7 @@ class FakeUpstream:
             query = read_query(bytes(make_query(name, qtype).pack()))
             assert isinstance(query, Query)
             query.client = ("127.0.0.1", 37214)
+            query.server = "127.0.0.1"
             reply = await self.front(query)
             assert reply.rcode == codes.SERVFAIL
 

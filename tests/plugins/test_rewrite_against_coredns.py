@@ -15,7 +15,7 @@ import dns.rdatatype
 import pytest
 from plugins.coredns_blocks import Blocks, address, serving
 
-from clusterdns.chain import BlockContext, Handler, ListenerOptions, Query, Reply
+from clusterdns.chain import BlockContext, Handler, Query, Reply
 from clusterdns.chain.query import read_query
 from clusterdns.corefile.directive import Directive
 from clusterdns.plugins.rewrite import directive as rewrite
@@ -220,7 +220,7 @@ async def test_same_reply_as_coredns(
     peers: Blocks, number: int, context: BlockContext, read_directives: Callable[[str], Sequence[Directive]]
 ) -> None:
     rule, questions = CASES[number]
-    context = replace(context, port=peers.port, listener=ListenerOptions(addresses=(address(number + 1),)))
+    context = replace(context, port=peers.port)
     settings = rewrite.parse(read_directives(f"rewrite {rule}"), context)
     wrap = rewrite.build(settings, context).handling.wrap
     assert wrap is not None
@@ -237,6 +237,7 @@ async def test_same_reply_as_coredns(
         query = read_query(message.to_wire())
         assert isinstance(query, Query)
         query.transport, query.client, query.lookup = "udp", ("127.0.0.1", 4711), lookup
+        query.server = address(number + 1)
         reply = await handler(query)
         ours = dns.message.from_wire(query.id + encode.encode(query, reply).message())
         assert ours.question == theirs.question

@@ -363,7 +363,7 @@ def test_large_and_negative_answers_are_compiled_at_the_second_query(
     sent = query(f"{qname}.prod.svc.cluster.local.")
     kept = []
     for _ in range(3):
-        dispatch.miss(sent, ("127.0.0.1", 4), listener)
+        dispatch.miss(sent, ("127.0.0.1", 4), "127.0.0.1", listener)
         kept.append(sent[2:] in listener.answers.entries)
     assert kept.index(True) == asked - 1
 
@@ -377,7 +377,7 @@ def test_every_address_comes_first_equally_often(
     first: Counter[bytes] = Counter()
     for _ in range(9_000):
         answer = listener.answers.entries.get(sent[2:])
-        reply = sent[:2] + answer.message() if answer else dispatch.miss(sent, ("127.0.0.1", 4), listener)
+        reply = sent[:2] + answer.message() if answer else dispatch.miss(sent, ("127.0.0.1", 4), "127.0.0.1", listener)
         assert isinstance(reply, bytes)
         start = len(dns.message.from_wire(sent).question[0].name.to_wire() or b"") + 28
         first[reply[start : start + 4]] += 1

@@ -69,7 +69,7 @@ async def test_outcome(
     outcome: str,
 ) -> None:
     dispatch, context = make_dispatch(), make_listener(transport)
-    message = dispatch.miss(packet, ("127.0.0.1", 4), context)
+    message = dispatch.miss(packet, ("127.0.0.1", 4), "127.0.0.1", context)
     if not isinstance(message, bytes | None):
         message = await message
     assert counts(dispatch) == {outcome: 1}
@@ -81,7 +81,7 @@ async def test_counts_add_up_to_the_packets(
 ) -> None:
     dispatch, context = make_dispatch(), make_listener("udp")
     for packet in packets(PACKETS, random.Random(4)):
-        message = dispatch.miss(packet, ("127.0.0.1", 4), context)
+        message = dispatch.miss(packet, ("127.0.0.1", 4), "127.0.0.1", context)
         if not isinstance(message, bytes | None):
             await message
     found = counts(dispatch)
@@ -127,7 +127,7 @@ async def test_what_waits_when_a_tcp_connection_ends_is_counted(
     make_dispatch: Callable[..., Dispatch], make_listener: Callable[[str], ListenerContext], has_begun: bool
 ) -> None:
     dispatch = make_dispatch()
-    waiting = dispatch.miss(header(0) + SLOW, ("127.0.0.1", 4), make_listener("tcp"))
+    waiting = dispatch.miss(header(0) + SLOW, ("127.0.0.1", 4), "127.0.0.1", make_listener("tcp"))
     assert not isinstance(waiting, bytes | None)
     later = LaterReplies(MagicMock(), ConnectionBudget(ConnectionLimits()))
     later.reply(waiting)

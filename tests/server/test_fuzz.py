@@ -89,11 +89,11 @@ def test_no_packet_disturbs_the_dispatcher(
     caplog.set_level("CRITICAL", "clusterdns")  # `boom.test.` fails as it should, ten thousand times
     dispatch, listener = make_dispatch(), make_listener(transport)
     client = ("127.0.0.1", 4)
-    good = dispatch.miss(b"ok" + PLAIN, client, listener)
+    good = dispatch.miss(b"ok" + PLAIN, client, "127.0.0.1", listener)
     booms = 0
     for number, packet in enumerate(packets(PACKETS // 2, random.Random(f"20 {transport}"))):
         before = panics.value
-        reply = dispatch.miss(packet, client, listener)
+        reply = dispatch.miss(packet, client, "127.0.0.1", listener)
         booms += panics.value != before
         assert panics.value == before or b"\x04boom\x04test\0" in packet.lower()
         if reply is not None:
@@ -103,7 +103,7 @@ def test_no_packet_disturbs_the_dispatcher(
             assert len(reply) <= (1232 if transport == "udp" else 65535)
             assert len(packet) >= 12
         if number % 1000 == 0:
-            assert dispatch.miss(b"ok" + PLAIN, client, listener) == good
+            assert dispatch.miss(b"ok" + PLAIN, client, "127.0.0.1", listener) == good
             if reply is not None:
                 dns.message.from_wire(reply, ignore_trailing=False)
     assert booms
@@ -124,7 +124,7 @@ def test_long_chains_of_pointers_cost_little(
         last = 0xC000 | start
     text = b"\0\0\x10\0\1\0\0\0\0" + struct.pack(">H", len(rungs) + 1) + b"\0" + rungs
     packet = b"id\1\0\0\1\0\1\0\0\0\1" + QUESTION + text + struct.pack(">H", last) + b"\0\1\0\1\0\0\0\0\0\0"
-    reply = dispatch.miss(packet, ("127.0.0.1", 4), listener)
+    reply = dispatch.miss(packet, ("127.0.0.1", 4), "127.0.0.1", listener)
     assert isinstance(reply, bytes)
     assert reply[3] & 15 == 1
 

@@ -182,7 +182,7 @@ def test_a_change_of_the_stale_kinds_forgets_every_answer_of_the_index(
 
     def compile_all() -> int:
         for packet in (*asked, *asked):
-            dispatch.miss(packet, ("127.0.0.1", 4), listener)
+            dispatch.miss(packet, ("127.0.0.1", 4), "127.0.0.1", listener)
         return len(listener.answers.entries)
 
     count = compile_all()

@@ -184,7 +184,7 @@ def test_what_a_name_answers(
 ) -> None:
     question, rcode, answer, additional = row
     packet = make_packet(question)
-    raw = make_dispatch(pods).miss(packet, ("127.0.0.1", 4), make_listener("udp"))
+    raw = make_dispatch(pods).miss(packet, ("127.0.0.1", 4), "127.0.0.1", make_listener("udp"))
     assert isinstance(raw, bytes)
     reply = verify(packet, raw, "udp")
     assert dns.rcode.to_text(reply.rcode()) == rcode
@@ -204,7 +204,7 @@ def test_as_many_aliases_as_coredns_follows(
     verify: Callable[[bytes, bytes, str], dns.message.Message],
 ) -> None:
     packet = make_packet("link-11~ A")
-    raw = make_dispatch().miss(packet, ("127.0.0.1", 4), make_listener("tcp"))
+    raw = make_dispatch().miss(packet, ("127.0.0.1", 4), "127.0.0.1", make_listener("tcp"))
     assert isinstance(raw, bytes)
     aliases = [full(f"link-{n}~ CNAME link-{n - 1}~") for n in range(1, 12)]
     assert records(verify(packet, raw, "tcp").answer) == sorted([*aliases, full("link-0~ A 10.96.0.13")])
@@ -216,7 +216,7 @@ def test_letter_case_does_not_matter_and_comes_back(
     verify: Callable[[bytes, bytes, str], dns.message.Message],
 ) -> None:
     packet = make_packet("_HTTP._Tcp.WEB~ SRV")
-    raw = make_dispatch().miss(packet, ("127.0.0.1", 4), make_listener("udp"))
+    raw = make_dispatch().miss(packet, ("127.0.0.1", 4), "127.0.0.1", make_listener("udp"))
     assert isinstance(raw, bytes)
     reply = verify(packet, raw, "udp")
     assert records(reply.answer) == [full("_HTTP._Tcp.WEB~ SRV 0 100 80 web~")]
@@ -240,7 +240,7 @@ def test_while_unsynced_nothing_is_denied(
     listener = make_listener("udp")
     packet = make_packet(question)
     for _ in range(2):
-        raw = everything.miss(packet, ("127.0.0.1", 4), listener)
+        raw = everything.miss(packet, ("127.0.0.1", 4), "127.0.0.1", listener)
     assert isinstance(raw, bytes)
     reply = verify(packet, raw, "udp")
     assert dns.rcode.to_text(reply.rcode()) == rcode
@@ -266,7 +266,7 @@ def test_only_missing_names_fall_through(
     make_listener: Callable[[str], ListenerContext],
 ) -> None:
     dispatch = make_dispatch(fallthrough=(name.from_text(zone),))
-    raw = dispatch.miss(make_packet(question), ("127.0.0.1", 4), make_listener("udp"))
+    raw = dispatch.miss(make_packet(question), ("127.0.0.1", 4), "127.0.0.1", make_listener("udp"))
     assert isinstance(raw, bytes)
     assert dns.rcode.to_text(dns.message.from_wire(raw).rcode()) == rcode
 
@@ -275,7 +275,9 @@ def test_only_missing_names_fall_through(
 def test_transfers_are_refused(
     qtype: str, make_dispatch: Callable[..., Dispatch], make_listener: Callable[[str], ListenerContext]
 ) -> None:
-    raw = make_dispatch().miss(make_packet(f"cluster.local. {qtype}"), ("127.0.0.1", 4), make_listener("tcp"))
+    raw = make_dispatch().miss(
+        make_packet(f"cluster.local. {qtype}"), ("127.0.0.1", 4), "127.0.0.1", make_listener("tcp")
+    )
     assert isinstance(raw, bytes)
     assert raw[3] & 15 == dns.rcode.REFUSED
 

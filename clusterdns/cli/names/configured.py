@@ -107,7 +107,7 @@ async def _answered(dispatch: Dispatch, name: bytes, rtype: int) -> Iterator[Row
     """Ask a question, and make rows of the answer's records of this name."""
     query = read_query(_QUERY_HEADER + name + rtype.to_bytes(2, "big") + codes.IN.to_bytes(2, "big"))
     assert isinstance(query, Query)
-    query.transport, query.client, query.lookup = "tcp", _CLIENT, dispatch.lookup
+    query.transport, query.client, query.server, query.lookup = "tcp", _CLIENT, _CLIENT[0], dispatch.lookup
     reply = await dispatch.lookup(query, name, rtype)
     route = dispatch.routes.find(name, rtype)
     zone = "" if route is None else to_text(route.zone)

@@ -1,8 +1,7 @@
 """The lines of the query log: a format with placeholders, compiled once into text and functions.
 
 Log pipelines parse these lines, so formats and placeholders are an interface and equal CoreDNS's. A metadata
-placeholder (`{/label}`) shows `-` if the label is not set, hence always without the `metadata` directive; `{local}`
-always shows `-`.
+placeholder (`{/label}`) shows `-` if the label is not set, hence always without the `metadata` directive.
 """
 
 import json
@@ -114,8 +113,6 @@ class LineFormat:
 
 
 def _piece(word: str) -> str | Callable[[LogEntry], str]:
-    if word == "{local}":  # listeners do not record the local address
-        return _UNSET
     if word.startswith("{/"):
         label = word[2:-1]
         return lambda entry: label_value(entry, label)
@@ -187,6 +184,7 @@ _FIELDS: dict[str, Callable[[LogEntry], str]] = {
     "{name}": lambda entry: to_text(entry.query.name),
     "{proto}": lambda entry: entry.query.transport,
     "{remote}": lambda entry: bracketed(entry.query.client_text),
+    "{local}": lambda entry: bracketed(entry.query.server_text),
     "{port}": lambda entry: str(entry.query.client[1]),
     "{size}": lambda entry: str(query_bytes(entry)),
     "{>id}": lambda entry: str(int.from_bytes(entry.query.id, "big")),

@@ -11,7 +11,7 @@ from clusterdns.plugins.rewrite.settings import RewriteSettings
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> RewriteSettings:
     """Read `rewrite [stop|continue] FIELD …`, on one line or in braces; repeatable. Raises CorefileErrors."""
-    return read(directives, RewriteSettings(context.listener.addresses, context.port))
+    return read(directives, RewriteSettings(context.port))
 
 
 def build(settings: RewriteSettings, context: BlockContext) -> Part:

@@ -4,13 +4,11 @@ A query without OPT gets one. The reply repeats the options that `local` rules n
 rule has `revert`, which removes the change from the reply. EDNS options of an upstream's reply stay as they are.
 """
 
-import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
 
 from clusterdns.chain import Query
-from clusterdns.chain.query import plain_ip
 from clusterdns.plugins.rewrite.rule import ReplyDraft, RuleEffect
 from clusterdns.wire import codes
 from clusterdns.wire.edns import OPTION_HEADER_BYTES, iter_options, pack_option
@@ -126,23 +124,7 @@ def _prefix_bits(content: bytes) -> int:
     return content[_FAMILY_BYTES]
 
 
-def server_address(query: Query, bound: Sequence[str]) -> bytes | None:
-    """Return the address that the client asked: the only bound one, or else the source address of packets to it."""
-    client = query.client_ip
-    own = [one for one in map(plain_ip, bound)
-           if one.version == client.version and not one.is_unspecified]  # fmt: skip
-    if len(own) == 1:
-        return own[0].packed
-    family = socket.AF_INET if client.version == 4 else socket.AF_INET6
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((str(client), query.client[1] or 53))  # UDP: only chooses the route, sends nothing
-        except OSError:
-            return own[0].packed if own else None
-        return plain_ip(probe.getsockname()[0]).packed
-
-
-def variable(word: str, bound: Sequence[str], port: int) -> tuple[Content, bool]:
+def variable(word: str, port: int) -> tuple[Content, bool]:
     """Return the content of a variable, and whether it depends on the question alone. Raises KeyError."""
     contents: dict[str, tuple[Content, bool]] = {
         "qname": (lambda query: to_text(query.question[:-4]).encode(), True),
@@ -151,7 +133,7 @@ def variable(word: str, bound: Sequence[str], port: int) -> tuple[Content, bool]
         "server_port": (lambda query: port.to_bytes(2, "big"), True),
         "client_ip": (lambda query: query.client_ip.packed, False),
         "client_port": (lambda query: query.client[1].to_bytes(2, "big"), False),
-        "server_ip": (lambda query: server_address(query, bound), False),
+        "server_ip": (lambda query: query.server_ip.packed, False),
     }
     return contents[word]
 

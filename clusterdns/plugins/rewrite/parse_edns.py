@@ -79,7 +79,7 @@ def _variable(settings: RewriteSettings, word: Token) -> tuple[edns_rules.Conten
     if names.is_label(inner):
         return edns_rules.metadata(inner), False
     try:
-        return edns_rules.variable(inner, settings.bound, settings.port)
+        return edns_rules.variable(inner, settings.port)
     except KeyError:
         hint = "use {qname}, {qtype}, {client_ip}, {client_port}, {protocol}, {server_ip}, {server_port} or a label"
         raise word.error(f"unknown variable {word}", hint) from None

@@ -15,9 +15,8 @@ class RewriteStep:
 
 @dataclass(frozen=True)
 class RewriteSettings:
-    """The rules of a block, and the facts about the block that they need."""
+    """The rules of a block, and the port of the block, which they may need."""
 
-    bound: tuple[str, ...] = ()  # addresses that the block listens on; empty: all
     port: int = 53
     steps: tuple[RewriteStep, ...] = ()
     echoed_codes: frozenset[int] = frozenset()  # EDNS options that the reply repeats to the client

@@ -36,16 +36,17 @@ class Connection(asyncio.BufferedProtocol):
     """One client's connection, from the moment when it is accepted."""
 
     __slots__ = (
-        "_client", "_held", "_is_ended", "_is_scheduled", "_later", "_query_count", "_since", "_table",
+        "_client", "_held", "_is_ended", "_is_scheduled", "_later", "_query_count", "_server", "_since", "_table",
         "_unread_bytes", "_unsent_bytes", "host", "is_stalled", "transport",
     )  # fmt: skip
 
-    def __init__(self, table: ConnectionTable, client: Any) -> None:
+    def __init__(self, table: ConnectionTable, client: Any, server: str) -> None:
         self.host: str = client[0]
         self.is_stalled = False  # the client does not read its replies
         self.transport: Any = None  # until the event loop has made it; over TLS a TlsStream
         self._table = table
         self._client = client  # address and port
+        self._server = server  # the address that the client connected to
         self._later: LaterReplies | None = None
         self._query_count = 0  # whole queries so far
         self._held = b""  # received and not answered yet: at most a chunk and an unfinished query
@@ -259,7 +260,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _miss(self, message: bytes) -> bytes:
         """Return the framed reply; empty where there is none, or where a handler waits."""
-        reply = self._table.dispatch.miss(message, self._client, self._table.context)
+        reply = self._table.dispatch.miss(message, self._client, self._server, self._table.context)
         if reply is None:
             return b""
         if isinstance(reply, bytes):

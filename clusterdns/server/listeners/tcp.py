@@ -95,7 +95,7 @@ class TcpListener:
 
     def _take(self, sock: socket.socket, address: Any) -> None:
         """Count the connection, then have the event loop make its transport."""
-        connection = Connection(self.table, address)
+        connection = Connection(self.table, address, sock.getsockname()[0])
         self.table.admit(connection, connection.host)
         task = self._loop.create_task(self._open(sock, connection))
         self._opening.add(task)

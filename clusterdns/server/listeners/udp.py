@@ -104,7 +104,7 @@ class UdpListener:
     def _miss(self, packet: bytes, slot: int) -> bytes | None:
         """Return the reply where the handlers did not have to wait for it; make a task of those that do."""
         client = self._datagrams.client(slot)
-        message = self._dispatch.miss(packet, client, self._context)
+        message = self._dispatch.miss(packet, client, self._datagrams.server(slot), self._context)
         if message is None or isinstance(message, bytes):
             return message
         if len(self._waiting) < MAX_WAITING:

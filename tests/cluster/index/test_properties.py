@@ -134,7 +134,7 @@ class Server:
 
     def compile(self, tail: bytes) -> bytes:
         """The reply without the answer table."""
-        reply = self._dispatch.miss(b"\0\0" + tail, ("127.0.0.1", 4), self.listener)
+        reply = self._dispatch.miss(b"\0\0" + tail, ("127.0.0.1", 4), "127.0.0.1", self.listener)
         assert isinstance(reply, bytes)
         return reply[2:]
 
