@@ -17,6 +17,7 @@ import time
 from asyncio.events import Handle
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from typing import cast
 
@@ -27,7 +28,8 @@ from clusterdns.cluster.api.client import Client
 from clusterdns.cluster.api.collection import Collection
 from clusterdns.cluster.api.follow.listing import PagedList
 from clusterdns.cluster.api.follow.reflector import Reflector
-from clusterdns.cluster.api.follow.retry import Timing
+from clusterdns.cluster.api.follow.retry import RetryQueue, Timing
+from clusterdns.cluster.api.follow.watch import Watch
 from clusterdns.cluster.api.settings import Intervals
 from clusterdns.cluster.api.status import ApiStatus
 from clusterdns.cluster.api.store import ObjectStore
@@ -130,7 +132,7 @@ class Watched:
         return Reflector(
             Collection(kind.__name__, "", {}), cast(Client, None), ObjectStore(kind, index.steps, registry),
             ApiStatus(), registry, lambda: None, Freshness().track(kind, "", int),
-            page_limit=PAGE_LIMIT, intervals=Intervals(), timing=Timing(),
+            queue=RetryQueue(Intervals(), Timing()), page_limit=PAGE_LIMIT, intervals=Intervals(), timing=Timing(),
         )  # fmt: skip
 
     async def event(self, doing: str, kind: str, what: str, *manifests: Manifest) -> None:
@@ -139,15 +141,15 @@ class Watched:
             line = json.dumps({"type": what, "object": one}).encode()
             await asyncio.sleep(0)
             self._turns.doing = doing
-            await self._reflectors[kind].watch.apply([line])
+            await Watch(self._reflectors[kind].followed).apply([line])
             await asyncio.sleep(0)
             self._turns.doing = ""
 
     async def relist(self, doing: str, kind: str, manifests: Sequence[Manifest]) -> None:
         """Read a list again, page by page."""
         reflector = self._reflectors[kind]
-        collection, store = reflector.collection, reflector.store
-        pages = PagedList(collection, cast(Client, _Pages(kind, manifests, PAGE_LIMIT)), store, PAGE_LIMIT)
+        client = cast(Client, _Pages(kind, manifests, PAGE_LIMIT))
+        pages = PagedList(replace(reflector.followed, client=client), PAGE_LIMIT)
         await asyncio.sleep(0)  # making the pages is no part of the turn that is measured
         self._turns.doing = doing
         await pages.read()
@@ -183,7 +185,7 @@ class _Pages:
         meta = {"resourceVersion": "9", "continue": rest}
         return json.dumps({"kind": f"{kind}List", "metadata": meta, "items": manifests[start : start + limit]}).encode()
 
-    async def page(self, path: str, params: dict[str, str]) -> bytes:
+    async def page(self, path: str, params: dict[str, str], *, is_last_of_connection: bool) -> bytes:
         """Return one page of the list."""
         return self._pages[int(params.get("continue", "0"))]
 

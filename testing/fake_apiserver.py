@@ -1,11 +1,13 @@
 """A fake API server: HTTP on loopback, replies from `lists` or from a script.
 
 A test gives replies for a path, each of which is sent once, in order. A path without further replies serves `lists`,
-page by page, and watches that stay open and report nothing. The faults here cannot be provoked in a real API server;
-those that can are tested against one.
+page by page, and watches that stay open and report nothing. With `streams_lists` it sends lists as initial events of
+watches; otherwise such a watch is invalid, as in API servers before Kubernetes 1.32, and spends no reply of a script.
+The faults here cannot be provoked in a real API server; those that can are tested against one.
 """
 
 import asyncio
+import itertools
 import json
 import socket
 import ssl
@@ -25,6 +27,8 @@ SERVICES = "/api/v1/services"
 SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
 NAMESPACES = "/api/v1/namespaces"
 
+_versions = itertools.count(1000)
+
 
 class ApiRequest(NamedTuple):
     """A request as it arrived."""
@@ -38,6 +42,11 @@ class ApiRequest(NamedTuple):
         """Whether it is a watch and not a list."""
         return "watch" in self.query
 
+    @property
+    def is_list_stream(self) -> bool:
+        """Whether it is a watch that begins with the list."""
+        return "sendInitialEvents" in self.query
+
 
 class FakeApiServer:
     """The fake, and the requests that it received. `url` is where it listens."""
@@ -45,6 +54,8 @@ class FakeApiServer:
     def __init__(self) -> None:
         self.url = ""
         self.requests: list[ApiRequest] = []
+        self.streams_lists = False
+        self.refused_streams = 0
         self.lists: dict[str, list[Manifest]] = {SERVICES: [], SLICES: [], NAMESPACES: []}
         self._scripts: dict[str, deque[ScriptedReply]] = defaultdict(deque)
         self._closing = asyncio.Event()
@@ -60,13 +71,18 @@ class FakeApiServer:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Reply to a request."""
         received = ApiRequest(request.path, dict(request.query), dict(request.headers))
+        if received.is_list_stream and not self.streams_lists:
+            self.refused_streams += 1
+            return await status(422, "Invalid", "sendInitialEvents: Forbidden")(request)
         self.requests.append(received)
         script = self._scripts[request.path]
         if script:
             return await script.popleft()(request)
+        items = self.lists[request.path]
+        if received.is_list_stream:
+            return await self.stream(*[event("ADDED", one) for one in items], initial_events_end())(request)
         if received.is_watch:
             return await self.stream()(request)
-        items = self.lists[request.path]
         start = int(received.query.get("continue", 0))
         end = start + int(received.query.get("limit", len(items) or 1))
         return await page(*items[start:end], rest=str(end) if end < len(items) else "")(request)
@@ -116,9 +132,9 @@ async def serving(
         await runner.cleanup()
 
 
-def page(*items: Any, version: str = "100", rest: str = "") -> ScriptedReply:
+def page(*items: Any, version: str = "", rest: str = "") -> ScriptedReply:
     """Reply with one page of a list; `rest` is the `continue` token of the next one."""
-    meta = {"resourceVersion": version} | ({"continue": rest} if rest else {})
+    meta = {"resourceVersion": version or str(next_version())} | ({"continue": rest} if rest else {})
     return body(json.dumps({"kind": "ServiceList", "metadata": meta, "items": list(items)}))
 
 
@@ -155,6 +171,18 @@ def event(kind: str, content: Manifest) -> bytes:
     return json.dumps({"type": kind, "object": content}).encode() + b"\n"
 
 
+def next_version() -> int:
+    """Return a resourceVersion that is newer than all before."""
+    return next(_versions)
+
+
+def initial_events_end(version: int = 0) -> bytes:
+    """Make the bookmark that ends the initial events of a watch."""
+    annotations = {"k8s.io/initial-events-end": "true"}
+    meta = {"resourceVersion": str(version or next_version()), "annotations": annotations}
+    return event("BOOKMARK", {"kind": "Service", "metadata": meta})
+
+
 def bookmark(version: int) -> bytes:
     """Make a line of a watch that carries a resourceVersion only."""
     return event("BOOKMARK", {"kind": "Service", "metadata": {"resourceVersion": str(version)}})
@@ -165,7 +193,7 @@ def error(code: int, reason: str, message: str = "") -> bytes:
     return event("ERROR", {"kind": "Status", "code": code, "reason": reason, "message": message})
 
 
-def service(name: str, ip: str = "10.96.0.1", version: int = 1, **extra: Any) -> Manifest:
+def service(name: str, ip: str = "10.96.0.1", version: int = 0, **extra: Any) -> Manifest:
     """Make a Service in namespace prod; extra keywords go into its metadata."""
-    meta = {"namespace": "prod", "name": name, "resourceVersion": str(version), **extra}
+    meta = {"namespace": "prod", "name": name, "resourceVersion": str(version or next_version()), **extra}
     return {"kind": "Service", "metadata": meta, "spec": {"type": "ClusterIP", "clusterIP": ip, "clusterIPs": [ip]}}

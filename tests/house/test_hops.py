@@ -15,7 +15,8 @@ import pytest
 from clusterdns.cluster.api.client import Client
 from clusterdns.cluster.api.collection import Collection
 from clusterdns.cluster.api.follow.reflector import Reflector
-from clusterdns.cluster.api.follow.retry import Timing
+from clusterdns.cluster.api.follow.retry import RetryQueue, Timing
+from clusterdns.cluster.api.follow.watch import Watch
 from clusterdns.cluster.api.settings import Intervals
 from clusterdns.cluster.api.status import ApiStatus
 from clusterdns.cluster.api.store import ObjectStore
@@ -174,6 +175,7 @@ async def test_change() -> None:
     reflector = Reflector(
         Collection("endpointslices", "", {}), cast(Client, None), ObjectStore(EndpointSlice, feed._apply, registry),
         ApiStatus(), registry, lambda: None, Freshness().track(EndpointSlice, "", int),
+        queue=RetryQueue(Intervals(), Timing()),
         page_limit=1, intervals=Intervals(), timing=Timing(),
     )  # fmt: skip
     event: Any = (
@@ -181,7 +183,7 @@ async def test_change() -> None:
         b'{"kubernetes.io/service-name":"web"}},"endpoints":[{"addresses":["10.244.0.1"]}],"ports":[]}}'
     )
     with Profile() as profile:
-        reflector.watch.apply_event(event)
+        Watch(reflector.followed).apply_event(event)
         assert list(reflector.store.steps())
     assert_in_order(profile.called, "Change")
 

@@ -25,8 +25,13 @@ Params = Mapping[str, str]
 MAX_LINE_BYTES = 64 << 20  # etcd stores at most 1.5 MiB per object by default; JSON is a few times larger
 _RELOAD_AFTER_SECONDS = 60.0
 _DURATION_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# Kubernetes 1.38 can leave out `managedFields`, half of an object; other releases ignore the parameter (KEP-5958).
 # Compression costs more CPU at both ends than the bytes saved within a cluster's network are worth.
-_HEADERS = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "clusterdns"}
+_HEADERS = {
+    "accept": "application/json;drop=metadata.managedFields",
+    "accept-encoding": "identity",
+    "user-agent": "clusterdns",
+}
 
 
 class Lines:
@@ -59,6 +64,7 @@ class Client:
         self._credentials: Credentials | None = None
         self._loaded: list[Credentials] = []  # the current ones, and those retired that a watch may still use
         self._loading = asyncio.Lock()
+        self._unstreamed: set[str] = set()  # API groups whose lists the server does not stream
         self._requests = registry.counter(
             "coredns_kubernetes_rest_client_requests_total",
             "Requests to the API server.",
@@ -76,10 +82,22 @@ class Client:
         """The API server's URL; empty while no credentials are loaded."""
         return self._credentials.url if self._credentials else ""
 
-    async def page(self, path: str, params: Params) -> bytes:
-        """Get the body of one page of a list. Raises ApiError."""
+    def streams_lists(self, path: str) -> bool:
+        """Return whether a watch of this path may ask for initial events, as far as is known."""
+        return _group_of(path) not in self._unstreamed
+
+    def note_unstreamed(self, path: str) -> None:
+        """Note that the server does not stream lists, until the next connection fails: it may be another one then."""
+        self._unstreamed.add(_group_of(path))
+
+    async def page(self, path: str, params: Params, *, is_last_of_connection: bool = False) -> bytes:
+        """Get the body of one page of a list. Raises ApiError.
+
+        With `is_last_of_connection` the next request makes a connection of its own, perhaps to another server.
+        """
         started = time.perf_counter()
-        async with self._get(path, params, self._settings.intervals.list_read_seconds) as response:
+        headers = {"connection": "close"} if is_last_of_connection else {}
+        async with self._get(path, params, self._settings.intervals.list_read_seconds, headers) as response:
             body = await response.read()
             self._durations.labels("GET", response.url.authority).observe(time.perf_counter() - started)
         return body
@@ -104,6 +122,7 @@ class Client:
             except aiohttp.SocketTimeoutError as error:
                 raise Silent("the watch went silent") from error
             except (aiohttp.ClientError, OSError) as error:
+                self._unstreamed.clear()
                 raise Interrupted(explain(error, self.server)) from error
 
     async def close(self) -> None:
@@ -116,7 +135,9 @@ class Client:
             await credentials.close()
 
     @contextlib.asynccontextmanager
-    async def _get(self, path: str, params: Params, read_seconds: float) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _get(
+        self, path: str, params: Params, read_seconds: float, more_headers: Mapping[str, str] = {}
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Make a GET request whose response has status 200. Every failure within the context is raised as ApiError."""
         credentials = await self._current_credentials()
         url = credentials.url + path
@@ -130,7 +151,7 @@ class Client:
                 credentials.session.get(
                     url,
                     params=params,
-                    headers={**_HEADERS, **await credentials.headers()},
+                    headers={**_HEADERS, **more_headers, **await credentials.headers()},
                     timeout=timeout,
                     allow_redirects=False,
                     **credentials.request_options(),
@@ -151,6 +172,7 @@ class Client:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             if not is_answered:
                 self._count("<error>", url)
+            self._unstreamed.clear()
             if isinstance(error, ssl.SSLError | ssl.CertificateError | aiohttp.ClientSSLError):
                 await self._renew(credentials)
             elif time.monotonic() - credentials.loaded_at > _RELOAD_AFTER_SECONDS:
@@ -177,3 +199,9 @@ class Client:
 
     def _count(self, code: str, url: str) -> None:
         self._requests.labels(code, "GET", urlsplit(url).netloc).value += 1
+
+
+def _group_of(path: str) -> str:
+    """Return the path of a resource's API group and version: what one server serves."""
+    depth = 3 if path.startswith("/api/") else 4
+    return "/".join(path.split("/", depth)[:depth])

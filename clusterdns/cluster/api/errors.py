@@ -38,6 +38,14 @@ class Garbled(ApiError):
     """A watch with a line that is not an event."""
 
 
+class Backwards(ApiError):
+    """A list or an event that is older than what was seen before."""
+
+
+class Unstreamed(ApiError):
+    """A watch with initial events from a server that does not stream lists."""
+
+
 class Silent(Interrupted):
     """A watch without a byte for so long that the connection must be dead."""
 

@@ -25,10 +25,12 @@ class Intervals:
 
     connect_seconds: float = 10.0
     list_read_seconds: float = 60.0  # without a byte; the server ends a request after 60 s
-    silence_seconds: float = 150.0  # of a watch: two bookmarks, of which one comes every minute, are missing
+    bookmark_seconds: float = 60.0  # between two bookmarks of a watch, until the server's own rhythm is known
+    silence_seconds: float = 150.0  # of a watch that cannot be replaced
     shortest_watch_seconds: int = 300  # the server ends a watch after a random time between this and twice this
     first_retry_seconds: float = 0.05
-    last_retry_seconds: float = 5.0
+    last_retry_seconds: float = 0.8  # of all collections together: names are asked for all the time
+    last_own_retry_seconds: float = 5.0  # of a collection that is forbidden
 
 
 @dataclass(frozen=True)

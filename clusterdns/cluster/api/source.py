@@ -12,7 +12,7 @@ from collections.abc import Callable
 from clusterdns.cluster.api.client import Client
 from clusterdns.cluster.api.collection import Collection, cluster_collections, plural_of
 from clusterdns.cluster.api.follow.reflector import Reflector
-from clusterdns.cluster.api.follow.retry import Timing
+from clusterdns.cluster.api.follow.retry import RetryQueue, Timing
 from clusterdns.cluster.api.settings import ApiSettings
 from clusterdns.cluster.api.status import ApiStatus
 from clusterdns.cluster.api.store import ObjectStore, OnChange
@@ -49,6 +49,7 @@ class ApiSource:
         self._tasks: list[asyncio.Task[None]] = []
         timing = timing or Timing()
         freshness = freshness or Freshness()
+        queue = RetryQueue(settings.intervals, timing)
         self._reflectors = []
         for kind, collection in (collections or cluster_collections)(settings):
             store = ObjectStore(kind, on_change, registry)
@@ -62,6 +63,7 @@ class ApiSource:
                     registry,
                     self._note_progress,
                     followed,
+                    queue=queue,
                     page_limit=settings.page_limit,
                     intervals=settings.intervals,
                     timing=timing,

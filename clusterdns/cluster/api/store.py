@@ -8,7 +8,6 @@ handles such objects.
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -40,17 +39,20 @@ class ObjectStore:
         self._skipped = skipped_objects(registry)
         self._steps: Iterable[None] = ()
 
-    def put(self, raw: RawObject | msgspec.Raw) -> ObjectKey | None:
-        """Begin to add or update an object. Returns its key, or None where not even that can be read."""
+    def put(self, raw: RawObject | msgspec.Raw, held: list[Object] | None = None) -> ObjectKey | None:
+        """Begin to add or update an object. Returns its key, or None where not even that can be read.
+
+        With `held` an object that differs is not changed: it goes there, for `accept`.
+        """
         try:
             read = read_json(self.kind, raw) if isinstance(raw, msgspec.Raw) else raw
         except ObjectError as error:
             return self._skip(error)
-        self._steps = self._put(read)
+        self._steps = self._put(read, held)
         key = raw_key(read)
         return key if key[1] else None
 
-    def _put(self, raw: RawObject) -> Iterator[None]:
+    def _put(self, raw: RawObject, held: list[Object] | None) -> Iterator[None]:
         try:
             new, warnings = yield from reduce_in_steps(self.kind, raw)
         except ObjectError as error:
@@ -59,10 +61,27 @@ class ObjectStore:
         key = key_of(new)
         if warnings:
             self._log_once(key, f"{self.kind.__name__} {shown_key(key)}: {'; '.join(warnings)}")
-        old = self.objects.get(key)
-        if old != new:
-            self.objects[key] = new
-            yield from self._on_change(Change(old, new)) or ()
+        if self.objects.get(key) == new:
+            return
+        if held is None:
+            yield from self._set(new)
+        else:
+            held.append(new)
+
+    def _set(self, new: Object) -> Iterator[None]:
+        key = key_of(new)
+        old, self.objects[key] = self.objects.get(key), new
+        yield from self._on_change(Change(old, new)) or ()
+
+    def accept(self, new: Object) -> None:
+        """Begin to add or update an object that `put` has held."""
+        self._steps = self._set(new)
+
+    def known_keys(self) -> set[ObjectKey]:
+        """Return the keys of all objects, and of those that could not be used."""
+        known = set(self.objects)
+        known.update(key for key in self._logged if key is not None)
+        return known
 
     def remove(self, key: ObjectKey) -> None:
         """Remove an object, if it is known."""
@@ -79,12 +98,6 @@ class ObjectStore:
         """Return the steps of the last `put` or `remove`. Take them all before the next one."""
         steps, self._steps = self._steps, ()
         return steps
-
-    def missing_from(self, listed: AbstractSet[ObjectKey]) -> Iterator[ObjectKey | None]:
-        """Find the known objects that a complete list does not contain, with None for each that it contains."""
-        for key in [key for key in self._logged if key is not None and key not in listed and key not in self.objects]:
-            del self._logged[key]
-        return (None if key in listed else key for key in tuple(self.objects))
 
     def _skip(self, error: ObjectError) -> ObjectKey | None:
         self._skipped.labels(self.kind.__name__).value += 1

@@ -95,7 +95,7 @@ async def test_follows_services_slices_and_namespaces(
     assert two.ports[0].number == 81
     counted = registry.counter("coredns_kubernetes_rest_client_requests_total", "", "code", "method", "host")
     answered = counted.labels("200", "GET", control_plane.url.removeprefix("https://"))
-    await seen.until(lambda: answered.value == 6)  # a list and a watch of each kind
+    await seen.until(lambda: answered.value == 3)  # a watch of each kind, which began with its list
 
 
 async def test_fields_that_no_answer_shows_are_not_a_change(
@@ -112,11 +112,19 @@ async def test_fields_that_no_answer_shows_are_not_a_change(
     assert len(seen.changes) == count + 1
 
 
+def without_streamed_lists(_: str, query: dict[str, str]) -> dict[str, str]:
+    """Make the API server answer 422 to a watch with initial events, as older ones do."""
+    if "sendInitialEvents" in query:
+        del query["resourceVersionMatch"]
+    return query
+
+
 async def test_pages_make_one_list(control_plane: ControlPlane, namespace: str, seen: Seen, start: Start) -> None:
     names = {f"s{number}" for number in range(7)}
     for name in names:
         control_plane.apply(service(namespace, name))
     async with proxying(control_plane) as proxy:
+        proxy.rewrite = without_streamed_lists
         source = start(ApiSettings(endpoint=proxy.url, namespaces=(namespace,), page_limit=3))
         await seen.until(lambda: source.synced)
         assert seen.names(Service) == names
@@ -193,7 +201,7 @@ async def test_a_missing_right_stops_only_its_own_kind(
     source = start(ApiSettings(kubeconfig=str(control_plane.make_user(user))))
     await seen.until(lambda: "web" in seen.names(Service) and "discovery.k8s.io is forbidden" in source.reason)
     assert not source.synced
-    assert f'403 endpointslices.discovery.k8s.io is forbidden: User "{user}" cannot list' in source.reason
+    assert f'403 endpointslices.discovery.k8s.io is forbidden: User "{user}" cannot watch' in source.reason
     control_plane.apply(service(namespace, "later"))
     await seen.until(lambda: "later" in seen.names(Service))
     assert caplog.text.count("discovery.k8s.io is forbidden") == 1
@@ -240,6 +248,7 @@ async def test_after_410_only_the_differences_are_reported(
 
     def compact_before_second_page(path: str, query: dict[str, str]) -> dict[str, str]:
         nonlocal has_compacted
+        query = without_streamed_lists(path, query)
         if "continue" not in query or has_compacted:
             return query
         has_compacted = True
@@ -249,6 +258,7 @@ async def test_after_410_only_the_differences_are_reported(
         return query | {"continue": base64.urlsafe_b64encode(json.dumps(token).encode()).decode().rstrip("=")}
 
     async with proxying(control_plane) as proxy:
+        proxy.rewrite = without_streamed_lists
         source = start(ApiSettings(endpoint=proxy.url, namespaces=(namespace,), page_limit=1))
         await seen.until(lambda: source.synced)
         told = len(seen.changes)

@@ -7,11 +7,8 @@ import asyncio
 
 import msgspec
 
-from clusterdns.cluster.api.client import Client
-from clusterdns.cluster.api.collection import Collection
 from clusterdns.cluster.api.errors import ApiError, is_html
-from clusterdns.cluster.api.follow.turns import StoreTurns
-from clusterdns.cluster.api.store import ObjectStore
+from clusterdns.cluster.api.follow.watch import Followed
 from clusterdns.cluster.objects import ObjectKey
 
 
@@ -32,44 +29,51 @@ _page_decoder = msgspec.json.Decoder(_Page)
 class PagedList:
     """The pages of one collection. `read` makes the store equal to them; no name is missing for a moment."""
 
-    def __init__(self, collection: Collection, client: Client, store: ObjectStore, page_limit: int) -> None:
-        self._collection = collection
-        self._client = client
-        self._store = store
-        self._turns = StoreTurns(store)
+    def __init__(self, followed: Followed, page_limit: int) -> None:
+        self._followed = followed
         self._page_limit = page_limit
 
-    async def read(self) -> str:
-        """Read and apply every page. Returns the resourceVersion to watch from. Raises ApiError."""
-        listed: set[ObjectKey] = set()
-        rest: str | None = ""
-        version = ""
-        while rest is not None:
-            params = {**self._collection.selectors, "limit": str(self._page_limit)}
+    async def read(self) -> int:
+        """Read and apply every page. Returns the number of requests. Raises ApiError."""
+        followed = self._followed
+        unlisted = followed.store.known_keys()
+        rest = ""
+        count = 0
+        while rest or not count:
+            # no resourceVersion: the first page is as new as etcd is, and the others are of the same state
+            params = {**followed.collection.selectors, "limit": str(self._page_limit)}
             if rest:
                 params["continue"] = rest
-            rest, version = await self._apply(await self._client.page(self._collection.path, params), listed)
-        self._turns.begin()
-        for key in self._store.missing_from(listed):
-            if key is not None:
-                self._store.remove(key)
-            await self._turns.complete()
-        return version
+            body = await followed.client.page(
+                followed.collection.path, params, is_last_of_connection=followed.position.is_refusing
+            )
+            meta = await self._apply(body, unlisted, is_first=not rest)
+            rest = meta.rest or ""
+            count += 1
+        followed.turns.begin()
+        for key in unlisted:
+            followed.store.remove(key)
+            await followed.turns.complete()
+        followed.position.advance(meta.resource_version or "")
+        return count
 
-    async def _apply(self, body: bytes, listed: set[ObjectKey]) -> tuple[str | None, str]:
-        """Apply one page. Returns the token of the next one (None after the last) and the list's resourceVersion."""
+    async def _apply(self, body: bytes, unlisted: set[ObjectKey], *, is_first: bool) -> _ListMeta:
+        """Apply one page, unless it is from an older state than what is known. Returns its metadata."""
+        followed = self._followed
         page = _read_page(body)  # some 2 ms for 500 large slices
-        await asyncio.sleep(0)
-        self._turns.begin()
-        for raw in page.items or ():
-            key = self._store.put(raw)
-            if key is not None:
-                listed.add(key)
-            await self._turns.complete()
         meta = page.metadata or _ListMeta()
         if not meta.resource_version:
             raise ApiError("the API server sent a list without a resourceVersion")
-        return meta.rest or None, meta.resource_version
+        if is_first:
+            followed.position.check_list(meta.resource_version)
+        await asyncio.sleep(0)
+        followed.turns.begin()
+        for raw in page.items or ():
+            key = followed.store.put(raw)
+            if key is not None:
+                unlisted.discard(key)
+            await followed.turns.complete()
+        return meta
 
 
 def _read_page(body: bytes) -> _Page:

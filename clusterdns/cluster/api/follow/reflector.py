@@ -1,8 +1,9 @@
 """Follows one collection of the API server: decides which request comes next, and when.
 
 A watch that ends is resumed from the last resourceVersion. After 410 Gone, after a line that is not JSON, or when the
-server refuses to resume several times, the reflector relists and applies only the differences. `listing` and `watch`
-make the requests, `retry` has the rules of trying again, `status` logs failures.
+server refuses to resume several times, the reflector relists and applies only the differences: with a watch that
+streams the list, or page by page. `watch` and `listing` make the requests, `streams` replaces doubtful watches, `retry`
+has the rules of trying again, `status` logs failures.
 """
 
 import logging
@@ -11,10 +12,13 @@ from http import HTTPStatus
 
 from clusterdns.cluster.api.client import Client
 from clusterdns.cluster.api.collection import Collection
-from clusterdns.cluster.api.errors import ApiError
+from clusterdns.cluster.api.errors import ApiError, Unstreamed
 from clusterdns.cluster.api.follow.listing import PagedList
-from clusterdns.cluster.api.follow.retry import RetryPolicy, Timing
-from clusterdns.cluster.api.follow.watch import Stage, Watch
+from clusterdns.cluster.api.follow.position import Position
+from clusterdns.cluster.api.follow.retry import RetryPolicy, RetryQueue, Timing
+from clusterdns.cluster.api.follow.rhythm import BookmarkRhythm
+from clusterdns.cluster.api.follow.streams import Streams
+from clusterdns.cluster.api.follow.watch import Followed, Stage, Watch
 from clusterdns.cluster.api.settings import Intervals
 from clusterdns.cluster.api.status import ApiStatus
 from clusterdns.cluster.api.store import ObjectStore
@@ -39,6 +43,7 @@ class Reflector:
         on_progress: Callable[[], None],
         freshness: CollectionFreshness,
         *,
+        queue: RetryQueue,
         page_limit: int,
         intervals: Intervals,
         timing: Timing,
@@ -47,14 +52,23 @@ class Reflector:
         self.store = store
         self.freshness = freshness
         self.is_refused = False  # whether the server does not serve the collection, or not to us
-        self.list = PagedList(collection, client, store, page_limit)
-        self.watch = Watch(collection, client, store, freshness, self._note_passed, intervals, timing)
+        self.position = Position(collection.label, timing.clock)
+        self.followed = Followed(
+            collection, client, store, self.position, BookmarkRhythm(intervals.bookmark_seconds), freshness,
+            self._note_passed, intervals, timing,
+        )  # fmt: skip
+        self._client = client
+        self._list = PagedList(self.followed, page_limit)
+        self._streams = Streams(self.followed, queue.wake, self._note_not_replaced)
         self._status = status
         self._on_progress = on_progress
-        self._timing = timing
-        self._retry = RetryPolicy(intervals, timing)
+        self._queue = queue
+        self._retry = RetryPolicy(intervals, timing, queue)
+        self._needs_pages = False  # since the initial events of a watch failed, until a watch works
+        self._requests = 0  # of the present round
         self._fault = ""  # the last internal error
         self._stage = self._failed_at = Stage.LIST
+        self._has_failed = False  # and has not got past that stage since
         self._relists = registry.counter(
             "clusterdns_relists_total", "Lists read again because a watch could not go on.", "kind", "cause"
         )
@@ -63,10 +77,10 @@ class Reflector:
         """Follow the collection until cancelled."""
         while True:
             try:
-                if not self.watch.version:
-                    await self._read_list()
-                self._stage = Stage.WATCH
-                await self.watch.read()
+                await self._round()
+            except Unstreamed as error:
+                log.debug("%s: %s; reading the list in pages", self.collection.label, error)
+                self._client.note_unstreamed(self.collection.path)
             except ApiError as error:
                 await self._recover(error)
             except Exception as error:  # an internal error must not end the stream of changes
@@ -74,25 +88,46 @@ class Reflector:
                 if fault != self._fault:  # the traceback is logged once, not at every retry
                     log.exception("%s: failed to apply what the API server sent", self.collection.label)
                 self._fault = fault
-                self.watch.version = ""
+                self.position.version = ""
                 await self._recover(ApiError(fault))
 
-    async def _read_list(self) -> None:
-        self._stage = Stage.LIST
-        self.watch.version = await self.list.read()
-        self.is_refused = False
-        self._retry.note_listed()
-        self._note_passed(Stage.LIST)
-        self.freshness.proved()
-        self._on_progress()
+    async def _round(self) -> None:
+        """Read the list where that is needed, and watch until the watch ends. Raises ApiError."""
+        self._requests = 1
+        is_list = not self.position.version
+        self._stage = Stage.LIST if is_list else Stage.WATCH
+        if is_list and (self._needs_pages or not self._client.streams_lists(self.collection.path)):
+            self._requests += await self._list.read()
+            is_list = False
+            self._note_passed(Stage.LIST)
+        watch = Watch(self.followed, is_list=is_list)
+        try:
+            await self._streams.follow(watch)
+        except ApiError:
+            self._needs_pages |= watch.is_listing
+            raise
 
     def _note_passed(self, stage: Stage) -> None:
         """Record that the present round got past a stage."""
-        if stage == Stage.LINE:
+        if stage == Stage.LIST:
+            self.is_refused = False
+            self._retry.note_listed()
+            self.freshness.proved()
+            self._on_progress()
+        elif stage == Stage.LINE:
             self._retry.note_worked()
+            self._needs_pages = False
         self._stage = Stage(min(stage + 1, Stage.LINE))
-        if stage >= self._failed_at:
+        if self._has_failed and stage >= self._failed_at:
+            self._has_failed = False
+            self._queue.note_recovered()
             self._status.works(self.collection.label)
+
+    def _note_not_replaced(self, error: ApiError) -> None:
+        """Report that a watch without bookmarks could not be replaced; it is still read."""
+        self._has_failed = True
+        self._failed_at = Stage.WATCH
+        self._status.broken(self.collection.label, str(error))
 
     async def _recover(self, error: ApiError) -> None:
         """Log the failure where it is new, decide between resuming and relisting, and wait before the next attempt."""
@@ -103,10 +138,11 @@ class Reflector:
             self.is_refused = True
             self._on_progress()
         cause = self._retry.relist_cause(error)
-        if self.watch.version and cause:
-            self.watch.version = ""
+        if self.position.version and cause:
+            self.position.version = ""
             self._relists.labels(self.store.kind.__name__, cause).value += 1
         self._failed_at = self._stage
+        self._has_failed = True
         if self._retry.is_unusual(error):
             self._status.broken(self.collection.label, str(error))
-        await self._timing.sleep(self._retry.delay_seconds(error, is_unserved=self.is_refused))
+        await self._retry.wait(error, self._requests, is_unserved=self.is_refused)

@@ -1,27 +1,38 @@
-"""Reads one collection's changes from a resourceVersion on, and applies each event to the store.
+"""One watch of a collection: reads its events from a resourceVersion on, or the whole list first, into the store.
 
-`reflector` decides when to watch and what to do when a watch ends; `client` makes the request.
+Where the server can stream lists (WatchList, on by default since Kubernetes 1.34), the state of the collection comes as
+initial events up to an annotated bookmark, and the same request goes on as the watch. `streams` opens watches and
+decides which of two stays; `reflector` decides what to do when they have ended.
 """
 
+import asyncio
 import logging
+import math
 from collections.abc import Callable
 from contextlib import aclosing
+from dataclasses import dataclass
 from enum import IntEnum
+from http import HTTPStatus
 
 import msgspec
 
 from clusterdns.cluster.api.client import Client
 from clusterdns.cluster.api.collection import Collection
-from clusterdns.cluster.api.errors import Garbled, Interrupted, Silent, refusal_event
+from clusterdns.cluster.api.errors import ApiError, Backwards, Garbled, Interrupted, Silent, Unstreamed, refusal_event
+from clusterdns.cluster.api.follow.initial import END_ANNOTATION, InitialEvents
+from clusterdns.cluster.api.follow.position import Position, number_of
 from clusterdns.cluster.api.follow.retry import Timing
+from clusterdns.cluster.api.follow.rhythm import BookmarkRhythm
 from clusterdns.cluster.api.follow.turns import StoreTurns
 from clusterdns.cluster.api.settings import Intervals
 from clusterdns.cluster.api.store import ObjectStore
-from clusterdns.cluster.decoding import read_event
+from clusterdns.cluster.decoding import WatchEvent, read_event
 from clusterdns.cluster.freshness import CollectionFreshness
 
 _SHORTEST_GOOD_WATCH_SECONDS = 1.0
 _SETTLED_WATCH_SECONDS = 30.0
+# Without the feature the parameter is invalid (422); the oldest servers do not know it.
+_UNSTREAMED = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 log = logging.getLogger("clusterdns.plugin.kubernetes")
 
@@ -34,80 +45,171 @@ class Stage(IntEnum):
     LINE = 2
 
 
+@dataclass
+class Followed:
+    """What the requests for one collection share."""
+
+    collection: Collection
+    client: Client
+    store: ObjectStore
+    position: Position
+    rhythm: BookmarkRhythm
+    freshness: CollectionFreshness
+    on_passed: Callable[[Stage], None]
+    intervals: Intervals
+    timing: Timing
+
+    def __post_init__(self) -> None:
+        self.turns = StoreTurns(self.store)
+        self.applying = asyncio.Lock()  # the steps of one event are completed before another event begins
+
+
 class Watch:
-    """The watch of one collection. `read` follows it until it ends; `version` is where the next one resumes."""
+    """One request. `run` returns when the server has ended it; it raises ApiError where it fails."""
 
-    def __init__(
-        self,
-        collection: Collection,
-        client: Client,
-        store: ObjectStore,
-        freshness: CollectionFreshness,
-        on_passed: Callable[[Stage], None],
-        intervals: Intervals,
-        timing: Timing,
-    ) -> None:
-        self.version = ""  # the resourceVersion to resume from; empty: list first
-        self._collection = collection
-        self._client = client
-        self._store = store
-        self._turns = StoreTurns(store)
-        self._freshness = freshness
-        self._on_passed = on_passed
-        self._intervals = intervals
-        self._timing = timing
+    def __init__(self, followed: Followed, *, is_list: bool = False) -> None:
+        """With `is_list` the collection's state comes first."""
+        self._followed = followed
+        self._initial = InitialEvents(followed.store, followed.position) if is_list else None
+        self._last = followed.position.newest  # of this watch's versions
+        self._began = self._line_at = self._bookmark_at = followed.timing.clock()
+        self._acknowledged_seconds: Callable[[], float] = lambda: math.inf
+        self._listed_version = ""
+        self.is_accepted = False
+        self.has_lines = False
 
-    async def read(self) -> None:
-        """Watch from the last resourceVersion until the watch ends. Raises ApiError where it fails."""
-        intervals, timing = self._intervals, self._timing
-        shortest = intervals.shortest_watch_seconds
-        params = {
-            **self._collection.selectors,
-            "watch": "1",
-            "allowWatchBookmarks": "true",
-            "resourceVersion": self.version,
-            "timeoutSeconds": str(round(timing.uniform(shortest, 2 * shortest))),
-        }
-        began = timing.clock()
+    @property
+    def is_listing(self) -> bool:
+        """Whether initial events are still missing."""
+        return self._initial is not None
+
+    def quiet_seconds(self) -> float:
+        """The time since the last line, or since the start."""
+        return self._followed.timing.clock() - self._line_at
+
+    def is_doubtful(self) -> bool:
+        """Whether a bookmark is overdue."""
+        return self.quiet_seconds() > self._followed.rhythm.limit_seconds
+
+    def report_connected(self) -> None:
+        """Make this watch the proof of being current; acknowledgements prove nothing while it is doubtful."""
+        self._followed.freshness.connected(lambda: math.inf if self.is_doubtful() else self._acknowledged_seconds())
+
+    async def run(self) -> None:
+        """Read until the watch ends."""
+        followed, timing = self._followed, self._followed.timing
         try:
-            lines_of = self._client.lines(self._collection.path, params, self._freshness.connected)
+            lines_of = followed.client.lines(followed.collection.path, self._params(), self._note_accepted)
             async with aclosing(lines_of) as batches:
                 async for lines in batches:
-                    self._on_passed(Stage.WATCH)
                     await self.apply(lines)
         except Silent:
-            log.debug("%s: no event for %g s; reconnecting", self._collection.label, intervals.silence_seconds)
+            log.debug("%s: no line for %g s; reconnecting", followed.collection.label, self.quiet_seconds())
         except Interrupted:
-            if timing.clock() - began > _SETTLED_WATCH_SECONDS:
-                self._on_passed(Stage.LINE)  # the watch worked for long: not the next failure in a row
+            if not self.is_listing and timing.clock() - self._began > _SETTLED_WATCH_SECONDS:
+                followed.on_passed(Stage.LINE)  # the watch worked for long: not the next failure in a row
             raise
-        finally:
-            self._freshness.disconnected()
-        if timing.clock() - began < _SHORTEST_GOOD_WATCH_SECONDS:
+        except ApiError as error:
+            if self.is_listing and not self.is_accepted and error.status in _UNSTREAMED:
+                raise Unstreamed(str(error)) from error
+            raise
+        if self.is_listing:
+            raise Interrupted("the watch ended before its initial events")
+        if timing.clock() - self._began < _SHORTEST_GOOD_WATCH_SECONDS:
             raise Interrupted("the watch ended within a second")
-        self._on_passed(Stage.LINE)
+        followed.on_passed(Stage.LINE)
 
     async def apply(self, lines: list[bytes]) -> None:
         """Apply complete lines. Raises ApiError where one is not an event, or reports an error."""
-        self._turns.begin()
-        for line in lines:
-            if line.strip():
-                self.apply_event(line)
-                await self._turns.complete()
-                self._on_passed(Stage.LINE)
+        followed = self._followed
+        async with followed.applying:
+            followed.turns.begin()
+            for line in lines:
+                if line.strip():
+                    self.apply_event(line)
+                    await followed.turns.complete()
+                    if self._initial is not None and self._listed_version:
+                        await self._finish_list(self._initial)
 
     def apply_event(self, line: bytes) -> None:
         """Apply one line. Call `StoreTurns.complete` afterwards."""
+        followed = self._followed
         try:
-            event = read_event(self._store.kind, line)
+            event = read_event(followed.store.kind, line)
         except msgspec.MsgspecError as error:
             raise Garbled(f"a line of the watch is not a JSON event ({error})") from error
         if event.type == "ERROR":
             assert isinstance(event.object, msgspec.Raw)
             raise refusal_event(event.object)
-        if event.type in ("ADDED", "MODIFIED"):
-            self._store.put(event.object)
-        elif event.type == "DELETED":
-            self._store.remove(event.key)
-        self.version = event.version or self.version  # a BOOKMARK carries nothing else
-        self._freshness.heard(is_bookmark=event.type == "BOOKMARK")
+        self._line_at = followed.timing.clock()
+        self.has_lines = True
+        if self._initial is not None:
+            self._apply_initial(self._initial, event)
+            return
+        if event.type == "BOOKMARK":
+            followed.rhythm.learn(self._line_at - self._bookmark_at)
+            self._bookmark_at = self._line_at
+        if self._is_news(event.version):
+            if event.type in ("ADDED", "MODIFIED"):
+                followed.store.put(event.object)
+            elif event.type == "DELETED":
+                followed.store.remove(event.key)
+            followed.position.advance(event.version)
+        followed.freshness.heard(is_bookmark=event.type == "BOOKMARK")
+        followed.on_passed(Stage.LINE)
+
+    def _params(self) -> dict[str, str]:
+        followed = self._followed
+        shortest = followed.intervals.shortest_watch_seconds
+        params = {
+            **followed.collection.selectors,
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(round(followed.timing.uniform(shortest, 2 * shortest))),
+        }
+        if self.is_listing:
+            # no resourceVersion: at least as new as etcd is when the request arrives
+            return {**params, "sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+        return {**params, "resourceVersion": followed.position.version}
+
+    def _note_accepted(self, acknowledged_seconds: Callable[[], float]) -> None:
+        self.is_accepted = True
+        self._acknowledged_seconds = acknowledged_seconds
+        if not self.is_listing:
+            self.report_connected()
+            self._followed.on_passed(Stage.WATCH)
+
+    def _apply_initial(self, initial: InitialEvents, event: WatchEvent) -> None:
+        if event.type != "BOOKMARK":
+            initial.take(event)
+            return
+        meta = None if isinstance(event.object, msgspec.Raw) else event.object.metadata
+        if meta is None or (meta.annotations or {}).get(END_ANNOTATION) != "true":
+            raise Unstreamed("the server ignores sendInitialEvents")
+        if not event.version:
+            raise Garbled("the bookmark that ends the initial events has no resourceVersion")
+        self._listed_version = event.version
+
+    async def _finish_list(self, initial: InitialEvents) -> None:
+        """Complete the list; this request goes on as a watch."""
+        followed = self._followed
+        for _ in initial.finish(self._listed_version):
+            await followed.turns.complete()
+        followed.position.advance(self._listed_version)
+        self._last = followed.position.newest
+        self._initial = None
+        self._bookmark_at = self._line_at
+        self.report_connected()
+        followed.on_passed(Stage.LIST)
+        followed.on_passed(Stage.WATCH)
+
+    def _is_news(self, version: str) -> bool:
+        """Return whether an event was not applied yet by the watch that this one replaces. Raises Backwards."""
+        number = number_of(version)
+        if number is None:
+            return True
+        if number < self._last:
+            raise Backwards(f"the watch went back from resourceVersion {self._last} to {version}")
+        is_first = number == self._last
+        self._last = number
+        return is_first or number > self._followed.position.newest
