@@ -22,6 +22,7 @@ from clusterdns.telemetry.metrics import Registry
 from clusterdns.telemetry.queries import QueryCounters, QueryOutcome
 from clusterdns.wire import codes
 from clusterdns.wire.encode import EncodedMessage
+from clusterdns.wire.runs import RotatingRecords
 
 CAPACITY = 4_000
 NAMES = 20_000
@@ -76,7 +77,7 @@ def _cache(cache: Cache[bytes, bool]) -> Ask:
 def _table(*, admits_all: bool) -> Ask:
     table = AnswerTable(AnswerBudget(max_answer_bytes=CAPACITY * (ENTRY_BYTES + KEY_BYTES)))
     outcome = QueryCounters(Registry(), "").counter(QueryOutcome("", "udp", "1", "A", "NOERROR", False, 0, 0))
-    empty = EncodedMessage(b"", b"", [], 0, b"", 0)
+    empty = EncodedMessage(b"", b"", RotatingRecords(), b"", 0)
 
     def ask(key: bytes) -> bool:
         answer = table.entries.get(key)

@@ -19,6 +19,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
+from itertools import product
 from typing import cast
 
 from clusterdns.answers.table import AnswerTable
@@ -41,6 +42,7 @@ from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.cluster.objects import EndpointSlice, ImportedSlice, Kind, Namespace, Pod, Service, ServiceImport
 from clusterdns.host.collector import collect_in_short_runs
 from clusterdns.plugins.kubernetes.handler import ClusterHandler
+from clusterdns.plugins.loadbalance.handler import mark_rotating
 from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.server.routes import Chain, Route, Routes
 from clusterdns.telemetry.metrics import Registry, Series
@@ -64,6 +66,7 @@ QUESTIONS = (
     ("db.db.prod.svc.cluster.local.", codes.A),
     ("db.db.prod.svc.cluster.local.", codes.SRV),
     ("db-7.db.prod.svc.cluster.local.", codes.A),
+    ("_pg._tcp.db.prod.svc.cluster.local.", codes.A),
     ("1.0.0.10.in-addr.arpa.", codes.PTR),
 )
 
@@ -106,7 +109,7 @@ class Watched:
 
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
-        self.context = ListenerContext("udp", "1", AnswerTable(), HitTime())
+        self.contexts = [ListenerContext(transport, "1", AnswerTable(), HitTime()) for transport in ("udp", "tcp")]
         loop = asyncio.get_running_loop()
         self.index = Index(use_pod_names=True, call_later=lambda call: loop.call_later(0.05, call))
         self.imports = Index(
@@ -114,14 +117,18 @@ class Watched:
         )
         for one in (self.index, self.imports):
             one.synced = True
-            one.subscribe(self.context.answers.forget)
+            for context in self.contexts:
+                one.subscribe(context.answers.forget)
         names = [name.from_text(text) for text in ZONES]
         zones: list[ClusterZone] = [
             ClusterZone(zone, self.index, primary=names[0], ttl_seconds=5, pods=PodMode.VERIFIED) for zone in names
         ]
         imported = name.from_text("clusterset.local.")
         zones.append(ImportZone(imported, self.imports, primary=imported, ttl_seconds=5, pods=PodMode.DISABLED))
-        chain = Chain(ClusterHandler(zones, 5, Fallthrough(), _nobody, unready=str), counts_queries=False)
+        chain = Chain(
+            ClusterHandler(zones, 5, Fallthrough(), _nobody, unready=str),
+            observers=(mark_rotating,), counts_queries=False,
+        )  # fmt: skip
         routes = Routes(Route(zone.zone, "", chain) for zone in zones)
         self._dispatch = Dispatch(routes, QueryCounters(Registry(), ""), Series())
         self._reflectors = {kind: self._reflector(KINDS[kind]) for kind in KINDS}
@@ -158,14 +165,15 @@ class Watched:
 
     async def ask(self, doing: str, questions: Iterable[tuple[str, int]] = QUESTIONS, *, times: int = 3) -> None:
         """Ask each question a few times; the answer is compiled on the way, and sent from the table at last."""
-        for qname, qtype in questions:
+        for (qname, qtype), context in product(questions, self.contexts):
             packet = question(qname, codes.type_text(qtype))
+            text = f"{doing}: {qname} {codes.type_text(qtype)}, {context.transport}" if doing else ""
             for _ in range(times):
                 await asyncio.sleep(0)
-                self._turns.doing = f"{doing}: {qname} {codes.type_text(qtype)}" if doing else ""
-                kept = self.context.answers.entries.get(packet[2:])
+                self._turns.doing = text
+                kept = context.answers.entries.get(packet[2:])
                 if kept is None:
-                    self._dispatch.miss(packet, ("127.0.0.1", 4), "127.0.0.1", self.context)
+                    self._dispatch.miss(packet, ("127.0.0.1", 4), "127.0.0.1", context)
                 else:
                     kept.message()
                 await asyncio.sleep(0)

@@ -49,7 +49,7 @@ def compile_answer(
     render: Callable[[], bytes] | None = None
     static = b""
     size_bytes = len(encoded.head) + len(encoded.fixed) + len(encoded.rest)
-    if len(encoded.rotating) > 1:
+    if encoded.rotating.wire and encoded.rotating.total > 1:
         rotation = _Rotation(encoded)
         render = rotation.next
         size_bytes += len(rotation.addresses)
@@ -71,14 +71,14 @@ class _Rotation:
     __slots__ = ("addresses", "before", "count", "position", "record_bytes", "rest", "shown_bytes")
 
     def __init__(self, encoded: EncodedMessage) -> None:
-        records = encoded.rotating
+        rotating = encoded.rotating
         self.before = encoded.head + encoded.fixed
         self.rest = encoded.rest
-        self.addresses = b"".join(records) * 2
-        self.count = len(records)
-        self.record_bytes = len(records[0])
-        self.shown_bytes = encoded.shown * self.record_bytes
-        self.position = random.randrange(len(records))  # an answer compiled often must not favour one address
+        self.addresses = rotating.wire * 2
+        self.count = rotating.total
+        self.record_bytes = rotating.record_bytes
+        self.shown_bytes = rotating.shown_bytes
+        self.position = random.randrange(rotating.total)  # an answer compiled often must not favour one address
 
     def next(self) -> bytes:
         start = self.position * self.record_bytes

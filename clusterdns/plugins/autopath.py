@@ -21,6 +21,7 @@ from clusterdns.telemetry.metrics import Series
 from clusterdns.upstream.resolving import search_domains
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import MAX_NAME_BYTES, ROOT, from_text, is_under
+from clusterdns.wire.runs import joined
 
 KUBERNETES = "@kubernetes"
 OWN_FILE = "/etc/resolv.conf"
@@ -95,7 +96,7 @@ class AutopathHandler:
         reply.counted = (*reply.counted, self._success)
         if reply.answer:
             first = reply.answer[0]
-            reply.answer = (record.cname(query.name, first.ttl, first.name), *reply.answer)
+            reply.answer = joined((record.cname(query.name, first.ttl, first.name),), reply.answer)
         return reply
 
 

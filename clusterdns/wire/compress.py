@@ -4,18 +4,20 @@
 out in the case of an earlier one (RFC 4343 §4.1).
 """
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 from clusterdns.wire import codes
 from clusterdns.wire.header import HEADER_BYTES
 from clusterdns.wire.name import longest_suffix, suffixes
 from clusterdns.wire.rdata import COMPRESSED_TYPES, name_spans
-from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
+from clusterdns.wire.record import FIXED_BYTES, SOA_SERIAL_FROM_END, Record
 from clusterdns.wire.response import Serial
+from clusterdns.wire.runs import NO_ROTATION, RecordRun, RotatingRecords, pieces_of
 
 _MAX_POINTER = 0x3FFF
 MAX_CHAIN = 8  # of pointers that lead to pointers: readers bound it, dnspython to 16
-_FIXED_BYTES = 10  # of a record's body: type, class, TTL and RDLENGTH
 
 
 class Compressor:
@@ -35,39 +37,77 @@ class Compressor:
     def encode(self, records: Sequence[Record]) -> list[bytes]:
         """Return the records one by one: as many as fit, and the first that does not."""
         encoded = []
+        for piece in pieces_of(records):
+            if type(piece) is RecordRun:
+                encoded += self._encode(piece[:1])
+                encoded += self._encode_run(piece, 1)
+            else:
+                encoded += self._encode(piece)
+        return encoded
+
+    def encode_rotating(self, records: Sequence[Record]) -> RotatingRecords:
+        """Return address records whose order changes: they may point back, but nothing may point at them."""
+        if not records:
+            return NO_ROTATION
+        owner = self._find(records[0].name)[0]
+        if type(records) is RecordRun:
+            rotating = records.rotating(owner)
+        else:
+            encoded = [owner + record.body for record in records]
+            rotating = RotatingRecords(b"".join(encoded), len(encoded[0]), len(encoded))
+        self.position += rotating.shown_bytes
+        return rotating
+
+    def _encode(self, records: Iterable[Record]) -> list[bytes]:
+        encoded: list[bytes] = []
+        last = owner = b""
         for record in records:
             if self.position > self.limit:
                 break
-            owner = self._place(record.name, self.position)
+            if record.name != last or len(owner) > 2:  # the records of an RRset share their owner
+                last = record.name
+                owner = self._place(last, self.position)
             one = owner + self._body(record, self.position + len(owner))
             self.position += len(one)
             encoded.append(one)
         return encoded
 
-    def encode_rotating(self, records: Sequence[Record]) -> list[bytes]:
-        """Return address records whose order changes: they may point back, but nothing may point at them."""
-        owners = {name: self._find(name)[0] for name in {record.name for record in records}}
-        encoded = [owners[record.name] + record.body for record in records]
-        self.position += sum(map(len, encoded))
-        return encoded
+    def _encode_run(self, run: RecordRun, start: int) -> list[bytes]:
+        """Return the records of a run from `start` on, whose first record is encoded already."""
+        owner = self._find(run.name)[0]
+        end = self._find(run.end)[0] if run.rtype in COMPRESSED_TYPES else run.end
+        least = len(owner) + FIXED_BYTES + (len(end) if run.end else len(run.starts[0]))
+        most = max(0, self.limit + 1 - self.position) // least + 1
+        encoded = run[start : start + most].encoded(owner, end)
+        ends = list(accumulate(map(len, encoded), initial=self.position))
+        count = bisect_right(ends, self.limit)  # the first ends beyond the limit, and what follows it is left out
+        if run.rtype == codes.SRV:
+            for one, position in zip(encoded[: bisect_right(ends, _MAX_POINTER)], ends, strict=False):
+                self._learn_names(Record(run.name, run.rtype, one[len(owner) :]), position + len(owner))
+        self.position = ends[min(count, len(encoded))]
+        return encoded[:count]
 
     def _body(self, record: Record, position: int) -> bytes:
         body = record.body
-        if record.rtype == codes.SRV:  # the target stays whole (RFC 2782), but pointers may lead to it
-            for start, end in name_spans(record):
-                self._learn(body[start:end], position + start, 0)
+        if record.rtype == codes.SRV:
+            self._learn_names(record, position)
         if record.rtype not in COMPRESSED_TYPES:
             return body
         if record.rtype == codes.SOA and self.serial is not None:
             body = body[:-SOA_SERIAL_FROM_END] + self.serial.wire + body[4 - SOA_SERIAL_FROM_END :]
         rdata = b""
-        done = _FIXED_BYTES
+        done = FIXED_BYTES
         for start, end in name_spans(record):
             rdata += body[done:start]
-            rdata += self._place(body[start:end], position + _FIXED_BYTES + len(rdata))
+            rdata += self._place(body[start:end], position + FIXED_BYTES + len(rdata))
             done = end
         rdata += body[done:]
         return body[:8] + len(rdata).to_bytes(2, "big") + rdata
+
+    def _learn_names(self, record: Record, position: int) -> None:
+        """Remember the target of an SRV record: it stays whole (RFC 2782), but pointers may lead to it."""
+        for start, end in name_spans(record):
+            self._learn(record.body[start:end], position + start, 0)
 
     def _place(self, name: bytes, position: int) -> bytes:
         """Return the name as written at this position, and remember it."""
@@ -86,6 +126,8 @@ class Compressor:
         return name[: len(name) - len(suffix)] + (0xC000 | offset).to_bytes(2, "big"), pointers + 1
 
     def _learn(self, name: bytes, position: int, pointers: int) -> None:
+        if position > _MAX_POINTER:
+            return
         end = position + len(name)
         for suffix in suffixes(name.lower())[:-1]:
             offset = end - len(suffix)

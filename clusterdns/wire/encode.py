@@ -6,9 +6,9 @@ compresses all names (`compress`) and then leaves out records. An `EncodedMessag
 `answers` many times with the addresses in another order.
 """
 
-import random
 import struct
 from collections.abc import Container, Sequence
+from random import randrange
 from typing import NamedTuple
 
 from clusterdns.wire import codes
@@ -29,6 +29,7 @@ from clusterdns.wire.name import is_under, longest_suffix, suffixes
 from clusterdns.wire.query import QueryMessage
 from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
 from clusterdns.wire.response import ResponseMessage
+from clusterdns.wire.runs import NO_ROTATION, RUNS, RecordRun, RotatingRecords, least_bytes, pieces_of, split_run
 from clusterdns.wire.truncate import fit
 
 QUESTION_POINTER = b"\xc0\x0c"
@@ -38,18 +39,17 @@ _FLAGS_COUNTS = struct.Struct(">HHHHH")
 
 
 class EncodedMessage(NamedTuple):
-    """A message without its ID, in parts: `head + fixed + any `shown` neighbours of `rotating` + rest`."""
+    """A message without its ID, in parts: `head + fixed + neighbours among `rotating` + rest`."""
 
     head: bytes  # flags, counts and question
     fixed: bytes  # the records of the answer that keep their place
-    rotating: Sequence[bytes]  # the addresses at the end of the answer, one by one; empty where they do not rotate
-    shown: int  # how many of them a message has
+    rotating: RotatingRecords  # the addresses at the end of the answer; without records where they do not rotate
     rest: bytes  # authority, additional and OPT
     serial_from_end: int  # where the SOA serial begins, counted from the end of the message; 0: no current serial in it
 
     def message(self) -> bytes:
         """Return everything after the ID, the rotating records in their first order."""
-        return b"".join((self.head, self.fixed, *self.rotating[: self.shown], self.rest))
+        return b"".join((self.head, self.fixed, self.rotating.first() if self.rotating.wire else b"", self.rest))
 
     @property
     def is_truncated(self) -> bool:
@@ -67,38 +67,40 @@ def encode(query: QueryMessage, reply: ResponseMessage, *, for_reuse: bool = Fal
     flags = reply_flags(query, reply, rcode)
     opt = opt_record(rcode, reply.options, do=query.do) if query.has_edns else b""
     question, limit = query.question, query.size_limit
-    records: Sequence[Record] = ()
+    records: Sequence[Record] = reply.answer
     addresses: Sequence[Record] = ()
     answer: Sequence[bytes] = ()
-    rotating: Sequence[bytes] = ()
-    is_too_large = False  # whatever follows the answer
-    if reply.answer:
-        records, addresses = _split_rotating(reply) if reply.rotates else (reply.answer, ())
-        if for_reuse:
-            rotating = _encode_records(query, reply, addresses)
-        elif addresses:
-            records, addresses = (*records, *_rotated(addresses, limit)), ()
-        answer = _encode_records(query, reply, records[: limit // MIN_RECORD_BYTES + 1])
-        is_too_large = len(answer) < len(records)
-    authority: Sequence[bytes] = _encode_records(query, reply, reply.authority) if reply.authority else ()
+    authority: Sequence[bytes] = ()
     additional: Sequence[bytes] = ()
-    if reply.additional and not is_too_large:
-        additional = _encode_records(query, reply, reply.additional)
-    shown = len(rotating)
-    fixed = b"".join(answer)
-    rest = b"".join((*authority, *additional, opt)) if authority or additional else opt
-    rotating_bytes = sum(map(len, rotating)) if rotating else 0
-    if HEADER_BYTES + len(question) + len(fixed) + rotating_bytes + len(rest) > limit:
-        answer, rotating, shown, authority, additional, opt, is_truncated = fit(query, reply, records, addresses, opt)
+    rotating = NO_ROTATION
+    if reply.rotates and records:
+        records, addresses = _split_rotating(reply, limit, for_reuse=for_reuse)
+    size = HEADER_BYTES + len(question)
+    if type(reply.answer) in RUNS or type(reply.additional) in RUNS:
+        size += least_bytes(records, addresses, reply.additional)
+    if size <= limit:
+        if addresses:
+            rotating = _encode_rotating(query, reply, addresses)
+        if records:
+            answer = _encode_records(query, reply, records[: limit // MIN_RECORD_BYTES + 1])
+        if reply.authority:
+            authority = _encode_records(query, reply, reply.authority)
+        if reply.additional and len(answer) == len(records):
+            additional = _encode_records(query, reply, reply.additional[: limit // MIN_RECORD_BYTES + 1])
+        fixed = b"".join(answer)
+        rest = b"".join((*authority, *additional, opt)) if authority or additional else opt
+        size = HEADER_BYTES + len(question) + len(fixed) + len(rotating.wire) + len(rest)
+    if size > limit:
+        answer, rotating, authority, additional, opt, is_truncated = fit(query, reply, records, addresses, opt)
         if is_truncated:
             flags |= TC
         fixed = b"".join(answer)
         rest = b"".join((*authority, *additional, opt))
     head = _FLAGS_COUNTS.pack(
-        flags, 1, len(answer) + shown, len(authority), len(additional) + 1 if opt else len(additional)
+        flags, 1, len(answer) + rotating.shown, len(authority), len(additional) + 1 if opt else len(additional)
     )
     serial_from_end = _serial_from_end(reply, answer, authority, opt) if reply.serial is not None else 0
-    return EncodedMessage(head + question, fixed, rotating if shown else (), shown, rest, serial_from_end)
+    return EncodedMessage(head + question, fixed, rotating, rest, serial_from_end)
 
 
 def reply_flags(query: QueryMessage, reply: ResponseMessage, rcode: int) -> int:
@@ -122,10 +124,14 @@ def uncompressed_size(query: QueryMessage, reply: ResponseMessage) -> int:
     """
     size = HEADER_BYTES + len(query.question)
     for section in (reply.answer, reply.authority, reply.additional):
-        for name, _, body in section:
-            size += len(name) + len(body)
-            if size > MAX_STREAM_BYTES:
-                return size
+        for piece in pieces_of(section):
+            if type(piece) is RecordRun:
+                size += piece.wire_bytes
+                continue
+            for name, _, body in piece:
+                size += len(name) + len(body)
+                if size > MAX_STREAM_BYTES:
+                    return size
     return size
 
 
@@ -133,6 +139,8 @@ def _encode_records(query: QueryMessage, reply: ResponseMessage, records: Sequen
     """Return each record with its owner name compressed against the question."""
     name, last = query.name, query.name
     prefix = QUESTION_POINTER
+    if type(records) in RUNS:
+        return _encode_pieces(query, reply, pieces_of(records))
     serial = reply.serial
     encoded = []
     ancestors: frozenset[bytes] | None = None
@@ -162,13 +170,41 @@ def _compress(owner: bytes, name: bytes, ancestors: Container[bytes]) -> bytes:
     return owner[: len(owner) - len(suffix)] + pointer.to_bytes(2, "big")
 
 
-def _split_rotating(reply: ResponseMessage) -> tuple[Sequence[Record], Sequence[Record]]:
+def _encode_pieces(query: QueryMessage, reply: ResponseMessage, pieces: Sequence[Sequence[Record]]) -> list[bytes]:
+    encoded = []
+    for piece in pieces:
+        if type(piece) is RecordRun:
+            encoded += piece.encoded(_owner_of(piece, query.name), piece.end)
+        else:
+            encoded += _encode_records(query, reply, piece)
+    return encoded
+
+
+def _encode_rotating(query: QueryMessage, reply: ResponseMessage, addresses: Sequence[Record]) -> RotatingRecords:
+    if type(addresses) is RecordRun:
+        return addresses.rotating(_owner_of(addresses, query.name))
+    encoded = _encode_records(query, reply, addresses)
+    return RotatingRecords(b"".join(encoded), len(encoded[0]), len(encoded))
+
+
+def _owner_of(run: RecordRun, name: bytes) -> bytes:
+    return QUESTION_POINTER if run.name == name else _compress(run.name, name, frozenset(suffixes(name)[:-1]))
+
+
+def _split_rotating(
+    reply: ResponseMessage, size_limit: int, *, for_reuse: bool
+) -> tuple[Sequence[Record], Sequence[Record]]:
     """Return the records of the answer that keep their place (CNAMEs, or none), and the addresses that rotate.
 
     The addresses of an answer of ours are all of one name and type. An upstream's need not be: only the last run of one
-    name and type rotates, because its encoded records must be of one size.
+    name and type rotates, because its encoded records must be of one size. Unless the answer is for reuse, a few
+    addresses are rotated here, and keep their new place.
     """
     records = reply.answer
+    large = split_run(records)
+    if large is not None:
+        before, run = large
+        return before, run if for_reuse else run.neighbours(randrange(len(run)), size_limit // MIN_RECORD_BYTES + 1)
     if reply.is_upstream:
         start = len(records)
         last = records[-1]
@@ -177,12 +213,15 @@ def _split_rotating(reply: ResponseMessage) -> tuple[Sequence[Record], Sequence[
                 start -= 1
     else:
         start = next((number for number, one in enumerate(records) if one.rtype in codes.ADDRESS_TYPES), len(records))
-    return records[:start], records[start:]
+    before, addresses = records[:start], records[start:]
+    if for_reuse or not addresses:
+        return before, addresses
+    return (*before, *_rotated(addresses, size_limit)), ()
 
 
 def _rotated(addresses: Sequence[Record], size_limit: int) -> Sequence[Record]:
     """Return as many neighbours as could fit, from a random one on."""
-    start = random.randrange(len(addresses))
+    start = randrange(len(addresses))
     most = min(len(addresses), size_limit // MIN_RECORD_BYTES + 1)
     return (*addresses[start : start + most], *addresses[: max(0, start + most - len(addresses))])
 

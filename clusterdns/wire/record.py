@@ -11,6 +11,7 @@ from typing import NamedTuple
 from clusterdns.wire import codes
 
 MAX_STRING_BYTES = 255  # RFC 1035 §3.3, one character-string
+FIXED_BYTES = 10  # of a body: type, class, TTL and RDLENGTH
 SOA_SERIAL_FROM_END = 20  # the five 32-bit numbers that end every SOA, the serial first (RFC 1035 §3.3.13)
 
 _FIXED = struct.Struct(">HHIH")
@@ -47,6 +48,11 @@ class Record(NamedTuple):
     def with_ttl(self, ttl: int) -> "Record":
         """Return the same record with another TTL, in seconds."""
         return Record(self.name, self.rtype, self.body[:4] + ttl.to_bytes(4, "big") + self.body[8:])
+
+
+def fixed_part(rtype: int, ttl: int, rdata_bytes: int) -> bytes:
+    """Make what precedes the RDATA in the body of a record of class IN; TTL in seconds."""
+    return _FIXED.pack(rtype, codes.IN, ttl, rdata_bytes)
 
 
 def record(name: bytes, rtype: int, ttl: int, rdata: bytes, rclass: int = codes.IN) -> Record:

@@ -3,7 +3,9 @@
 `encode` comes here only when the message that it made first does not fit.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from clusterdns.wire import codes
@@ -13,14 +15,14 @@ from clusterdns.wire.header import HEADER_BYTES, OPT_BYTES
 from clusterdns.wire.query import QueryMessage
 from clusterdns.wire.record import Record
 from clusterdns.wire.response import ResponseMessage
+from clusterdns.wire.runs import NO_ROTATION, RotatingRecords
 
 
 class Fitted(NamedTuple):
-    """Encoded records by section, and the OPT. `rotating` is the end of the answer, of which a message has `shown`."""
+    """Encoded records by section, and the OPT. `rotating` is the end of the answer."""
 
     answer: Sequence[bytes]
-    rotating: Sequence[bytes]
-    shown: int
+    rotating: RotatingRecords
     authority: Sequence[bytes]
     additional: Sequence[bytes]
     opt: bytes
@@ -29,7 +31,8 @@ class Fitted(NamedTuple):
     @property
     def size(self) -> int:
         """Bytes of all records."""
-        return sum(map(len, (*self.answer, *self.rotating, *self.authority, *self.additional, self.opt)))
+        records = sum(map(len, self.answer)) + sum(map(len, self.authority)) + sum(map(len, self.additional))
+        return records + self.rotating.shown_bytes + len(self.opt)
 
 
 def fit(
@@ -43,7 +46,7 @@ def fit(
     compressor = Compressor(query.question, query.size_limit, reply.serial)
     answer = compressor.encode(records)
     whole = Fitted(
-        answer, compressor.encode_rotating(rotating), len(rotating),
+        answer, compressor.encode_rotating(rotating),
         compressor.encode(reply.authority), compressor.encode(reply.additional), opt, is_truncated=False,
     )  # fmt: skip
     is_complete = compressor.position <= query.size_limit  # the compressor stops at the first record beyond it
@@ -67,12 +70,12 @@ def _truncated(whole: Fitted, answer_count: int, space: int) -> Fitted:
     """Return the records that fit, from the front; a section begins only when all sections before it are whole."""
     answer, space = _leading(whole.answer, space)
     if len(answer) < answer_count:
-        return whole._replace(answer=answer, rotating=(), shown=0, authority=(), additional=())
-    rotating_bytes = sum(map(len, whole.rotating))
+        return whole._replace(answer=answer, rotating=NO_ROTATION, authority=(), additional=())
+    rotating_bytes = whole.rotating.shown_bytes
     if rotating_bytes > space:
         # as many as fit from any start, so that every rotation shows the same number
-        shown = space // max(map(len, whole.rotating))
-        return whole._replace(shown=shown, authority=(), additional=())
+        shown = space // whole.rotating.record_bytes
+        return whole._replace(rotating=whole.rotating._replace(shown=shown), authority=(), additional=())
     authority, space = _leading(whole.authority, space - rotating_bytes)
     if len(authority) < len(whole.authority):
         return whole._replace(authority=authority, additional=())
@@ -81,8 +84,6 @@ def _truncated(whole: Fitted, answer_count: int, space: int) -> Fitted:
 
 def _leading(records: Sequence[bytes], space: int) -> tuple[Sequence[bytes], int]:
     """Return as many encoded records from the front as fit, and the space that is left."""
-    for number, encoded in enumerate(records):
-        if len(encoded) > space:
-            return records[:number], space
-        space -= len(encoded)
-    return records, space
+    ends = list(accumulate(map(len, records), initial=0))
+    count = bisect_right(ends, space) - 1
+    return records[:count], space - ends[count]

@@ -8,6 +8,7 @@ from clusterdns.answers.table import ENTRY_BYTES, FIRST_QUERY_SHARE, AnswerBudge
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.telemetry.queries import QueryCounters, QueryOutcome
 from clusterdns.wire.encode import EncodedMessage
+from clusterdns.wire.runs import RotatingRecords
 
 COUNTERS = QueryCounters(Registry(), "dns://:53")
 OUTCOME = COUNTERS.counter(QueryOutcome("cluster.local.", "udp", "1", "A", "NOERROR", False, 57, 106))
@@ -15,7 +16,9 @@ ENTRY = ENTRY_BYTES + 8 + 100  # of an answer of 100 bytes with a key of 8
 
 
 def answer(*dependencies: str, is_empty: bool = False, size_bytes: int = 100) -> Answer:
-    return compile_answer(EncodedMessage(b"", bytes(size_bytes), [], 0, b"", 0), None, OUTCOME, dependencies, is_empty)
+    return compile_answer(
+        EncodedMessage(b"", bytes(size_bytes), RotatingRecords(), b"", 0), None, OUTCOME, dependencies, is_empty
+    )
 
 
 def test_forgetting_drops_exactly_the_answers_with_the_dependency() -> None:

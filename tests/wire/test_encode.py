@@ -108,7 +108,7 @@ def test_of_an_upstream_answer_only_the_last_run_of_one_name_rotates(for_reuse: 
     reply = Reply(0, answer)
     reply.rotates = reply.is_upstream = True
     encoded = encode.encode(make_query(), reply, for_reuse=for_reuse)
-    assert [len(one) for one in encoded.rotating] == ([16, 16, 16] if for_reuse else [])
+    assert (encoded.rotating.total, encoded.rotating.shown_bytes) == ((3, 48) if for_reuse else (0, 0))
     assert decode(b"\0\0" + encoded.message()).answer[0] == answer[0]
 
 

@@ -14,6 +14,7 @@ from clusterdns.cluster.index.service import ServiceEntry
 from clusterdns.cluster.objects import packed
 from clusterdns.wire import codes, record
 from clusterdns.wire.header import MAX_STREAM_BYTES
+from clusterdns.wire.name import MAX_NAME_BYTES
 
 MAX_SOA_TTL_SECONDS = 300
 _NS_BYTES = 12  # beside the target, of which at least its own label cannot be compressed
@@ -29,21 +30,21 @@ class Apex:
         ttl_seconds: int,
         local_addresses: Callable[[], Iterable[bytes]],
         find_entry: Callable[[bytes, bytes], ServiceEntry | None],
-        endpoint_name: Callable[[bytes, bytes], bytes],
+        endpoint_start: Callable[[bytes], bytes],
         *,
         needs_ports: bool,
     ) -> None:
         """`find_entry` looks up a Service that exists for clients, by namespace and name.
 
-        `endpoint_name` makes the name of an endpoint of its Service's name and its own label. With `needs_ports` a
-        Service without ports has no addresses of its own.
+        `endpoint_start` writes an endpoint's label in wire format. With `needs_ports` a Service without ports has no
+        addresses of its own.
         """
         self._zone = zone
         self._index = index
         self._ttl = ttl_seconds
         self._local_addresses = local_addresses
         self._find_entry = find_entry
-        self._endpoint_name = endpoint_name
+        self._endpoint_start = endpoint_start
         self._needs_ports = needs_ports
         self.soa = record.soa(
             zone,
@@ -111,9 +112,9 @@ class Apex:
         names = {}
         spare_bytes = MAX_STREAM_BYTES
         for label in sorted(entry.labels()):
-            names[self._endpoint_name(service_name, label)] = tuple(
-                dict.fromkeys(one.address for one in entry.endpoints_at(label))
-            )
+            target = self._endpoint_start(label) + service_name
+            if len(target) <= MAX_NAME_BYTES:
+                names[target] = tuple(dict.fromkeys([one.address for one in entry.endpoints_at(label)]))
             spare_bytes -= _NS_BYTES + len(label)
             if spare_bytes < 0:
                 break

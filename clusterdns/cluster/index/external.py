@@ -19,10 +19,11 @@ from clusterdns.cluster.index.lookup import (
     glue_records,
     port_numbers,
     srv_result,
+    wire_label,
 )
 from clusterdns.cluster.index.schema import without_underscore
-from clusterdns.cluster.index.service import MIN_CACHED_ENDPOINTS, ServiceEntry, matches, with_port
-from clusterdns.cluster.index.slices import NO_PORTS, EndpointAddress
+from clusterdns.cluster.index.service import ServiceEntry, addresses_at, matches
+from clusterdns.cluster.index.slices import MIN_CACHED_ENDPOINTS, NO_PORTS, EndpointAddress, in_groups
 from clusterdns.cluster.objects import Service, split_external
 from clusterdns.wire import codes, name, record
 
@@ -172,11 +173,10 @@ class ExternalZone:
                 return LookupResult(dependencies, records=address_records(qname, self.ttl_seconds, qtype, addresses))
             return LookupResult(dependencies, cname=host_names[0])
         own = below(self.zone, entry.name, entry.namespace)
-        targets = [(own, addresses)] if addresses else []
+        targets = [(own, addresses)] if own and addresses else []
         targets += [(target, ()) for target in host_names]
-        ports = list(port_numbers(service.ports, port, protocol))
-        several = ((target, number, packed) for target, packed in targets for number in ports)
-        return srv_result(dependencies, qname, self.ttl_seconds, several)
+        numbers = list(port_numbers(service.ports, port, protocol))
+        return srv_result(dependencies, qname, self.ttl_seconds, [(numbers, targets)])
 
     def _is_protocol(self, label: bytes, service: Service) -> bool:
         """Return whether names of ports exist below a label such as `_tcp`, so that it exists too (RFC 8020)."""
@@ -219,13 +219,13 @@ class ExternalZone:
     ) -> LookupResult:
         """Make the records of those endpoints that have the wanted port and protocol."""
         if qtype in ADDRESS_TYPES:
-            addresses = dict.fromkeys(one.address for one in with_port(endpoints, *wanted))
+            addresses = dict.fromkeys(addresses_at(endpoints, *wanted))
             return LookupResult(dependencies, records=address_records(qname, self.ttl_seconds, qtype, addresses))
         if qtype != codes.SRV:
             return LookupResult(dependencies)
         own = below(self.zone, entry.name, entry.namespace)
-        targets = endpoint_targets(endpoints if own else (), lambda label: below(own, label), *wanted)
-        return srv_result(dependencies, qname, self.ttl_seconds, targets)
+        targets = endpoint_targets(in_groups(endpoints if own else ()), wire_label, *wanted)
+        return srv_result(dependencies, qname, self.ttl_seconds, targets, own)
 
     def _names_of(self, entry: ServiceEntry) -> Iterator[bytes]:
         """Yield the name of a Service, those of its ports, and with `headless` those of its endpoints."""

@@ -13,17 +13,15 @@ from clusterdns.cluster.objects import Port
 from clusterdns.wire import name
 
 
-def _below(zone: bytes, *labels: bytes) -> bytes:
-    """Put labels in wire format in front of a name; empty where the result is longer than 255 bytes."""
-    full = b"".join(labels) + zone
-    return full if len(full) <= name.MAX_NAME_BYTES else b""
+def _in_wire_format(label: bytes) -> bytes:
+    return label
 
 
 class ImportZone(ClusterZone):
     """A forward zone such as clusterset.local."""
 
     _parse = staticmethod(parse_imported_name)
-    _endpoint_name = staticmethod(_below)
+    _endpoint_start = staticmethod(_in_wire_format)
     _is_imported: ClassVar = True
     _default_ports: ClassVar[tuple[Port, ...]] = ()  # without ports a ServiceImport has no addresses
 

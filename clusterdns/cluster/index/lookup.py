@@ -3,24 +3,32 @@
 `zone`, `apex`, `pointers` and `external` return a `LookupResult`; `plugins.kubernetes.handler` makes a reply of it.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from struct import Struct
 from typing import NamedTuple
 
 from clusterdns.cluster.index.schema import ParsedName
 from clusterdns.cluster.index.service import matches
-from clusterdns.cluster.index.slices import EndpointAddress
+from clusterdns.cluster.index.slices import EndpointGroup
 from clusterdns.cluster.objects import Port
 from clusterdns.wire import codes, record
 from clusterdns.wire.header import MAX_STREAM_BYTES
 from clusterdns.wire.name import MAX_NAME_BYTES
 from clusterdns.wire.record import Record
+from clusterdns.wire.runs import RecordRun, joined
 
 ADDRESS_TYPES = codes.ADDRESS_TYPES
+MIN_RUN = 32  # so many records and more are a run
+MAX_ADDRESSES = MAX_STREAM_BYTES // 16  # fill a message
+
 _SRV_BODY_BYTES = 16  # beside the target's name
-_ADDRESS_RECORD_BYTES = 12  # beside the address, with a compressed owner name
+
+_SRV = Struct(">HHH")
 
 Dependencies = tuple[Hashable, ...]
-Targets = Iterable[tuple[bytes, int, tuple[bytes, ...]]]  # target name, port number, packed addresses
+# port numbers, and the targets that have them: how a target's name begins, and its packed addresses
+Targets = Iterable[tuple[Sequence[int], Iterable[tuple[bytes, Collection[bytes]]]]]
 
 
 class LookupResult(NamedTuple):
@@ -28,8 +36,8 @@ class LookupResult(NamedTuple):
 
     dependencies: Dependencies  # a change to one of them may change this answer
     exists: bool = True
-    records: tuple[Record, ...] = ()
-    additional: tuple[Record, ...] = ()
+    records: Sequence[Record] = ()
+    additional: Sequence[Record] = ()
     cname: bytes = b""  # the target of an ExternalName, which the handler looks up
     reusable: bool = True  # false where a change that no dependency stands for may change this answer
 
@@ -49,35 +57,39 @@ def below(zone: bytes, *labels: bytes) -> bytes:
     return name if len(name) <= MAX_NAME_BYTES else b""
 
 
-def address_records(owner: bytes, ttl_seconds: int, qtype: int, packed: Iterable[bytes]) -> tuple[Record, ...]:
-    """Make the A or AAAA records of packed addresses; none for another QTYPE."""
-    return tuple(record.addresses(owner, qtype, ttl_seconds, packed)) if qtype in ADDRESS_TYPES else ()
+def wire_label(label: bytes) -> bytes:
+    """Write a label in wire format."""
+    return b"%c%b" % (len(label), label)
 
 
-def glue_records(ttl_seconds: int, addresses_by_name: Iterable[tuple[bytes, Iterable[bytes]]]) -> tuple[Record, ...]:
+def address_records(owner: bytes, ttl_seconds: int, qtype: int, packed: Collection[bytes]) -> Sequence[Record]:
+    """Make the A or AAAA records of packed addresses, each there once; none for another QTYPE."""
+    if qtype not in ADDRESS_TYPES:
+        return ()
+    if len(packed) < MIN_RUN:
+        return tuple(record.addresses(owner, qtype, ttl_seconds, packed))
+    several = _of_size(packed, 4 if qtype == codes.A else 16)
+    return RecordRun(owner, qtype, ttl_seconds, several) if several else ()
+
+
+def _of_size(packed: Collection[bytes], size: int) -> Sequence[bytes]:
+    """Return the addresses of 4 or of 16 bytes; mostly these are all, or none."""
+    all_bytes = len(b"".join(packed))
+    if all_bytes in (4 * len(packed), 16 * len(packed)):
+        return tuple(packed) if all_bytes == size * len(packed) else ()
+    return [one for one in packed if len(one) == size]
+
+
+def glue_records(ttl_seconds: int, addresses_by_name: Iterable[tuple[bytes, Collection[bytes]]]) -> Sequence[Record]:
     """Make the A and AAAA records of names that NS or SRV records point to."""
-    return tuple([record.address(owner, ttl_seconds, one) for owner, several in addresses_by_name for one in several])
-
-
-def endpoint_targets(
-    endpoints: Iterable[EndpointAddress], name_of: Callable[[bytes], bytes], port: bytes, protocol: bytes
-) -> Targets:
-    """Yield the SRV targets of endpoints, at those of their ports that have a number and these labels.
-
-    `name_of` makes an endpoint's name of its label. Neighbours mostly share their ports, and may share a label.
-    """
-    label = target = b""
-    ports: tuple[Port, ...] = ()
-    numbers: list[int] = []
-    for endpoint in endpoints:
-        if endpoint.label != label:
-            label = endpoint.label
-            target = name_of(label)
-        if endpoint.ports is not ports:
-            ports = endpoint.ports
-            numbers = list(port_numbers(ports, port, protocol))
-        for number in numbers:
-            yield target, number, (endpoint.address,)
+    found: list[Record] = []
+    large: list[Sequence[Record]] = []
+    for owner, several in addresses_by_name:
+        if len(several) < MIN_RUN:
+            found += [record.address(owner, ttl_seconds, one) for one in several]
+        else:
+            large += [address_records(owner, ttl_seconds, qtype, several) for qtype in ADDRESS_TYPES]
+    return joined(tuple(found), *large) if large else tuple(found)
 
 
 def port_numbers(ports: Iterable[Port], port: bytes, protocol: bytes) -> Iterator[int]:
@@ -85,31 +97,71 @@ def port_numbers(ports: Iterable[Port], port: bytes, protocol: bytes) -> Iterato
     return (one.number for one in ports if one.number > 0 and matches(one, port, protocol))
 
 
-def srv_result(dependencies: Dependencies, qname: bytes, ttl_seconds: int, targets: Targets) -> LookupResult:
+def endpoint_targets(
+    groups: Iterable[EndpointGroup], start_of: Callable[[bytes], bytes], port: bytes, protocol: bytes
+) -> Targets:
+    """Yield the SRV targets of endpoints, at those of their ports that have a number and these labels.
+
+    `start_of` writes the label of an endpoint in wire format.
+    """
+    for ports, labels in groups:
+        numbers = list(port_numbers(ports, port, protocol))
+        if numbers:
+            yield numbers, ((start_of(label), several) for label, several in labels)
+
+
+def srv_result(
+    dependencies: Dependencies, qname: bytes, ttl_seconds: int, targets: Targets, end: bytes = b""
+) -> LookupResult:
     """Make SRV records of equal weight, each once, with the addresses of their targets as additional records.
 
-    Where no message can hold all of them, it makes just enough SRV records to fill one, without addresses, and reads no
-    further targets; it makes no more addresses than fill a message either.
+    All targets end in `end`; those that get too long are left out. Where no message can hold all SRV records, it makes
+    just enough to fill one, without addresses, and reads no further targets; it makes no more addresses than fill a
+    message either.
     """
     ports: dict[tuple[bytes, int], None] = {}
-    addresses: dict[bytes, dict[bytes, None]] = {}
-    spare_bytes = glue_bytes = MAX_STREAM_BYTES
-    for target, number, several in targets:
-        if not target:
-            continue
-        if (target, number) not in ports:
-            ports[target, number] = None
-            spare_bytes -= _SRV_BODY_BYTES + len(target)
+    addresses: list[tuple[bytes, Collection[bytes]]] = []
+    max_start = MAX_NAME_BYTES - len(end)
+    spare_bytes = MAX_STREAM_BYTES
+    for numbers, starts in targets:
+        for start, several in starts:
+            if len(start) > max_start:
+                continue
+            addresses.append((start, several))
+            for number in numbers:
+                if (start, number) not in ports:
+                    ports[start, number] = None
+                    spare_bytes -= _SRV_BODY_BYTES + len(start) + len(end)
             if spare_bytes < 0:  # ten thousand would take 5 MiB, and each spelling of a port's name as much again
-                break
-        if glue_bytes > 0:
-            known = addresses.setdefault(target, {})
-            for one in several:
-                if one not in known:
-                    known[one] = None
-                    glue_bytes -= _ADDRESS_RECORD_BYTES + len(one)
+                return LookupResult(dependencies, records=_srv_records(qname, ttl_seconds, ports, end))
+    glue = glue_records(ttl_seconds, _glue(addresses, end).items())
+    return LookupResult(dependencies, records=_srv_records(qname, ttl_seconds, ports, end), additional=glue)
+
+
+def _srv_records(qname: bytes, ttl_seconds: int, ports: Collection[tuple[bytes, int]], end: bytes) -> Sequence[Record]:
     weight = max(1, 100 // len(ports)) if ports else 0
-    records = tuple(record.srv(qname, ttl_seconds, weight, number, target) for target, number in ports)
-    if spare_bytes < 0:
-        return LookupResult(dependencies, records=records)
-    return LookupResult(dependencies, records=records, additional=glue_records(ttl_seconds, addresses.items()))
+    if end and len(ports) >= MIN_RUN:
+        starts = [_SRV.pack(0, weight, number) + start for start, number in ports]
+        return RecordRun(qname, codes.SRV, ttl_seconds, starts, end)
+    return tuple([record.srv(qname, ttl_seconds, weight, number, start + end) for start, number in ports])
+
+
+def _glue(addresses: Iterable[tuple[bytes, Collection[bytes]]], end: bytes) -> Mapping[bytes, Collection[bytes]]:
+    """Return the addresses of targets, each once, no more than fill a message."""
+    found: dict[bytes, Collection[bytes]] = {}
+    spare = MAX_ADDRESSES
+    for start, several in addresses:
+        target = start + end
+        known = found.get(target)
+        if known is None and len(several) == 1:
+            found[target] = several
+            spare -= 1
+        else:
+            before = 0 if known is None else len(known)
+            if not isinstance(known, dict):
+                known = found[target] = dict.fromkeys(known or ())
+            known.update(dict.fromkeys(islice(several, spare)))
+            spare -= len(known) - before
+        if spare <= 0:
+            break
+    return found

@@ -4,7 +4,7 @@ Only the index writes it. A Service or endpoint is listed once for each object t
 same address.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 
 from clusterdns.cluster.grouped import Grouped
@@ -30,6 +30,18 @@ class ReverseMap:
     def endpoints(self, address: bytes) -> Sequence[EndpointAddress]:
         """Return the endpoints with this address: those with a hostname first, then by namespace, service and label."""
         return self._endpoints.get(address)
+
+    def endpoints_by_service(self, address: bytes) -> Iterator[tuple[ServiceKey, Sequence[EndpointAddress]]]:
+        """Yield the endpoints with this address in the order of `endpoints`, in runs that belong to one Service."""
+        found = self._endpoints.get(address)
+        start = 0
+        while start < len(found):
+            rank = _service_rank(found[start])
+            end = len(found)
+            if _service_rank(found[-1]) != rank:
+                end = bisect_right(found, rank, start, key=_service_rank)
+            yield rank[1:], found[start:end]
+            start = end
 
     def has_endpoint_of(self, address: bytes, key: ServiceKey) -> bool:
         """Return whether an endpoint of this Service has the address."""

@@ -5,17 +5,18 @@ slice (`slices`), and one is removed only when no slice lists it any more. The n
 dict; results that concern all endpoints are computed when first needed and cached until something changes.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from itertools import chain, groupby
+from operator import attrgetter
 from typing import TypeVar
 
 from clusterdns.cluster.grouped import Grouped
-from clusterdns.cluster.index.slices import EndpointAddress, SliceState
+from clusterdns.cluster.index.slices import MIN_CACHED_ENDPOINTS, EndpointAddress, EndpointGroup, SliceState, in_groups
 from clusterdns.cluster.objects import Port, Service
 
-MIN_CACHED_ENDPOINTS = 32  # below this many endpoints computing a result again is cheap enough
-
 T = TypeVar("T")
+
+_ports = attrgetter("ports")
 
 
 class ServiceEntry:
@@ -119,21 +120,32 @@ class ServiceEntry:
 
     def endpoints(self) -> Iterator[EndpointAddress]:
         """Every endpoint: first the moving ones, then slice by slice, in the order of slice names."""
-        for address in self._moving:
-            yield from self._moving.get(address)
+        yield from self._moving_endpoints()
         for state in self._in_order():
             yield from state.endpoints()
 
-    def parts(self, key: Hashable, make: Callable[[Iterable[EndpointAddress]], T]) -> Iterator[T]:
-        """Yield what `make` makes of the moving endpoints, and of those of each slice.
+    def addresses(self, port: bytes, protocol: bytes) -> Collection[bytes]:
+        """Return the addresses of the endpoints that have a port with these labels, each once."""
+        return self.cached(("addresses", port, protocol), lambda: self._find_addresses(port, protocol))
 
-        The result of a slice is cached until that slice changes. The same holds for the keys as in `cached`.
-        """
-        if self._moving:
-            yield make(chain.from_iterable(map(self._moving.get, self._moving)))
-        is_large = self._count >= MIN_CACHED_ENDPOINTS
-        for state in self._in_order():
-            yield state.cached(key, make) if is_large else make(state.endpoints())
+    def _find_addresses(self, port: bytes, protocol: bytes) -> Collection[bytes]:
+        def read(endpoints: Iterable[EndpointAddress]) -> list[bytes]:
+            return addresses_at(endpoints, port, protocol)
+
+        states = self._in_order()
+        if self._count >= MIN_CACHED_ENDPOINTS:
+            parts = [state.cached((port, protocol), read) for state in states]
+        else:
+            parts = [read(state.endpoints()) for state in states]
+        return dict.fromkeys(chain(read(self._moving_endpoints()), *parts))
+
+    def groups(self) -> Iterable[EndpointGroup]:
+        """Group the endpoints by ports: first the moving ones, then slice by slice."""
+        groups = chain.from_iterable(map(SliceState.groups, self._in_order()))  # lazily: a message may take but a few
+        return chain(in_groups(self._moving_endpoints()), groups) if self._moving else groups
+
+    def _moving_endpoints(self) -> Iterator[EndpointAddress]:
+        return chain.from_iterable(map(self._moving.get, self._moving))
 
     def has_port(self, port: bytes, protocol: bytes) -> bool:
         """Return whether any endpoint has a port with these labels; an empty label matches every port."""
@@ -186,13 +198,12 @@ def matches(port: Port, name: bytes, protocol: bytes) -> bool:
     )
 
 
-def with_port(endpoints: Iterable[EndpointAddress], port: bytes, protocol: bytes) -> Iterator[EndpointAddress]:
-    """Yield the endpoints that have a port with these labels; those of a slice share their ports."""
-    ports: tuple[Port, ...] = ()
-    fits = False
-    for endpoint in endpoints:
-        if endpoint.ports is not ports:
-            ports = endpoint.ports
-            fits = any(matches(one, port, protocol) for one in ports)
-        if fits:
-            yield endpoint
+def addresses_at(endpoints: Iterable[EndpointAddress], port: bytes, protocol: bytes) -> list[bytes]:
+    """List the addresses of endpoints that have a port with these labels; those of a slice share their ports."""
+    if not port and not protocol:
+        return [one.address for one in endpoints]
+    found: list[bytes] = []
+    for ports, several in groupby(endpoints, _ports):
+        if any(matches(one, port, protocol) for one in ports):
+            found += [one.address for one in several]
+    return found

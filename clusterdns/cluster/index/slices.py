@@ -4,19 +4,23 @@
 state has the endpoints of the old slice and those of the new one that are applied.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
-from itertools import chain
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from itertools import chain, groupby
 from operator import attrgetter
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
 from clusterdns.cluster.objects import MAX_LABEL_BYTES, Endpoint, EndpointSlice, ImportedSlice, Port, label_of, packed
 
 NO_PORTS = (Port("", -1, ""),)  # stands for a missing list of ports: there are addresses, but no SRV records
+MIN_CACHED_ENDPOINTS = 32  # below this many endpoints computing a result again is cheap enough
 MAX_PARTS = 16  # cached results of one slice: a few names and types; more after reloads with other TTLs
 
 T = TypeVar("T")
+
+# endpoints with the same ports: these, and the addresses by label; a label may come again
+EndpointGroup: TypeAlias = tuple[tuple[Port, ...], Iterable[tuple[bytes, Collection[bytes]]]]
 
 _addresses_of = attrgetter("addresses")
 
@@ -140,6 +144,14 @@ class SliceState:
         self._parts.clear()
         return before != self._endpoints
 
+    def groups(self) -> Iterable[EndpointGroup]:
+        """Group the endpoints by their ports, which all have in common unless the slice is changing."""
+        if self._open is not None:
+            return in_groups(self.endpoints())
+        if len(self._addresses) < MIN_CACHED_ENDPOINTS:
+            return ((self.ports, [(one.label, (one.address,)) for one in self._addresses]),)
+        return ((self.ports, self.cached("labels", by_label).items()),)
+
     def cached(self, key: Hashable, make: Callable[[Iterable[EndpointAddress]], T]) -> T:
         """Return the result of `make` for the endpoints, cached until the slice changes."""
         if self._open is not None:
@@ -156,6 +168,26 @@ class SliceState:
 def address_count(endpoints: Iterable[Endpoint]) -> int:
     """Count the addresses of endpoints."""
     return sum(map(len, map(_addresses_of, endpoints)))
+
+
+def in_groups(endpoints: Iterable[EndpointAddress]) -> Iterator[EndpointGroup]:
+    """Group endpoints by their ports where these change from one to the next."""
+    for ports, several in groupby(endpoints, attrgetter("ports")):
+        yield ports, by_label(several).items()
+
+
+def by_label(endpoints: Iterable[EndpointAddress]) -> dict[bytes, Sequence[bytes]]:
+    """Group the addresses of endpoints by label. Mostly each has a label of its own, or all have the same."""
+    several = tuple(endpoints)
+    found: dict[bytes, Sequence[bytes]] = {one.label: (one.address,) for one in several}
+    if len(found) == 1:
+        return {label: [one.address for one in several] for label in found}
+    if len(found) < len(several):
+        lists: dict[bytes, list[bytes]] = {label: [] for label in found}
+        for one in several:
+            lists[one.label].append(one.address)
+        found.update(lists)
+    return found
 
 
 def in_chunks(endpoints: Iterable[Endpoint], max_addresses: int) -> Iterator[list[Endpoint]]:

@@ -7,7 +7,6 @@ SERVFAIL while the index is not synced, the next plugin, or the lookup of an Ext
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from itertools import chain
 from typing import ClassVar
 
 from clusterdns.cluster.deciding import ClusterKinds, ServiceKinds
@@ -24,16 +23,16 @@ from clusterdns.cluster.index.lookup import (
     endpoint_targets,
     port_numbers,
     srv_result,
+    wire_label,
 )
 from clusterdns.cluster.index.pods import PodMode, address_in_label
 from clusterdns.cluster.index.pointers import Pointers
 from clusterdns.cluster.index.schema import SERVICE_TREE, TREES, NameForm, ParsedName, parse_name, without_underscore
-from clusterdns.cluster.index.service import MIN_CACHED_ENDPOINTS, ServiceEntry, matches, with_port
-from clusterdns.cluster.index.slices import NO_PORTS, EndpointAddress
+from clusterdns.cluster.index.service import ServiceEntry, matches
+from clusterdns.cluster.index.slices import MIN_CACHED_ENDPOINTS, NO_PORTS, EndpointAddress, EndpointGroup, in_groups
 from clusterdns.cluster.index.topology import ABOVE_ZONES, Topology, parse_zone_labels
 from clusterdns.cluster.objects import Port, Service, is_address, packed
 from clusterdns.wire import codes, name, record
-from clusterdns.wire.record import Record
 
 SCHEMA_VERSION = "1.1.0"  # of the Kubernetes DNS specification
 VERSION_TTL_SECONDS = 28800
@@ -50,7 +49,7 @@ class ClusterZone:
     """
 
     _parse = staticmethod(parse_name)
-    _endpoint_name = staticmethod(below)
+    _endpoint_start = staticmethod(wire_label)
     _is_imported: ClassVar = False
     _default_ports: ClassVar[tuple[Port, ...]] = NO_PORTS  # stands for the ports of a Service that lists none
 
@@ -75,7 +74,7 @@ class ClusterZone:
         self._topology = index.topology if zonal else None
         self._local_addresses = local_addresses
         self._find_entry = partial(_visible_entry, index, ignores_empty)  # a bound method would be a reference cycle
-        names = (self._find_entry, self._endpoint_name)
+        names = (self._find_entry, self._endpoint_start)
         needs_ports = not self._default_ports
         self._apex = Apex(zone, index, ttl_seconds, local_addresses, *names, needs_ports=needs_ports)
         self._pointers = Pointers(index, primary, ttl_seconds, *names, needs_ports=needs_ports)
@@ -151,8 +150,8 @@ class ClusterZone:
         cluster_ips = tuple(map(packed, service.cluster_ips))
         if qtype == codes.SRV:
             target = self._service_name(entry)
-            numbers = port_numbers(service.ports, parsed.port, parsed.protocol)
-            targets = [(target, number, cluster_ips) for number in numbers]
+            numbers = list(port_numbers(service.ports, parsed.port, parsed.protocol))
+            targets = [(numbers, [(target, cluster_ips)])] if target else []
             return srv_result(dependencies, qname, self.ttl_seconds, targets)
         return LookupResult(dependencies, records=address_records(qname, self.ttl_seconds, qtype, cluster_ips))
 
@@ -164,26 +163,17 @@ class ClusterZone:
         if qtype == codes.SRV:
             return entry.cached(
                 (qname, qtype, self.ttl_seconds),
-                lambda: srv_result(
-                    dependencies, qname, self.ttl_seconds, self._srv_targets(entry, entry.endpoints(), parsed)
-                ),
+                lambda: self._srv_records(dependencies, entry, entry.groups(), parsed, qname),
             )
         if qtype not in ADDRESS_TYPES:
             return LookupResult(dependencies)
         return entry.cached(
             (qname, qtype, self.ttl_seconds),
-            lambda: self._headless_addresses(entry, dependencies, parsed, qname, qtype),
+            lambda: LookupResult(
+                dependencies,
+                records=address_records(qname, self.ttl_seconds, qtype, entry.addresses(parsed.port, parsed.protocol)),
+            ),
         )
-
-    def _headless_addresses(
-        self, entry: ServiceEntry, dependencies: Dependencies, parsed: ParsedName, qname: bytes, qtype: int
-    ) -> LookupResult:
-        def records(endpoints: Iterable[EndpointAddress]) -> tuple[Record, ...]:
-            fitting = with_port(endpoints, parsed.port, parsed.protocol)
-            return address_records(qname, self.ttl_seconds, qtype, (one.address for one in fitting))
-
-        parts = entry.parts((qname, qtype, self.ttl_seconds), records)
-        return LookupResult(dependencies, records=tuple(dict.fromkeys(chain.from_iterable(parts))))
 
     def _find_endpoint(self, parsed: ParsedName, qname: bytes, qtype: int) -> LookupResult:
         dependencies = dependencies_of(parsed)
@@ -204,8 +194,7 @@ class ClusterZone:
         self, entry: ServiceEntry, endpoints: Iterable[EndpointAddress], parsed: ParsedName, qname: bytes, qtype: int
     ) -> LookupResult:
         if qtype == codes.SRV:
-            targets = self._srv_targets(entry, endpoints, parsed)
-            return srv_result(dependencies_of(parsed), qname, self.ttl_seconds, targets)
+            return self._srv_records(dependencies_of(parsed), entry, in_groups(endpoints), parsed, qname)
         addresses = dict.fromkeys([endpoint.address for endpoint in endpoints])
         return LookupResult(dependencies_of(parsed), records=address_records(qname, self.ttl_seconds, qtype, addresses))
 
@@ -225,13 +214,19 @@ class ClusterZone:
 
     # SRV
 
-    def _srv_targets(self, entry: ServiceEntry, endpoints: Iterable[EndpointAddress], parsed: ParsedName) -> Targets:
+    def _srv_records(
+        self,
+        dependencies: Dependencies,
+        entry: ServiceEntry,
+        groups: Iterable[EndpointGroup],
+        parsed: ParsedName,
+        qname: bytes,
+    ) -> LookupResult:
         service_name = self._service_name(entry)
-        if not service_name:
-            return ()
-        return endpoint_targets(
-            endpoints, lambda label: self._endpoint_name(service_name, label), parsed.port, parsed.protocol
-        )
+        targets: Targets = ()
+        if service_name:
+            targets = endpoint_targets(groups, self._endpoint_start, parsed.port, parsed.protocol)
+        return srv_result(dependencies, qname, self.ttl_seconds, targets, service_name)
 
     def endpoint_labels(self, endpoint: bytes) -> list[bytes]:
         """Split an endpoint's `label` into the labels in front of its Service's name."""

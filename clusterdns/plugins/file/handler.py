@@ -4,7 +4,7 @@ Inside a zone a CNAME is followed while the zone has its target as a name of its
 or under a wildcard of this one, is looked up from zone selection on, as in CoreDNS, because another block may have it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from clusterdns.chain import Handler, Query, Reply, failure
 from clusterdns.chain.fallthrough import Fallthrough, ask_next
@@ -13,6 +13,8 @@ from clusterdns.plugins.file.tree import ZoneOutcome, ZoneResult, ZoneTree
 from clusterdns.plugins.file.zone import ZoneFile
 from clusterdns.wire import codes
 from clusterdns.wire.name import ROOT, is_under, longest_suffix, to_text
+from clusterdns.wire.record import Record
+from clusterdns.wire.runs import joined, split_run
 
 MAX_CNAMES = 16  # in a chain inside a zone; the client follows the rest
 MAX_DEPTH = 15  # of nested look-ups for CNAME targets; one less than the server allows, so that no chain fails
@@ -82,7 +84,7 @@ class FileHandler:
         reply.dependencies = (file, *target.dependencies)
         reply.reusable = target.reusable
         reply.rcode = target.rcode
-        reply.answer = tuple(dict.fromkeys((*result.answer, *target.answer)))
+        reply.answer = _without_repeats(result.answer, target.answer)
         reply.is_truncated = target.is_truncated
         reply.serial = target.serial
         reply.counted = target.counted
@@ -99,6 +101,13 @@ class FileHandler:
 def _not_here() -> Reply:
     cause = "no zone file of this server has this name"
     return failure(codes.REFUSED, cause, codes.EDE_NOT_AUTHORITATIVE, is_unhandled=True)
+
+
+def _without_repeats(chain: Records, target: Sequence[Record]) -> Sequence[Record]:
+    """Join the records of a chain with those of its end, each once."""
+    large = split_run(target)
+    before, run = large or (target, ())
+    return joined(tuple(dict.fromkeys((*chain, *before))), run)
 
 
 def resolve(tree: ZoneTree, name: bytes, qtype: int, *, do: bool) -> ZoneResult:

@@ -23,6 +23,7 @@ from clusterdns.wire import codes, record
 from clusterdns.wire.edns import pack_option
 from clusterdns.wire.name import longest_suffix, to_address
 from clusterdns.wire.record import Record
+from clusterdns.wire.runs import joined
 
 _STALE = pack_option(codes.EDE, codes.EDE_STALE.to_bytes(2, "big"))
 
@@ -158,7 +159,7 @@ class ClusterHandler:
         if any(one.name == query.name for one in cnames):
             return reply  # the CNAMEs lead back to this name
         reply.rcode = target.rcode
-        reply.answer = (cname, *target.answer)
+        reply.answer = joined((cname,), target.answer)
         reply.authority = target.authority
         reply.is_truncated = target.is_truncated
         reply.serial = target.serial

@@ -13,6 +13,7 @@ from clusterdns.chain import Handler, Query, Reply
 from clusterdns.corefile.values import IPNetwork
 from clusterdns.wire import codes
 from clusterdns.wire.record import Record
+from clusterdns.wire.runs import split_run
 
 if TYPE_CHECKING:
     from clusterdns.plugins.loadbalance.weights import WeightsFile
@@ -27,6 +28,10 @@ def mark_rotating(query: Query, reply: Reply, seconds: float) -> None:
     answer, may stand among them.
     """
     if reply.rcode != codes.NOERROR or len(reply.answer) < 2:
+        return
+    large = split_run(reply.answer)
+    if large is not None:
+        reply.rotates = large[1].rtype in codes.ADDRESS_TYPES
         return
     name, rtype, _ = reply.answer[-1]
     if rtype not in codes.ADDRESS_TYPES:

@@ -10,7 +10,10 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 import pytest
+from wire.messages import make_query
 
+from clusterdns.answers.compiled import compile_answer
+from clusterdns.chain import Reply
 from clusterdns.cluster.index.cluster import MAX_ADDRESSES_PER_STEP, Index
 from clusterdns.cluster.index.external import ExternalZone
 from clusterdns.cluster.index.pods import PodMode
@@ -27,12 +30,18 @@ from clusterdns.cluster.objects import (
     ServiceImport,
     packed,
 )
-from clusterdns.wire import codes
+from clusterdns.plugins.loadbalance.handler import mark_rotating
+from clusterdns.telemetry.metrics import Registry
+from clusterdns.telemetry.queries import QueryCounters, QueryOutcome
+from clusterdns.wire import codes, encode
 from clusterdns.wire.name import from_address, from_text
 
 ZONE = from_text("cluster.local.")
 PORTS = (Port("pg", 5432, "TCP"),)
 SMALL, LARGE = 500, 4_000
+OUTCOME = QueryCounters(Registry(), "dns://:53").counter(
+    QueryOutcome("cluster.local.", "udp", "1", "A", "NOERROR", False, 57, 106)
+)
 
 Naming = Callable[[int], Endpoint]
 
@@ -199,6 +208,58 @@ def test_a_question_costs_little_and_nothing_more_when_asked_again(naming_name: 
         costs[size] = calls_of(lambda: zone.find(full, qtype))  # noqa: B023
     if not qname.startswith("a.prefer"):  # clients can make up any number of such names
         assert costs[LARGE] <= costs[SMALL] + 5
+
+
+@functools.cache
+def zones_of(naming_name: str, size: int) -> tuple[Index, dict[int, ClusterZone]]:
+    """An index that no test changes, in slices of a thousand, with its zones by QTYPE: PTR is in the reverse zone."""
+    index = index_of(NAMINGS[naming_name], size, per_slice=1000)
+    forward, backward = (
+        ClusterZone(zone, index, primary=ZONE, ttl_seconds=5, pods=PodMode.DISABLED)
+        for zone in (ZONE, from_text("in-addr.arpa."))
+    )
+    return index, {codes.A: forward, codes.AAAA: forward, codes.SRV: forward, codes.PTR: backward}
+
+
+def asked(naming_name: str, size: int, qname: str, qtype: int, payload: int, transport: str) -> int:
+    """Count the calls that make a message after one slice has changed, and those that make it ready for reuse."""
+    index, zones = zones_of(naming_name, size)
+    entry = index.service(b"prod", b"db")
+    assert entry is not None
+    query = make_query(qname, transport=transport, use_edns=0, payload=payload)
+
+    def ask(*, for_reuse: bool) -> None:
+        found = zones[qtype].find(query.name, qtype)
+        reply = Reply(codes.NOERROR, found.records, (), found.additional)
+        mark_rotating(query, reply, 0.0)
+        encoded = encode.encode(query, reply, for_reuse=for_reuse)
+        encode.uncompressed_size(query, reply)
+        assert len(compile_answer(encoded, None, OUTCOME, (), False).message()) <= query.size_limit
+
+    ask(for_reuse=False)
+    index.apply(Change(None, slice_of(NAMINGS[naming_name], 0, 1000)))
+    entry.clear_cache()
+    return calls_of(lambda: ask(for_reuse=False)) + calls_of(lambda: ask(for_reuse=True))
+
+
+@pytest.mark.parametrize("naming_name", NAMINGS)
+@pytest.mark.parametrize(
+    ("qname", "qtype"),
+    [
+        ("db.prod.svc.cluster.local.", codes.A),
+        ("db.prod.svc.cluster.local.", codes.AAAA),
+        ("db.prod.svc.cluster.local.", codes.SRV),
+        ("_pg._tcp.db.prod.svc.cluster.local.", codes.A),
+        ("_pg._tcp.db.prod.svc.cluster.local.", codes.SRV),
+        ("db.db.prod.svc.cluster.local.", codes.A),
+        ("db.db.prod.svc.cluster.local.", codes.SRV),
+        ("1.0.0.10.in-addr.arpa.", codes.PTR),
+    ],
+)
+def test_a_message_costs_as_much_as_it_has_space_for(naming_name: str, qname: str, qtype: int) -> None:
+    for transport, payload in (("udp", 512), ("udp", 1232), ("udp", 4096), ("tcp", 1232)):
+        few, many = (asked(naming_name, size, qname, qtype, payload, transport) for size in (6_000, 12_000))
+        assert many < 1.1 * few + 200, (transport, payload)
 
 
 @pytest.mark.parametrize("naming_name", ["one address", "all the same"])

@@ -4,7 +4,7 @@ import pytest
 
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.pods import PodMode
-from clusterdns.cluster.index.service import MIN_CACHED_ENDPOINTS
+from clusterdns.cluster.index.slices import MIN_CACHED_ENDPOINTS
 from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.cluster.objects import Change, Endpoint, EndpointSlice, Namespace, Port, Service
 from clusterdns.wire import codes
