@@ -149,9 +149,6 @@ class Reloader:
             log.error("Restart failed: %s", problem)
             plugin_log.error("Corefile changed but reload failed; the previous configuration stays in use")
             return
-        self._failed_sha512 = self._warning = ""
-        self._is_last_good.value = 0
-        await self._save(corefile)
 
     def _is_known(self, sha512: str) -> bool:
         """Return whether a Corefile is the one in use or the one whose reload failed."""
@@ -179,13 +176,12 @@ class Reloader:
         if previous is None:
             await self._start_first(instance)
         else:
-            await self._replace(previous, instance)
+            await self._replace(previous, instance, corefile)
 
     async def _start_first(self, instance: Instance) -> None:
         """Answer queries from the bind on, and start the parts meanwhile."""
         try:
             self._listeners.prepare(instance, None)
-            await self._listeners.listen(instance)
             self._listeners.move(instance)
             self.running = instance
             await self._apply_routes(instance)
@@ -201,27 +197,32 @@ class Reloader:
             raise
         await self._finish(instance)
 
-    async def _replace(self, previous: Instance, instance: Instance) -> None:
+    async def _replace(self, previous: Instance, instance: Instance, corefile: Corefile) -> None:
         """Start a configuration beside the previous one, and let it take over."""
         try:
             self._listeners.prepare(instance, previous)
             await instance.start()
             _refuse_if_less_ready(instance, previous)
             await self._apply_routes(instance)
-            await self._listeners.listen(instance)
+            self._listeners.listen(instance)
             waiting = self._listeners.move(instance)
         except BaseException:
             await self._undo(instance, previous)
             raise
         self.running = instance
+        self._failed_sha512 = self._warning = ""
+        self._is_last_good.value = 0
         try:
-            await self._end_previous(previous, instance, waiting)
+            await self._end_previous(previous, instance, corefile, waiting)
         except Exception:  # the listeners answer from the new configuration, so the reload cannot be undone
             log.exception("Reloading: the new configuration is in use, but not all of the previous one was ended")
 
-    async def _end_previous(self, previous: Instance, instance: Instance, waiting: set[asyncio.Task[None]]) -> None:
+    async def _end_previous(
+        self, previous: Instance, instance: Instance, corefile: Corefile, waiting: set[asyncio.Task[None]]
+    ) -> None:
         """Finish a reload after the takeover; the previous configuration is stopped in any case."""
         try:
+            await self._save(corefile)
             await self._finish(instance)
             log_version(instance)
             log.info("Reloading complete")

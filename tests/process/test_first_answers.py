@@ -121,6 +121,7 @@ def test_a_reload_that_adds_a_cluster_answers_at_once(start: Start, tmp_path: Pa
         rcode, cause = first_reply(server, UNKNOWN[0], OTHER_PORT)
         assert (rcode, cause.split(":")[0]) == (dns.rcode.SERVFAIL, "14 kubernetes is not synced")
         wait_for(lambda: ask(server, "known.example.hosts.", port=OTHER_PORT)[1] == "192.0.2.3", "hosts to be read")
+        assert ask(server, "known.example.hosts.", port=OTHER_PORT, tcp=True)[1] == "192.0.2.3"
         assert ask(server, "any.example.org.")[0] == dns.rcode.NOERROR
         assert ask(server, "any.example.org.", tcp=True)[0] == dns.rcode.NOERROR
         assert "Reloading complete" not in server.out

@@ -18,7 +18,7 @@ from clusterdns.chain import StartError
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.objects import Change, Service
 from clusterdns.corefile.errors import CorefileErrors, ErrorList
-from clusterdns.corefile.load import Corefile, load, load_from_memory
+from clusterdns.corefile.load import Corefile, load, load_from_memory, parse
 from clusterdns.host.sockets import bind_tcp, bind_udp
 from clusterdns.plugins.kubernetes.feed import Feed
 from clusterdns.server import reloading
@@ -141,6 +141,63 @@ async def test_previous_configuration_answers_on_new_sockets_until_the_takeover(
     await reloads
     assert {key.address for key in process.listeners._open} == {"127.0.0.1"}
     assert await ask(process.port) == ["10.96.0.10"]
+
+
+@pytest.mark.parametrize("is_failure", [False, True], ids=["that starts", "that does not start"])
+async def test_a_new_port_is_answered_over_udp_and_tcp_by_the_configuration(
+    process: Process, monkeypatch: pytest.MonkeyPatch, is_failure: bool
+) -> None:
+    process.text = process.corefile()
+    await process.reloader.begin()
+    opened, gate, (new_port,) = sockets(process.listeners), asyncio.Event(), free_ports(1)
+    start = Feed.start
+
+    async def slow_start(feed: Feed) -> None:
+        await gate.wait()
+        await start(feed)
+        if is_failure:
+            raise StartError("as asked")
+
+    monkeypatch.setattr(Feed, "start", slow_start)
+    changed = process.corefile("errors") + process.corefile("errors").replace(str(process.port), str(new_port))
+    reloads = asyncio.create_task(process.reload(changed))
+    await until(lambda: process.listeners._fresh, "the new sockets")
+    for port in (process.port, new_port):
+        assert await ask(port) == ["10.96.0.10"]
+    assert not reloads.done()
+    gate.set()
+    await reloads
+    assert await ask(process.port) == ["10.96.0.10"]
+    if is_failure:
+        assert sockets(process.listeners) == opened
+        bind_tcp("127.0.0.1", new_port).close()
+    else:
+        assert await ask(new_port) == ["10.96.0.10"]
+
+
+async def test_a_reload_is_complete_when_the_log_says_so(process: Process, caplog: pytest.LogCaptureFixture) -> None:
+    """The Corefile is saved, the warning of a failed reload is gone, and the metrics are those of the new one."""
+    process.text = process.corefile("nosuch")
+    process.last_good.save(parse(process.corefile(), "Corefile", {}))
+    await process.reloader.begin()
+    found = []
+
+    class Look(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage() == "Reloading complete":
+                saved = process.last_good.load()
+                assert saved is not None
+                reloader = process.reloader
+                found.append(("whoami" in str(saved[0]), reloader._warning, reloader._is_last_good.value))
+
+    look, log = Look(), logging.getLogger("clusterdns")
+    log.addHandler(look)
+    try:
+        with caplog.at_level(logging.INFO):
+            await process.reload(process.corefile("reload", "errors", "whoami"))
+    finally:
+        log.removeHandler(look)
+    assert found == [(True, "", 0)]
 
 
 @pytest.mark.parametrize(

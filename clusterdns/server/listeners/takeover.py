@@ -76,54 +76,35 @@ class Listeners:
         self._budget = ConnectionBudget(ConnectionLimits().within(descriptor_shares().clients))
 
     def prepare(self, instance: Instance, previous: Instance | None) -> None:
-        """Bind the sockets of a configuration that are not bound yet, all or none of them. Raises StartError.
+        """Bind the sockets of a configuration that are not bound yet. Raises StartError; `discard` must follow then.
 
         The kernel delivers packets to a new UDP socket at once. The previous configuration answers those that a socket
-        of its own received until then, until the new one takes over; the new one answers all others.
+        of its own received until then, until the new one takes over; the new one answers all others. So it is with TCP
+        connections, which the previous configuration's socket keeps because the new one does not listen until `listen`.
         """
         points = instance.configuration.listen_points
         self._wanted = {}
-        try:
-            for point in points:
-                for address in _addresses_of(point, points):
-                    self._want(point, address)
-            self._read_fresh(instance, previous)
-        except BaseException:
-            self._close_fresh()
-            raise
+        for point in points:
+            for address in _addresses_of(point, points):
+                self._want(point, address)
+        for key, one in self._fresh.items():
+            held = next((self._open[other] for other in _includes(key) if other in self._open), None)
+            if key.protocol == "udp":
+                self._read(one, instance, held, previous)
+            elif held is None:
+                self._listen(one, instance)
 
     async def discard(self) -> None:
         """Close the sockets that were bound for a configuration that does not take over."""
-        for one in self._fresh.values():
-            if isinstance(one.listener, tcp.TcpListener):
-                await one.listener.close(0)
-        self._close_fresh()
-
-    def _close_fresh(self) -> None:
         fresh, self._fresh = self._fresh, {}
-        for one in fresh.values():
-            if isinstance(one.listener, udp.UdpListener):
-                one.listener.close_now()
-            one.sock.close()
+        await _close_all(fresh.values(), 0)
         self._claim_ports()
 
-    async def listen(self, instance: Instance) -> None:
-        """Accept TCP connections on the new sockets. Raises StartError; `discard` must follow in that case."""
-        loop = asyncio.get_running_loop()
-        for key, one in self._fresh.items():
-            if key.protocol != "tcp":
-                continue
-            dispatch, context = instance.dispatch_for(one.point, key.protocol, one.sock.family)
-            limits = limits_of(one.point.options)
-            listener = tcp.TcpListener(one.sock, dispatch, context, limits, self._budget, tls=_tls(one.point))
-            try:
-                listener.start(loop)
-            except BaseException as error:
-                await listener.close(0)
-                if not isinstance(error, OSError):
-                    raise
-                raise cannot_listen(one.point, key.protocol, error) from error
-            one.listener = listener
+    def listen(self, instance: Instance) -> None:
+        """Accept TCP connections on the other new sockets. Raises StartError; `discard` must follow in that case."""
+        for one in self._fresh.values():
+            if one.listener is None:
+                self._listen(one, instance)
 
     def move(self, instance: Instance) -> set[asyncio.Task[None]]:
         """Have every wanted listener answer from this configuration, in one turn of the event loop.
@@ -196,20 +177,27 @@ class Listeners:
         for one in self._open.values():
             share_port(one.sock, is_shared=one.point.options.shares_port)
 
-    def _read_fresh(self, instance: Instance, previous: Instance | None) -> None:
-        """Read from the new UDP sockets: for the previous configuration, where it had their packets until now."""
-        loop = asyncio.get_running_loop()
-        for key, one in self._fresh.items():
-            if key.protocol != "udp":
-                continue
-            found = next((self._open[other] for other in _includes(key) if other in self._open), None)
-            if found is not None and previous is not None:
-                serving = previous.dispatch_for(found.point, "udp", one.family)
-            else:
-                serving = instance.dispatch_for(one.point, "udp", one.family)
-            listener = udp.UdpListener(one.sock, *serving, self._payload)
-            listener.start(loop)
-            one.listener = listener
+    def _read(
+        self, one: _BoundSocket, instance: Instance, held: _BoundSocket | None, previous: Instance | None
+    ) -> None:
+        """Read from a new UDP socket: for the previous configuration, where one of its sockets had the packets."""
+        if held is not None and previous is not None:
+            serving = previous.dispatch_for(held.point, "udp", one.family)
+        else:
+            serving = instance.dispatch_for(one.point, "udp", one.family)
+        listener = udp.UdpListener(one.sock, *serving, self._payload)
+        listener.start(asyncio.get_running_loop())
+        one.listener = listener
+
+    def _listen(self, one: _BoundSocket, instance: Instance) -> None:
+        """Accept the connections of a new TCP socket."""
+        dispatch, context = instance.dispatch_for(one.point, "tcp", one.family)
+        limits = limits_of(one.point.options)
+        one.listener = tcp.TcpListener(one.sock, dispatch, context, limits, self._budget, tls=_tls(one.point))
+        try:
+            one.listener.start(asyncio.get_running_loop())
+        except OSError as error:
+            raise cannot_listen(one.point, "tcp", error) from error
 
 
 async def _close_all(closing: Iterable[_BoundSocket], grace_seconds: float) -> None:
