@@ -77,8 +77,7 @@ class InProcessServer:
 
     def miss(self, packet: bytes) -> bytes:
         """Answer a query that the table does not hold, from packet to packet."""
-        if packet[2:] in self.table.entries:
-            self.table.drop(packet[2:])
+        self.table.drop(packet[2:])
         message = self.dispatch.miss(packet, CLIENT, SERVER, self.listener)
         assert isinstance(message, bytes)
         return message

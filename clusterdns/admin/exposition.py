@@ -6,6 +6,7 @@ DNS listeners release the interpreter lock in each socket call, and would wait a
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 from aiohttp import web
 from prometheus_client import REGISTRY as PROCESS_REGISTRY  # process_* and python_*
@@ -24,12 +25,13 @@ _OFF_LOOP_BYTES = 16_384  # from this size on compression runs in a thread; zlib
 async def expose(registry: Registry, accept: str) -> tuple[bytes, str]:
     """Return the exposition and its content type for a scraper that sent this Accept header."""
     encode, content_type = _negotiate(accept)
+    for _ in registry.flush():
+        await asyncio.sleep(0)
     pieces = []
-    for source in (registry, PROCESS_REGISTRY):
-        for metric in source.collect():
-            for piece in _pieces(metric, encode):
-                pieces.append(piece)
-                await asyncio.sleep(0)
+    for metric in chain(registry.exposed(), PROCESS_REGISTRY.collect()):
+        for piece in _pieces(metric, encode):
+            pieces.append(piece)
+            await asyncio.sleep(0)
     if content_type.startswith("application/openmetrics-text"):
         pieces.append(_END)
     return b"".join(pieces), content_type

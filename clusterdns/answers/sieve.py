@@ -8,7 +8,8 @@ from collections import OrderedDict
 from typing import Generic, Protocol, TypeVar
 
 MAX_RECENT_KEYS = 32_768  # per generation; two are remembered, of 2 MiB each
-MAX_HAND_STEPS = 512  # per eviction: 1 ms, where everything has been used
+MAX_HAND_STEPS = 512  # in a row: 1 ms, where everything has been used
+HAND_STEPS_PER_ENTRY = 8  # granted by each new entry, so that a batch of 64 takes 2 ms at most
 
 
 class Evictable(Protocol):
@@ -28,14 +29,15 @@ class Sieve(Generic[E, P]):
     A hand goes from the oldest entry to the newest and stops at the first without a remembered use; others lose one use
     each and stay. It takes entries from `_ahead` and puts those that stay into `_behind`; past the newest it begins
     again. New entries are the last ones ahead of it, so that a scan of names that are asked once evicts its own entries
-    (Zhang et al., NSDI 2024).
+    (Zhang et al., NSDI 2024). When the hand has taken all steps that it may, the entry that it has come to goes.
     """
 
-    __slots__ = ("_ahead", "_behind")
+    __slots__ = ("_ahead", "_behind", "_steps")
 
     def __init__(self) -> None:
         self._ahead: OrderedDict[E, P] = OrderedDict()
         self._behind: OrderedDict[E, P] = OrderedDict()
+        self._steps = MAX_HAND_STEPS  # that the hand may take now
 
     def __len__(self) -> int:
         return len(self._ahead) + len(self._behind)
@@ -43,10 +45,15 @@ class Sieve(Generic[E, P]):
     def add(self, entry: E, place: P) -> None:
         """Add the newest entry."""
         self._ahead[entry] = place
+        self._steps = min(self._steps + HAND_STEPS_PER_ENTRY, MAX_HAND_STEPS)
 
-    def remove(self, entry: E) -> None:
-        """Remove an entry. Raises KeyError where there is none."""
-        del (self._ahead if entry in self._ahead else self._behind)[entry]
+    def remove(self, entry: E) -> bool:
+        """Remove an entry; return whether there was one."""
+        return self._ahead.pop(entry, None) is not None or self._behind.pop(entry, None) is not None
+
+    def rest_hand(self) -> None:
+        """Let the hand take its full number of steps again; to be called once per turn of the event loop."""
+        self._steps = MAX_HAND_STEPS
 
     def clear(self) -> None:
         """Remove all entries."""
@@ -57,14 +64,14 @@ class Sieve(Generic[E, P]):
         """Move the hand; return the place of the entry to evict, which stays. Raises KeyError where there is none."""
         if not self:
             raise KeyError("there is no entry to evict")
-        for _ in range(MAX_HAND_STEPS):
+        while True:
             if not self._ahead:
                 self._ahead, self._behind = self._behind, self._ahead
             entry = next(iter(self._ahead))
-            if not entry.take_use():
-                break
+            if not self._steps or not entry.take_use():
+                return self._ahead[entry]
+            self._steps -= 1
             self._behind[entry] = self._ahead.pop(entry)
-        return next(iter((self._ahead or self._behind).values()))
 
 
 class RecentKeys:

@@ -108,9 +108,13 @@ class Instance:
             problem = await _failure_of(part.life.stop, STOP_SECONDS)
             if problem is not None:
                 log.error("stopping plugin/%s failed: %r", part.name, problem)
+        await self.configuration.shared.remove_all()  # which counts their hits
         for one in self._dispatches.values():
+            for _ in one.counters.flush():
+                await asyncio.sleep(0)
             one.counters.close()
         self._dispatches = {}
+        await asyncio.sleep(0)
         self.configuration.release()
 
 

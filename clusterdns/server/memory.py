@@ -33,7 +33,10 @@ class MemoryBudget(Protocol):
         """The budget where memory is not short."""
 
     def scale(self, share: float) -> None:
-        """Set the budget to this share of `most_bytes`, and evict what exceeds it."""
+        """Set the budget to this share of `most_bytes`; `evict` enforces it."""
+
+    def evict(self) -> bool:
+        """Evict some of what exceeds the budget, in about a millisecond; return whether more does."""
 
 
 class MemoryWatch:
@@ -48,7 +51,7 @@ class MemoryWatch:
         self._share = 1.0
 
     def adjust(self) -> None:
-        """Scale the budgets to the memory that is left now."""
+        """Scale the budgets to the memory that is left now; `enforce` follows."""
         budgets = tuple(self._budgets())
         most = sum(budget.most_bytes for budget in budgets)
         if not most:
@@ -64,11 +67,20 @@ class MemoryWatch:
             )  # fmt: skip
         self._share = share
 
+    async def enforce(self) -> None:
+        """Evict what exceeds the budgets, some in each turn of the event loop."""
+        for _ in iter(self._evict_some, False):
+            await asyncio.sleep(0)
+
+    def _evict_some(self) -> bool:
+        return sum(budget.evict() for budget in self._budgets()) > 0
+
     async def run(self) -> None:
-        """Adjust once a second until cancelled."""
+        """Adjust and enforce the budgets once a second until cancelled."""
         while True:
             try:
                 self.adjust()
+                await self.enforce()
             except Exception:  # the task's edge: the budgets stay as they are
                 log.exception("cannot adjust the memory budgets")
             await asyncio.sleep(PERIOD_SECONDS)

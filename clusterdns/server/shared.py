@@ -3,6 +3,7 @@
 `assembly` makes one `SharedState` per configuration; plugins know it as `chain.Shared`.
 """
 
+import asyncio
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, TypeVar
 
@@ -24,6 +25,7 @@ class SharedState:
         self.parts: list[Part] = []  # of all blocks, in plugin order
         self._tables: list[AnswerTable] = []
         self._budget = AnswerBudget()
+        self._is_removing = False  # forgotten answers, at the next turn of the event loop
         self._kept: dict[Hashable, Any] = {}
         self._kept_previously = previous._kept if previous is not None else {}
 
@@ -39,15 +41,35 @@ class SharedState:
         return (self._budget, *(one for one in self._kept.values() if isinstance(one, MemoryBudget)))
 
     def forget(self, dependencies: Iterable[Hashable]) -> None:
-        """Drop every compiled answer that depends on one of these dependencies, in every table."""
+        """Forget every compiled answer that depends on one of these dependencies, in every table.
+
+        A few are removed at once, more of them in the turns of the event loop that follow.
+        """
         for table in self._tables:
             table.forget(dependencies)
+        self._remove_forgotten()
 
     def forget_all(self) -> None:
-        """Drop every compiled answer."""
+        """Forget every compiled answer."""
         for table in self._tables:
-            for key in tuple(table.entries):
-                table.drop(key)
+            table.forget_all()
+        self._remove_forgotten()
+
+    def _remove_forgotten(self) -> None:
+        if self._budget.remove_forgotten() and not self._is_removing:
+            self._is_removing = True
+            asyncio.get_running_loop().call_soon(self._go_on_removing)
+
+    def _go_on_removing(self) -> None:
+        self._is_removing = False
+        self._remove_forgotten()
+
+    async def remove_all(self) -> None:
+        """Remove every compiled answer, some in each turn of the event loop; their hits are counted."""
+        for table in self._tables:
+            table.forget_all()
+        for _ in iter(self._budget.remove_forgotten, False):
+            await asyncio.sleep(0)
 
     def http(self, address: str, path: str, respond: Respond, asked_by: str, tls: AdminTls | None = None) -> None:
         """Serve `path` on the admin listener at `address`."""
@@ -70,7 +92,7 @@ class SharedState:
         self._kept_previously = {}
 
     def release(self) -> None:
-        """Drop all references, once nothing of this configuration is in use."""
+        """Drop all references, once nothing of this configuration is in use and its answers are removed."""
         self._budget.clear()
         self.parts.clear()
         self._tables.clear()

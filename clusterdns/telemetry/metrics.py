@@ -6,7 +6,7 @@ labels shows 0 from the start, one with labels shows a series from its first use
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -75,7 +75,8 @@ class Registry(Collector):
 
     def __init__(self) -> None:
         self._families: dict[str, Family[Series] | Family[Histogram]] = {}
-        self.before_scrape: list[Callable[[], None]] = []  # called first in each scrape, to flush counts kept elsewhere
+        # called by `flush`, for counts that are kept elsewhere; may return the steps that are left to be taken
+        self.before_scrape: list[Callable[[], Iterable[None] | None]] = []
 
     def counter(self, name: str, text: str, *labels: str) -> Family[Series]:
         """Return the family of counters with this name, which ends in `_total`."""
@@ -97,10 +98,21 @@ class Registry(Collector):
             raise ValueError(f"metric {name} exists as a {found.kind} with labels {found.label_names}")
         return found  # type: ignore[return-value]  # the kind decides the series type
 
+    def flush(self) -> Iterator[None]:
+        """Bring the families up to date, in steps; the caller may let other tasks run between two of them."""
+        for flush in tuple(self.before_scrape):
+            for _ in flush() or ():
+                yield
+            yield
+
     def collect(self) -> Iterator[Metric]:
-        """Yield the families for one scrape (prometheus_client's Collector)."""
-        for flush in self.before_scrape:
-            flush()
+        """Yield the families, brought up to date (prometheus_client's Collector)."""
+        for _ in self.flush():
+            pass
+        yield from self.exposed()
+
+    def exposed(self) -> Iterator[Metric]:
+        """Yield the families as they are, for one scrape; `flush` comes first."""
         for family in tuple(self._families.values()):  # a copy: a family may be made between two steps of a scrape
             yield _exposed(family)
 

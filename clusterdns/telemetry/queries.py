@@ -2,9 +2,9 @@
 
 Each combination of label values and sizes has one `OutcomeCounter`. A compiled answer has a `HitCounter` that refers
 to it, so that a hit costs `counter.count += 1` alone; a query that ran its handlers calls `observe` with its duration.
-Each scrape calls `flush`, which folds the hits and adds the counts to the metric families: all counters and histogram
-counts are then exact. The durations of hits are added as the mean of all listeners since the last scrape, because
-reading the clock for each hit would cost more than the look-up.
+Each scrape takes the steps of `flush`, which folds the hits and adds the counts to the metric families: all counters
+and histogram counts then hold every query before the scrape. The durations of hits are added as the mean of all
+listeners since the last scrape, because reading the clock for each hit would cost more than the look-up.
 
 Packets that get no reply are counted apart, by reason, so that each packet is counted once.
 
@@ -12,7 +12,7 @@ Packets that get no reply are counted apart, by reason, so that each packet is c
 """
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -27,7 +27,8 @@ TYPE_LABELS = frozenset({
     "A", "AAAA", "ANY", "AXFR", "CNAME", "DNSKEY", "DS", "HTTPS", "IXFR", "MX", "NS", "NSEC", "NSEC3", "PTR", "RRSIG",
     "SOA", "SRV", "SVCB", "TXT",
 })  # fmt: skip
-MAX_COUNTERS = 5_000  # flushing this many takes 3.5 ms, during which the event loop waits
+MAX_COUNTERS = 5_000  # of one server; bounds memory
+MAX_FLUSHES = 500  # in a row: 1.5 ms
 MAX_USES = 3  # that eviction remembers: a name in use outlives one that was asked a few times in a row
 
 _SIZE_LIMIT_BYTES = 65535
@@ -106,7 +107,8 @@ class HitCounter:
 
     def take_use(self) -> bool:
         """Take away one of the remembered hits; return whether there was one."""
-        self.fold()
+        if self.count:
+            self.fold()
         if not self._uses:
             return False
         self._uses -= 1
@@ -166,12 +168,13 @@ class QueryCounters:
         self._by_outcome: dict[QueryOutcome, OutcomeCounter] = {}
         self._hit_times: list[HitTime] = []
         self._mean_seconds = 0.0
-        self.before_flush: list[Callable[[], None]] = []  # called first, to fold hits
+        self.before_flush: list[Callable[[], Iterable[None]]] = []  # called first, to fold hits, in steps
         registry.before_scrape.append(self.flush)
 
     def close(self) -> None:
         """Flush for the last time; the families keep the counts."""
-        self.flush()
+        for _ in self.flush():
+            pass
         self._registry.before_scrape.remove(self.flush)
 
     def counter(self, outcome: QueryOutcome) -> OutcomeCounter:
@@ -208,14 +211,17 @@ class QueryCounters:
         self._hit_times.append(hit_time)
         return hit_time
 
-    def flush(self) -> None:
-        """Add the queries since the last flush to the families."""
+    def flush(self) -> Iterator[None]:
+        """Add the queries since the last flush to the families, in steps."""
         for fold in self.before_flush:
-            fold()
+            yield from fold()
         mean_seconds = self._mean_hit_seconds()
-        for counter in self._by_outcome.values():
-            if added := counter.count - counter.flushed:
-                _flush(counter, added, mean_seconds)
+        counters = tuple(self._by_outcome.values())  # more may come between two steps
+        for start in range(0, len(counters), MAX_FLUSHES):
+            for counter in counters[start : start + MAX_FLUSHES]:
+                if added := counter.count - counter.flushed:
+                    _flush(counter, added, mean_seconds)
+            yield
 
     def _mean_hit_seconds(self) -> float:
         hits = sum(hit_time.hits for hit_time in self._hit_times)

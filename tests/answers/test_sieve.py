@@ -51,6 +51,20 @@ def test_entries_that_are_never_used_do_not_move_the_hand_past_those_that_were()
     assert evicted == list(range(10, 1000))
 
 
+def test_the_hand_takes_a_bounded_number_of_steps_and_more_with_each_new_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clusterdns.answers.sieve.MAX_HAND_STEPS", 5)
+    monkeypatch.setattr("clusterdns.answers.sieve.HAND_STEPS_PER_ENTRY", 2)
+    order: Sieve[Entry, Entry] = Sieve()
+    for entry in [Entry(number, uses=9) for number in range(100)]:
+        order.add(entry, entry)
+    assert [evict(order) for _ in range(3)] == [5, 6, 7], "the hand passes five entries, and evicts whatever comes next"
+    newest = Entry(100)
+    order.add(newest, newest)
+    assert [evict(order) for _ in range(2)] == [10, 11]
+    order.rest_hand()
+    assert [evict(order) for _ in range(2)] == [17, 18]
+
+
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 3)), max_size=60), st.integers(1, 4))
 def test_every_entry_is_evicted_once_however_often_entries_are_used(
     steps: list[tuple[bool, int]], hand_steps: int

@@ -53,13 +53,14 @@ def test_negative_answers_evict_negative_answers_only() -> None:
 
 @pytest.mark.parametrize("size_bytes", [0, 100, 131_072])
 def test_answers_are_bounded_by_their_bytes(size_bytes: int) -> None:
-    table = AnswerTable(AnswerBudget(max_answer_bytes=10 * (ENTRY_BYTES + 2 + size_bytes)))
+    table = AnswerTable(budget := AnswerBudget(max_answer_bytes=10 * (ENTRY_BYTES + 2 + size_bytes)))
     table.put(b"no", answer("web", is_empty=True))
     for number in range(10, 100):
         table.put(b"%d" % number, answer("web", size_bytes=size_bytes))
     assert set(table.entries) == {b"no", *(b"%d" % number for number in range(90, 100))}
     table.forget(["web"])
     assert not table.entries
+    assert not budget.remove_forgotten()
     for number in range(10, 20):
         table.put(b"%d" % number, answer("web", size_bytes=size_bytes))
     assert len(table.entries) == 10, "forgotten answers release their bytes"
@@ -100,13 +101,14 @@ def test_an_answer_may_be_kept_from_its_second_query_on() -> None:
 
 
 def test_from_half_of_the_bytes_on_positive_answers_are_kept_from_their_second_query_on() -> None:
-    table = AnswerTable(AnswerBudget(max_answer_bytes=100 * ENTRY))
+    table = AnswerTable(budget := AnswerBudget(max_answer_bytes=100 * ENTRY))
     for number in range(16_547):
         if table.admits(b"%08d" % number, is_at_once=True):
             table.put(b"%08d" % number, answer("web"))
     assert len(table.entries) == int(100 * FIRST_QUERY_SHARE)
     assert table.admits(b"%08d" % 16_546, is_at_once=True)
     table.forget(["web"])
+    assert not budget.remove_forgotten()
     assert table.admits(b"new", is_at_once=True), "there is room again"
 
 
@@ -158,16 +160,17 @@ def test_an_eviction_takes_a_bounded_number_of_steps_where_every_answer_is_used(
 
 
 def test_hits_are_counted_whether_their_answer_stays_or_goes() -> None:
-    table = AnswerTable()
+    table = AnswerTable(budget := AnswerBudget())
     before = OUTCOME.count
     for key in (b"stays", b"goes", b"unused"):
         table.put(key, answer(key.decode()))
     table.entries[b"stays"].counter.count += 3
     table.entries[b"goes"].counter.count += 4
     table.forget(["goes"])
+    assert not budget.remove_forgotten()
     assert OUTCOME.count - before == 4
     for _ in range(2):
-        table.fold_hits()
+        list(table.fold_hits())
     assert OUTCOME.count - before == 7
     uses = [table.entries[b"stays"].counter.take_use() for _ in range(4)]
     assert uses == [True, True, True, False], "folding keeps the hits that eviction reads"

@@ -37,6 +37,7 @@ class Server:
         self.table = table
         self.misses = 0
         counters = QueryCounters(bed.registry, "dns://:53")
+        counters.before_flush.append(table.fold_hits)
         route = Route(ROOT, ".", Chain(handler or bed.handler, observers=(mark_rotating,)))
         self.dispatch = Dispatch(Routes([route]), counters, Series())
         self.listener = ListenerContext("udp", "1", table, HitTime())

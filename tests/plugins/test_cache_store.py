@@ -149,6 +149,33 @@ def test_bytes_are_bounded_for_all_together(make_entry: Callable[..., CacheEntry
     small.close()
 
 
+def test_a_scaled_budget_evicts_in_steps_and_a_new_entry_as_much_as_it_takes(
+    make_entry: Callable[..., CacheEntry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clusterdns.plugins.cache.store.MAX_REMOVALS", 4)
+    budget = CacheBudget()
+    store, _ = opened(1000, budget)
+    for number in range(20):
+        store[b"%02d" % number] = make_entry()
+    budget.scale(5 * budget.used_bytes / 20 / budget.most_bytes)
+    store[b"20"] = make_entry()
+    assert len(store) == 20
+    sizes = [len(store) for _ in iter(budget.evict, False)]
+    assert [*sizes, len(store)] == [16, 12, 8, 5]
+
+
+def test_entries_are_dropped_in_steps_and_are_no_evictions(
+    make_entry: Callable[..., CacheEntry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clusterdns.plugins.cache.store.MAX_REMOVALS", 4)
+    budget = CacheBudget()
+    store, evictions = opened(1000, budget)
+    for number in range(10):
+        store[b"%d" % number] = make_entry()
+    assert [store.drop_some() for _ in range(3)] == [True, True, False]
+    assert (len(store), budget.used_bytes, evictions.count) == (0, 0, 0)
+
+
 def test_an_entry_larger_than_the_budget_is_evicted(make_entry: Callable[..., CacheEntry]) -> None:
     budget = CacheBudget(10 * KIB)
     store, evictions = opened(10, budget)

@@ -31,7 +31,7 @@ def header(flags: int, questions: int = 1) -> bytes:
 
 def counts(dispatch: Dispatch) -> dict[str, int]:
     """The packets by response code or reason, of both transports."""
-    dispatch.counters.flush()
+    list(dispatch.counters.flush())
     families = dispatch.counters._families
     found: dict[str, int] = {}
     for labels, series in [*families.responses.series.items(), *families.unanswered.series.items()]:

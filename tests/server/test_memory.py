@@ -1,5 +1,6 @@
 """Memory pressure: the budgets shrink below the limit of the container, and grow again when memory is free."""
 
+import asyncio
 import logging
 
 import pytest
@@ -20,7 +21,11 @@ class FakeBudget:
 
     def scale(self, share: float) -> None:
         self.share = share
-        self.used_bytes = min(self.used_bytes, int(self.most_bytes * share))
+
+    def evict(self) -> bool:
+        most = int(self.most_bytes * self.share)
+        self.used_bytes = min(self.used_bytes, max(most, self.used_bytes - MIB))
+        return self.used_bytes > most
 
 
 @pytest.mark.parametrize(
@@ -39,6 +44,19 @@ def test_budgets_share_the_memory_that_is_left(resident_mib: int, used_mib: int,
     budgets: list[MemoryBudget] = [budget := FakeBudget(used_mib * MIB)]
     MemoryWatch(170 * MIB, lambda: budgets, lambda: resident_mib * MIB).adjust()
     assert budget.share == pytest.approx(share, abs=0.001)
+
+
+async def test_budgets_are_enforced_in_several_turns_of_the_event_loop() -> None:
+    budgets: list[MemoryBudget] = [small := FakeBudget(20 * MIB), large := FakeBudget(70 * MIB)]
+    watch = MemoryWatch(170 * MIB, lambda: budgets, lambda: 300 * MIB)
+    watch.adjust()
+    assert large.used_bytes == 70 * MIB
+    enforcing = asyncio.create_task(watch.enforce())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert 60 * MIB < large.used_bytes < 70 * MIB
+    await enforcing
+    assert [one.used_bytes for one in (small, large)] == [one.share * one.most_bytes for one in (small, large)]
 
 
 def test_no_budgets_before_a_configuration_runs() -> None:

@@ -138,7 +138,7 @@ def test_a_hit_reported_late_takes_the_last_mean(registry: Registry) -> None:
     hit_time.hits, hit_time.seconds = 1, 0.001
     counter = counters.counter(OUTCOME)
     counter.count += 1
-    counters.flush()
+    list(counters.flush())
     counter.count += 1
     assert value(registry, "coredns_dns_request_duration_seconds_sum") == pytest.approx(0.002)
 

@@ -4,6 +4,7 @@ A name may have an entry in both stores: an expired positive answer stays availa
 failure, for example.
 """
 
+import asyncio
 from collections.abc import Callable
 
 from clusterdns.plugins.cache.entry import CacheEntry
@@ -37,11 +38,16 @@ class Cache:
         self._end_metrics = self.metrics.follow(lambda: (len(self.success), len(self.denial)))
 
     async def stop(self) -> None:
-        """Cancel the refreshes and drop all entries."""
+        """Cancel the refreshes and drop all entries, some in each turn of the event loop."""
         await self.refreshes.close()
         self.phases.close()
-        self.success.close()
-        self.denial.close()
+        try:
+            for store in (self.success, self.denial):
+                for _ in iter(store.drop_some, False):
+                    await asyncio.sleep(0)
+        finally:
+            self.success.close()
+            self.denial.close()
         if self._end_metrics is not None:
             self._end_metrics()
 

@@ -5,6 +5,7 @@ entries stay available for serve-stale. If an expired entry is asked for, it is 
 """
 
 from collections.abc import Callable
+from itertools import islice
 
 from cachetools import Cache
 
@@ -12,6 +13,7 @@ from clusterdns.answers.sieve import MAX_RECENT_KEYS, RecentKeys, Sieve
 from clusterdns.plugins.cache.entry import CacheEntry
 
 MAX_BYTES = 40 << 20  # of all stores: two at CoreDNS's capacity, full of typical replies, take 20 to 28 MiB
+MAX_REMOVALS = 128  # in a row: about half a millisecond
 
 
 class CacheBudget:
@@ -32,14 +34,27 @@ class CacheBudget:
         self._stores.remove(store)
 
     def scale(self, share: float) -> None:
-        """Limit the stores to this share of `most_bytes` from now on."""
+        """Limit the stores to this share of `most_bytes` from now on; `evict` enforces it."""
         self._max_bytes = int(self.most_bytes * share)
-        self.enforce()
 
-    def enforce(self) -> None:
-        """Evict entries until the stores are within the budget."""
-        while self.used_bytes > self._max_bytes:
-            max(self._stores, key=lambda store: store.used_bytes).popitem()
+    def evict(self) -> bool:
+        """Evict some of the entries beyond the budget; return whether there are more."""
+        for store in self._stores:
+            store.rest_hand()
+        for _ in range(MAX_REMOVALS):
+            if self.used_bytes <= self._max_bytes:
+                break
+            self._evict_one()
+        return self.used_bytes > self._max_bytes
+
+    def make_room(self, new_bytes: int) -> None:
+        """Evict entries until those just stored, of this size, have taken the place of others."""
+        limit = max(self._max_bytes, self.used_bytes - new_bytes)  # there may be more to evict since `scale`
+        while self.used_bytes > limit:
+            self._evict_one()
+
+    def _evict_one(self) -> None:
+        max(self._stores, key=lambda store: store.used_bytes).popitem()
 
 
 class CacheStore(Cache[bytes, CacheEntry]):
@@ -67,11 +82,19 @@ class CacheStore(Cache[bytes, CacheEntry]):
         """Drop all entries, and accept no more."""
         if self._is_open:
             self._is_open = False
-            self._budget.used_bytes -= self.used_bytes
-            self.used_bytes = 0
-            super().clear()
-            self._order.clear()
+            for _ in iter(self.drop_some, False):
+                pass
             self._budget.remove(self)
+
+    def drop_some(self) -> bool:
+        """Drop some of the entries; return whether there are more."""
+        for key in tuple(islice(self, MAX_REMOVALS)):
+            del self[key]
+        return bool(self)
+
+    def rest_hand(self) -> None:
+        """Let eviction pass over entries in use as long as ever again; to be called once per turn of the event loop."""
+        self._order.rest_hand()
 
     def use(self, key: bytes) -> CacheEntry | None:
         """Return the entry, if there is one, and remember its use."""
@@ -91,8 +114,9 @@ class CacheStore(Cache[bytes, CacheEntry]):
             entry.add_use()
         super().__setitem__(key, entry)
         self._order.add(entry, key)
-        self._add_bytes(len(key) + entry.size_bytes)
-        self._budget.enforce()
+        new_bytes = len(key) + entry.size_bytes
+        self._add_bytes(new_bytes)
+        self._budget.make_room(new_bytes)
 
     def __delitem__(self, key: bytes) -> None:
         """Remove an entry. Raises KeyError where there is none."""
