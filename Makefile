@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint docs bench control-plane peers clean
+.PHONY: help run test lint docs bench bench-stalls control-plane peers clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ docs: $(INSTALLED) ## generate docs/corefile.md from the source
 
 bench: $(INSTALLED) ## measure clusterdns, CoreDNS and Knot in one run (first: make control-plane peers)
 	$(BIN)/python -m bench.run
+
+bench-stalls: $(INSTALLED) ## measure how long one event, query, scrape or reload holds the event loop; fails above 5 ms
+	$(BIN)/python -m bench.stalls
 
 control-plane: ## build etcd, kube-apiserver and kube-controller-manager for the tests, once per user
 	@sh testing/controlplane/build.sh

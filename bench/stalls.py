@@ -1,11 +1,12 @@
 """`python -m bench.stalls`: the longest time for which one event or query holds the event loop, by kind of object.
 
     A headless Service of 10,000 endpoints (`--endpoints`) in slices of 1,000, named in each way that the API allows,
-    as many Pods and Services, ServiceImports, and compiled answers for their names. Exit code 1 if a turn of the loop
-    takes more than 5 ms (`--limit`) of CPU time.
+    as many Pods and Services, ServiceImports, and compiled answers for their names; then 100,000 compiled answers
+    (`--answers`) and full caches, which are forgotten, evicted, counted for a scrape and given up by a reload. Exit
+    code 1 if a turn of the loop takes more than 5 ms (`--limit`) of CPU time.
 
 The reflector, the index, the answer table and the dispatch run in this process; the lines of the watch come from
-memory. CPU time is measured, because other processes of a busy machine take the core in the middle of a turn.
+memory. `turns` measures, `stalls_answers` has the turns over all answers at once.
 """
 
 import argparse
@@ -13,16 +14,14 @@ import asyncio
 import gc
 import json
 import sys
-import time
-from asyncio.events import Handle
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from itertools import product
 from typing import cast
 
-from clusterdns.answers.table import AnswerTable
+from bench.stalls_answers import ANSWERS, measure_answers, measure_cache
+from bench.turns import Turns
 from clusterdns.chain import Query, Reply, failure
 from clusterdns.chain.fallthrough import Fallthrough
 from clusterdns.cluster.api.client import Client
@@ -45,6 +44,7 @@ from clusterdns.plugins.kubernetes.handler import ClusterHandler
 from clusterdns.plugins.loadbalance.handler import mark_rotating
 from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.server.routes import Chain, Route, Routes
+from clusterdns.server.shared import SharedState
 from clusterdns.telemetry.metrics import Registry, Series
 from clusterdns.telemetry.queries import HitTime, QueryCounters
 from clusterdns.wire import codes, name
@@ -86,30 +86,13 @@ NAMINGS: dict[str, Callable[[int], Manifest]] = {
 }
 
 
-class Turns:
-    """The longest turn of the event loop by what was done, in milliseconds of CPU time."""
-
-    def __init__(self) -> None:
-        self.longest_ms: dict[str, float] = defaultdict(float)
-        self.doing = ""
-        run = Handle._run
-
-        def timed(handle: Handle) -> None:
-            began = time.thread_time()
-            run(handle)
-            if self.doing:
-                took = (time.thread_time() - began) * 1000
-                self.longest_ms[self.doing] = max(self.longest_ms[self.doing], took)
-
-        Handle._run = timed  # type: ignore  # the loop has no hook for this
-
-
 class Watched:
     """The reflectors of one cluster, its index, and the dispatch with its answer table."""
 
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
-        self.contexts = [ListenerContext(transport, "1", AnswerTable(), HitTime()) for transport in ("udp", "tcp")]
+        shared = SharedState()
+        self.contexts = [ListenerContext(transport, "1", shared.new_table(), HitTime()) for transport in ("udp", "tcp")]
         loop = asyncio.get_running_loop()
         self.index = Index(use_pod_names=True, call_later=lambda call: loop.call_later(0.05, call))
         self.imports = Index(
@@ -117,8 +100,7 @@ class Watched:
         )
         for one in (self.index, self.imports):
             one.synced = True
-            for context in self.contexts:
-                one.subscribe(context.answers.forget)
+            one.subscribe(shared.forget)
         names = [name.from_text(text) for text in ZONES]
         zones: list[ClusterZone] = [
             ClusterZone(zone, self.index, primary=names[0], ttl_seconds=5, pods=PodMode.VERIFIED) for zone in names
@@ -149,7 +131,7 @@ class Watched:
             await asyncio.sleep(0)
             self._turns.doing = doing
             await Watch(self._reflectors[kind].followed).apply([line])
-            await asyncio.sleep(0)
+            await self._end_of_work()
             self._turns.doing = ""
 
     async def relist(self, doing: str, kind: str, manifests: Sequence[Manifest]) -> None:
@@ -160,8 +142,14 @@ class Watched:
         await asyncio.sleep(0)  # making the pages is no part of the turn that is measured
         self._turns.doing = doing
         await pages.read()
-        await asyncio.sleep(0)
+        await self._end_of_work()
         self._turns.doing = ""
+
+    async def _end_of_work(self) -> None:
+        """Wait until forgotten answers are removed."""
+        await asyncio.sleep(0)
+        for _ in iter(lambda: any(one.answers.has_forgotten for one in self.contexts), False):
+            await asyncio.sleep(0)
 
     async def ask(self, doing: str, questions: Iterable[tuple[str, int]] = QUESTIONS, *, times: int = 3) -> None:
         """Ask each question a few times; the answer is compiled on the way, and sent from the table at last."""
@@ -283,6 +271,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Returns 1 where a turn was longer than the limit."""
     parser = argparse.ArgumentParser(prog="python -m bench.stalls", description="The longest turns of the event loop.")
     parser.add_argument("--endpoints", type=int, default=10_000)
+    parser.add_argument("--answers", type=int, default=ANSWERS)
     parser.add_argument("--limit", type=float, default=LIMIT_MS, help="milliseconds of CPU time of one turn")
     options = parser.parse_args(arguments)
     turns = Turns()
@@ -291,6 +280,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for naming_name in NAMINGS:
             await _measure(naming_name, options.endpoints, turns)
         await _measure_many(options.endpoints, turns)
+        await measure_answers(turns, options.answers)
+        await measure_cache(turns)
 
     collect_in_short_runs()
     gc.freeze()

@@ -1,0 +1,39 @@
+"""The turns of the event loop in a benchmark: how long each of them took, by what was done in it.
+
+CPU time is measured, because other processes of a busy machine take the core in the middle of a turn.
+"""
+
+import asyncio
+import time
+from asyncio.events import Handle
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+
+class Turns:
+    """The longest turn of the event loop by what was done, in milliseconds of CPU time."""
+
+    def __init__(self) -> None:
+        self.longest_ms: dict[str, float] = defaultdict(float)
+        self.doing = ""
+        run = Handle._run
+
+        def timed(handle: Handle) -> None:
+            began = time.thread_time()
+            run(handle)
+            if self.doing:
+                took = (time.thread_time() - began) * 1000
+                self.longest_ms[self.doing] = max(self.longest_ms[self.doing], took)
+
+        Handle._run = timed  # type: ignore  # the loop has no hook for this
+
+    @asynccontextmanager
+    async def measured(self, doing: str, *, after: int = 0) -> AsyncIterator[None]:
+        """Measure what is done inside, without what the turn did before, and this number of turns after it."""
+        await asyncio.sleep(0)
+        self.doing = doing
+        yield
+        for _ in range(after + 1):
+            await asyncio.sleep(0)
+        self.doing = ""
