@@ -17,7 +17,7 @@ import aiohttp
 from clusterdns.cluster.api.credentials import Credentials, CredentialsError, load
 from clusterdns.cluster.api.errors import ApiError, Interrupted, Silent, explain, refusal
 from clusterdns.cluster.api.settings import ApiSettings
-from clusterdns.host.keepalive import keep_alive
+from clusterdns.host.keepalive import acknowledgements
 from clusterdns.telemetry.metrics import Registry
 
 Params = Mapping[str, str]
@@ -112,7 +112,7 @@ class Client:
         accepted.
         """
         async with self._get(path, params, self._settings.intervals.silence_seconds) as response:
-            on_accepted(keep_alive(response.connection.transport if response.connection else None))
+            on_accepted(acknowledgements(response.connection.transport if response.connection else None))
             yield []
             lines = Lines()
             try:

@@ -22,6 +22,7 @@ import aiohttp
 
 from clusterdns.cluster.api.exec_plugin import ExecPlugin, PluginError, PluginStatus
 from clusterdns.cluster.api.settings import ApiSettings
+from clusterdns.host.keepalive import new_probed_socket
 from clusterdns.host.tls import TlsError, UnreadableFileError, client_context
 
 PACKAGE = "kubernetes_asyncio"
@@ -124,8 +125,7 @@ def _session(configuration: Any) -> aiohttp.ClientSession:
         ca=configuration.ssl_ca_cert or "",
         verifies=configuration.verify_ssl,
     )
-    # no limit of connections: each watch holds one, and a namespace may have three
-    connector = aiohttp.TCPConnector(limit=0, ssl=tls)
+    connector = aiohttp.TCPConnector(limit=0, ssl=tls, socket_factory=new_probed_socket)  # a watch holds a connection
     return aiohttp.ClientSession(connector=connector, trust_env=True, read_bufsize=READ_BUFFER_BYTES)
 
 

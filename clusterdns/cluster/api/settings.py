@@ -23,7 +23,7 @@ class ClientTls:
 class Intervals:
     """Timeouts and retry intervals towards the API server; no Corefile option changes them."""
 
-    connect_seconds: float = 10.0
+    connect_seconds: float = 5.0  # the kernel sends a SYN each second (tcp_syn_linear_timeouts), less often after that
     list_read_seconds: float = 60.0  # without a byte; the server ends a request after 60 s
     bookmark_seconds: float = 60.0  # between two bookmarks of a watch, until the server's own rhythm is known
     silence_seconds: float = 150.0  # of a watch that cannot be replaced

@@ -342,7 +342,10 @@ async def test_a_doubtful_watch_is_no_proof_of_being_current(
 def test_the_rhythm_of_bookmarks_is_learned() -> None:
     rhythm = BookmarkRhythm(60.0)
     assert rhythm.limit_seconds == pytest.approx(78.0)
+    rhythm.learn(2.0)
+    assert rhythm.limit_seconds == pytest.approx(78.0), "one short interval is that of a watch that ends"
     rhythm.learn(5.0)
+    rhythm.learn(4.0)
     assert rhythm.limit_seconds == pytest.approx(6.5)
     rhythm.learn(61.0)
     rhythm.learn(3600.0)
