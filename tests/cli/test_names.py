@@ -12,6 +12,8 @@ import yaml
 from program import Program
 
 from clusterdns.cli.names import cluster
+from clusterdns.cli.names.unlisted import NOTES
+from clusterdns.plugins.order import ORDER
 from testing.controlplane import ControlPlane
 from testing.waiting import PATIENCE_SECONDS
 
@@ -163,6 +165,76 @@ def test_a_corefile_is_asked_for_every_name_that_it_holds(program: Program, mani
     assert program("names", "--conf", "map.json", "ns", "-oname").out == "ns.a.test.\n"
     only_office = program("names", "--conf", "Corefile", "office", "-oname").out
     assert only_office == "printer.office.\n"
+
+
+HOSTS = "hosts /dev/null {\n 192.0.2.5 printer.office\n fallthrough\n}"
+
+
+@pytest.mark.parametrize(
+    ("lines", "note"),
+    [
+        ("forward . 127.0.0.1:1", "names that only upstreams answer are not listed"),
+        ('template IN A office {\n answer "{{ .Name }} 9 IN A 192.0.2.9"\n}', "names that only 'template' answers"),
+        (
+            "acl {\n block type AAAA net 10.0.0.0/8\n}",
+            "names that 'acl' refuses to some clients are listed as for those",
+        ),
+        ("whoami", "names that only 'whoami' answers are not listed"),
+        ("chaos", "names of class CH, which 'chaos' answers, are not listed"),
+        ("dns64", "AAAA records that 'dns64' makes from A records are not listed"),
+        ("local", "names that 'local' answers, such as localhost, are not listed"),
+        (
+            "rewrite name regex (.*)\\.old {1}.office",
+            "names that this rule of 'rewrite' turns into others are not listed",
+        ),
+        ("rewrite continue name substring old office", "names that this rule of 'rewrite' turns into others"),
+        (
+            "rewrite stop {\n name regex (.*)\\.old {1}.office\n answer name (.*) {1}\n}",
+            "names that this rule of 'rewrite'",
+        ),
+        ("rewrite name suffix .old .office", ""),
+        ("rewrite stop {\n name exact old printer.office\n}", ""),
+        ("rewrite type AAAA A", ""),
+        ("rewrite ttl regex .* 5", ""),
+        ("cache\nlog\nerrors\nany\nminimal\nloadbalance", ""),
+    ],
+)
+def test_what_a_corefile_answers_without_being_listed_is_said(
+    program: Program, tmp_path: Path, lines: str, note: str
+) -> None:
+    (tmp_path / "Corefile").write_text(f".:5353 {{\n{HOSTS}\n{lines}\n}}\n")
+    code, out, err = program("names", "--conf", "Corefile", "-oname")
+    assert code == 0
+    assert "printer.office." in out.split()
+    assert (err.splitlines() or [""])[0].startswith(f"Corefile:6: {note}" if note else "")
+    assert len(err.splitlines()) == bool(note)
+
+
+def test_a_rule_in_braces_is_read_backwards(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "Corefile").write_text(f".:5353 {{\n{HOSTS}\nrewrite stop {{\n name exact old printer.office\n}}\n}}\n")
+    assert "old." in program("names", "--conf", "Corefile", "-oname").out.split()
+
+
+@pytest.mark.parametrize(("pods", "is_noted"), [("insecure", True), ("verified", False), ("disabled", False)])
+def test_pods_of_every_address_are_said_not_to_be_listed(
+    program: Program, manifest: str, tmp_path: Path, pods: str, is_noted: bool
+) -> None:
+    text = f"cluster.local {{\n kubernetes {{\n  manifests {manifest}\n  pods {pods}\n }}\n autopath @kubernetes\n}}\n"
+    (tmp_path / "Corefile").write_text(text)
+    lines = program("names", "--conf", "Corefile").err.splitlines()
+    noted = "Corefile:2: names of pods, which 'pods insecure' answers for every address, are not listed"
+    assert (noted in lines) is is_noted
+    assert "Corefile:6: names that 'autopath' completes with a search domain are not listed" in lines
+
+
+def test_every_directive_that_answers_is_listed_or_noted() -> None:
+    holding = {"file", "hosts", "k8s_external", "kubernetes"}
+    without_names = {
+        "any", "bind", "bufsize", "cache", "cancel", "debug", "errors", "header", "health", "loadbalance", "log",
+        "loop", "metadata", "minimal", "multisocket", "nsid", "pprof", "prometheus", "ready", "reload", "rewrite",
+        "root", "timeouts", "tls", "transfer",
+    }  # fmt: skip
+    assert holding | without_names | set(NOTES) == set(ORDER)
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,12 @@
 
 Every part that holds names lists the questions that it answers (`HeldQuestions`); each is asked through the chain, so
 that the order of plugins, TTLs, rewrites and templates have their effect. Upstreams are not asked, and all clients
-are alike: the directives of `LEFT_OUT` do not take part.
+are alike: the directives of `LEFT_OUT` do not take part. `unlisted` says what the listing lacks for that.
 """
 
 import asyncio
 import sys
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from clusterdns.chain import Query, StartError
@@ -15,11 +15,12 @@ from clusterdns.chain.exports import HeldQuestions
 from clusterdns.chain.query import read_query
 from clusterdns.cli.check.reading import corefile_at, named
 from clusterdns.cli.names.cluster import LIST_TIMEOUT_SECONDS, POLL_SECONDS, SourceError
+from clusterdns.cli.names.rewritten import with_rewritten
 from clusterdns.cli.names.table import Row
-from clusterdns.corefile.directive import Directive, ServerBlock
+from clusterdns.cli.names.unlisted import unlisted
+from clusterdns.corefile.directive import ServerBlock
 from clusterdns.corefile.errors import CorefileError, CorefileErrors, ErrorList
 from clusterdns.corefile.load import Corefile
-from clusterdns.plugins.rewrite.names import EXACT, KINDS, PREFIX, REGEX, SUBSTRING, SUFFIX, absolute
 from clusterdns.server.assembly import Configuration, assemble
 from clusterdns.server.dispatch import Dispatch
 from clusterdns.server.instance import Instance
@@ -27,7 +28,7 @@ from clusterdns.server.listen_points import ListenPoint
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.telemetry.queries import QueryCounters, panics
 from clusterdns.wire import codes
-from clusterdns.wire.name import from_text, to_text
+from clusterdns.wire.name import to_text
 from clusterdns.wire.presentation.text import rdata_text
 from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
 
@@ -48,7 +49,8 @@ def rows_of_corefile(path: str, namespaces: Collection[str]) -> list[Row]:
             rows = asyncio.run(_ask(assemble(reduced, Registry(), dns_port=53, errors=errors), reduced))
     except (CorefileError, CorefileErrors, StartError) as error:
         raise SourceError(str(error)) from error
-    _note_unlisted(corefile)
+    for note in unlisted(corefile):
+        print(note, file=sys.stderr)
     wanted = {f".{namespace}." for namespace in namespaces}
     return [row for row in rows if not wanted or any(part in f".{row.name}" for part in wanted)]
 
@@ -68,7 +70,7 @@ async def _ask(configuration: Configuration, corefile: Corefile) -> list[Row]:
             dispatch = Dispatch(point.routes, counters, panics(configuration.registry))
             for block, context in zip(corefile.blocks, configuration.contexts, strict=True):
                 held = [one for one in context.exports(HeldQuestions) if _is_at(block, point)]
-                for name, rtype in _with_rewritten(block, (pair for one in held for pair in one.questions())):
+                for name, rtype in with_rewritten(block, (pair for one in held for pair in one.questions())):
                     rows |= dict.fromkeys(await _answered(dispatch, name, rtype))
         return list(rows)
     finally:
@@ -122,48 +124,3 @@ def _with_serial(record: Record, serial: bytes) -> Record:
         return record
     at = len(record.body) - SOA_SERIAL_FROM_END
     return record._replace(body=record.body[:at] + serial + record.body[at + len(serial) :])
-
-
-def _with_rewritten(block: ServerBlock, held: Iterable[tuple[bytes, int]]) -> Iterator[tuple[bytes, int]]:
-    """Yield the questions, and those that a rule of `rewrite` turns into them."""
-    rules = [rule for directive in block.named("rewrite") if (rule := _name_rule(directive)) is not None]
-    for name, rtype in held:
-        yield name, rtype
-        text = to_text(name)
-        for kind, before, after in rules:
-            if kind == EXACT and text == after:
-                yield from_text(before), rtype
-            elif kind == SUFFIX and text.endswith(after):
-                yield from _name(text.removesuffix(after) + before, rtype)
-            elif kind == PREFIX and text.startswith(after):
-                yield from _name(before + text.removeprefix(after), rtype)
-
-
-def _name(text: str, rtype: int) -> Iterator[tuple[bytes, int]]:
-    """Yield a question, unless the text is not a name."""
-    try:
-        yield from_text(text), rtype
-    except ValueError:
-        return  # a rule's prefix or suffix may leave no label, or one that is too long
-
-
-def _name_rule(directive: Directive) -> tuple[str, str, str] | None:
-    """Read `name [exact|prefix|suffix] FROM TO`; None for rules that cannot be turned round."""
-    words = [word.text.lower() for word in directive.args if word.text.lower() not in ("stop", "continue")]
-    if words[:1] != ["name"] or len(words) < 3:
-        return None
-    kind, *names = words[1:] if words[1] in KINDS else [EXACT, *words[1:]]
-    if kind in (SUBSTRING, REGEX) or len(names) < 2:
-        return None
-    before, after = names[:2]
-    return (kind, before, after) if kind == PREFIX else (kind, absolute(before), absolute(after))
-
-
-def _note_unlisted(corefile: Corefile) -> None:
-    """Say on standard error what is answered without being listed: names without end, and those of other servers."""
-    for block in corefile.blocks:
-        for directive in block.directives:
-            if directive.name == "template":
-                print(f"{directive.place}: names that only 'template' answers are not listed", file=sys.stderr)
-            elif directive.name == "forward":
-                print(f"{directive.place}: names that only upstreams answer are not listed", file=sys.stderr)
