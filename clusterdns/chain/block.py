@@ -5,9 +5,9 @@
 
 import os
 import ssl
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from clusterdns.admin.http import Respond
 from clusterdns.admin.tls import AdminTls
@@ -35,6 +35,8 @@ class ListenerOptions:
 class Shared(Protocol):
     """The services that all blocks of one configuration share; `server.shared` implements them."""
 
+    corefile_sha512: str  # of the Corefile and its imports
+
     def forget(self, dependencies: Iterable[Hashable]) -> None:
         """Drop every compiled answer that depends on one of these."""
 
@@ -50,6 +52,9 @@ class Shared(Protocol):
 
     def unready_reasons(self) -> Mapping[PartKey, str]:
         """Return the parts that are not ready, with the reason; empty when all are."""
+
+    def status_sections(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        """Return the rows that parts export for /status, by section (see `chain.exports.StatusSection`)."""
 
     def lapses(self) -> Mapping[PartKey, str]:
         """Return what parts that are ready lack at present."""

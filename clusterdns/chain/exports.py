@@ -5,10 +5,13 @@ for a single directive are in its folder (`plugins.kubernetes.exports`).
 """
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from clusterdns.wire.record import Record
+
+CURRENT = "current"  # the state of a row of /status whose names can be trusted
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,19 @@ class HeldQuestions:
     """The questions that a part answers from data of its own; `clusterdns names` asks them."""
 
     questions: Callable[[], Iterable[tuple[bytes, int]]]  # names in lower case, and types
+
+
+@dataclass(frozen=True)
+class StatusSection:
+    """The rows that a part adds to a section of /status; parts that share an `owner` add its rows once.
+
+    A row holds texts, numbers, and mappings and lists of them, and no secrets. The key `state` of a row is `current`,
+    or else in one or two words why its names cannot be trusted.
+    """
+
+    name: str  # of the section
+    rows: Callable[[], Iterable[Mapping[str, Any]]]
+    owner: object = None
 
 
 @dataclass(frozen=True)

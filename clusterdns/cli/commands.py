@@ -25,6 +25,7 @@ COMMANDS = (
     CommandRow("check", "check.command", "Report the errors and warnings of a Corefile, or of the ConfigMap it is in"),
     CommandRow("names", "names.command", "List the names that are answered, from a cluster, manifests or a Corefile"),
     CommandRow("serve", "serve", "Run the server, with the flags of CoreDNS"),
+    CommandRow("status", "status", "Show what a running server knows: its watches, upstreams and Corefile"),
     CommandRow("version", "version", "Print the version"),
     CommandRow("help", "commands", "Print this help, or that of a command"),
 )

@@ -1,4 +1,4 @@
-"""The `ready` directive: /ready reports whether every plugin can answer its queries.
+"""The `ready` directive: /ready reports whether every plugin can answer its queries, /status what each of them knows.
 
 The response is 200 and OK, followed by a line for each plugin with a warning; or 503, with the plugins that are not
 ready in the first line and then a line with the reason of each. During a shutdown the server is not ready. Every part
@@ -8,10 +8,16 @@ reports its own state (`Part.readiness`), also where several blocks use the same
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from aiohttp import web
 
+import clusterdns
+from clusterdns.admin import status_page
+from clusterdns.admin.status_page import StatusPage
 from clusterdns.chain import BlockContext, Doc, LifeCycle, Part, PartKey, Plugin
+from clusterdns.chain.block import Shared
+from clusterdns.chain.exports import CURRENT
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
@@ -92,6 +98,21 @@ def by_name(texts: Mapping[PartKey, str]) -> dict[str, str]:
     return {name: "; ".join(several) for name, several in found.items()}
 
 
+def status_document(shared: Shared) -> dict[str, Any]:
+    """Make the document of /status: the state in a word, what /ready reports, and the sections of the parts."""
+    sections = shared.status_sections()
+    states = [row["state"] for rows in sections.values() for row in rows if "state" in row]
+    document: dict[str, Any] = {
+        "state": next((state for state in states if state != CURRENT), CURRENT),
+        "version": clusterdns.__version__,
+        "corefile_sha512": shared.corefile_sha512,
+    }
+    for key, texts in (("not_ready", shared.unready_reasons()), ("warnings", shared.warnings())):
+        if texts:
+            document[key] = by_name(texts)
+    return {**document, **sections}
+
+
 def parse(directives: Sequence[Directive], context: BlockContext) -> ReadySettings:
     """Read `ready [HOST:PORT] { monitor until-ready|continuously }`. Raises CorefileError."""
     settings = ReadySettings(asked_by=f"{directives[-1].place}: ready")
@@ -118,17 +139,21 @@ _OPTIONS = (
 
 
 def build(settings: ReadySettings, context: BlockContext) -> Part:
-    """Register /ready, and make the part that reports a shutdown."""
+    """Register /ready and /status, and make the part that reports a shutdown."""
     shared = context.shared
     page = ReadyPage(shared.unready_reasons, settings.monitor, shared.warnings, shared.lapses)
     shared.http(settings.address, PATH, page.respond, settings.asked_by)
+    status = StatusPage(lambda: status_document(shared))
+    for path in (status_page.PATH, status_page.JSON_PATH):
+        shared.http(settings.address, path, status, settings.asked_by)
     return Part("ready", life=LifeCycle(drain=page.drain))
 
 
 DOC = Doc(
     usage=("ready [HOST:PORT]",),
     about="`/ready` on `:8181`: 200 and `OK` when every plugin is ready, else 503 with their names and the reasons. "
-    "Warnings (a forwarding loop, a last good Corefile in use) follow the `OK`.",
+    "Warnings (a forwarding loop, a last good Corefile in use) follow the `OK`. `/status` on the same address has the "
+    "state of each watch and upstream, as text or JSON: see [operations.md](operations.md#status).",
     options=_OPTIONS,
     example="ready {\n    monitor continuously\n}\nwhoami",
     better="The plugins of every block are asked, not only the last one of each name; reasons are shown; a server that "

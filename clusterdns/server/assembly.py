@@ -93,7 +93,7 @@ def draft(
     used = {name for block in corefile.blocks for name in block.directive_names}
     plugins = [plugin(name) for name in ORDER if name in used]
     check_repetition(corefile.blocks, {one.name for one in plugins if one.once}, errors)
-    shared = SharedState(previous.shared if previous is not None else None)
+    shared = SharedState(previous.shared if previous is not None else None, corefile.sha512)
     blocks = [_Block(source, _context(source, shared, registry, dns_port)) for source in corefile.blocks]
     for one in plugins:
         for block in blocks:

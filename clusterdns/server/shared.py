@@ -4,13 +4,14 @@
 """
 
 import asyncio
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from clusterdns.admin.http import AdminRoute, Respond
 from clusterdns.admin.tls import AdminTls
 from clusterdns.answers.table import AnswerBudget, AnswerTable
 from clusterdns.chain import Part, PartKey
+from clusterdns.chain.exports import StatusSection
 from clusterdns.server.memory import MemoryBudget
 
 T = TypeVar("T")
@@ -19,8 +20,12 @@ T = TypeVar("T")
 class SharedState:
     """The state that the blocks of one configuration share (see `chain.Shared`)."""
 
-    def __init__(self, previous: "SharedState | None" = None) -> None:
-        """`previous` is the state of the running configuration, whose kept objects are taken over."""
+    def __init__(self, previous: "SharedState | None" = None, sha512: str = "") -> None:
+        """`previous` is the state of the running configuration, whose kept objects are taken over.
+
+        `sha512` is that of the Corefile and its imports.
+        """
+        self.corefile_sha512 = sha512
         self.admin_routes: list[AdminRoute] = []
         self.parts: list[Part] = []  # of all blocks, in plugin order
         self._tables: list[AnswerTable] = []
@@ -103,6 +108,14 @@ class SharedState:
     def unready_reasons(self) -> dict[PartKey, str]:
         """Return why parts are not ready, by part; empty when all are ready."""
         return _texts((part.name, part.readiness.unready) for part in self.parts)
+
+    def status_sections(self) -> dict[str, list[Mapping[str, Any]]]:
+        """Return the rows that parts export for /status, by section."""
+        exported = [one for part in self.parts for one in part.exports if isinstance(one, StatusSection)]
+        sections: dict[str, list[Mapping[str, Any]]] = {}
+        for section in {(one.name, id(one.owner or one)): one for one in exported}.values():
+            sections.setdefault(section.name, []).extend(section.rows())
+        return sections
 
     def lapses(self) -> dict[PartKey, str]:
         """Return what parts that are ready lack at present, by part."""

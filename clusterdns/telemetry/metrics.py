@@ -105,6 +105,12 @@ class Registry(Collector):
                 yield
             yield
 
+    def counters_by(self, label: str) -> Iterator[Family[Series]]:
+        """Yield the families of counters whose first label is this one."""
+        for family in self._families.values():
+            if family.kind == "counter" and family.label_names[:1] == (label,):
+                yield family  # type: ignore[misc]  # the kind decides the series type
+
     def collect(self) -> Iterator[Metric]:
         """Yield the families, brought up to date (prometheus_client's Collector)."""
         for _ in self.flush():

@@ -15,6 +15,7 @@ PACKAGE, TESTS = ROOT / "clusterdns", ROOT / "tests"
 COVERED: dict[str, tuple[str, ...]] = {
     "__main__.py": ("cli/test_commands.py",),
     "version.py": ("cli/test_flags.py", "cli/test_serve.py"),
+    "admin/status_page.py": ("plugins/test_status.py", "cli/test_status.py"),
     "admin/tls.py": ("plugins/test_prometheus_tls.py",),
     "chain/block.py": ("plugins/test_autopath.py", "cli/test_check.py"),
     "chain/exports.py": ("plugins/test_listening.py",),

@@ -1,6 +1,6 @@
 """What tests of plugins share: queries as dispatch makes them, and a block context whose shared part only records."""
 
-from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -8,6 +8,7 @@ import dns.edns
 import dns.message
 import pytest
 from fakes.held_clock import HeldClock
+from plugins.api_outage import Outage
 from plugins.forwarding import Forwarding, MakeQuery, forwarding_part
 
 from clusterdns.admin.http import AdminRoute, Respond
@@ -43,6 +44,12 @@ class RecordingShared:
     def unready_reasons(self) -> Mapping[PartKey, str]:
         return {(name, 0): text for name, text in self.reasons.items()}
 
+    corefile_sha512: str = "0123"
+    sections: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
+
+    def status_sections(self) -> Mapping[str, list[Mapping[str, Any]]]:
+        return self.sections
+
     def lapses(self) -> Mapping[PartKey, str]:
         return {(name, 0): text for name, text in self.lacking.items()}
 
@@ -53,6 +60,15 @@ class RecordingShared:
 async def no_lookup(query: Query, name: bytes, qtype: int) -> Reply:
     """What tests replace whose handler asks further names."""
     raise AssertionError(f"asked for {name!r}")
+
+
+@pytest.fixture
+async def outage() -> AsyncIterator[Outage]:
+    """An API server that runs until its outage begins."""
+    api = Outage()
+    await api.end()
+    yield api
+    await api.begin()
 
 
 @pytest.fixture

@@ -1,32 +1,17 @@
 """An API server that is gone for longer than `stale_after`, through whole configurations: answers, log, /ready."""
 
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 import dns.edns
 import dns.rcode
 import pytest
 from aiohttp import web
-from fakes.held_clock import HeldClock, turns
+from fakes.held_clock import HeldClock
+from plugins.api_outage import Outage, pass_until
 from plugins.serving import Running, running
 
-from testing.fake_apiserver import (
-    NAMESPACES,
-    SERVICES,
-    SLICES,
-    FakeApiServer,
-    event,
-    service,
-    serving,
-    unused_port,
-)
-from testing.ports import LOOPBACK
+from testing.fake_apiserver import event, service
 
-PODS = "/api/v1/pods"
-IMPORTS = "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports"
 ROOT_ZONE = """
 . 60 IN SOA ns. host. 1 2 3 4 5
 . 60 IN NS ns.
@@ -34,46 +19,6 @@ fallback.prod.svc.cluster.local. 60 IN A 192.0.2.7
 outside.example. 60 IN A 192.0.2.8
 8.2.0.192.in-addr.arpa. 60 IN PTR outside.example.
 """  # behind `kubernetes`: all names that it passes on
-
-
-def named(name: str, kind: str = "Namespace", **rest: Any) -> dict[str, Any]:
-    return {"kind": kind, "metadata": {"name": name, "resourceVersion": "5"}, **rest}
-
-
-class Outage:
-    """An API server that can go and come back at the same port."""
-
-    def __init__(self) -> None:
-        bound = unused_port()
-        self.port: int = bound.getsockname()[1]
-        bound.close()
-        self._running = AsyncExitStack()
-
-    @property
-    def url(self) -> str:
-        return f"http://{LOOPBACK}:{self.port}"
-
-    async def begin(self) -> None:
-        await self._running.aclose()
-
-    async def end(self, *events: bytes) -> None:
-        """Serve; a watch of Services reports the events first."""
-        api = FakeApiServer()
-        api.lists |= {NAMESPACES: [named("prod")], SERVICES: [service("web")], SLICES: [], PODS: [], IMPORTS: []}
-        if events:
-            api.script(SERVICES, api.stream(*events))
-        sock = socket.socket()
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((LOOPBACK, self.port))
-        await self._running.enter_async_context(serving(api, bound=sock))
-
-
-@pytest.fixture
-async def outage() -> AsyncIterator[Outage]:
-    api = Outage()
-    await api.end()
-    yield api
-    await api.begin()
 
 
 async def said(server: Running, qname: str, qtype: str = "A") -> str:
@@ -89,13 +34,6 @@ async def ready_says(server: Running) -> tuple[int, list[str]]:
     response = await route.respond(web.BaseRequest.__new__(web.BaseRequest))
     assert isinstance(response, web.Response)
     return response.status, (response.text or "").splitlines()
-
-
-async def pass_until(clock: HeldClock, condition: Callable[[], Awaitable[bool]]) -> None:
-    """Let time pass in small steps, with turns for sockets in between, until the condition holds."""
-    while not await condition():
-        await clock.pass_seconds(0.1)
-        await turns(200)
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -131,7 +69,7 @@ async def test_an_outage_and_its_end(
         assert page[1].startswith("kubernetes: not known to be current: EndpointSlice 1")
         assert "connection refused" in page[1]
 
-        await outage.end(event("ADDED", service("new", "10.96.0.2", version=101)))
+        await outage.end(event("ADDED", service("new", "10.96.0.2", version=5000)))
         seen = set()
 
         async def is_over() -> bool:

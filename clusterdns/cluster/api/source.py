@@ -8,6 +8,7 @@ does not know the index.
 import asyncio
 import logging
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from clusterdns.cluster.api.client import Client
 from clusterdns.cluster.api.collection import Collection, cluster_collections, plural_of
@@ -69,6 +70,11 @@ class ApiSource:
                     timing=timing,
                 )
             )
+
+    @property
+    def server(self) -> str:
+        """The API server's host and port; empty while no credentials are loaded."""
+        return urlsplit(self._client.server).netloc.rpartition("@")[2]
 
     @property
     def synced(self) -> bool:

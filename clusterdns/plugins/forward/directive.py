@@ -5,8 +5,10 @@ answers queries, and `clusterdns.upstream` asks the upstreams.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from clusterdns.chain import BlockContext, Doc, Handling, LifeCycle, Part, Plugin
+from clusterdns.chain.exports import StatusSection
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import ErrorList
 from clusterdns.plugins.forward.exports import ForwardExports
@@ -18,6 +20,7 @@ from clusterdns.telemetry.unlabelled import forward_broken, forward_rejects
 from clusterdns.upstream.datagram import UdpExchanges
 from clusterdns.upstream.pool import UpstreamPool
 from clusterdns.upstream.server import Upstream, UpstreamMetrics
+from clusterdns.wire.name import to_text
 
 PROXY_NAME = "forward"
 
@@ -49,7 +52,7 @@ def build(lines: tuple[ForwardSettings, ...], context: BlockContext) -> Part:
         "forward",
         handling=Handling(wrap=lambda following: handler(forwards, following), takes_any_class=True),
         life=LifeCycle(stop=stop),
-        exports=(ForwardExports(upstreams),),
+        exports=(ForwardExports(upstreams), StatusSection("upstreams", lambda: map(_status_row, upstreams))),
     )
 
 
@@ -57,6 +60,17 @@ def _forward(settings: ForwardSettings, udp: UdpExchanges, metrics: UpstreamMetr
     servers = [Upstream(address, settings.transport, settings.health, udp, metrics) for address in settings.addresses]
     pool = UpstreamPool(servers, settings.pool, forward_broken(context.registry))
     return Forward(settings, pool, forward_rejects(context.registry))
+
+
+def _status_row(one: tuple[bytes, Upstream]) -> dict[str, Any]:
+    zone, upstream = one
+    return {
+        "zone": to_text(zone),
+        "to": upstream.text,
+        "transport": upstream.address.transport,
+        "health": "loops" if upstream.is_looping else "down" if upstream.is_down else "up",
+        "failed_checks": upstream.fails,
+    }
 
 
 DOC = Doc(

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 from clusterdns.chain import BlockContext, Doc, Handling, LifeCycle, Part, Plugin, Readiness
-from clusterdns.chain.exports import HeldQuestions, ZoneSource
+from clusterdns.chain.exports import HeldQuestions, StatusSection, ZoneSource
 from clusterdns.chain.query import plain_ip
 from clusterdns.cluster.index.imports import ImportZone
 from clusterdns.cluster.index.listing import records
@@ -64,6 +64,7 @@ def build(settings: KubernetesSettings, context: BlockContext) -> Part:
         exports=(
             ZoneSource(ClusterTransfer(zones).zone_records),
             HeldQuestions(lambda: _questions(zones)),
+            StatusSection("kubernetes", lambda: (feed.status(),), feed),
             ClusterExports(index, frozenset(settings.zones), settings.api.pods, lambda: local, feed.doubt),
         ),
     )

@@ -6,13 +6,15 @@ mostly keeps the index. `handler` answers from the index; `api` and `manifests` 
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clusterdns.chain import StartError
+from clusterdns.chain.exports import CURRENT
 from clusterdns.cluster.api.collection import import_collections
 from clusterdns.cluster.api.source import ApiSource
 from clusterdns.cluster.freshness import Freshness
@@ -21,6 +23,7 @@ from clusterdns.cluster.namespaces import Namespaces
 from clusterdns.cluster.objects import Change, EndpointSlice, ImportedSlice, ServiceImport, label_of
 from clusterdns.cluster.watch_metrics import watch_metrics
 from clusterdns.plugins.kubernetes.settings import KubernetesSettings
+from clusterdns.plugins.kubernetes.status import kind_rows
 from clusterdns.telemetry.metrics import Registry
 
 if TYPE_CHECKING:
@@ -142,6 +145,22 @@ class Feed:
         imports = self._import_source
         refusal = imports.reason if imports is not None and imports.is_refused else ""
         return "; ".join(filter(None, (self.lapse(), refusal)))
+
+    def status(self) -> dict[str, Any]:
+        """Return what /status shows of the feed."""
+        reason = self.unready()
+        row: dict[str, Any] = {"state": "not synced" if reason else "stale" if self._freshness.stale else CURRENT}
+        reason = reason or self.warning()
+        if reason:
+            row["reason"] = reason
+        if isinstance(self._source, ApiSource):
+            row["server"] = self._source.server
+            if math.isfinite(self._freshness.limit_seconds):
+                row["stale_after_seconds"] = self._freshness.limit_seconds
+            row["kinds"] = kind_rows(self._freshness, self._registry, asyncio.get_running_loop().time)
+        elif self._manifests is not None:
+            row["manifests"] = list(self._settings.manifests)
+        return row
 
     @property
     def _indexes(self) -> tuple[Index, ...]:

@@ -1,4 +1,4 @@
-"""The rhythm of a server's bookmarks, from which a watch that is merely quiet is told from one that may be dead.
+"""The rhythm of a server's bookmarks, which tells a watch that is merely quiet from one that may be dead.
 
 kube-apiserver sends a bookmark about once a minute to each watch. The kernel of a proxy may acknowledge our packets
 long after the server behind it has gone, so that TCP shows nothing; a bookmark that is missing does.

@@ -84,7 +84,7 @@ class Watch:
         return self._initial is not None
 
     def quiet_seconds(self) -> float:
-        """The time since the last line, or since the start."""
+        """Return the time since the last line, or since the start."""
         return self._followed.timing.clock() - self._line_at
 
     def is_doubtful(self) -> bool:

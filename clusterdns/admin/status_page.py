@@ -1,0 +1,30 @@
+"""The page /status: the document that the server makes, as JSON or as text.
+
+JSON for a client that accepts it, and at the path that ends in `.json`; text for all others.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aiohttp import web
+
+from clusterdns.telemetry.status_text import as_text
+
+PATH, JSON_PATH = "/status", "/status.json"
+
+
+class StatusPage:
+    """The aiohttp handler of both paths."""
+
+    def __init__(self, document: Callable[[], Mapping[str, Any]]) -> None:
+        self._document = document
+
+    async def __call__(self, request: web.BaseRequest) -> web.Response:
+        """Answer a request."""
+        document = self._document()
+        if request.path == JSON_PATH or "application/json" in request.headers.get("Accept", ""):
+            text, content_type = json.dumps(document, indent=2) + "\n", "application/json"
+        else:
+            text, content_type = as_text(document), "text/plain"
+        return web.Response(text=text, content_type=content_type, headers={"Cache-Control": "no-store"})
