@@ -11,12 +11,13 @@ from itertools import accumulate
 from clusterdns.wire import codes
 from clusterdns.wire.header import HEADER_BYTES
 from clusterdns.wire.name import longest_suffix, suffixes
-from clusterdns.wire.rdata import COMPRESSED_TYPES, name_spans
+from clusterdns.wire.rdata import COMPRESSED_TYPES, LAYOUTS, NAME, name_spans
 from clusterdns.wire.record import FIXED_BYTES, SOA_SERIAL_FROM_END, Record
 from clusterdns.wire.response import Serial
 from clusterdns.wire.runs import NO_ROTATION, RecordRun, RotatingRecords, pieces_of
 
 _MAX_POINTER = 0x3FFF
+_NAME_ALONE = (NAME,)
 MAX_CHAIN = 8  # of pointers that lead to pointers: readers bound it, dnspython to 16
 
 
@@ -95,6 +96,9 @@ class Compressor:
             return body
         if record.rtype == codes.SOA and self.serial is not None:
             body = body[:-SOA_SERIAL_FROM_END] + self.serial.wire + body[4 - SOA_SERIAL_FROM_END :]
+        if LAYOUTS[record.rtype] == _NAME_ALONE:  # most of the names in RDATA, a third faster
+            rdata = self._place(body[FIXED_BYTES:], position + FIXED_BYTES)
+            return body[:8] + len(rdata).to_bytes(2, "big") + rdata
         rdata = b""
         done = FIXED_BYTES
         for start, end in name_spans(record):

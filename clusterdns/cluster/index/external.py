@@ -6,6 +6,7 @@ for `zone`, the plugin decides what a missing name means.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from itertools import chain
 
 from clusterdns.cluster.deciding import ExternalKinds
 from clusterdns.cluster.index.cluster import Index
@@ -26,9 +27,11 @@ from clusterdns.cluster.index.service import ServiceEntry, addresses_at, matches
 from clusterdns.cluster.index.slices import MIN_CACHED_ENDPOINTS, NO_PORTS, EndpointAddress, in_groups
 from clusterdns.cluster.objects import Service, split_external
 from clusterdns.wire import codes, name, record
+from clusterdns.wire.header import MAX_STREAM_BYTES
 
 SERVER_LABEL = b"ns1"
 HOSTMASTER_LABEL = b"hostmaster"
+_PTR_BYTES = 15  # beside the label of a Service: two pointers, its length, and what precedes RDATA
 _MAX_LABELS = 4  # _port._protocol.SERVICE.NAMESPACE
 
 
@@ -124,11 +127,15 @@ class ExternalZone:
             return LookupResult((), self._by_address.is_ancestor(qname), reusable=False)
         dependencies: list[Hashable] = [address]
         targets = []
+        spare_bytes = MAX_STREAM_BYTES
         for namespace, service in self._by_address.services(address):
             dependencies.append((namespace,))
             target = below(self._primary, service, namespace)
             if target and self.index.exposes(namespace):
                 targets.append(record.ptr(qname, self.ttl_seconds, target))
+                spare_bytes -= _PTR_BYTES + len(service)
+                if spare_bytes < 0:
+                    break
         return LookupResult(tuple(dependencies), bool(targets), tuple(targets) if qtype == codes.PTR else ())
 
     # Services
@@ -167,14 +174,15 @@ class ExternalZone:
         if not any(matches(one, port, protocol) for one in service.ports or NO_PORTS):
             return LookupResult(dependencies, False)
         addresses, hosts = split_external(service)
-        host_names = tuple(filter(None, map(_as_name, hosts)))
+        host_names = filter(None, map(_as_name, hosts))  # lazily: as many as fill a message
         if qtype != codes.SRV:
-            if addresses or not host_names:
+            host_name = None if addresses else next(host_names, None)
+            if host_name is None:
                 return LookupResult(dependencies, records=address_records(qname, self.ttl_seconds, qtype, addresses))
-            return LookupResult(dependencies, cname=host_names[0])
+            return LookupResult(dependencies, cname=host_name)
         own = below(self.zone, entry.name, entry.namespace)
-        targets = [(own, addresses)] if own and addresses else []
-        targets += [(target, ()) for target in host_names]
+        with_addresses = [(own, addresses)] if own and addresses else []
+        targets = chain(with_addresses, ((target, ()) for target in host_names))
         numbers = list(port_numbers(service.ports, port, protocol))
         return srv_result(dependencies, qname, self.ttl_seconds, [(numbers, targets)])
 

@@ -67,11 +67,12 @@ def _forward_names(zone: ClusterZone, index: Index) -> list[tuple[bytes, bytes]]
 
 def labels_below_service(zone: ClusterZone, entry: ServiceEntry) -> Iterator[list[bytes]]:
     """Yield the labels in front of a Service's name: none, those of each endpoint, those of each named port."""
-    yield []
-    for label in entry.labels():
-        yield zone.endpoint_labels(label)
     assert entry.service is not None
-    for port in set(entry.service.ports).union(*(endpoint.ports for endpoint in entry.endpoints())):
+    ports = entry.ports().union(entry.service.ports)
+    labels = tuple(entry.labels())  # the entry may change before the next name is needed
+    yield []
+    yield from map(zone.endpoint_labels, labels)
+    for port in ports:
         if port.name:
             yield [b"_" + port.name.encode().lower(), b"_" + port.protocol.encode().lower()]
 

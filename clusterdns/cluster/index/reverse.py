@@ -37,9 +37,9 @@ class ReverseMap:
         start = 0
         while start < len(found):
             rank = _service_rank(found[start])
-            end = len(found)
-            if _service_rank(found[-1]) != rank:
-                end = bisect_right(found, rank, start, key=_service_rank)
+            end = start + 1
+            if end < len(found) and _service_rank(found[end]) == rank:  # mostly all, or one of many Services
+                end = bisect_right(found, rank, end, key=_service_rank)
             yield rank[1:], found[start:end]
             start = end
 

@@ -5,6 +5,7 @@ has no SRV record with port 0, a name has the records that a query for it gets, 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
 
 from clusterdns.cluster.index.listing import labels_below_service, name_below, with_serial
 from clusterdns.cluster.index.schema import SERVICE_TREE
@@ -40,7 +41,7 @@ class ClusterTransfer:
         yield from apex.records
         seen = set(apex.additional)
         yield from apex.additional
-        entries = sorted(zone.index.services(), key=lambda entry: (entry.namespace, entry.name))
+        entries = sorted(zone.index.services(), key=attrgetter("namespace", "name"))
         for entry in entries:
             for qname in _names(zone, entry):
                 for one in _records_of(zone, qname):
@@ -53,9 +54,7 @@ def _names(zone: ClusterZone, entry: ServiceEntry) -> Iterator[bytes]:
     """Yield the names of a Service, of its named ports, and where it is headless of its endpoints."""
     if entry.service is None:
         return
-    for left in tuple(
-        labels_below_service(zone, entry)
-    ):  # a tuple, because the entry may change before the next name is needed
+    for left in labels_below_service(zone, entry):
         if entry.service is None:
             return
         if not left or left[0].startswith(b"_") or entry.service.headless:

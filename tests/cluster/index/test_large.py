@@ -302,3 +302,21 @@ def test_objects_that_share_an_address_cost_the_same_each(make: Callable[[int], 
     added = calls_of(lambda: index.apply(Change(None, make(2000))))
     changed = calls_of(lambda: index.apply(Change(make(1000), None)))
     assert max(added, changed) < 300
+
+
+def test_external_names_cost_as_much_as_a_message_has_space_for() -> None:
+    index = Index()
+    index.apply(Change(None, Namespace("prod")))
+    hosts = tuple(f"host-{number}.example.com" for number in range(6_000))
+    index.apply(Change(None, Service("prod", "balanced", ports=PORTS, external=hosts)))
+    for number in range(6_000):
+        index.apply(Change(None, Service("prod", f"web-{number}", ports=PORTS, external=("192.0.2.1",))))
+    forward, backward = (
+        ExternalZone(zone, index, primary=ZONE, apex=b"\x03dns", ttl_seconds=5, headless=True, local_addresses=tuple)
+        for zone in (ZONE, from_text("in-addr.arpa."))
+    )
+    pointers = backward.find(from_address(packed("192.0.2.1")), codes.PTR).records
+    assert 65535 // 32 < len(pointers) < 65535 // 15
+    balanced = from_text("balanced.prod.cluster.local.")
+    assert calls_of(lambda: forward.find(balanced, codes.A)) < 2 * len(hosts)
+    assert 65535 // 48 < len(forward.find(balanced, codes.SRV).records) < 65535 // 16
