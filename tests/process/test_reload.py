@@ -171,9 +171,9 @@ def test_an_updated_configmap_is_reloaded_with_its_imports(start: Start) -> None
     swap(volume, "..1")
     for name in ("Corefile", "more.override"):
         (volume / name).symlink_to(Path("..data") / name)
-    (server.folder / "Corefile").unlink()
-    (server.folder / "Corefile").symlink_to(Path("volume") / "Corefile")
-    (server.folder / "more.override").symlink_to(Path("volume") / "more.override")
+    (server.folder / "more.override").symlink_to(Path("volume") / "more.override")  # not imported yet
+    (server.folder / "fresh").symlink_to(Path("volume") / "Corefile")
+    os.replace(server.folder / "fresh", server.folder / "Corefile")
     wait_for(lambda: "Reloading complete" in server.out, "the first mount to be read")
     swap(volume, "..2")
     wait_for(lambda: server.out.count("Reloading complete") == 2, "the swap to be seen")
