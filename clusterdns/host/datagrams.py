@@ -15,10 +15,9 @@ import mmap
 import os
 import socket
 import struct
-import sys
 from typing import Any, Protocol
 
-from clusterdns.host.sockets import IP_PKTINFO, receive_local_addresses
+from clusterdns.host.sockets import IN6_PKTINFO_BYTES, IP_PKTINFO, local_address, receive_local_addresses
 
 BATCH = 64  # datagrams per call, so that TCP and the watch streams are served under load
 MAX_DATAGRAM_BYTES = 4096  # the kernel cuts off the rest
@@ -33,7 +32,6 @@ _LINK_LOCAL = struct.unpack("=H", b"\xfe\x80")[0]
 _PORT = struct.Struct("!H")
 _SCOPE = struct.Struct("=I")
 _IN_PKTINFO_BYTES = 12
-_IN6_PKTINFO_BYTES = 20
 _MISSING = (errno.ENOSYS, errno.EPERM, errno.EACCES)  # an old kernel; a seccomp filter
 
 # PyDLL keeps the interpreter's lock: these calls do not block, and giving the lock away costs more than they take
@@ -198,7 +196,7 @@ class ManyAtOnce:
     def _local(self, slot: int) -> bytes:
         """Return the `struct in_pktinfo` or `in6_pktinfo` of a datagram."""
         start = slot * _CONTROL_BYTES + _CONTROL_START
-        return bytes(self._control[start : start + (_IN6_PKTINFO_BYTES if self._is_ipv6 else _IN_PKTINFO_BYTES)])
+        return bytes(self._control[start : start + (IN6_PKTINFO_BYTES if self._is_ipv6 else _IN_PKTINFO_BYTES)])
 
     def _clear_interfaces(self, count: int) -> None:
         """Let the routing table choose the interface of each reply, except for link-local addresses, which need one."""
@@ -265,23 +263,9 @@ class OneByOne:
         return self._sources[slot]
 
 
-@functools.lru_cache(maxsize=256)
-def local_address(local: bytes) -> str:
-    """Return the address in a `struct in_pktinfo` or `in6_pktinfo`, with the scope of a link-local address."""
-    if len(local) != _IN6_PKTINFO_BYTES:
-        return socket.inet_ntop(socket.AF_INET, local[4:8])
-    text = socket.inet_ntop(socket.AF_INET6, local[:16])
-    if not local.startswith(b"\xfe\x80"):
-        return text
-    try:
-        return f"{text}%{socket.if_indextoname(int.from_bytes(local[16:], sys.byteorder))}"
-    except OSError:  # the interface is gone
-        return text
-
-
 def _cleared(local: bytes) -> bytes:
     """Return `struct in_pktinfo` or `in6_pktinfo` without the interface, which only a link-local address needs."""
-    if len(local) == _IN6_PKTINFO_BYTES:
+    if len(local) == IN6_PKTINFO_BYTES:
         return local if local.startswith(b"\xfe\x80") else local[:16] + bytes(4)
     return bytes(4) + local[4:]
 

@@ -5,6 +5,7 @@ others. `server.listeners` reads from and writes to them.
 """
 
 import fcntl
+import functools
 import socket
 import sys
 import termios
@@ -12,6 +13,7 @@ import termios
 UDP_RECEIVE_BUFFER_BYTES = 4 << 20  # a burst of some 5,000 small queries while the index applies a large change
 TCP_BUFFER_BYTES = 65_536  # the kernel's, each way; by default they grow to megabytes for a client that stalls
 
+IN6_PKTINFO_BYTES = 20
 IP_PKTINFO = 8  # linux/in.h; the socket module has no name for it before 3.14
 
 
@@ -73,6 +75,20 @@ def receive_local_addresses(sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
     else:
         sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+
+
+@functools.lru_cache(maxsize=256)
+def local_address(local: bytes) -> str:
+    """Return the address in a `struct in_pktinfo` or `in6_pktinfo`, with the scope of a link-local address."""
+    if len(local) != IN6_PKTINFO_BYTES:
+        return socket.inet_ntop(socket.AF_INET, local[4:8])
+    text = socket.inet_ntop(socket.AF_INET6, local[:16])
+    if not local.startswith(b"\xfe\x80"):
+        return text
+    try:
+        return f"{text}%{socket.if_indextoname(int.from_bytes(local[16:], sys.byteorder))}"
+    except OSError:  # the interface is gone
+        return text
 
 
 def unread_bytes(sock: socket.socket) -> int:

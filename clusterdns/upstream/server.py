@@ -78,7 +78,7 @@ class Upstream:
         self._health = health
         self._udp = udp
         self._metrics = metrics
-        self._connections = UpstreamConnections(address, transport, is_tls=address.transport == TLS)
+        self._connections = UpstreamConnections(address, transport, transport.tls if address.transport == TLS else None)
         self._https = HttpsExchanges(address, transport) if address.transport == HTTPS else None
         self._to: Any = None
         self._source = (transport.source, 0) if transport.source else None

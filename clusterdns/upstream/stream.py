@@ -1,38 +1,27 @@
 """Exchanges over TCP and TLS: few connections per upstream, many questions on each, replies in any order (RFC 7766).
 
 A question goes to the connection with the fewest questions. Another connection is opened while all are busy and there
-are fewer than MAX_CONNECTIONS, because many servers answer the questions of one connection one after the other. A
-connection that stays idle for `expire_seconds` is closed. When the upstream closes a connection that has worked, the
-questions on it fail as stale, and `server` asks them again.
-
-A connection gets no more questions after a question timed out on it and no other reply came meanwhile: a firewall on
-the path may have forgotten it.
+are fewer than MAX_CONNECTIONS, because many servers answer the questions of one connection one after the other. When
+the upstream closes a connection that has worked, the questions on it fail as stale, and `server` asks them again.
+`connection` has a connection's life.
 """
 
 import asyncio
 import socket
-import ssl
 from os import urandom
 from typing import Any, cast
 
-from clusterdns.upstream.address import Address
-from clusterdns.upstream.failure import TIMEOUT, ExchangeFailed, broken, timed_out
+from clusterdns.upstream.connection import DialedConnection, DialedConnections
+from clusterdns.upstream.failure import TIMEOUT, ExchangeFailed
 from clusterdns.upstream.question import Question
-from clusterdns.upstream.settings import TransportSettings
 
 MAX_CONNECTIONS = 4
 MAX_QUESTIONS = 16_384  # under way on one connection: an unused ID is found in two tries or so
 _LENGTH_BYTES = 2
 
 
-class UpstreamConnections:
+class UpstreamConnections(DialedConnections["UpstreamConnection"]):
     """The connections to one upstream."""
-
-    def __init__(self, address: Address, settings: TransportSettings, is_tls: bool) -> None:
-        self.address = address
-        self.settings = settings
-        self.is_tls = is_tls
-        self.connections: list[UpstreamConnection] = []
 
     async def ask(self, question: Question, seconds: float, *, needs_new: bool = False) -> tuple[bytes, bool]:
         """Return the reply, and whether its connection was open before. Raises ExchangeFailed."""
@@ -47,11 +36,6 @@ class UpstreamConnections:
         finally:
             timer.cancel()
             connection.release(message_id)
-
-    def close(self) -> None:
-        """Close every connection and fail the questions on them."""
-        for connection in tuple(self.connections):
-            connection.end(ExchangeFailed("forward is shutting down"))
 
     def _choose(self, loop: asyncio.AbstractEventLoop, needs_new: bool) -> "UpstreamConnection":
         now = loop.time()
@@ -86,31 +70,23 @@ def _load(connection: "UpstreamConnection") -> int:
     return len(connection.pending)
 
 
-class UpstreamConnection(asyncio.Protocol):
-    """One connection. Questions may be asked at once; they are sent when it is open."""
+class UpstreamConnection(DialedConnection):
+    """One connection with the questions on it."""
+
+    _siblings: UpstreamConnections
 
     def __init__(self, connections: UpstreamConnections, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(connections, loop)
         self.pending: dict[bytes, tuple[Question, asyncio.Future[bytes]]] = {}
-        self.is_open = False
-        self._siblings = connections  # all connections to the upstream, this one included
-        self._loop = loop
-        self._transport: asyncio.Transport | None = None
         self._socket: Any = None  # asyncio.TransportSocket, or uvloop's
-        self._endpoints = ""
         self._unsent: list[bytes] = []
         self._buffer = bytearray()
-        self._answered = 0  # questions
-        self._opened_at = self._received_at = loop.time()  # received: a whole message
-        self._is_retired = False
-        self._idle: asyncio.TimerHandle | None = None
-        self._dial_task = loop.create_task(self._dial())
 
     # Questions
 
     def takes_questions(self, now: float) -> bool:
         """Return whether more questions may be asked on this connection."""
-        age = self._siblings.settings.max_age_seconds
-        return not self._is_retired and len(self.pending) < MAX_QUESTIONS and (not age or now - self._opened_at < age)
+        return len(self.pending) < MAX_QUESTIONS and super().takes_questions(now)
 
     def ask(self, question: Question, future: "asyncio.Future[bytes]") -> bytes:
         """Send the question, now or once the connection is open, and return its ID."""
@@ -118,9 +94,7 @@ class UpstreamConnection(asyncio.Protocol):
         while message_id in self.pending:
             message_id = urandom(2)
         self.pending[message_id] = (question, future)
-        if self._idle is not None:
-            self._idle.cancel()
-            self._idle = None
+        self._stay()
         message = question.message(message_id, question.name)
         framed = len(message).to_bytes(_LENGTH_BYTES, "big") + message
         if self._transport is None:
@@ -132,51 +106,23 @@ class UpstreamConnection(asyncio.Protocol):
     def release(self, message_id: bytes) -> None:
         """Remove a question that has ended. A connection without questions is closed later; a retired one at once."""
         self.pending.pop(message_id, None)
-        if self.pending or not self._is_alive():
-            return
-        if not self.takes_questions(self._loop.time()) or not self.is_open:
-            self.end()
-            return
-        self._idle = self._loop.call_later(self._siblings.settings.expire_seconds, self.end)
-        self._siblings.trim()
+        if not self.pending and self._is_alive():
+            self._rest()
+            self._siblings.trim()
 
     def expire(self, future: "asyncio.Future[bytes]", asked_at: float) -> None:
         """Fail a question whose time is over; retire the connection if no message came since it was asked."""
         self._is_retired |= self._received_at <= asked_at
         if not future.done():
-            where = f"read tcp {self.endpoints()}" if self.is_open else f"dial tcp {self._siblings.address.host_port}"
-            future.set_exception(timed_out(where))
-
-    def endpoints(self) -> str:
-        """Return SRC->DST for errors."""
-        return self._endpoints or self._siblings.address.host_port
+            future.set_exception(self._timed_out(f"read tcp {self.endpoints()}"))
 
     # The connection
 
-    def _is_alive(self) -> bool:
-        return self in self._siblings.connections
-
-    async def _dial(self) -> None:
-        siblings = self._siblings
-        try:
-            await dial(self, siblings.address, siblings.settings, siblings.settings.tls if siblings.is_tls else None)
-        except ExchangeFailed as failed:
-            self.end(failed)
-        else:
-            if not self._is_alive() and self._transport is not None:
-                self._transport.abort()
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the questions that were asked while the connection opened."""
-        self._transport = cast(asyncio.Transport, transport)  # create_connection makes no other kind
-        self.is_open = True
+        super().connection_made(transport)
         self._socket = transport.get_extra_info("socket")
-        source = transport.get_extra_info("sockname")
-        if source:
-            host, port = source[:2]
-            near = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-            self._endpoints = f"{near}->{self._siblings.address.host_port}"
-        self._transport.write(b"".join(self._unsent))
+        cast(asyncio.Transport, transport).write(b"".join(self._unsent))
         self._unsent.clear()
 
     def data_received(self, data: bytes) -> None:
@@ -204,47 +150,8 @@ class UpstreamConnection(asyncio.Protocol):
             self._answered += 1
             asked[1].set_result(message)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Fail the questions on the connection, which the upstream or the path has closed."""
-        is_stale = self._answered > 0
-        if isinstance(exc, OSError):
-            failed = broken(f"read tcp {self.endpoints()}", "read", exc)
-            failed.is_stale = is_stale
-        else:
-            failed = ExchangeFailed("EOF", is_stale=is_stale)
-        self.end(failed)
-
-    def end(self, failed: ExchangeFailed | None = None) -> None:
-        """Close the connection and fail the questions on it."""
-        if not self._is_alive():
-            return
-        self._siblings.connections.remove(self)
-        if self._idle is not None:
-            self._idle.cancel()
-        if self._transport is not None:
-            self._transport.abort()
-        elif not self._dial_task.done() and asyncio.current_task() is not self._dial_task:
-            self._dial_task.cancel()
+    def fail_all(self, failed: ExchangeFailed | None) -> None:
+        """Fail the questions on the connection."""
         for _, future in self.pending.values():
             if not future.done():
                 future.set_exception(failed or ExchangeFailed(f"read tcp {self.endpoints()}: closed"))
-
-
-async def dial(
-    connection: asyncio.Protocol, address: Address, settings: TransportSettings, tls: ssl.SSLContext | None
-) -> None:
-    """Connect to an upstream over TCP, or over TLS where there is a context. Raises ExchangeFailed."""
-    try:
-        await asyncio.get_running_loop().create_connection(
-            lambda: connection,
-            address.scoped_host,
-            address.port,
-            ssl=tls,
-            server_hostname=(address.server_name or settings.tls_server_name or address.host) if tls else None,
-            local_addr=(settings.source, 0) if settings.source else None,
-        )
-    except ssl.SSLError as error:
-        reason = getattr(error, "verify_message", "") or error.reason or str(error)
-        raise ExchangeFailed(f"tls: {address.host_port}: handshake failed: {reason}") from error
-    except OSError as error:
-        raise broken(f"dial tcp {address.host_port}", "connect", error) from error

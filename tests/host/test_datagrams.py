@@ -20,7 +20,7 @@ from clusterdns.host.datagrams import (
     datagrams,
     new_payload,
 )
-from clusterdns.host.sockets import bind_udp, receive_local_addresses
+from clusterdns.host.sockets import bind_udp, local_address, receive_local_addresses
 
 needs_ipv6 = pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this host has no IPv6")
 ADDRESSES = [
@@ -232,4 +232,4 @@ def test_the_calls_are_used_where_the_system_has_them(
     ],
 )
 def test_the_local_address_of_a_datagram_as_text(local: bytes, text: str) -> None:
-    assert module.local_address(local) == text
+    assert local_address(local) == text

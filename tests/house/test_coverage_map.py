@@ -75,6 +75,7 @@ COVERED: dict[str, tuple[str, ...]] = {
     "telemetry/unlabelled.py": ("deploy/test_metrics.py",),
     "upstream/https/*": ("upstream/test_https.py", "plugins/test_forward_tls.py"),
     "upstream/address.py": ("plugins/test_forward_settings.py", "cli/test_check.py"),
+    "upstream/connection.py": ("upstream/test_stream.py", "upstream/test_https.py"),
     "upstream/exchange.py": ("upstream/test_datagram.py", "upstream/test_spoofing.py"),
     "upstream/failure.py": ("plugins/test_forward.py",),
     "upstream/server.py": ("plugins/test_forward.py", "plugins/test_forward_tls.py"),

@@ -33,8 +33,6 @@ CATCHES_ALL = {
     "server/reloading.py:Reloader.follow": "a task's edge: the running configuration stays in use",
     "server/threads.py:in_daemon_thread.work": "a thread's edge: raised in the caller",
     "server/memory.py:MemoryWatch.run": "a task's edge: the budgets stay as they are",
-    "server/listeners/takeover.py:Listeners.prepare": "closes the sockets that were bound, raises the error again",
-    "server/listeners/takeover.py:Listeners.listen": "closes the listener that failed, raises the error again",
     "cluster/manifests/source.py:ManifestSource._poll_forever": "a task's edge: an internal error must not end polling",
     "cluster/api/follow/reflector.py:Reflector.run": "a task's edge: an internal error must not end the stream",
     "upstream/messages.py:read_message": "any exception of dnslib means that the bytes are malformed",

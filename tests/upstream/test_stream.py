@@ -54,7 +54,7 @@ async def connections_to(serve: Serve, settings: TransportSettings | None = None
 
     server = await asyncio.start_server(guarded, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    connections = UpstreamConnections(Address("dns", "127.0.0.1", port), settings or TransportSettings(), is_tls=False)
+    connections = UpstreamConnections(Address("dns", "127.0.0.1", port), settings or TransportSettings(), tls=None)
     yield connections
     connections.close()
     assert connections.connections == []

@@ -2,16 +2,12 @@
 
 A request goes to the connection with the fewest, up to the number of streams that the upstream allows. Another
 connection is opened while all are full and there are fewer than MAX_CONNECTIONS; beyond that requests wait for a free
-stream. A connection that is idle for `expire_seconds` is closed. When the upstream ends a connection, with GOAWAY or
-without, or refuses a stream, the requests on it fail as stale, and `exchanges` sends them again.
-
-A connection gets no more requests after one timed out on it while nothing arrived: a firewall on the path may have
-forgotten it.
+stream. When the upstream ends a connection, with GOAWAY or without, or refuses a stream, the requests on it fail as
+stale, and `exchanges` sends them again. `upstream.connection` has a connection's life.
 """
 
 import asyncio
 from collections import deque
-from typing import cast
 
 from h2 import events
 from h2.config import H2Configuration
@@ -21,11 +17,11 @@ from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 
 from clusterdns.upstream.address import HTTP2, Address
-from clusterdns.upstream.failure import ExchangeFailed, broken, timed_out
+from clusterdns.upstream.connection import DialedConnection, DialedConnections
+from clusterdns.upstream.failure import ExchangeFailed
 from clusterdns.upstream.https.http2_stream import Headers, Http2Stream, code_name
 from clusterdns.upstream.https.response import HttpResponse
 from clusterdns.upstream.settings import TransportSettings
-from clusterdns.upstream.stream import dial
 from clusterdns.wire.header import MAX_STREAM_BYTES
 
 MAX_CONNECTIONS = 4
@@ -36,14 +32,12 @@ _CONFIG = H2Configuration(
 )
 
 
-class Http2Connections:
+class Http2Connections(DialedConnections["Http2Connection"]):
     """The HTTP/2 connections to one upstream."""
 
     def __init__(self, address: Address, settings: TransportSettings) -> None:
-        self.address = address
-        self.settings = settings
+        super().__init__(address, settings, settings.tls_http2)
         self.is_refused = False  # set where the upstream chose another protocol in the TLS handshake
-        self.connections: list[Http2Connection] = []
 
     async def ask(self, headers: Headers, body: bytes, seconds: float, where: str) -> HttpResponse:
         """Send a request and return the response. Raises ExchangeFailed."""
@@ -58,14 +52,9 @@ class Http2Connections:
             timer.cancel()
             connection.release(stream)
 
-    def close(self) -> None:
-        """Close every connection and fail the requests on them."""
-        for connection in tuple(self.connections):
-            connection.end(ExchangeFailed("forward is shutting down"))
-
     def _choose(self, loop: asyncio.AbstractEventLoop) -> "Http2Connection":
         now = loop.time()
-        usable = [one for one in self.connections if one.takes_requests(now)]
+        usable = [one for one in self.connections if one.takes_questions(now)]
         least = min(usable, key=_load, default=None)
         if least is not None and (_load(least) < least.limit or len(self.connections) >= MAX_CONNECTIONS):
             return least
@@ -78,22 +67,17 @@ def _load(connection: "Http2Connection") -> int:
     return len(connection.streams) + len(connection.waiting)
 
 
-class Http2Connection(asyncio.Protocol):
-    """One connection. Requests may be added at once; they are sent when it is open and has a free stream."""
+class Http2Connection(DialedConnection):
+    """One connection with the requests on it, which are sent when it has a free stream."""
+
+    _siblings: Http2Connections
 
     def __init__(self, connections: Http2Connections, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(connections, loop)
         self.streams: dict[int, Http2Stream] = {}
         self.waiting: deque[Http2Stream] = deque()
-        self._siblings = connections  # all connections to the upstream, this one included
-        self._loop = loop
         self._h2 = H2Connection(_CONFIG)
-        self._transport: asyncio.Transport | None = None
-        self._opened_at = self._received_at = loop.time()
-        self._is_retired = False
-        self._has_answered = False
         self._knows_limit = False  # the upstream's settings, its first frame, have arrived
-        self._idle: asyncio.TimerHandle | None = None
-        self._dial_task = loop.create_task(self._dial())
 
     # Requests
 
@@ -102,16 +86,9 @@ class Http2Connection(asyncio.Protocol):
         """Return how many streams may be open at once."""
         return min(self._h2.remote_settings.max_concurrent_streams, MAX_STREAMS)
 
-    def takes_requests(self, now: float) -> bool:
-        """Return whether more requests may be added."""
-        age = self._siblings.settings.max_age_seconds
-        return not self._is_retired and (not age or now - self._opened_at < age)
-
     def add(self, stream: Http2Stream) -> None:
         """Send a request, now or once there is a free stream."""
-        if self._idle is not None:
-            self._idle.cancel()
-            self._idle = None
+        self._stay()
         self.waiting.append(stream)
         self._send_waiting()
 
@@ -124,17 +101,12 @@ class Http2Connection(asyncio.Protocol):
         if not self._is_alive():
             return
         self._send_waiting()
-        if self.streams or self.waiting:
-            return
-        if not self.takes_requests(self._loop.time()) or self._transport is None:
-            self.end()
-        elif self._idle is None:
-            self._idle = self._loop.call_later(self._siblings.settings.expire_seconds, self.end)
+        if not self.streams and not self.waiting:
+            self._rest()
 
     def expire(self, stream: Http2Stream, asked_at: float) -> None:
         """Fail a request whose time is over; retire the connection if nothing came since it was asked."""
-        is_open = self._transport is not None
-        stream.fail(timed_out(stream.where if is_open else f"dial tcp {self._siblings.address.host_port}"))
+        stream.fail(self._timed_out(stream.where))
         if self._received_at <= asked_at:
             self._retire()
 
@@ -176,22 +148,9 @@ class Http2Connection(asyncio.Protocol):
 
     # The connection
 
-    def _is_alive(self) -> bool:
-        return self in self._siblings.connections
-
-    async def _dial(self) -> None:
-        siblings = self._siblings
-        try:
-            await dial(self, siblings.address, siblings.settings, siblings.settings.tls_http2)
-        except ExchangeFailed as failed:
-            self.end(failed)
-        else:
-            if not self._is_alive() and self._transport is not None:
-                self._transport.abort()
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Open HTTP/2, where the upstream has chosen it, and send the requests that were added meanwhile."""
-        self._transport = cast(asyncio.Transport, transport)  # create_connection makes no other kind
+        super().connection_made(transport)
         if transport.get_extra_info("ssl_object").selected_alpn_protocol() != HTTP2:
             self._siblings.is_refused = True
             self.end(ExchangeFailed("the upstream does not speak HTTP/2", is_stale=True))
@@ -220,7 +179,7 @@ class Http2Connection(asyncio.Protocol):
                 self._h2.acknowledge_received_data(length or 0, number)
                 self._take_data(number, data or b"")
             case events.StreamEnded(stream_id=int(number)) if number in self.streams:
-                self._has_answered = True
+                self._answered += 1
                 stream = self.streams.pop(number)
                 if not stream.future.done():
                     stream.future.set_result(stream.response())
@@ -247,27 +206,8 @@ class Http2Connection(asyncio.Protocol):
         if len(stream.received) > MAX_STREAM_BYTES:
             stream.fail(ExchangeFailed(f"{stream.where}: more than {MAX_STREAM_BYTES} bytes"))
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Fail the requests on the connection, which the upstream or the path has closed."""
-        if isinstance(exc, OSError):
-            failed = broken(f"read tcp {self._siblings.address.host_port}", "read", exc)
-        else:
-            failed = ExchangeFailed("EOF")
-        failed.is_stale = self._has_answered
-        self.end(failed)
-
-    def end(self, failed: ExchangeFailed | None = None) -> None:
-        """Close the connection and fail the requests on it."""
-        if not self._is_alive():
-            return
-        self._siblings.connections.remove(self)
-        self._is_retired = True
-        if self._idle is not None:
-            self._idle.cancel()
-        if self._transport is not None:
-            self._transport.abort()
-        elif not self._dial_task.done() and asyncio.current_task() is not self._dial_task:
-            self._dial_task.cancel()
+    def fail_all(self, failed: ExchangeFailed | None) -> None:
+        """Fail the requests on the connection."""
         ended = (*self.streams.values(), *self.waiting)
         self.streams.clear()
         self.waiting.clear()
