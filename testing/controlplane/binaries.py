@@ -1,4 +1,7 @@
-"""Where the servers of the control plane are: built by `make control-plane`, or in the folder of KUBEBUILDER_ASSETS."""
+"""Where the servers of the control plane are: built by `make control-plane`, or in the folder of KUBEBUILDER_ASSETS.
+
+CLUSTERDNS_KUBERNETES says which release is meant, `newest` (the default) or `oldest`; build.sh builds the same one.
+"""
 
 import os
 import shutil
@@ -10,7 +13,7 @@ SERVERS = ("etcd", "kube-apiserver")
 CONTROLLER_MANAGER = "kube-controller-manager"  # absent from the assets of envtest; what needs no controllers runs
 HOW_TO_GET = "run `make control-plane` (needs Go) or set KUBEBUILDER_ASSETS, and have the openssl command"
 
-_GO_MOD = Path(__file__).with_name("go.mod")
+_MODULE_FILES = {"newest": "go.mod", "oldest": "oldest.mod"}
 _MODULES = ("k8s.io/kubernetes", "go.etcd.io/etcd/server/v3")
 
 
@@ -32,9 +35,10 @@ def find_controller_manager() -> Path:
 
 
 def _versions() -> str:
-    """Return the name of the cached folder: the versions that go.mod requires, as build.sh spells them."""
+    """Return the name of the cached folder: the versions that the module file requires, as build.sh spells them."""
     required: dict[str, str] = {}
-    for line in _GO_MOD.read_text().splitlines():
+    module_file = Path(__file__).with_name(_MODULE_FILES[os.environ.get("CLUSTERDNS_KUBERNETES", "newest")])
+    for line in module_file.read_text().splitlines():
         words = line.split()
         if len(words) >= 2 and words[0] in _MODULES:
             required.setdefault(words[0], words[1])

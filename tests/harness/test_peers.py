@@ -14,6 +14,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
+    monkeypatch.delenv("CLUSTERDNS_KUBERNETES", raising=False)
     monkeypatch.delenv("CLUSTERDNS_REQUIRE_PEERS", raising=False)
     return tmp_path
 
@@ -44,9 +45,14 @@ def test_the_control_plane_is_built_or_given(empty: Path, monkeypatch: pytest.Mo
     with pytest.raises(MissingPeer, match="control plane is missing: run `make control-plane`"):
         binaries.find()
     program(empty / "openssl")
-    for name in binaries.SERVERS:
-        program(empty / "clusterdns/control-plane/kubernetes-v1.34.4-etcd-v3.6.4" / name)
-        given = program(empty / "assets" / name)
-    assert binaries.find().name == "kubernetes-v1.34.4-etcd-v3.6.4"
+    releases = {"newest": "kubernetes-v1.37.2-etcd-v3.7.0", "oldest": "kubernetes-v1.34.4-etcd-v3.6.4"}
+    for release, folder in releases.items():
+        for name in binaries.SERVERS:
+            program(empty / "clusterdns/control-plane" / folder / name)
+            given = program(empty / "assets" / name)
+        monkeypatch.setenv("CLUSTERDNS_KUBERNETES", release)
+        assert binaries.find().name == folder
+    monkeypatch.delenv("CLUSTERDNS_KUBERNETES")
+    assert binaries.find().name == releases["newest"]
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(empty / "assets"))
     assert binaries.find() == Path(given).parent
