@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
-from itertools import product
+from itertools import count, product
 from typing import cast
 
 from bench.stalls_answers import ANSWERS, measure_answers, measure_cache
@@ -52,6 +52,7 @@ from testing.api import Manifest
 from testing.dns_client import question
 
 LIMIT_MS = 5.0
+_VERSIONS = count(10)  # of the resources, one for each event and page
 PER_SLICE = 1_000
 PAGE_LIMIT = 500
 KINDS: dict[str, Kind] = {
@@ -127,7 +128,8 @@ class Watched:
     async def event(self, doing: str, kind: str, what: str, *manifests: Manifest) -> None:
         """Send events of a watch, each as a chunk of its own, and measure the turns that they take."""
         for one in manifests:
-            line = json.dumps({"type": what, "object": one}).encode()
+            metadata = {**one["metadata"], "resourceVersion": str(next(_VERSIONS))}
+            line = json.dumps({"type": what, "object": {**one, "metadata": metadata}}).encode()
             await asyncio.sleep(0)
             self._turns.doing = doing
             await Watch(self._reflectors[kind].followed).apply([line])
@@ -178,7 +180,7 @@ class _Pages:
     @staticmethod
     def _page(kind: str, manifests: Sequence[Manifest], start: int, limit: int) -> bytes:
         rest = str(start + limit) if start + limit < len(manifests) else None
-        meta = {"resourceVersion": "9", "continue": rest}
+        meta = {"resourceVersion": str(next(_VERSIONS)), "continue": rest}
         return json.dumps({"kind": f"{kind}List", "metadata": meta, "items": manifests[start : start + limit]}).encode()
 
     async def page(self, path: str, params: dict[str, str], *, is_last_of_connection: bool) -> bytes:
