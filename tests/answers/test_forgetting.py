@@ -185,6 +185,18 @@ def test_any_order_of_operations_gives_the_answers_and_counts_of_a_table_that_re
     compared.finish()
 
 
+def test_a_scrape_counts_the_hits_of_answers_that_are_forgotten_and_not_removed_yet() -> None:
+    table = AnswerTable()
+    before = sum(outcome.count for outcome in OUTCOMES)
+    for number in range(10):
+        table.put(b"%d" % number, answer("a" if number else "b"))
+        table.entries[b"%d" % number].counter.count += 1
+    table.forget("a")
+    list(table.fold_hits())
+    assert sum(outcome.count for outcome in OUTCOMES) - before == 10
+    assert table.has_forgotten
+
+
 def test_an_answer_is_found_no_longer_although_thousands_are_forgotten_with_it() -> None:
     table = AnswerTable(budget := AnswerBudget())
     for number in range(1000):
