@@ -6,6 +6,7 @@ ignored and unknown enum values kept as text, so that a newer API server does no
 be used raises `ObjectError`, which names it.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -100,6 +101,8 @@ class _JsonEvent(msgspec.Struct, gc=False):
     object: msgspec.Raw
 
 
+_CUT_FIELDS = [re.compile(rb'"%s" ?: ?"([^"\\]*)"' % name) for name in (b"type", b"name", b"namespace")]
+
 _event_decoder = msgspec.json.Decoder(_JsonEvent)
 
 
@@ -118,6 +121,14 @@ def read_event(kind: Kind, line: bytes) -> WatchEvent:
     json_event = _event_decoder.decode(line)
     identity = _identity(lambda: msgspec.json.decode(json_event.object, type=_Identity))
     return WatchEvent(json_event.type, json_event.object, _key(identity), identity.resource_version or "")
+
+
+def cut_event(line: bytes) -> tuple[str, ObjectKey]:
+    """Read the type and the key from the beginning of a watch's line, where the API server writes them; else empty."""
+    kind, name, namespace = (
+        found[1].decode(errors="replace") if (found := pattern.search(line)) else "" for pattern in _CUT_FIELDS
+    )
+    return kind, (namespace, name)
 
 
 def _object_error(kind: Kind, error: Exception, decode: Callable[[], _Identity]) -> ObjectError:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 START_SECONDS = 120.0
+WITHOUT_STREAMED_LISTS = "--feature-gates=WatchList=false"  # as API servers before Kubernetes 1.34
 
 
 def arguments(folder: Path, etcd_url: str, address: str) -> list[str]:

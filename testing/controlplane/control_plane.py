@@ -42,11 +42,15 @@ class ControlPlane(ApiClient):
         return str(made["status"]["token"])
 
     @contextlib.contextmanager
-    def second_apiserver(self) -> Iterator[str]:
+    def second_apiserver(self, *options: str) -> Iterator[str]:
         """Run another API server of this cluster, whose watch cache is empty, and yield its URL."""
         (port,) = free_ports(1)
         address = f"{LOOPBACK}:{port}"
-        command = [str(binaries.find() / "kube-apiserver"), *apiserver.arguments(self.folder, self.etcd_url, address)]
+        command = [
+            str(binaries.find() / "kube-apiserver"),
+            *apiserver.arguments(self.folder, self.etcd_url, address),
+            *options,
+        ]
         server = ServerProcess("kube-apiserver", command, self.folder / f"kube-apiserver-{port}.log")
         try:
             with ApiClient(self.kubeconfig, f"https://{address}") as client:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from testing.api import ApiClient, ApiError
 from testing.controlplane import ControlPlane
+from testing.controlplane.apiserver import WITHOUT_STREAMED_LISTS
 from testing.peers import clusterdns
 from testing.ports import LOOPBACK, free_ports
 from testing.process import ServerProcess
@@ -57,6 +59,13 @@ MISSING = [  # right that is taken away, kind of Corefile
     (Right("", "pods", "watch"), "pods verified"),
     (Right("multicluster.x-k8s.io", "serviceimports", "list"), "multicluster"),
 ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def paging_server(control_plane: ControlPlane) -> Iterator[str]:
+    """The URL of an API server that does not stream lists, so that each collection is listed and then watched."""
+    with control_plane.second_apiserver(WITHOUT_STREAMED_LISTS) as url:
+        yield url
 
 
 def rights(rules: list[Object]) -> set[Right]:
@@ -104,7 +113,12 @@ def is_allowed(client: ApiClient, right: Right) -> bool:
 class RunningServer:
     """The program with a kind of Corefile and a kubeconfig."""
 
-    def __init__(self, folder: Path, kind: str, kubeconfig: Path) -> None:
+    def __init__(self, folder: Path, kind: str, kubeconfig: Path, url: str = "") -> None:
+        """`url` is that of another API server than the kubeconfig's."""
+        if url:
+            content = kubeconfig.read_text()
+            kubeconfig = folder / "kubeconfig"
+            kubeconfig.write_text(re.sub(r"https://[0-9.:]+", url, content))
         dns, self._ready, self._metrics = free_ports(3)
         _, zones, options, directive, _ = KINDS[kind]
         corefile = folder / "Corefile"
@@ -130,14 +144,23 @@ class RunningServer:
         return sum(sample.value for sample in samples if sample.labels["code"] == code)
 
 
+@pytest.mark.parametrize(("requests", "is_paging"), [(1, False), (2, True)], ids=["streamed", "pages"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_rights_are_enough(kind: str, control_plane: ControlPlane, worker_id: str, tmp_path: Path) -> None:
+def test_the_rights_are_enough(
+    kind: str,
+    requests: int,
+    is_paging: bool,
+    control_plane: ControlPlane,
+    paging_server: str,
+    worker_id: str,
+    tmp_path: Path,
+) -> None:
     name = f"enough-{kind.replace(' ', '-')}-{worker_id}"
     with user_with(control_plane, name, rights(role_of(kind)["rules"])) as kubeconfig:
-        server = RunningServer(tmp_path, kind, kubeconfig)
+        server = RunningServer(tmp_path, kind, kubeconfig, paging_server if is_paging else "")
         with server.process:
             server.process.wait_until(server.ready, "readiness")
-            every = 2 * KINDS[kind].collections  # a list and a watch of each
+            every = requests * KINDS[kind].collections  # a watch of each that begins with the list, or a list first
             server.process.wait_until(lambda: server.requests("200") >= every, "every watch")
             assert server.requests("403") == 0
             assert "403" not in server.process.out
@@ -146,18 +169,19 @@ def test_the_rights_are_enough(kind: str, control_plane: ControlPlane, worker_id
 
 @pytest.mark.parametrize(("missing", "kind"), MISSING, ids=lambda value: "-".join(filter(None, value)))
 def test_no_right_can_be_taken_away(
-    missing: Right, kind: str, control_plane: ControlPlane, worker_id: str, tmp_path: Path
+    missing: Right, kind: str, control_plane: ControlPlane, paging_server: str, worker_id: str, tmp_path: Path
 ) -> None:
     """Without it the API server refuses a request of the server, which names the right in its log."""
     name = f"without-{missing.verb}-{missing.resource}-{worker_id}"
     granted = rights(role_of(kind)["rules"]) - {missing}
     with user_with(control_plane, name, granted) as kubeconfig:
-        server = RunningServer(tmp_path, kind, kubeconfig)
+        server = RunningServer(tmp_path, kind, kubeconfig, paging_server)
         with server.process:
             refusal = f'User "{name}" cannot {missing.verb}'
             server.process.wait_until(lambda: refusal in server.process.out, "the refusal")
             (line, *_) = (line for line in server.process.out.splitlines() if refusal in line)
             assert f"403 {missing.resource}" in line
+            assert f'apiGroups ["{missing.group}"], resources ["{missing.resource}"]' in line
 
 
 def test_the_table_takes_away_every_right_of_every_role() -> None:

@@ -15,14 +15,17 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from clusterdns.cluster.api.credentials import Credentials, CredentialsError, load
-from clusterdns.cluster.api.errors import ApiError, Interrupted, Silent, explain, refusal
+from clusterdns.cluster.api.errors import ApiError, Garbled, Interrupted, Silent, TooLarge, explain, refusal
 from clusterdns.cluster.api.settings import ApiSettings
 from clusterdns.host.keepalive import acknowledgements
 from clusterdns.telemetry.metrics import Registry
 
 Params = Mapping[str, str]
 
-MAX_LINE_BYTES = 64 << 20  # etcd stores at most 1.5 MiB per object by default; JSON is a few times larger
+MAX_PAGE_BYTES = 32 << 20  # the largest slices, of 1,000 endpoints, are read in pages of fewer
+MAX_LINE_BYTES = 16 << 20  # etcd stores at most 1.5 MiB per object by default; JSON is a few times larger
+CUT_BYTES = 4096  # of a longer line: its object's name
+ENDLESS_LINES = 4  # so many times longer is a line without an end
 _RELOAD_AFTER_SECONDS = 60.0
 _DURATION_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 # Kubernetes 1.38 can leave out `managedFields`, half of an object; other releases ignore the parameter (KEP-5958).
@@ -34,26 +37,40 @@ _HEADERS = {
 }
 
 
+class CutLine(bytes):
+    """The beginning of a line that is too long to be kept."""
+
+
 class Lines:
     """Splits chunks into lines, and keeps the incomplete line at the end until the rest arrives."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
-        self._held_bytes = 0
+        self._bytes = 0
+        self._is_cut = False
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Return the lines that `chunk` completes, without line ends. Raises Interrupted on a line that is too long."""
+        """Return the lines that `chunk` completes, without line ends. Raises Garbled on a line without an end."""
         first, *others = chunk.split(b"\n")
-        self._parts.append(first)
-        self._held_bytes += len(first)
-        if self._held_bytes > MAX_LINE_BYTES:
-            raise Interrupted(f"a watch line of more than {MAX_LINE_BYTES} bytes")
+        self._add(first)
         if not others:
             return []
-        lines = [b"".join(self._parts), *others[:-1]]
-        self._parts = [others[-1]]
-        self._held_bytes = len(others[-1])
+        line = b"".join(self._parts)
+        lines = [CutLine(line) if self._is_cut else line]
+        lines += [line if len(line) <= MAX_LINE_BYTES else CutLine(line[:CUT_BYTES]) for line in others[:-1]]
+        self._parts, self._bytes, self._is_cut = [], 0, False
+        self._add(others[-1])
         return lines
+
+    def _add(self, part: bytes) -> None:
+        self._bytes += len(part)
+        if self._bytes > ENDLESS_LINES * MAX_LINE_BYTES:
+            raise Garbled(f"a line of the watch is longer than {ENDLESS_LINES * MAX_LINE_BYTES} bytes")
+        if self._bytes <= MAX_LINE_BYTES:
+            self._parts.append(part)
+        elif not self._is_cut:
+            self._parts = [b"".join([*self._parts, part])[:CUT_BYTES]]
+            self._is_cut = True
 
 
 class Client:
@@ -90,15 +107,20 @@ class Client:
         """Note that the server does not stream lists, until the next connection fails: it may be another one then."""
         self._unstreamed.add(_group_of(path))
 
-    async def page(self, path: str, params: Params, *, is_last_of_connection: bool = False) -> bytes:
-        """Get the body of one page of a list. Raises ApiError.
+    async def page(self, path: str, params: Params, *, is_last_of_connection: bool = False) -> bytearray:
+        """Get the body of one page of a list. Raises ApiError, TooLarge where it has more than MAX_PAGE_BYTES.
 
         With `is_last_of_connection` the next request makes a connection of its own, perhaps to another server.
         """
         started = time.perf_counter()
         headers = {"connection": "close"} if is_last_of_connection else {}
-        async with self._get(path, params, self._settings.intervals.list_read_seconds, headers) as response:
-            body = await response.read()
+        seconds = self._settings.intervals.list_read_seconds
+        async with self._get(path, params, seconds, headers, total_seconds=2 * seconds) as response:
+            body = bytearray()
+            async for chunk in response.content.iter_any():
+                body += chunk
+                if len(body) > MAX_PAGE_BYTES:
+                    raise TooLarge(f"a page of a list is larger than {MAX_PAGE_BYTES >> 20} MiB")
             self._durations.labels("GET", response.url.authority).observe(time.perf_counter() - started)
         return body
 
@@ -136,13 +158,18 @@ class Client:
 
     @contextlib.asynccontextmanager
     async def _get(
-        self, path: str, params: Params, read_seconds: float, more_headers: Mapping[str, str] = {}
+        self,
+        path: str,
+        params: Params,
+        read_seconds: float,
+        more_headers: Mapping[str, str] = {},
+        total_seconds: float | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Make a GET request whose response has status 200. Every failure within the context is raised as ApiError."""
         credentials = await self._current_credentials()
         url = credentials.url + path
         timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=self._settings.intervals.connect_seconds, sock_read=read_seconds
+            total=total_seconds, sock_connect=self._settings.intervals.connect_seconds, sock_read=read_seconds
         )
         is_answered = False
         try:

@@ -40,6 +40,7 @@ class Collection(NamedTuple):
     path: str
     selectors: dict[str, str]
     unserved: str = ""
+    rule: str = ""  # the RBAC rule that it needs
 
 
 def plural_of(kind: Kind) -> str:
@@ -89,4 +90,7 @@ def _collection(kind: Kind, namespace: str, settings: ApiSettings) -> Collection
             selectors["fieldSelector"] = _LIVING_PODS
     label = f"imported {resource}" if kind is ImportedSlice else resource
     unserved = _UNSERVED if kind is ServiceImport else ""
-    return Collection(f"{label} of {namespace}" if namespace else label, path, selectors, unserved)
+    role = f"a Role in namespace {namespace}" if namespace and kind is not Namespace else "the ClusterRole"
+    api_group = group.split("/")[2] if group.startswith("/apis/") else ""
+    rule = f'add to {role}: apiGroups ["{api_group}"], resources ["{resource}"], verbs ["list", "watch"]'
+    return Collection(f"{label} of {namespace}" if namespace else label, path, selectors, unserved, rule)

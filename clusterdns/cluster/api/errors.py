@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 
-MAX_REASON_CHARS = 300
+MAX_REASON_CHARS = 500
 _MAX_ERROR_BODY_BYTES = 1 << 16
 _MAX_PLAIN_CHARS = 200
 
@@ -36,6 +36,10 @@ class Interrupted(ApiError):
 
 class Garbled(ApiError):
     """A watch with a line that is not an event."""
+
+
+class TooLarge(ApiError):
+    """A page of a list with more bytes than are kept."""
 
 
 class Backwards(ApiError):
@@ -105,7 +109,7 @@ def refusal_event(raw: msgspec.Raw) -> ApiError:
     return Interrupted(f"{code} {failure.message or failure.reason or 'error without a reason'}", code)
 
 
-def is_html(body: bytes) -> bool:
+def is_html(body: bytes | bytearray) -> bool:
     """Return whether a body is HTML."""
     return body.lstrip()[:1] == b"<"
 

@@ -47,7 +47,7 @@ class ObjectStore:
         try:
             read = read_json(self.kind, raw) if isinstance(raw, msgspec.Raw) else raw
         except ObjectError as error:
-            return self._skip(error)
+            return self.skip(error)
         self._steps = self._put(read, held)
         key = raw_key(read)
         return key if key[1] else None
@@ -56,7 +56,7 @@ class ObjectStore:
         try:
             new, warnings = yield from reduce_in_steps(self.kind, raw)
         except ObjectError as error:
-            self._skip(error)
+            self.skip(error)
             return
         key = key_of(new)
         if warnings:
@@ -99,7 +99,8 @@ class ObjectStore:
         steps, self._steps = self._steps, ()
         return steps
 
-    def _skip(self, error: ObjectError) -> ObjectKey | None:
+    def skip(self, error: ObjectError) -> ObjectKey | None:
+        """Count and log an object that cannot be used. Returns its key, or None where it has no name."""
         self._skipped.labels(self.kind.__name__).value += 1
         key = error.key if error.key[1] else None
         outcome = "its last good state is kept" if key in self.objects else "skipped"

@@ -92,7 +92,7 @@ async def test_an_endless_line_is_not_buffered(
     fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("clusterdns.cluster.api.client.MAX_LINE_BYTES", 1000)
-    fake.script(SERVICES, page(), fake.stream(*[b"x" * 100] * 20), fake.stream(event("ADDED", service("web"))))
+    fake.script(SERVICES, page(), fake.stream(*[b"x" * 100] * 60), page(), fake.stream(event("ADDED", service("web"))))
     start(settings(fake), fake_time)
     await seen.until_names(Service, "web")
 

@@ -20,6 +20,7 @@ from clusterdns.cluster.objects import EndpointSlice, Namespace, Pod, Service
 from clusterdns.telemetry.metrics import Registry
 from testing.api_proxy import proxying
 from testing.controlplane import ControlPlane
+from testing.controlplane.apiserver import WITHOUT_STREAMED_LISTS
 from testing.waiting import wait_for
 
 pytestmark = [pytest.mark.peer("kube-apiserver")]
@@ -133,6 +134,26 @@ async def test_pages_make_one_list(control_plane: ControlPlane, namespace: str, 
         assert sum("continue" in query for query in asked) >= 2
 
 
+async def test_an_api_server_without_streamed_lists_is_read_in_pages(
+    control_plane: ControlPlane, namespace: str, seen: Seen, start: Start, registry: Registry
+) -> None:
+    for name in ("a", "b", "c"):
+        control_plane.apply(service(namespace, name))
+    with control_plane.second_apiserver(WITHOUT_STREAMED_LISTS) as url:
+        config = control_plane.kubeconfig.read_text().replace(control_plane.url, url)
+        kubeconfig = control_plane.folder / f"{namespace}.kubeconfig"
+        kubeconfig.write_text(config)
+        source = start(ApiSettings(kubeconfig=str(kubeconfig), namespaces=(namespace,), page_limit=2))
+        await seen.until_names(Service, "a", "b", "c")
+        await seen.until(lambda: source.synced)
+        control_plane.delete("Service", "b", namespace)
+        await seen.until_names(Service, "a", "c")
+        counted = registry.counter("coredns_kubernetes_rest_client_requests_total", "", "code", "method", "host")
+        assert counted.labels("422", "GET", url.removeprefix("https://")).value == 3, "one per collection"
+        assert source.reason == ""
+        await source.stop()
+
+
 async def test_only_the_configured_namespaces(
     control_plane: ControlPlane, namespace: str, seen: Seen, start: Start
 ) -> None:
@@ -202,6 +223,10 @@ async def test_a_missing_right_stops_only_its_own_kind(
     await seen.until(lambda: "web" in seen.names(Service) and "discovery.k8s.io is forbidden" in source.reason)
     assert not source.synced
     assert f'403 endpointslices.discovery.k8s.io is forbidden: User "{user}" cannot watch' in source.reason
+    rule = (
+        'add to the ClusterRole: apiGroups ["discovery.k8s.io"], resources ["endpointslices"], verbs ["list", "watch"]'
+    )
+    assert source.reason.endswith(rule)
     control_plane.apply(service(namespace, "later"))
     await seen.until(lambda: "later" in seen.names(Service))
     assert caplog.text.count("discovery.k8s.io is forbidden") == 1

@@ -11,7 +11,7 @@ from clusterdns.cluster.api.errors import Backwards
 from clusterdns.cluster.api.follow.position import Position, number_of
 from clusterdns.cluster.api.store import ObjectStore
 from clusterdns.cluster.decoding import WatchEvent
-from clusterdns.cluster.objects import Object
+from clusterdns.cluster.objects import Object, ObjectKey
 
 END_ANNOTATION = "k8s.io/initial-events-end"
 _MAX_HELD = 10_000
@@ -41,6 +41,10 @@ class InitialEvents:
             self._store.put(event.object, self._held)
         else:
             raise Backwards(f"{_MAX_HELD} objects differ from newer ones that are known")
+
+    def keep(self, key: ObjectKey) -> None:
+        """Note that the list has an object that cannot be used."""
+        self._unlisted.discard(key)
 
     def finish(self, version: str) -> Iterator[None]:
         """Check the list's version, and complete the list: yields after each change. Raises Backwards."""

@@ -7,7 +7,7 @@ import asyncio
 
 import msgspec
 
-from clusterdns.cluster.api.errors import ApiError, is_html
+from clusterdns.cluster.api.errors import ApiError, TooLarge, is_html
 from clusterdns.cluster.api.follow.watch import Followed
 from clusterdns.cluster.objects import ObjectKey
 
@@ -22,6 +22,8 @@ class _Page(msgspec.Struct, gc=False):
     metadata: _ListMeta | None = None
     items: list[msgspec.Raw] | None = None
 
+
+_SHRINK = 8  # pages that are too large
 
 _page_decoder = msgspec.json.Decoder(_Page)
 
@@ -44,9 +46,15 @@ class PagedList:
             params = {**followed.collection.selectors, "limit": str(self._page_limit)}
             if rest:
                 params["continue"] = rest
-            body = await followed.client.page(
-                followed.collection.path, params, is_last_of_connection=followed.position.is_refusing
-            )
+            try:
+                body = await followed.client.page(
+                    followed.collection.path, params, is_last_of_connection=followed.position.is_refusing
+                )
+            except TooLarge:
+                if self._page_limit == 1:
+                    raise
+                self._page_limit = max(1, self._page_limit // _SHRINK)
+                continue
             meta = await self._apply(body, unlisted, is_first=not rest)
             rest = meta.rest or ""
             count += 1
@@ -57,7 +65,7 @@ class PagedList:
         followed.position.advance(meta.resource_version or "")
         return count
 
-    async def _apply(self, body: bytes, unlisted: set[ObjectKey], *, is_first: bool) -> _ListMeta:
+    async def _apply(self, body: bytes | bytearray, unlisted: set[ObjectKey], *, is_first: bool) -> _ListMeta:
         """Apply one page, unless it is from an older state than what is known. Returns its metadata."""
         followed = self._followed
         page = _read_page(body)  # some 2 ms for 500 large slices
@@ -76,7 +84,7 @@ class PagedList:
         return meta
 
 
-def _read_page(body: bytes) -> _Page:
+def _read_page(body: bytes | bytearray) -> _Page:
     if is_html(body):
         raise ApiError("HTML instead of JSON; check that this is an API server")
     try:

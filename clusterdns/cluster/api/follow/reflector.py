@@ -137,6 +137,8 @@ class Reflector:
                 error = ApiError(self.collection.unserved, error.status)
             self.is_refused = True
             self._on_progress()
+        if error.status == HTTPStatus.FORBIDDEN:
+            error = ApiError(f"{error}; {self.collection.rule}", error.status)
         cause = self._retry.relist_cause(error)
         if self.position.version and cause:
             self.position.version = ""

@@ -16,7 +16,7 @@ from http import HTTPStatus
 
 import msgspec
 
-from clusterdns.cluster.api.client import Client
+from clusterdns.cluster.api.client import MAX_LINE_BYTES, Client, CutLine
 from clusterdns.cluster.api.collection import Collection
 from clusterdns.cluster.api.errors import ApiError, Backwards, Garbled, Interrupted, Silent, Unstreamed, refusal_event
 from clusterdns.cluster.api.follow.initial import END_ANNOTATION, InitialEvents
@@ -26,8 +26,9 @@ from clusterdns.cluster.api.follow.rhythm import BookmarkRhythm
 from clusterdns.cluster.api.follow.turns import StoreTurns
 from clusterdns.cluster.api.settings import Intervals
 from clusterdns.cluster.api.store import ObjectStore
-from clusterdns.cluster.decoding import WatchEvent, read_event
+from clusterdns.cluster.decoding import WatchEvent, cut_event, read_event
 from clusterdns.cluster.freshness import CollectionFreshness
+from clusterdns.cluster.objects import ObjectError
 
 _SHORTEST_GOOD_WATCH_SECONDS = 1.0
 _SETTLED_WATCH_SECONDS = 30.0
@@ -134,6 +135,9 @@ class Watch:
     def apply_event(self, line: bytes) -> None:
         """Apply one line. Call `StoreTurns.complete` afterwards."""
         followed = self._followed
+        if isinstance(line, CutLine):
+            self._skip(line)
+            return
         try:
             event = read_event(followed.store.kind, line)
         except msgspec.MsgspecError as error:
@@ -157,6 +161,17 @@ class Watch:
             followed.position.advance(event.version)
         followed.freshness.heard(is_bookmark=event.type == "BOOKMARK")
         followed.on_passed(Stage.LINE)
+
+    def _skip(self, line: CutLine) -> None:
+        """Pass over the event of an object that is too large; its deletion needs no more than its name."""
+        store = self._followed.store
+        kind, key = cut_event(line)
+        if kind == "DELETED":
+            store.remove(key)
+            return
+        if self._initial is not None:
+            self._initial.keep(key)
+        store.skip(ObjectError(store.kind.__name__, key, f"its event is larger than {MAX_LINE_BYTES >> 20} MiB"))
 
     def _params(self) -> dict[str, str]:
         followed = self._followed
