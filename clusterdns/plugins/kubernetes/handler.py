@@ -95,19 +95,25 @@ class ClusterHandler:
 
     def _negative(self, zone: IndexedZone, query: Query, found: LookupResult, rcode: int) -> Reply:
         """Make an NXDOMAIN or NODATA reply, with the zone's SOA in the authority section (RFC 2308 §2), or hold it."""
-        stale = _stale_kinds(zone, query.name)
-        # a namespace's name, which Namespaces alone decide about, never has records
-        may_exist = not found.exists or (stale != {Namespace} and self._may_have_records(zone, query))
-        if may_exist and (stale or not zone.index.synced):
+        index = zone.index
+        if (index.stale or not index.synced) and self._may_exist(zone, query, found):
             return self._unknown(zone)
         reply = Reply(
             rcode, (), (zone.soa,), (),
             dependencies=(WHOLE, *found.dependencies),
-            reusable=zone.index.synced and found.reusable,
-            serial=zone.index.serial,
+            reusable=index.synced and found.reusable,
+            serial=index.serial,
         )  # fmt: skip
         _mark(reply, zone, query.name)
         return reply
+
+    def _may_exist(self, zone: IndexedZone, query: Query, found: LookupResult) -> bool:
+        """Return whether a name or type that the index does not have may exist by now."""
+        stale = _stale_kinds(zone, query.name)
+        if zone.index.synced and not stale:
+            return False
+        # a namespace's name, which Namespaces alone decide about, never has records
+        return not found.exists or (stale != {Namespace} and self._may_have_records(zone, query))
 
     def _may_have_records(self, zone: IndexedZone, query: Query) -> bool:
         """Return whether a name without records of this type, such as a headless Service, may get endpoints yet.
@@ -141,7 +147,7 @@ class ClusterHandler:
             # a name may have one type of address at the next plugin, and NODATA for the other
             reply.rcode == codes.NOERROR and reply.is_empty and query.qtype not in codes.ADDRESS_TYPES
         )
-        return self._unknown(zone) if is_denied and _stale_kinds(zone, query.name) else reply
+        return self._unknown(zone) if is_denied and zone.index.stale and _stale_kinds(zone, query.name) else reply
 
     async def _follow(self, zone: IndexedZone, query: Query, found: LookupResult) -> Reply:
         """Make the reply of an ExternalName: its CNAME, then the answer and RCODE of the target (RFC 6604 §2)."""
@@ -170,11 +176,10 @@ class ClusterHandler:
 
 def _stale_kinds(zone: IndexedZone, qname: bytes) -> Kinds:
     """Return the kinds of objects that decide about the name and are stale."""
-    stale = zone.index.stale
-    return stale & zone.deciding_kinds(qname) if stale else stale
+    return zone.index.stale & zone.deciding_kinds(qname)
 
 
 def _mark(reply: Reply, zone: IndexedZone, qname: bytes) -> None:
     """Mark a reply as stale (RFC 8914 §4.4) where its latest state is not known; without text, as each byte counts."""
-    if _stale_kinds(zone, qname) and _STALE not in reply.options:
+    if zone.index.stale and _stale_kinds(zone, qname) and _STALE not in reply.options:
         reply.options += _STALE
