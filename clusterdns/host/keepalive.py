@@ -35,12 +35,9 @@ def acknowledgements(transport: asyncio.BaseTransport | None) -> Callable[[], fl
     sock = transport.get_extra_info("socket") if transport is not None else None
 
     def acknowledged_seconds() -> float:
-        if sock is None:
+        if sock is None or sock.fileno() < 0:  # closed; getsockopt would raise OSError in asyncio, ValueError in uvloop
             return math.inf
-        try:
-            info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_ACK_RECV + 4)
-        except OSError:  # closed
-            return math.inf
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_ACK_RECV + 4)
         (milliseconds,) = struct.unpack_from("=I", info, _LAST_ACK_RECV)
         return float(milliseconds) / 1000.0
 

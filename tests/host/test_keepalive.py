@@ -3,6 +3,10 @@
 import asyncio
 import math
 import socket
+from collections.abc import Callable
+
+import pytest
+import uvloop
 
 from clusterdns.host.keepalive import (
     GONE_SECONDS,
@@ -14,7 +18,15 @@ from clusterdns.host.keepalive import (
 from testing.ports import LOOPBACK
 
 
-async def test_an_acknowledgement_is_recent_on_an_open_connection_and_never_came_on_a_closed_one() -> None:
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_an_acknowledgement_is_recent_on_an_open_connection_and_never_came_on_a_closed_one(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(_acknowledge_and_close())
+
+
+async def _acknowledge_and_close() -> None:
     with (
         socket.create_server((LOOPBACK, 0)) as listening,
         new_probed_socket((socket.AF_INET, socket.SOCK_STREAM, 0)) as sock,
