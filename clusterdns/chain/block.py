@@ -73,6 +73,7 @@ class BlockContext:
     shared: Shared
     directive_names: frozenset[str] = frozenset()  # every directive of this block
     listener: ListenerOptions = field(default_factory=ListenerOptions)
+    state_folder: str = ""  # of files that outlive the process (`-state`); empty: there is none
     root: str = ""  # the folder of relative paths; empty: the working directory
     port: int = 53  # of the block's first key
     parts: list[Part] = field(default_factory=list)  # of this block; complete when `Handling.wrap` is called

@@ -41,6 +41,8 @@ class LifeCycle:
     """The callbacks of a part at start and stop, in the order in which the server calls them."""
 
     dry_run: Callable[[], Awaitable[None]] | None = None  # the checks of `start`; `clusterdns check` runs nothing else
+    # in plugin order, before the first configuration's sockets are bound: restores what a previous process has saved
+    prepare: Callable[[], Awaitable[None]] | None = None
     # in plugin order, before a reload takes over; queries may come before it has run; raises StartError
     start: Callable[[], Awaitable[None]] | None = None
     # after the starts of all parts: waits for what this part answers from, as long as its settings allow

@@ -38,7 +38,7 @@ PIDFILE = Flag("pidfile", "write the process id to FILE once DNS is answered", "
 PLUGINS = Flag("plugins", "list the plugins and exit", False)
 QUIET = Flag("quiet", "do not print zones and version at the start", False)
 STATE = Flag(
-    "state", f"keep the last good Corefile there, for starts with a wrong one (default: ${STATE_VARIABLE})", "",
+    "state", f"keep the last good Corefile and snapshots of clusters there (default: ${STATE_VARIABLE})", "",
     value="FOLDER",
 )  # fmt: skip
 VERSION = Flag("version", "show the version and exit", False)

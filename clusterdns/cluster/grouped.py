@@ -37,6 +37,10 @@ class Grouped(Generic[K, V]):
     def __len__(self) -> int:
         return len(self._groups)
 
+    def clear(self) -> None:
+        """Remove every value."""
+        self._groups.clear()
+
     def without(self, keys: Iterable[K]) -> list[K]:
         """Return those of the keys that have no value."""
         return [key for key in keys if key not in self._groups]

@@ -24,6 +24,10 @@ class Namespaces:
         """Return whether the namespace would be served if it existed."""
         return not self._served or namespace in self._served
 
+    def clear(self) -> None:
+        """Remove every namespace."""
+        self._existing.clear()
+
     def set(self, namespace: bytes, *, exists: bool) -> None:
         """Add or remove a namespace."""
         if exists:

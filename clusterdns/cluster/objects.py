@@ -18,7 +18,7 @@ SERVICE_LABEL = "kubernetes.io/service-name"
 IMPORT_LABEL = "multicluster.kubernetes.io/service-name"  # names the ServiceImport of a slice
 
 
-class Port(msgspec.Struct, frozen=True, gc=False):
+class Port(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A port, with its name and protocol as the API spells them; `number` is -1 where the object gives none."""
 
     name: str
@@ -26,7 +26,7 @@ class Port(msgspec.Struct, frozen=True, gc=False):
     protocol: str
 
 
-class Service(msgspec.Struct, frozen=True, gc=False):
+class Service(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A Service. `cluster_ips` is empty for a headless one, in which case `headless` is true."""
 
     namespace: str
@@ -39,7 +39,7 @@ class Service(msgspec.Struct, frozen=True, gc=False):
     external: tuple[str, ...] = ()  # addresses outside the cluster, then host names of load balancers
 
 
-class Endpoint(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
+class Endpoint(msgspec.Struct, frozen=True, gc=False, array_like=True, cache_hash=True):
     """A ready endpoint. Of an endpoint that is not ready only the addresses are kept, in `EndpointSlice.unready`."""
 
     addresses: tuple[str, ...]
@@ -48,7 +48,7 @@ class Endpoint(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     zone: str = ""  # its topology zone; interned
 
 
-class EndpointSlice(msgspec.Struct, frozen=True, gc=False):
+class EndpointSlice(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One slice of a Service's endpoints; `service` is empty where the slice names no Service."""
 
     namespace: str
@@ -61,17 +61,17 @@ class EndpointSlice(msgspec.Struct, frozen=True, gc=False):
     triggered_at: str = ""  # when the pod change behind this slice happened (RFC 3339); for the programming latency
 
 
-class ServiceImport(Service, frozen=True, gc=False):
+class ServiceImport(Service, frozen=True, gc=False, array_like=True):
     """A Service of several clusters: headless, or with the clusterset IPs that all of them route to it."""
 
 
-class ImportedSlice(EndpointSlice, frozen=True, gc=False):
+class ImportedSlice(EndpointSlice, frozen=True, gc=False, array_like=True):
     """A slice of a ServiceImport: the endpoints of one cluster."""
 
     cluster: str = ""
 
 
-class Namespace(msgspec.Struct, frozen=True, gc=False):
+class Namespace(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A Namespace."""
 
     name: str
@@ -82,7 +82,7 @@ class Namespace(msgspec.Struct, frozen=True, gc=False):
         return ""
 
 
-class Pod(msgspec.Struct, frozen=True, gc=False):
+class Pod(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A Pod; `terminating` from the request to delete it until it is deleted."""
 
     namespace: str
@@ -96,6 +96,7 @@ _LAST_OF_IPV4 = frozenset("0123456789")  # so that few host names are tried as a
 ObjectKey = tuple[str, str]  # namespace and name; identifies an object within its kind
 Object = Service | EndpointSlice | Namespace | Pod | ServiceImport | ImportedSlice
 Kind = type[Service] | type[EndpointSlice] | type[Namespace] | type[Pod] | type[ServiceImport] | type[ImportedSlice]
+KINDS: tuple[Kind, ...] = (Service, EndpointSlice, Namespace, Pod, ServiceImport, ImportedSlice)
 
 
 class Change(NamedTuple):

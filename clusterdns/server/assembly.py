@@ -81,12 +81,13 @@ def draft(
     dns_port: int,
     errors: ErrorList | None = None,
     previous: Configuration | None = None,
+    state_folder: str = "",
 ) -> "Draft":
     """Read and check the settings of every directive. Raises CorefileErrors with all errors.
 
     `errors` may hold errors of the file already. `previous` is the running configuration, whose kept objects the new
-    one takes over. The call may read files and ask resolvers; it may run in a thread, since it changes nothing that
-    runs.
+    one takes over. Directives may keep files in `state_folder`. The call may read files and ask resolvers; it may run
+    in a thread, since it changes nothing that runs.
     """
     errors = ErrorList() if errors is None else errors
     check_directives(corefile.blocks, ORDER, REFUSED, errors)
@@ -94,7 +95,7 @@ def draft(
     plugins = [plugin(name) for name in ORDER if name in used]
     check_repetition(corefile.blocks, {one.name for one in plugins if one.once}, errors)
     shared = SharedState(previous.shared if previous is not None else None, corefile.sha512)
-    blocks = [_Block(source, _context(source, shared, registry, dns_port)) for source in corefile.blocks]
+    blocks = [_Block(source, _context(source, shared, registry, dns_port, state_folder)) for source in corefile.blocks]
     for one in plugins:
         for block in blocks:
             _parse(one, block, errors)
@@ -135,10 +136,15 @@ class Draft:
                 self.shared.parts.append(part)
 
 
-def _context(block: ServerBlock, shared: SharedState, registry: Registry, dns_port: int) -> BlockContext:
+def _context(
+    block: ServerBlock, shared: SharedState, registry: Registry, dns_port: int, state_folder: str
+) -> BlockContext:
     port = block.keys[0].port_or_default(dns_port) if block.keys else dns_port
     transport = block.keys[0].transport if block.keys else "dns"
-    return BlockContext(block.zones_text, f"{transport}://:{port}", registry, shared, block.directive_names, port=port)
+    return BlockContext(
+        block.zones_text, f"{transport}://:{port}", registry, shared, block.directive_names,
+        state_folder=state_folder, port=port,
+    )  # fmt: skip
 
 
 def _parse(used: Plugin, block: _Block, errors: ErrorList) -> None:

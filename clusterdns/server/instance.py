@@ -67,6 +67,12 @@ class Instance:
         """Return the plugins that are not ready, with the reason."""
         return {name: reason for (name, _), reason in self.configuration.shared.unready_reasons().items()}
 
+    async def prepare(self) -> None:
+        """Have every part restore what a previous process has saved, before queries are answered from this instance."""
+        for part in self.configuration.parts:
+            if part.life.prepare is not None:
+                await part.life.prepare()
+
     async def start(self) -> None:
         """Start every part, in plugin order. Raises StartError; `stop` must follow in that case, too.
 

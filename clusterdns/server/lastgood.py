@@ -38,34 +38,38 @@ class LastGood:
     """The state folder; with an empty name nothing is saved or loaded."""
 
     def __init__(self, folder: str) -> None:
-        self._folder = folder
+        self.folder = folder
         self._saved_sha512 = ""  # of the Corefile that was saved last
 
     def save(self, corefile: Corefile) -> None:
         """Save the texts of this configuration; may run in a thread."""
-        if not self._folder or corefile.sha512 == self._saved_sha512:
+        if not self.folder or corefile.sha512 == self._saved_sha512:
             return
         total_bytes = sum(len(content) for _, content in corefile.files)
         if total_bytes > MAX_BYTES:
             log.warning(
                 "the Corefile and its imports have %d bytes, more than %d; this configuration is not saved in %s",
-                total_bytes, MAX_BYTES, self._folder,
+                total_bytes, MAX_BYTES, self.folder,
             )  # fmt: skip
             return
+        from clusterdns.host.disk.atomic_file import AtomicFile  # not loaded without a state folder
+
         files = [_Text(os.fsdecode(path), b64encode(content).decode()) for path, content in corefile.files]
         saved = _Saved(VERSION, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), files)
         try:
-            _replace(Path(self._folder) / FILE_NAME, msgspec.json.encode(saved))
+            with AtomicFile(os.path.join(self.folder, FILE_NAME)) as file:
+                file.write(msgspec.json.encode(saved))
+                file.commit()
         except (OSError, UnicodeError) as error:
-            log.warning("cannot save the last good configuration in %s: %s", self._folder, _reason(error))
+            log.warning("cannot save the last good configuration in %s: %s", self.folder, _reason(error))
         else:
             self._saved_sha512 = corefile.sha512
 
     def load(self) -> tuple[Mapping[str, bytes], str] | None:
         """Return the texts by path, the main file first, and the time of saving; None where nothing usable is saved."""
-        if not self._folder:
+        if not self.folder:
             return None
-        path = Path(self._folder) / FILE_NAME
+        path = Path(self.folder) / FILE_NAME
         try:
             saved = msgspec.json.decode(path.read_bytes(), type=_Saved)
             files = {one.path: b64decode(one.content, validate=True) for one in saved.files}
@@ -81,21 +85,6 @@ class LastGood:
             log.warning("%s has version %d instead of %d and is ignored", path, saved.version, VERSION)
             return None
         return files, saved.saved_at
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Replace a file atomically: readers find the old or the new content, also after a power failure."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with fresh.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except OSError:
-        fresh.unlink(missing_ok=True)
-        raise
 
 
 def _reason(error: Exception) -> str:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
+from functools import partial
 
 from clusterdns.admin.http import AdminHttp, ListenError
 from clusterdns.chain import Part, Readiness, StartError
@@ -38,11 +39,11 @@ class Reloader:
     def __init__(self, load: Load, dns_port: int, last_good: LastGood, listeners: Listeners, admin: AdminHttp) -> None:
         self.running: Instance | None = None
         self._load = load
-        self._dns_port = dns_port
         self._last_good = last_good
         self._listeners = listeners
         self._admin = admin
-        self._registry = registry = Registry()
+        registry = Registry()
+        self._draft = partial(draft, registry=registry, dns_port=dns_port, state_folder=last_good.folder)
         self._requested = asyncio.Event()
         self._uncollected = 0  # configurations stopped since the last collection
         self._failed_sha512 = ""  # of the Corefile whose reload failed
@@ -168,7 +169,7 @@ class Reloader:
         previous = self.running
         running = previous.configuration if previous is not None else None
         checked = await in_daemon_thread(  # directives may read large files and wait for resolvers
-            lambda: draft(corefile, self._registry, dns_port=self._dns_port, errors=errors, previous=running)
+            lambda: self._draft(corefile, errors=errors, previous=running)
         )
         configuration = checked.build()
         configuration.shared.parts.append(Part("corefile", readiness=Readiness(warning=lambda: self._warning)))
@@ -181,6 +182,7 @@ class Reloader:
     async def _start_first(self, instance: Instance) -> None:
         """Answer queries from the bind on, and start the parts meanwhile."""
         try:
+            await instance.prepare()
             self._listeners.prepare(instance, None)
             self._listeners.move(instance)
             self.running = instance
@@ -200,6 +202,7 @@ class Reloader:
     async def _replace(self, previous: Instance, instance: Instance, corefile: Corefile) -> None:
         """Start a configuration beside the previous one, and let it take over."""
         try:
+            await instance.prepare()
             self._listeners.prepare(instance, previous)
             await instance.start()
             _refuse_if_less_ready(instance, previous)

@@ -61,6 +61,20 @@ def test_both_workloads_run_the_same_container() -> None:
 
 
 @pytest.mark.peer("kustomize")
+def test_the_state_folder_is_writable_and_may_be_one_of_the_node() -> None:
+    container, volumes = container_of("daemonset"), pod_of("daemonset")["volumes"]
+    (mount,) = [one for one in container["volumeMounts"] if one["name"] == "state"]
+    assert container["env"] == [{"name": "CLUSTERDNS_STATE", "value": mount["mountPath"]}]
+    assert "readOnly" not in mount
+    text = (FOLDER / "daemonset" / "kustomization.yaml").read_text(encoding="utf-8")
+    (line,) = re.findall(r"# - ({op: replace, path: /spec/template/spec/volumes/.*})", text)
+    patch = yaml.safe_load(line)
+    replaced = volumes[int(patch["path"].rpartition("/")[2])]
+    assert replaced == {"name": "state", "emptyDir": {}}
+    assert patch["value"] == {"name": "state", "hostPath": {"path": mount["mountPath"]}}
+
+
+@pytest.mark.peer("kustomize")
 def test_the_role_names_the_watched_resources_and_nothing_else() -> None:
     objects = render("deployment")
     rules = the(objects, "ClusterRole")["rules"]

@@ -33,6 +33,7 @@ EXCEPTIONS = {
     "testing/upstream/server.py:UpstreamServer._send_later": "an upstream that is slow, as a test asks",
     "testing/waiting.py:until": "waits for a condition",
     "testing/waiting.py:wait_for": "waits for a condition",
+    "tests/cluster/snapshot/killed_writer.py:kill_one": "a kill at any moment of a save",
     "tests/corefiles/both.py:_running": "polls a server that starts",
     "tests/deploy/pair.py:Side.ask": "a query that gets no reply; the reply is not needed",
     "tests/deploy/probes.py:main": "the pace of probes",

@@ -70,6 +70,7 @@ async def running(corefile: str, folder: Path, registry: Registry | None = None)
     text = f". {{\n    root {folder}\n{corefile}\n}}\n"
     instance = Instance(assemble(parse(text, "Corefile", {}), registry, dns_port=5353), "")
     try:
+        await instance.prepare()
         await instance.start()
         await instance.serving()
         yield Running(instance)

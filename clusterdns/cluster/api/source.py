@@ -7,7 +7,7 @@ does not know the index.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import urlsplit
 
 from clusterdns.cluster.api.client import Client
@@ -18,7 +18,7 @@ from clusterdns.cluster.api.settings import ApiSettings
 from clusterdns.cluster.api.status import ApiStatus
 from clusterdns.cluster.api.store import ObjectStore, OnChange
 from clusterdns.cluster.freshness import Freshness
-from clusterdns.cluster.objects import Kind
+from clusterdns.cluster.objects import Kind, Object, ObjectKey
 from clusterdns.telemetry.metrics import Registry
 
 log = logging.getLogger("clusterdns.plugin.kubernetes")
@@ -36,13 +36,16 @@ class ApiSource:
         timing: Timing | None = None,
         collections: Callable[[ApiSettings], list[tuple[Kind, Collection]]] | None = None,
         freshness: Freshness | None = None,
+        on_listed: Callable[[], None] | None = None,
     ) -> None:
         """`collections` lists what to follow; it is `cluster_collections` by default.
 
-        Proof of being current goes to `freshness`, where several sources may report.
+        Proof of being current goes to `freshness`, where several sources may report. `on_listed` is called after each
+        list.
         """
         self._settings = settings
         self._on_synced = on_synced
+        self._on_listed = on_listed
         self._client = Client(settings, registry)
         self._status = ApiStatus()
         self._synced = asyncio.Event()
@@ -99,6 +102,24 @@ class ApiSource:
         """Whether it is not synced because the server does not serve, or forbids, an optional collection."""
         return not self.synced and any(reflector.is_refused for reflector in self._reflectors)
 
+    @property
+    def client(self) -> Client:
+        """The client of the API server that the source reads."""
+        return self._client
+
+    def prefill(self, known: Mapping[str, dict[ObjectKey, Object]]) -> None:
+        """Set the objects that are known already, by the label of their collection, before the start.
+
+        The first lists report the differences from them.
+        """
+        for reflector in self._reflectors:
+            reflector.store.objects = known.get(reflector.collection.label, {})
+
+    def states(self) -> Iterator[tuple[str, Kind, tuple[Object, ...]]]:
+        """Yield the label, the kind and the present objects of each collection."""
+        for one in self._reflectors:
+            yield one.collection.label, one.store.kind, tuple(one.store.objects.values())
+
     def start(self) -> None:
         """Start the reflectors, each in a task."""
         self._tasks = [
@@ -128,6 +149,8 @@ class ApiSource:
         await asyncio.sleep(0)  # a connection that was being made is closed in the next turn of the loop
 
     def _note_progress(self) -> None:
+        if self._on_listed is not None:
+            self._on_listed()
         if self.is_refused:
             self._settled.set()
         if self.synced or not all(reflector.freshness.is_listed for reflector in self._reflectors):

@@ -82,8 +82,7 @@ class Index:
         if self._external is None:
             self._external = ReverseMap()
             for key, entry in self._services.items():
-                for address in split_external(entry.service)[0] if entry.service is not None else ():
-                    self._external.add_service(address, key)
+                self._external.move_service(key, (), _external_addresses(entry.service))
         return self._external
 
     # Subscribers
@@ -109,6 +108,17 @@ class Index:
                 subscriber(touched)
 
     # Writing
+
+    def clear(self) -> None:
+        """Drop every object at once; the index is not synced then."""
+        self.synced = False
+        for entry in self._services.values():
+            entry.forget_moving()  # their timers find nothing then
+        self._services, self._external, self.reverse = {}, None, ReverseMap()
+        self.topology = Topology() if self.topology is not None else None
+        self.namespaces.clear()
+        self.pods.clear()
+        self.set_stale(frozenset())
 
     def apply(self, change: Change) -> None:
         """Apply one change, and notify the subscribers of the dependencies that it affects."""
@@ -144,28 +154,15 @@ class Index:
                 self.reverse.remove_service(packed(text), key)
                 touched.add(packed(text))
             if self._external is not None:
-                self._move_external(self._external, key, entry.service, new if service is new else None, touched)
+                gone, come = _external_addresses(entry.service), _external_addresses(new if service is new else None)
+                self._external.move_service(key, gone, come)
+                touched.update(gone, come)
             entry.set_service(new if service is new else None)
             for text in service.cluster_ips if service is new else ():
                 self.reverse.add_service(packed(text), key)
                 touched.add(packed(text))
             touched.add(key)
             self._drop_if_empty(entry)
-
-    def _move_external(
-        self,
-        external: ReverseMap,
-        key: tuple[bytes, bytes],
-        old: Service | None,
-        new: Service | None,
-        touched: set[Hashable],
-    ) -> None:
-        for address in split_external(old)[0] if old is not None else ():
-            external.remove_service(address, key)
-            touched.add(address)
-        for address in split_external(new)[0] if new is not None else ():
-            external.add_service(address, key)
-            touched.add(address)
 
     def _apply_slice(self, old: EndpointSlice | None, new: EndpointSlice | None) -> Iterator[None]:
         """Apply a slice, which an update may move to another Service; a slice that names no Service is ignored."""
@@ -297,3 +294,7 @@ class Index:
             self._services.pop((entry.namespace, entry.name), None)
             if self.topology is not None:
                 self.topology.forget(entry)
+
+
+def _external_addresses(service: Service | None) -> tuple[bytes, ...]:
+    return split_external(service)[0] if service is not None else ()

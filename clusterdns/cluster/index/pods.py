@@ -55,6 +55,11 @@ class PodTable:
             for namespace in {key[0] for key in self._by_address.get(address)}:
                 yield namespace, address
 
+    def clear(self) -> None:
+        """Remove every Pod."""
+        for table in (self._by_address, self._addresses, self._labels):
+            table.clear()
+
     def apply(self, old: Pod | None, new: Pod | None) -> set[bytes]:
         """Apply a change to one Pod. Returns the packed addresses that it affects.
 

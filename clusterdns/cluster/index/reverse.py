@@ -73,6 +73,13 @@ class ReverseMap:
         self._services.remove(address, key)
         self._count_removed(address)
 
+    def move_service(self, key: ServiceKey, removed: Iterable[bytes], added: Iterable[bytes]) -> None:
+        """Remove addresses of a Service, and add others."""
+        for address in removed:
+            self.remove_service(address, key)
+        for address in added:
+            self.add_service(address, key)
+
     def add_endpoints(self, endpoints: Iterable[EndpointAddress]) -> None:
         """Add endpoints."""
         counts = self._below

@@ -110,6 +110,10 @@ class ServiceEntry:
         self.update(removed, ())
         return removed
 
+    def forget_moving(self) -> None:
+        """Forget the endpoints that are moving, where the entry itself is dropped."""
+        self._moving = Grouped(_rank)
+
     def endpoints_at(self, label: bytes) -> Sequence[EndpointAddress]:
         """Return the endpoints with this label, in an order that does not depend on the order of changes."""
         return self._by_label.get(label)

@@ -16,10 +16,11 @@ from clusterdns.cluster.index.listing import records
 from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.host.interfaces import interface_addresses
 from clusterdns.plugins.kubernetes.exports import ClusterExports
-from clusterdns.plugins.kubernetes.feed import Feed, Subscription, feed_key
+from clusterdns.plugins.kubernetes.feed import Feed, feed_key
 from clusterdns.plugins.kubernetes.handler import ClusterHandler
 from clusterdns.plugins.kubernetes.labels import NameLabels
 from clusterdns.plugins.kubernetes.settings import OPTIONS, KubernetesSettings, parse
+from clusterdns.plugins.kubernetes.subscription import Subscription
 from clusterdns.plugins.kubernetes.transfer import ClusterTransfer
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire.name import is_reverse
@@ -56,6 +57,7 @@ def build(settings: KubernetesSettings, context: BlockContext) -> Part:
         ),
         life=LifeCycle(
             dry_run=lambda: _dry_run(settings),
+            prepare=subscription.prepare,
             start=subscription.start,
             warm_up=subscription.wait_synced,
             stop=subscription.stop,

@@ -5,40 +5,43 @@ mostly keeps the index. `handler` answers from the index; `api` and `manifests` 
 """
 
 import asyncio
-import logging
 import math
-import time
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from clusterdns.chain import StartError
 from clusterdns.chain.exports import CURRENT
 from clusterdns.cluster.api.collection import import_collections
 from clusterdns.cluster.api.source import ApiSource
 from clusterdns.cluster.freshness import Freshness
 from clusterdns.cluster.index.cluster import Index, Subscriber
 from clusterdns.cluster.namespaces import Namespaces
-from clusterdns.cluster.objects import Change, EndpointSlice, ImportedSlice, ServiceImport, label_of
+from clusterdns.cluster.objects import KINDS, Change, EndpointSlice, ImportedSlice, ServiceImport
 from clusterdns.cluster.watch_metrics import watch_metrics
+from clusterdns.plugins.kubernetes.latency import ProgrammingLatency
 from clusterdns.plugins.kubernetes.settings import KubernetesSettings
 from clusterdns.plugins.kubernetes.status import kind_rows
 from clusterdns.telemetry.metrics import Registry
 
 if TYPE_CHECKING:
     from clusterdns.cluster.manifests.source import ManifestSource
+    from clusterdns.plugins.kubernetes.snapshot import FeedSnapshot
 
 MOVE_SECONDS = 0.05  # a controller moves an endpoint to another slice in two writes, which are closer than this
-PROGRAMMING_BOUNDS = tuple(0.001 * 2**i for i in range(20))  # seconds
-
-log = logging.getLogger("clusterdns.plugin.kubernetes")
 
 
 def feed_key(settings: KubernetesSettings) -> tuple[Hashable, ...]:
-    """Extract the settings that decide which objects are read and indexed; blocks with equal keys share a feed."""
+    """Extract the settings that decide which objects are read, indexed and saved; equal keys share a feed."""
     api = replace(settings.api, startup_timeout_seconds=0.0)
-    return (api, settings.manifests, settings.endpoint_pod_names, settings.zonal)
+    return (api, settings.manifests, settings.endpoint_pod_names, settings.zonal, settings.snapshot)
+
+
+def _snapshot_of(settings: KubernetesSettings, registry: Registry) -> "FeedSnapshot | None":
+    if not settings.snapshot:
+        return None
+    from clusterdns.plugins.kubernetes.snapshot import FeedSnapshot  # not loaded where none is kept
+
+    return FeedSnapshot(settings, registry)
 
 
 def _call_later(call: Callable[[], None]) -> object:
@@ -68,14 +71,19 @@ class Feed:
         self._source: ApiSource | ManifestSource | None = None
         self._manifests: ManifestSource | None = None  # the source, where it is files
         self._import_source: ApiSource | None = None
+        self._snapshot = _snapshot_of(settings, registry)
+        self._identification: asyncio.Task[None] | None = None
         self._freshness = Freshness()
         self._users = 0
-        self._latency = registry.histogram(
-            "coredns_kubernetes_dns_programming_duration_seconds",
-            "Time from a pod's change to its being answered.",
-            PROGRAMMING_BOUNDS,
-            "service_kind",
-        )
+        self._latency = ProgrammingLatency(self.index, registry)
+
+    async def prepare(self) -> None:
+        """Restore the snapshot, if there is one, before the first start."""
+        if self._snapshot is None or self._users or self._snapshot.is_restored:
+            return
+        if not await self._snapshot.restore(self._apply_object):
+            self._clear()
+        self._note_stale()
 
     async def start(self) -> None:
         """Start the source if it is not running. Raises StartError."""
@@ -84,13 +92,12 @@ class Feed:
             if self._settings.manifests:
                 await self._start_manifests()
                 return
-            self._freshness = self._make_freshness()
-            watch_metrics(self._registry).follow(self._freshness)
-            self._source = self._start_api()
-            self._import_source = self._start_imports()
+            self._follow()
 
     async def wait_synced(self, patience_seconds: float) -> None:
-        """Wait for the first full state, at most `patience_seconds`."""
+        """Wait for the first full state, at most `patience_seconds`; not at all where a snapshot was restored."""
+        if self._is_from_snapshot:
+            return
         sources = (self._source, self._import_source)
         await asyncio.gather(*(one.wait_synced(patience_seconds) for one in sources if isinstance(one, ApiSource)))
 
@@ -98,14 +105,9 @@ class Feed:
         """Stop the source if this is the last user. The objects in the index stay."""
         self._users -= 1
         if not self._users and self._source is not None:
-            sources = (self._source, self._import_source)
-            if self._manifests is None:
-                watch_metrics(self._registry).leave(self._freshness)
-            self._freshness.stop()
-            self._source = self._manifests = self._import_source = None
-            for source in sources:
-                if source is not None:
-                    await source.stop()
+            if self._identification is not None:
+                self._identification.cancel()
+            await self._leave()
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Subscribe to every index of the feed."""
@@ -119,10 +121,12 @@ class Feed:
 
     def doubt(self) -> str:
         """Return why a name that is not known may exist: the index is not synced, or kinds are stale."""
-        return self.unready() or self.lapse()
+        return self.not_synced() or self.lapse()
 
     def lapse(self) -> str:
         """Return which kinds are stale, and why where it is known; empty while all is current."""
+        if self._snapshot is not None and self._is_from_snapshot:
+            return f"answering from the snapshot of {self._snapshot.saved_text}: {self.not_synced()}"
         if not self._freshness.stale:
             return ""
         sources = (self._source, self._import_source)
@@ -130,6 +134,10 @@ class Feed:
         return "; ".join([f"not known to be current: {self._freshness.ages_text()}", *failures])
 
     def unready(self) -> str:
+        """Return the reason why the feed cannot answer: it is not synced, and no snapshot was restored."""
+        return "" if self._is_from_snapshot else self.not_synced()
+
+    def not_synced(self) -> str:
         """Return the reason why the index is not synced; empty where it is."""
         if not self.index.synced:
             return self._source.reason if self._source is not None else "not started yet"
@@ -148,9 +156,9 @@ class Feed:
 
     def status(self) -> dict[str, Any]:
         """Return what /status shows of the feed."""
-        reason = self.unready()
+        reason = self.not_synced()
         row: dict[str, Any] = {"state": "not synced" if reason else "stale" if self._freshness.stale else CURRENT}
-        reason = reason or self.warning()
+        reason = self.warning() or reason
         if reason:
             row["reason"] = reason
         if isinstance(self._source, ApiSource):
@@ -158,6 +166,8 @@ class Feed:
             if math.isfinite(self._freshness.limit_seconds):
                 row["stale_after_seconds"] = self._freshness.limit_seconds
             row["kinds"] = kind_rows(self._freshness, self._registry, asyncio.get_running_loop().time)
+            if self._snapshot is not None:
+                row["snapshot"] = self._snapshot.status()
         elif self._manifests is not None:
             row["manifests"] = list(self._settings.manifests)
         return row
@@ -171,56 +181,88 @@ class Feed:
         return Freshness(self._settings.api.stale_after_seconds, loop.time, loop.call_later, self._note_stale)
 
     def _note_stale(self) -> None:
+        """Tell the indexes which kinds are not known to be current: all of them while they are of a snapshot."""
+        kinds = frozenset(KINDS) if self._is_from_snapshot else self._freshness.stale
         for index in self._indexes:
-            index.set_stale(self._freshness.stale)
+            index.set_stale(kinds)
 
-    def _start_api(self) -> ApiSource:
-        source = ApiSource(
-            self._settings.api, self._apply, self._note_synced, self._registry, freshness=self._freshness
+    @property
+    def _is_from_snapshot(self) -> bool:
+        return self._snapshot is not None and self._snapshot.is_restored and not self.index.synced
+
+    def _follow(self) -> None:
+        """Start the sources at the API server."""
+        self._freshness = self._make_freshness()
+        watch_metrics(self._registry).follow(self._freshness)
+        self._source = source = ApiSource(
+            self._settings.api,
+            self._apply,
+            self._note_synced,
+            self._registry,
+            freshness=self._freshness,
+            on_listed=self._identify,
         )
-        source.start()
-        return source
+        self._import_source = self._make_import_source()
+        sources = [source] if self._import_source is None else [source, self._import_source]
+        if self._snapshot is not None:
+            self._snapshot.start(sources, lambda: not self._freshness.stale)
+        for one in sources:
+            one.start()
+
+    async def _leave(self) -> None:
+        """Stop the sources. The objects in the index stay."""
+        if self._snapshot is not None:
+            await self._snapshot.stop()
+        if self._manifests is None:
+            watch_metrics(self._registry).leave(self._freshness)
+        self._freshness.stop()
+        sources = (self._source, self._import_source)
+        self._source = self._manifests = self._import_source = None
+        for source in sources:
+            if source is not None:
+                await source.stop()
 
     async def _start_manifests(self) -> None:
-        from clusterdns.cluster.manifests.source import (  # not loaded where objects come from an API server
-            ManifestError,
-            ManifestSource,
-        )
+        # not loaded where objects come from an API server
+        from clusterdns.plugins.kubernetes.manifests import load, manifest_source
 
-        api = self._settings.api
-        try:
-            manifests = ManifestSource(
-                self._settings.manifests,
-                self._apply_manifest,
-                self._note_synced,
-                self._registry,
-                pods=api.pods,
-                noendpoints=not api.endpoints,
-                namespaces=frozenset(api.namespaces) or None,
-                labels=api.labels,
-                namespace_labels=api.namespace_labels,
-                imports=api.imports,
-            )
-            self._source = self._manifests = manifests
-            await manifests.load_in_thread()
-        except ManifestError as error:
-            raise StartError(str(error)) from error
+        manifests = manifest_source(self._settings, self._apply_manifest, self._note_synced, self._registry)
+        self._source = self._manifests = manifests
+        await load(manifests)
         manifests.start()
 
-    def _start_imports(self) -> ApiSource | None:
-        """Start a source for ServiceImports alone, so that an API server without them does not delay the others."""
+    def _make_import_source(self) -> ApiSource | None:
+        """Make a source for ServiceImports alone, so that an API server without them does not delay the others."""
         if self.imports is None:
             return None
-        source = ApiSource(
+        return ApiSource(
             self._settings.api,
-            self.imports.steps,
+            self._apply_import,
             self._note_synced,
             self._registry,
             collections=import_collections,
             freshness=self._freshness,
         )
-        source.start()
-        return source
+
+    def _identify(self) -> None:
+        """Check the restored objects against the cluster, at each of the first lists until that is done."""
+        if self._is_from_snapshot and (self._identification is None or self._identification.done()):
+            self._identification = asyncio.create_task(self._drop_if_other_cluster(), name="identify the cluster")
+
+    async def _drop_if_other_cluster(self) -> None:
+        """Drop everything and begin again where the snapshot is of another cluster."""
+        assert self._snapshot is not None
+        reason = await self._snapshot.reason_to_drop()
+        if reason and not self.index.synced:
+            await self._leave()
+            self._clear()
+            self._snapshot.drop(reason)
+            self._follow()
+            self._note_stale()
+
+    def _clear(self) -> None:
+        for index in self._indexes:
+            index.clear()
 
     def _note_synced(self) -> None:
         """Mark the indexes whose sources are synced; the one of ServiceImports needs the cluster's namespaces, too."""
@@ -229,52 +271,29 @@ class Feed:
         imports_synced = self._import_source is None or self._import_source.synced
         if self.imports is not None and self.index.synced and imports_synced:
             self.imports.synced = True
+        self._note_stale()
+        self._note_change()
+
+    def _note_change(self) -> None:
+        if self._snapshot is not None and self.index.synced:
+            self._snapshot.note_change()
 
     def _apply_manifest(self, change: Change) -> None:
+        for _ in self._apply_object(change):
+            pass
+
+    def _apply_object(self, change: Change) -> Iterator[None]:
+        """Apply a change to the index that its kind belongs to, in steps."""
         is_import = self.imports is not None and isinstance(change.new or change.old, ServiceImport | ImportedSlice)
-        (self.imports if is_import and self.imports is not None else self.index).apply(change)
+        return (self.imports if is_import and self.imports is not None else self.index).steps(change)
+
+    def _apply_import(self, change: Change) -> Iterator[None]:
+        self._note_change()
+        return self._apply_object(change)
 
     def _apply(self, change: Change) -> Iterator[None]:
         """Apply a change of the API server in steps (see `Index.steps`)."""
+        self._note_change()
         yield from self.index.steps(change)
         if self.index.synced and isinstance(change.new, EndpointSlice) and change.new.triggered_at:
-            self._observe_latency(change.new)
-
-    def _observe_latency(self, obj: EndpointSlice) -> None:
-        entry = self.index.service(label_of(obj.namespace), label_of(obj.service))
-        if entry is None or entry.service is None:
-            return
-        try:
-            triggered = datetime.fromisoformat(obj.triggered_at).timestamp()
-        except ValueError:
-            log.debug("slice %s/%s: not a time: %r", obj.namespace, obj.name, obj.triggered_at)
-            return
-        kind = "headless_with_selector" if entry.service.headless else "cluster_ip"
-        self._latency.labels(kind).observe(max(0.0, time.time() - triggered))
-
-
-class Subscription:
-    """One block's use of a feed: its answer tables are notified of changes from `start` to `stop`."""
-
-    def __init__(self, feed: Feed, subscriber: Subscriber, patience_seconds: float) -> None:
-        self._feed = feed
-        self._subscriber = subscriber
-        self._patience_seconds = patience_seconds
-        self._is_started = False
-
-    async def start(self) -> None:
-        """Subscribe, and start the feed. Call `stop` also after a start that failed or was cancelled."""
-        self._is_started = True
-        self._feed.subscribe(self._subscriber)
-        await self._feed.start()
-
-    async def wait_synced(self) -> None:
-        """Wait for the first full state of the feed, as long as the settings allow."""
-        await self._feed.wait_synced(self._patience_seconds)
-
-    async def stop(self) -> None:
-        """Unsubscribe and stop the feed, where `start` was called."""
-        if self._is_started:
-            self._is_started = False
-            self._feed.unsubscribe(self._subscriber)
-            await self._feed.stop()
+            self._latency.observe(change.new)

@@ -35,6 +35,7 @@ class KubernetesSettings:
     zones: tuple[bytes, ...]
     api: ApiSettings = field(default_factory=ApiSettings)
     manifests: tuple[str, ...] = ()
+    snapshot: str = ""  # the folder; empty: none is kept
     pods: PodMode = PodMode.DISABLED
     ttl_seconds: int = 5
     endpoint_pod_names: bool = False
@@ -58,7 +59,7 @@ class KubernetesSettings:
 def parse(directives: Sequence[Directive], context: BlockContext) -> KubernetesSettings:
     """`kubernetes [ZONES…] { options }`; without zones those of the block. Raises CorefileError."""
     directive = directives[0]
-    settings = KubernetesSettings(lenient.zones(directive.args, context.zones))
+    settings = KubernetesSettings(lenient.zones(directive.args, context.zones), snapshot=context.state_folder)
     if all(is_reverse(zone) and zone not in (IN_ADDR_ARPA, IP6_ARPA) for zone in settings.zones):
         text = "all zones are reverse zones; PTR records have no zone to point into"
         raise directive.error(text if settings.zones else "no zones to serve", "add a zone such as cluster.local")
@@ -81,6 +82,8 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> KubernetesS
             raise line.error(f"multicluster zone {to_text(zone)} is not among the zones served here", hint)
     if settings.api.tls and not settings.api.endpoint:
         raise directive.error("tls is used with endpoint only", "add endpoint, or remove tls")
+    if settings.manifests:
+        settings = replace(settings, snapshot="")  # files are read again at each start
     return _with_scheme(settings, directive)
 
 
@@ -196,6 +199,12 @@ def _manifests(settings: KubernetesSettings, line: Line) -> KubernetesSettings:
     return replace(settings, manifests=(*settings.manifests, *paths))
 
 
+def _snapshot(settings: KubernetesSettings, line: Line) -> KubernetesSettings:
+    word = line.one_argument("DIR|off")
+    folder = "" if word.text == "off" else os.path.join(os.path.dirname(line.file), word.text)
+    return replace(settings, snapshot=folder)
+
+
 OPTIONS = (
     Option("endpoint URL", "the pod's own service account", "The API server.", _endpoint),
     Option(
@@ -259,6 +268,13 @@ OPTIONS = (
         "Names such as `ZONE.pin._zone.SERVICE.NAMESPACE.svc` and `ZONE.prefer._zone.…`: the endpoints of a headless "
         "Service in a topology zone, with `prefer` all where it has none.",
         _zonal,
+    ),
+    Option(
+        "snapshot DIR|off",
+        "the folder of `-state`",
+        "Own option: keep there what is known of the cluster, for a start without the API server; relative to the "
+        "Corefile. See [operations.md](operations.md#without-an-api-server).",
+        _snapshot,
     ),
     Option(
         "manifests PATH…",
