@@ -89,7 +89,7 @@ class Watch:
         return self._followed.timing.clock() - self._line_at
 
     def is_doubtful(self) -> bool:
-        """Whether a bookmark is overdue."""
+        """Return whether a bookmark is overdue."""
         return self.quiet_seconds() > self._followed.rhythm.limit_seconds
 
     def report_connected(self) -> None:
