@@ -9,7 +9,7 @@ from pathlib import Path
 
 from corefiles.distribution import Distribution, RoutedQuestion, RunnableCopy, Surroundings
 from differential.replies import ComparedReply
-from differential.resolving import Step, ask, patience_seconds, read_step
+from differential.resolving import Pace, Step, ask, patience_seconds, read_step
 
 from testing.controlplane import ControlPlane
 from testing.process import ServerFailed, ServerProcess
@@ -108,8 +108,10 @@ async def _run(distribution: Distribution, programs: tuple[Path, Path], copies: 
 
 async def _ask_all(copy: RunnableCopy, questions: list[RoutedQuestion]) -> list[ComparedReply]:
     replies: list[ComparedReply] = []
+    pace = Pace()
     for one in questions:
-        replies.append(_without_port(await ask(one.step, *copy.address(one), patience_seconds(replies))))
+        reply = await ask(one.step, *copy.address(one), patience_seconds(replies))
+        replies.append(_without_port(pace.note(one.step, reply)))
     return replies
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from corefiles.both import Outcome, create_objects, run_all
 from corefiles.distribution import Distribution, Surroundings, names
-from differential.resolving import make_certificates, server_context
+from differential.resolving import TRIES, is_late, make_certificates, server_context
 from differential.resolving_differences import compare
 from peers import need
 
@@ -25,7 +25,7 @@ LEAST_COREFILES = 55
 
 @pytest.fixture(scope="module")
 def outcomes(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
-    """Run both servers on every Corefile, and collect their replies."""
+    """Run both servers on every Corefile, and once more on those that differ and were asked late; collect replies."""
     folder = tmp_path_factory.mktemp("corefiles")
     need("openssl")
     make_certificates(folder)
@@ -37,7 +37,28 @@ def outcomes(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFacto
             Surroundings(control_plane.kubeconfig, stack.enter_context(ScriptedUpstream(tls=tls)), folder)
             for _ in programs
         )
-        return asyncio.run(run_all(DISTRIBUTIONS, programs, (theirs, ours), folder))
+        found: dict[str, Outcome] = {}
+        again = DISTRIBUTIONS
+        for number in range(TRIES):
+            found |= asyncio.run(run_all(again, programs, (theirs, ours), folder / str(number)))
+            again = [one for one in again if may_be_late(one, found[one.name])]
+            if not again:
+                break
+        return found
+
+
+def may_be_late(distribution: Distribution, outcome: Outcome) -> bool:
+    """Return whether the servers differ because a busy machine kept a question waiting."""
+    return is_late(outcome.theirs, outcome.ours) and bool(differences(distribution, outcome))
+
+
+def differences(distribution: Distribution, outcome: Outcome) -> list[str]:
+    """List the differences between the replies that have no name."""
+    return [
+        text
+        for step, theirs, ours in zip(outcome.steps, outcome.theirs, outcome.ours, strict=True)
+        for text in compare(distribution.text, step, theirs, ours)
+    ]
 
 
 @pytest.mark.peer("coredns")
@@ -45,11 +66,7 @@ def outcomes(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFacto
 def test_no_difference_without_a_name(outcomes: dict[str, Outcome], distribution: Distribution) -> None:
     outcome = outcomes[distribution.name]
     assert not outcome.failure
-    found = [
-        text
-        for step, theirs, ours in zip(outcome.steps, outcome.theirs, outcome.ours, strict=True)
-        for text in compare(distribution.text, step, theirs, ours)
-    ]
+    found = differences(distribution, outcome)
     shown = "\n".join(found)
     assert not found, f"{len(found)} differences:\n{shown}"
 
