@@ -109,6 +109,29 @@ async def test_a_server_without_streamed_lists_is_asked_for_pages_from_then_on(
     assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
+@pytest.mark.parametrize("forbidden", ["list", "watch"])
+async def test_one_of_the_two_rights_is_enough_for_a_list(
+    fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, forbidden: str
+) -> None:
+    fake.streams_lists = True
+    fake.lists[SERVICES] = [service("web")]
+    no = faked.status(403, "Forbidden", "no")
+
+    async def reply(request: web.BaseRequest) -> web.StreamResponse:
+        fake.script(SERVICES, reply)
+        if ("watch" in request.query) == (forbidden == "watch"):
+            return await no(request)
+        items = fake.lists[SERVICES]
+        if forbidden == "watch":
+            return await page(*items)(request)
+        return await fake.stream(*[event("ADDED", one) for one in items], faked.initial_events_end())(request)
+
+    broken = fake.stream(event("ADDED", service("a")), then="reset")
+    fake.script(SERVICES, broken if forbidden == "list" else no, reply)
+    start(api_settings(fake), fake_time)
+    await seen.until_names(Service, "web")
+
+
 async def test_after_a_broken_connection_the_server_is_asked_for_streamed_lists_again(
     fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime
 ) -> None:

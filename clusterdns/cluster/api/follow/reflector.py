@@ -64,7 +64,7 @@ class Reflector:
         self._on_progress = on_progress
         self._queue = queue
         self._retry = RetryPolicy(intervals, timing, queue)
-        self._needs_pages = False  # since the initial events of a watch failed, until a watch works
+        self._needs_pages = False  # since a streamed list failed, until a watch works or pages fail
         self._requests = 0  # of the present round
         self._fault = ""  # the last internal error
         self._stage = self._failed_at = Stage.LIST
@@ -97,15 +97,23 @@ class Reflector:
         is_list = not self.position.version
         self._stage = Stage.LIST if is_list else Stage.WATCH
         if is_list and (self._needs_pages or not self._client.streams_lists(self.collection.path)):
-            self._requests += await self._list.read()
+            self._requests += await self._read_pages()
             is_list = False
-            self._note_passed(Stage.LIST)
         watch = Watch(self.followed, is_list=is_list)
         try:
             await self._streams.follow(watch)
         except ApiError:
             self._needs_pages |= watch.is_listing
             raise
+
+    async def _read_pages(self) -> int:
+        try:
+            requests = await self._list.read()
+        except ApiError:
+            self._needs_pages = False  # a right to watch is enough for a streamed list
+            raise
+        self._note_passed(Stage.LIST)
+        return requests
 
     def _note_passed(self, stage: Stage) -> None:
         """Record that the present round got past a stage."""
