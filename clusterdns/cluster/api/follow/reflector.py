@@ -103,7 +103,10 @@ class Reflector:
         try:
             await self._streams.follow(watch)
         except ApiError:
-            self._needs_pages |= watch.is_listing
+            if watch.is_listing:
+                self._needs_pages = True
+                # pages that follow do not show that such a watch works again
+                self._stage = Stage.LINE if watch.is_accepted else Stage.WATCH
             raise
 
     async def _read_pages(self) -> int:

@@ -41,6 +41,7 @@ class RetryQueue:
         self._timing = timing
         self._failures = 0  # in a row, of any collection
         self._next_at = 0.0  # the time of the last attempt that is planned
+        self._not_before = 0.0  # as the server asked with Retry-After
         self._waiting: set[asyncio.Future[None]] = set()
 
     async def wait(self, requests: int, retry_after_seconds: float) -> None:
@@ -48,18 +49,21 @@ class RetryQueue:
         self._failures += 1
         timing, now = self._timing, self._timing.clock()
         gap = min(self._longest_gap(requests), self._intervals.first_retry_seconds * 2.0 ** min(self._failures - 1, 30))
-        self._next_at = max(
-            max(now, self._next_at) + timing.uniform(_LEAST_JITTER * gap, gap),
-            now + min(retry_after_seconds, _MAX_RETRY_AFTER_SECONDS),
-        )
+        at = self._next_at = max(now, self._next_at) + timing.uniform(_LEAST_JITTER * gap, gap)
+        self._not_before = max(self._not_before, now + min(retry_after_seconds, _MAX_RETRY_AFTER_SECONDS))
         woken = asyncio.get_running_loop().create_future()
-        sleeping = asyncio.ensure_future(timing.sleep(self._next_at - now))
         self._waiting.add(woken)
         try:
-            await asyncio.wait((woken, sleeping), return_when=asyncio.FIRST_COMPLETED)
+            while not woken.done() and now < max(at, self._not_before):  # which another collection may put off
+                seconds = max(at, self._not_before) - now
+                sleeping = asyncio.ensure_future(timing.sleep(seconds))
+                try:
+                    await asyncio.wait((woken, sleeping), return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    sleeping.cancel()
+                now = timing.clock()
         finally:
             self._waiting.discard(woken)
-            sleeping.cancel()
 
     def note_recovered(self) -> None:
         """Start again with short gaps after a collection has got past its failure."""
@@ -68,7 +72,7 @@ class RetryQueue:
 
     def wake(self) -> None:
         """Have every collection that waits try at once: a request of one of them works."""
-        self._next_at = 0.0
+        self._next_at = self._not_before = 0.0
         for woken in self._waiting:
             if not woken.done():
                 woken.set_result(None)
