@@ -42,9 +42,13 @@ def _section_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         lines.append(
             "  " + ", ".join(f"{_words(key)} {_cell(one)}" for key, one in row.items() if not _is_section(one))
         )
-        for value in row.values():
-            if _is_section(value):
-                lines += _map_lines(value) if isinstance(value, Mapping) else _table(value)
+        for key, value in row.items():
+            if isinstance(value, Mapping) and _is_section(value):
+                lines.append(
+                    f"  {_words(key)}: " + ", ".join(f"{_words(name)} {_cell(one)}" for name, one in value.items())
+                )
+            elif _is_section(value):
+                lines += _table(value)
     return lines
 
 

@@ -119,6 +119,7 @@ async def test_what_was_known_is_answered_while_the_api_server_is_away(
         assert await answer(server, POD_POINTER, "PTR") == [f"10-1-0-1.{HEADLESS}."]
         assert await answer(server, LATER) == "SERVFAIL"
         assert await answer(server, "web.other.svc.cluster.local") == "SERVFAIL"
+        assert await answer(server, "www.example.cluster.local") == "NXDOMAIN", "no object can have this name"
         assert await is_marked(server, WEB)
         assert await is_marked(server, HEADLESS)
         unready, warning = ready(server)

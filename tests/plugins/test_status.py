@@ -58,7 +58,11 @@ async def test_watches_and_upstreams(outage: Outage, held_clock: HeldClock, tmp_
         assert "secret" not in json.dumps(found)
 
         await outage.begin()
-        await held_clock.pass_seconds(15.0)
+        await held_clock.pass_seconds(5.0)
+        found = await document(server)
+        assert found["state"] == "current"
+        assert "connection refused" in found["kubernetes"][0]["reason"]
+        await held_clock.pass_seconds(10.0)
         found = await document(server)
         assert found["state"] == "stale"
         (feed,) = found["kubernetes"]

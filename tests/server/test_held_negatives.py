@@ -202,3 +202,33 @@ async def test_before_the_first_sync_everything_unknown_is_not_ready_whatever_is
     for question in ("new~ A", "example.com.cluster.local A"):
         reply = await ask(question, "udp", edns=True)
         assert (reply.rcode(), errors(reply)) == (dns.rcode.SERVFAIL, [codes.EDE_NOT_READY])
+
+
+@pytest.mark.parametrize(
+    ("question", "rcode", "error"),
+    [
+        ("new~ A", dns.rcode.SERVFAIL, codes.EDE_NOT_READY),
+        ("9.9.96.10.in-addr.arpa PTR", dns.rcode.SERVFAIL, codes.EDE_NOT_READY),
+        ("web~ A", dns.rcode.NOERROR, codes.EDE_STALE),
+        ("web~ AAAA", dns.rcode.NOERROR, codes.EDE_STALE),
+        ("alias~ A", dns.rcode.NOERROR, codes.EDE_STALE),
+        ("example.com.cluster.local A", dns.rcode.NXDOMAIN, None),
+    ],
+)
+async def test_what_a_snapshot_has_is_answered_as_what_is_stale(
+    index: Index,
+    tables: list[AnswerTable],
+    ask: Callable[..., Awaitable[dns.message.Message]],
+    question: str,
+    rcode: dns.rcode.Rcode,
+    error: int | None,
+) -> None:
+    index.synced, index.restored = False, True
+    index.set_stale(EVERY)
+    for _ in range(3):
+        reply = await ask(question, "udp", edns=True)
+        assert (reply.rcode(), errors(reply)) == (rcode, [] if error is None else [error])
+    assert sum(len(table.entries) for table in tables) == (rcode != dns.rcode.SERVFAIL)
+    index.synced, index.restored = True, False
+    index.set_stale(frozenset())
+    assert errors(await ask(question, "udp", edns=True)) == []

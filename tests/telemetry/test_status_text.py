@@ -51,6 +51,10 @@ def test_a_document() -> None:
         ({"state": "current"}, "state: current\n"),
         ({"state": "current", "kubernetes": []}, "state: current\nkubernetes: \n"),
         ({"kubernetes": [{"manifests": ["a", "b"]}]}, "\nkubernetes\n  MANIFESTS\n  a, b\n"),
+        (
+            {"kubernetes": [{"snapshot": {"file": "/a", "age_seconds": 2.5}, "state": "current"}]},
+            "\nkubernetes\n  state current\n  snapshot: file /a, age 2.5s\n",
+        ),
         ({"kubernetes": [{"kinds": []}]}, "\nkubernetes\n  KINDS\n\n"),
     ],
 )

@@ -48,7 +48,7 @@ class Index:
         an endpoint is removed as soon as its slice no longer lists it.
         """
         self.serial = Serial()
-        self.synced = False
+        self.synced = self.restored = False  # restored from a snapshot: all kinds are stale until it is synced
         self.stale: Kinds = frozenset()  # the kinds whose latest state is not known at present
         self.reverse = ReverseMap()
         self.topology = Topology() if zonal else None
@@ -110,8 +110,8 @@ class Index:
     # Writing
 
     def clear(self) -> None:
-        """Drop every object at once; the index is not synced then."""
-        self.synced = False
+        """Drop every object at once; the index is neither synced nor restored then."""
+        self.synced = self.restored = False
         for entry in self._services.values():
             entry.forget_moving()  # their timers find nothing then
         self._services, self._external, self.reverse = {}, None, ReverseMap()

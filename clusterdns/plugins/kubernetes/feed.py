@@ -129,9 +129,7 @@ class Feed:
             return f"answering from the snapshot of {self._snapshot.saved_text}: {self.not_synced()}"
         if not self._freshness.stale:
             return ""
-        sources = (self._source, self._import_source)
-        failures = [one.failure for one in sources if isinstance(one, ApiSource) and one.failure]
-        return "; ".join([f"not known to be current: {self._freshness.ages_text()}", *failures])
+        return "; ".join([f"not known to be current: {self._freshness.ages_text()}", *self._failures()])
 
     def unready(self) -> str:
         """Return the reason why the feed cannot answer: it is not synced, and no snapshot was restored."""
@@ -158,8 +156,7 @@ class Feed:
         """Return what /status shows of the feed."""
         reason = self.not_synced()
         row: dict[str, Any] = {"state": "not synced" if reason else "stale" if self._freshness.stale else CURRENT}
-        reason = self.warning() or reason
-        if reason:
+        if reason := self.warning() or reason or "; ".join(self._failures()):
             row["reason"] = reason
         if isinstance(self._source, ApiSource):
             row["server"] = self._source.server
@@ -176,15 +173,19 @@ class Feed:
     def _indexes(self) -> tuple[Index, ...]:
         return (self.index,) if self.imports is None else (self.index, self.imports)
 
+    def _failures(self) -> list[str]:
+        sources = (self._source, self._import_source)
+        return [one.failure for one in sources if isinstance(one, ApiSource) and one.failure]
+
     def _make_freshness(self) -> Freshness:
         loop = asyncio.get_running_loop()
         return Freshness(self._settings.api.stale_after_seconds, loop.time, loop.call_later, self._note_stale)
 
     def _note_stale(self) -> None:
         """Tell the indexes which kinds are not known to be current: all of them while they are of a snapshot."""
-        kinds = frozenset(KINDS) if self._is_from_snapshot else self._freshness.stale
         for index in self._indexes:
-            index.set_stale(kinds)
+            index.restored = self._is_from_snapshot
+            index.set_stale(frozenset(KINDS) if index.restored else self._freshness.stale)
 
     @property
     def _is_from_snapshot(self) -> bool:

@@ -4,9 +4,10 @@ A zone (`index.zone`, `index.external`) looks a name up in the index. The handle
 answer, NODATA or NXDOMAIN, a CNAME with the answer of its target, or the reply of the next plugin. It knows neither
 settings nor the source that fills the index.
 
-The index may not know the latest state: before the first synchronisation, and while kinds of objects are stale. What
-it knows is answered all the same, marked as stale for clients that use EDNS. A name or type that it does not have may
-exist by now, so it is not denied: the reply is SERVFAIL, a *held negative answer*.
+The index may not know the latest state: before the first synchronisation, and while kinds of objects are stale, as all
+of them are that come from a snapshot. What it knows is answered all the same, marked as stale for clients that use
+EDNS. A name or type that it does not have may exist by now, so it is not denied: the reply is SERVFAIL, which is a
+*held negative answer*.
 """
 
 from collections.abc import Callable, Sequence
@@ -72,7 +73,7 @@ class ClusterHandler:
             return failure(codes.REFUSED, "zone transfers are not allowed", codes.EDE_PROHIBITED)
         found = zone.find(qname, query.qtype)
         if not found.exists:
-            if zone.index.synced and self._fallthrough.includes(qname):
+            if _is_filled(zone.index) and self._fallthrough.includes(qname):
                 return await self._fall_through(zone, query, found)
             return self._negative(zone, query, found, codes.NXDOMAIN)
         if found.cname:
@@ -87,7 +88,7 @@ class ClusterHandler:
         reply = Reply(
             codes.NOERROR, found.records, (), found.additional,
             dependencies=(WHOLE, *found.dependencies),
-            reusable=zone.index.synced and found.reusable,
+            reusable=_is_filled(zone.index) and found.reusable,
             serial=zone.index.serial if has_serial else None,
         )  # fmt: skip
         _mark(reply, zone, qname)
@@ -101,7 +102,7 @@ class ClusterHandler:
         reply = Reply(
             rcode, (), (zone.soa,), (),
             dependencies=(WHOLE, *found.dependencies),
-            reusable=index.synced and found.reusable,
+            reusable=_is_filled(index) and found.reusable,
             serial=index.serial,
         )  # fmt: skip
         _mark(reply, zone, query.name)
@@ -110,7 +111,7 @@ class ClusterHandler:
     def _may_exist(self, zone: IndexedZone, query: Query, found: LookupResult) -> bool:
         """Return whether a name or type that the index does not have may exist by now."""
         stale = _stale_kinds(zone, query.name)
-        if zone.index.synced and not stale:
+        if _is_filled(zone.index) and not stale:
             return False
         # a namespace's name, which Namespaces alone decide about, never has records
         return not found.exists or (stale != {Namespace} and self._may_have_records(zone, query))
@@ -133,7 +134,7 @@ class ClusterHandler:
         is_synced = zone.index.synced
         cause = f"kubernetes is not {'current' if is_synced else 'synced'}: {self._unready()}"
         info_code = codes.EDE_NO_AUTHORITY if is_synced else codes.EDE_NOT_READY
-        reply = failure(codes.SERVFAIL, cause, info_code, is_logged=not is_synced)
+        reply = failure(codes.SERVFAIL, cause, info_code, is_logged=not _is_filled(zone.index))
         reply.authority = (zone.soa,)
         reply.serial = zone.index.serial
         reply.is_authoritative = reply.is_written = True
@@ -153,7 +154,7 @@ class ClusterHandler:
         """Make the reply of an ExternalName: its CNAME, then the answer and RCODE of the target (RFC 6604 §2)."""
         cname = record.cname(query.name, self._ttl, found.cname)
         dependencies = (WHOLE, *found.dependencies)
-        reply = Reply(codes.NOERROR, (cname,), dependencies=dependencies, reusable=zone.index.synced)
+        reply = Reply(codes.NOERROR, (cname,), dependencies=dependencies, reusable=_is_filled(zone.index))
         if query.qtype in (codes.CNAME, codes.ANY):
             return reply
         target = await query.lookup(query, found.cname, query.qtype)
@@ -172,6 +173,11 @@ class ClusterHandler:
         reply.counted = target.counted
         reply.take_cause(target)
         return reply
+
+
+def _is_filled(index: Index) -> bool:
+    """Return whether the index has the whole state of some time, now or earlier."""
+    return index.synced or index.restored
 
 
 def _stale_kinds(zone: IndexedZone, qname: bytes) -> Kinds:
