@@ -21,6 +21,7 @@ from itertools import count, product
 from typing import cast
 
 from bench.stalls_answers import ANSWERS, measure_answers, measure_cache
+from bench.stalls_manifests import measure_manifests
 from bench.turns import Turns
 from clusterdns.chain import Query, Reply, failure
 from clusterdns.chain.fallthrough import Fallthrough
@@ -54,6 +55,7 @@ from testing.dns_client import question
 LIMIT_MS = 5.0
 _VERSIONS = count(10)  # of the resources, one for each event and page
 PER_SLICE = 1_000
+CHUNK_BYTES = 1 << 16
 PAGE_LIMIT = 500
 KINDS: dict[str, Kind] = {
     one.__name__: one for one in (Service, EndpointSlice, Namespace, Pod, ServiceImport, ImportedSlice)
@@ -178,13 +180,15 @@ class _Pages:
         self._pages = {start: self._page(kind, manifests, start, limit) for start in starts}
 
     @staticmethod
-    def _page(kind: str, manifests: Sequence[Manifest], start: int, limit: int) -> bytes:
+    def _page(kind: str, manifests: Sequence[Manifest], start: int, limit: int) -> list[bytes]:
         rest = str(start + limit) if start + limit < len(manifests) else None
         meta = {"resourceVersion": str(next(_VERSIONS)), "continue": rest}
-        return json.dumps({"kind": f"{kind}List", "metadata": meta, "items": manifests[start : start + limit]}).encode()
+        page = {"kind": f"{kind}List", "metadata": meta, "items": manifests[start : start + limit]}
+        body = json.dumps(page, separators=(",", ":")).encode()
+        return [body[at : at + CHUNK_BYTES] for at in range(0, len(body), CHUNK_BYTES)]
 
-    async def page(self, path: str, params: dict[str, str], *, is_last_of_connection: bool) -> bytes:
-        """Return one page of the list."""
+    async def page(self, path: str, params: dict[str, str], *, is_last_of_connection: bool) -> list[bytes]:
+        """Return one page of the list, in chunks as from a socket."""
         return self._pages[int(params.get("continue", "0"))]
 
 
@@ -267,6 +271,11 @@ async def _measure_many(count: int, turns: Turns) -> None:
     await watched.ask("", ((f"web-{number}.prod.svc.cluster.local.", codes.A) for number in range(count)), times=1)
     await watched.event("Namespace deleted, all names compiled", "Namespace", "DELETED", PROD)
     await watched.relist("Service relist, all gone", "Service", [])
+    imports = [{"metadata": _meta(f"web-{number}"), "spec": {"ips": [v4(number)]}} for number in range(count)]
+    namespaces = [{"metadata": {"name": f"ns-{number}"}} for number in range(count)]
+    for kind, objects in (("ServiceImport", imports), ("Namespace", namespaces)):
+        await watched.relist(f"{kind} list", kind, objects)
+        await watched.relist(f"{kind} relist, all gone", kind, [])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -282,6 +291,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for naming_name in NAMINGS:
             await _measure(naming_name, options.endpoints, turns)
         await _measure_many(options.endpoints, turns)
+        await measure_manifests(turns, options.endpoints)
         await measure_answers(turns, options.answers)
         await measure_cache(turns)
 

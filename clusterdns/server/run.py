@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 from collections.abc import Coroutine, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +28,7 @@ from clusterdns.server.reloading import Load, Reloader, log_version
 from clusterdns.telemetry.logs import BARE_LINES
 from clusterdns.version import banner
 
+SWITCH_SECONDS = 0.0005  # for which a thread that reads files may keep the event loop waiting; the default is 5 ms
 END_GRACE_SECONDS = 0.5  # for queries that wait for a handler when the listeners close
 
 log = logging.getLogger("clusterdns")
@@ -56,6 +58,7 @@ class _Server:
         self._ended_by: asyncio.Future[signal.Signals] | None = None
 
     async def live(self) -> int:
+        sys.setswitchinterval(SWITCH_SECONDS)
         loop = asyncio.get_running_loop()
         self._ended_by = loop.create_future()
         self._catch_signals(loop)

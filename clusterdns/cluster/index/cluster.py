@@ -190,6 +190,7 @@ class Index:
                 self._notify(touched)
                 yield
                 return
+        yield
         known = state.open()
         yield
         is_same = is_deleted or state.reader == reader

@@ -97,7 +97,7 @@ class ManifestFiles:
         except DocumentError as error:
             file.problem = _file_problem(path, error.location, error.text)
             return False
-        is_changed = documents != file.documents
+        is_changed = _differ(documents, file.documents)
         file.documents = documents
         return is_changed
 
@@ -110,6 +110,15 @@ class ManifestFiles:
             has_files = any(_is_in(path, root) for path in self._files)
             missing = "no object that can have names" if has_files else f"no file *{', *'.join(_SUFFIXES)}"
             yield Problem(Category.EMPTY, root, root, f"{missing}; it adds no Services")
+
+
+def _differ(documents: Sequence[Document], others: Sequence[Document]) -> bool:
+    """Compare one by one: a comparison of lists stops all other threads until it ends."""
+    return len(documents) != len(others) or any(map(_differs, documents, others))
+
+
+def _differs(document: Document, other: Document) -> bool:
+    return document != other
 
 
 def _has_objects(documents: Sequence[Document]) -> bool:

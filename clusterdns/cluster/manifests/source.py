@@ -1,27 +1,26 @@
 """The source without a cluster: reports the changes between one state of manifest files and the next.
 
 `files` reads them and `controllers` computes the objects; this module compares these with the objects reported before.
-Reading, computing and comparing run in a thread; the changes are reported on the event loop, additions before removals,
-so that no name is missing for a moment.
+Reading, computing and comparing run in a thread; the changes are reported on the event loop in steps (see `turns`),
+additions before removals, so that no name is missing for a moment.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from clusterdns.cluster.manifests import selectors
 from clusterdns.cluster.manifests.controllers import ObjectsByKey, Selection, desired_objects
 from clusterdns.cluster.manifests.files import ManifestError, ManifestFiles
 from clusterdns.cluster.manifests.problems import Problem, ProblemReport
 from clusterdns.cluster.objects import Change, EndpointSlice, Namespace, Object, Pod, Service, ServiceImport, key_of
+from clusterdns.cluster.turns import LoopTurns
 from clusterdns.telemetry.metrics import Registry
 
 __all__ = ["ManifestError", "ManifestSource"]
 
 DEFAULT_POLL_SECONDS = 1.0
-MAX_TURN_SECONDS = 0.002  # of reporting changes, before other tasks of the loop run
 _ORDER: tuple[type[Object], ...] = (Namespace, Service, ServiceImport, EndpointSlice, Pod)
 
 log = logging.getLogger("clusterdns.plugin.kubernetes")
@@ -33,7 +32,7 @@ class ManifestSource:
     def __init__(
         self,
         paths: Sequence[str],
-        on_change: Callable[[Change], None],
+        on_change: Callable[[Change], Iterable[None] | None],
         on_synced: Callable[[], None],
         registry: Registry,
         *,
@@ -62,6 +61,7 @@ class ManifestSource:
         self._is_behind = True  # the reported objects differ from the files
         self._object_problems: tuple[Problem, ...] = ()
         self._problems = ProblemReport(registry)
+        self._turns = LoopTurns()
         self._logged_error = ""  # of the last poll
         self._task: asyncio.Task[None] | None = None
 
@@ -78,7 +78,8 @@ class ManifestSource:
     def load(self) -> None:
         """Read every file and report every object. Raises ManifestError where a path does not exist."""
         for change in self._read():
-            self._report(change)
+            for _ in self._report(change):
+                pass
         self._end_load()
 
     async def load_in_thread(self) -> None:
@@ -112,15 +113,12 @@ class ManifestSource:
         await self._report_all(changes)
         self._is_behind = False
 
-    async def _report_all(self, changes: Iterable[Change]) -> None:
-        """Report changes, those that belong together in one turn of the event loop."""
-        turn_began = time.perf_counter()
-        for _, together in groupby(changes, key=_same_turn):
-            for change in together:
-                self._report(change)
-            if time.perf_counter() - turn_began > MAX_TURN_SECONDS:
-                await asyncio.sleep(0)
-                turn_began = time.perf_counter()
+    async def _report_all(self, changes: list[Change]) -> None:
+        """Report changes, and take them out of the list, so that not all that is gone is freed at once."""
+        self._turns.begin()
+        changes.reverse()
+        while changes:
+            await self._turns.take(self._report(changes.pop()))
 
     async def _poll_forever(self) -> None:
         while True:
@@ -147,8 +145,9 @@ class ManifestSource:
     def _report_problems(self) -> None:
         self._problems.update((*self._files.problems, *self._object_problems))
 
-    def _report(self, change: Change) -> None:
-        self._on_change(change)
+    def _report(self, change: Change) -> Iterator[None]:
+        """Report a change, and take the steps in which it is applied."""
+        yield from self._on_change(change) or ()
         old, new = change
         if new is not None:
             self._reported[type(new), key_of(new)] = new
@@ -163,7 +162,7 @@ def differences(old: ObjectsByKey, new: ObjectsByKey) -> list[Change]:
     slices = [change for change in (*changed, *gone) if _is_slice(change)]
     return [
         *sorted((one for one in changed if not _is_slice(one)), key=_rank),
-        *sorted(slices, key=_same_turn),
+        *sorted(slices, key=_service_of),
         *sorted((one for one in gone if not _is_slice(one)), key=_rank, reverse=True),
     ]
 
@@ -178,10 +177,8 @@ def _rank(change: Change) -> tuple[int, str, str]:
     return (_ORDER.index(type(obj)), *key_of(obj))
 
 
-def _same_turn(change: Change) -> tuple[str, ...]:
-    """Return the group of a change; a group is reported in one turn of the loop, as endpoints move between slices."""
+def _service_of(change: Change) -> tuple[str, str]:
+    """Return the Service of a slice, between whose slices endpoints move."""
     obj = change.new or change.old
-    assert obj is not None
-    if isinstance(obj, EndpointSlice):
-        return ("slice", obj.namespace, obj.service)
-    return (type(obj).__name__, *key_of(obj))
+    assert isinstance(obj, EndpointSlice)
+    return (obj.namespace, obj.service)

@@ -227,7 +227,7 @@ class Feed:
         # not loaded where objects come from an API server
         from clusterdns.plugins.kubernetes.manifests import load, manifest_source
 
-        manifests = manifest_source(self._settings, self._apply_manifest, self._note_synced, self._registry)
+        manifests = manifest_source(self._settings, self._apply_object, self._note_synced, self._registry)
         self._source = self._manifests = manifests
         await load(manifests)
         manifests.start()
@@ -278,10 +278,6 @@ class Feed:
     def _note_change(self) -> None:
         if self._snapshot is not None and self.index.synced:
             self._snapshot.note_change()
-
-    def _apply_manifest(self, change: Change) -> None:
-        for _ in self._apply_object(change):
-            pass
 
     def _apply_object(self, change: Change) -> Iterator[None]:
         """Apply a change to the index that its kind belongs to, in steps."""

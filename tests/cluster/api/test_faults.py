@@ -15,7 +15,7 @@ from fakes.seen import Seen
 from fakes.time import FakeTime
 from peers import need
 
-from clusterdns.cluster.api.follow import turns as turns_module
+from clusterdns.cluster import turns as turns_module
 from clusterdns.cluster.api.follow.retry import Timing
 from clusterdns.cluster.api.settings import ApiSettings, Intervals
 from clusterdns.cluster.api.source import ApiSource

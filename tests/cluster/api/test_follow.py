@@ -328,7 +328,21 @@ async def test_a_page_that_is_too_large_is_read_in_smaller_ones(
     start(api_settings(fake), fake_time)
     await seen.until_names(Service, *names)
     limits = [int(one.query["limit"]) for one in fake.asked(SERVICES, watch=False)]
-    assert limits[:3] == [500, 62, 7]
+    assert limits[:3] == [50, 6, 12]
+
+
+async def test_pages_grow_to_about_the_size_that_is_decoded_in_one_piece(
+    fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clusterdns.cluster.api.follow.listing._PAGE_BYTES", 30_000)
+    names = [f"s{number:04}" for number in range(700)]
+    fake.lists[SERVICES] = [service(name) for name in names]
+    start(api_settings(fake), fake_time)
+    await seen.until_names(Service, *names)
+    limits = [int(one.query["limit"]) for one in fake.asked(SERVICES, watch=False)]
+    assert limits[:2] == [50, 100]
+    assert 100 < limits[2] < 200, "as many as have some 30,000 bytes"
+    assert len(set(limits[2:])) < 4
 
 
 async def test_a_page_without_an_end_takes_a_bounded_amount_of_memory(

@@ -374,7 +374,7 @@ async def test_other_tasks_run_between_changes(
 ) -> None:
     source = make()
     source.load()
-    monkeypatch.setattr("clusterdns.cluster.manifests.source.MAX_TURN_SECONDS", 0)
+    monkeypatch.setattr("clusterdns.cluster.turns.MAX_TURN_SECONDS", 0)
     (tmp_path / "a.yaml").write_text("".join(service(f"s{number}") for number in range(50)))
     polling = asyncio.ensure_future(source.poll())
     turns = set()

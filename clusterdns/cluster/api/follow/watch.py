@@ -23,12 +23,12 @@ from clusterdns.cluster.api.follow.initial import END_ANNOTATION, InitialEvents
 from clusterdns.cluster.api.follow.position import Position, number_of
 from clusterdns.cluster.api.follow.retry import Timing
 from clusterdns.cluster.api.follow.rhythm import BookmarkRhythm
-from clusterdns.cluster.api.follow.turns import StoreTurns
 from clusterdns.cluster.api.settings import Intervals
 from clusterdns.cluster.api.store import ObjectStore
 from clusterdns.cluster.decoding import WatchEvent, cut_event, read_event
 from clusterdns.cluster.freshness import CollectionFreshness
 from clusterdns.cluster.objects import ObjectError
+from clusterdns.cluster.turns import LoopTurns
 
 _SHORTEST_GOOD_WATCH_SECONDS = 1.0
 _SETTLED_WATCH_SECONDS = 30.0
@@ -61,7 +61,7 @@ class Followed:
     timing: Timing
 
     def __post_init__(self) -> None:
-        self.turns = StoreTurns(self.store)
+        self.turns = LoopTurns()
         self.applying = asyncio.Lock()  # the steps of one event are completed before another event begins
 
 
@@ -128,12 +128,12 @@ class Watch:
             for line in lines:
                 if line.strip():
                     self.apply_event(line)
-                    await followed.turns.complete()
+                    await followed.turns.take(followed.store.steps())
                     if self._initial is not None and self._listed_version:
                         await self._finish_list(self._initial)
 
     def apply_event(self, line: bytes) -> None:
-        """Apply one line. Call `StoreTurns.complete` afterwards."""
+        """Apply one line. Take the steps of the store afterwards."""
         followed = self._followed
         if isinstance(line, CutLine):
             self._skip(line)
@@ -209,7 +209,7 @@ class Watch:
         """Complete the list; this request goes on as a watch."""
         followed = self._followed
         for _ in initial.finish(self._listed_version):
-            await followed.turns.complete()
+            await followed.turns.take(followed.store.steps())
         followed.position.advance(self._listed_version)
         self._last = followed.position.newest
         self._initial = None
