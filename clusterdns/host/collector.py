@@ -3,11 +3,14 @@
 The index and the compiled answers are hundreds of thousands of objects without cycles, which live long. The collector
 would walk all of them again and again, for 100 ms and more, and everything waits meanwhile. Objects that have survived
 a few runs are therefore frozen, which exempts them from later runs. They are freed when their last reference goes, as
-ever; only a cycle among them stays until `collect_everything`.
+ever; only a cycle among them stays until `collect_everything`. No code here is known to leave such cycles, except for a
+reload; libraries may, so `collect_where_grown` bounds what they can take.
 """
 
+import asyncio
 import gc
-from collections.abc import Iterator
+import sys
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +20,10 @@ from typing import Any
 _THRESHOLDS = (700, 3, 1 << 30)
 _MIDDLE = 1
 _MOST_WALKED = 3000
+
+GROWTH_SECONDS = 3600.0  # between two looks; a cluster that grows costs at most one collection in this time
+_GROWTH = 1.25
+_SPARE_BLOCKS = 100_000  # some 10 MiB
 
 
 def collect_in_short_runs() -> None:
@@ -45,6 +52,18 @@ def collect_everything() -> None:
     """Collect the cycles among frozen objects too; it walks every object of the process."""
     gc.unfreeze()
     gc.collect()
+
+
+async def collect_where_grown(
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep, blocks: Callable[[], int] = sys.getallocatedblocks
+) -> None:
+    """Collect everything whenever the process has grown by a quarter since it last did, until cancelled."""
+    await sleep(GROWTH_SECONDS)
+    while True:
+        limit = blocks() * _GROWTH + _SPARE_BLOCKS
+        while blocks() <= limit:
+            await sleep(GROWTH_SECONDS)
+        collect_everything()
 
 
 @contextmanager

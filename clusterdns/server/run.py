@@ -19,6 +19,7 @@ from typing import Any
 import uvloop
 
 from clusterdns.admin.http import AdminHttp
+from clusterdns.host.collector import collect_where_grown
 from clusterdns.host.resources import memory_limit_bytes, raise_open_file_limit
 from clusterdns.server.instance import Instance
 from clusterdns.server.lastgood import LastGood
@@ -70,8 +71,8 @@ class _Server:
                 self._write_pidfile()
                 watching = self._watch_memory(loop)
                 await self._until_ended(self._reloader.follow())
-                if watching is not None:
-                    watching.cancel()
+                for task in watching:
+                    task.cancel()
             await self._end(self._ended_by.result())
         finally:
             await self._stop()
@@ -105,12 +106,13 @@ class _Server:
             except OSError as error:
                 log.error("cannot write the pidfile %s: %s", self._pidfile, error.strerror)
 
-    def _watch_memory(self, loop: asyncio.AbstractEventLoop) -> asyncio.Task[None] | None:
-        """Start the task that keeps memory below the container's limit, where it has one."""
+    def _watch_memory(self, loop: asyncio.AbstractEventLoop) -> list[asyncio.Task[None]]:
+        """Start the tasks that collect cycles, and that keep memory below the container's limit where it has one."""
+        tasks = [loop.create_task(collect_where_grown(), name="cycles")]
         limit = memory_limit_bytes()
-        if limit is None:
-            return None
-        return loop.create_task(MemoryWatch(limit, self._budgets).run(), name="memory")
+        if limit is not None:
+            tasks.append(loop.create_task(MemoryWatch(limit, self._budgets).run(), name="memory"))
+        return tasks
 
     def _budgets(self) -> Iterable[MemoryBudget]:
         running = self._reloader.running

@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
-from clusterdns.host.collector import collect_everything, collect_in_short_runs, collector_paused
+from clusterdns.host.collector import (
+    collect_everything,
+    collect_in_short_runs,
+    collect_where_grown,
+    collector_paused,
+)
 
 MOST_WALKED = 4_000  # containers in one run, which takes a millisecond
 
@@ -91,3 +96,41 @@ def test_everything_is_collected_on_demand() -> None:
     gc.freeze()
     collect_everything()
     assert nodes() == 0
+
+
+class Ended(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("blocks", "collections"),
+    [
+        ([1_000_000] * 5, 0),
+        ([1_000_000, 1_349_000, 1_349_000, 1_349_000, 1_349_000], 0),
+        ([1_000_000, 1_351_000, 1_000_000, 1_200_000, 1_300_000], 1),
+        ([1_000_000, 1_351_000, 1_351_000, 1_500_000, 1_700_000], 1),
+        ([1_000_000, 1_351_000, 1_000_000, 1_351_000, 1_000_000], 2),
+    ],
+)
+async def test_frozen_cycles_are_collected_once_the_process_has_grown(blocks: list[int], collections: int) -> None:
+    readings = iter(blocks)
+    collect_in_short_runs()
+    cycle()
+    gc.freeze()
+    assert nodes() == 0, "frozen"
+    runs: list[int] = []
+    gc.callbacks.append(lambda phase, info: runs.append(info["generation"]) if phase == "stop" else None)
+
+    async def sleep(seconds: float) -> None:
+        assert seconds == 3600
+
+    def read() -> int:
+        for reading in readings:
+            return reading
+        raise Ended
+
+    with pytest.raises(Ended):
+        await collect_where_grown(sleep, read)
+    assert runs.count(2) == collections
+    gc.unfreeze()
+    assert nodes() == (0 if collections else 2)
