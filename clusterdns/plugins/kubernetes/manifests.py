@@ -3,14 +3,14 @@
 from collections.abc import Callable
 
 from clusterdns.chain import StartError
+from clusterdns.cluster.api.store import OnChange
 from clusterdns.cluster.manifests.source import ManifestError, ManifestSource
-from clusterdns.cluster.objects import Change
 from clusterdns.plugins.kubernetes.settings import KubernetesSettings
 from clusterdns.telemetry.metrics import Registry
 
 
 def manifest_source(
-    settings: KubernetesSettings, on_change: Callable[[Change], None], on_synced: Callable[[], None], registry: Registry
+    settings: KubernetesSettings, on_change: OnChange, on_synced: Callable[[], None], registry: Registry
 ) -> ManifestSource:
     """Make the source. Raises StartError."""
     api = settings.api
