@@ -10,7 +10,6 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
-from functools import partial
 
 from clusterdns.admin.http import AdminHttp, ListenError
 from clusterdns.chain import Part, Readiness, StartError
@@ -42,8 +41,8 @@ class Reloader:
         self._last_good = last_good
         self._listeners = listeners
         self._admin = admin
-        registry = Registry()
-        self._draft = partial(draft, registry=registry, dns_port=dns_port, state_folder=last_good.folder)
+        self._registry = registry = Registry()
+        self._dns_port = dns_port
         self._requested = asyncio.Event()
         self._uncollected = 0  # configurations stopped since the last collection
         self._failed_sha512 = ""  # of the Corefile whose reload failed
@@ -168,8 +167,11 @@ class Reloader:
         """
         previous = self.running
         running = previous.configuration if previous is not None else None
+        folder = self._last_good.folder
         checked = await in_daemon_thread(  # directives may read large files and wait for resolvers
-            lambda: self._draft(corefile, errors=errors, previous=running)
+            lambda: draft(
+                corefile, self._registry, dns_port=self._dns_port, errors=errors, previous=running, state_folder=folder
+            )
         )
         configuration = checked.build()
         configuration.shared.parts.append(Part("corefile", readiness=Readiness(warning=lambda: self._warning)))
