@@ -4,13 +4,15 @@
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable
+from itertools import chain
+from time import perf_counter
 
 from clusterdns.cluster.objects import Change, Kind, Object, ObjectKey, key_of
 from clusterdns.cluster.snapshot.format import SnapshotError, decode
 
 MAX_TURN_SECONDS = 0.001  # before other tasks run
+_END = (None,)  # of the steps of an object; most have no others
 
 KnownObjects = dict[str, dict[ObjectKey, Object]]  # by the label of their collection
 
@@ -18,7 +20,7 @@ KnownObjects = dict[str, dict[ObjectKey, Object]]  # by the label of their colle
 async def restore(content: bytes, apply: Callable[[Change], Iterable[None]]) -> KnownObjects:
     """Apply every object as a change. Raises SnapshotError, and what was applied stays then."""
     known: KnownObjects = {}
-    began = time.perf_counter()
+    began = perf_counter()
     try:
         for label, group in decode(content):
             objects = known.setdefault(label, {})
@@ -26,22 +28,15 @@ async def restore(content: bytes, apply: Callable[[Change], Iterable[None]]) -> 
                 key = key_of(one)
                 old = objects.get(key)
                 objects[key] = one
-                for _ in apply(Change(old, one)):
-                    began = await _yield_to_loop(began)
-                began = await _yield_to_loop(began)
+                for _ in chain(apply(Change(old, one)), _END):
+                    if perf_counter() - began > MAX_TURN_SECONDS:
+                        await asyncio.sleep(0)
+                        began = perf_counter()
     except SnapshotError:
         raise
     except (ValueError, OSError) as error:  # of an address that is none: not written by this program
         raise SnapshotError(f"it has an object that cannot be used: {error}") from error
     return known
-
-
-async def _yield_to_loop(began: float) -> float:
-    """Let other tasks run after MAX_TURN_SECONDS of work. Returns the time at which the present turn began."""
-    if time.perf_counter() - began > MAX_TURN_SECONDS:
-        await asyncio.sleep(0)
-        return time.perf_counter()
-    return began
 
 
 def count_by_kind(known: KnownObjects) -> dict[Kind, int]:
