@@ -35,7 +35,7 @@ class InitialEvents:
         self._unlisted.discard(event.key)
         number = number_of(event.version)
         if number is None or number > self._floor:
-            self._position.saw(event.version)
+            self._position.saw(number)
             self._store.put(event.object)
         elif len(self._held) < _MAX_HELD:
             self._store.put(event.object, self._held)

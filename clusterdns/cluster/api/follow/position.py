@@ -32,13 +32,12 @@ class Position:
     def advance(self, version: str) -> None:
         """Note an event's version, if it has one; the next watch resumes after it."""
         self.version = version or self.version
-        self.saw(version)
+        self.saw(number_of(version))
 
-    def saw(self, version: str) -> None:
+    def saw(self, number: int | None) -> None:
         """Note that a state of this version was seen."""
-        number = number_of(version)
-        if number is not None:
-            self.newest = max(self.newest, number)
+        if number is not None and number > self.newest:
+            self.newest = number
 
     def check_list(self, version: str) -> None:
         """Raise Backwards where a list is older than what was seen, unless lists have been older for some time."""
