@@ -129,7 +129,7 @@ def test_a_killed_process_is_right_from_its_first_reply_on(
 def test_the_last_change_is_saved_at_the_end(start: Start, api: ApiThread, tmp_path: Path) -> None:
     event = b'{"type":"ADDED","object":{"metadata":{"name":"late","namespace":"prod","resourceVersion":"5000"},"spec":'
     event += b'{"clusterIP":"10.0.2.1"}}}\n'
-    api.api.script(SERVICES, page(*api.api.lists[SERVICES]), api.api.stream(event))
+    api.api.script(SERVICES, page(*api.api.lists[SERVICES], version="100"), api.api.stream(event))
     corefile = COREFILE % (PORT, api.port)
     first = start(corefile, "-state", str(tmp_path / "state")).wait_serving()
     wait_for(lambda: ask(first, "late") == "10.0.2.1", "the event")

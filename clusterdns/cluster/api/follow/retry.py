@@ -108,8 +108,13 @@ class RetryPolicy:
             self._refusals += 1
 
     def is_unusual(self, error: ApiError) -> bool:
-        """Return whether a failure is worth a log line; a watch that breaks or expires now and then is not."""
-        return not isinstance(error, Interrupted | Expired) or self._failures >= _FAILURES_BEFORE_LOG
+        """Return whether a failure is worth a log line.
+
+        A watch that breaks or expires now and then is not, nor a server that asks to come later, as it does while the
+        watch cache of a new CRD fills.
+        """
+        is_usual = isinstance(error, Interrupted | Expired) or error.status == HTTPStatus.TOO_MANY_REQUESTS
+        return not is_usual or self._failures >= _FAILURES_BEFORE_LOG
 
     def relist_cause(self, error: ApiError) -> str:
         """Return why the watch cannot be resumed, as the metric has it; empty where it can."""
