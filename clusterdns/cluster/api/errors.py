@@ -20,6 +20,8 @@ _MAX_PLAIN_CHARS = 200
 class ApiError(Exception):
     """A request that failed. `status` is the HTTP status where the server gave one, else 0."""
 
+    cause = "connection"  # as the metric has it, where there is no status
+
     def __init__(self, reason: str, status: int = 0, retry_after_seconds: float = 0.0) -> None:
         super().__init__(reason if len(reason) <= MAX_REASON_CHARS else reason[:MAX_REASON_CHARS] + "…")
         self.status = status
@@ -33,17 +35,25 @@ class Expired(ApiError):
 class Interrupted(ApiError):
     """A watch that the server accepted and that then broke off."""
 
+    cause = "interrupted"
+
 
 class Garbled(ApiError):
     """A watch with a line that is not an event."""
+
+    cause = "garbled"
 
 
 class TooLarge(ApiError):
     """A page of a list with more bytes than are kept."""
 
+    cause = "too large"
+
 
 class Backwards(ApiError):
     """A list or an event that is older than what was seen before."""
+
+    cause = "backwards"
 
 
 class Unstreamed(ApiError):

@@ -45,6 +45,10 @@ def ip_of(seen: Seen, name: str) -> str:
     return one.cluster_ips[0] if isinstance(one, Service) else ""
 
 
+def failures(registry: Registry, cause: str) -> float:
+    return registry.counter("clusterdns_watch_failures_total", "", "kind", "cause").labels("Service", cause).value
+
+
 # Streamed lists
 
 
@@ -248,6 +252,7 @@ async def test_a_watch_that_goes_back_again_and_again_ends_in_a_list(
     await seen.until_names(Service, "web")
     relists = registry.counter("clusterdns_relists_total", "", "kind", "cause")
     assert relists.labels("Service", "backwards").value == 1
+    assert failures(registry, "backwards") == 3
 
 
 @pytest.mark.parametrize(
@@ -274,6 +279,17 @@ async def test_odd_events_leave_the_state_consistent(
     start(api_settings(fake), fake_time)
     fake.script(SERVICES, fake.stream(error(410, "Expired"), then="end"))
     await seen.until_names(Service, "web", "last")
+
+
+async def test_failures_are_counted_by_their_cause(
+    fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, registry: Registry
+) -> None:
+    fake.script(SERVICES, faked.status(401), faked.status(403), page(), fake.stream(b"garbage\n"), page())
+    fake.script(SERVICES, fake.stream(error(10**9, "X"), then="end"), fake.stream(error(500, "X"), then="end"))
+    fake.script(SERVICES, fake.stream(event("ADDED", service("web"))))
+    start(api_settings(fake), fake_time)
+    await seen.until_names(Service, "web")
+    assert [failures(registry, cause) for cause in ("401", "403", "garbled", "interrupted", "500")] == [1] * 5
 
 
 # Huge input

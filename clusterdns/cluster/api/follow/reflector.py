@@ -25,6 +25,7 @@ from clusterdns.cluster.api.store import ObjectStore
 from clusterdns.cluster.freshness import CollectionFreshness
 from clusterdns.telemetry.metrics import Registry
 
+_NO_STATUS = 600  # an ERROR event may have any number
 _UNSERVED = (HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN)
 
 log = logging.getLogger("clusterdns.plugin.kubernetes")
@@ -71,6 +72,10 @@ class Reflector:
         self._has_failed = False  # and has not got past that stage since
         self._relists = registry.counter(
             "clusterdns_relists_total", "Lists read again because a watch could not go on.", "kind", "cause"
+        )
+
+        self._failures = registry.counter(
+            "clusterdns_watch_failures_total", "Lists and watches that failed or broke off.", "kind", "cause"
         )
 
     async def run(self) -> None:
@@ -138,11 +143,17 @@ class Reflector:
         """Report that a watch without bookmarks could not be replaced; it is still read."""
         self._has_failed = True
         self._failed_at = Stage.WATCH
+        self._count_failure(error)
         self._status.broken(self.collection.label, str(error))
+
+    def _count_failure(self, error: ApiError) -> None:
+        cause = str(error.status) if HTTPStatus.CONTINUE <= error.status < _NO_STATUS else error.cause
+        self._failures.labels(self.store.kind.__name__, cause).value += 1
 
     async def _recover(self, error: ApiError) -> None:
         """Log the failure where it is new, decide between resuming and relisting, and wait before the next attempt."""
         self._retry.note_failed(error)
+        self._count_failure(error)
         if self.collection.unserved and error.status in _UNSERVED:
             if error.status == HTTPStatus.NOT_FOUND:
                 error = ApiError(self.collection.unserved, error.status)
