@@ -9,7 +9,7 @@ import dns.edns
 import dns.rcode
 import pytest
 from aiohttp import web
-from fakes.held_clock import until
+from fakes.held_clock import turns, until
 from fakes.snapshots import with_checksum
 from plugins.serving import Running, running
 
@@ -179,6 +179,20 @@ async def test_a_snapshot_of_another_cluster_is_dropped_at_the_first_list(
         assert "waiting for the first list" in ready(server)[0]["kubernetes"]
     (line,) = [one.getMessage() for one in caplog.records if "is ignored" in one.getMessage()]
     assert "another cluster: kube-system has the UID uid-of-this there and uid-of-another here" in line
+
+
+@pytest.mark.parametrize("later", [0, 1, 2, 3, 5, 8])
+async def test_a_process_may_end_while_it_drops_a_snapshot(
+    start: Start, api: FakeApiServer, later: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    await save(start)
+    fill(api, uid="uid-of-another")
+    stall(api, SERVICES, SLICES)
+    asked = len(api.asked(NAMESPACES, watch=False))
+    async with start():
+        await until(lambda: len(api.asked(NAMESPACES, watch=False)) >= asked + 2)  # the list, and the question
+        await turns(later)
+    assert not [one for one in caplog.records if one.levelno >= logging.ERROR]
 
 
 async def test_after_a_snapshot_of_another_cluster_only_the_lists_are_answered(

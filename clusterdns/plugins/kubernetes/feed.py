@@ -104,9 +104,10 @@ class Feed:
     async def stop(self) -> None:
         """Stop the source if this is the last user. The objects in the index stay."""
         self._users -= 1
+        if not self._users and self._identification is not None:
+            self._identification.cancel()
+            await asyncio.gather(self._identification, return_exceptions=True)
         if not self._users and self._source is not None:
-            if self._identification is not None:
-                self._identification.cancel()
             await self._leave()
 
     def subscribe(self, subscriber: Subscriber) -> None:
