@@ -20,6 +20,7 @@ HOW_TO_GET = {
     "setcap": "install the Debian package libcap2-bin",
     "getcap": "install the Debian package libcap2-bin",
     "nsenter": "install the Debian package util-linux",
+    "unshare": "install the Debian package util-linux",
     "ip": "install the Debian package iproute2",
     "openssl": "install the Debian package openssl",
     "go": "install Go 1.24 or later",

@@ -8,7 +8,6 @@ import asyncio
 import json
 import socket
 import ssl
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -17,22 +16,10 @@ from pathlib import Path
 from clusterdns.cluster.api.settings import ApiSettings, ClientTls
 from clusterdns.cluster.api.source import ApiSource
 from clusterdns.telemetry.metrics import Registry
+from testing import packet_loss
 from testing.fake_apiserver import FakeApiServer, serving
 
 SERVER = "10.9.0.2"
-
-
-def ip(*arguments: str) -> None:
-    """Run the command `ip`."""
-    subprocess.run(["ip", *arguments], check=True)
-
-
-def make_network() -> None:
-    """Give loopback the server's address, and let rules go before the table of local addresses."""
-    ip("link", "set", "lo", "up")
-    ip("address", "add", f"{SERVER}/32", "dev", "lo")
-    ip("rule", "add", "pref", "100", "lookup", "local")
-    ip("rule", "delete", "pref", "0")
 
 
 async def until(check: Callable[[], object], seconds: float = 30.0) -> float:
@@ -61,14 +48,13 @@ async def run(folder: Path) -> dict[str, float]:
         await until(lambda: source.synced)
         watches = len(api.requests)
         await asyncio.sleep(1.0)  # the connections are idle when they die
-        ip("rule", "add", "pref", "10", "to", SERVER, "blackhole")
-        noticed = await until(lambda: source.reason)
-        ip("rule", "delete", "pref", "10")
+        with packet_loss.dropped([("to", SERVER)]):
+            noticed = await until(lambda: source.reason)
         reconnected = await until(lambda: len(api.requests) > watches)
         await source.stop()
     return {"noticed": noticed, "reconnected": reconnected}
 
 
 if __name__ == "__main__":
-    make_network()
+    packet_loss.prepare(SERVER)
     print(json.dumps(asyncio.run(run(Path(sys.argv[1])))))

@@ -6,14 +6,14 @@ import json
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 from testing import certificates, kubeconfig
 from testing.api import ApiClient
-from testing.controlplane import apiserver, binaries
-from testing.ports import LOOPBACK, free_ports
-from testing.process import ServerProcess
+from testing.controlplane import binaries
+from testing.controlplane.apiserver import FurtherApiServer
 
 ROOT = Path(__file__).resolve().parents[2]
 NODE = "node-1"  # the only one
@@ -42,22 +42,21 @@ class ControlPlane(ApiClient):
         return str(made["status"]["token"])
 
     @contextlib.contextmanager
-    def second_apiserver(self, *options: str) -> Iterator[str]:
-        """Run another API server of this cluster, whose watch cache is empty, and yield its URL."""
-        (port,) = free_ports(1)
-        address = f"{LOOPBACK}:{port}"
-        command = [
-            str(binaries.find() / "kube-apiserver"),
-            *apiserver.arguments(self.folder, self.etcd_url, address),
-            *options,
-        ]
-        server = ServerProcess("kube-apiserver", command, self.folder / f"kube-apiserver-{port}.log")
+    def second_apiserver(self, *options: str) -> Iterator[FurtherApiServer]:
+        """Run another API server of this cluster, whose watch cache is empty."""
+        server = FurtherApiServer(self.folder, self.etcd_url, self.kubeconfig, *options)
         try:
-            with ApiClient(self.kubeconfig, f"https://{address}") as client:
-                server.wait_until(client.is_ready, "readiness", apiserver.START_SECONDS)
-            yield f"https://{address}"
+            yield server
         finally:
             server.kill()
+
+    def compact(self) -> None:
+        """Have etcd forget all but the present, as it does every five minutes."""
+        marker = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "compaction", "namespace": "default"}}
+        version = self.apply(marker)["metadata"]["resourceVersion"]
+        self.delete("ConfigMap", "compaction", "default")
+        body = json.dumps({"revision": version, "physical": True}).encode()
+        urllib.request.urlopen(urllib.request.Request(f"{self.etcd_url}/v3/kv/compaction", body)).close()
 
     def run_pods(self, namespace: str) -> dict[str, str]:
         """Act once as a kubelet does all the time, and return the IPv4 address of each running pod by its name.

@@ -64,8 +64,8 @@ MISSING = [  # right that is taken away, kind of Corefile
 @pytest.fixture(scope="module")
 def paging_server(control_plane: ControlPlane) -> Iterator[str]:
     """The URL of an API server that does not stream lists, so that each collection is listed and then watched."""
-    with control_plane.second_apiserver(WITHOUT_STREAMED_LISTS) as url:
-        yield url
+    with control_plane.second_apiserver(WITHOUT_STREAMED_LISTS) as second:
+        yield second.url
 
 
 def rights(rules: list[Object]) -> set[Right]:

@@ -5,7 +5,6 @@ import json
 import os
 import stat
 import sys
-import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -139,8 +138,8 @@ async def test_an_api_server_without_streamed_lists_is_read_in_pages(
 ) -> None:
     for name in ("a", "b", "c"):
         control_plane.apply(service(namespace, name))
-    with control_plane.second_apiserver(WITHOUT_STREAMED_LISTS) as url:
-        config = control_plane.kubeconfig.read_text().replace(control_plane.url, url)
+    with control_plane.second_apiserver(WITHOUT_STREAMED_LISTS) as second:
+        config = control_plane.kubeconfig.read_text().replace(control_plane.url, second.url)
         kubeconfig = control_plane.folder / f"{namespace}.kubeconfig"
         kubeconfig.write_text(config)
         source = start(ApiSettings(kubeconfig=str(kubeconfig), namespaces=(namespace,), page_limit=2))
@@ -149,7 +148,7 @@ async def test_an_api_server_without_streamed_lists_is_read_in_pages(
         control_plane.delete("Service", "b", namespace)
         await seen.until_names(Service, "a", "c")
         counted = registry.counter("coredns_kubernetes_rest_client_requests_total", "", "code", "method", "host")
-        assert counted.labels("422", "GET", url.removeprefix("https://")).value == 3, "one per collection"
+        assert counted.labels("422", "GET", second.url.removeprefix("https://")).value == 3, "one per collection"
         assert source.reason == ""
         await source.stop()
 
@@ -277,7 +276,7 @@ async def test_after_410_only_the_differences_are_reported(
         if "continue" not in query or has_compacted:
             return query
         has_compacted = True
-        compact(control_plane)
+        control_plane.compact()
         token = json.loads(base64.urlsafe_b64decode(query["continue"] + "=="))
         token["rv"] = 2  # the page's own version is in this server's cache, this one is not
         return query | {"continue": base64.urlsafe_b64encode(json.dumps(token).encode()).decode().rstrip("=")}
@@ -291,23 +290,16 @@ async def test_after_410_only_the_differences_are_reported(
         proxy.cut()
         control_plane.delete("Service", "goes", namespace)
         control_plane.apply(service(namespace, "comes"))
-        compact(control_plane)  # until its cache is filled, the other server asks etcd, which may know our version
+        control_plane.compact()  # until its cache is filled, the other server asks etcd, which may know our version
         proxy.rewrite = compact_before_second_page
-        with control_plane.second_apiserver() as proxy.target:
+        with control_plane.second_apiserver() as second:
+            proxy.target = second.url
             proxy.is_open = True
             await seen.until_names(Service, "stays", "comes")
         assert has_compacted
         relists = registry.counter("clusterdns_relists_total", "", "kind", "cause")
         assert relists.labels("Service", "expired").value >= 1
         assert len(seen.changes) == told + 2
-
-
-def compact(control_plane: ControlPlane) -> None:
-    """Have etcd forget all but the present, as it does every five minutes."""
-    version = int(control_plane.apply(service("default", "compaction"))["metadata"]["resourceVersion"])
-    control_plane.delete("Service", "compaction", "default")
-    body = json.dumps({"revision": str(version), "physical": True}).encode()
-    urllib.request.urlopen(urllib.request.Request(f"{control_plane.etcd_url}/v3/kv/compaction", body)).close()
 
 
 def service_account_token(control_plane: ControlPlane, namespace: str) -> str:

@@ -1,0 +1,60 @@
+"""Packets on loopback that are dropped without an error, in a network namespace of this process.
+
+Rules of routing name the packets, so that neither netfilter nor a right outside of the namespace is needed. A program
+that is started with `in_namespace` prepares loopback once with `prepare`.
+"""
+
+import subprocess
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from testing import peers
+
+_DROP_BEFORE = ("pref", "10")
+
+
+def in_namespace() -> list[str | Path]:
+    """Return the command that starts another one in a network namespace of its own. Raises MissingPeer."""
+    return [peers.find("unshare"), "--map-root-user", "--net"]
+
+
+def prepare(*addresses: str) -> None:
+    """Give loopback further addresses, and let rules go before the table of local addresses."""
+    ip("link", "set", "lo", "up")
+    for address in addresses:
+        ip("address", "add", f"{address}/32", "dev", "lo")
+    ip("rule", "add", "pref", "100", "lookup", "local")
+    ip("rule", "delete", "pref", "0")
+
+
+def ip(*arguments: str) -> None:
+    """Run the command `ip`."""
+    subprocess.run([peers.find("ip"), *arguments], check=True)
+
+
+@contextmanager
+def dropped(rules: Iterable[tuple[str, ...]]) -> Iterator[None]:
+    """Drop packets that one of the rules selects, as `ip rule` has them, for the duration of the context."""
+    given = list(rules)
+    for rule in given:
+        ip("rule", "add", *_DROP_BEFORE, *rule, "blackhole")
+    try:
+        yield
+    finally:
+        for rule in given:
+            ip("rule", "delete", *_DROP_BEFORE, *rule, "blackhole")
+
+
+def of_port(port: int) -> list[tuple[str, ...]]:
+    """Return the rules for all packets to and from a port of TCP."""
+    return [("ipproto", "tcp", side, str(port)) for side in ("dport", "sport")]
+
+
+def of_connections(server_port: int, client_ports: Iterable[int]) -> list[tuple[str, ...]]:
+    """Return the rules for the packets of some connections, in both directions."""
+    rules: list[tuple[str, ...]] = []
+    for port in client_ports:
+        for source, destination in ((port, server_port), (server_port, port)):
+            rules.append(("ipproto", "tcp", "sport", str(source), "dport", str(destination)))
+    return rules
