@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint docs bench bench-stalls control-plane peers clean
+.PHONY: help run test lint docs bench bench-stalls bench-faults control-plane peers clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ bench: $(INSTALLED) ## measure clusterdns, CoreDNS and Knot in one run (first: m
 
 bench-stalls: $(INSTALLED) ## measure how long one event, query, scrape or reload holds the event loop; fails above 5 ms
 	$(BIN)/python -m bench.stalls
+
+bench-faults: $(INSTALLED) ## measure clusterdns and CoreDNS while the API server fails in 17 ways (first: make control-plane peers)
+	$(BIN)/python -m bench.faults
 
 control-plane: ## build etcd, kube-apiserver and kube-controller-manager for the tests, once per user
 	@sh testing/controlplane/build.sh

@@ -4,6 +4,7 @@ A figure is a list of numbers per server, saved as JSON with the machine, the ve
 and plots can be made again from it. `TARGETS` are the ratios that the project promises, `LIMITS` its absolute bounds.
 """
 
+import contextlib
 import json
 import os
 import platform
@@ -177,13 +178,12 @@ def machine() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of the servers, and of Python."""
-    return {
-        OURS: _first_line([peers.clusterdns(), "-version"]),
-        COREDNS: _first_line([peers.find(COREDNS), "-version"]),
-        KNOT: _first_line([peers.find("knotd"), "--version"]),
-        "python": platform.python_version(),
-    }
+    """Return the versions of the servers that are there, and of Python."""
+    found = {OURS: _first_line([peers.clusterdns(), "-version"])}
+    for name, program, flag in ((COREDNS, COREDNS, "-version"), (KNOT, "knotd", "--version")):
+        with contextlib.suppress(peers.MissingPeer):
+            found[name] = _first_line([peers.find(program), flag])
+    return {**found, "python": platform.python_version()}
 
 
 def _first_line(command: list[str | Path]) -> str:

@@ -7,7 +7,7 @@ cluster's names from a static zone, as the baseline of a name server without Kub
 
 import os
 import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,9 +120,18 @@ def external_names() -> list[str]:
 
 @contextmanager
 def kubernetes_server(
-    name: str, kubeconfig: Path, folder: Path, text: str = COREFILE, env: Mapping[str, str] | None = None
+    name: str,
+    kubeconfig: Path,
+    folder: Path,
+    text: str = COREFILE,
+    env: Mapping[str, str] | None = None,
+    wanted: Sequence[str] = (),
 ) -> Iterator[MeasuredServer]:
-    """Run CoreDNS or clusterdns on a Corefile, which is written to `folder`, until it knows all objects."""
+    """Run CoreDNS or clusterdns on a Corefile, which is written to `folder`, until it knows all objects.
+
+    `wanted` are the names to wait for, in order; without them, those of the benchmark's cluster.
+    """
+    first, *last = wanted or (next(objects.names())[0], *objects.last_names())
     program = peers.clusterdns() if name == OURS else peers.find(COREDNS)
     folder.mkdir(exist_ok=True)
     corefile = folder / f"Corefile.{name}"
@@ -138,10 +147,8 @@ def kubernetes_server(
     with ServerProcess(
         name, [program, "-conf", corefile], folder / f"{name}.log", {**environment, **(env or {})}
     ) as server:
-        seconds = server.wait_until(lambda: knows(port, next(objects.names())[0]), "first correct answer")
-        server.wait_until(
-            lambda: all(knows(port, name) for name in objects.last_names()), "correct answer to all names"
-        )
+        seconds = server.wait_until(lambda: knows(port, first), "first correct answer")
+        server.wait_until(lambda: all(knows(port, one) for one in last), "correct answer to all names")
         yield MeasuredServer(server, port, seconds, corefile)
 
 

@@ -16,7 +16,8 @@ from testing.waiting import wait_for
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 QUESTIONS = re.findall(r"dig @.+$", (ROOT / "zones" / "questions.txt").read_text(encoding="utf-8"), re.MULTILINE)
-TARGETS = ("help", "run", "test", "lint", "docs", "bench", "bench-stalls", "control-plane", "peers", "clean")
+BENCHES = ("bench", "bench-stalls", "bench-faults")
+TARGETS = ("help", "run", "test", "lint", "docs", *BENCHES, "control-plane", "peers", "clean")
 
 
 def blocks(language: str) -> list[str]:
