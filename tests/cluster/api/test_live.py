@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from fakes.seen import Seen
 
+from clusterdns.cluster.api import credentials
 from clusterdns.cluster.api.settings import ApiSettings
 from clusterdns.cluster.api.source import ApiSource
 from clusterdns.cluster.objects import EndpointSlice, Namespace, Pod, Service
@@ -231,7 +232,7 @@ async def test_a_missing_right_stops_only_its_own_kind(
     assert caplog.text.count("discovery.k8s.io is forbidden") == 1
     allow(control_plane, user, [*rights, {**rights[0], "apiGroups": ["discovery.k8s.io"], "resources": ["*"]}])
     await seen.until(lambda: source.synced)
-    assert source.reason == ""
+    await seen.until(lambda: source.reason == "")  # once its watch is open, too
 
 
 def allow(control_plane: ControlPlane, user: str, rules: list[dict[str, Any]]) -> None:
@@ -322,6 +323,7 @@ async def test_in_a_pod_the_service_account_is_used(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    credentials._client_library(reads_kubeconfig=False)  # whose modules are those that are patched here
     from kubernetes_asyncio.config import incluster_config
 
     token = tmp_path / "token"
@@ -335,7 +337,7 @@ async def test_in_a_pod_the_service_account_is_used(
     await seen.until(lambda: "401 Unauthorized" in source.reason)
     token.write_text(service_account_token(control_plane, namespace) + "\n")  # the kubelet has put in a new one
     await seen.until(lambda: source.synced)
-    assert source.reason == ""
+    await seen.until(lambda: source.reason == "")
 
 
 async def test_an_exec_plugin_gives_the_token(
