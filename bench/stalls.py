@@ -22,6 +22,7 @@ from typing import cast
 
 from bench.stalls_answers import ANSWERS, measure_answers, measure_cache
 from bench.stalls_manifests import measure_manifests
+from bench.stalls_replies import measure_replies
 from bench.turns import Turns
 from clusterdns.chain import Query, Reply, failure
 from clusterdns.chain.fallthrough import Fallthrough
@@ -292,6 +293,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             await _measure(naming_name, options.endpoints, turns)
         await _measure_many(options.endpoints, turns)
         await measure_manifests(turns, options.endpoints)
+        await measure_replies(turns)
         await measure_answers(turns, options.answers)
         await measure_cache(turns)
 

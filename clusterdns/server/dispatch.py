@@ -5,6 +5,7 @@ counts. An exception in a handler is logged with the question, counted, and answ
 own the sockets; handlers decide what an answer contains.
 """
 
+import asyncio
 import logging
 from collections.abc import Coroutine, Generator
 from time import perf_counter
@@ -124,6 +125,8 @@ class Dispatch:
     ) -> bytes | None:
         try:
             reply = await handling
+            if len(reply.answer) > MAX_RECORDS_AT_ONCE:
+                await asyncio.sleep(0)  # storing thousands of records and encoding them are two turns
         except Exception:  # noqa: BLE001  # whatever a handler raises after its first wait
             reply = self._failed(query)
         # not compiled: a change may have come while the handler waited

@@ -22,11 +22,12 @@ from clusterdns.upstream.relevance import relevant
 from clusterdns.upstream.settings import HealthCheckSettings, TransportSettings
 from clusterdns.upstream.stream import MAX_CONNECTIONS, UpstreamConnections
 from clusterdns.wire import codes
-from clusterdns.wire.decode import Message, decode
+from clusterdns.wire.decode import Message, decode, decode_in_steps
 from clusterdns.wire.header import TC, Malformed
 
 LOWER_CASE_SECONDS = 600.0  # an upstream that did not preserve case is asked in lower case for this time
 HEALTH_SECONDS = 1.0  # a check's time-out
+ONE_STEP_BYTES = 4096  # a reply of no more is decoded at once: it has at most 370 records
 MIN_INTERVAL_SECONDS = 0.05  # between checks, because a refused port answers at once
 TIME_BOUNDS = tuple(0.00025 * 2**power for power in range(16))
 
@@ -107,20 +108,20 @@ class Upstream:
     async def _exchange(self, question: Question, seconds: float) -> Message:
         if self._https is not None:
             reply, age = await self._https.ask(question, seconds)
-            return aged(self._decoded(reply), age)
+            return aged(await self._decoded(reply), age)
         if question.is_stream or self.address.transport != DNS:
-            return self._decoded(await self._over_stream(question, seconds))
+            return await self._decoded(await self._over_stream(question, seconds))
         packet = await self._over_udp(question, seconds)
         cut: Message | None = None
         try:
-            message = decode(packet)
+            message = await _in_steps(packet)
             if not message.flags & TC:
                 return message
             cut = message
         except Malformed:
             pass  # perhaps cut short, with or without TC: the reply over TCP is whole
         try:
-            return self._decoded(await self._over_stream(question, seconds))
+            return await self._decoded(await self._over_stream(question, seconds))
         except ExchangeFailed as failed:
             if cut is None and failed.info_code == codes.EDE_INVALID_DATA:
                 raise  # malformed over TCP too: the next upstream is asked
@@ -168,9 +169,9 @@ class Upstream:
             return reply
         raise AssertionError("the last attempt returns or raises")
 
-    def _decoded(self, packet: bytes) -> Message:
+    async def _decoded(self, packet: bytes) -> Message:
         try:
-            return decode(packet)
+            return await _in_steps(packet)
         except Malformed as problem:
             raise ExchangeFailed(f"malformed reply of {self.text}: {problem}", codes.EDE_INVALID_DATA) from None
 
@@ -212,6 +213,17 @@ class Upstream:
         self._connections.close()
         if self._https is not None:
             await self._https.close()
+
+
+async def _in_steps(packet: bytes) -> Message:
+    """Decode a message, a long one in several turns of the event loop. Raises Malformed."""
+    if len(packet) <= ONE_STEP_BYTES:
+        return decode(packet)
+    for message in decode_in_steps(packet):
+        if message is not None:
+            return message
+        await asyncio.sleep(0)
+    raise AssertionError("the message comes last")
 
 
 def _only_truncated(packet: bytes) -> Message:

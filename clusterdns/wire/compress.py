@@ -10,13 +10,14 @@ from itertools import accumulate
 
 from clusterdns.wire import codes
 from clusterdns.wire.header import HEADER_BYTES
-from clusterdns.wire.name import longest_suffix, suffixes
+from clusterdns.wire.name import longest_suffix
 from clusterdns.wire.rdata import COMPRESSED_TYPES, LAYOUTS, NAME, name_spans
 from clusterdns.wire.record import FIXED_BYTES, SOA_SERIAL_FROM_END, Record
 from clusterdns.wire.response import Serial
 from clusterdns.wire.runs import NO_ROTATION, RecordRun, RotatingRecords, pieces_of
 
 _MAX_POINTER = 0x3FFF
+_TYPES_WITH_NAMES = COMPRESSED_TYPES | {codes.SRV}
 _NAME_ALONE = (NAME,)
 MAX_CHAIN = 8  # of pointers that lead to pointers: readers bound it, dnspython to 16
 
@@ -68,7 +69,9 @@ class Compressor:
             if record.name != last or len(owner) > 2:  # the records of an RRset share their owner
                 last = record.name
                 owner = self._place(last, self.position)
-            one = owner + self._body(record, self.position + len(owner))
+            one = owner + record.body
+            if record.rtype in _TYPES_WITH_NAMES:
+                one = owner + self._body(record, self.position + len(owner))
             self.position += len(one)
             encoded.append(one)
         return encoded
@@ -97,6 +100,8 @@ class Compressor:
         if record.rtype == codes.SOA and self.serial is not None:
             body = body[:-SOA_SERIAL_FROM_END] + self.serial.wire + body[4 - SOA_SERIAL_FROM_END :]
         if LAYOUTS[record.rtype] == _NAME_ALONE:  # most of the names in RDATA, a third faster
+            if position > _MAX_POINTER:
+                return self._last_name(body)
             rdata = self._place(body[FIXED_BYTES:], position + FIXED_BYTES)
             return body[:8] + len(rdata).to_bytes(2, "big") + rdata
         rdata = b""
@@ -107,6 +112,18 @@ class Compressor:
             done = end
         rdata += body[done:]
         return body[:8] + len(rdata).to_bytes(2, "big") + rdata
+
+    def _last_name(self, body: bytes) -> bytes:
+        """Compress the name that is all of RDATA, at a position that no pointer can lead to."""
+        name = body[FIXED_BYTES:]
+        lower = name.lower()
+        start = 0
+        while (known := self.offsets.get(lower[start:])) is None:
+            size = name[start]
+            if not size:
+                return body
+            start += 1 + size
+        return b"%b\0%c%b%b" % (body[:8], start + 2, name[:start], (0xC000 | known[0]).to_bytes(2, "big"))
 
     def _learn_names(self, record: Record, position: int) -> None:
         """Remember the target of an SRV record: it stays whole (RFC 2782), but pointers may lead to it."""
@@ -130,11 +147,11 @@ class Compressor:
         return name[: len(name) - len(suffix)] + (0xC000 | offset).to_bytes(2, "big"), pointers + 1
 
     def _learn(self, name: bytes, position: int, pointers: int) -> None:
-        if position > _MAX_POINTER:
-            return
-        end = position + len(name)
-        for suffix in suffixes(name.lower())[:-1]:
-            offset = end - len(suffix)
-            if offset > _MAX_POINTER or suffix in self.offsets:  # a known name has known ancestors
+        lower = name.lower()
+        start = 0
+        while size := lower[start]:
+            suffix = lower[start:]
+            if position + start > _MAX_POINTER or suffix in self.offsets:  # a known name has known ancestors
                 return
-            self.offsets[suffix] = offset, pointers
+            self.offsets[suffix] = position + start, pointers
+            start += 1 + size

@@ -33,6 +33,7 @@ from clusterdns.wire.runs import NO_ROTATION, RUNS, RecordRun, RotatingRecords, 
 from clusterdns.wire.truncate import fit
 
 QUESTION_POINTER = b"\xc0\x0c"
+MANY_RECORDS = 256
 MIN_RECORD_BYTES = 11  # the root, type, class, TTL and length: no record is smaller
 
 _FLAGS_COUNTS = struct.Struct(">HHHHH")
@@ -75,18 +76,21 @@ def encode(query: QueryMessage, reply: ResponseMessage, *, for_reuse: bool = Fal
     rotating = NO_ROTATION
     if reply.rotates and records:
         records, addresses = _split_rotating(reply, limit, for_reuse=for_reuse)
+    most = limit // MIN_RECORD_BYTES + 1
     size = HEADER_BYTES + len(question)
     if type(reply.answer) in RUNS or type(reply.additional) in RUNS:
         size += least_bytes(records, addresses, reply.additional)
+    elif len(records) > MANY_RECORDS:  # names in RDATA need compression, mostly: the owner names may wait for it
+        size += sum([len(one.body) for one in records[:most]])
     if size <= limit:
         if addresses:
             rotating = _encode_rotating(query, reply, addresses)
         if records:
-            answer = _encode_records(query, reply, records[: limit // MIN_RECORD_BYTES + 1])
-        if reply.authority:
-            authority = _encode_records(query, reply, reply.authority)
-        if reply.additional and len(answer) == len(records):
-            additional = _encode_records(query, reply, reply.additional[: limit // MIN_RECORD_BYTES + 1])
+            answer = _encode_records(query, reply, records[:most])
+        if reply.authority and len(answer) == len(records):
+            authority = _encode_records(query, reply, reply.authority[:most])
+        if reply.additional and len(authority) == len(reply.authority):
+            additional = _encode_records(query, reply, reply.additional[:most])
         fixed = b"".join(answer)
         rest = b"".join((*authority, *additional, opt)) if authority or additional else opt
         size = HEADER_BYTES + len(question) + len(fixed) + len(rotating.wire) + len(rest)

@@ -18,6 +18,7 @@ from clusterdns.upstream.flight import Flight
 from clusterdns.upstream.server import HEALTH_SECONDS, LOWER_CASE_SECONDS
 from clusterdns.upstream.settings import TransportSettings
 from clusterdns.wire import codes
+from clusterdns.wire.decode import STEP_RECORDS, Message, decode_in_steps
 from testing.upstream.scripted import ScriptedUpstream
 
 
@@ -369,6 +370,44 @@ async def test_a_reply_that_is_malformed_over_tcp_too_goes_on_with_the_next_upst
             assert (reply.rcode, len(reply.answer), reply.is_truncated) == (codes.NOERROR, 1, False)
             assert [one.transport for one in upstream.queries("bad.example.org")] == ["udp", "tcp"]
             assert sound.count("bad.example.org") == 1
+
+
+async def test_a_reply_of_64_kib_is_decoded_between_other_work(
+    forwarding: Forwarding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\x0a\0\0\1"
+    turn = 0
+    seen: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        query = await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
+        question = query[12 : query.index(b"\0", 12) + 5]
+        message = query[:2] + b"\x81\x80\0\1\x0f\xa0\0\0\0\0" + question + record * 4_000
+        writer.write(len(message).to_bytes(2, "big") + message)
+        await reader.read()
+        writer.close()
+
+    async def count_turns() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    def watched(packet: bytes) -> Iterator[Message | None]:
+        for one in decode_in_steps(packet):
+            seen.append(turn)
+            yield one
+
+    monkeypatch.setattr("clusterdns.upstream.server.decode_in_steps", watched)
+    upstream = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = upstream.sockets[0].getsockname()[1]
+    counting = asyncio.ensure_future(count_turns())
+    async with forwarding(f"forward . 127.0.0.1:{port} {{\n force_tcp\n}}") as ask:
+        reply = await ask("www.example.org")
+    counting.cancel()
+    upstream.close()
+    assert len(reply.answer) == 4_000
+    assert len(set(seen)) == len(seen) == -(-4_000 // STEP_RECORDS)
 
 
 async def test_few_connections_carry_many_questions(forwarding: Forwarding, upstream: ScriptedUpstream) -> None:

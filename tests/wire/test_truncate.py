@@ -1,6 +1,7 @@
 """Messages that do not fit: extended errors are left out first, then whole records from the end, and TC is set."""
 
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import dns.flags
@@ -102,3 +103,24 @@ def test_options_that_do_not_fit_are_left_out() -> None:
     found = decode(b"\0\0" + encode.encode(make_query(transport="udp", use_edns=0, payload=512), reply).message())
     assert found.edns == Edns(1232, 0, False, b"")
     assert found.flags & TC
+
+
+class CountedRecords(tuple[Record, ...]):
+    """A section that counts the records read from it."""
+
+    read = 0
+
+    def __iter__(self) -> Iterator[Record]:
+        for one in super().__iter__():
+            type(self).read += 1
+            yield one
+
+
+def test_no_section_is_encoded_far_beyond_the_limit() -> None:
+    query = make_query(transport="udp")
+    several = [record.txt(query.name, 5, str(number)) for number in range(4_000)]
+    for parts in ((several,), ((), several), ((), (), several), (several, several, several)):
+        CountedRecords.read = 0
+        encoded = encode.encode(query, Reply(0, *map(CountedRecords, parts)))
+        assert encoded.is_truncated
+        assert CountedRecords.read < 512

@@ -87,6 +87,8 @@ def with_ttl(records: Sequence[Record], ttl: int) -> tuple[Record, ...]:
     if not records:
         return ()
     wire = ttl.to_bytes(4, "big")
+    if {one.body[4:8] for one in records} == {wire}:  # as of most new replies
+        return tuple(records)
     return tuple([Record(name, rtype, body[:4] + wire + body[8:]) for name, rtype, body in records])
 
 
