@@ -433,7 +433,7 @@ async def test_a_quiet_watch_that_speaks_again_stays_and_no_event_is_applied_twi
 ) -> None:
     old, new = HeldWatch(), HeldWatch()
     fake.script(SERVICES, page(service("web", OLD, version=90), version="100"), old.reply, new.reply)
-    start(api_settings(fake, bookmark_seconds=0.4))
+    start(api_settings(fake, bookmark_seconds=1.0))
     async with asyncio.timeout(20):
         await new.is_open.wait()
         both = event("MODIFIED", service("web", NEW, version=101)), event("MODIFIED", service("web", OLD, version=102))
