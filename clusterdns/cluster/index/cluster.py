@@ -1,9 +1,8 @@
 """The index: Services, EndpointSlices, Namespaces and Pods, joined so that a name is a few dict look-ups.
 
 A source calls `apply` with each change, in any order of kinds; `zone` and `external` read. After each change the index
-notifies its subscribers of the dependencies that the change affects, and answer tables drop the answers that depend on
-them. A dependency is `(namespace,)`, `(namespace, service)`, a packed address, or `()` for the index as a whole. The
-index does not know the tables.
+notifies its subscribers, of which it knows no more, of the dependencies that the change affects: answer tables drop the
+answers that depend on them. A dependency is `(namespace,)`, `(namespace, service)`, a packed address, or WHOLE.
 """
 
 import time
