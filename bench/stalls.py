@@ -56,7 +56,6 @@ from testing.dns_client import question
 LIMIT_MS = 5.0
 _VERSIONS = count(10)  # of the resources, one for each event and page
 PER_SLICE = 1_000
-CHUNK_BYTES = 1 << 16
 PAGE_LIMIT = 500
 KINDS: dict[str, Kind] = {
     one.__name__: one for one in (Service, EndpointSlice, Namespace, Pod, ServiceImport, ImportedSlice)
@@ -181,15 +180,14 @@ class _Pages:
         self._pages = {start: self._page(kind, manifests, start, limit) for start in starts}
 
     @staticmethod
-    def _page(kind: str, manifests: Sequence[Manifest], start: int, limit: int) -> list[bytes]:
+    def _page(kind: str, manifests: Sequence[Manifest], start: int, limit: int) -> bytearray:
         rest = str(start + limit) if start + limit < len(manifests) else None
         meta = {"resourceVersion": str(next(_VERSIONS)), "continue": rest}
         page = {"kind": f"{kind}List", "metadata": meta, "items": manifests[start : start + limit]}
-        body = json.dumps(page, separators=(",", ":")).encode()
-        return [body[at : at + CHUNK_BYTES] for at in range(0, len(body), CHUNK_BYTES)]
+        return bytearray(json.dumps(page, separators=(",", ":")).encode())
 
-    async def page(self, path: str, params: dict[str, str], *, is_last_of_connection: bool) -> list[bytes]:
-        """Return one page of the list, in chunks as from a socket."""
+    async def page(self, path: str, params: dict[str, str], *, is_last_of_connection: bool) -> bytearray:
+        """Return one page of the list."""
         return self._pages[int(params.get("continue", "0"))]
 
 

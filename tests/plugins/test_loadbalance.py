@@ -15,6 +15,7 @@ from clusterdns.plugins.loadbalance.handler import mark_rotating
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text
 from clusterdns.wire.record import Record
+from clusterdns.wire.runs import RecordRun, joined, split_run
 
 NAME = from_text("web.prod.svc.cluster.local.")
 OTHER = from_text("other.example.")
@@ -94,6 +95,32 @@ async def test_addresses_in_preferred_networks_come_first(
         assert reply.reusable != is_random
         assert below.answer == answer
     assert seen == orders
+
+
+@pytest.mark.parametrize("text", ["loadbalance {\n prefer 192.168.0.0/16 10.0.0.0/24\n}", "loadbalance weighted {}"])
+@pytest.mark.parametrize("before", [(), (CNAME,)])
+async def test_a_run_of_addresses_stays_one(
+    make_query: MakeQuery, through: Through, tmp_path: Path, before: tuple[Record, ...], text: str
+) -> None:
+    file = tmp_path / "weights"
+    file.write_text("web.prod.svc.cluster.local\n10.0.0.1 2\n10.0.0.2 1\n")
+    several = [bytes((10, 0, high, low)) for high in range(39) for low in range(256)]
+    far = [bytes((192, 168, 0, low)) for low in range(9)]
+    below = Reply(codes.NOERROR, joined(before, RecordRun(NAME, codes.A, 5, [*several, *far])), reusable=True)
+    query = make_query("web.prod.svc.cluster.local.")
+    reply = await through(loadbalance.PLUGIN, text.replace("{}", str(file)), query, below)
+    found = split_run(reply.answer)
+    assert found is not None
+    assert tuple(found[0]) == before
+    starts = found[1].starts
+    assert len(set(starts)) == len(starts)
+    assert not reply.reusable
+    if "prefer" in text:
+        assert set(starts[:9]) == set(far)
+        assert set(starts[9:265]) == set(several[:256])
+        assert 65535 // 16 < len(starts) < 65535 // 15  # one more than a message holds
+    else:
+        assert set(starts) == {*several, *far}
 
 
 async def test_the_first_address_is_drawn_by_weight(make_query: MakeQuery, through: Through, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ option `headless` also the endpoints of headless Services. A reverse zone has PT
 for `zone`, the plugin decides what a missing name means.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from itertools import chain
 
 from clusterdns.cluster.deciding import ExternalKinds
@@ -208,31 +208,30 @@ class ExternalZone:
             port, protocol = map(without_underscore, left) if left else (b"", b"")
             if not entry.has_port(port, protocol):
                 return LookupResult(dependencies, False)
-            endpoints = ()
+            endpoints = ()  # all of them
         return entry.cached(
             (ExternalZone, qname, qtype, self.ttl_seconds),
-            lambda: self._endpoint_records(
-                dependencies, entry, endpoints or entry.endpoints(), (port, protocol), qname, qtype
-            ),
+            lambda: self._endpoint_records(dependencies, entry, endpoints, (port, protocol), qname, qtype),
         )
 
     def _endpoint_records(
         self,
         dependencies: Dependencies,
         entry: ServiceEntry,
-        endpoints: Iterable[EndpointAddress],
+        endpoints: Collection[EndpointAddress],
         wanted: tuple[bytes, bytes],
         qname: bytes,
         qtype: int,
     ) -> LookupResult:
-        """Make the records of those endpoints that have the wanted port and protocol."""
+        """Make the records of these endpoints, or of all without any, that have the wanted port and protocol."""
         if qtype in ADDRESS_TYPES:
-            addresses = dict.fromkeys(addresses_at(endpoints, *wanted))
+            addresses = dict.fromkeys(addresses_at(endpoints, *wanted)) if endpoints else entry.addresses(*wanted)
             return LookupResult(dependencies, records=address_records(qname, self.ttl_seconds, qtype, addresses))
         if qtype != codes.SRV:
             return LookupResult(dependencies)
         own = below(self.zone, entry.name, entry.namespace)
-        targets = endpoint_targets(in_groups(endpoints if own else ()), wire_label, *wanted)
+        groups = in_groups(endpoints) if endpoints else entry.groups()
+        targets = endpoint_targets(groups if own else (), wire_label, *wanted)
         return srv_result(dependencies, qname, self.ttl_seconds, targets, own)
 
     def _names_of(self, entry: ServiceEntry) -> Iterator[bytes]:

@@ -5,12 +5,14 @@ endpoints with a hostname first, always in the same order. Every target is a nam
 above that of an address exists too, without records (RFC 8020 §2).
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 
 from clusterdns.cluster.index.cluster import Index
-from clusterdns.cluster.index.lookup import MIN_RUN, Dependencies, LookupResult, below
+from clusterdns.cluster.index.lookup import MIN_RUN, LookupResult, below, wire_label
+from clusterdns.cluster.index.reverse import ServiceKey
 from clusterdns.cluster.index.schema import SERVICE_TREE
 from clusterdns.cluster.index.service import ServiceEntry
+from clusterdns.cluster.index.slices import EndpointAddress
 from clusterdns.wire import codes, name, record
 from clusterdns.wire.header import MAX_STREAM_BYTES
 from clusterdns.wire.name import MAX_NAME_BYTES
@@ -50,57 +52,82 @@ class Pointers:
         address = name.to_address(qname)
         if address is None:
             return LookupResult((), self._index.reverse.is_ancestor(qname), reusable=False)
-        targets, dependencies = self._targets(address)
-        records: Sequence[Record] = ()
-        if qtype == codes.PTR:
-            several = [self._records(qname, *one) for one in targets]
-            records = several[0] if len(several) == 1 else joined(*several)
-        return LookupResult(dependencies, bool(targets), records)
-
-    def _records(self, qname: bytes, starts: Sequence[bytes], end: bytes) -> Sequence[Record]:
-        if len(starts) >= MIN_RUN:
-            return RecordRun(qname, codes.PTR, self._ttl, starts, end)
-        return tuple([record.ptr(qname, self._ttl, start + end) for start in starts])
-
-    def _targets(self, address: bytes) -> tuple[list[tuple[Sequence[bytes], bytes]], Dependencies]:
-        """Return the names of an address, no more than fill a message, and what they depend on.
-
-        Names that end alike are one item: how they begin, and the end.
-        """
-        index = self._index
         dependencies: dict[Hashable, None] = {address: None}
-        for namespace, service in index.reverse.services(address):
+        service_name = self._service_name(address, dependencies)
+        endpoints = self._index.reverse.endpoints(address)
+        records: Sequence[Record] = ()
+        if not service_name and len(endpoints) >= MIN_RUN:
+            runs = self._runs(qname, address, dependencies)
+            return LookupResult(tuple(dependencies), bool(runs), joined(*runs) if qtype == codes.PTR else ())
+        names = (service_name,) if service_name else self._names(endpoints, dependencies)
+        if qtype == codes.PTR:
+            records = tuple([record.ptr(qname, self._ttl, target) for target in names])
+        return LookupResult(tuple(dependencies), bool(names), records)
+
+    def _service_name(self, address: bytes, dependencies: dict[Hashable, None]) -> bytes:
+        """Return the name of the Service with this address of its own; empty without one."""
+        for namespace, service in self._index.reverse.services(address):
             dependencies[namespace,] = dependencies[namespace, service] = None
             target = below(self._primary, service, namespace, SERVICE_TREE)
             entry = self._entry(namespace, service) if target else None
             if entry is not None and entry.service is not None and (entry.service.ports or not self._needs_ports):
-                return [((b"",), target)], tuple(dependencies)
+                return target
+        return b""
+
+    def _names(self, endpoints: Iterable[EndpointAddress], dependencies: dict[Hashable, None]) -> Collection[bytes]:
+        """Return the names of a few endpoints, each once."""
+        names: dict[bytes, None] = {}
+        for endpoint in endpoints:
+            namespace, service = key = endpoint.namespace, endpoint.service
+            dependencies[namespace,] = dependencies[key] = None
+            service_name = below(self._primary, service, namespace, SERVICE_TREE)
+            target = self._endpoint_start(endpoint.label) + service_name
+            if service_name and len(target) <= MAX_NAME_BYTES and self._entry(namespace, service) is not None:
+                names[target] = None
+        return names
+
+    def _runs(self, qname: bytes, address: bytes, dependencies: dict[Hashable, None]) -> list[Sequence[Record]]:
+        """Return the records of an address that many endpoints have, no more than fill a message.
+
+        Names that end alike are one run: those of a Service, or those of a namespace whose Services have one each.
+        """
         targets: dict[bytes, dict[bytes, None]] = {}
         spare_bytes = MAX_STREAM_BYTES
-        for namespace, service, labels in self._labels(address):
-            dependencies[namespace,] = dependencies[namespace, service] = None
-            service_name = below(self._primary, service, namespace, SERVICE_TREE)
-            if not service_name or self._entry(namespace, service) is None:
+        last: bytes | None = None
+        for key, labels, is_alone in self._labels(address):
+            namespace, service = key
+            dependencies[key] = None
+            if namespace != last:
+                last = namespace
+                dependencies[namespace,] = None
+                namespace_name = below(self._primary, namespace, SERVICE_TREE)
+            if not namespace_name or self._entry(namespace, service) is None:
                 continue
-            starts = targets.setdefault(service_name, {})
+            label = wire_label(service)
+            spare_bytes -= len(label)
+            alone = targets.setdefault(namespace_name, {})
+            starts, rest = (alone, label) if is_alone else (targets.setdefault(label + namespace_name, {}), b"")
             for start in map(self._endpoint_start, labels):
-                if start not in starts and len(start) + len(service_name) <= MAX_NAME_BYTES:
-                    starts[start] = None
+                if len(start) + len(label) + len(namespace_name) > MAX_NAME_BYTES:
+                    continue
+                if start + rest not in starts and start + label not in alone:
+                    starts[start + rest] = None
                     spare_bytes -= _PTR_BYTES + len(start)
             if spare_bytes < 0:
                 break
-        return [(list(starts), end) for end, starts in targets.items() if starts], tuple(dependencies)
+        return [RecordRun(qname, codes.PTR, self._ttl, list(starts), end) for end, starts in targets.items() if starts]
 
-    def _labels(self, address: bytes) -> Iterator[tuple[bytes, bytes, Iterable[bytes]]]:
-        """Yield the labels of the endpoints with an address, many at once where they belong to one Service."""
-        endpoints = self._index.reverse.endpoints(address)
-        if len(endpoints) < MIN_RUN:
-            for one in endpoints:
-                yield one.namespace, one.service, (one.label,)
-            return
+    def _labels(self, address: bytes) -> Iterator[tuple[ServiceKey, Collection[bytes], bool]]:
+        """Yield the labels of the endpoints with an address, by Service, and whether it is the only one of its Service.
+
+        Of a Service with many they come several thousand at once.
+        """
         for key, several in self._index.reverse.endpoints_by_service(address):
+            if len(several) == 1:
+                yield key, (several[0].label,), True
+                continue
             for first in range(0, len(several), _CHUNK):
-                yield *key, dict.fromkeys([one.label for one in several[first : first + _CHUNK]])
+                yield key, dict.fromkeys([one.label for one in several[first : first + _CHUNK]]), False
 
     def _entry(self, namespace: bytes, service: bytes) -> ServiceEntry | None:
         """Look up a Service with addresses of its own or of its endpoints; an ExternalName has neither."""

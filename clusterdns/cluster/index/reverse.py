@@ -35,13 +35,15 @@ class ReverseMap:
         """Yield the endpoints with this address in the order of `endpoints`, in runs that belong to one Service."""
         found = self._endpoints.get(address)
         start = 0
-        while start < len(found):
-            rank = _service_rank(found[start])
+        rank = _service_rank(found[0]) if found else None
+        while rank is not None:
             end = start + 1
-            if end < len(found) and _service_rank(found[end]) == rank:  # mostly all, or one of many Services
+            following = _service_rank(found[end]) if end < len(found) else None
+            if following == rank:  # mostly all, or one of many Services
                 end = bisect_right(found, rank, end, key=_service_rank)
+                following = _service_rank(found[end]) if end < len(found) else None
             yield rank[1:], found[start:end]
-            start = end
+            start, rank = end, following
 
     def has_endpoint_of(self, address: bytes, key: ServiceKey) -> bool:
         """Return whether an endpoint of this Service has the address."""

@@ -170,6 +170,13 @@ def address_count(endpoints: Iterable[Endpoint]) -> int:
     return sum(map(len, map(_addresses_of, endpoints)))
 
 
+def groups_of(endpoints: Sequence[EndpointAddress]) -> Iterable[EndpointGroup]:
+    """Group the endpoints of one label as `in_groups` does; mostly there is but one."""
+    if len(endpoints) > 1:
+        return in_groups(endpoints)
+    return [(one.ports, ((one.label, (one.address,)),)) for one in endpoints]
+
+
 def in_groups(endpoints: Iterable[EndpointAddress]) -> Iterator[EndpointGroup]:
     """Group endpoints by their ports where these change from one to the next."""
     for ports, several in groupby(endpoints, attrgetter("ports")):

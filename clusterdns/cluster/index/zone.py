@@ -5,7 +5,7 @@ and `pointers` for reverse zones. The result is a `LookupResult`. The kubernetes
 SERVFAIL while the index is not synced, the next plugin, or the lookup of an ExternalName's target.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -29,7 +29,7 @@ from clusterdns.cluster.index.pods import PodMode, address_in_label
 from clusterdns.cluster.index.pointers import Pointers
 from clusterdns.cluster.index.schema import SERVICE_TREE, TREES, NameForm, ParsedName, parse_name, without_underscore
 from clusterdns.cluster.index.service import ServiceEntry, matches
-from clusterdns.cluster.index.slices import MIN_CACHED_ENDPOINTS, NO_PORTS, EndpointAddress, EndpointGroup, in_groups
+from clusterdns.cluster.index.slices import MIN_CACHED_ENDPOINTS, NO_PORTS, EndpointAddress, EndpointGroup, groups_of
 from clusterdns.cluster.index.topology import ABOVE_ZONES, Topology, parse_zone_labels
 from clusterdns.cluster.objects import Port, Service, is_address, packed
 from clusterdns.wire import codes, name, record
@@ -191,10 +191,10 @@ class ClusterZone:
         )
 
     def _endpoint_records(
-        self, entry: ServiceEntry, endpoints: Iterable[EndpointAddress], parsed: ParsedName, qname: bytes, qtype: int
+        self, entry: ServiceEntry, endpoints: Sequence[EndpointAddress], parsed: ParsedName, qname: bytes, qtype: int
     ) -> LookupResult:
         if qtype == codes.SRV:
-            return self._srv_records(dependencies_of(parsed), entry, in_groups(endpoints), parsed, qname)
+            return self._srv_records(dependencies_of(parsed), entry, groups_of(endpoints), parsed, qname)
         addresses = dict.fromkeys([endpoint.address for endpoint in endpoints])
         return LookupResult(dependencies_of(parsed), records=address_records(qname, self.ttl_seconds, qtype, addresses))
 

@@ -5,11 +5,10 @@ has no SRV record with port 0, a name has the records that a query for it gets, 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from operator import attrgetter
+from heapq import heapify, heappop
 
 from clusterdns.cluster.index.listing import labels_below_service, name_below, with_serial
 from clusterdns.cluster.index.schema import SERVICE_TREE
-from clusterdns.cluster.index.service import ServiceEntry
 from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.wire import codes, record
 from clusterdns.wire.record import Record
@@ -41,18 +40,20 @@ class ClusterTransfer:
         yield from apex.records
         seen = set(apex.additional)
         yield from apex.additional
-        entries = sorted(zone.index.services(), key=attrgetter("namespace", "name"))
-        for entry in entries:
-            for qname in _names(zone, entry):
+        keys = [(entry.namespace, entry.name) for entry in zone.index.services()]
+        heapify(keys)  # sorting ten thousand at once takes as long as several messages
+        while keys:
+            for qname in _names(zone, *heappop(keys)):
                 for one in _records_of(zone, qname):
                     if one not in seen:  # the name server of the zone may be a Service
                         yield one
         yield soa
 
 
-def _names(zone: ClusterZone, entry: ServiceEntry) -> Iterator[bytes]:
+def _names(zone: ClusterZone, namespace: bytes, service: bytes) -> Iterator[bytes]:
     """Yield the names of a Service, of its named ports, and where it is headless of its endpoints."""
-    if entry.service is None:
+    entry = zone.index.service(namespace, service)
+    if entry is None or entry.service is None:
         return
     for left in labels_below_service(zone, entry):
         if entry.service is None:

@@ -6,19 +6,22 @@ preferred networks or weights, the order is drawn at random for each reply, unle
 
 import random
 from collections.abc import Callable, Sequence
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from clusterdns.chain import Handler, Query, Reply
 from clusterdns.corefile.values import IPNetwork
 from clusterdns.wire import codes
+from clusterdns.wire.header import MAX_STREAM_BYTES
 from clusterdns.wire.record import Record
-from clusterdns.wire.runs import split_run
+from clusterdns.wire.runs import RecordRun, joined, split_run
 
 if TYPE_CHECKING:
     from clusterdns.plugins.loadbalance.weights import WeightsFile
 
-Arrange = Callable[[Sequence[Record]], tuple[Sequence[Record], bool]]  # addresses → in order, whether it is random
+MAX_ORDERED = MAX_STREAM_BYTES // 16 + 1  # the smallest record that has an address takes 16 bytes
+
+# owner names and packed addresses → the positions of those that a message may show, and whether this order is random
+Arrange = Callable[[Sequence[bytes], Sequence[bytes]], tuple[Sequence[int], bool]]
 
 
 def mark_rotating(query: Query, reply: Reply, seconds: float) -> None:
@@ -42,21 +45,27 @@ def mark_rotating(query: Query, reply: Reply, seconds: float) -> None:
 
 
 def by_preference(preferred: Sequence[IPNetwork]) -> Arrange:
-    """Order addresses by the first preferred network they are in, the rest last; at random within each group."""
-    networks = [(one.version, one.max_prefixlen - one.prefixlen, int(one.network_address)) for one in preferred]
+    """Order addresses by the first preferred network they are in, the rest last; at random within each group.
 
-    def rank(record: Record) -> int:
-        address = ip_address(record.rdata)
-        number = int(address)
-        for position, (version, host_bits, prefix) in enumerate(networks):
-            if version == address.version and number >> host_bits == prefix >> host_bits:
-                return position
-        return len(networks)
+    Of more addresses than a message holds, only as many are put in order.
+    """
+    networks = [(one.max_prefixlen // 8, int(one.network_address), int(one.broadcast_address)) for one in preferred]
 
-    def arrange(records: Sequence[Record]) -> tuple[Sequence[Record], bool]:
-        ranked = [(rank(one), one) for one in random.sample(records, len(records))]
-        ranked.sort(key=lambda pair: pair[0])
-        return [one for _, one in ranked], len({number for number, _ in ranked}) < len(ranked)
+    def arrange(names: Sequence[bytes], packed: Sequence[bytes]) -> tuple[Sequence[int], bool]:
+        numbers = [(len(one), int.from_bytes(one, "big")) for one in packed]
+        left: Sequence[int] = range(len(packed))
+        order: list[int] = []
+        is_random = False
+        for size, first, last in networks:
+            inside = [at for at in left if first <= numbers[at][1] <= last and numbers[at][0] == size]
+            if inside:
+                is_random = is_random or len(inside) > 1
+                order += random.sample(inside, min(len(inside), MAX_ORDERED - len(order)))
+                chosen = set(inside)
+                left = [at for at in left if at not in chosen]
+        is_random = is_random or len(left) > 1
+        order += random.sample(left, min(len(left), MAX_ORDERED - len(order)))
+        return order, is_random
 
     return arrange
 
@@ -64,13 +73,13 @@ def by_preference(preferred: Sequence[IPNetwork]) -> Arrange:
 def by_weight(file: "WeightsFile") -> Arrange:
     """Swap the first address with one that is drawn by its weight."""
 
-    def arrange(records: Sequence[Record]) -> tuple[Sequence[Record], bool]:
+    def arrange(names: Sequence[bytes], packed: Sequence[bytes]) -> tuple[Sequence[int], bool]:
         table = file.table
-        weights = [table.get(one.name, {}).get(one.rdata, 1) for one in records]
-        drawn = random.choices(range(len(records)), weights)[0]
-        arranged = list(records)
-        arranged[0], arranged[drawn] = arranged[drawn], arranged[0]
-        return arranged, len(records) > 1
+        weights = [table.get(name, {}).get(one, 1) for name, one in zip(names, packed, strict=True)]
+        (drawn,) = random.choices(range(len(packed)), weights)
+        order = list(range(len(packed)))
+        order[0], order[drawn] = drawn, 0
+        return order, len(order) > 1
 
     return arrange
 
@@ -100,10 +109,17 @@ class ReorderingHandler:
 
 def _reordered(records: Sequence[Record], arrange: Arrange) -> tuple[Sequence[Record], bool]:
     """Return a section as CNAME records, arranged addresses, other records; and whether the order is random."""
+    large = split_run(records)
+    if large is not None and large[1].rtype in codes.ADDRESS_TYPES:
+        before, run = large
+        if all(one.rtype == codes.CNAME for one in before):
+            order, is_random = arrange([run.name] * len(run), run.starts)
+            starts = [run.starts[at] for at in order]
+            return joined(before, RecordRun(run.name, run.rtype, run.ttl, starts)), is_random
     addresses = [one for one in records if one.rtype in codes.ADDRESS_TYPES]
     if len(addresses) < 2:
         return records, False
-    arranged, is_random = arrange(addresses)
+    order, is_random = arrange([one.name for one in addresses], [one.rdata for one in addresses])
     cnames = [one for one in records if one.rtype == codes.CNAME]
     others = [one for one in records if one.rtype != codes.CNAME and one.rtype not in codes.ADDRESS_TYPES]
-    return (*cnames, *arranged, *others), is_random
+    return (*cnames, *[addresses[at] for at in order], *others), is_random

@@ -17,6 +17,7 @@ from clusterdns.chain import Reply
 from clusterdns.cluster.index.cluster import MAX_ADDRESSES_PER_STEP, Index
 from clusterdns.cluster.index.external import ExternalZone
 from clusterdns.cluster.index.pods import PodMode
+from clusterdns.cluster.index.service import ServiceEntry
 from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.cluster.objects import (
     Change,
@@ -269,6 +270,42 @@ def test_a_reverse_name_has_no_more_pointers_than_fill_a_message(naming_name: st
     qname = from_address(packed("10.0.0.1"))
     assert calls_of(lambda: reverse.find(qname, codes.PTR)) < 25 * LARGE
     assert len(reverse.find(qname, codes.PTR).records) <= 65535 // 12
+
+
+def test_the_pointers_of_an_address_of_many_services_cost_as_much_as_a_message_has_space_for() -> None:
+    index = Index(use_pod_names=True)
+    index.apply(Change(None, Namespace("prod")))
+    for number in range(LARGE):
+        endpoints = (Endpoint(("10.0.0.1",), "db"), *([Endpoint(("10.0.0.1",), "", "db")] if number < 3 else ()))
+        index.apply(Change(None, Service("prod", f"web-{number:04}", headless=True, ports=PORTS)))
+        index.apply(Change(None, EndpointSlice("prod", f"s-{number}", f"web-{number:04}", PORTS, endpoints)))
+    for step in range(3):  # the same names once more, of endpoints that share their Service
+        more = tuple(Endpoint(("10.0.0.1",), "", pod) for pod in ("db", f"pod-{step}"))
+        index.apply(Change(None, EndpointSlice("prod", f"more-{step}", "web-0000", PORTS, more)))
+    reverse = ClusterZone(from_text("in-addr.arpa."), index, primary=ZONE, ttl_seconds=5, pods=PodMode.DISABLED)
+    qname = from_address(packed("10.0.0.1"))
+    targets = [one.rdata for one in reverse.find(qname, codes.PTR).records]
+    pods = {from_text(f"pod-{step}.web-0000.prod.svc.cluster.local.") for step in range(3)}
+    several = [from_text(f"db.web-{number:04}.prod.svc.cluster.local.") for number in range(LARGE)]
+    assert [one for one in targets if one not in pods] == several[: len(set(targets) - pods)]
+    assert len(targets) == len(set(targets))
+    assert 65535 // 32 < len(targets) < 65535 // 24
+    assert calls_of(lambda: reverse.find(qname, codes.PTR)) < 30 * len(targets)
+
+
+def test_external_targets_are_read_from_what_slices_keep(monkeypatch: pytest.MonkeyPatch) -> None:
+    index = index_of(NAMINGS["hostnames"], LARGE)
+    external, cluster = (
+        ExternalZone(ZONE, index, primary=ZONE, apex=b"\x03dns", ttl_seconds=5, headless=True, local_addresses=tuple),
+        zone_of("hostnames", LARGE),
+    )
+    monkeypatch.delattr(ServiceEntry, "endpoints")
+    for port in ("", "_pg._tcp."):
+        for qtype in (codes.A, codes.SRV):
+            found = external.find(from_text(f"{port}db.prod.cluster.local."), qtype).records
+            expected = cluster.find(from_text(f"{port}db.prod.svc.cluster.local."), qtype).records
+            assert len(found) >= len(expected) > 1_000
+            assert {one.rdata[:8] for one in found} >= {one.rdata[:8] for one in expected}
 
 
 @pytest.mark.parametrize("size", [SMALL, LARGE])
