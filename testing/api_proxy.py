@@ -58,7 +58,8 @@ class ApiProxy:
         response = web.StreamResponse()
         self._streaming.add(transport)
         try:
-            async with self._session.get(self.target + request.path, params=query) as forwarded:
+            headers = {"accept": request.headers.get("accept", "*/*")}
+            async with self._session.get(self.target + request.path, params=query, headers=headers) as forwarded:
                 response.set_status(forwarded.status)
                 response.content_type = forwarded.content_type
                 await response.prepare(request)

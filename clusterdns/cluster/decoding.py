@@ -27,6 +27,7 @@ from clusterdns.cluster.objects import (
 )
 from clusterdns.cluster.raw_objects import RawMeta, RawObject, RawSlice
 from clusterdns.cluster.reduction import Decoded, Steps
+from clusterdns.cluster.versions import fingerprint
 
 _BAD_INPUT = (msgspec.MsgspecError, ValueError, RecursionError)
 
@@ -35,6 +36,7 @@ class _IdentityMeta(msgspec.Struct, gc=False, rename="camel"):
     name: str | None = None
     namespace: str | None = None
     resource_version: str | None = None
+    uid: Any = None
 
 
 class _Identity(msgspec.Struct, gc=False):
@@ -60,7 +62,7 @@ def reduce_in_steps(kind: Kind, raw: RawObject) -> Steps:
     try:
         return (yield from _DECODERS[kind].reduce(raw))
     except ValueError as error:
-        raise ObjectError(kind.__name__, raw_key(raw), str(error)) from error
+        raise ObjectError(kind.__name__, raw_key(raw), str(error), raw_version(raw)) from error
 
 
 def complete(steps: Steps) -> Decoded:
@@ -76,6 +78,11 @@ def complete(steps: Steps) -> Decoded:
 def raw_key(raw: RawObject) -> ObjectKey:
     """Return the key of an object that is not reduced yet; its name may be empty."""
     return _key(raw.metadata)
+
+
+def raw_version(raw: RawObject) -> int:
+    """Return the fingerprint of an object that is not reduced yet (see `versions`)."""
+    return fingerprint(raw.metadata.uid, raw.metadata.resource_version)
 
 
 def from_data(kind: Kind, data: Any) -> Decoded:
@@ -133,7 +140,9 @@ def cut_event(line: bytes) -> tuple[str, ObjectKey]:
 
 def _object_error(kind: Kind, error: Exception, decode: Callable[[], _Identity]) -> ObjectError:
     """Make the error, with as much of the key as the broken object gives."""
-    return ObjectError(kind.__name__, _key(_identity(decode)), str(error) or type(error).__name__)
+    meta = _identity(decode)
+    version = fingerprint(meta.uid, meta.resource_version)
+    return ObjectError(kind.__name__, _key(meta), str(error) or type(error).__name__, version)
 
 
 def _identity(decode: Callable[[], _Identity]) -> _IdentityMeta:

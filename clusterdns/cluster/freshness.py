@@ -38,6 +38,7 @@ class CollectionFreshness:
         self.is_listed = False
         self.connected_at: float | None = None  # since when a watch is open
         self.heard_at: float | None = None  # the last event or bookmark
+        self.audited_at: float | None = None
         self._clock = clock
         self._on_proof = on_proof
         self._proved_at = clock()
@@ -58,6 +59,10 @@ class CollectionFreshness:
             self._proved_at = now
         elif is_bookmark:
             self.proved()
+
+    def audited(self) -> None:
+        """Report that an audit has compared the whole collection."""
+        self.audited_at = self._clock()
 
     def connected(self, acknowledged_seconds: Callable[[], float]) -> None:
         """Report that the server has accepted a watch.

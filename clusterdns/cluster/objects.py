@@ -109,11 +109,13 @@ class Change(NamedTuple):
 class ObjectError(ValueError):
     """An object that cannot be used: its kind, its key as far as it can be read, and the reason."""
 
-    def __init__(self, kind: str, key: ObjectKey, reason: str) -> None:
+    def __init__(self, kind: str, key: ObjectKey, reason: str, fingerprint: int = 0) -> None:
+        """`fingerprint` is that of `api.versions`; 0 where the version is not known."""
         super().__init__(f"{kind} {shown_key(key)}: {reason}")
         self.kind = kind
         self.key = key
         self.reason = reason
+        self.fingerprint = fingerprint
 
 
 def shown_key(key: ObjectKey) -> str:

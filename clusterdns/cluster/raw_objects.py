@@ -4,6 +4,8 @@
 may write `null`. The manifests of workloads, which are never read from an API server, are in `manifests.kinds`.
 """
 
+from typing import Any
+
 import msgspec
 
 
@@ -12,6 +14,7 @@ class RawMeta(msgspec.Struct, gc=False):
 
     name: str = ""
     namespace: str | None = None
+    uid: Any = None  # an audit compares it; of whatever type it is, the object can be used
     resource_version: str | None = msgspec.field(default=None, name="resourceVersion")
     labels: dict[str, str | None] | None = None
     annotations: dict[str, str | None] | None = None

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 from clusterdns.cluster.api.errors import ApiError, Expired, Interrupted
 from testing import fake_apiserver as faked
 
+Delay = Callable[[], Awaitable[None]]
 Lines = AsyncGenerator[list[bytes], None]
 
 WATCH_FAULTS = (
@@ -36,9 +37,14 @@ class ModelApi:
         self.requests = 0
         self.fault_at_all_watches = ""
         self.fault_everywhere = ""
+        self.fault_at_all_pages = ""
         self._streams = streams_lists
         self._unstreamed = False
+        self.lost: set[int] = set()  # versions whose events no watch sends
+        self.event_delay: Delay = _no_delay
+        self.page_delay: Delay = _no_delay
         self._changed = asyncio.Event()
+        self._is_ending = False
 
     @property
     def version(self) -> int:
@@ -50,6 +56,11 @@ class ModelApi:
         if self.state(self.version).get(name, "") != address:
             self.history.append((self.version + 2, name, address))
             self._changed.set()
+
+    def end_watch(self) -> None:
+        """Let the watch end that is open."""
+        self._is_ending = True
+        self._changed.set()
 
     def state(self, version: int) -> dict[str, str]:
         """Return the addresses by name at a version."""
@@ -64,14 +75,17 @@ class ModelApi:
         """As in `Client`."""
         self._unstreamed = True
 
-    async def page(self, path: str, params: dict[str, str], *, is_last_of_connection: bool = False) -> bytes:
-        """Return a page of the state when its list began."""
-        fault = self._begin(self.fault_everywhere)
-        await asyncio.sleep(0)
+    async def page(
+        self, path: str, params: dict[str, str], *, is_last_of_connection: bool = False, accept: str = ""
+    ) -> bytes:
+        """Return a page of the state when its list began, or a list of the one object that is asked for."""
+        fault = self._begin(self.fault_at_all_pages or self.fault_everywhere)
+        await self.page_delay()
         if fault in ("refuse", "cut", "unauthorized", "expired"):
             raise _failure(fault)
         base, _, start = params.get("continue", f"{self._base(fault)}/0").partition("/")
-        items = [_service(name, address, int(base)) for name, address in sorted(self.state(int(base)).items())]
+        items = self._items(int(base), params.get("fieldSelector", "").removeprefix("metadata.name="))
+        await self.page_delay()
         end = int(start) + PER_PAGE
         meta = {"resourceVersion": base, "continue": f"{base}/{end}" if end < len(items) else None}
         return json.dumps({"kind": "ServiceList", "metadata": meta, "items": items[int(start) : end]}).encode()
@@ -91,7 +105,7 @@ class ModelApi:
         yield []
         if is_list:
             base = self._base(fault)
-            lines = [faked.event("ADDED", _service(*one, base)) for one in sorted(self.state(base).items())]
+            lines = [faked.event("ADDED", one) for one in self._items(base)]
             if fault == "cut":
                 yield lines[: len(lines) // 2]
                 raise Interrupted("cut")
@@ -104,8 +118,9 @@ class ModelApi:
     async def _events(self, version: int, fault: str) -> Lines:
         while True:
             self._changed.clear()
-            events = [(one, self._event(one, name, address)) for one, name, address in self.history if one > version]
-            lines = [line for _, line in events]
+            news = [change for change in self.history if change[0] > version]
+            lines = [self._event(*change) for change in news if change[0] not in self.lost]
+            await self.event_delay()
             if fault == "half":
                 yield lines[: len(lines) // 2]
                 raise Interrupted("cut")
@@ -122,8 +137,17 @@ class ModelApi:
                 raise Interrupted("cut")
             if fault == "end" or self.faults:
                 return
-            version = events[-1][0] if events else version
+            version = news[-1][0] if news else version
             await self._changed.wait()
+            if self._is_ending:
+                self._is_ending = False
+                return
+
+    def _items(self, version: int, name: str = "") -> list[dict[str, Any]]:
+        """Return the objects at a version, or the one of a name, each with the version of its last change."""
+        changed = {one: at for at, one, _ in self.history if at <= version}
+        state = sorted(self.state(version).items())
+        return [_service(one, address, changed[one]) for one, address in state if name in ("", one)]
 
     def _begin(self, lasting: str) -> str:
         self.requests += 1
@@ -142,6 +166,10 @@ class ModelApi:
 
 def _service(name: str, address: str, version: int) -> dict[str, Any]:
     return faked.service(name, address or "10.0.0.1", version=version)
+
+
+async def _no_delay() -> None:
+    await asyncio.sleep(0)
 
 
 def _failure(fault: str) -> ApiError:

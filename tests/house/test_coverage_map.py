@@ -35,6 +35,8 @@ COVERED: dict[str, tuple[str, ...]] = {
     "cluster/raw_objects.py": ("cluster/test_decoding.py",),
     "cluster/reduction.py": ("cluster/test_decoding.py",),
     "cluster/api/*": ("cluster/api/test_faults.py", "cluster/api/test_live.py"),
+    "cluster/api/audit/*": ("cluster/api/test_audit.py",),
+    "cluster/versions.py": ("cluster/api/test_audit.py",),
     "cluster/api/follow/*": ("cluster/api/test_faults.py", "cluster/api/test_live.py"),
     "cluster/index/*": ("cluster/index/test_properties.py", "cluster/index/test_topology.py", "server/test_vectors.py"),
     "cluster/snapshot/*": ("cluster/snapshot/test_keeper.py", "plugins/test_kubernetes_snapshot.py"),

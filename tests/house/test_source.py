@@ -29,6 +29,7 @@ CATCHES_ALL = {
     "server/reloading.py:Reloader._start_first": "undoes a start that failed, and raises the error again",
     "server/reloading.py:Reloader._replace": "undoes a reload that failed or was cancelled, and raises the error again;"
     " after the takeover the new configuration stays",
+    "cluster/api/audit/rounds.py:AuditRounds._audit": "an internal error must not end the audits",
     "cluster/snapshot/keeper.py:SnapshotKeeper._save": "saving goes on, and so does everything else",
     "host/disk/daemon_worker.py:DaemonWorker._finish": "the exception is raised where the result is awaited",
     "server/reloading.py:Reloader._save": "the configuration is in use, whether or not it is saved",

@@ -41,6 +41,8 @@ REFUSED = {
     "no zone": ("multicluster", "multicluster"),
     "a limit of staleness below the interval of probes": ("stale_after 4s", "'4s' is out of range"),
     "a limit of staleness without a unit": ("stale_after 10", "its unit is missing"),
+    "audits more often than watches are proved": ("audit 9s", "'9s' is out of range"),
+    "an interval of audits without a unit": ("audit 300", "its unit is missing"),
     "a selector of namespaces that is none": ("namespace_labels =b", "label selector '=b': "),
 }
 
@@ -64,6 +66,14 @@ def test_settings_that_would_fail_later_are_refused(
 def test_the_limit_of_staleness(read_directives: Read, context: BlockContext, option: str, seconds: float) -> None:
     settings = parse(read_directives(f"kubernetes {{\n {option}\n}}"), context)
     assert settings.api.stale_after_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("option", "seconds"), [("ttl 5", 300.0), ("audit 30s", 30.0), ("audit 1h", 3600.0), ("audit off", math.inf)]
+)
+def test_the_interval_of_audits(read_directives: Read, context: BlockContext, option: str, seconds: float) -> None:
+    settings = parse(read_directives(f"kubernetes {{\n {option}\n}}"), context)
+    assert settings.api.audit_seconds == seconds
 
 
 def test_every_wrong_option_is_reported(read_directives: Read, context: BlockContext) -> None:

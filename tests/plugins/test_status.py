@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +11,11 @@ from aiohttp.test_utils import make_mocked_request
 from fakes.held_clock import HeldClock
 from plugins.api_outage import Outage, pass_until
 from plugins.serving import Running, running
+
+from clusterdns.cluster.freshness import Freshness
+from clusterdns.cluster.objects import Service
+from clusterdns.plugins.kubernetes.status import kind_rows
+from clusterdns.telemetry.metrics import Registry
 
 
 async def page(server: Running, path: str, **headers: str) -> web.Response:
@@ -125,3 +131,16 @@ async def test_counters_by_kind_are_shown_with_their_kind(
     assert rows["Service"]["relists"] == {"expired": 2}
     assert rows["Namespace"]["objects_skipped"] == 1
     assert "relists" not in rows["EndpointSlice"]
+
+
+def test_a_kind_was_audited_when_the_last_of_its_collections_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("clusterdns.plugins.kubernetes.status.time", SimpleNamespace(time=lambda: 1e9 + now))
+    freshness = Freshness(clock=lambda: now)
+    first, second = (freshness.track(Service, f"services of {name}", lambda: 1) for name in "ab")
+    first.audited()
+    assert "last_audit" not in kind_rows(freshness, Registry(), lambda: now)[0]
+    now = 200.0
+    second.audited()
+    (row,) = kind_rows(freshness, Registry(), lambda: now)
+    assert row["last_audit"] == "2001-09-09T01:48:20Z"

@@ -30,8 +30,9 @@ _RELOAD_AFTER_SECONDS = 60.0
 _DURATION_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 # Kubernetes 1.38 can leave out `managedFields`, half of an object; other releases ignore the parameter (KEP-5958).
 # Compression costs more CPU at both ends than the bytes saved within a cluster's network are worth.
+_ACCEPT = "application/json;drop=metadata.managedFields"
 _HEADERS = {
-    "accept": "application/json;drop=metadata.managedFields",
+    "accept": _ACCEPT,
     "accept-encoding": "identity",
     "user-agent": "clusterdns",
 }
@@ -107,13 +108,15 @@ class Client:
         """Note that the server does not stream lists, until the next connection fails: it may be another one then."""
         self._unstreamed.add(_group_of(path))
 
-    async def page(self, path: str, params: Params, *, is_last_of_connection: bool = False) -> bytearray:
+    async def page(
+        self, path: str, params: Params, *, is_last_of_connection: bool = False, accept: str = _ACCEPT
+    ) -> bytearray:
         """Get the body of one page of a list. Raises ApiError, TooLarge where it has more than MAX_PAGE_BYTES.
 
         With `is_last_of_connection` the next request makes a connection of its own, perhaps to another server.
         """
         started = time.perf_counter()
-        headers = {"connection": "close"} if is_last_of_connection else {}
+        headers = {"accept": accept} | ({"connection": "close"} if is_last_of_connection else {})
         seconds = self._settings.intervals.list_read_seconds
         async with self._get(path, params, seconds, headers, total_seconds=2 * seconds) as response:
             body = bytearray()

@@ -4,10 +4,12 @@ The `kubernetes` plugin makes an `ApiSettings` of its Corefile block. `credentia
 `source` the rest, and `client` and `follow` the intervals. Nothing here is checked against the API server.
 """
 
+import math
 from dataclasses import dataclass
 
 DEFAULT_STARTUP_TIMEOUT_SECONDS = 5.0
 DEFAULT_STALE_AFTER_SECONDS = 10.0
+DEFAULT_AUDIT_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -49,5 +51,6 @@ class ApiSettings:
     imports: bool = False  # true is `multicluster`
     startup_timeout_seconds: float = DEFAULT_STARTUP_TIMEOUT_SECONDS
     stale_after_seconds: float = DEFAULT_STALE_AFTER_SECONDS  # infinity is `stale_after off`
+    audit_seconds: float = math.inf  # between two audits; infinity is `audit off`
     page_limit: int = 500
     intervals: Intervals = Intervals()

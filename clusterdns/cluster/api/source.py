@@ -7,13 +7,16 @@ does not know the index.
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import urlsplit
 
+from clusterdns.cluster.api.audit.rounds import AuditRounds
 from clusterdns.cluster.api.client import Client
 from clusterdns.cluster.api.collection import Collection, cluster_collections, plural_of
 from clusterdns.cluster.api.follow.reflector import Reflector
 from clusterdns.cluster.api.follow.retry import RetryQueue, Timing
+from clusterdns.cluster.api.follow.watch import Followed
 from clusterdns.cluster.api.settings import ApiSettings
 from clusterdns.cluster.api.status import ApiStatus
 from clusterdns.cluster.api.store import ObjectStore, OnChange
@@ -55,8 +58,9 @@ class ApiSource:
         freshness = freshness or Freshness()
         queue = RetryQueue(settings.intervals, timing)
         self._reflectors = []
+        self._registry, self._timing = registry, timing
         for kind, collection in (collections or cluster_collections)(settings):
-            store = ObjectStore(kind, on_change, registry)
+            store = ObjectStore(kind, on_change, registry, keeps_versions=math.isfinite(settings.audit_seconds))
             followed = freshness.track(kind, collection.label, store.count)
             self._reflectors.append(
                 Reflector(
@@ -107,6 +111,11 @@ class ApiSource:
         """The client of the API server that the source reads."""
         return self._client
 
+    @property
+    def followed(self) -> list[Followed]:
+        """The collections, as audits see them."""
+        return [reflector.followed for reflector in self._reflectors]
+
     def prefill(self, known: Mapping[str, dict[ObjectKey, Object]]) -> None:
         """Set the objects that are known already, by the label of their collection, before the start.
 
@@ -121,10 +130,13 @@ class ApiSource:
             yield one.collection.label, one.store.kind, tuple(one.store.objects.values())
 
     def start(self) -> None:
-        """Start the reflectors, each in a task."""
+        """Start the reflectors, each in a task, and the audits in another."""
         self._tasks = [
             asyncio.create_task(reflector.run(), name=reflector.collection.label) for reflector in self._reflectors
         ]
+        if math.isfinite(self._settings.audit_seconds):
+            audits = AuditRounds(self.followed, self._settings.audit_seconds, self._registry, self._timing)
+            self._tasks.append(asyncio.create_task(audits.run(), name="audits"))
 
     async def wait_synced(self, patience_seconds: float | None = None) -> bool:
         """Wait for the first full lists, at most this long (default: the start-up timeout). Returns `synced`.

@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
-from clusterdns.cluster.decoding import raw_key, read_json, reduce_in_steps
+from clusterdns.cluster.decoding import raw_key, raw_version, read_json, reduce_in_steps
 from clusterdns.cluster.objects import Change, Kind, Object, ObjectError, ObjectKey, key_of, shown_key
 from clusterdns.cluster.raw_objects import RawObject
+from clusterdns.cluster.versions import ObjectVersions
 from clusterdns.telemetry.metrics import Family, Registry, Series
 
+Held = tuple[Object, int]  # an object that differs, and the fingerprint of its version
 OnChange = Callable[[Change], Iterable[None] | None]  # may return the steps that are left to be taken
 
 _MAX_LINES_PER_OBJECT = 20
@@ -31,15 +33,17 @@ def skipped_objects(registry: Registry) -> Family[Series]:
 class ObjectStore:
     """The objects of one collection. The index holds references to the same objects, not copies."""
 
-    def __init__(self, kind: Kind, on_change: OnChange, registry: Registry) -> None:
+    def __init__(self, kind: Kind, on_change: OnChange, registry: Registry, *, keeps_versions: bool = False) -> None:
+        """With `keeps_versions` an audit can compare the objects with others."""
         self.kind = kind
         self.objects: dict[ObjectKey, Object] = {}
         self._on_change = on_change
         self._logged: dict[ObjectKey | None, set[str]] = {}  # lines about objects that could not be used in full
         self._skipped = skipped_objects(registry)
         self._steps: Iterable[None] = ()
+        self.versions = ObjectVersions(is_kept=keeps_versions)
 
-    def put(self, raw: RawObject | msgspec.Raw, held: list[Object] | None = None) -> ObjectKey | None:
+    def put(self, raw: RawObject | msgspec.Raw, held: list[Held] | None = None) -> ObjectKey | None:
         """Begin to add or update an object. Returns its key, or None where not even that can be read.
 
         With `held` an object that differs is not changed: it goes there, for `accept`.
@@ -50,9 +54,10 @@ class ObjectStore:
             return self.skip(error)
         self._steps = self._put(read, held)
         key = raw_key(read)
+        self.versions.name(key)
         return key if key[1] else None
 
-    def _put(self, raw: RawObject, held: list[Object] | None) -> Iterator[None]:
+    def _put(self, raw: RawObject, held: list[Held] | None) -> Iterator[None]:
         try:
             new, warnings = yield from reduce_in_steps(self.kind, raw)
         except ObjectError as error:
@@ -61,21 +66,24 @@ class ObjectStore:
         key = key_of(new)
         if warnings:
             self._log_once(key, f"{self.kind.__name__} {shown_key(key)}: {'; '.join(warnings)}")
+        version = raw_version(raw)
         if self.objects.get(key) == new:
-            return
-        if held is None:
-            yield from self._set(new)
+            if held is None:
+                self.versions.note(key, version)
+        elif held is None:
+            yield from self._set(key, new, version)
         else:
-            held.append(new)
+            held.append((new, version))
 
-    def _set(self, new: Object) -> Iterator[None]:
-        key = key_of(new)
+    def _set(self, key: ObjectKey, new: Object, version: int) -> Iterator[None]:
         old, self.objects[key] = self.objects.get(key), new
         yield from self._on_change(Change(old, new)) or ()
+        self.versions.note(key, version)
 
-    def accept(self, new: Object) -> None:
+    def accept(self, held: Held) -> None:
         """Begin to add or update an object that `put` has held."""
-        self._steps = self._set(new)
+        new, version = held
+        self._steps = self._set(key_of(new), new, version)
 
     def known_keys(self) -> set[ObjectKey]:
         """Return the keys of all objects, and of those that could not be used."""
@@ -85,6 +93,8 @@ class ObjectStore:
 
     def remove(self, key: ObjectKey) -> None:
         """Remove an object, if it is known."""
+        self.versions.name(key)
+        self.versions.forget(key)
         self._logged.pop(key, None)
         old = self.objects.pop(key, None)
         if old is not None:
@@ -105,6 +115,9 @@ class ObjectStore:
         key = error.key if error.key[1] else None
         outcome = "its last good state is kept" if key in self.objects else "skipped"
         self._log_once(key, f"{error}; {outcome}")
+        if key is not None:
+            self.versions.name(key)
+            self.versions.note(key, error.fingerprint)
         return key
 
     def _log_once(self, key: ObjectKey | None, line: str) -> None:

@@ -7,12 +7,12 @@ import logging
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from clusterdns.chain import BlockContext
 from clusterdns.chain.fallthrough import NO_FALLTHROUGH, Fallthrough, fallthrough_option
-from clusterdns.cluster.api.settings import ApiSettings, ClientTls
+from clusterdns.cluster.api.settings import DEFAULT_AUDIT_SECONDS, ApiSettings, ClientTls
 from clusterdns.cluster.index.pods import PodMode
 from clusterdns.cluster.index.zone import MAX_ZONE_BYTES
 from clusterdns.cluster.manifests import selectors
@@ -24,6 +24,8 @@ from clusterdns.wire.name import IN_ADDR_ARPA, IP6_ARPA, is_reverse, to_text
 
 MAX_TTL_SECONDS = 3600
 MIN_STALE_AFTER_SECONDS = 5.0  # the kernel probes an idle connection every 3 s
+MIN_AUDIT_SECONDS = 10.0
+DEFAULT_API = ApiSettings(audit_seconds=DEFAULT_AUDIT_SECONDS)
 
 log = logging.getLogger("clusterdns.plugin.kubernetes")
 
@@ -33,7 +35,7 @@ class KubernetesSettings:
     """One kubernetes directive. Zones are names in wire format."""
 
     zones: tuple[bytes, ...]
-    api: ApiSettings = field(default_factory=ApiSettings)
+    api: ApiSettings = DEFAULT_API
     manifests: tuple[str, ...] = ()
     snapshot: str = ""  # the folder; empty: none is kept
     pods: PodMode = PodMode.DISABLED
@@ -180,11 +182,17 @@ def _startup_timeout(settings: KubernetesSettings, line: Line) -> KubernetesSett
     return _api(settings, startup_timeout_seconds=values.duration_seconds(lenient.first_argument(line, "DURATION")))
 
 
-def _stale_after(settings: KubernetesSettings, line: Line) -> KubernetesSettings:
+def _seconds_or_off(line: Line, least: float) -> float:
     word = line.one_argument("DURATION|off")
-    if word.text == "off":
-        return _api(settings, stale_after_seconds=math.inf)
-    return _api(settings, stale_after_seconds=values.duration_seconds(word, MIN_STALE_AFTER_SECONDS))
+    return math.inf if word.text == "off" else values.duration_seconds(word, least)
+
+
+def _stale_after(settings: KubernetesSettings, line: Line) -> KubernetesSettings:
+    return _api(settings, stale_after_seconds=_seconds_or_off(line, MIN_STALE_AFTER_SECONDS))
+
+
+def _audit(settings: KubernetesSettings, line: Line) -> KubernetesSettings:
+    return _api(settings, audit_seconds=_seconds_or_off(line, MIN_AUDIT_SECONDS))
 
 
 def _client_limit(settings: KubernetesSettings, line: Line) -> KubernetesSettings:
@@ -216,19 +224,13 @@ OPTIONS = (
     Option(
         "kubeconfig FILE [CONTEXT]", "", "Server and credentials from a kubeconfig; wins over `endpoint`.", _kubeconfig
     ),
-    Option("apiserver_qps NUMBER", "", "Accepted, without effect, as in CoreDNS.", _client_limit, is_dead=True),
-    Option("apiserver_burst NUMBER", "", "Accepted, without effect, as in CoreDNS.", _client_limit, is_dead=True),
-    Option(
-        "apiserver_max_inflight NUMBER", "", "Accepted, without effect, as in CoreDNS.", _client_limit, is_dead=True
+    *(
+        Option(f"apiserver_{name} NUMBER", "", "Accepted, without effect, as in CoreDNS.", _client_limit, is_dead=True)
+        for name in ("qps", "burst", "max_inflight")
     ),
     Option("namespaces NAME…", "all", "Only these exist.", _namespaces),
     Option("labels SELECTOR", "all", "Only Services, EndpointSlices and Pods with these labels.", _labels),
-    Option(
-        "namespace_labels SELECTOR",
-        "all",
-        "Only namespaces with these labels; excludes `namespaces`.",
-        _namespace_labels,
-    ),
+    Option("namespace_labels SELECTOR", "all", "Only these namespaces; excludes `namespaces`.", _namespace_labels),
     Option(
         "pods disabled|insecure|verified",
         "disabled",
@@ -251,9 +253,15 @@ OPTIONS = (
         "10s",
         "Own option: after how long without proof that the objects of a kind are current (an event, or an "
         "acknowledgement of the API server's TCP) names that may exist get SERVFAIL instead of NXDOMAIN and NODATA, "
-        "until the API server answers; with `off` never. What is known is answered, marked as stale. At least "
-        "5s.",
+        "until the API server answers; with `off` never. What is known is answered, marked as stale. At least 5s.",
         _stale_after,
+    ),
+    Option(
+        "audit DURATION|off",
+        "5m",
+        "Own option: how often all objects' versions are compared with the API server's, to find lost events; at least "
+        "10s, up to 10 % sooner or later ([what it costs](operations.md#what-audits-cost)).",
+        _audit,
     ),
     Option(
         "multicluster ZONES…",

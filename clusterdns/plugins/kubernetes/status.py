@@ -38,6 +38,9 @@ def _row(kind: str, several: list[CollectionFreshness], offset: float) -> dict[s
         row["connected_since"] = timestamp(max(one for one in since if one is not None) + offset)
     if heard:
         row["last_event"] = timestamp(max(heard) + offset)
+    audited = [one.audited_at for one in several if one.audited_at is not None]
+    if len(audited) == len(several):
+        row["last_audit"] = timestamp(min(audited) + offset)
     return row
 
 

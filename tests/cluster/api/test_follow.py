@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from fakes.model_api import LIST_FAULTS, WATCH_FAULTS, ModelApi
 from fakes.seen import Seen
-from fakes.time import FakeTime
+from fakes.time import FakeTime, VirtualTime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -392,35 +392,6 @@ def test_the_rhythm_of_bookmarks_is_learned() -> None:
 
 
 # How often a failing server is asked
-
-
-class VirtualTime:
-    """Time that passes when every sleeper waits, from one to the next."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
-
-    async def sleep(self, seconds: float) -> None:
-        woken = asyncio.get_running_loop().create_future()
-        self._sleepers.append((self.now + seconds, woken))
-        await woken
-
-    def clock(self) -> float:
-        return self.now
-
-    async def run(self, seconds: float) -> None:
-        end = self.now + seconds
-        while True:
-            for _ in range(100):
-                await asyncio.sleep(0)
-            due = min((one for one in self._sleepers if not one[1].done()), key=lambda one: one[0], default=None)
-            if due is None or due[0] > end:
-                break
-            self._sleepers.remove(due)
-            self.now = due[0]
-            due[1].set_result(None)
-        self.now = end
 
 
 @asynccontextmanager

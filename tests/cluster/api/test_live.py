@@ -18,6 +18,7 @@ from clusterdns.cluster.api.settings import ApiSettings
 from clusterdns.cluster.api.source import ApiSource
 from clusterdns.cluster.objects import EndpointSlice, Namespace, Pod, Service
 from clusterdns.telemetry.metrics import Registry
+from testing.api_faults import ApiFault, LosingEvents
 from testing.api_proxy import proxying
 from testing.controlplane import ControlPlane
 from testing.controlplane.apiserver import WITHOUT_STREAMED_LISTS
@@ -301,6 +302,43 @@ async def test_after_410_only_the_differences_are_reported(
         relists = registry.counter("clusterdns_relists_total", "", "kind", "cause")
         assert relists.labels("Service", "expired").value >= 1
         assert len(seen.changes) == told + 2
+
+
+@pytest.mark.parametrize(
+    ("lose", "expected"),
+    [
+        (lambda plane, namespace: plane.apply(service(namespace, "lost")), {"web": 80, "lost": 80}),
+        (lambda plane, namespace: plane.apply(service(namespace, "web", port=81)), {"web": 81}),
+        (lambda plane, namespace: plane.delete("Service", "web", namespace), {}),
+    ],
+)
+async def test_an_audit_makes_up_for_events_that_a_proxy_loses(
+    control_plane: ControlPlane,
+    namespace: str,
+    seen: Seen,
+    start: Start,
+    registry: Registry,
+    lose: Callable[[ControlPlane, str], object],
+    expected: dict[str, int],
+) -> None:
+    control_plane.apply(service(namespace, "web"))
+    found = registry.counter("clusterdns_audit_differences_total", "", "kind").labels("Service")
+    completed = registry.counter("clusterdns_audits_total", "", "kind", "result").labels("Service", "complete")
+    async with proxying(control_plane) as proxy:
+        source = start(ApiSettings(endpoint=proxy.url, namespaces=(namespace,), audit_seconds=1.0))
+        await seen.until(lambda: source.synced)
+        proxy.fault = fault = LosingEvents("services", 1)
+        lose(control_plane, namespace)
+        await seen.until(lambda: fault.lost)
+        proxy.fault = ApiFault()
+        await seen.until(lambda: found.value == 1)
+        known = [one for one in seen.objects.values() if isinstance(one, Service)]
+        assert {one.name: one.ports[0].number for one in known} == expected
+        before = completed.value
+        await seen.until(lambda: completed.value >= before + 2)
+        assert found.value == 1
+        limited = [query for path, query in proxy.queries if path.endswith("/services") and "limit" in query]
+        assert {query["resourceVersionMatch"] for query in limited} == {"NotOlderThan"}
 
 
 def service_account_token(control_plane: ControlPlane, namespace: str) -> str:

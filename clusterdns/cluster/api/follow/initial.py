@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from clusterdns.cluster.api.errors import Backwards
 from clusterdns.cluster.api.follow.position import Position, number_of
-from clusterdns.cluster.api.store import ObjectStore
+from clusterdns.cluster.api.store import Held, ObjectStore
 from clusterdns.cluster.decoding import WatchEvent
-from clusterdns.cluster.objects import Object, ObjectKey
+from clusterdns.cluster.objects import ObjectKey
 
 END_ANNOTATION = "k8s.io/initial-events-end"
 _MAX_HELD = 10_000
@@ -25,7 +25,7 @@ class InitialEvents:
         self._position = position
         self._floor = position.newest
         self._unlisted = store.known_keys()
-        self._held: list[Object] = []
+        self._held: list[Held] = []
 
     def take(self, event: WatchEvent) -> None:
         """Begin to apply an event, or hold it. Raises Backwards where too many have to be held."""
@@ -49,8 +49,8 @@ class InitialEvents:
     def finish(self, version: str) -> Iterator[None]:
         """Check the list's version, and complete the list: yields after each change. Raises Backwards."""
         self._position.check_list(version)
-        for new in self._held:
-            self._store.accept(new)
+        for held in self._held:
+            self._store.accept(held)
             yield
         for key in self._unlisted:
             self._store.remove(key)

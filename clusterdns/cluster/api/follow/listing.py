@@ -12,14 +12,18 @@ from clusterdns.cluster.api.follow.watch import Followed
 from clusterdns.cluster.objects import ObjectKey
 
 
-class _ListMeta(msgspec.Struct, gc=False, rename={"resource_version": "resourceVersion", "rest": "continue"}):
+class ListMeta(msgspec.Struct, gc=False, rename={"resource_version": "resourceVersion", "rest": "continue"}):
+    """The metadata of a page: the version of the list, and the token of the next page."""
+
     resource_version: str | None = None
     rest: str | None = None
 
 
-class _Page(msgspec.Struct, gc=False):
+class ListPage(msgspec.Struct, gc=False):
+    """A page of a list, with its objects as JSON."""
+
     kind: str = ""
-    metadata: _ListMeta | None = None
+    metadata: ListMeta | None = None
     items: list[msgspec.Raw] | None = None
 
 
@@ -27,7 +31,7 @@ _SHRINK = 8  # pages that are too large
 _FIRST_LIMIT = 50
 _PAGE_BYTES = 1 << 20  # aimed at; decoding as much takes half a millisecond in one piece
 
-_page_decoder = msgspec.json.Decoder(_Page)
+_page_decoder = msgspec.json.Decoder(ListPage)
 
 
 class PagedList:
@@ -65,33 +69,36 @@ class PagedList:
                 fitting = self._page_limit * _PAGE_BYTES // len(body)
                 self._page_limit = max(1, min(fitting, 2 * self._page_limit, self._most))
             count += 1
-        followed.turns.begin()
-        for key in unlisted:
-            followed.store.remove(key)
-            await followed.turns.take(followed.store.steps())
+        async with followed.applying:
+            followed.turns.begin()
+            for key in unlisted:
+                followed.store.remove(key)
+                await followed.turns.take(followed.store.steps())
         followed.position.advance(meta.resource_version or "")
         return count
 
-    async def _apply(self, body: bytes | bytearray, unlisted: set[ObjectKey], *, is_first: bool) -> _ListMeta:
+    async def _apply(self, body: bytes | bytearray, unlisted: set[ObjectKey], *, is_first: bool) -> ListMeta:
         """Apply one page, unless it is from an older state than what is known. Returns its metadata."""
         followed = self._followed
-        page = _read_page(body)
-        meta = page.metadata or _ListMeta()
+        page = read_page(body)
+        meta = page.metadata or ListMeta()
         if not meta.resource_version:
             raise ApiError("the API server sent a list without a resourceVersion")
         if is_first:
             followed.position.check_list(meta.resource_version)
         await asyncio.sleep(0)
-        followed.turns.begin()
-        for raw in page.items or ():
-            key = followed.store.put(raw)
-            if key is not None:
-                unlisted.discard(key)
-            await followed.turns.take(followed.store.steps())
+        async with followed.applying:  # an audit may be in the middle of a change
+            followed.turns.begin()
+            for raw in page.items or ():
+                key = followed.store.put(raw)
+                if key is not None:
+                    unlisted.discard(key)
+                await followed.turns.take(followed.store.steps())
         return meta
 
 
-def _read_page(body: bytes | bytearray) -> _Page:
+def read_page(body: bytes | bytearray) -> ListPage:
+    """Decode a page of a list, not its objects. Raises ApiError."""
     if is_html(body):
         raise ApiError("HTML instead of JSON; check that this is an API server")
     try:

@@ -127,6 +127,7 @@ class Reflector:
         """Record that the present round got past a stage."""
         if stage == Stage.LIST:
             self.is_refused = False
+            self.followed.ahead.clear()
             self._retry.note_listed()
             self.freshness.proved()
             self._on_progress()

@@ -27,7 +27,7 @@ from clusterdns.cluster.api.settings import Intervals
 from clusterdns.cluster.api.store import ObjectStore
 from clusterdns.cluster.decoding import WatchEvent, cut_event, read_event
 from clusterdns.cluster.freshness import CollectionFreshness
-from clusterdns.cluster.objects import ObjectError
+from clusterdns.cluster.objects import ObjectError, ObjectKey
 from clusterdns.cluster.turns import LoopTurns
 
 _SHORTEST_GOOD_WATCH_SECONDS = 1.0
@@ -63,6 +63,13 @@ class Followed:
     def __post_init__(self) -> None:
         self.turns = LoopTurns()
         self.applying = asyncio.Lock()  # the steps of one event are completed before another event begins
+        self.ahead: dict[ObjectKey, int] = {}  # objects that an audit has read, and the version they are as new as
+
+    def is_ahead(self, key: ObjectKey, version: str) -> bool:
+        """Return whether an audit has read the object as it is after the event of this version."""
+        known = self.ahead.get(key) if self.ahead else None
+        number = number_of(version)
+        return known is not None and number is not None and number <= known
 
 
 class Watch:
@@ -154,13 +161,17 @@ class Watch:
             followed.rhythm.learn(self._line_at - self._bookmark_at)
             self._bookmark_at = self._line_at
         if self._is_news(event.version):
-            if event.type in ("ADDED", "MODIFIED"):
-                followed.store.put(event.object)
-            elif event.type == "DELETED":
-                followed.store.remove(event.key)
+            if not followed.is_ahead(event.key, event.version):
+                self._change_object(event)
             followed.position.advance(event.version)
         followed.freshness.heard(is_bookmark=event.type == "BOOKMARK")
         followed.on_passed(Stage.LINE)
+
+    def _change_object(self, event: WatchEvent) -> None:
+        if event.type in ("ADDED", "MODIFIED"):
+            self._followed.store.put(event.object)
+        elif event.type == "DELETED":
+            self._followed.store.remove(event.key)
 
     def _skip(self, line: CutLine) -> None:
         """Pass over the event of an object that is too large; its deletion needs no more than its name."""
