@@ -75,6 +75,10 @@ class Index:
             if entry.service is not None and self.exposes(entry.namespace):
                 yield entry
 
+    def service_keys(self) -> list[tuple[bytes, bytes]]:
+        """List the namespace and name of every Service or endpoint's Service, served or not, in no order."""
+        return list(self._services)
+
     @property
     def external(self) -> ReverseMap:
         """The Services by their addresses outside the cluster; filled and kept up to date from its first use."""

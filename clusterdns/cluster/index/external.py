@@ -18,6 +18,7 @@ from clusterdns.cluster.index.lookup import (
     below,
     endpoint_targets,
     glue_records,
+    pointer_records,
     port_numbers,
     srv_result,
     wire_label,
@@ -28,6 +29,8 @@ from clusterdns.cluster.index.slices import MIN_CACHED_ENDPOINTS, NO_PORTS, Endp
 from clusterdns.cluster.objects import Service, split_external
 from clusterdns.wire import codes, name, record
 from clusterdns.wire.header import MAX_STREAM_BYTES
+from clusterdns.wire.name import MAX_NAME_BYTES
+from clusterdns.wire.runs import joined
 
 SERVER_LABEL = b"ns1"
 HOSTMASTER_LABEL = b"hostmaster"
@@ -126,17 +129,24 @@ class ExternalZone:
         if address is None:
             return LookupResult((), self._by_address.is_ancestor(qname), reusable=False)
         dependencies: list[Hashable] = [address]
-        targets = []
+        targets: dict[bytes, list[bytes]] = {}  # how the names of a namespace end, and how they begin
         spare_bytes = MAX_STREAM_BYTES
+        starts: list[bytes] | None = None
+        end, last = b"", None
         for namespace, service in self._by_address.services(address):
-            dependencies.append((namespace,))
-            target = below(self._primary, service, namespace)
-            if target and self.index.exposes(namespace):
-                targets.append(record.ptr(qname, self.ttl_seconds, target))
+            if namespace != last:
+                last = namespace
+                dependencies.append((namespace,))
+                end = below(self._primary, namespace)
+                starts = targets.setdefault(end, []) if end and self.index.exposes(namespace) else None
+            start = wire_label(service)
+            if starts is not None and len(start) + len(end) <= MAX_NAME_BYTES:
+                starts.append(start)
                 spare_bytes -= _PTR_BYTES + len(service)
                 if spare_bytes < 0:
                     break
-        return LookupResult(tuple(dependencies), bool(targets), tuple(targets) if qtype == codes.PTR else ())
+        runs = [pointer_records(qname, self.ttl_seconds, starts, end) for end, starts in targets.items() if starts]
+        return LookupResult(tuple(dependencies), bool(runs), joined(*runs) if qtype == codes.PTR else ())
 
     # Services
 

@@ -92,6 +92,13 @@ def glue_records(ttl_seconds: int, addresses_by_name: Iterable[tuple[bytes, Coll
     return joined(tuple(found), *large) if large else tuple(found)
 
 
+def pointer_records(qname: bytes, ttl_seconds: int, starts: Sequence[bytes], end: bytes) -> Sequence[Record]:
+    """Make PTR records of targets that end alike."""
+    if len(starts) >= MIN_RUN:
+        return RecordRun(qname, codes.PTR, ttl_seconds, starts, end)
+    return tuple([record.ptr(qname, ttl_seconds, start + end) for start in starts])
+
+
 def port_numbers(ports: Iterable[Port], port: bytes, protocol: bytes) -> Iterator[int]:
     """Yield the numbers of the ports that have one and these labels."""
     return (one.number for one in ports if one.number > 0 and matches(one, port, protocol))

@@ -5,11 +5,10 @@ endpoints with a hostname first, always in the same order. Every target is a nam
 above that of an address exists too, without records (RFC 8020 §2).
 """
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 
 from clusterdns.cluster.index.cluster import Index
-from clusterdns.cluster.index.lookup import MIN_RUN, LookupResult, below, wire_label
-from clusterdns.cluster.index.reverse import ServiceKey
+from clusterdns.cluster.index.lookup import MIN_RUN, LookupResult, below, pointer_records, wire_label
 from clusterdns.cluster.index.schema import SERVICE_TREE
 from clusterdns.cluster.index.service import ServiceEntry
 from clusterdns.cluster.index.slices import EndpointAddress
@@ -17,7 +16,7 @@ from clusterdns.wire import codes, name, record
 from clusterdns.wire.header import MAX_STREAM_BYTES
 from clusterdns.wire.name import MAX_NAME_BYTES
 from clusterdns.wire.record import Record
-from clusterdns.wire.runs import RecordRun, joined
+from clusterdns.wire.runs import joined
 
 _PTR_BYTES = 14  # beside the labels of the target that differ: two pointers, and what precedes RDATA
 _CHUNK = 4096  # endpoints that are read at once: as many names fill a message
@@ -94,40 +93,45 @@ class Pointers:
         targets: dict[bytes, dict[bytes, None]] = {}
         spare_bytes = MAX_STREAM_BYTES
         last: bytes | None = None
-        for key, labels, is_alone in self._labels(address):
+        for key, several in self._index.reverse.endpoints_by_service(address):
             namespace, service = key
             dependencies[key] = None
             if namespace != last:
                 last = namespace
                 dependencies[namespace,] = None
                 namespace_name = below(self._primary, namespace, SERVICE_TREE)
+                alone = targets.setdefault(namespace_name, {})
             if not namespace_name or self._entry(namespace, service) is None:
                 continue
             label = wire_label(service)
             spare_bytes -= len(label)
-            alone = targets.setdefault(namespace_name, {})
-            starts, rest = (alone, label) if is_alone else (targets.setdefault(label + namespace_name, {}), b"")
+            if len(several) == 1:
+                start = self._endpoint_start(several[0].label) + label
+                if start not in alone and len(start) + len(namespace_name) <= MAX_NAME_BYTES:
+                    alone[start] = None
+                    spare_bytes -= _PTR_BYTES + len(start) - len(label)
+            else:
+                starts = targets.setdefault(label + namespace_name, {})
+                spare_bytes = self._add_starts(starts, several, label + namespace_name, spare_bytes)
+                for one in [one for one in starts if one + label in alone]:
+                    del starts[one]
+            if spare_bytes < 0:
+                break
+        return [pointer_records(qname, self._ttl, list(starts), end) for end, starts in targets.items() if starts]
+
+    def _add_starts(
+        self, starts: dict[bytes, None], endpoints: Sequence[EndpointAddress], service_name: bytes, spare_bytes: int
+    ) -> int:
+        """Add how the names of a Service's endpoints begin, no more than fill a message; return the space left."""
+        for first in range(0, len(endpoints), _CHUNK):
+            labels = dict.fromkeys([one.label for one in endpoints[first : first + _CHUNK]])
             for start in map(self._endpoint_start, labels):
-                if len(start) + len(label) + len(namespace_name) > MAX_NAME_BYTES:
-                    continue
-                if start + rest not in starts and start + label not in alone:
-                    starts[start + rest] = None
+                if start not in starts and len(start) + len(service_name) <= MAX_NAME_BYTES:
+                    starts[start] = None
                     spare_bytes -= _PTR_BYTES + len(start)
             if spare_bytes < 0:
                 break
-        return [RecordRun(qname, codes.PTR, self._ttl, list(starts), end) for end, starts in targets.items() if starts]
-
-    def _labels(self, address: bytes) -> Iterator[tuple[ServiceKey, Collection[bytes], bool]]:
-        """Yield the labels of the endpoints with an address, by Service, and whether it is the only one of its Service.
-
-        Of a Service with many they come several thousand at once.
-        """
-        for key, several in self._index.reverse.endpoints_by_service(address):
-            if len(several) == 1:
-                yield key, (several[0].label,), True
-                continue
-            for first in range(0, len(several), _CHUNK):
-                yield key, dict.fromkeys([one.label for one in several[first : first + _CHUNK]]), False
+        return spare_bytes
 
     def _entry(self, namespace: bytes, service: bytes) -> ServiceEntry | None:
         """Look up a Service with addresses of its own or of its endpoints; an ExternalName has neither."""

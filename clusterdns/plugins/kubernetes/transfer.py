@@ -40,7 +40,7 @@ class ClusterTransfer:
         yield from apex.records
         seen = set(apex.additional)
         yield from apex.additional
-        keys = [(entry.namespace, entry.name) for entry in zone.index.services()]
+        keys = zone.index.service_keys()
         heapify(keys)  # sorting ten thousand at once takes as long as several messages
         while keys:
             for qname in _names(zone, *heappop(keys)):
@@ -52,7 +52,7 @@ class ClusterTransfer:
 
 def _names(zone: ClusterZone, namespace: bytes, service: bytes) -> Iterator[bytes]:
     """Yield the names of a Service, of its named ports, and where it is headless of its endpoints."""
-    entry = zone.index.service(namespace, service)
+    entry = zone.index.service(namespace, service) if zone.index.exposes(namespace) else None
     if entry is None or entry.service is None:
         return
     for left in labels_below_service(zone, entry):

@@ -52,12 +52,17 @@ def by_preference(preferred: Sequence[IPNetwork]) -> Arrange:
     networks = [(one.max_prefixlen // 8, int(one.network_address), int(one.broadcast_address)) for one in preferred]
 
     def arrange(names: Sequence[bytes], packed: Sequence[bytes]) -> tuple[Sequence[int], bool]:
-        numbers = [(len(one), int.from_bytes(one, "big")) for one in packed]
+        numbers = [int.from_bytes(one, "big") for one in packed]
+        sizes = set(map(len, packed))
         left: Sequence[int] = range(len(packed))
         order: list[int] = []
         is_random = False
         for size, first, last in networks:
-            inside = [at for at in left if first <= numbers[at][1] <= last and numbers[at][0] == size]
+            if size not in sizes:
+                continue
+            inside = [at for at in left if first <= numbers[at] <= last]
+            if len(sizes) > 1:
+                inside = [at for at in inside if len(packed[at]) == size]
             if inside:
                 is_random = is_random or len(inside) > 1
                 order += random.sample(inside, min(len(inside), MAX_ORDERED - len(order)))

@@ -1,0 +1,93 @@
+"""The longest turns of `python -m bench.stalls` over what Services share: addresses, a zone transfer.
+
+As in a cluster where ten thousand Services select the same pod.
+"""
+
+from ipaddress import ip_network
+
+from bench.stalls_cluster import PROD, Watched, meta
+from bench.turns import Turns
+from clusterdns.chain import Query, Reply
+from clusterdns.chain.query import read_query
+from clusterdns.cluster.index.external import ExternalZone
+from clusterdns.cluster.index.pods import PodMode
+from clusterdns.cluster.index.zone import ClusterZone
+from clusterdns.plugins.kubernetes.transfer import ClusterTransfer
+from clusterdns.plugins.loadbalance.handler import ReorderingHandler, by_preference
+from clusterdns.wire import codes
+from clusterdns.wire.encode import encode
+from clusterdns.wire.name import from_text
+from clusterdns.wire.runs import RecordRun
+from clusterdns.wire.stream import transfer_messages
+from testing.api import Manifest
+from testing.dns_client import question
+
+ZONE = from_text("cluster.local.")
+POINTERS = "1.0.0.10.in-addr.arpa."
+
+
+def _headless(number: int) -> tuple[Manifest, Manifest]:
+    name_text, ports = f"web-{number}", [{"name": "pg", "port": 5432}]
+    service = {"metadata": meta(name_text), "spec": {"clusterIP": "None", "ports": ports, "externalIPs": ["192.0.2.1"]}}
+    labels = {"kubernetes.io/service-name": name_text}
+    endpoints = [{"addresses": ["10.0.0.1"], "hostname": "db"}]
+    return service, {
+        "metadata": meta(name_text, **labels),
+        "addressType": "IPv4",
+        "ports": ports,
+        "endpoints": endpoints,
+    }
+
+
+async def measure_shared(turns: Turns, count: int) -> None:
+    """Measure as many headless Services, all of the same endpoint and external address."""
+    watched = Watched(turns)
+    await watched.event("", "Namespace", "ADDED", PROD)
+    services, slices = zip(*map(_headless, range(count)), strict=True)
+    await watched.relist("Service list, one external address", "Service", services)
+    await watched.relist("EndpointSlice list, one address of many Services", "EndpointSlice", slices)
+    await watched.ask("query, address of many Services", [(POINTERS, codes.PTR)])
+    await watched.event("EndpointSlice deleted, address of many Services", "EndpointSlice", "DELETED", slices[0])
+    external = ExternalZone(
+        from_text("in-addr.arpa."), watched.index,
+        primary=ZONE, apex=from_text("dns")[:-1], ttl_seconds=5, headless=True, local_addresses=tuple,
+    )  # fmt: skip
+    for transport in ("udp", "tcp"):
+        query = _query("1.2.0.192.in-addr.arpa.", codes.PTR, transport)
+        async with turns.measured(f"external address of many Services, {transport}"):
+            encode(query, Reply(codes.NOERROR, external.find(query.name, codes.PTR).records))
+    await _measure_transfer(turns, watched)
+    await _measure_preference(turns, count)
+
+
+async def _measure_transfer(turns: Turns, watched: Watched) -> None:
+    zone = ClusterZone(ZONE, watched.index, primary=ZONE, ttl_seconds=5, pods=PodMode.DISABLED)
+    records = ClusterTransfer([zone]).zone_records(ZONE)
+    assert records is not None
+    query = _query("cluster.local.", codes.AXFR, "tcp")
+    async with turns.measured("first message of a transfer"):
+        first = transfer_messages(query, Reply(codes.NOERROR), records)
+    for _ in range(100):
+        async with turns.measured("another message of a transfer"):
+            next(first.rest)
+
+
+async def _measure_preference(turns: Turns, count: int) -> None:
+    query = _query("db.prod.svc.cluster.local.", codes.A, "tcp")
+    starts = [(0x0A000000 + number).to_bytes(4, "big") for number in range(count)]
+    reply = Reply(codes.NOERROR, RecordRun(query.name, codes.A, 5, starts))
+
+    async def following(_: Query) -> Reply:
+        return reply
+
+    networks = [ip_network(text) for text in ("10.0.7.0/24", "10.0.0.0/19", "192.168.0.0/16")]
+    handler = ReorderingHandler(by_preference(networks), following)
+    async with turns.measured(f"loadbalance prefer, {count:,} addresses"):
+        encode(query, await handler(query))
+
+
+def _query(qname: str, qtype: int, transport: str) -> Query:
+    query = read_query(question(qname, codes.type_text(qtype)))
+    assert isinstance(query, Query)
+    query.transport = transport
+    return query
