@@ -32,6 +32,7 @@ from testing.peers import MissingPeer
 SETTLE_SECONDS = 2.0
 QUIET_SECONDS = 4.0  # without a late answer, until a server counts as right again
 LATE_SECONDS = 0.1  # from which an answer is late, and not merely on its way, where the fault goes on
+MEASURED = ("seconds", "requests", "cpu_seconds", "wrong", "lost", "failed")  # of each row
 _IN_NAMESPACE = "BENCH_FAULTS_NAMESPACE"
 
 
@@ -80,8 +81,13 @@ def measure(bed: FaultBed, row: FaultRow, rate: int, figures: Figures) -> None:
         figures.add(f"{key}_wrong", one.name, len(one.asker.wrong))
         figures.add(f"{key}_lost", one.name, len(one.asker.lost_at))
         figures.add(f"{key}_failed", one.name, one.asker.failed)
+        row_values = {what: figures.median(f"{key}_{what}", one.name) for what in MEASURED}
+        print(
+            f"bench:   {one.name}: " + ", ".join(f"{what} {value:.3g}" for what, value in row_values.items()),
+            file=sys.stderr,
+        )
         for answer, why in one.asker.wrong[:3]:
-            print(f"bench: {one.name}, {key}: {answer.name} {answer.asked - since:+.3f} s: {why}", file=sys.stderr)
+            print(f"bench:   {answer.name} {answer.asked - since:+.3f} s: {why}", file=sys.stderr)
 
 
 def _late_at(one: Contender, row: FaultRow, since: float) -> list[float]:
@@ -124,17 +130,19 @@ def show(figures: Figures, keys: list[str], console: Console) -> None:
         cells = [
             f"{figures.median(f'{key}_{what}', name):.3g}" if figures.has(f"{key}_{what}", name) else ""
             for name in (OURS, COREDNS)
-            for what in ("seconds", "requests", "cpu_seconds", "wrong", "lost", "failed")
+            for what in MEASURED
         ]
         table.add_row(ROWS[key].title, f"{ROWS[key].must_seconds:g}", *cells)
     console.print(table)
     more = Table(title="Restarts")
     for column in ("measurement", "must", OURS, COREDNS):
         more.add_column(column)
-    for key in keys:
-        if key in RESTARTS:
-            values = [f"{figures.median(key, name):.3g}" if figures.has(key, name) else "" for name in (OURS, COREDNS)]
-            more.add_row(RESTARTS[key].title, RESTARTS[key].must, *values)
+    for figure in (one for key in keys if key in RESTARTS for one in (key, f"{key}_seconds")):
+        if figure in figures.values:
+            row = RESTARTS[figure.removesuffix("_seconds")]
+            title, must = (row.title, row.must) if figure in RESTARTS else ("  seconds until they are", "")
+            values = (figures.median(figure, name) if figures.has(figure, name) else None for name in (OURS, COREDNS))
+            more.add_row(title, must, *("" if value is None else f"{value:.3g}" for value in values))
     console.print(more)
 
 

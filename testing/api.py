@@ -21,7 +21,8 @@ Manifest = dict[str, Any]  # an object of the API, as JSON
 
 FIELD_MANAGER = "clusterdns-tests"
 TIMEOUT_SECONDS = 30.0
-WATCH_SECONDS = 300.0
+WATCH_SECONDS = 7200
+QUIET_SECONDS = 300.0  # of a watch
 LOADERS = 8  # threads that apply many manifests
 
 _CORE, _APPS, _RBAC = "/api/v1", "/apis/apps/v1", "/apis/rbac.authorization.k8s.io/v1"
@@ -145,15 +146,17 @@ class ApiClient:
         return items
 
     def watch(self, kind: str, namespace: str) -> Iterator[tuple[str, Manifest]]:
-        """Yield (event type, object) from now on; ends with the connection."""
+        """Yield (event type, object) from now on, for two hours; ends with the connection."""
         path = path_of(kind, "", namespace)
         version = self._json("GET", path)["metadata"]["resourceVersion"]
-        with contextlib.closing(self._connection(WATCH_SECONDS)) as connection:
-            connection.request("GET", f"{path}?watch=1&resourceVersion={version}", headers=self._headers)
+        with contextlib.closing(self._connection(QUIET_SECONDS)) as connection:
+            query = {"watch": 1, "resourceVersion": version, "allowWatchBookmarks": 1, "timeoutSeconds": WATCH_SECONDS}
+            connection.request("GET", f"{path}?{urlencode(query)}", headers=self._headers)
             with connection.getresponse() as response:
                 while line := response.readline():
                     event = json.loads(line)
-                    yield event["type"], event["object"]
+                    if event["type"] != "BOOKMARK":  # it comes once a minute, and keeps a quiet watch from its time-out
+                        yield event["type"], event["object"]
 
     def delete(self, kind: str, name: str, namespace: str = "", grace_seconds: int | None = None) -> None:
         """Delete an object; does nothing where there is none."""

@@ -4,6 +4,7 @@ Rules of routing name the packets, so that neither netfilter nor a right outside
 that is started with `in_namespace` prepares loopback once with `prepare`.
 """
 
+import itertools
 import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,7 +12,8 @@ from pathlib import Path
 
 from testing import peers
 
-_DROP_BEFORE = ("pref", "10")
+_AFTER_DROPS = "30000"
+_preferences = itertools.count(10)  # one for each rule: deleted by what it selects, another one may go
 
 
 def in_namespace() -> list[str | Path]:
@@ -24,7 +26,7 @@ def prepare(*addresses: str) -> None:
     ip("link", "set", "lo", "up")
     for address in addresses:
         ip("address", "add", f"{address}/32", "dev", "lo")
-    ip("rule", "add", "pref", "100", "lookup", "local")
+    ip("rule", "add", "pref", _AFTER_DROPS, "lookup", "local")
     ip("rule", "delete", "pref", "0")
 
 
@@ -36,14 +38,15 @@ def ip(*arguments: str) -> None:
 @contextmanager
 def dropped(rules: Iterable[tuple[str, ...]]) -> Iterator[None]:
     """Drop packets that one of the rules selects, as `ip rule` has them, for the duration of the context."""
-    given = list(rules)
-    for rule in given:
-        ip("rule", "add", *_DROP_BEFORE, *rule, "blackhole")
+    given: list[str] = []
     try:
+        for rule in rules:
+            given.append(str(next(_preferences)))
+            ip("rule", "add", "pref", given[-1], *rule, "blackhole")
         yield
     finally:
-        for rule in given:
-            ip("rule", "delete", *_DROP_BEFORE, *rule, "blackhole")
+        for preference in given:
+            ip("rule", "delete", "pref", preference)
 
 
 def of_port(port: int) -> list[tuple[str, ...]]:
