@@ -94,7 +94,7 @@ def full_name(service_name: str) -> str:
 
 @dataclass
 class Contender:
-    """A server, its way to the API server, and who asks it."""
+    """A server, its way to the API server, and the load that asks it."""
 
     name: str
     loop: asyncio.AbstractEventLoop  # of the ways

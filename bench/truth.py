@@ -18,7 +18,7 @@ from bench.objects import ZONE
 from testing.api import ApiClient, Manifest
 
 AHEAD_SECONDS = 0.5  # by which a server may be ahead of the benchmark's own watch
-UNKNOWN_SECONDS = 1.0  # after its creation, in which a name may still be denied: that is late, and not wrong
+UNKNOWN_SECONDS = 1.0  # after its creation, in which NXDOMAIN for a name is late, and not wrong
 
 _RECENT = 8  # names: the changes of the last 50 ms of the churn
 
@@ -34,7 +34,7 @@ class Span:
 
 
 class Answer(NamedTuple):
-    """What a server answered: when it was asked, when the reply came, and the addresses, none of them for a denial."""
+    """What a server answered: when it was asked, when the reply came, and the addresses; without one it is negative."""
 
     name: str
     asked: float
@@ -105,9 +105,9 @@ class Truth:
             late = min(self._late_since(known, answer), default=math.inf)
             for address in answer.addresses - known.spans.keys():
                 return Verdict(f"{IPv4Address(address)} was never true")
-            denied_seconds = answer.asked - known.exists_since(answer.replied + AHEAD_SECONDS)
-            if not answer.addresses and denied_seconds > UNKNOWN_SECONDS:
-                return Verdict("denied, and exists", late)
+            negative_seconds = answer.asked - known.exists_since(answer.replied + AHEAD_SECONDS)
+            if not answer.addresses and negative_seconds > UNKNOWN_SECONDS:
+                return Verdict("negative, and the name exists", late)
             return Verdict("", late)
 
     def _late_since(self, known: _Name, answer: Answer) -> Iterator[float]:
