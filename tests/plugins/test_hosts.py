@@ -5,6 +5,8 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -17,11 +19,14 @@ from clusterdns.corefile.errors import CorefileError, CorefileErrors, ErrorList
 from clusterdns.corefile.load import parse
 from clusterdns.host import followed_file
 from clusterdns.plugins.hosts import directive as hosts
+from clusterdns.plugins.hosts.handler import HostsHandler
 from clusterdns.plugins.hosts.hosts_file import HostsFile
+from clusterdns.plugins.hosts.settings import HostsSettings
 from clusterdns.plugins.hosts.table import HostsTable, address_from_text, name_from_text
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire import codes
-from clusterdns.wire.name import from_text, to_text
+from clusterdns.wire.encode import encode
+from clusterdns.wire.name import ROOT, from_text, to_text
 
 MakeQuery = Callable[..., Query]
 ReadDirectives = Callable[[str], Sequence[Directive]]
@@ -240,6 +245,42 @@ async def test_the_event_loop_runs_while_a_large_file_is_read(followed: Followed
     counting.cancel()
     assert followed.file.table.entry_count == 10_000
     assert turns >= 5000 // 250
+
+
+def lines(text: str, count: int = 20_000) -> bytes:
+    return "".join([text % number for number in range(count)]).encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "qtype", "least"),
+    [
+        (lines("0.0.0.0 ads%d.example\n"), "0.0.0.0.in-addr.arpa", "PTR", 14),
+        (b"0.0.0.0" + lines(" ads%d.example"), "0.0.0.0.in-addr.arpa", "PTR", 14),
+        (lines("10.0.0.%d big.example\n", 256) * 80, "big.example", "A", 16),
+        (lines("fd00::%x big.example\n"), "big.example", "AAAA", 28),
+    ],
+)
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_twenty_thousand_records_of_one_name_fill_a_message(
+    make_query: MakeQuery, content: bytes, name: str, qtype: str, least: int, transport: str
+) -> None:
+    table = HostsTable()
+    interned = [sum(map(len, table._interned)) for _ in table.load(content)]
+    assert len(interned) >= 20_000 // 251
+    assert max(interned) < 20_000  # bytes; all lists of the addresses of a name would be 300 MB
+    settings = HostsSettings("", (ROOT,))
+    file = cast(HostsFile, SimpleNamespace(table=table, is_read=True))
+    query = make_query(name, qtype, transport=transport)
+    reply = await HostsHandler(settings, file, HostsTable(), below)(query)
+    encoded = encode(query, reply)
+    assert 65535 // least < len(reply.answer) < 65535 // 12
+    assert encoded.is_truncated
+    assert query.size_limit - 40 < len(encoded.message()) < query.size_limit
+
+
+@pytest.mark.parametrize("line", [b"# a comment\n", b"\n", b"10.0.0.1\n", b"nowhere name\n", b"10.0.0.1 a b\n"])
+def test_lines_of_any_kind_are_read_in_slices(line: bytes) -> None:
+    assert sum(1 for _ in HostsTable().load(line * 20_000)) >= 20_000 // 251
 
 
 async def test_a_change_of_the_file_forgets_its_answers(

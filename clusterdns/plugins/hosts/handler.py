@@ -4,14 +4,21 @@ Every answer depends on the file, also an answer of the next plugin: a name that
 next content. When the content changes, all these answers are forgotten.
 """
 
+from collections.abc import Sequence
+
 from clusterdns.chain import Handler, Query, Reply, failure
 from clusterdns.chain.fallthrough import ask_next
 from clusterdns.plugins.hosts.hosts_file import HostsFile
 from clusterdns.plugins.hosts.settings import HostsSettings
 from clusterdns.plugins.hosts.table import HostsTable
 from clusterdns.wire import codes, record
+from clusterdns.wire.header import MAX_STREAM_BYTES
 from clusterdns.wire.name import is_under, to_address
 from clusterdns.wire.record import Record
+from clusterdns.wire.runs import RecordRun
+
+MIN_RUN = 32  # so many addresses and more are a run
+MAX_POINTERS = MAX_STREAM_BYTES // 14 + 1  # a PTR record takes 14 bytes: two pointers and what precedes RDATA
 
 
 class HostsHandler:
@@ -55,22 +62,24 @@ class HostsHandler:
             return self._reply(())
         addresses, size = (v4, 4) if qtype == codes.A else (v6, 16)
         ttl = settings.ttl_seconds
-        return self._reply(
-            tuple(record.address(name, ttl, addresses[at : at + size]) for at in range(0, len(addresses), size))
-        )
+        several = [addresses[at : at + size] for at in range(0, len(addresses), size)]
+        if len(several) >= MIN_RUN:
+            return self._reply(RecordRun(name, qtype, ttl, several))
+        return self._reply(tuple([record.address(name, ttl, one) for one in several]))
 
     def _pointers(self, name: bytes) -> tuple[Record, ...]:
+        """Make the PTR records of an address, no more than fill a message: a block list has 100,000 names of one."""
         address = to_address(name)
         if address is None:
             return ()
-        names = (*self._file.table.names(address), *self._inline.names(address))
-        return tuple(record.ptr(name, self._settings.ttl_seconds, target) for target in names)
+        names = [*self._file.table.names(address)[:MAX_POINTERS], *self._inline.names(address)[:MAX_POINTERS]]
+        return tuple([record.ptr(name, self._settings.ttl_seconds, target) for target in names[:MAX_POINTERS]])
 
     def _unread(self) -> Reply:
         """Make the reply for a name that the file may have: no other plugin may deny it."""
         return failure(codes.SERVFAIL, f"hosts: {self._file.path} has not been read yet", codes.EDE_NOT_READY)
 
-    def _reply(self, records: tuple[Record, ...]) -> Reply:
+    def _reply(self, records: Sequence[Record]) -> Reply:
         return Reply(codes.NOERROR, records, dependencies=self._dependencies, reusable=True)
 
 

@@ -1,7 +1,7 @@
 """The lines of a hosts file as look-up tables: name → addresses, address → names.
 
 Names are lower-case wire names. The addresses of one name and family are packed into one bytes object, which names with
-equal addresses share: a block list of 100,000 names on 0.0.0.0 stores one address. Lines are added in slices, so that
+equal addresses share: a block list of 100,000 names on 0.0.0.0 stores one address. Names are added in slices, so that
 the event loop runs in between. This module knows neither files nor queries.
 """
 
@@ -11,9 +11,12 @@ from io import BytesIO
 from ipaddress import ip_address
 
 from clusterdns.wire import codes
+from clusterdns.wire.header import MAX_STREAM_BYTES
 from clusterdns.wire.name import MAX_LABEL_BYTES, MAX_NAME_BYTES, ROOT, from_text, is_under
 
-LINES_PER_SLICE = 250  # take about half a millisecond
+NAMES_PER_SLICE = 250  # take about half a millisecond; as many lines without names take less
+INTERNED_BYTES = 256  # names with more bytes of addresses share none: each address that is added would make another
+MAX_ADDRESSES = MAX_STREAM_BYTES // 16  # of one name and family: fill a message
 WILDCARD = b"\x01*"
 _V4_MAPPED = bytes(10) + b"\xff\xff"
 _LENGTHS = [bytes((size,)) for size in range(MAX_LABEL_BYTES + 1)]
@@ -56,16 +59,29 @@ class HostsTable:
     def load(self, content: bytes) -> Iterator[None]:
         """Add the lines of `content`; yield after each slice of them."""
         known: dict[bytes, bytes | None] = {}
-        for number, line in enumerate(BytesIO(content), 1):
-            self._read_line(line, known)
-            if not number % LINES_PER_SLICE:
+        done = 0  # since the last slice
+        for line in BytesIO(content):
+            if done >= NAMES_PER_SLICE:
                 yield
+                done = 0
+            words = line.partition(b"#")[0].split()
+            address = self._read_address(words, known)
+            done += 1
+            if address is None:
+                continue
+            for first in range(1, len(words), NAMES_PER_SLICE):
+                if done >= NAMES_PER_SLICE:
+                    yield
+                    done = 0
+                names = words[first : first + NAMES_PER_SLICE]
+                self._add_names(names, address)
+                done += len(names)
         self._interned = {}
 
-    def _read_line(self, line: bytes, known: dict[bytes, bytes | None]) -> None:
-        words = line.partition(b"#")[0].split()
+    def _read_address(self, words: Sequence[bytes], known: dict[bytes, bytes | None]) -> bytes | None:
+        """Return the address of a line; None where the line has no use."""
         if not words:
-            return
+            return None
         text = words[0]
         if text in known:
             address = known[text]
@@ -73,8 +89,11 @@ class HostsTable:
             address = known[text] = address_from_text(text)
         if address is None or len(words) == 1:
             self.skipped_count += 1
-            return
-        for word in words[1:]:
+            return None
+        return address
+
+    def _add_names(self, words: Sequence[bytes], address: bytes) -> None:
+        for word in words:
             name = name_from_text(word)
             if name is None:
                 self.skipped_count += 1
@@ -84,7 +103,12 @@ class HostsTable:
     def _add(self, name: bytes, address: bytes) -> None:
         table = self._v4 if len(address) == 4 else self._v6
         before = table.get(name)
-        table[name] = address if before is None else self._intern(before + address)
+        if before is None:
+            table[name] = address
+        elif len(before) < INTERNED_BYTES:
+            table[name] = self._intern(before + address)
+        elif len(before) <= MAX_ADDRESSES * len(address):
+            table[name] = before + address
         self.entry_count += 1
         if self._reverse is not None and not name.startswith(WILDCARD):
             self._add_reverse(self._reverse, address, name)
