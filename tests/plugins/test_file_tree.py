@@ -3,6 +3,7 @@
 import pytest
 from plugins.example_zones import EXAMPLE, SIGNED
 
+from clusterdns.plugins.file.content import Records
 from clusterdns.plugins.file.handler import resolve
 from clusterdns.plugins.file.tree import ZoneOutcome, ZoneTree
 from clusterdns.wire import codes
@@ -186,3 +187,33 @@ def test_targets_keep_their_case_and_their_addresses_are_found() -> None:
     found = EXAMPLE_TREE.find(from_text("_sip._tcp.example.org"), codes.SRV, do=False)
     assert b"\x03SIP" in found.answer[0].rdata
     assert [to_text(one.name) for one in found.additional] == ["sip.example.org."]
+
+
+@pytest.mark.parametrize("count", [10, 1_000, 2_000, 6_000])
+@pytest.mark.parametrize("kind", ["MX 1", "SRV 0 1 80", "NS"])
+def test_no_more_addresses_are_looked_up_than_a_message_holds(kind: str, count: int) -> None:
+    hosts = [f"h{number}" for number in range(count)]
+    text = "@ 60 IN SOA ns.example.org. root.example.org. 1 60 60 60 60\n@ 60 IN NS ns.example.org.\n"
+    text += "".join([f"many 60 IN {kind} {host}\n{host} 60 IN A 192.0.2.1\n{host} 60 IN AAAA ::1\n" for host in hosts])
+    zone = tree(text, "example.org")
+    calls = 0
+
+    class CountedNodes(dict[bytes, Records]):
+        def get(self, *key: object) -> Records:
+            nonlocal calls
+            calls += 1
+            return super().get(*key)  # type: ignore[call-overload,no-any-return]
+
+    zone._nodes = CountedNodes(zone._nodes)
+    rtype = kind.partition(" ")[0]
+    found = resolve(zone, from_text("many.example.org."), codes.type_from_text(rtype), do=False)
+    records = found.answer or found.authority
+    assert len(records) == count
+    least = sum(2 + len(one.body) if rtype == "SRV" else 13 for one in records)
+    assert len(found.additional) == len(set(found.additional))
+    if least + 2 * count * 16 <= 65535:
+        assert len(found.additional) == 2 * count
+    else:
+        assert least + 16 * len(found.additional) > 65535 - 32
+        assert 16 * len(found.additional) < 65535 + 64
+    assert calls < 2 * (65535 // 32 + 10)

@@ -13,14 +13,18 @@ from typing import NamedTuple
 from clusterdns.plugins.file import hierarchy
 from clusterdns.plugins.file.content import Records, content_of
 from clusterdns.wire import codes, record
+from clusterdns.wire.header import MAX_STREAM_BYTES
 from clusterdns.wire.name import MAX_NAME_BYTES, end_of, is_under, labels, suffixes
-from clusterdns.wire.rdata import names_in
+from clusterdns.wire.rdata import COMPRESSED_TYPES, names_in
 from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
 
 _WILDCARD = b"\x01*"
 _NOT_REDIRECTED = frozenset((codes.CNAME, codes.RRSIG, codes.NSEC))  # types answered at a CNAME itself (RFC 4035 §2.5)
 _OF_EVERY_APEX = (codes.SOA, codes.NS)  # answered even beside a CNAME, without which no resolver finds the zone
 _TYPES_WITH_TARGETS = frozenset((codes.MX, codes.SRV, codes.SVCB, codes.HTTPS))
+
+
+_ADDRESS_BYTES = 16  # the least that an address record takes; an NS record of the root takes 13
 
 
 class ZoneOutcome(enum.Enum):
@@ -146,8 +150,8 @@ class ZoneTree:
         servers = _rrset(node, codes.NS, False)
         secure = (_rrset(node, codes.DS, True) or _rrset(node, codes.NSEC, True)) if do else ()  # RFC 4035 §3.1.4
         glue = self._addresses(servers, cut, False)
-        siblings = tuple(one for one in self._addresses(servers, self.origin, False) if one not in glue)
-        return ZoneResult(ZoneOutcome.REFERRAL, (), (*servers, *secure), (*glue, *siblings))
+        siblings = self._addresses(servers, self.origin, False)
+        return ZoneResult(ZoneOutcome.REFERRAL, (), (*servers, *secure), tuple(dict.fromkeys((*glue, *siblings))))
 
     # Parts of the results
 
@@ -162,14 +166,24 @@ class ZoneTree:
         return _rrset(self._nodes[self._nsec[position][1]], codes.NSEC, True)
 
     def _addresses(self, records: Records, below: bytes, do: bool) -> Records:
-        """Return the addresses of the targets of records, each target once, as far as they are at or under `below`."""
-        targets = dict.fromkeys(target for one in records for target in _targets(one) if is_under(target, below))
-        return tuple(
-            one
-            for target in targets
-            for rtype in codes.ADDRESS_TYPES
-            for one in _rrset(self._nodes.get(target, ()), rtype, do)
-        )
+        """Return the addresses of the targets of records, each target once, as far as they are at or under `below`.
+
+        There are none beside records that fill a message, and no more than fill it beside the others.
+        """
+        spare_bytes = MAX_STREAM_BYTES - sum(map(_least_bytes, records))
+        found: list[Record] = []
+        targets: set[bytes] = set()
+        for one in records:
+            if spare_bytes < 0:
+                break
+            for target in _targets(one):
+                if target not in targets and is_under(target, below):
+                    targets.add(target)
+                    node = self._nodes.get(target, ())
+                    addresses = [*_rrset(node, codes.A, do), *_rrset(node, codes.AAAA, do)]
+                    spare_bytes -= _ADDRESS_BYTES * len(addresses)
+                    found += addresses
+        return tuple(found)
 
     def _add_empty_non_terminals(self) -> None:
         """Add a node without records for each empty non-terminal (RFC 4592 §2.2.2)."""
@@ -194,6 +208,11 @@ def _rrset(node: Records, rtype: int, do: bool) -> Records:
 def _nsec(node: Records, do: bool) -> Records:
     """Return the signed NSEC of a node if `do`."""
     return _rrset(node, codes.NSEC, True) if do else ()
+
+
+def _least_bytes(one: Record) -> int:
+    """Return how many bytes a record takes at least; the names in SRV, SVCB and HTTPS are never compressed."""
+    return _ADDRESS_BYTES - 3 if one.rtype in COMPRESSED_TYPES else 2 + len(one.body)
 
 
 def _targets(one: Record) -> Iterator[bytes]:
