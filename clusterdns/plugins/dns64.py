@@ -16,6 +16,7 @@ from clusterdns.corefile.options import Option, read_block
 from clusterdns.telemetry.metrics import Series
 from clusterdns.wire import codes, record
 from clusterdns.wire.record import Record
+from clusterdns.wire.runs import RecordRun, joined, split_run
 
 MAX_TTL_SECONDS = 600  # where no SOA limits the negative answer for AAAA (RFC 6147 §5.1.7)
 PREFIX_BITS = (32, 40, 48, 56, 64, 96)  # RFC 6052 §2.2
@@ -40,6 +41,19 @@ def embed(prefix: IPv6Network, packed: bytes) -> bytes:
     if not before:
         return (head[: max(size, _RESERVED_BYTE + 1)] + packed).ljust(16, b"\0")
     return (head[:size] + packed[:before] + b"\0" + packed[before:]).ljust(16, b"\0")
+
+
+def embed_all(prefix: IPv6Network, several: Sequence[bytes]) -> list[bytes]:
+    """Return what `embed` makes of each address: a Service has ten thousand."""
+    size = prefix.prefixlen // 8
+    before = max(0, _RESERVED_BYTE - size)
+    empty = embed(prefix, bytes(4))
+    if not before:
+        start = max(size, _RESERVED_BYTE + 1)
+        head, tail = empty[:start], empty[start + 4 :]
+        return [head + one + tail for one in several]
+    head, tail = empty[:size], empty[size + 5 :]
+    return [head + one[:before] + b"\0" + one[before:] + tail for one in several]
 
 
 class Dns64Handler:
@@ -81,10 +95,15 @@ class Dns64Handler:
             return False
         return self._settings.translates_all or not _has(reply, codes.AAAA)
 
-    def _synthesise(self, reply: Reply, target: Reply) -> list[Record]:
+    def _synthesise(self, reply: Reply, target: Reply) -> Sequence[Record]:
         """Make AAAA records of A records; the negative answer for AAAA limits their TTL."""
         limit = next((one.ttl for one in reply.authority if one.rtype == codes.SOA), MAX_TTL_SECONDS)
         prefix = self._settings.prefix
+        large = split_run(target.answer)
+        if large is not None and large[1].rtype == codes.A and all(one.rtype != codes.A for one in large[0]):
+            before, run = large
+            made = RecordRun(run.name, codes.AAAA, min(run.ttl, limit), embed_all(prefix, run.starts))
+            return joined(before, made)
         return [
             record.address(one.name, min(one.ttl, limit), embed(prefix, one.rdata)) if one.rtype == codes.A else one
             for one in target.answer

@@ -14,6 +14,7 @@ from clusterdns.plugins import dns64
 from clusterdns.telemetry.metrics import Series
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text
+from clusterdns.wire.runs import RecordRun, joined, split_run
 
 ReadDirectives = Callable[[str], Sequence[Directive]]
 MakeQuery = Callable[..., Query]
@@ -85,6 +86,21 @@ async def test_synthesised_reply(make_query: MakeQuery) -> None:
     assert (reply.dependencies, reply.reusable, translated) == (("v6", "v4"), True, 1)
     assert reply.counted[0] is below
     assert len(reply.counted) == 2
+
+
+@pytest.mark.parametrize("bits", dns64.PREFIX_BITS)
+@pytest.mark.parametrize("before", [(), (record.cname(NAME, 60, TARGET),)])
+async def test_the_addresses_of_a_large_service_stay_a_run(
+    make_query: MakeQuery, bits: int, before: tuple[record.Record, ...]
+) -> None:
+    prefix = IPv6Network(f"2001:db8::/{bits}")
+    several = [(0x0A000000 + number).to_bytes(4, "big") for number in range(100)]
+    found = Reply(codes.NOERROR, joined(before, RecordRun(TARGET, codes.A, 900, several)))
+    query = make_query("www.example.org", "AAAA", client=OVER_V6)
+    reply, _ = await ask(query, Reply(codes.NOERROR, authority=(SOA,)), found, dns64.Dns64Settings(prefix))
+    assert split_run(reply.answer) is not None
+    expected = [record.address(TARGET, 30, dns64.embed(prefix, one)) for one in several]
+    assert list(reply.answer) == [*before, *expected]
 
 
 @pytest.mark.parametrize(("soa", "ttl", "expected"), [((SOA,), 20, 20), ((SOA,), 300, 30), ((), 900, 600), ((), 9, 9)])
