@@ -1,6 +1,6 @@
 """The messages of a zone transfer (RFC 5936 §2.2), each encoded when it is sent. `encode` makes all other responses.
 
-A message has about 4 KiB of the 64 KiB that are allowed: the server answers other queries between two messages, and
+A message has about 2 KiB of the 64 KiB that are allowed: the server answers other queries between two messages, and
 the names of a cluster that fill one are looked up in 2 ms.
 """
 
@@ -15,7 +15,7 @@ from clusterdns.wire.query import QueryMessage
 from clusterdns.wire.record import Record
 from clusterdns.wire.response import ResponseMessage
 
-MESSAGE_BYTES = 1 << 12
+MESSAGE_BYTES = 1 << 11
 
 _COUNTS = struct.Struct(">HHHHH")
 

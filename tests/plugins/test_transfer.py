@@ -45,7 +45,7 @@ from clusterdns.wire.record import Record
 from testing.waiting import until as wait_until
 
 FROM_ELSEWHERE = ("198.51.100.7", 40222)
-MESSAGE_BYTES = 1 << 12
+MESSAGE_BYTES = 1 << 11
 
 
 PLAIN = EXAMPLE.replace('both IN TXT "both"\n', "")  # dnspython refuses other records beside a CNAME
