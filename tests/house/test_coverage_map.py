@@ -29,6 +29,7 @@ COVERED: dict[str, tuple[str, ...]] = {
     "cli/version.py": ("cli/test_commands.py",),
     "cli/check/*": ("cli/test_check.py", "cli/test_configmap.py", "cli/test_differences.py"),
     "cli/names/*": ("cli/test_names.py",),
+    "cluster/dependents.py": ("cluster/index/test_properties.py", "server/test_held_negatives.py"),
     "cluster/namespaces.py": ("cluster/index/test_properties.py",),
     "cluster/turns.py": ("cluster/manifests/test_source.py", "cluster/api/test_faults.py"),
     "cluster/objects.py": ("cluster/test_decoding.py", "cluster/index/test_properties.py"),

@@ -60,7 +60,7 @@ async def test_reload_keeps_index_and_listeners_and_changes_still_reach_answers(
     old = Service("prod", "web", cluster_ips=("10.96.0.10",))
     feed.index.apply(Change(old, Service("prod", "web", cluster_ips=("10.96.0.99",))))
     assert await ask(process.port) == ["10.96.0.99"]
-    assert len(feed.index._subscribers) == 1, "the previous configuration is not notified any more"
+    assert len(feed.index._dependents._subscribers) == 1, "the previous configuration is not notified any more"
 
 
 async def test_blocks_with_the_same_source_share_an_index(process: Process) -> None:
@@ -252,7 +252,7 @@ async def test_a_cancelled_reload_is_undone(process: Process, monkeypatch: pytes
     reloads.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reloads
-    assert (feed._users, len(feed.index._subscribers), sockets(process.listeners)) == (1, 1, opened)
+    assert (feed._users, len(feed.index._dependents._subscribers), sockets(process.listeners)) == (1, 1, opened)
     assert await ask(process.port) == ["10.96.0.10"]
 
 
@@ -385,4 +385,4 @@ def test_an_index_notifies_each_subscription() -> None:
     index.subscribe(lambda dependencies: notified.append(len(dependencies)))
     index.apply(Change(None, Service("prod", "web", cluster_ips=("10.96.0.10",))))
     assert notified == [2]
-    assert len(index._subscribers) == 2
+    assert len(index._dependents._subscribers) == 2

@@ -1,8 +1,8 @@
 """The index: Services, EndpointSlices, Namespaces and Pods, joined so that a name is a few dict look-ups.
 
 A source calls `apply` with each change, in any order of kinds; `zone` and `external` read. After each change the index
-notifies its subscribers, of which it knows no more, of the dependencies that the change affects: answer tables drop the
-answers that depend on them. A dependency is `(namespace,)`, `(namespace, service)`, a packed address, or WHOLE.
+notifies its subscribers of the dependencies that the change affects (see `dependents`), and answer tables drop the
+answers that depend on them.
 """
 
 import time
@@ -11,6 +11,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
+from clusterdns.cluster.dependents import Dependents
 from clusterdns.cluster.freshness import Kinds
 from clusterdns.cluster.index.pods import PodTable
 from clusterdns.cluster.index.reverse import ReverseMap
@@ -19,13 +20,9 @@ from clusterdns.cluster.index.slices import EndpointAddress, SliceState, address
 from clusterdns.cluster.index.topology import Topology
 from clusterdns.cluster.namespaces import Namespaces
 from clusterdns.cluster.objects import Change, EndpointSlice, Namespace, Pod, Service, label_of, packed, split_external
-from clusterdns.wire.response import Serial
 
 MAX_ADDRESSES_PER_STEP = 64  # of one step of a change: half a millisecond
 MAX_ADDRESSES_AT_ONCE = 128  # of a new slice, which takes as long
-
-WHOLE: Hashable = ()  # the dependency of every answer that is made from an index
-Subscriber = Callable[[set[Hashable]], object]  # called with the dependencies that a change affects
 
 
 class Index:
@@ -46,7 +43,10 @@ class Index:
         `call_later` calls back after the time that an endpoint may take to move from one slice to another; without it
         an endpoint is removed as soon as its slice no longer lists it.
         """
-        self.serial = Serial()
+        self._dependents = Dependents(clock)
+        self._notify = self._dependents.notify
+        self.subscribe, self.unsubscribe = self._dependents.subscribe, self._dependents.unsubscribe
+        self.serial = self._dependents.serial
         self.synced = self.restored = False  # restored from a snapshot: all kinds are stale until it is synced
         self.stale: Kinds = frozenset()  # the kinds whose latest state is not known at present
         self.reverse = ReverseMap()
@@ -55,9 +55,7 @@ class Index:
         self.exposes = self.namespaces.exposes  # whether a namespace exists and is served
         self.pods = pods if pods is not None else PodTable()
         self._external: ReverseMap | None = None
-        self._subscribers: list[Subscriber] = []
         self._use_pod_names = use_pod_names
-        self._clock = clock
         self._call_later = call_later
         self._services: dict[tuple[bytes, bytes], ServiceEntry] = {}
         self._moves = 0  # how many times endpoints have left a slice
@@ -88,29 +86,12 @@ class Index:
                 self._external.move_service(key, (), _external_addresses(entry.service))
         return self._external
 
-    # Subscribers
-
-    def subscribe(self, subscriber: Subscriber) -> None:
-        """Call the subscriber after each change. There are two while a reload replaces a configuration."""
-        self._subscribers.append(subscriber)
-
-    def unsubscribe(self, subscriber: Subscriber) -> None:
-        """Undo one `subscribe`."""
-        self._subscribers.remove(subscriber)
+    # Writing
 
     def set_stale(self, kinds: Kinds) -> None:
         """Set the kinds that are stale, and have every answer made from the index forgotten."""
         self.stale = kinds
-        for subscriber in self._subscribers:
-            subscriber({WHOLE})
-
-    def _notify(self, touched: set[Hashable]) -> None:
-        if touched:
-            self.serial.set(int(self._clock()))
-            for subscriber in self._subscribers:
-                subscriber(touched)
-
-    # Writing
+        self._dependents.forget_all()
 
     def clear(self) -> None:
         """Drop every object at once; the index is neither synced nor restored then."""

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from clusterdns.chain.exports import CURRENT
 from clusterdns.cluster.api.collection import import_collections
 from clusterdns.cluster.api.source import ApiSource
+from clusterdns.cluster.dependents import Subscriber
 from clusterdns.cluster.freshness import Freshness
-from clusterdns.cluster.index.cluster import Index, Subscriber
+from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.namespaces import Namespaces
 from clusterdns.cluster.objects import KINDS, Change, EndpointSlice, ImportedSlice, ServiceImport
 from clusterdns.cluster.watch_metrics import watch_metrics

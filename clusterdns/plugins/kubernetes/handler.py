@@ -16,8 +16,9 @@ from typing import Protocol
 
 from clusterdns.chain import Handler, Query, Reply, failure
 from clusterdns.chain.fallthrough import Fallthrough, ask_next
+from clusterdns.cluster.dependents import WHOLE
 from clusterdns.cluster.freshness import Kinds
-from clusterdns.cluster.index.cluster import WHOLE, Index
+from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.lookup import LookupResult
 from clusterdns.cluster.objects import Namespace
 from clusterdns.wire import codes, record

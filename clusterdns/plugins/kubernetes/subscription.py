@@ -3,7 +3,7 @@
 `directive` makes one for each block; the configurations before and after a reload have one each on the same `feed`.
 """
 
-from clusterdns.cluster.index.cluster import Subscriber
+from clusterdns.cluster.dependents import Subscriber
 from clusterdns.plugins.kubernetes.feed import Feed
 
 

@@ -1,0 +1,43 @@
+"""Tells the subscribers of an index which answers a change affects.
+
+A dependency is `(namespace,)`, `(namespace, service)`, a packed address, or WHOLE, on which every answer that is made
+from an index depends. The answer tables of a configuration are one subscriber; the index knows no more of them.
+"""
+
+from collections.abc import Callable, Hashable
+
+from clusterdns.wire.response import Serial
+
+WHOLE: Hashable = ()
+Subscriber = Callable[[set[Hashable]], object]  # called with the dependencies that a change affects
+
+
+class Dependents:
+    """The subscribers of one index, and the serial of its zones, which follows the time of the last change."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.serial = Serial()
+        self._clock = clock
+        self._subscribers: list[Subscriber] = []
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Call the subscriber after each change. There are two while a reload replaces a configuration."""
+        self._subscribers.append(subscriber)
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Undo one `subscribe`."""
+        self._subscribers.remove(subscriber)
+
+    def notify(self, touched: set[Hashable]) -> None:
+        """Notify every subscriber of a change, if it affects any answer."""
+        if touched:
+            self.serial.set(int(self._clock()))
+            self._call(touched)
+
+    def forget_all(self) -> None:
+        """Have every answer made from the index forgotten, though no object has changed."""
+        self._call({WHOLE})
+
+    def _call(self, touched: set[Hashable]) -> None:
+        for subscriber in self._subscribers:
+            subscriber(touched)
