@@ -128,14 +128,13 @@ def _run(given: Given, *, is_json: bool) -> int:
     logs.set_up(is_json=is_json)
     state_folder = given[STATE] or os.environ.get(STATE_VARIABLE, "")
     try:
-        code: int = server.run(
+        server.run(
             ChosenCorefile(given[CONF]).load,
             dns_port=given[DNS_PORT], quiet=given[QUIET], pidfile=given[PIDFILE] or None, state_folder=state_folder,
         )  # fmt: skip
     except (CorefileErrors, StartError) as error:
         _report(str(error), is_json=is_json)
-        return EXIT_FAILED
-    return code
+    return EXIT_FAILED
 
 
 class ChosenCorefile:

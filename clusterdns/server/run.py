@@ -14,7 +14,7 @@ import sys
 from collections.abc import Coroutine, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import uvloop
 
@@ -36,15 +36,17 @@ log = logging.getLogger("clusterdns")
 bare_log = logging.getLogger(BARE_LINES)  # as in CoreDNS, zones and version have no level
 
 
-def run(load: Load, *, dns_port: int, quiet: bool, pidfile: str | None, state_folder: str = "") -> int:
-    """Serve the Corefile that `load` reads until a signal ends the process; returns the exit code.
+def run(load: Load, *, dns_port: int, quiet: bool, pidfile: str | None, state_folder: str = "") -> NoReturn:
+    """Serve the Corefile that `load` reads until a signal ends the process, which it does not outlive.
 
     The last good configuration is saved in the state folder, if one is given. Raises CorefileErrors or StartError where
     the server cannot start.
     """
     raise_open_file_limit()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_Server(load, dns_port, quiet=quiet, pidfile=pidfile, state_folder=state_folder).live())
+        runner.run(_Server(load, dns_port, quiet=quiet, pidfile=pidfile, state_folder=state_folder).live())
+    logging.shutdown()
+    os._exit(0)  # the interpreter's own end frees every object, for 25 ms and more, in which queries are lost
 
 
 class _Server:
@@ -58,7 +60,7 @@ class _Server:
         self._reloader = Reloader(load, dns_port, LastGood(state_folder), self._listeners, self._admin)
         self._ended_by: asyncio.Future[signal.Signals] | None = None
 
-    async def live(self) -> int:
+    async def live(self) -> None:
         sys.setswitchinterval(SWITCH_SECONDS)
         loop = asyncio.get_running_loop()
         self._ended_by = loop.create_future()
@@ -76,7 +78,6 @@ class _Server:
             await self._end(self._ended_by.result())
         finally:
             await self._stop()
-        return 0
 
     async def _until_ended(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` until it is done or a signal ends the process; raises its exceptions."""

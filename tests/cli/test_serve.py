@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from program import Program, run_script
@@ -31,14 +32,14 @@ class Started:
         self.state_folder = ""
         self.load: Load | None = None
 
-    def run(self, load: Load, *, dns_port: int, quiet: bool, pidfile: str | None, state_folder: str) -> int:
+    def run(self, load: Load, *, dns_port: int, quiet: bool, pidfile: str | None, state_folder: str) -> NoReturn:
         errors = ErrorList()
         configuration = assemble(load(errors), Registry(), dns_port=dns_port, errors=errors)
         if self.fails_with is not None:
             raise self.fails_with
         self.configuration, self.quiet, self.pidfile = configuration, quiet, pidfile
         self.state_folder, self.load = state_folder, load
-        return self.code
+        sys.exit(self.code)
 
     @property
     def listening(self) -> list[str]:

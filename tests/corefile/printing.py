@@ -16,8 +16,9 @@ _QUOTABLE = re.compile(r'(?:[^\\]|\\[^"])*+', re.DOTALL)
 def print_corefile(blocks: Iterable[ServerBlock]) -> str:
     """Write the blocks as a Corefile, imports and variables replaced.
 
-    Raises ValueError for a word that the grammar cannot express: one that comes from the environment, or a key that
-    begins with a quote or ends in a brace and has an escaped quote, which only a list of keys allows.
+    Raises ValueError for a word that the grammar cannot express: one that comes from the environment, or a key or a
+    directive's name that begins with a quote or ends in a brace and has an escaped quote, which only a list of keys and
+    a variable allow.
     """
     text = "\n".join(map(_block, blocks))
     return "\n" + text if text.startswith(BYTE_ORDER_MARK) else text

@@ -50,6 +50,7 @@ def words(blocks: tuple[ServerBlock, ...]) -> list[object]:
 @example('\\"{,0 {\n}\n')
 @example('{,\\"{}')
 @example(',"\\"')
+@example('0\n\\"{{$0}')  # the variable is not set
 @settings(max_examples=600, deadline=None)
 def test_any_text(text: str) -> None:
     errors = ErrorList()
@@ -85,10 +86,11 @@ def is_unwritable(block: ServerBlock) -> bool:
     for directive in block.directives:
         found += directive.words
         found += [word for line in directive.block for word in line.words]
-    is_odd_key = any(
-        '\\"' in key.text and (glued_brace(key.text) is not None or key.text.startswith('"')) for key in block.words
+    is_odd = any(
+        '\\"' in one.text and (glued_brace(one.text) is not None or one.text.startswith('"'))
+        for one in (*block.words, *(directive.words[0] for directive in block.directives))
     )
-    return is_odd_key or any(has_reference(word.text) for word in found)
+    return is_odd or any(has_reference(word.text) for word in found)
 
 
 TOKENS = st.builds(

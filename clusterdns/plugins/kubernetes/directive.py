@@ -60,6 +60,7 @@ def build(settings: KubernetesSettings, context: BlockContext) -> Part:
             prepare=subscription.prepare,
             start=subscription.start,
             warm_up=subscription.wait_synced,
+            drain=subscription.drain,
             stop=subscription.stop,
         ),
         readiness=Readiness(unready=feed.unready, lapse=feed.lapse, warning=feed.warning),

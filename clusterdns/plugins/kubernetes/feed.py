@@ -102,6 +102,11 @@ class Feed:
         sources = (self._source, self._import_source)
         await asyncio.gather(*(one.wait_synced(patience_seconds) for one in sources if isinstance(one, ApiSource)))
 
+    async def drain(self) -> None:
+        """Save the snapshot for the last time."""
+        if self._snapshot is not None:
+            await self._snapshot.stop()
+
     async def stop(self) -> None:
         """Stop the source if this is the last user. The objects in the index stay."""
         self._users -= 1
@@ -198,13 +203,9 @@ class Feed:
         self._freshness = self._make_freshness()
         watch_metrics(self._registry).follow(self._freshness)
         self._source = source = ApiSource(
-            self._settings.api,
-            self._apply,
-            self._note_synced,
-            self._registry,
-            freshness=self._freshness,
-            on_listed=self._identify,
-        )
+            self._settings.api, self._apply, self._note_synced, self._registry,
+            freshness=self._freshness, on_listed=self._identify,
+        )  # fmt: skip
         self._import_source = self._make_import_source()
         sources = [source] if self._import_source is None else [source, self._import_source]
         if self._snapshot is not None:
@@ -214,8 +215,7 @@ class Feed:
 
     async def _leave(self) -> None:
         """Stop the sources. The objects in the index stay."""
-        if self._snapshot is not None:
-            await self._snapshot.stop()
+        await self.drain()
         if self._manifests is None:
             watch_metrics(self._registry).leave(self._freshness)
         self._freshness.stop()

@@ -30,6 +30,11 @@ class Subscription:
         """Wait for the first full state of the feed, as long as the settings allow."""
         await self._feed.wait_synced(self._patience_seconds)
 
+    async def drain(self) -> None:
+        """Do what takes long at the end of the process, while queries are still answered."""
+        if self._is_started:
+            await self._feed.drain()
+
     async def stop(self) -> None:
         """Unsubscribe and stop the feed, where `start` was called."""
         if self._is_started:
