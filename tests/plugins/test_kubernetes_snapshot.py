@@ -1,5 +1,6 @@
 """A restart from a snapshot: what the last process knew is answered until the API server's lists are read."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -22,11 +23,13 @@ from testing.fake_apiserver import (
     FakeApiServer,
     ScriptedReply,
     body,
+    event,
     page,
     reset_inside_body,
     serving,
     status,
 )
+from testing.waiting import PATIENCE_SECONDS
 
 IMPORTS = "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports"
 WEB, HEADLESS, LATER = (f"{name}.prod.svc.cluster.local" for name in ("web", "db", "later"))
@@ -245,6 +248,32 @@ async def test_it_is_saved_as_soon_as_the_lists_are_read(start: Start, tmp_path:
         assert header.cluster == "uid-of-this"
         counts = {one.label: one.count for one in header.collections}
         assert counts == {"services": 2, "namespaces": 2, "endpointslices": 1}
+
+
+async def test_the_last_change_is_saved_at_the_end_while_queries_are_still_answered(
+    start: Start, api: FakeApiServer, tmp_path: Path
+) -> None:
+    is_saved = asyncio.Event()
+    later = service("later", "10.0.0.9")
+    later["metadata"]["resourceVersion"] = str(10**9)
+
+    async def watch(request: web.BaseRequest) -> web.StreamResponse:
+        await is_saved.wait()
+        return await api.stream(event("ADDED", later))(request)
+
+    api.script(SERVICES, page(service("web", "10.0.0.1")), watch)
+    async with start() as server:
+        (path,) = await saved(tmp_path / "state")
+        is_saved.set()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await answer(server, LATER) != ["10.0.0.9"]:
+                await turns()
+        assert b"10.0.0.9" not in path.read_bytes()
+        await server.instance.drain()
+        after = path.read_bytes()
+        assert b"10.0.0.9" in after
+        assert await answer(server, LATER) == ["10.0.0.9"]
+    assert path.read_bytes() == after, "it is saved once"
 
 
 async def test_an_object_that_cannot_be_indexed_makes_the_whole_snapshot_unused(
