@@ -44,12 +44,3 @@ class WatchMetrics:
     def leave(self, freshness: Freshness) -> None:
         """Stop showing a feed."""
         self._followed.remove(freshness)
-
-
-def watch_metrics(registry: Registry) -> WatchMetrics:
-    """Return the metrics of this registry, made on first use."""
-    found = next((one for one in registry.before_scrape if isinstance(one, WatchMetrics)), None)
-    if found is None:
-        found = WatchMetrics(registry)
-        registry.before_scrape.append(found)
-    return found

@@ -7,7 +7,7 @@ labels shows 0 from the start, one with labels shows a series from its first use
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -70,6 +70,17 @@ class Family(Generic[S]):
             self.series[()] = self._make()
 
 
+class ComputedMetrics(Protocol):
+    """Metrics whose numbers are computed at each scrape: called first then."""
+
+    def __init__(self, registry: "Registry", /) -> None: ...
+
+    def __call__(self) -> None: ...
+
+
+C = TypeVar("C", bound=ComputedMetrics)
+
+
 class Registry(Collector):
     """The metric families of the process by name. The same name always returns the same family."""
 
@@ -97,6 +108,14 @@ class Registry(Collector):
         if (found.kind, found.label_names) != (kind, labels):
             raise ValueError(f"metric {name} exists as a {found.kind} with labels {found.label_names}")
         return found  # type: ignore[return-value]  # the kind decides the series type
+
+    def computed(self, kind: type[C]) -> C:
+        """Return the metrics of a class, which are made on first use."""
+        found = next((one for one in self.before_scrape if isinstance(one, kind)), None)
+        if found is None:
+            found = kind(self)
+            self.before_scrape.append(found)
+        return found
 
     def flush(self) -> Iterator[None]:
         """Bring the families up to date, in steps; the caller may let other tasks run between two of them."""

@@ -4,7 +4,7 @@ import pytest
 
 from clusterdns.cluster.freshness import Freshness
 from clusterdns.cluster.objects import Namespace, Service
-from clusterdns.cluster.watch_metrics import watch_metrics
+from clusterdns.cluster.watch_metrics import WatchMetrics
 from clusterdns.telemetry.metrics import Registry
 
 NAMES = ("clusterdns_watch_connected", "clusterdns_watch_staleness_seconds", "clusterdns_objects")
@@ -31,7 +31,7 @@ def test_the_worst_collection_and_the_sum_of_objects_of_all_feeds_are_shown() ->
     registry, clock = Registry(), Clock()
     feeds = [Freshness(clock=clock) for _ in range(2)]
     for feed in feeds:
-        watch_metrics(registry).follow(feed)
+        registry.computed(WatchMetrics).follow(feed)
     one = feeds[0].track(Service, "services", lambda: 3)
     other = feeds[1].track(Service, "services of prod", lambda: 4)
     feeds[1].track(Namespace, "namespaces", lambda: 1)
@@ -54,8 +54,8 @@ def test_a_feed_that_ends_disappears(rest: int) -> None:
     feeds = [Freshness() for _ in range(2)]
     for feed in feeds:
         feed.track(Service, "services", lambda: 2)
-        watch_metrics(registry).follow(feed)
+        registry.computed(WatchMetrics).follow(feed)
     for feed in feeds[rest:]:
-        watch_metrics(registry).leave(feed)
+        registry.computed(WatchMetrics).leave(feed)
     assert [values[2] for values in shown(registry).values()] == [2.0] * rest
     assert len(registry.before_scrape) == 1

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 import clusterdns
 from clusterdns.cluster.snapshot.contents import CollectionState, SavedCollection, SnapshotHeader
 from clusterdns.cluster.snapshot.format import DIGEST_BYTES, SnapshotError, encode, layout, verify
-from clusterdns.cluster.snapshot.metrics import SnapshotState, snapshot_metrics
+from clusterdns.cluster.snapshot.metrics import SnapshotMetrics, SnapshotState
 from clusterdns.host.disk.atomic_file import AtomicFile
 from clusterdns.host.disk.daemon_worker import DaemonWorker
 from clusterdns.host.files import open_file
@@ -73,7 +73,7 @@ class SnapshotKeeper:
         self._key = key
         self._clock = clock
         self._worker = worker or DaemonWorker()
-        self._metrics = snapshot_metrics(registry)
+        self._metrics = registry.computed(SnapshotMetrics)
         self._state = SnapshotState(clock())
         self._changed = asyncio.Event()
         self._began_at = -PAUSE_SECONDS  # the last save, on the loop's clock

@@ -34,12 +34,3 @@ class SnapshotMetrics:
         now = time.time()
         self._age.value = max((max(0.0, now - one.saved_at) for one in self.followed), default=0.0)
         self._bytes.value = sum(one.size_bytes for one in self.followed)
-
-
-def snapshot_metrics(registry: Registry) -> SnapshotMetrics:
-    """Return the metrics of this registry, made on first use."""
-    found = next((one for one in registry.before_scrape if isinstance(one, SnapshotMetrics)), None)
-    if found is None:
-        found = SnapshotMetrics(registry)
-        registry.before_scrape.append(found)
-    return found

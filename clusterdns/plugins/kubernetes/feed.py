@@ -18,7 +18,7 @@ from clusterdns.cluster.freshness import Freshness
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.namespaces import Namespaces
 from clusterdns.cluster.objects import KINDS, Change, EndpointSlice, ImportedSlice, ServiceImport
-from clusterdns.cluster.watch_metrics import watch_metrics
+from clusterdns.cluster.watch_metrics import WatchMetrics
 from clusterdns.plugins.kubernetes.latency import ProgrammingLatency
 from clusterdns.plugins.kubernetes.settings import KubernetesSettings
 from clusterdns.plugins.kubernetes.status import kind_rows
@@ -201,7 +201,7 @@ class Feed:
     def _follow(self) -> None:
         """Start the sources at the API server."""
         self._freshness = self._make_freshness()
-        watch_metrics(self._registry).follow(self._freshness)
+        self._registry.computed(WatchMetrics).follow(self._freshness)
         self._source = source = ApiSource(
             self._settings.api, self._apply, self._note_synced, self._registry,
             freshness=self._freshness, on_listed=self._identify,
@@ -217,7 +217,7 @@ class Feed:
         """Stop the sources. The objects in the index stay."""
         await self.drain()
         if self._manifests is None:
-            watch_metrics(self._registry).leave(self._freshness)
+            self._registry.computed(WatchMetrics).leave(self._freshness)
         self._freshness.stop()
         sources = (self._source, self._import_source)
         self._source = self._manifests = self._import_source = None

@@ -1,12 +1,13 @@
 """Following a collection: streamed lists, versions that go back, doubtful watches, and how often a server is asked."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import cast
 
 import pytest
 from aiohttp import web
+from cluster.api.followed import NEW, OLD, Start, api_settings, failures, ip_of
 from fakes.model_api import LIST_FAULTS, WATCH_FAULTS, ModelApi
 from fakes.seen import Seen
 from fakes.time import FakeTime, VirtualTime
@@ -20,7 +21,7 @@ from clusterdns.cluster.api.follow.position import SECONDS_BEFORE_ACCEPTED, Posi
 from clusterdns.cluster.api.follow.reflector import Reflector
 from clusterdns.cluster.api.follow.retry import RetryQueue, Timing
 from clusterdns.cluster.api.follow.rhythm import BookmarkRhythm
-from clusterdns.cluster.api.settings import ApiSettings, Intervals
+from clusterdns.cluster.api.settings import Intervals
 from clusterdns.cluster.api.source import ApiSource
 from clusterdns.cluster.api.status import ApiStatus
 from clusterdns.cluster.api.store import ObjectStore
@@ -29,24 +30,6 @@ from clusterdns.cluster.objects import Service
 from clusterdns.telemetry.metrics import Registry
 from testing import fake_apiserver as faked
 from testing.fake_apiserver import NAMESPACES, SERVICES, FakeApiServer, bookmark, error, event, page, service
-
-Start = Callable[..., ApiSource]
-
-OLD, NEW = "10.96.0.1", "10.96.0.2"
-
-
-def api_settings(fake: FakeApiServer, **intervals: Any) -> ApiSettings:
-    return ApiSettings(endpoint=fake.url, endpoints=False, intervals=Intervals(**intervals))
-
-
-def ip_of(seen: Seen, name: str) -> str:
-    one = seen.objects.get((Service, ("prod", name)))
-    return one.cluster_ips[0] if isinstance(one, Service) else ""
-
-
-def failures(registry: Registry, cause: str) -> float:
-    return registry.counter("clusterdns_watch_failures_total", "", "kind", "cause").labels("Service", cause).value
-
 
 # Streamed lists
 

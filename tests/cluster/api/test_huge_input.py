@@ -1,37 +1,17 @@
 """Following a collection whose objects or pages are huge: memory is bounded, and the rest is served."""
 
 import contextlib
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 from aiohttp import web
+from cluster.api.followed import NEW, OLD, Start, api_settings, ip_of
 from fakes.seen import Seen
 from fakes.time import FakeTime
 
-from clusterdns.cluster.api.settings import ApiSettings, Intervals
-from clusterdns.cluster.api.source import ApiSource
 from clusterdns.cluster.objects import Service
 from clusterdns.telemetry.metrics import Registry
 from testing import fake_apiserver as faked
 from testing.fake_apiserver import SERVICES, FakeApiServer, error, event, page, service
-
-Start = Callable[..., ApiSource]
-
-OLD, NEW = "10.96.0.1", "10.96.0.2"
-
-
-def api_settings(fake: FakeApiServer, **intervals: Any) -> ApiSettings:
-    return ApiSettings(endpoint=fake.url, endpoints=False, intervals=Intervals(**intervals))
-
-
-def ip_of(seen: Seen, name: str) -> str:
-    one = seen.objects.get((Service, ("prod", name)))
-    return one.cluster_ips[0] if isinstance(one, Service) else ""
-
-
-def failures(registry: Registry, cause: str) -> float:
-    return registry.counter("clusterdns_watch_failures_total", "", "kind", "cause").labels("Service", cause).value
 
 
 async def test_an_event_of_a_huge_object_is_skipped_and_its_deletion_is_not(
