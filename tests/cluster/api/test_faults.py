@@ -400,8 +400,7 @@ async def test_a_reason_that_all_watches_share_is_logged_once(
     assert not source.synced
     assert len(warnings(caplog)) == 1
     async with serving(FakeApiServer(), bound=bound):
-        await seen.until(lambda: source.synced)
-        assert source.reason == ""
+        await seen.until(lambda: source.synced and source.reason == "")  # once the watches are open, too
     assert sum("connected again" in record.getMessage() for record in caplog.records) == 1
 
 
