@@ -6,7 +6,7 @@
 import msgspec
 
 from clusterdns.cluster.api.client import Client
-from clusterdns.cluster.api.errors import ApiError
+from clusterdns.cluster.api.lists import ListPage, read_list
 
 NAMESPACE = "kube-system"
 _PATH = "/api/v1/namespaces"
@@ -21,8 +21,7 @@ class _Item(msgspec.Struct):
     metadata: _Meta
 
 
-class _Items(msgspec.Struct):
-    items: list[_Item] | None = None
+_decoder = msgspec.json.Decoder(ListPage[_Item])
 
 
 async def cluster_uid(client: Client) -> str:
@@ -30,9 +29,5 @@ async def cluster_uid(client: Client) -> str:
 
     It is asked as a list of one, which the right to list namespaces allows; `get` is another right.
     """
-    body = await client.page(_PATH, {"fieldSelector": f"metadata.name={NAMESPACE}"})
-    try:
-        items = msgspec.json.decode(body, type=_Items).items or []
-    except msgspec.MsgspecError as error:
-        raise ApiError(f"the response is not a list of namespaces: {error}") from error
-    return next((one.metadata.uid for one in items if one.metadata.name == NAMESPACE), "")
+    page = read_list(_decoder, await client.page(_PATH, {"fieldSelector": f"metadata.name={NAMESPACE}"}))
+    return next((one.metadata.uid for one in page.items or () if one.metadata.name == NAMESPACE), "")

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from clusterdns.cluster.api.audit.metadata import identity, object_request, read_page
 from clusterdns.cluster.api.errors import ApiError
-from clusterdns.cluster.api.follow import listing
 from clusterdns.cluster.api.follow.position import number_of
 from clusterdns.cluster.api.follow.watch import Followed
+from clusterdns.cluster.api.lists import raw_items, read_list
 from clusterdns.cluster.objects import ObjectKey
 from clusterdns.cluster.versions import UNKNOWN
 
@@ -138,9 +138,8 @@ class Comparison:
             await followed.timing.sleep(self._pause_seconds)
             self.requests += 1
             body = await followed.client.page(path, {**params, "continue": rest} if rest else params)
-            page = listing.read_page(body)
-            meta = page.metadata or listing.ListMeta()
-            number = self._require_not_older(meta.resource_version or "", known_at)
+            page = read_list(raw_items, body)
+            number = self._require_not_older(page.meta.resource_version or "", known_at)
             async with followed.applying:
                 for raw in page.items or ():
                     key, version = identity(raw)
@@ -151,7 +150,7 @@ class Comparison:
                             followed.store.put(raw)
                             await self._complete(key, number)
                             differences.append(AuditFinding(key, what))
-            rest = meta.rest or ""
+            rest = page.meta.rest or ""
             is_first = False
         async with followed.applying:
             for key in unlisted:

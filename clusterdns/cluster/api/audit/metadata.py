@@ -15,6 +15,7 @@ import msgspec
 from clusterdns.cluster.api.client import Client
 from clusterdns.cluster.api.collection import Collection
 from clusterdns.cluster.api.errors import ApiError
+from clusterdns.cluster.api.lists import ListPage, read_list
 from clusterdns.cluster.objects import ObjectKey
 from clusterdns.cluster.versions import fingerprint
 
@@ -33,18 +34,7 @@ class _Item(msgspec.Struct, gc=False):
     metadata: _Meta
 
 
-class _ListMeta(msgspec.Struct, gc=False):
-    version: str | None = msgspec.field(default=None, name="resourceVersion")
-    rest: str | None = msgspec.field(default=None, name="continue")
-
-
-class _MetadataList(msgspec.Struct, gc=False):
-    kind: str
-    metadata: _ListMeta
-    items: list[_Item] | None = None
-
-
-_decoder = msgspec.json.Decoder(_MetadataList)
+_decoder = msgspec.json.Decoder(ListPage[_Item])
 _item_decoder = msgspec.json.Decoder(_Item)
 
 
@@ -63,7 +53,9 @@ async def read_page(client: Client, collection: Collection, version: str, rest: 
         params["continue"] = rest
     else:
         params |= {"resourceVersion": version, "resourceVersionMatch": "NotOlderThan"}
-    return _decode(await client.page(collection.path, params, accept=ACCEPT))
+    page = read_list(_decoder, await client.page(collection.path, params, accept=ACCEPT))
+    versions = [_identity(item.metadata) for item in page.items or ()]
+    return MetadataPage(versions, page.meta.resource_version or "", page.meta.rest or "")
 
 
 def object_request(collection: Collection, key: ObjectKey) -> tuple[str, Mapping[str, str]]:
@@ -89,14 +81,3 @@ def identity(raw: msgspec.Raw) -> tuple[ObjectKey, int]:
 
 def _identity(meta: _Meta) -> tuple[ObjectKey, int]:
     return (meta.namespace or "", meta.name), fingerprint(meta.uid, meta.version)
-
-
-def _decode(body: bytes | bytearray) -> MetadataPage:
-    try:
-        page = _decoder.decode(body)
-    except msgspec.MsgspecError as error:
-        raise ApiError(f"the response is not a list of metadata: {error}") from error
-    if not page.kind.endswith("List"):
-        raise ApiError(f"the response is not a list of metadata but {page.kind[:40]}")
-    versions = [_identity(item.metadata) for item in page.items or ()]
-    return MetadataPage(versions, page.metadata.version or "", page.metadata.rest or "")

@@ -16,9 +16,7 @@ from clusterdns.cluster.objects import shown_key
 from clusterdns.telemetry.metrics import Registry
 
 LEAST_JITTER, MOST_JITTER = 0.9, 1.1
-MAX_PAUSE_SECONDS = (
-    1.0  # between two requests: the API server keeps the state of a list for about a minute in its cache
-)
+MAX_PAUSE_SECONDS = 1.0  # between two requests: the API server keeps the state of a list for about a minute
 _SHARE = 0.5  # of the interval, in which a round is complete
 _NAMED = 5  # objects, by a log line
 

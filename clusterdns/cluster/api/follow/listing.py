@@ -5,33 +5,14 @@
 
 import asyncio
 
-import msgspec
-
-from clusterdns.cluster.api.errors import ApiError, TooLarge, is_html
+from clusterdns.cluster.api.errors import ApiError, TooLarge
 from clusterdns.cluster.api.follow.watch import Followed
+from clusterdns.cluster.api.lists import ListMeta, raw_items, read_list
 from clusterdns.cluster.objects import ObjectKey
-
-
-class ListMeta(msgspec.Struct, gc=False, rename={"resource_version": "resourceVersion", "rest": "continue"}):
-    """The metadata of a page: the version of the list, and the token of the next page."""
-
-    resource_version: str | None = None
-    rest: str | None = None
-
-
-class ListPage(msgspec.Struct, gc=False):
-    """A page of a list, with its objects as JSON."""
-
-    kind: str = ""
-    metadata: ListMeta | None = None
-    items: list[msgspec.Raw] | None = None
-
 
 _SHRINK = 8  # pages that are too large
 _FIRST_LIMIT = 50
 _PAGE_BYTES = 1 << 20  # aimed at; decoding as much takes half a millisecond in one piece
-
-_page_decoder = msgspec.json.Decoder(ListPage)
 
 
 class PagedList:
@@ -80,8 +61,8 @@ class PagedList:
     async def _apply(self, body: bytes | bytearray, unlisted: set[ObjectKey], *, is_first: bool) -> ListMeta:
         """Apply one page, unless it is from an older state than what is known. Returns its metadata."""
         followed = self._followed
-        page = read_page(body)
-        meta = page.metadata or ListMeta()
+        page = read_list(raw_items, body)
+        meta = page.meta
         if not meta.resource_version:
             raise ApiError("the API server sent a list without a resourceVersion")
         if is_first:
@@ -95,16 +76,3 @@ class PagedList:
                     unlisted.discard(key)
                 await followed.turns.take(followed.store.steps())
         return meta
-
-
-def read_page(body: bytes | bytearray) -> ListPage:
-    """Decode a page of a list, not its objects. Raises ApiError."""
-    if is_html(body):
-        raise ApiError("HTML instead of JSON; check that this is an API server")
-    try:
-        page = _page_decoder.decode(body)
-    except msgspec.MsgspecError as error:
-        raise ApiError(f"the response is not a list in JSON: {error}") from error
-    if not page.kind.endswith("List"):
-        raise ApiError(f"the response is not a list but {page.kind[:40] or 'an object without a kind'}")
-    return page
