@@ -1,7 +1,7 @@
 """Bounds the time for which a source's changes hold the event loop.
 
-The API server's lists and watches and the files of manifests use it alike: after each step of a change, whatever its
-kind, other tasks run once `MAX_TURN_SECONDS` have passed.
+The API server's lists and watches, the files of manifests and snapshots use it alike: after each step of a change,
+whatever its kind, other tasks run once `MAX_TURN_SECONDS` have passed.
 """
 
 import asyncio

@@ -3,16 +3,11 @@
 `keeper` loads, `format` decodes. The work is done in parts, as a reload may do it beside a running configuration.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable
-from itertools import chain
-from time import perf_counter
 
 from clusterdns.cluster.objects import Change, Kind, Object, ObjectKey, key_of
 from clusterdns.cluster.snapshot.format import SnapshotError, decode
-
-MAX_TURN_SECONDS = 0.001  # before other tasks run
-_END = (None,)  # of the steps of an object; most have no others
+from clusterdns.cluster.turns import LoopTurns
 
 KnownObjects = dict[str, dict[ObjectKey, Object]]  # by the label of their collection
 
@@ -20,7 +15,8 @@ KnownObjects = dict[str, dict[ObjectKey, Object]]  # by the label of their colle
 async def restore(content: bytes, apply: Callable[[Change], Iterable[None]]) -> KnownObjects:
     """Apply every object as a change. Raises SnapshotError, and what was applied stays then."""
     known: KnownObjects = {}
-    began = perf_counter()
+    turns = LoopTurns()
+    turns.begin()
     try:
         for label, group in decode(content):
             objects = known.setdefault(label, {})
@@ -28,10 +24,7 @@ async def restore(content: bytes, apply: Callable[[Change], Iterable[None]]) -> 
                 key = key_of(one)
                 old = objects.get(key)
                 objects[key] = one
-                for _ in chain(apply(Change(old, one)), _END):
-                    if perf_counter() - began > MAX_TURN_SECONDS:
-                        await asyncio.sleep(0)
-                        began = perf_counter()
+                await turns.take(apply(Change(old, one)))
     except SnapshotError:
         raise
     except (ValueError, OSError) as error:  # of an address that is none: not written by this program
