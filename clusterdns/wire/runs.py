@@ -4,12 +4,16 @@ A run keeps the parts of RDATA that differ, and makes a `Record` only for a read
 `compress` and `truncate` write a run without making its records, and no more of it than a message has space for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import chain
 from typing import NamedTuple, overload
 
+from clusterdns.wire import codes, record
+from clusterdns.wire.header import MAX_STREAM_BYTES
 from clusterdns.wire.record import FIXED_BYTES, Record, fixed_part
 
+MIN_RUN = 32  # so many records and more are a run
+MAX_ADDRESSES = MAX_STREAM_BYTES // 16  # records of one family that fill a message
 POINTER_BYTES = 2  # the shortest way to write an owner name
 
 
@@ -145,6 +149,24 @@ class RotatingRecords(NamedTuple):
 
 NO_ROTATION = RotatingRecords()
 RUNS = frozenset((RecordRun, JoinedRecords))  # the types of sections that have runs
+
+
+def address_records(owner: bytes, ttl_seconds: int, qtype: int, packed: Collection[bytes]) -> Sequence[Record]:
+    """Make the A or AAAA records of packed addresses, each there once; none for another QTYPE."""
+    if qtype not in codes.ADDRESS_TYPES:
+        return ()
+    if len(packed) < MIN_RUN:
+        return tuple(record.addresses(owner, qtype, ttl_seconds, packed))
+    several = _of_size(packed, 4 if qtype == codes.A else 16)
+    return RecordRun(owner, qtype, ttl_seconds, several) if several else ()
+
+
+def _of_size(packed: Collection[bytes], size: int) -> Sequence[bytes]:
+    """Return the addresses of 4 or of 16 bytes; mostly these are all, or none."""
+    all_bytes = len(b"".join(packed))
+    if all_bytes in (4 * len(packed), 16 * len(packed)):
+        return tuple(packed) if all_bytes == size * len(packed) else ()
+    return [one for one in packed if len(one) == size]
 
 
 def joined(*sections: Sequence[Record]) -> Sequence[Record]:

@@ -8,13 +8,14 @@ from collections.abc import Callable, Hashable, Iterable
 from itertools import chain
 
 from clusterdns.cluster.index.cluster import Index
-from clusterdns.cluster.index.lookup import Dependencies, LookupResult, address_records, below, glue_records
+from clusterdns.cluster.index.lookup import Dependencies, LookupResult, below, glue_records
 from clusterdns.cluster.index.schema import NAMESERVER_LABELS, SERVICE_TREE
 from clusterdns.cluster.index.service import ServiceEntry
 from clusterdns.cluster.objects import packed
 from clusterdns.wire import codes, record
 from clusterdns.wire.header import MAX_STREAM_BYTES
 from clusterdns.wire.name import MAX_NAME_BYTES
+from clusterdns.wire.runs import address_records
 
 MAX_SOA_TTL_SECONDS = 300
 _NS_BYTES = 12  # beside the target, of which at least its own label cannot be compressed

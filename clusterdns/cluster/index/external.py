@@ -14,7 +14,6 @@ from clusterdns.cluster.index.lookup import (
     ADDRESS_TYPES,
     Dependencies,
     LookupResult,
-    address_records,
     below,
     endpoint_targets,
     glue_records,
@@ -30,7 +29,7 @@ from clusterdns.cluster.objects import Service, split_external
 from clusterdns.wire import codes, name, record
 from clusterdns.wire.header import MAX_STREAM_BYTES
 from clusterdns.wire.name import MAX_NAME_BYTES
-from clusterdns.wire.runs import joined
+from clusterdns.wire.runs import address_records, joined
 
 SERVER_LABEL = b"ns1"
 HOSTMASTER_LABEL = b"hostmaster"

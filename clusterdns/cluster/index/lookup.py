@@ -16,11 +16,9 @@ from clusterdns.wire import codes, record
 from clusterdns.wire.header import MAX_STREAM_BYTES
 from clusterdns.wire.name import MAX_NAME_BYTES
 from clusterdns.wire.record import Record
-from clusterdns.wire.runs import RecordRun, joined
+from clusterdns.wire.runs import MAX_ADDRESSES, MIN_RUN, RecordRun, address_records, joined
 
 ADDRESS_TYPES = codes.ADDRESS_TYPES
-MIN_RUN = 32  # so many records and more are a run
-MAX_ADDRESSES = MAX_STREAM_BYTES // 16  # fill a message
 
 _SRV_BODY_BYTES = 16  # beside the target's name
 
@@ -60,24 +58,6 @@ def below(zone: bytes, *labels: bytes) -> bytes:
 def wire_label(label: bytes) -> bytes:
     """Write a label in wire format."""
     return b"%c%b" % (len(label), label)
-
-
-def address_records(owner: bytes, ttl_seconds: int, qtype: int, packed: Collection[bytes]) -> Sequence[Record]:
-    """Make the A or AAAA records of packed addresses, each there once; none for another QTYPE."""
-    if qtype not in ADDRESS_TYPES:
-        return ()
-    if len(packed) < MIN_RUN:
-        return tuple(record.addresses(owner, qtype, ttl_seconds, packed))
-    several = _of_size(packed, 4 if qtype == codes.A else 16)
-    return RecordRun(owner, qtype, ttl_seconds, several) if several else ()
-
-
-def _of_size(packed: Collection[bytes], size: int) -> Sequence[bytes]:
-    """Return the addresses of 4 or of 16 bytes; mostly these are all, or none."""
-    all_bytes = len(b"".join(packed))
-    if all_bytes in (4 * len(packed), 16 * len(packed)):
-        return tuple(packed) if all_bytes == size * len(packed) else ()
-    return [one for one in packed if len(one) == size]
 
 
 def glue_records(ttl_seconds: int, addresses_by_name: Iterable[tuple[bytes, Collection[bytes]]]) -> Sequence[Record]:

@@ -8,7 +8,7 @@ above that of an address exists too, without records (RFC 8020 §2).
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 
 from clusterdns.cluster.index.cluster import Index
-from clusterdns.cluster.index.lookup import MIN_RUN, LookupResult, below, pointer_records, wire_label
+from clusterdns.cluster.index.lookup import LookupResult, below, pointer_records, wire_label
 from clusterdns.cluster.index.schema import SERVICE_TREE
 from clusterdns.cluster.index.service import ServiceEntry
 from clusterdns.cluster.index.slices import EndpointAddress
@@ -16,7 +16,7 @@ from clusterdns.wire import codes, name, record
 from clusterdns.wire.header import MAX_STREAM_BYTES
 from clusterdns.wire.name import MAX_NAME_BYTES
 from clusterdns.wire.record import Record
-from clusterdns.wire.runs import joined
+from clusterdns.wire.runs import MIN_RUN, joined
 
 _PTR_BYTES = 14  # beside the labels of the target that differ: two pointers, and what precedes RDATA
 _CHUNK = 4096  # endpoints that are read at once: as many names fill a message

@@ -17,7 +17,6 @@ from clusterdns.cluster.index.lookup import (
     Dependencies,
     LookupResult,
     Targets,
-    address_records,
     below,
     dependencies_of,
     endpoint_targets,
@@ -33,6 +32,7 @@ from clusterdns.cluster.index.slices import MIN_CACHED_ENDPOINTS, NO_PORTS, Endp
 from clusterdns.cluster.index.topology import ABOVE_ZONES, Topology, parse_zone_labels
 from clusterdns.cluster.objects import Port, Service, is_address, packed
 from clusterdns.wire import codes, name, record
+from clusterdns.wire.runs import address_records
 
 SCHEMA_VERSION = "1.1.0"  # of the Kubernetes DNS specification
 VERSION_TTL_SECONDS = 28800

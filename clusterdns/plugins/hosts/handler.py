@@ -15,9 +15,8 @@ from clusterdns.wire import codes, record
 from clusterdns.wire.header import MAX_STREAM_BYTES
 from clusterdns.wire.name import is_under, to_address
 from clusterdns.wire.record import Record
-from clusterdns.wire.runs import RecordRun
+from clusterdns.wire.runs import address_records
 
-MIN_RUN = 32  # so many addresses and more are a run
 MAX_POINTERS = MAX_STREAM_BYTES // 14 + 1  # a PTR record takes 14 bytes: two pointers and what precedes RDATA
 
 
@@ -61,11 +60,8 @@ class HostsHandler:
         if not is_address:
             return self._reply(())
         addresses, size = (v4, 4) if qtype == codes.A else (v6, 16)
-        ttl = settings.ttl_seconds
         several = [addresses[at : at + size] for at in range(0, len(addresses), size)]
-        if len(several) >= MIN_RUN:
-            return self._reply(RecordRun(name, qtype, ttl, several))
-        return self._reply(tuple([record.address(name, ttl, one) for one in several]))
+        return self._reply(address_records(name, settings.ttl_seconds, qtype, several))
 
     def _pointers(self, name: bytes) -> tuple[Record, ...]:
         """Make the PTR records of an address, no more than fill a message: a block list has 100,000 names of one."""

@@ -11,12 +11,11 @@ from io import BytesIO
 from ipaddress import ip_address
 
 from clusterdns.wire import codes
-from clusterdns.wire.header import MAX_STREAM_BYTES
 from clusterdns.wire.name import MAX_LABEL_BYTES, MAX_NAME_BYTES, ROOT, from_text, is_under
+from clusterdns.wire.runs import MAX_ADDRESSES
 
 NAMES_PER_SLICE = 250  # take about half a millisecond; as many lines without names take less
 INTERNED_BYTES = 256  # names with more bytes of addresses share none: each address that is added would make another
-MAX_ADDRESSES = MAX_STREAM_BYTES // 16  # of one name and family: fill a message
 WILDCARD = b"\x01*"
 _V4_MAPPED = bytes(10) + b"\xff\xff"
 _LENGTHS = [bytes((size,)) for size in range(MAX_LABEL_BYTES + 1)]
