@@ -4,12 +4,12 @@ import asyncio
 import json
 import socket
 import ssl
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from cluster.api.followed import NEW, OLD, Start, api_settings, ip_of
 from fakes.held_clock import HeldClock, until
 from fakes.seen import Seen
 from fakes.time import FakeTime
@@ -38,19 +38,7 @@ from testing.fake_apiserver import (
     unused_port,
 )
 
-Start = Callable[..., ApiSource]
-
-OLD, NEW = "10.96.0.1", "10.96.0.2"
 SILENCE_SECONDS = Intervals().silence_seconds
-
-
-def settings(fake: FakeApiServer, **intervals: Any) -> ApiSettings:
-    return ApiSettings(endpoint=fake.url, endpoints=False, intervals=Intervals(**intervals))
-
-
-def ip_of(seen: Seen, name: str) -> str:
-    one = seen.objects.get((Service, ("prod", name)))
-    return one.cluster_ips[0] if isinstance(one, Service) else ""
 
 
 def relists(registry: Registry, cause: str) -> float:
@@ -72,7 +60,7 @@ async def test_half_a_line_at_the_end_is_dropped_and_resumed(
     whole = event("MODIFIED", service("web", NEW, version=102))
     fake.script(SERVICES, page(service("web", OLD), version="100"))
     fake.script(SERVICES, fake.stream(bookmark(101), whole[: len(whole) // 2], then="end"), fake.stream(whole))
-    start(settings(fake), fake_time)
+    start(api_settings(fake), fake_time)
     await seen.until(lambda: ip_of(seen, "web") == NEW)
     assert [one.query["resourceVersion"] for one in fake.asked(SERVICES, watch=True)] == ["100", "101"]
     assert len(fake.asked(SERVICES, watch=False)) == 1
@@ -84,7 +72,7 @@ async def test_lines_arrive_in_pieces_and_of_many_mebibytes(fake: FakeApiServer,
     long = event("ADDED", service("long", NEW, annotations={"text": "x" * (8 << 20)}))
     pieces = [bytes([byte]) for byte in short[:40]] + [short[40:-5], short[-5:]]
     fake.script(SERVICES, page(version="1"), fake.stream(*pieces, b"\r\n\n", long))
-    start(settings(fake))
+    start(api_settings(fake))
     await seen.until_names(Service, "short", "shorter", "long")
 
 
@@ -93,7 +81,7 @@ async def test_an_endless_line_is_not_buffered(
 ) -> None:
     monkeypatch.setattr("clusterdns.cluster.api.client.MAX_LINE_BYTES", 1000)
     fake.script(SERVICES, page(), fake.stream(*[b"x" * 100] * 60), page(), fake.stream(event("ADDED", service("web"))))
-    start(settings(fake), fake_time)
+    start(api_settings(fake), fake_time)
     await seen.until_names(Service, "web")
 
 
@@ -108,7 +96,7 @@ async def test_a_silent_watch_is_reconnected(
     fake_time.step = 2.0
     fake.script(SERVICES, page(version="100"), fake.stream(bookmark(105)))
     fake.script(SERVICES, fake.stream(event("ADDED", service("web", version=106))))
-    source = start(settings(fake, bookmark_seconds=1e6), fake_time)  # never doubtful
+    source = start(api_settings(fake, bookmark_seconds=1e6), fake_time)  # never doubtful
     (services,) = (one for one in source._reflectors if one.collection.label == "services")
     await until(lambda: services.position.version == "105")
     await held_clock.pass_seconds(SILENCE_SECONDS - 1)
@@ -124,7 +112,7 @@ async def test_watches_ask_for_bookmarks_and_an_end(
     fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime
 ) -> None:
     fake.script(SERVICES, page(version="100"))
-    start(settings(fake, shortest_watch_seconds=300), fake_time)
+    start(api_settings(fake, shortest_watch_seconds=300), fake_time)
     await seen.until(lambda: fake.asked(SERVICES, watch=True))
     asked = fake.asked(SERVICES, watch=True)[0].query
     assert asked == {
@@ -140,7 +128,7 @@ async def test_a_list_that_breaks_off_is_read_again(
 ) -> None:
     first = page(service("a"), rest="token")
     fake.script(SERVICES, first, faked.reset_inside_body(), first, page(service("b")))
-    source = start(settings(fake), fake_time)
+    source = start(api_settings(fake), fake_time)
     await seen.until(lambda: source.synced)
     assert seen.names(Service) == {"a", "b"}
     assert len(seen.changes) == 2
@@ -154,7 +142,7 @@ async def test_410_between_pages_starts_the_list_again(
 ) -> None:
     expired = faked.status(410, "Expired", "The provided continue parameter is too old")
     fake.script(SERVICES, page(service("a"), service("b"), rest="old"), expired, page(service("b"), service("c")))
-    source = start(settings(fake), fake_time)
+    source = start(api_settings(fake), fake_time)
     await seen.until(lambda: source.synced)
     assert seen.names(Service) == {"b", "c"}
     assert warnings(caplog) == []
@@ -175,7 +163,7 @@ async def test_410_between_pages_starts_the_list_again(
 async def test_a_response_that_is_not_a_list_deletes_nothing(
     fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, content: str, reason: str
 ) -> None:
-    source = start(settings(fake), fake_time)
+    source = start(api_settings(fake), fake_time)
     reasons: list[str] = []
 
     async def refuse(request: web.BaseRequest) -> web.StreamResponse:
@@ -192,7 +180,7 @@ async def test_a_response_that_is_not_a_list_deletes_nothing(
 
 async def test_null_lists_are_empty(fake: FakeApiServer, seen: Seen, start: Start) -> None:
     fake.script(SERVICES, body('{"kind": "ServiceList", "metadata": {"resourceVersion": "1"}, "items": null}'))
-    source = start(settings(fake))
+    source = start(api_settings(fake))
     await seen.until(lambda: source.synced)
     assert seen.objects == {}
 
@@ -203,7 +191,7 @@ async def test_a_long_list_yields_to_other_tasks(
     monkeypatch.setattr(turns_module, "MAX_TURN_SECONDS", 0.0)
     fake.script(SERVICES, page(*[service(f"s{number}") for number in range(50)]))
     counts: set[int] = set()
-    source = start(settings(fake))
+    source = start(api_settings(fake))
     while not source.synced:
         counts.add(len(seen.changes))
         await asyncio.sleep(0)
@@ -224,7 +212,7 @@ async def test_an_expired_watch_reports_only_differences(
     fake.script(SERVICES, page(service("stays"), service("goes"), service("moves", OLD)))
     fake.script(SERVICES, fake.stream(error(410, "Expired")))
     fake.script(SERVICES, page(service("stays"), rest="t", version="2000"), page(service("moves", NEW), version="2000"))
-    start(settings(fake), fake_time)
+    start(api_settings(fake), fake_time)
     await seen.until_names(Service, "stays", "moves")
     assert [(change.old is not None, change.new is not None) for change in seen.changes[3:]] == [
         (True, True), (True, False),
@@ -242,7 +230,7 @@ async def test_refused_resumption_ends_in_a_list(
     future = error(504, "Timeout", "Too large resource version: 100, current: 7")
     fake.script(SERVICES, page(service("old"), version="100"), *[fake.stream(future)] * 3)
     fake.script(SERVICES, *[page(service("new"), version="7")] * 30)
-    start(settings(fake), fake_time)
+    start(api_settings(fake), fake_time)
     await seen.until_names(Service, "new")
     assert relists(registry, "refused") == 1
 
@@ -258,7 +246,7 @@ async def test_a_line_that_is_not_json(
     fake.script(
         SERVICES, page(service("web")), fake.stream(b"upstream timed out\n"), page(service("web"), service("b"))
     )
-    start(settings(fake), fake_time)
+    start(api_settings(fake), fake_time)
     await seen.until_names(Service, "web", "b")
     assert relists(registry, "garbled") == 1
     assert len(warnings(caplog)) == 1
@@ -268,7 +256,7 @@ async def test_a_line_that_is_not_json(
 async def test_unknown_events_are_passed_over(fake: FakeApiServer, seen: Seen, start: Start) -> None:
     later = event("NEWS", {"metadata": {"resourceVersion": "7"}}) + event("ADDED", service("web"))
     fake.script(SERVICES, page(version="1"), fake.stream(later + event("DELETED", {"metadata": {"namespace": "prod"}})))
-    start(settings(fake))
+    start(api_settings(fake))
     await seen.until_names(Service, "web")
 
 
@@ -293,7 +281,7 @@ async def test_bad_objects_are_skipped_once_and_counted(
     good = service("good")
     fake.script(SERVICES, page(*bad, half, good), fake.stream(error(410, "Expired")))
     fake.script(SERVICES, page(*bad, half, good, service("more")))
-    start(settings(fake), fake_time)
+    start(api_settings(fake), fake_time)
     await seen.until_names(Service, "half", "good", "more")
     assert registry.counter("clusterdns_objects_skipped_total", "", "kind").labels("Service").value == 8
     said = warnings(caplog)
@@ -310,7 +298,7 @@ async def test_an_undecodable_update_keeps_the_last_good_state(
     fake.script(SERVICES, fake.stream(event("MODIFIED", broken), event("MODIFIED", broken), error(410, "Expired")))
     fake.script(SERVICES, page(broken, service("b")))
     fake.script(SERVICES, fake.stream(event("DELETED", service("web"))))
-    start(settings(fake), fake_time)
+    start(api_settings(fake), fake_time)
     await seen.until(lambda: "b" in seen.names(Service))
     assert len(seen.changes) == 2, "neither the updates nor the list took it away"
     await seen.until_names(Service, "b")
@@ -331,7 +319,7 @@ async def test_an_internal_error_does_not_end_the_stream(
     fake.script(SERVICES, page(service("a"), service("poison", "10.96.9.9"), service("z")))
     fake.lists[SERVICES] = [service("a"), service("poison"), service("z")]
     timing = Timing(fake_time.sleep, fake_time.clock, fake_time.uniform)
-    source = ApiSource(settings(fake), fails_on_poison, seen.on_synced, registry, timing)
+    source = ApiSource(api_settings(fake), fails_on_poison, seen.on_synced, registry, timing)
     source.start()
     await seen.until_names(Service, "a", "z")
     await seen.until(lambda: source.synced)
@@ -368,7 +356,7 @@ async def test_refusals_are_logged_once_and_remove_nothing(
 ) -> None:  # fmt: skip
     """Served, then refused twenty times, then served again."""
     caplog.set_level("INFO", "clusterdns")
-    source = start(settings(fake), fake_time)
+    source = start(api_settings(fake), fake_time)
     shown: list[str] = []
 
     async def refuse(request: web.BaseRequest) -> web.StreamResponse:
@@ -409,7 +397,7 @@ async def test_a_server_that_refuses_everything_is_logged_once(
 ) -> None:
     for path in (SERVICES, NAMESPACES):
         fake.script(path, *[body("<html>maintenance</html>", 503, "text/html")] * 1000)
-    source = start(settings(fake), fake_time)
+    source = start(api_settings(fake), fake_time)
     await seen.until(lambda: source.reason.startswith("namespaces, services: 503 HTML instead of JSON"))
     assert len(warnings(caplog)) == 1
 
@@ -467,7 +455,7 @@ async def test_back_off_doubles_to_a_limit_and_starts_again_after_an_event(
     down = faked.status(500)
     fake.script(SERVICES, *[down] * 9, page(), fake.stream(event("ADDED", service("a")), then="reset"))
     fake.script(SERVICES, down, down, fake.stream(event("ADDED", service("b"))))
-    start(settings(fake), fake_time)
+    start(api_settings(fake), fake_time)
     await seen.until_names(Service, "a", "b")
     doubling = [0.05, 0.1, 0.2, 0.4, 0.8, 0.8, 0.8, 0.8, 0.8]
     assert fake_time.slept == pytest.approx([*doubling, 0.05, 0.1, 0.2])
@@ -478,7 +466,7 @@ async def test_retry_after_is_heeded_within_reason(
     fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, asked: str, slept: float
 ) -> None:
     fake.script(SERVICES, faked.status(429, **{"retry-after": asked}))
-    source = start(settings(fake), fake_time)
+    source = start(api_settings(fake), fake_time)
     await seen.until(lambda: source.synced)
     assert fake_time.slept == pytest.approx([slept])
 
@@ -487,7 +475,7 @@ async def test_a_watch_that_ends_at_once_is_retried_with_back_off(
     fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime
 ) -> None:
     fake.script(SERVICES, page(), *[fake.stream(then="end")] * 4)
-    start(settings(fake), fake_time)
+    start(api_settings(fake), fake_time)
     await seen.until(lambda: len(fake.asked(SERVICES, watch=True)) == 5)
     assert fake_time.slept == pytest.approx([0.05, 0.1, 0.2, 0.4])
 
@@ -521,7 +509,7 @@ async def test_a_watch_that_never_works_is_logged_once(
         return await (reply if "watch" in request.query else page(service("web")))(request)
 
     fake.script(SERVICES, *[lists_only] * 40)
-    source = start(settings(fake), fake_time)
+    source = start(api_settings(fake), fake_time)
     await seen.until(lambda: len(fake.asked(SERVICES, watch=False)) > 5)
     assert "500 no watches today" in source.reason
     await seen.until(lambda: source.reason == "")
@@ -536,7 +524,7 @@ async def test_rare_interruptions_are_not_logged(
 ) -> None:
     fake_time.step = 40.0
     fake.script(SERVICES, page(), *[fake.stream(then="reset")] * 6, fake.stream(event("ADDED", service("web"))))
-    start(settings(fake), fake_time)
+    start(api_settings(fake), fake_time)
     await seen.until_names(Service, "web")
     assert fake_time.slept == pytest.approx([0.05] * 6)
     assert warnings(caplog) == []
