@@ -157,6 +157,11 @@ HUGE: list[tuple[str, Callable[[], str]]] = [
 @pytest.mark.parametrize("make", [row[1] for row in HUGE], ids=[row[0] for row in HUGE])
 def test_time_is_linear(make: Callable[[], str]) -> None:
     text = make()
-    started = time.process_time()
-    parse(text, FILE, {}, errors=ErrorList())
-    assert time.process_time() - started < 4.0
+
+    def cpu_seconds() -> float:
+        started = time.process_time()
+        parse(text, FILE, {}, errors=ErrorList())
+        return time.process_time() - started
+
+    # a thread beside it on the same core doubles its time for a while; a quadratic parser needs minutes each time
+    assert any(cpu_seconds() < 4.0 for _ in range(3))

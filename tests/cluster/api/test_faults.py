@@ -49,6 +49,10 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
 
 
+def all_connected(source: ApiSource) -> bool:
+    return all(one.freshness.connected_at is not None for one in source._reflectors)
+
+
 # Lines and chunks
 
 
@@ -98,7 +102,7 @@ async def test_a_silent_watch_is_reconnected(
     fake.script(SERVICES, fake.stream(event("ADDED", service("web", version=106))))
     source = start(api_settings(fake, bookmark_seconds=1e6), fake_time)  # never doubtful
     (services,) = (one for one in source._reflectors if one.collection.label == "services")
-    await until(lambda: services.position.version == "105")
+    await until(lambda: services.position.version == "105" and all_connected(source))  # none waits for a reply
     await held_clock.pass_seconds(SILENCE_SECONDS - 1)
     assert len(fake.asked(SERVICES, watch=True)) == 1
     await held_clock.pass_seconds(1)

@@ -118,6 +118,30 @@ async def test_one_of_the_two_rights_is_enough_for_a_list(
     await seen.until_names(Service, "web")
 
 
+async def test_a_collection_that_is_forbidden_in_two_ways_has_one_reason_and_one_line(
+    fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake.streams_lists = True
+    allowed = False
+
+    async def reply(request: web.BaseRequest) -> web.StreamResponse:
+        verb = "watch" if "watch" in request.query else "list"
+        if allowed:
+            first = fake.stream(event("ADDED", service("web")), faked.initial_events_end())
+            return await (first if verb == "watch" else page(service("web")))(request)
+        fake.script(SERVICES, reply)
+        return await faked.status(403, "Forbidden", f"services is forbidden: cannot {verb} it")(request)
+
+    fake.script(SERVICES, reply)
+    source = start(api_settings(fake), fake_time)
+    await seen.until(lambda: len(fake.asked(SERVICES, watch=False)) > 2)
+    assert source.reason.startswith("services: 403 services is forbidden: cannot watch it; add to the ClusterRole: ")
+    assert caplog.text.count("is forbidden") == 1
+    allowed = True
+    await seen.until_names(Service, "web")
+    await seen.until(lambda: source.reason == "")
+
+
 async def test_after_a_broken_connection_the_server_is_asked_for_streamed_lists_again(
     fake: FakeApiServer, seen: Seen, start: Start, fake_time: FakeTime
 ) -> None:

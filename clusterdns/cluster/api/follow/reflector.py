@@ -68,12 +68,12 @@ class Reflector:
         self._needs_pages = False  # since a streamed list failed, until a watch works or pages fail
         self._requests = 0  # of the present round
         self._fault = ""  # the last internal error
+        self._forbidden = ""  # how the server has forbidden the collection, since it last worked
         self._stage = self._failed_at = Stage.LIST
         self._has_failed = False  # and has not got past that stage since
         self._relists = registry.counter(
             "clusterdns_relists_total", "Lists read again because a watch could not go on.", "kind", "cause"
         )
-
         self._failures = registry.counter(
             "clusterdns_watch_failures_total", "Lists and watches that failed or broke off.", "kind", "cause"
         )
@@ -137,6 +137,7 @@ class Reflector:
         self._stage = Stage(min(stage + 1, Stage.LINE))
         if self._has_failed and stage >= self._failed_at:
             self._has_failed = False
+            self._forbidden = ""
             self._queue.note_recovered()
             self._status.works(self.collection.label)
 
@@ -161,7 +162,9 @@ class Reflector:
             self.is_refused = True
             self._on_progress()
         if error.status == HTTPStatus.FORBIDDEN:
-            error = ApiError(f"{error}; {self.collection.rule}", error.status)
+            # streams and pages are tried in turn, and forbidden in different words: one outage has one reason
+            self._forbidden = self._forbidden or f"{error}; {self.collection.rule}"
+            error = ApiError(self._forbidden, error.status)
         cause = self._retry.relist_cause(error)
         if self.position.version and cause:
             self.position.version = ""
