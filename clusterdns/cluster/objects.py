@@ -100,10 +100,14 @@ KINDS: tuple[Kind, ...] = (Service, EndpointSlice, Namespace, Pod, ServiceImport
 
 
 class Change(NamedTuple):
-    """One change to one object: `old` is None for an addition, `new` is None for a removal."""
+    """One change to one object: `old` is None for an addition, `new` is None for a removal.
+
+    Events of a watch come in the order in which the objects were changed. Other changes lead together to a later state.
+    """
 
     old: Object | None
     new: Object | None
+    is_event: bool = False
 
 
 class ObjectError(ValueError):

@@ -43,21 +43,23 @@ class ObjectStore:
         self._steps: Iterable[None] = ()
         self.versions = ObjectVersions(is_kept=keeps_versions)
 
-    def put(self, raw: RawObject | msgspec.Raw, held: list[Held] | None = None) -> ObjectKey | None:
+    def put(
+        self, raw: RawObject | msgspec.Raw, held: list[Held] | None = None, *, is_event: bool = False
+    ) -> ObjectKey | None:
         """Begin to add or update an object. Returns its key, or None where not even that can be read.
 
-        With `held` an object that differs is not changed: it goes there, for `accept`.
+        With `held` an object that differs is not changed: it goes there, for `accept`. `is_event` is that of `Change`.
         """
         try:
             read = read_json(self.kind, raw) if isinstance(raw, msgspec.Raw) else raw
         except ObjectError as error:
             return self.skip(error)
-        self._steps = self._put(read, held)
+        self._steps = self._put(read, held, is_event=is_event)
         key = raw_key(read)
         self.versions.name(key)
         return key if key[1] else None
 
-    def _put(self, raw: RawObject, held: list[Held] | None) -> Iterator[None]:
+    def _put(self, raw: RawObject, held: list[Held] | None, *, is_event: bool) -> Iterator[None]:
         try:
             new, warnings = yield from reduce_in_steps(self.kind, raw)
         except ObjectError as error:
@@ -71,13 +73,13 @@ class ObjectStore:
             if held is None:
                 self.versions.note(key, version)
         elif held is None:
-            yield from self._set(key, new, version)
+            yield from self._set(key, new, version, is_event=is_event)
         else:
             held.append((new, version))
 
-    def _set(self, key: ObjectKey, new: Object, version: int) -> Iterator[None]:
+    def _set(self, key: ObjectKey, new: Object, version: int, *, is_event: bool = False) -> Iterator[None]:
         old, self.objects[key] = self.objects.get(key), new
-        yield from self._on_change(Change(old, new)) or ()
+        yield from self._on_change(Change(old, new, is_event)) or ()
         self.versions.note(key, version)
 
     def accept(self, held: Held) -> None:

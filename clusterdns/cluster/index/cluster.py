@@ -114,13 +114,13 @@ class Index:
 
         The caller may let other tasks run between two parts; only a change of a large slice has several.
         """
-        old, new = change
+        old, new, is_event = change
         touched: set[Hashable] = set()
         match new if new is not None else old:
             case Service():
                 self._apply_service(old, new, touched)  # type: ignore[arg-type]  # both sides are of one kind
             case EndpointSlice():
-                yield from self._apply_slice(old, new)  # type: ignore[arg-type]
+                yield from self._apply_slice(old, new, is_event=is_event)  # type: ignore[arg-type]
             case Namespace(name=name):
                 self.namespaces.set(label_of(name), exists=new is not None)
                 touched.add((label_of(name),))
@@ -148,15 +148,20 @@ class Index:
             touched.add(key)
             self._drop_if_empty(entry)
 
-    def _apply_slice(self, old: EndpointSlice | None, new: EndpointSlice | None) -> Iterator[None]:
+    def _apply_slice(self, old: EndpointSlice | None, new: EndpointSlice | None, *, is_event: bool) -> Iterator[None]:
         """Apply a slice, which an update may move to another Service; a slice that names no Service is ignored."""
         if old is not None and old.service and (new is None or new.service != old.service):
-            yield from self._change_slice(old, is_deleted=True)
+            yield from self._change_slice(old, is_deleted=True, is_event=is_event)
         if new is not None and new.service:
-            yield from self._change_slice(new, is_deleted=False)
+            yield from self._change_slice(new, is_deleted=False, is_event=is_event)
 
-    def _change_slice(self, obj: EndpointSlice, *, is_deleted: bool) -> Iterator[None]:
-        """Add the endpoints that the slice did not list before, then remove those that it no longer lists."""
+    def _change_slice(self, obj: EndpointSlice, *, is_deleted: bool, is_event: bool) -> Iterator[None]:
+        """Add the endpoints that the slice did not list before, then remove those that it no longer lists.
+
+        Those may turn up in another slice (see `_note_moves`) where this is one of several changes in no order, or
+        where the ports have changed: the slice controller then fills the Service's slices anew, one by one. It deletes
+        those that it does not need afterwards, and moves no endpoint for another reason.
+        """
         entry = self._entry((label_of(obj.namespace), label_of(obj.service)))
         touched: set[Hashable] = set()
         if self.topology is not None and not is_deleted and self.topology.update(entry, obj):
@@ -180,6 +185,7 @@ class Index:
         is_same = is_deleted or state.reader == reader
         changed = [one for one in listed if not is_same or one not in known]
         changed += [one for one in known if one not in listed]
+        may_move = not is_deleted and (not is_event or state.ports != reader.ports)
         state.reader = reader
         unready = set(map(packed, obj.unready)) if changed or entry.has_moving else set()
         if entry.has_moving:
@@ -192,7 +198,8 @@ class Index:
                     known[endpoint] = reader.read((endpoint,))
             added = [one for endpoint in chunk for one in known.get(endpoint, ())]
             self._update(entry, removed, added, touched)
-            self._note_moves(entry, state, added, [one for one in removed if one.address not in unready], touched)
+            leaving = [one for one in removed if one.address not in unready] if may_move else []
+            self._note_moves(entry, state, added, leaving, touched)
             self._notify(touched)
             touched.clear()
             yield

@@ -148,7 +148,7 @@ class ManifestSource:
     def _report(self, change: Change) -> Iterator[None]:
         """Report a change, and take the steps in which it is applied."""
         yield from self._on_change(change) or ()
-        old, new = change
+        old, new, _ = change
         if new is not None:
             self._reported[type(new), key_of(new)] = new
         elif old is not None:

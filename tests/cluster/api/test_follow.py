@@ -61,9 +61,8 @@ async def test_a_streamed_relist_reports_only_the_differences(
     start(api_settings(fake), fake_time)
     await seen.until_names(Service, "stays", "moves", "later")
     assert ip_of(seen, "moves") == NEW
-    assert [(change.old is not None, change.new is not None) for change in seen.changes[3:]] == [
-        (True, True), (True, False), (False, True),
-    ]  # fmt: skip
+    changes = [(change.old is not None, change.new is not None, change.is_event) for change in seen.changes[3:]]
+    assert changes == [(True, True, False), (True, False, False), (False, True, True)]
     assert len(fake.requests) == 3
 
 

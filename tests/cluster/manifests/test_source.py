@@ -81,7 +81,7 @@ async def test_load_then_add_edit_and_remove(make: Make, seen: Seen, tmp_path: P
     assert services(seen) == {"a", "b", "c"}
 
     (tmp_path / "a.yaml").write_text(service("a", port=81))
-    ((old, new),) = await poll(source, seen)
+    ((old, new, _),) = await poll(source, seen)
     assert isinstance(old, Service)
     assert isinstance(new, Service)
     assert (old.ports[0].number, new.ports[0].number) == (80, 81)
@@ -99,7 +99,7 @@ async def test_scaling_changes_one_slice_and_nothing_else(make: Make, seen: Seen
     source = make()
     source.load()
     file.write_text("# moved a line down\n" + service("db", selector="selector: {app: db}, ") + stateful("db", 3))
-    ((old, new),) = await poll(source, seen)
+    ((old, new, _),) = await poll(source, seen)
     assert isinstance(old, EndpointSlice)
     assert isinstance(new, EndpointSlice)
     assert new.endpoints[:2] == old.endpoints

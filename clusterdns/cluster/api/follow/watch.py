@@ -169,7 +169,7 @@ class Watch:
 
     def _change_object(self, event: WatchEvent) -> None:
         if event.type in ("ADDED", "MODIFIED"):
-            self._followed.store.put(event.object)
+            self._followed.store.put(event.object, is_event=True)
         elif event.type == "DELETED":
             self._followed.store.remove(event.key)
 
