@@ -5,6 +5,7 @@ Both output streams go to files; errors quote their last lines. `testing.dns_cli
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import time
@@ -114,7 +115,13 @@ class ServerProcess:
 
     def wait_ended(self) -> int:
         """Wait until the process has ended by itself, and return its exit status. Raises subprocess.TimeoutExpired."""
-        return self._process.wait(_END_SECONDS)
+        if self.is_running:
+            descriptor = os.pidfd_open(self.pid)  # `Popen.wait` polls, and returns up to 50 ms late
+            try:
+                select.select([descriptor], [], [], _END_SECONDS)
+            finally:
+                os.close(descriptor)
+        return self._process.wait(0)
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send a signal."""

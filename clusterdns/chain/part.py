@@ -49,7 +49,7 @@ class LifeCycle:
     warm_up: Callable[[], Awaitable[None]] | None = None
     serving: Callable[[], Awaitable[None]] | None = None  # once all parts have started; an exception is logged
     drain: Callable[[], Awaitable[None]] | None = None  # first at shutdown, while DNS is still answered (lameduck)
-    # after the DNS listeners closed or moved on; also where `start` failed, was cancelled or never ran
+    # after a reload took over; also where `start` failed, was cancelled or never ran; not at the end of the process
     stop: Callable[[], Awaitable[None]] | None = None
 
 

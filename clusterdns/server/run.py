@@ -3,7 +3,7 @@
 Sockets are bound first, so that a port in use ends the start before anything else happens, and read from then on. The
 start is complete when all parts have started: when the index is synced, or `startup_timeout` has passed. From then on
 `reloading` may replace the configuration at any time. At SIGTERM the server reports that it is not ready, answers
-queries until the lameduck period ends, answers what it has received by then, and exits.
+queries until the lameduck period ends and everything else is done, and exits.
 """
 
 import asyncio
@@ -45,8 +45,6 @@ def run(load: Load, *, dns_port: int, quiet: bool, pidfile: str | None, state_fo
     raise_open_file_limit()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_Server(load, dns_port, quiet=quiet, pidfile=pidfile, state_folder=state_folder).live())
-    logging.shutdown()
-    os._exit(0)  # the interpreter's own end frees every object, for 25 ms and more, in which queries are lost
 
 
 class _Server:
@@ -60,7 +58,7 @@ class _Server:
         self._reloader = Reloader(load, dns_port, LastGood(state_folder), self._listeners, self._admin)
         self._ended_by: asyncio.Future[signal.Signals] | None = None
 
-    async def live(self) -> None:
+    async def live(self) -> NoReturn:
         sys.setswitchinterval(SWITCH_SECONDS)
         loop = asyncio.get_running_loop()
         self._ended_by = loop.create_future()
@@ -141,11 +139,17 @@ class _Server:
 
     # End
 
-    async def _end(self, ended_by: signal.Signals) -> None:
+    async def _end(self, ended_by: signal.Signals) -> NoReturn:
+        """End the process. UDP queries are answered until then: the kernel closes what parts would close in `stop`."""
         log.info("%s: Shutting down servers then terminating", ended_by.name)
         self._remove_pidfile()
         if self._reloader.running is not None:
             await self._reloader.running.drain()
+        await self._listeners.finish(END_GRACE_SECONDS)
+        await self._admin.close()
+        logging.shutdown()
+        self._listeners.close_now()
+        os._exit(0)  # the interpreter's own end frees every object, for 25 ms and more, in which queries are lost
 
     def _remove_pidfile(self) -> None:
         if self._pidfile:
@@ -155,8 +159,8 @@ class _Server:
                 log.warning("cannot remove the pidfile %s: %s", self._pidfile, error.strerror)
 
     async def _stop(self) -> None:
-        """Close all listeners and stop all parts that were started."""
-        await self._listeners.close(END_GRACE_SECONDS)
+        """Close all listeners and stop all parts that were started, where the start has failed."""
+        await self._listeners.close(0)
         if self._reloader.running is not None:
             await self._reloader.running.stop()
         await self._admin.close()

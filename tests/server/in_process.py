@@ -78,12 +78,8 @@ class Process:
 
 async def ask(port: int, text: str = WEB, address: str = "127.0.0.1") -> list[str]:
     """Ask over UDP, and over TCP as well; both must say the same."""
-    loop = asyncio.get_running_loop()
     packet = dns.message.make_query(text, "A").to_wire()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
-        sock.connect((address, port))
-        await loop.sock_sendall(sock, packet)
-        over_udp = await asyncio.wait_for(loop.sock_recv(sock, 4096), PATIENCE_SECONDS)
+    over_udp = await ask_over_udp(port, packet, address)
     reader, writer = await asyncio.open_connection(address, port)
     writer.write(struct.pack(">H", len(packet)) + packet)
     async with asyncio.timeout(PATIENCE_SECONDS):
@@ -91,3 +87,12 @@ async def ask(port: int, text: str = WEB, address: str = "127.0.0.1") -> list[st
     writer.transport.abort()
     assert over_udp == over_tcp
     return [str(one) for rrset in dns.message.from_wire(over_udp).answer for one in rrset]
+
+
+async def ask_over_udp(port: int, packet: bytes, address: str = "127.0.0.1") -> bytes:
+    """Send a query over UDP, and return the reply."""
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
+        sock.connect((address, port))
+        await loop.sock_sendall(sock, packet)
+        return await asyncio.wait_for(loop.sock_recv(sock, 4096), PATIENCE_SECONDS)

@@ -12,7 +12,7 @@ from pathlib import Path
 import dns.message
 import pytest
 from fakes.held_clock import turns
-from server.in_process import MANIFEST, Process, ask
+from server.in_process import MANIFEST, WEB, Process, ask, ask_over_udp
 
 from clusterdns.chain import StartError
 from clusterdns.cluster.index.cluster import Index
@@ -61,6 +61,19 @@ async def test_reload_keeps_index_and_listeners_and_changes_still_reach_answers(
     feed.index.apply(Change(old, Service("prod", "web", cluster_ips=("10.96.0.99",))))
     assert await ask(process.port) == ["10.96.0.99"]
     assert len(feed.index._dependents._subscribers) == 1, "the previous configuration is not notified any more"
+
+
+async def test_udp_is_answered_until_the_sockets_close_at_the_end(process: Process) -> None:
+    process.text = process.corefile()
+    await process.reloader.begin()
+    await process.listeners.finish(0)
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", process.port)
+    query = dns.message.make_query(WEB, "A")
+    assert dns.message.from_wire(await ask_over_udp(process.port, query.to_wire())).answer
+    process.listeners.close_now()
+    with pytest.raises(ConnectionRefusedError):
+        await ask_over_udp(process.port, query.to_wire())
 
 
 async def test_blocks_with_the_same_source_share_an_index(process: Process) -> None:

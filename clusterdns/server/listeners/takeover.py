@@ -12,9 +12,9 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from clusterdns.chain import ListenerOptions, StartError
 from clusterdns.host.admission import ConnectionLimits
@@ -58,11 +58,25 @@ class _BoundSocket:
         """The address family, which decides the metrics and the answer table of its queries."""
         return self.sock.family
 
+    async def finish(self, grace_seconds: float) -> None:
+        """Answer the queries that have arrived, and close, but for a UDP socket: that one is read until `close_now`."""
+        if isinstance(self.listener, udp.UdpListener):
+            await self.listener.wait(grace_seconds)
+        elif self.listener is not None:
+            await self.listener.close(grace_seconds)
+
+    def close_now(self) -> None:
+        """Answer what a UDP socket has received, and close, all in one turn of the event loop."""
+        if isinstance(self.listener, udp.UdpListener):
+            self.listener.close_now()
+        self.sock.close()
+
     async def close(self, grace_seconds: float) -> None:
         """Answer the queries that have arrived, and close."""
-        if self.listener is not None:
-            await self.listener.close(grace_seconds)
-        self.sock.close()
+        try:
+            await self.finish(grace_seconds)
+        finally:
+            self.close_now()
 
 
 class Listeners:
@@ -97,7 +111,7 @@ class Listeners:
     async def discard(self) -> None:
         """Close the sockets that were bound for a configuration that does not take over."""
         fresh, self._fresh = self._fresh, {}
-        await _close_all(fresh.values(), 0)
+        await _all_of(one.close(0) for one in fresh.values())
         self._claim_ports()
 
     def listen(self, instance: Instance) -> None:
@@ -131,13 +145,24 @@ class Listeners:
 
     async def settle(self, grace_seconds: float) -> None:
         """Close the listeners that the running configuration does not want."""
-        await _close_all([self._open.pop(key) for key in self._open.keys() - self._wanted.keys()], grace_seconds)
+        unwanted = [self._open.pop(key) for key in self._open.keys() - self._wanted.keys()]
+        await _all_of(one.close(grace_seconds) for one in unwanted)
 
     async def close(self, grace_seconds: float) -> None:
         """Answer the queries that have arrived, and close all listeners."""
+        await self.finish(grace_seconds)
+        self.close_now()
+
+    async def finish(self, grace_seconds: float) -> None:
+        """Close the TCP listeners, and answer the queries that wait at present. UDP is read until `close_now`."""
         await self.discard()
-        closing, self._open = list(self._open.values()), {}
-        await _close_all(closing, grace_seconds)
+        await _all_of(one.finish(grace_seconds) for one in self._open.values())
+
+    def close_now(self) -> None:
+        """Answer what the UDP sockets have received, and close all listeners, in one turn of the event loop."""
+        closing, self._open = self._open, {}
+        for one in closing.values():
+            one.close_now()
 
     def _want(self, point: ListenPoint, address: str) -> None:
         for protocol in ("tcp",) if point.transport == "tls" else ("udp", "tcp"):
@@ -200,9 +225,9 @@ class Listeners:
             raise cannot_listen(one.point, "tcp", error) from error
 
 
-async def _close_all(closing: Iterable[_BoundSocket], grace_seconds: float) -> None:
+async def _all_of(closing: Iterable[Coroutine[Any, Any, None]]) -> None:
     """Close listeners, whether or not others fail to."""
-    for outcome in await asyncio.gather(*(one.close(grace_seconds) for one in closing), return_exceptions=True):
+    for outcome in await asyncio.gather(*closing, return_exceptions=True):
         if isinstance(outcome, BaseException):
             log.error("closing a listener failed: %r", outcome)
 

@@ -44,10 +44,14 @@ class UdpListener:
     async def close(self, grace_seconds: float) -> None:
         """Give waiting handlers the grace time, answer what is in the receive buffer, and close the socket."""
         try:
-            if self._waiting:
-                await asyncio.wait(set(self._waiting.values()), timeout=grace_seconds)
+            await self.wait(grace_seconds)
         finally:
             self.close_now()
+
+    async def wait(self, grace_seconds: float) -> None:
+        """Give the handlers that wait at present the grace time. Queries are still answered."""
+        if self._waiting:
+            await asyncio.wait(set(self._waiting.values()), timeout=grace_seconds)
 
     def close_now(self) -> None:
         """Answer what is in the receive buffer, cancel what waits, and close, all in one turn of the event loop."""
