@@ -8,17 +8,17 @@ BIN := $(VENV)/bin
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint docs bench bench-stalls bench-faults control-plane peers clean
+.PHONY: help bytecode run test lint docs bench bench-stalls bench-faults control-plane peers clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(RUNTIME) ## serve the demo cluster of zones/ on 127.0.0.1:1053 until Ctrl-C
+run: $(RUNTIME) bytecode ## serve the demo cluster of zones/ on 127.0.0.1:1053 until Ctrl-C
 	@cat zones/questions.txt
 	@# on a terminal the server has a process group of its own, so that Ctrl-C reaches it alone and make returns its exit code
 	@if [ -t 0 ]; then set -m; $(BIN)/clusterdns -conf zones/Corefile; else exec $(BIN)/clusterdns -conf zones/Corefile; fi
 
-test: $(INSTALLED) ## run all tests; tests of missing programs are skipped, and the last lines say how to get these
+test: $(INSTALLED) bytecode ## run all tests; tests of missing programs are skipped, and the last lines say how to get these
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 
 lint: $(INSTALLED) ## run ruff, mypy --strict, import-linter, and the tests of source, README and docs
@@ -50,6 +50,10 @@ peers: ## build CoreDNS and kustomize, and list which of knot, dnsperf, dig and 
 clean: ## remove .venv and all build output, except for the programs in the user's cache
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis bench/results/latest
 	find clusterdns testing tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Where PYTHONDONTWRITEBYTECODE is set, as in many containers, each start compiles the source: half a second.
+bytecode: $(RUNTIME)
+	@$(BIN)/python -m compileall -q clusterdns
 
 # Both stamps are renewed when pyproject.toml changes. Of pip's output one line per package is shown.
 define install
