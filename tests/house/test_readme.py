@@ -97,7 +97,7 @@ def test_make_run_ends_cleanly_on_ctrl_c(tmp_path: Path) -> None:
     program = binaries / "clusterdns"
     program.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m clusterdns "$@"\n', encoding="utf-8")
     program.chmod(0o755)
-    command = ["script", "--quiet", "--return", "--command", "make -o .venv/.runtime run", "/dev/null"]
+    command = ["script", "--quiet", "--return", "--command", "make -o .venv/.runtime -o bytecode run", "/dev/null"]
     with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as terminal:
         try:
             wait_for(lambda: is_ready(demo.ports["18181"]), "readiness", START_SECONDS)

@@ -35,7 +35,7 @@ EXCEPTIONS = {
     "testing/upstream/server.py:UpstreamServer._send_later": "an upstream that is slow, as a test asks",
     "testing/waiting.py:until": "waits for a condition",
     "testing/waiting.py:wait_for": "waits for a condition",
-    "tests/cluster/api/test_audit.py:delays": "time that a test lets pass",
+    "tests/fakes/audited.py:delays": "time that a test lets pass",
     "tests/cluster/api/test_follow.py:HeldWatch.reply": "polls a connection, whose end has no event",
     "tests/cluster/snapshot/killed_writer.py:kill_one": "a kill at any moment of a save",
     "tests/corefiles/both.py:_running": "polls a server that starts",
