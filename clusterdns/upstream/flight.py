@@ -1,12 +1,13 @@
 """Questions under way: a question is asked once, however many clients wait for its answer.
 
 Each client waits on a future of its own, so that a client that gives up does not cancel the others. The number of
-questions is bounded: above the bound the oldest fails, because its client is the first to give up anyway.
+questions is bounded, at one pool and at all together: above the bound the oldest fails, because its client is the first
+to give up anyway.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Hashable
 from typing import Any
 
 from clusterdns.upstream.failure import ExchangeFailed
@@ -24,11 +25,12 @@ log = logging.getLogger("clusterdns.plugin.forward")
 class Flight:
     """One question under way, and the futures that wait for its reply."""
 
-    __slots__ = ("reply", "task", "waiting")
+    __slots__ = ("key", "reply", "task", "waiting")
 
     task: "asyncio.Task[None]"
 
-    def __init__(self) -> None:
+    def __init__(self, key: Hashable) -> None:
+        self.key = key  # of the question
         self.waiting: list[asyncio.Future[UpstreamReply]] = []
         self.reply: UpstreamReply | None = None
 
@@ -46,13 +48,34 @@ class Flight:
                 future.set_exception(failed)
 
 
+class FlightLimit:
+    """The questions under way at several pools, the oldest first, and the largest number of them."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._under_way: dict[Flight, Flights] = {}
+
+    def begin(self, flight: Flight, flights: "Flights") -> None:
+        """Count a question; the oldest one fails where there are too many."""
+        if len(self._under_way) >= self._most:
+            oldest, owner = next(iter(self._under_way.items()))
+            owner.drop(oldest, self._most)
+        self._under_way[flight] = flights
+
+    def end(self, flight: Flight) -> None:
+        """Count a question no longer."""
+        del self._under_way[flight]
+
+
 class Flights:
     """All questions under way at one pool."""
 
-    def __init__(self, ask: Ask, limit: int = MAX_FLIGHTS) -> None:
+    def __init__(self, ask: Ask, limit: FlightLimit, most: int = MAX_FLIGHTS) -> None:
+        """`limit` is that of all pools, `most` that of this one."""
         self._ask = ask
         self._limit = limit
-        self._flights: dict[Any, Flight] = {}
+        self._most = most
+        self._flights: dict[Hashable, Flight] = {}
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -66,9 +89,10 @@ class Flights:
         loop = asyncio.get_running_loop()
         flight = self._flights.get(question.key)
         if flight is None:
-            if len(self._flights) >= self._limit:
-                self._drop_oldest()
-            flight = self._flights[question.key] = Flight()
+            if len(self._flights) >= self._most:
+                self.drop(next(iter(self._flights.values())), self._most)
+            flight = self._flights[question.key] = Flight(question.key)
+            self._limit.begin(flight, self)
             flight.task = loop.create_task(self._fly(question, flight, loop))
         future: asyncio.Future[UpstreamReply] = loop.create_future()
         if flight.reply is None:
@@ -80,17 +104,16 @@ class Flights:
     async def close(self) -> None:
         """Fail every question under way."""
         flights = list(self._flights.values())
-        self._flights.clear()
         for flight in flights:
+            self._remove(flight)
             flight.fail(ExchangeFailed("forward is shutting down", codes.EDE_NOT_READY))
             flight.task.cancel()
         await asyncio.gather(*(flight.task for flight in flights), return_exceptions=True)
 
-    def _drop_oldest(self) -> None:
-        key = next(iter(self._flights))
-        flight = self._flights.pop(key)
-        text = f"more than {self._limit} questions are waiting for upstreams"
-        flight.fail(ExchangeFailed(text, codes.EDE_NOT_READY))
+    def drop(self, flight: Flight, most: int) -> None:
+        """Fail a question under way, as one more than there may be has come."""
+        self._remove(flight)
+        flight.fail(ExchangeFailed(f"more than {most} questions are waiting for upstreams", codes.EDE_NOT_READY))
         flight.task.cancel()
         del flight.task  # a cancelled task holds its frames, and they hold the flight
 
@@ -105,11 +128,15 @@ class Flights:
         else:
             flight.settle(reply)
             # `cache` stores the reply only when the waiting handlers run; until then the flight answers new clients
-            loop.call_soon(self._land, question, flight)
+            loop.call_soon(self._land, flight)
         finally:
             if flight.reply is None:
-                self._land(question, flight)
+                self._land(flight)
 
-    def _land(self, question: Question, flight: Flight) -> None:
-        if self._flights.get(question.key) is flight:
-            del self._flights[question.key]
+    def _land(self, flight: Flight) -> None:
+        if self._flights.get(flight.key) is flight:
+            self._remove(flight)
+
+    def _remove(self, flight: Flight) -> None:
+        del self._flights[flight.key]
+        self._limit.end(flight)

@@ -31,12 +31,15 @@ class RecordingShared:
     noted: dict[str, str] = field(default_factory=dict)
     lacking: dict[str, str] = field(default_factory=dict)
     forgotten: list[Any] = field(default_factory=list)
+    kept: dict[Hashable, Any] = field(default_factory=dict)
 
     def forget(self, dependencies: Iterable[Any]) -> None:
         self.forgotten += dependencies
 
     def keep(self, key: Hashable, make: Callable[[], T]) -> T:
-        return make()
+        if key not in self.kept:
+            self.kept[key] = make()
+        return self.kept[key]  # type: ignore[no-any-return]
 
     def http(self, address: str, path: str, respond: Respond, asked_by: str, tls: AdminTls | None = None) -> None:
         self.routes.append(AdminRoute(address, path, respond, asked_by, tls))

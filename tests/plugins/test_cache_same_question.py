@@ -9,7 +9,7 @@ import pytest
 from fakes.aging import Bed, FakeUpstream, option, said
 
 from clusterdns.chain import BlockContext, Query
-from clusterdns.upstream.flight import Flights
+from clusterdns.upstream.flight import FlightLimit, Flights
 from clusterdns.upstream.question import answer_key, question_of
 from clusterdns.upstream.server import UpstreamReply
 from clusterdns.wire import codes
@@ -98,7 +98,7 @@ async def test_who_shares_a_question_under_way(make_query: MakeQuery, parts: Par
         await gate.wait()
         raise AssertionError("the flights are closed first")
 
-    flights = Flights(ask)
+    flights = Flights(ask, FlightLimit(9))
     waiting = [
         flights.join(question_of(query, is_stream=query.transport == "tcp"))
         for query in (PLAIN.query(make_query), parts.query(make_query))

@@ -273,8 +273,9 @@ async def test_the_oldest_question_fails_where_there_are_too_many(
 async def test_questions_take_no_more_descriptors_than_their_share(
     forwarding: Forwarding, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clusterdns.plugins.forward.handler.descriptor_shares", lambda: DescriptorShares(9, 9, 2))
-    async with forwarding(f"forward . {upstream.address}") as ask:
+    monkeypatch.setattr("clusterdns.plugins.forward.directive.descriptor_shares", lambda: DescriptorShares(9, 9, 2))
+    lines = f"forward x0.held.example.org {upstream.address}\nforward . {upstream.address}"
+    async with forwarding(lines) as ask:
         asking = asyncio.gather(*(ask(f"x{number}.held.example.org") for number in range(3)))
         await until(lambda: upstream.count("x1.held.example.org") and upstream.count("x2.held.example.org"))
         upstream.release()

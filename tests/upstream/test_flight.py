@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 
 from clusterdns.upstream.failure import ExchangeFailed
-from clusterdns.upstream.flight import Flights
+from clusterdns.upstream.flight import FlightLimit, Flights
 from clusterdns.upstream.question import Question
 from clusterdns.upstream.server import UpstreamReply
 from clusterdns.wire.name import from_text
@@ -36,7 +36,7 @@ class FakePool:
 
 async def test_one_question_settles_many_futures() -> None:
     fake_pool = FakePool()
-    flights = Flights(fake_pool)
+    flights = Flights(fake_pool, FlightLimit(9))
     futures = [flights.join(asking("a.")) for _ in range(5)]
     other = flights.join(asking("b."))
     await asyncio.sleep(0)
@@ -49,7 +49,7 @@ async def test_one_question_settles_many_futures() -> None:
 
 async def test_a_client_that_comes_between_the_reply_and_the_waiting_clients_gets_it_too() -> None:
     fake_pool = FakePool()
-    flights = Flights(fake_pool)
+    flights = Flights(fake_pool, FlightLimit(9))
     first = flights.join(asking("a."))
     late: list[asyncio.Future[UpstreamReply]] = []
     first.add_done_callback(lambda _: late.append(flights.join(asking("a."))))  # before `first` can be stored
@@ -63,7 +63,7 @@ async def test_a_client_that_comes_between_the_reply_and_the_waiting_clients_get
 
 async def test_beyond_the_bound_the_oldest_fails() -> None:
     fake_pool = FakePool()
-    flights = Flights(fake_pool, limit=2)
+    flights = Flights(fake_pool, FlightLimit(9), 2)
     first, second, third = (flights.join(asking(name)) for name in ("a.", "b.", "c."))
     with pytest.raises(ExchangeFailed, match="more than 2 questions"):
         await first
@@ -73,6 +73,19 @@ async def test_beyond_the_bound_the_oldest_fails() -> None:
     assert list(await asyncio.gather(second, third, again)) == [REPLY] * 3
 
 
+async def test_beyond_the_bound_of_several_pools_the_oldest_of_all_fails() -> None:
+    fake_pool, limit = FakePool(), FlightLimit(2)
+    one, other = Flights(fake_pool, limit), Flights(fake_pool, limit)
+    first, second, third = one.join(asking("a.")), other.join(asking("a.")), other.join(asking("b."))
+    with pytest.raises(ExchangeFailed, match="more than 2 questions"):
+        await first
+    assert (len(one), len(other)) == (0, 2)
+    fake_pool.may_answer.set()
+    assert list(await asyncio.gather(second, third)) == [REPLY] * 2
+    await asyncio.sleep(0)
+    assert list(await asyncio.gather(one.join(asking("a.")), one.join(asking("b.")))) == [REPLY] * 2
+
+
 @pytest.mark.parametrize(
     ("error", "text"), [(ExchangeFailed("i/o timeout"), "i/o timeout"), (RuntimeError("bug"), "unexpected failure")]
 )
@@ -80,7 +93,7 @@ async def test_a_failure_reaches_all_clients(error: Exception, text: str, caplog
     fake_pool = FakePool()
     fake_pool.error = error
     fake_pool.may_answer.set()
-    flights = Flights(fake_pool)
+    flights = Flights(fake_pool, FlightLimit(9))
     futures = [flights.join(asking("a.")) for _ in range(3)]
     for future in futures:
         with pytest.raises(ExchangeFailed, match=text):
@@ -90,7 +103,7 @@ async def test_a_failure_reaches_all_clients(error: Exception, text: str, caplog
 
 
 async def test_closing_fails_the_questions_under_way() -> None:
-    flights = Flights(FakePool())
+    flights = Flights(FakePool(), FlightLimit(9))
     future = flights.join(asking("a."))
     await asyncio.sleep(0)
     await flights.close()

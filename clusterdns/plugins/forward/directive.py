@@ -11,6 +11,7 @@ from clusterdns.chain import BlockContext, Doc, Handling, LifeCycle, Part, Plugi
 from clusterdns.chain.exports import StatusSection
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import ErrorList
+from clusterdns.host.resources import descriptor_shares
 from clusterdns.plugins.forward.exports import ForwardExports
 from clusterdns.plugins.forward.handler import Forward, handler
 from clusterdns.plugins.forward.options import OPTIONS
@@ -18,6 +19,7 @@ from clusterdns.plugins.forward.parse import read_directive
 from clusterdns.plugins.forward.settings import ForwardSettings
 from clusterdns.telemetry.unlabelled import forward_broken, forward_rejects
 from clusterdns.upstream.datagram import UdpExchanges
+from clusterdns.upstream.flight import FlightLimit
 from clusterdns.upstream.pool import UpstreamPool
 from clusterdns.upstream.server import Upstream, UpstreamMetrics
 from clusterdns.wire.name import to_text
@@ -59,7 +61,13 @@ def build(lines: tuple[ForwardSettings, ...], context: BlockContext) -> Part:
 def _forward(settings: ForwardSettings, udp: UdpExchanges, metrics: UpstreamMetrics, context: BlockContext) -> Forward:
     servers = [Upstream(address, settings.transport, settings.health, udp, metrics) for address in settings.addresses]
     pool = UpstreamPool(servers, settings.pool, forward_broken(context.registry))
-    return Forward(settings, pool, forward_rejects(context.registry))
+    limit = context.shared.keep("questions under way", _flight_limit)
+    return Forward(settings, pool, limit, forward_rejects(context.registry))
+
+
+def _flight_limit() -> FlightLimit:
+    """Make the limit that all upstreams of the process share, as each question has a socket."""
+    return FlightLimit(descriptor_shares().upstream)
 
 
 def _status_row(one: tuple[bytes, Upstream]) -> dict[str, Any]:

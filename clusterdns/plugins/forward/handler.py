@@ -8,11 +8,10 @@ import asyncio
 from collections.abc import Sequence
 
 from clusterdns.chain import Handler, Query, Reply, failure
-from clusterdns.host.resources import descriptor_shares
 from clusterdns.plugins.forward.settings import ForwardSettings
 from clusterdns.telemetry.metrics import Series
 from clusterdns.upstream.failure import ExchangeFailed
-from clusterdns.upstream.flight import MAX_FLIGHTS, Flights
+from clusterdns.upstream.flight import MAX_FLIGHTS, FlightLimit, Flights
 from clusterdns.upstream.pool import UpstreamPool
 from clusterdns.upstream.question import end_to_end, question_of
 from clusterdns.upstream.server import UpstreamReply
@@ -26,11 +25,11 @@ DEADLINE_TEXT = "context deadline exceeded"
 class Forward:
     """One `forward` line: its scope, its upstreams and the questions under way."""
 
-    def __init__(self, settings: ForwardSettings, pool: UpstreamPool, rejects: Series) -> None:
+    def __init__(self, settings: ForwardSettings, pool: UpstreamPool, limit: FlightLimit, rejects: Series) -> None:
         """`rejects` counts the queries that `max_concurrent` refused."""
         self.scope = settings.scope
         self.pool = pool
-        self.flights = Flights(pool.ask, min(settings.max_concurrent or MAX_FLIGHTS, descriptor_shares().upstream))
+        self.flights = Flights(pool.ask, limit, settings.max_concurrent or MAX_FLIGHTS)
         self._always_over_stream = settings.transport.force_tcp
         self._as_client = not settings.prefers_udp
         self._max_concurrent = settings.max_concurrent
