@@ -1,7 +1,8 @@
 """Tells the subscribers of an index which answers a change affects.
 
-A dependency is `(namespace,)`, `(namespace, service)`, a packed address, or WHOLE, on which every answer that is made
-from an index depends. The answer tables of a configuration are one subscriber; the index knows no more of them.
+A dependency is `(namespace,)`, `(namespace, service)` or a packed address. An answer that is made from hundreds of
+Services depends on ANY_SERVICE instead of each, and every answer made from an index on WHOLE. The answer tables of a
+configuration are one subscriber; the index knows no more of them.
 """
 
 from collections.abc import Callable, Hashable
@@ -9,6 +10,7 @@ from collections.abc import Callable, Hashable
 from clusterdns.wire.response import Serial
 
 WHOLE: Hashable = ()
+ANY_SERVICE: Hashable = ("any Service",)  # or namespace, but not their endpoints; text, as no namespace's name is
 Subscriber = Callable[[set[Hashable]], object]  # called with the dependencies that a change affects
 
 

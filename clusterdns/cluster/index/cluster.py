@@ -11,7 +11,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from clusterdns.cluster.dependents import Dependents
+from clusterdns.cluster.dependents import ANY_SERVICE, Dependents
 from clusterdns.cluster.freshness import Kinds
 from clusterdns.cluster.index.pods import PodTable
 from clusterdns.cluster.index.reverse import ReverseMap
@@ -58,6 +58,7 @@ class Index:
         self._use_pod_names = use_pod_names
         self._call_later = call_later
         self._services: dict[tuple[bytes, bytes], ServiceEntry] = {}
+        self.nameless: set[tuple[bytes, bytes]] = set()  # of the Services, those whose endpoints have no names
         self._moves = 0  # how many times endpoints have left a slice
 
     # Reading
@@ -99,6 +100,7 @@ class Index:
         for entry in self._services.values():
             entry.forget_moving()  # their timers find nothing then
         self._services, self._external, self.reverse = {}, None, ReverseMap()
+        self.nameless.clear()
         self.topology = Topology() if self.topology is not None else None
         self.namespaces.clear()
         self.pods.clear()
@@ -123,7 +125,7 @@ class Index:
                 yield from self._apply_slice(old, new, is_event=is_event)  # type: ignore[arg-type]
             case Namespace(name=name):
                 self.namespaces.set(label_of(name), exists=new is not None)
-                touched.add((label_of(name),))
+                touched.update(((label_of(name),), ANY_SERVICE))
             case Pod():
                 touched.update(self.pods.apply(old, new))  # type: ignore[arg-type]
         self._notify(touched)
@@ -142,10 +144,11 @@ class Index:
                 self._external.move_service(key, gone, come)
                 touched.update(gone, come)
             entry.set_service(new if service is new else None)
+            self._note_whether_named(key, entry)
             for text in service.cluster_ips if service is new else ():
                 self.reverse.add_service(packed(text), key)
                 touched.add(packed(text))
-            touched.add(key)
+            touched.update((key, ANY_SERVICE))
             self._drop_if_empty(entry)
 
     def _apply_slice(self, old: EndpointSlice | None, new: EndpointSlice | None, *, is_event: bool) -> Iterator[None]:
@@ -279,11 +282,20 @@ class Index:
         entry = self._services.get(key)
         if entry is None:
             entry = self._services[key] = ServiceEntry(*key)
+            self._note_whether_named(key, entry)
         return entry
+
+    def _note_whether_named(self, key: tuple[bytes, bytes], entry: ServiceEntry) -> None:
+        if entry.service is None or entry.service.type == "ExternalName":
+            self.nameless.add(key)
+        else:
+            self.nameless.discard(key)
 
     def _drop_if_empty(self, entry: ServiceEntry) -> None:
         if entry.is_empty:
-            self._services.pop((entry.namespace, entry.name), None)
+            key = (entry.namespace, entry.name)
+            self._services.pop(key, None)
+            self.nameless.discard(key)
             if self.topology is not None:
                 self.topology.forget(entry)
 

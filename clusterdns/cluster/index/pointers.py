@@ -6,9 +6,12 @@ above that of an address exists too, without records (RFC 8020 §2).
 """
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from operator import add
 
+from clusterdns.cluster.dependents import ANY_SERVICE
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.lookup import LookupResult, below, pointer_records, wire_label
+from clusterdns.cluster.index.reverse import in_chunks
 from clusterdns.cluster.index.schema import SERVICE_TREE
 from clusterdns.cluster.index.service import ServiceEntry
 from clusterdns.cluster.index.slices import EndpointAddress
@@ -19,7 +22,7 @@ from clusterdns.wire.record import Record
 from clusterdns.wire.runs import MIN_RUN, joined
 
 _PTR_BYTES = 14  # beside the labels of the target that differ: two pointers, and what precedes RDATA
-_CHUNK = 4096  # endpoints that are read at once: as many names fill a message
+_CHUNK = 64  # endpoints that are read at once
 
 
 class Pointers:
@@ -56,7 +59,8 @@ class Pointers:
         endpoints = self._index.reverse.endpoints(address)
         records: Sequence[Record] = ()
         if not service_name and len(endpoints) >= MIN_RUN:
-            runs = self._runs(qname, address, dependencies)
+            dependencies[ANY_SERVICE] = None
+            runs = self._runs(qname, endpoints, MAX_STREAM_BYTES if qtype == codes.PTR else 0)
             return LookupResult(tuple(dependencies), bool(runs), joined(*runs) if qtype == codes.PTR else ())
         names = (service_name,) if service_name else self._names(endpoints, dependencies)
         if qtype == codes.PTR:
@@ -85,56 +89,67 @@ class Pointers:
                 names[target] = None
         return names
 
-    def _runs(self, qname: bytes, address: bytes, dependencies: dict[Hashable, None]) -> list[Sequence[Record]]:
-        """Return the records of an address that many endpoints have, no more than fill a message.
+    def _runs(self, qname: bytes, endpoints: Sequence[EndpointAddress], spare_bytes: int) -> Sequence[Sequence[Record]]:
+        """Return the records of an address that many endpoints have, no more than fill the space and a chunk.
 
-        Names that end alike are one run: those of a Service, or those of a namespace whose Services have one each.
+        Names that end alike are one run: a chunk of endpoints that are all of one Service or namespace is added to the
+        run of that Service or namespace, another chunk to the run of all namespaces.
         """
-        targets: dict[bytes, dict[bytes, None]] = {}
-        spare_bytes = MAX_STREAM_BYTES
-        last: bytes | None = None
-        for key, several in self._index.reverse.endpoints_by_service(address):
-            namespace, service = key
-            dependencies[key] = None
-            if namespace != last:
-                last = namespace
-                dependencies[namespace,] = None
-                namespace_name = below(self._primary, namespace, SERVICE_TREE)
-                alone = targets.setdefault(namespace_name, {})
-            if not namespace_name or self._entry(namespace, service) is None:
+        runs: dict[bytes, list[bytes]] = {}
+        known: set[bytes] = set()
+        above = below(self._primary, SERVICE_TREE)
+        for several in in_chunks(endpoints, _CHUNK):
+            chunk = self._named(several)
+            if not chunk:
                 continue
-            label = wire_label(service)
-            spare_bytes -= len(label)
-            if len(several) == 1:
-                start = self._endpoint_start(several[0].label) + label
-                if start not in alone and len(start) + len(namespace_name) <= MAX_NAME_BYTES:
-                    alone[start] = None
-                    spare_bytes -= _PTR_BYTES + len(start) - len(label)
-            else:
-                starts = targets.setdefault(label + namespace_name, {})
-                spare_bytes = self._add_starts(starts, several, label + namespace_name, spare_bytes)
-                for one in [one for one in starts if one + label in alone]:
-                    del starts[one]
+            end, starts = self._starts(chunk)
+            names = dict.fromkeys([start + end for start in starts])
+            if len(names) < len(starts) or not known.isdisjoint(names) or _is_too_long(max(names, key=len) + above):
+                kept = [one for one in names if one not in known and not _is_too_long(one + above)]
+                starts = [one[: len(one) - len(end)] for one in kept]
+            known.update(names)
+            runs.setdefault(end, []).extend(starts)
+            spare_bytes -= _PTR_BYTES * len(starts) + len(b"".join(starts))
             if spare_bytes < 0:
                 break
-        return [pointer_records(qname, self._ttl, list(starts), end) for end, starts in targets.items() if starts]
+        return [pointer_records(qname, self._ttl, starts, end + above) for end, starts in runs.items() if starts]
 
-    def _add_starts(
-        self, starts: dict[bytes, None], endpoints: Sequence[EndpointAddress], service_name: bytes, spare_bytes: int
-    ) -> int:
-        """Add how the names of a Service's endpoints begin, no more than fill a message; return the space left."""
-        for first in range(0, len(endpoints), _CHUNK):
-            labels = dict.fromkeys([one.label for one in endpoints[first : first + _CHUNK]])
-            for start in map(self._endpoint_start, labels):
-                if start not in starts and len(start) + len(service_name) <= MAX_NAME_BYTES:
-                    starts[start] = None
-                    spare_bytes -= _PTR_BYTES + len(start)
-            if spare_bytes < 0:
-                break
-        return spare_bytes
+    def _named(self, endpoints: Sequence[EndpointAddress]) -> Sequence[EndpointAddress]:
+        """Return those of the endpoints whose Services have names."""
+        hidden = {one for one in _namespaces(endpoints) if not self._index.exposes(one)}
+        nameless = self._index.nameless
+        if not hidden and not nameless:  # as nearly always
+            return endpoints
+        return [
+            one for one in endpoints if one.namespace not in hidden and (one.namespace, one.service) not in nameless
+        ]
+
+    def _starts(self, endpoints: Sequence[EndpointAddress]) -> tuple[bytes, Sequence[bytes]]:
+        """Return how the names of endpoints end alike below the tree of Services, and how each begins."""
+        starts = map(self._endpoint_start, [one.label for one in endpoints])
+        first, last = endpoints[0], endpoints[-1]
+        if len(_namespaces(endpoints)) > 1:
+            services = [wire_label(one.service) + wire_label(one.namespace) for one in endpoints]
+            return b"", list(map(add, starts, services))
+        namespace = wire_label(first.namespace)
+        if first.service != last.service or first.has_hostname != last.has_hostname:
+            return namespace, list(map(add, starts, map(wire_label, [one.service for one in endpoints])))
+        return wire_label(first.service) + namespace, list(starts)
 
     def _entry(self, namespace: bytes, service: bytes) -> ServiceEntry | None:
         """Look up a Service with addresses of its own or of its endpoints; an ExternalName has neither."""
         entry = self._find_entry(namespace, service)
         is_absent = entry is None or entry.service is None or entry.service.type == "ExternalName"
         return None if is_absent else entry
+
+
+def _namespaces(endpoints: Sequence[EndpointAddress]) -> Collection[bytes]:
+    """Return the namespaces of endpoints in the order of `ReverseMap.endpoints`."""
+    first, last = endpoints[0], endpoints[-1]
+    if first.namespace == last.namespace and first.has_hostname == last.has_hostname:
+        return (first.namespace,)
+    return {one.namespace for one in endpoints}
+
+
+def _is_too_long(name: bytes) -> bool:
+    return len(name) > MAX_NAME_BYTES

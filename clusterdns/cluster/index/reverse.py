@@ -31,20 +31,6 @@ class ReverseMap:
         """Return the endpoints with this address: those with a hostname first, then by namespace, service and label."""
         return self._endpoints.get(address)
 
-    def endpoints_by_service(self, address: bytes) -> Iterator[tuple[ServiceKey, Sequence[EndpointAddress]]]:
-        """Yield the endpoints with this address in the order of `endpoints`, in runs that belong to one Service."""
-        found = self._endpoints.get(address)
-        start = 0
-        rank = _service_rank(found[0]) if found else None
-        while rank is not None:
-            end = start + 1
-            following = _service_rank(found[end]) if end < len(found) else None
-            if following == rank:  # mostly all, or one of many Services
-                end = bisect_right(found, rank, end, key=_service_rank)
-                following = _service_rank(found[end]) if end < len(found) else None
-            yield rank[1:], found[start:end]
-            start, rank = end, following
-
     def has_endpoint_of(self, address: bytes, key: ServiceKey) -> bool:
         """Return whether an endpoint of this Service has the address."""
         found = self._endpoints.get(address)
@@ -119,6 +105,18 @@ class ReverseMap:
                 return
 
 
+def in_chunks(endpoints: Sequence[EndpointAddress], size: int) -> Iterator[Sequence[EndpointAddress]]:
+    """Split what `ReverseMap.endpoints` returns, and pass over endpoints that have the name of a whole chunk."""
+    start = 0
+    while start < len(endpoints):
+        chunk = endpoints[start : start + size]
+        yield chunk
+        start += len(chunk)
+        name = _name_rank(chunk[-1])
+        if len(chunk) > 1 and _name_rank(chunk[0]) == name:
+            start = bisect_right(endpoints, name, start, key=_name_rank)
+
+
 def prefix_of(qname: bytes) -> bytes | str | None:
     """Read the reverse name of a network, such as `1.10.in-addr.arpa.`.
 
@@ -137,6 +135,11 @@ def prefix_of(qname: bytes) -> bytes | str | None:
 
 def _rank(endpoint: EndpointAddress) -> tuple[bool, bytes, bytes, bytes, str]:
     return (not endpoint.has_hostname, endpoint.namespace, endpoint.service, endpoint.label, endpoint.slice_name)
+
+
+def _name_rank(endpoint: EndpointAddress) -> tuple[bool, bytes, bytes, bytes]:
+    """Return the beginning of the rank: it is that of all endpoints with the same name."""
+    return (not endpoint.has_hostname, endpoint.namespace, endpoint.service, endpoint.label)
 
 
 def _service_rank(endpoint: EndpointAddress) -> tuple[bool, bytes, bytes]:

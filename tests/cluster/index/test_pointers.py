@@ -177,6 +177,91 @@ def test_an_address_whose_name_would_not_resolve_has_no_pointer(
     ]
 
 
+SHARED = packed("10.0.0.1")
+
+
+def shared_address(*services: tuple[str, str, tuple[str, ...]], served: tuple[str, ...] = ()) -> Index:
+    """Make an index of headless Services, each with endpoints of these hostnames at one address, and some without."""
+    objects: list[Object] = [Namespace(one) for one in sorted({namespace for namespace, _, _ in services})]
+    for namespace, service, hostnames in services:
+        objects.append(Service(namespace, service, headless=True))
+        for number, start in enumerate(range(0, len(hostnames), 50)):
+            several = tuple(Endpoint(("10.0.0.1",), one) for one in hostnames[start : start + 50])
+            objects.append(EndpointSlice(namespace, f"{service}-{number}", service, PORTS, several))
+    return index_of(objects, served=served, use_pod_names=False)
+
+
+def reverse_of(index: Index) -> ClusterZone:
+    return ClusterZone(ZONES[1], index, primary=PRIMARY, ttl_seconds=5, pods=PodMode.DISABLED)
+
+
+MANY = tuple(f"db-{number}" for number in range(150))
+SERVICES = {
+    "one Service": [("prod", "web", MANY)],
+    "a Service whose slices repeat names": [("prod", "web", (*MANY, *MANY, *("db-7",) * 200))],
+    "Services of one namespace": [("prod", f"web-{number}", ("db",)) for number in range(150)],
+    "Services of a namespace each": [(f"ns-{number}", "web", ("db",)) for number in range(150)],
+    "both, and endpoints without a hostname": [
+        *[(f"ns-{number}", "web", ("db", "", "10-0-0-1")) for number in range(70)],
+        *[("prod", f"web-{number}", MANY[: 1 + number % 40]) for number in range(70)],
+        ("zoo", "web", ("", *MANY)),
+    ],
+    "names of 255 bytes, and longer ones": [
+        ("n" * 63, "s" * 63, tuple("h" * size + f"{number:02}" for size in (61, 49) for number in range(50)))
+    ],
+}
+
+
+@pytest.mark.parametrize("services", SERVICES.values(), ids=SERVICES)
+def test_an_address_of_many_endpoints_has_the_name_of_each(services: list[tuple[str, str, tuple[str, ...]]]) -> None:
+    targets = [
+        to_text(one.rdata)
+        for one in reverse_of(shared_address(*services)).find(from_address(SHARED), codes.PTR).records
+    ]
+    names = {
+        f"{hostname or '10-0-0-1'}.{service}.{namespace}.svc.cluster.local."
+        for namespace, service, hostnames in services
+        for hostname in hostnames
+    }
+    assert sorted(targets) == sorted(one for one in names if len(one) <= 254)
+
+
+def test_an_address_of_many_endpoints_leaves_out_services_without_names() -> None:
+    services = [(namespace, f"web-{number}", ("db",)) for namespace in ("prod", "dev") for number in range(100)]
+    index = shared_address(*services, served=("prod",))
+    index.apply(Change(Service("prod", "web-1", headless=True), None))
+    index.apply(Change(Service("prod", "web-2", headless=True), Service("prod", "web-2", type="ExternalName")))
+    reverse, qname = reverse_of(index), from_address(SHARED)
+    expected = {f"db.web-{number}.prod.svc.cluster.local." for number in range(100) if number not in (1, 2)}
+    assert {to_text(one.rdata) for one in reverse.find(qname, codes.PTR).records} == expected
+    assert reverse.find(qname, codes.TXT) == reverse.find(qname, codes.PTR)._replace(records=())
+    index.apply(Change(Namespace("prod"), None))
+    assert not reverse.find(qname, codes.PTR).exists
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        Change(Service("prod", "web-7", headless=True), None),
+        Change(Service("prod", "web-7", headless=True), Service("prod", "web-7", type="ExternalName")),
+        Change(Namespace("prod"), None),
+        Change(None, EndpointSlice("prod", "more", "web-7", PORTS, (Endpoint(("10.0.0.1",), "more"),))),
+        Change(EndpointSlice("prod", "web-7-0", "web-7", PORTS, (Endpoint(("10.0.0.1",), "db"),)), None),
+    ],
+    ids=["Service deleted", "Service renamed", "namespace deleted", "endpoint added", "endpoint removed"],
+)
+def test_the_pointers_of_many_services_depend_on_each_with_few_dependencies(change: Change) -> None:
+    index = shared_address(*[("prod", f"web-{number}", ("db",)) for number in range(100)])
+    reverse, qname = reverse_of(index), from_address(SHARED)
+    before = reverse.find(qname, codes.PTR)
+    touched: set[object] = set()
+    index.subscribe(touched.update)
+    index.apply(change)
+    assert len(before.dependencies) < 5
+    assert touched & set(before.dependencies)
+    assert reverse.find(qname, codes.PTR).records != before.records
+
+
 @pytest.mark.parametrize("ignores_empty", [False, True])
 def test_a_service_that_is_hidden_while_empty_has_no_pointer_then(ignores_empty: bool) -> None:
     index = index_of(
