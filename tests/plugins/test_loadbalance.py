@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from clusterdns.chain import BlockContext, Query, Reply, Reuse
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins.loadbalance import directive as loadbalance
-from clusterdns.plugins.loadbalance.handler import mark_rotating
+from clusterdns.plugins.loadbalance.handler import by_preference, mark_rotating
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text
 from clusterdns.wire.record import Record
@@ -95,6 +96,44 @@ async def test_addresses_in_preferred_networks_come_first(
         assert reply.reusable != is_random
         assert below.answer == answer
     assert seen == orders
+
+
+NETWORKS = ("10.0.7.0/24", "fd00::/64", "10.0.0.0/20", "10.0.4.0/22", "0.0.0.0/0", "fd00::7/128", "ff00::/8")
+
+
+@pytest.mark.parametrize("networks", [NETWORKS, NETWORKS[:4], NETWORKS[::-1], NETWORKS[5:6]])
+def test_each_address_is_ranked_by_the_first_network_that_has_it(networks: tuple[str, ...]) -> None:
+    preferred = [ip_network(one) for one in networks]
+    several: list[IPv4Address | IPv6Address] = [
+        *(ip_address(f"10.0.{high}.{low}") for high in range(20) for low in (0, 1, 254, 255)),
+        *map(ip_address, ("0.0.0.0", "9.255.255.255", "11.0.0.0", "255.255.255.255")),
+        *map(ip_address, ("::", "fd00::", "fd00::7", "fd00::8", "fd00::ffff:ffff:ffff:ffff", "fd00:0:0:1::")),
+        *map(ip_address, ("feff:ffff::", "ff00::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")),
+    ]
+    packed = [one.packed for one in several]
+    for shown in (1, 10, 1000):
+        order, is_random = by_preference(preferred)([NAME] * len(packed), packed, shown)
+        ranks = [next((rank for rank, one in enumerate(preferred) if several[at] in one), 99) for at in order]
+        assert sorted(order) == list(range(len(packed)))
+        assert ranks == sorted(ranks)
+        assert is_random
+
+
+def test_an_address_record_of_another_size_comes_last() -> None:
+    arrange = by_preference([ip_network("0.0.0.0/0"), ip_network("::/0")])
+    assert arrange([NAME] * 3, [b"12345", bytes(16), bytes(4)], 9) == ([2, 1, 0], False)
+
+
+@pytest.mark.parametrize("shown", [78, 4096])
+def test_every_address_of_a_large_group_may_come_first(shown: int) -> None:
+    several = [number.to_bytes(4, "big") for number in range(10_000)]
+    arrange = by_preference([ip_network("0.0.0.0/24"), ip_network("192.0.2.0/24")])
+    orders = [arrange([NAME] * len(several), several, shown)[0] for _ in range(20)]
+    for order in orders:
+        assert len(set(order)) == len(order) == 65535 // 16 + 1
+        assert sorted(order[:256]) == list(range(256))
+    for place in (0, 77, shown - 1):
+        assert len({order[place] for order in orders}) > 10
 
 
 @pytest.mark.parametrize("text", ["loadbalance {\n prefer 192.168.0.0/16 10.0.0.0/24\n}", "loadbalance weighted {}"])

@@ -5,7 +5,10 @@ preferred networks or weights, the order is drawn at random for each reply, unle
 """
 
 import random
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import count, filterfalse, islice
 from typing import TYPE_CHECKING
 
 from clusterdns.chain import Handler, Query, Reply
@@ -18,10 +21,12 @@ from clusterdns.wire.runs import RecordRun, joined, split_run
 if TYPE_CHECKING:
     from clusterdns.plugins.loadbalance.weights import WeightsFile
 
-MAX_ORDERED = MAX_STREAM_BYTES // 16 + 1  # the smallest record that has an address takes 16 bytes
+_MIN_BYTES = 16  # of a record that has an address
+MAX_ORDERED = MAX_STREAM_BYTES // _MIN_BYTES + 1
 
-# owner names and packed addresses → the positions of those that a message may show, and whether this order is random
-Arrange = Callable[[Sequence[bytes], Sequence[bytes]], tuple[Sequence[int], bool]]
+# owner names, packed addresses and how many of them the message has space for → the positions of those that any message
+# may show, and whether this order is random
+Arrange = Callable[[Sequence[bytes], Sequence[bytes], int], tuple[Sequence[int], bool]]
 
 
 def mark_rotating(query: Query, reply: Reply, seconds: float) -> None:
@@ -47,38 +52,54 @@ def mark_rotating(query: Query, reply: Reply, seconds: float) -> None:
 def by_preference(preferred: Sequence[IPNetwork]) -> Arrange:
     """Order addresses by the first preferred network they are in, the rest last; at random within each group.
 
-    Of more addresses than a message holds, only as many are put in order.
+    Of more addresses than the message holds, only as many are put in a random order.
     """
-    networks = [(one.max_prefixlen // 8, int(one.network_address), int(one.broadcast_address)) for one in preferred]
+    tables = {size: _ranges(preferred, size) for size in (4, 16)}
+    no_address = [b""], [len(preferred)]  # what an upstream sends in another class than IN may have any size
 
-    def arrange(names: Sequence[bytes], packed: Sequence[bytes]) -> tuple[Sequence[int], bool]:
-        numbers = [int.from_bytes(one, "big") for one in packed]
+    def arrange(names: Sequence[bytes], packed: Sequence[bytes], shown: int) -> tuple[Sequence[int], bool]:
+        groups: list[list[int]] = [[] for _ in range(len(preferred) + 1)]
         sizes = set(map(len, packed))
-        left: Sequence[int] = range(len(packed))
+        for size in sizes:
+            starts, ranks = tables.get(size, no_address)
+            add_to = [groups[rank].append for rank in ranks]
+            positions = [at for at, one in enumerate(packed) if len(one) == size] if len(sizes) > 1 else None
+            several = packed if positions is None else [packed[at] for at in positions]
+            for at, number in zip(positions or count(), map(partial(bisect_right, starts), several), strict=False):
+                add_to[number - 1](at)
         order: list[int] = []
-        is_random = False
-        for size, first, last in networks:
-            if size not in sizes:
-                continue
-            inside = [at for at in left if first <= numbers[at] <= last]
-            if len(sizes) > 1:
-                inside = [at for at in inside if len(packed[at]) == size]
-            if inside:
-                is_random = is_random or len(inside) > 1
-                order += random.sample(inside, min(len(inside), MAX_ORDERED - len(order)))
-                chosen = set(inside)
-                left = [at for at in left if at not in chosen]
-        is_random = is_random or len(left) > 1
-        order += random.sample(left, min(len(left), MAX_ORDERED - len(order)))
-        return order, is_random
+        for group in filter(None, groups):
+            drawn = random.sample(group, max(0, min(len(group), shown - len(order))))
+            order += drawn
+            if len(drawn) < len(group) and len(order) < MAX_ORDERED:
+                order += islice(filterfalse(set(drawn).__contains__, group), MAX_ORDERED - len(order))
+        return order, any(len(group) > 1 for group in groups)
 
     return arrange
+
+
+def _ranges(networks: Sequence[IPNetwork], size: int) -> tuple[Sequence[bytes], Sequence[int]]:
+    """Split all addresses of a size into ranges: the first address of each, and the place of the network it is in.
+
+    One that is in several networks is in the first of them; one that is in none comes after all. A look-up takes as
+    long for hundreds of networks as for one.
+    """
+    bounds = [
+        (int(one.network_address), int(one.broadcast_address), rank)
+        for rank, one in enumerate(networks)
+        if one.max_prefixlen == 8 * size
+    ]
+    starts = sorted({0, *(first for first, _, _ in bounds), *(last + 1 for _, last, _ in bounds)} - {1 << 8 * size})
+    ranks = [
+        min((rank for first, last, rank in bounds if first <= start <= last), default=len(networks)) for start in starts
+    ]
+    return [start.to_bytes(size, "big") for start in starts], ranks
 
 
 def by_weight(file: "WeightsFile") -> Arrange:
     """Swap the first address with one that is drawn by its weight."""
 
-    def arrange(names: Sequence[bytes], packed: Sequence[bytes]) -> tuple[Sequence[int], bool]:
+    def arrange(names: Sequence[bytes], packed: Sequence[bytes], shown: int) -> tuple[Sequence[int], bool]:
         table = file.table
         weights = [table.get(name, {}).get(one, 1) for name, one in zip(names, packed, strict=True)]
         (drawn,) = random.choices(range(len(packed)), weights)
@@ -102,8 +123,9 @@ class ReorderingHandler:
         reply = await self._following(query)
         if reply.rcode != codes.NOERROR or reply.is_transfer or (self._qtypes and query.qtype not in self._qtypes):
             return reply
-        answer, is_answer_random = _reordered(reply.answer, self._arrange)
-        additional, is_additional_random = _reordered(reply.additional, self._arrange)
+        shown = query.size_limit // _MIN_BYTES + 1
+        answer, is_answer_random = _reordered(reply.answer, self._arrange, shown)
+        additional, is_additional_random = _reordered(reply.additional, self._arrange, shown)
         if answer is reply.answer and additional is reply.additional:
             return reply
         reordered = reply.duplicate()
@@ -112,19 +134,19 @@ class ReorderingHandler:
         return reordered
 
 
-def _reordered(records: Sequence[Record], arrange: Arrange) -> tuple[Sequence[Record], bool]:
+def _reordered(records: Sequence[Record], arrange: Arrange, shown: int) -> tuple[Sequence[Record], bool]:
     """Return a section as CNAME records, arranged addresses, other records; and whether the order is random."""
     large = split_run(records)
     if large is not None and large[1].rtype in codes.ADDRESS_TYPES:
         before, run = large
         if all(one.rtype == codes.CNAME for one in before):
-            order, is_random = arrange([run.name] * len(run), run.starts)
+            order, is_random = arrange([run.name] * len(run), run.starts, shown)
             starts = [run.starts[at] for at in order]
             return joined(before, RecordRun(run.name, run.rtype, run.ttl, starts)), is_random
     addresses = [one for one in records if one.rtype in codes.ADDRESS_TYPES]
     if len(addresses) < 2:
         return records, False
-    order, is_random = arrange([one.name for one in addresses], [one.rdata for one in addresses])
+    order, is_random = arrange([one.name for one in addresses], [one.rdata for one in addresses], shown)
     cnames = [one for one in records if one.rtype == codes.CNAME]
     others = [one for one in records if one.rtype != codes.CNAME and one.rtype not in codes.ADDRESS_TYPES]
     return (*cnames, *[addresses[at] for at in order], *others), is_random
