@@ -11,14 +11,13 @@ from itertools import accumulate
 from clusterdns.wire import codes
 from clusterdns.wire.header import HEADER_BYTES
 from clusterdns.wire.name import longest_suffix
-from clusterdns.wire.rdata import COMPRESSED_TYPES, LAYOUTS, NAME, name_spans
-from clusterdns.wire.record import FIXED_BYTES, SOA_SERIAL_FROM_END, Record
+from clusterdns.wire.rdata import COMPRESSED_TYPES, NAME_TYPES, name_spans
+from clusterdns.wire.record import FIXED_BYTES, SOA_SERIAL_FROM_END, Record, fields_of
 from clusterdns.wire.response import Serial
-from clusterdns.wire.runs import NO_ROTATION, RecordRun, RotatingRecords, pieces_of
+from clusterdns.wire.runs import MIN_RUN, NO_ROTATION, RecordRun, RotatingRecords, as_run, pieces_of
 
 _MAX_POINTER = 0x3FFF
 _TYPES_WITH_NAMES = COMPRESSED_TYPES | {codes.SRV}
-_NAME_ALONE = (NAME,)
 MAX_CHAIN = 8  # of pointers that lead to pointers: readers bound it, dnspython to 16
 
 
@@ -40,6 +39,8 @@ class Compressor:
         """Return the records one by one: as many as fit, and the first that does not."""
         encoded = []
         for piece in pieces_of(records):
+            if len(piece) >= MIN_RUN and type(piece) is not RecordRun:
+                piece = as_run(piece[: max(0, self.limit - self.position) // FIXED_BYTES + 1])
             if type(piece) is RecordRun:
                 encoded += self._encode(piece[:1])
                 encoded += self._encode_run(piece, 1)
@@ -60,81 +61,119 @@ class Compressor:
         self.position += rotating.shown_bytes
         return rotating
 
-    def _encode(self, records: Iterable[Record]) -> list[bytes]:
+    def _encode(self, records: Sequence[Record]) -> list[bytes]:
         encoded: list[bytes] = []
         last = owner = b""
-        for record in records:
-            if self.position > self.limit:
+        position = self.position
+        for name, rtype, body in fields_of(records):
+            if position > _MAX_POINTER:
+                self.position = position
+                return encoded + self._encode_last(records[len(encoded) :])
+            if position > self.limit:
                 break
-            if record.name != last or len(owner) > 2:  # the records of an RRset share their owner
-                last = record.name
-                owner = self._place(last, self.position)
-            one = owner + record.body
-            if record.rtype in _TYPES_WITH_NAMES:
-                one = owner + self._body(record, self.position + len(owner))
-            self.position += len(one)
+            if name != last or len(owner) > 2:  # the records of an RRset share their owner
+                last = name
+                owner = self._place(name, position)
+            if rtype in _TYPES_WITH_NAMES:
+                body = self._body(rtype, body, position + len(owner))
+            encoded.append(owner + body)
+            position += len(owner) + len(body)
+        self.position = position
+        return encoded
+
+    def _encode_last(self, records: Iterable[Record]) -> list[bytes]:
+        """Encode records to whose names no pointer can lead: what is known of names stays the same."""
+        encoded: list[bytes] = []
+        known = self.offsets
+        ends: dict[bytes, bytes] = {}  # what follows the first label of a name → as it is written
+        last = owner = b""
+        position = self.position
+        for name, rtype, body in fields_of(records):
+            if position > self.limit:
+                break
+            if name != last:
+                last = name
+                owner = self._find(name)[0]
+            if rtype not in COMPRESSED_TYPES:
+                one = owner + body
+            elif rtype not in NAME_TYPES or body[FIXED_BYTES:].lower() in known:
+                one = owner + self._body(rtype, body, position + len(owner))
+            else:
+                start = FIXED_BYTES + 1 + body[FIXED_BYTES]
+                end = ends.get(body[start:])
+                if end is None:
+                    end = ends[body[start:]] = self._find(body[start:])[0] if start < len(body) else b""
+                size = start - FIXED_BYTES + len(end)
+                one = owner + body[:8] + size.to_bytes(2, "big") + body[FIXED_BYTES:start] + end
             encoded.append(one)
+            position += len(one)
+        self.position = position
         return encoded
 
     def _encode_run(self, run: RecordRun, start: int) -> list[bytes]:
         """Return the records of a run from `start` on, whose first record is encoded already."""
         owner = self._find(run.name)[0]
         end = self._find(run.end)[0] if run.rtype in COMPRESSED_TYPES else run.end
-        least = len(owner) + FIXED_BYTES + (len(end) if run.end else len(run.starts[0]))
+        least = len(owner) + FIXED_BYTES + (len(end) if run.end else min(map(len, run.starts)))
         most = max(0, self.limit + 1 - self.position) // least + 1
         encoded = run[start : start + most].encoded(owner, end)
-        ends = list(accumulate(map(len, encoded), initial=self.position))
-        count = bisect_right(ends, self.limit)  # the first ends beyond the limit, and what follows it is left out
+        cut, ends = self._cut(encoded)
         if run.rtype == codes.SRV:
             for one, position in zip(encoded[: bisect_right(ends, _MAX_POINTER)], ends, strict=False):
-                self._learn_names(Record(run.name, run.rtype, one[len(owner) :]), position + len(owner))
-        self.position = ends[min(count, len(encoded))]
-        return encoded[:count]
+                self._learn_names(run.rtype, one[len(owner) :], position + len(owner))
+        return cut
 
-    def _body(self, record: Record, position: int) -> bytes:
-        body = record.body
-        if record.rtype == codes.SRV:
-            self._learn_names(record, position)
-        if record.rtype not in COMPRESSED_TYPES:
-            return body
-        if record.rtype == codes.SOA and self.serial is not None:
-            body = body[:-SOA_SERIAL_FROM_END] + self.serial.wire + body[4 - SOA_SERIAL_FROM_END :]
-        if LAYOUTS[record.rtype] == _NAME_ALONE:  # most of the names in RDATA, a third faster
-            if position > _MAX_POINTER:
-                return self._last_name(body)
+    def _cut(self, encoded: list[bytes]) -> tuple[list[bytes], Sequence[int]]:
+        """Return as many of the records as fit, the first that does not, and where each of all begins and ends."""
+        ends = list(accumulate(map(len, encoded), initial=self.position))
+        count = bisect_right(ends, self.limit)  # the first ends beyond the limit, and what follows it is left out
+        self.position = ends[min(count, len(encoded))]
+        return encoded[:count], ends
+
+    def _body(self, rtype: int, body: bytes, position: int) -> bytes:
+        """Return the body of a record, at this position, with the names in it as they are to be written."""
+        if rtype in NAME_TYPES:  # most of the names in RDATA, a third faster
             rdata = self._place(body[FIXED_BYTES:], position + FIXED_BYTES)
             return body[:8] + len(rdata).to_bytes(2, "big") + rdata
+        if rtype == codes.SRV:
+            self._learn_names(rtype, body, position)
+        if rtype not in COMPRESSED_TYPES:
+            return body
+        if rtype == codes.SOA and self.serial is not None:
+            body = body[:-SOA_SERIAL_FROM_END] + self.serial.wire + body[4 - SOA_SERIAL_FROM_END :]
         rdata = b""
         done = FIXED_BYTES
-        for start, end in name_spans(record):
+        for start, end in name_spans(rtype, body):
             rdata += body[done:start]
             rdata += self._place(body[start:end], position + FIXED_BYTES + len(rdata))
             done = end
         rdata += body[done:]
         return body[:8] + len(rdata).to_bytes(2, "big") + rdata
 
-    def _last_name(self, body: bytes) -> bytes:
-        """Compress the name that is all of RDATA, at a position that no pointer can lead to."""
-        name = body[FIXED_BYTES:]
-        lower = name.lower()
-        start = 0
-        while (known := self.offsets.get(lower[start:])) is None:
-            size = name[start]
-            if not size:
-                return body
-            start += 1 + size
-        return b"%b\0%c%b%b" % (body[:8], start + 2, name[:start], (0xC000 | known[0]).to_bytes(2, "big"))
-
-    def _learn_names(self, record: Record, position: int) -> None:
+    def _learn_names(self, rtype: int, body: bytes, position: int) -> None:
         """Remember the target of an SRV record: it stays whole (RFC 2782), but pointers may lead to it."""
-        for start, end in name_spans(record):
-            self._learn(record.body[start:end], position + start, 0)
+        for start, end in name_spans(rtype, body):
+            self._learn(body[start:end], position + start, 0)
 
     def _place(self, name: bytes, position: int) -> bytes:
         """Return the name as written at this position, and remember it."""
-        written, pointers = self._find(name)
-        if pointers < MAX_CHAIN and len(written) > 2:  # not a pointer alone
-            self._learn(name, position, pointers)
+        lower = name.lower()
+        offsets = self.offsets
+        start = pointers = 0
+        written = name
+        while (known := offsets.get(lower[start:])) is None:
+            size = lower[start]
+            if not size:
+                break
+            start += 1 + size
+        else:
+            written = name[:start] + (0xC000 | known[0]).to_bytes(2, "big")
+            pointers = known[1] + 1
+        if pointers < MAX_CHAIN:
+            at = 0
+            while at < start and position + at <= _MAX_POINTER:
+                offsets[lower[at:]] = position + at, pointers
+                at += 1 + lower[at]
         return written
 
     def _find(self, name: bytes) -> tuple[bytes, int]:

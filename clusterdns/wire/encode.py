@@ -27,9 +27,19 @@ from clusterdns.wire.header import (
 )
 from clusterdns.wire.name import is_under, longest_suffix, suffixes
 from clusterdns.wire.query import QueryMessage
-from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
+from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record, body_of, name_of
 from clusterdns.wire.response import ResponseMessage
-from clusterdns.wire.runs import NO_ROTATION, RUNS, RecordRun, RotatingRecords, least_bytes, pieces_of, split_run
+from clusterdns.wire.runs import (
+    MIN_RUN,
+    NO_ROTATION,
+    POINTER_BYTES,
+    RUNS,
+    RecordRun,
+    RotatingRecords,
+    least_bytes,
+    pieces_of,
+    split_run,
+)
 from clusterdns.wire.truncate import fit
 
 QUESTION_POINTER = b"\xc0\x0c"
@@ -77,11 +87,13 @@ def encode(query: QueryMessage, reply: ResponseMessage, *, for_reuse: bool = Fal
     if reply.rotates and records:
         records, addresses = _split_rotating(reply, limit, for_reuse=for_reuse)
     most = limit // MIN_RECORD_BYTES + 1
-    size = HEADER_BYTES + len(question)
+    size = HEADER_BYTES + len(question) + len(opt)
     if type(reply.answer) in RUNS or type(reply.additional) in RUNS:
         size += least_bytes(records, addresses, reply.additional)
     elif len(records) > MANY_RECORDS:  # names in RDATA need compression, mostly: the owner names may wait for it
-        size += sum([len(one.body) for one in records[:most]])
+        several = records[:most]
+        least_owner = min(POINTER_BYTES, *map(len, set(map(name_of, several))))
+        size += sum(map(len, map(body_of, several))) + least_owner * len(several)
     if size <= limit:
         if addresses:
             rotating = _encode_rotating(query, reply, addresses)
@@ -146,6 +158,9 @@ def _encode_records(query: QueryMessage, reply: ResponseMessage, records: Sequen
     if type(records) in RUNS:
         return _encode_pieces(query, reply, pieces_of(records))
     serial = reply.serial
+    if len(records) >= MIN_RUN and serial is None and len(set(map(name_of, records))) == 1:
+        prefix = _written_owner(records[0].name, name)
+        return [prefix + body for body in map(body_of, records)]
     encoded = []
     ancestors: frozenset[bytes] | None = None
     for owner, rtype, body in records:
@@ -178,7 +193,7 @@ def _encode_pieces(query: QueryMessage, reply: ResponseMessage, pieces: Sequence
     encoded = []
     for piece in pieces:
         if type(piece) is RecordRun:
-            encoded += piece.encoded(_owner_of(piece, query.name), piece.end)
+            encoded += piece.encoded(_written_owner(piece.name, query.name), piece.end)
         else:
             encoded += _encode_records(query, reply, piece)
     return encoded
@@ -186,13 +201,13 @@ def _encode_pieces(query: QueryMessage, reply: ResponseMessage, pieces: Sequence
 
 def _encode_rotating(query: QueryMessage, reply: ResponseMessage, addresses: Sequence[Record]) -> RotatingRecords:
     if type(addresses) is RecordRun:
-        return addresses.rotating(_owner_of(addresses, query.name))
+        return addresses.rotating(_written_owner(addresses.name, query.name))
     encoded = _encode_records(query, reply, addresses)
     return RotatingRecords(b"".join(encoded), len(encoded[0]), len(encoded))
 
 
-def _owner_of(run: RecordRun, name: bytes) -> bytes:
-    return QUESTION_POINTER if run.name == name else _compress(run.name, name, frozenset(suffixes(name)[:-1]))
+def _written_owner(owner: bytes, name: bytes) -> bytes:
+    return QUESTION_POINTER if owner == name else _compress(owner, name, frozenset(suffixes(name)[:-1]))
 
 
 def _split_rotating(

@@ -49,6 +49,8 @@ COMPRESSED_TYPES = frozenset(
     (codes.NS, codes.CNAME, codes.SOA, codes.MB, codes.MG, codes.MR, codes.PTR, codes.MINFO, codes.MX)
 )
 
+NAME_TYPES = frozenset(rtype for rtype in COMPRESSED_TYPES if LAYOUTS[rtype] == (NAME,))  # of one name and no more
+
 _REWRITTEN_TYPES = frozenset(
     (codes.CNAME, codes.DNAME, codes.NS, codes.PTR, codes.MX, codes.SRV, codes.SOA, codes.NAPTR)
 )
@@ -59,7 +61,7 @@ def names_in(record: Record) -> tuple[bytes, ...]:
     """Return the names in the RDATA of a CNAME, DNAME, NS, PTR, MX, SRV, SOA or NAPTR, in their case; else none."""
     if record.rtype not in _REWRITTEN_TYPES:
         return ()
-    return tuple(record.body[start:end] for start, end in name_spans(record))
+    return tuple(record.body[start:end] for start, end in name_spans(record.rtype, record.body))
 
 
 def with_names(record: Record, change: Callable[[bytes], bytes]) -> Record:
@@ -72,7 +74,7 @@ def with_names(record: Record, change: Callable[[bytes], bytes]) -> Record:
     body = record.body
     parts: list[bytes] = []
     done = _BODY_FIXED_BYTES
-    for start, end in name_spans(record):
+    for start, end in name_spans(record.rtype, record.body):
         parts += (body[done:start], change(body[start:end]))
         done = end
         if record.rtype == codes.SOA:
@@ -81,11 +83,10 @@ def with_names(record: Record, change: Callable[[bytes], bytes]) -> Record:
     return Record(record.name, record.rtype, body[:8] + len(rdata).to_bytes(2, "big") + rdata)
 
 
-def name_spans(record: Record) -> Iterator[tuple[int, int]]:
-    """Yield where each name in the RDATA begins and ends in the body of a record whose type has a layout."""
-    body = record.body
+def name_spans(rtype: int, body: bytes) -> Iterator[tuple[int, int]]:
+    """Yield where each name in the RDATA begins and ends in the body of a record of a type that has a layout."""
     position = _BODY_FIXED_BYTES
-    for part in LAYOUTS[record.rtype]:
+    for part in LAYOUTS[rtype]:
         if part == NAME:
             start, position = position, end_of(body, position)
             yield start, position

@@ -10,7 +10,8 @@ from typing import NamedTuple, overload
 
 from clusterdns.wire import codes, record
 from clusterdns.wire.header import MAX_STREAM_BYTES
-from clusterdns.wire.record import FIXED_BYTES, Record, fixed_part
+from clusterdns.wire.rdata import COMPRESSED_TYPES, NAME_TYPES
+from clusterdns.wire.record import FIXED_BYTES, Record, body_of, fixed_part, name_of
 
 MIN_RUN = 32  # so many records and more are a run
 MAX_ADDRESSES = MAX_STREAM_BYTES // 16  # records of one family that fill a message
@@ -23,7 +24,7 @@ class RecordRun(Sequence[Record]):
     __slots__ = ("end", "name", "rtype", "starts", "ttl")
 
     def __init__(self, name: bytes, rtype: int, ttl: int, starts: Sequence[bytes], end: bytes = b"") -> None:
-        """`end` is a name, or empty; without it all `starts` are of one size."""
+        """`end` is a name, or empty. All addresses are of one size."""
         self.name = name
         self.rtype = rtype
         self.ttl = ttl
@@ -54,8 +55,14 @@ class RecordRun(Sequence[Record]):
     def wire_bytes(self) -> int:
         """The bytes of all records without compression."""
         each = len(self.name) + FIXED_BYTES + len(self.end)
-        starts = len(b"".join(self.starts)) if self.end else len(self.starts) * len(self.starts[0])
-        return len(self.starts) * each + starts
+        return len(self.starts) * each + self.start_bytes
+
+    @property
+    def start_bytes(self) -> int:
+        """The bytes of all `starts`."""
+        if self.rtype in codes.ADDRESS_TYPES:
+            return len(self.starts) * len(self.starts[0])
+        return len(b"".join(self.starts))
 
     def with_name(self, name: bytes) -> "RecordRun":
         """Return the same records with another owner name."""
@@ -189,7 +196,8 @@ def least_bytes(*sections: Sequence[Record]) -> int:
     size = 0
     for piece in chain.from_iterable(map(pieces_of, sections)):
         if type(piece) is RecordRun:
-            size += len(piece) * (POINTER_BYTES + FIXED_BYTES + (len(piece.end) or len(piece.starts[0])))
+            size += len(piece) * (POINTER_BYTES + FIXED_BYTES + len(piece.end))
+            size += 0 if piece.end else piece.start_bytes
     return size
 
 
@@ -203,3 +211,31 @@ def split_run(records: Sequence[Record]) -> tuple[Sequence[Record], RecordRun] |
     if type(last) is not RecordRun or any(type(piece) is RecordRun for piece in before):
         return None
     return joined(*before), last
+
+
+def as_run(records: Sequence[Record], ttl: int | None = None) -> Sequence[Record]:
+    """Return many records of an upstream as a run where they are one RRset without names, or of names that end alike.
+
+    With `ttl` the run has this TTL, in seconds, else the records must have one. Others are returned as they are: names
+    that do not end alike are compressed one by one.
+    """
+    if len(records) < MIN_RUN or type(records) is RecordRun:
+        return records
+    bodies = list(map(body_of, records))
+    same_bytes = 8 if ttl is None else 4
+    if len({body[:same_bytes] for body in bodies}) > 1 or len(set(map(name_of, records))) > 1:
+        return records
+    first = records[0]
+    rtype = first.rtype
+    starts: Sequence[bytes] = ()
+    end = b""
+    if rtype not in COMPRESSED_TYPES:
+        starts = [body[FIXED_BYTES:] for body in bodies]
+    elif rtype in NAME_TYPES:
+        ends = {body[FIXED_BYTES + 1 + body[FIXED_BYTES] :] for body in bodies}
+        end = ends.pop()
+        if not ends and end:
+            starts = [body[FIXED_BYTES : -len(end)] for body in bodies]
+    if not starts or first.rclass != codes.IN:
+        return records
+    return RecordRun(first.name, rtype, first.ttl if ttl is None else ttl, starts, end)

@@ -12,7 +12,7 @@ from clusterdns.chain import Reply
 from clusterdns.wire import codes, encode, name, record
 from clusterdns.wire.decode import decode
 from clusterdns.wire.record import Record
-from clusterdns.wire.runs import RecordRun, joined, least_bytes, pieces_of, split_run
+from clusterdns.wire.runs import RecordRun, as_run, joined, least_bytes, pieces_of, split_run
 
 OTHER = name.from_text("Db.prod.svc.cluster.local")
 CNAME = record.cname(QNAME, 5, OTHER)
@@ -107,3 +107,47 @@ def test_every_address_of_a_run_comes_to_be_shown(size: int, has_cname: bool, tr
     kept = encode.encode(query, reply, for_reuse=True)
     assert kept.rotating.total == size
     assert kept.rotating.shown == len(shown)
+
+
+def texts(*sizes: int) -> list[Record]:
+    return [record.record(OTHER, codes.TXT, 5, bytes((size,)) + bytes(size)) for size in sizes]
+
+
+UPSTREAM: dict[str, tuple[Sequence[Record], bool]] = {
+    "addresses": (tuple(addresses(OTHER, codes.A, 40)), True),
+    "names that end alike": (tuple(named(OTHER, codes.PTR, 40)), True),
+    "services": (tuple(named(OTHER, codes.SRV, 40)), True),
+    "texts of several sizes": (texts(*range(40)), True),
+    "too few": (tuple(addresses(OTHER, codes.A, 31)), False),
+    "two owner names": ((*addresses(OTHER, codes.A, 40), *addresses(QNAME, codes.A, 40)), False),
+    "two types": ((*addresses(OTHER, codes.A, 40), *addresses(OTHER, codes.AAAA, 40)), False),
+    "another class": ([record.record(OTHER, codes.A, 5, bytes(4), rclass=3)] * 40, False),
+    "names that end differently": ((*named(OTHER, codes.NS, 40), record.ns(OTHER, 5, QNAME)), False),
+    "the root": ([record.ns(OTHER, 5, name.ROOT)] * 40, False),
+    "mail exchangers": ([record.record(OTHER, codes.MX, 5, b"\0\1" + OTHER)] * 40, False),
+}
+
+
+@pytest.mark.parametrize(("records", "is_run"), UPSTREAM.values(), ids=UPSTREAM)
+def test_records_of_an_upstream_that_are_a_run_become_one(records: Sequence[Record], is_run: bool) -> None:
+    found = as_run(records)
+    assert (type(found) is RecordRun) == is_run
+    assert tuple(found) == tuple(records)
+    several = [one.with_ttl(60 + number % 3) for number, one in enumerate(records)]
+    assert as_run(several) is several
+    assert (type(as_run(several, 7)) is RecordRun) == is_run
+    if is_run:
+        assert tuple(as_run(several, 7)) == tuple(one.with_ttl(7) for one in records)
+
+
+@pytest.mark.parametrize(("records", "is_run"), UPSTREAM.values(), ids=UPSTREAM)
+@pytest.mark.parametrize("repeats", [1, 200])
+def test_many_records_of_an_upstream_are_read_back_as_sent(
+    records: Sequence[Record], is_run: bool, repeats: int
+) -> None:
+    query = make_query(transport="tcp", use_edns=0)
+    sent = [*records] * repeats
+    found = decode(query.id + encode.encode(query, Reply(0, sent)).message()).answer
+    # a name may come out in the case of an earlier one
+    assert [one.body.lower() for one in found] == [one.body.lower() for one in sent[: len(found)]]
+    assert len(found) == len(sent) or sum(12 + len(one.rdata) for one in sent[: len(found) + 1]) > 50_000

@@ -6,10 +6,11 @@ from clusterdns.chain import Reply
 from clusterdns.plugins.cache.phases import Phase
 from clusterdns.plugins.cache.rules import EntryKind, options_to_keep, with_ttl
 from clusterdns.telemetry.queries import MAX_USES
-from clusterdns.wire.record import Record
+from clusterdns.wire.runs import RecordRun
 
 ENTRY_BYTES = 650  # of memory per entry, without its records; measured as growth of the resident set
 RECORD_BYTES = 160  # of memory per record, without its name and body
+RUN_RECORD_BYTES = 41  # of memory per record of a run, without what differs from the others
 
 
 class CacheEntry:
@@ -25,9 +26,9 @@ class CacheEntry:
         """Store a reply, all of whose records have the TTL `ttl_seconds`."""
         self.kind = kind
         self.rcode = reply.rcode
-        self.answer: tuple[Record, ...] = tuple(reply.answer)
-        self.authority: tuple[Record, ...] = tuple(reply.authority)
-        self.additional: tuple[Record, ...] = tuple(reply.additional)
+        self.answer = reply.answer
+        self.authority = reply.authority
+        self.additional = reply.additional
         self.options = options_to_keep(reply.options)
         self.is_authoritative = reply.is_authoritative
         self.recursion_available = reply.recursion_available
@@ -42,6 +43,9 @@ class CacheEntry:
         self.retry_at = -math.inf
         size_bytes = ENTRY_BYTES + len(self.options)
         for section in (self.answer, self.authority, self.additional):
+            if type(section) is RecordRun:
+                size_bytes += RUN_RECORD_BYTES * len(section) + section.start_bytes
+                continue
             for name, _, body in section:
                 size_bytes += RECORD_BYTES + len(name) + len(body)
         self.size_bytes = size_bytes

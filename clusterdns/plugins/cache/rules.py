@@ -11,7 +11,8 @@ from clusterdns.chain import Query, Reply
 from clusterdns.plugins.cache.settings import StoreSettings
 from clusterdns.wire import codes
 from clusterdns.wire.edns import OPTION_HEADER_BYTES, extended_errors, iter_options
-from clusterdns.wire.record import Record
+from clusterdns.wire.record import Record, all_with_ttl, body_of
+from clusterdns.wire.runs import RecordRun, as_run
 
 DEFAULT_TTL_SECONDS = 5  # of replies without records, of referrals and of errors
 
@@ -70,11 +71,11 @@ def ttl_of(reply: Reply, kind: EntryKind, limits: StoreSettings, failure_seconds
     if kind is EntryKind.FAILURE:
         return failure_seconds
     # big-endian bytes sort like the numbers
-    ttls = [one.body[4:8] for one in (*reply.answer, *reply.authority, *reply.additional)]
+    ttls = {body[4:8] for body in map(body_of, chain(reply.answer, reply.authority, reply.additional))}
     if kind is EntryKind.POSITIVE and reply.answer:
         return limits.clamp(int.from_bytes(min(ttls), "big"))
     if kind is EntryKind.NEGATIVE:
-        ttls += [one.body[-4:] for one in reply.authority if one.rtype == codes.SOA]
+        ttls.update([one.body[-4:] for one in reply.authority if one.rtype == codes.SOA])
     is_referral = kind is EntryKind.POSITIVE
     is_other = kind is EntryKind.NOT_CACHED and reply.rcode != codes.NOERROR
     if not ttls or is_referral or is_other:
@@ -82,14 +83,16 @@ def ttl_of(reply: Reply, kind: EntryKind, limits: StoreSettings, failure_seconds
     return limits.clamp(int.from_bytes(min(ttls), "big"))
 
 
-def with_ttl(records: Sequence[Record], ttl: int) -> tuple[Record, ...]:
-    """Return the records with this TTL."""
+def with_ttl(records: Sequence[Record], ttl: int) -> Sequence[Record]:
+    """Return the records with this TTL; many that are one run as such, whose TTL is written only once."""
     if not records:
         return ()
-    wire = ttl.to_bytes(4, "big")
-    if {one.body[4:8] for one in records} == {wire}:  # as of most new replies
+    run = as_run(records, ttl)
+    if type(run) is RecordRun:
+        return run if run.ttl == ttl else run.with_ttl(ttl)
+    if {body[4:8] for body in map(body_of, records)} == {ttl.to_bytes(4, "big")}:  # as of most new replies
         return tuple(records)
-    return tuple([Record(name, rtype, body[:4] + wire + body[8:]) for name, rtype, body in records])
+    return all_with_ttl(records, ttl)
 
 
 def has_signature_out_of_time(reply: Reply, unix_seconds: int) -> bool:

@@ -15,7 +15,7 @@ from clusterdns.chain import Handler, Query, Reply
 from clusterdns.corefile.values import IPNetwork
 from clusterdns.wire import codes
 from clusterdns.wire.header import MAX_STREAM_BYTES
-from clusterdns.wire.record import Record
+from clusterdns.wire.record import Record, name_of, type_of
 from clusterdns.wire.runs import RecordRun, joined, split_run
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def mark_rotating(query: Query, reply: Reply, seconds: float) -> None:
         return
     first = next(number for number, one in enumerate(reply.answer) if one.rtype in codes.ADDRESS_TYPES)
     ring = reply.answer[first:]
-    reply.rotates = len(ring) > 1 and all(one.rtype == rtype and one.name == name for one in ring)
+    reply.rotates = len(ring) > 1 and set(map(type_of, ring)) == {rtype} and set(map(name_of, ring)) == {name}
 
 
 def by_preference(preferred: Sequence[IPNetwork]) -> Arrange:
