@@ -1,7 +1,7 @@
 """The messages of a zone transfer (RFC 5936 §2.2), each encoded when it is sent. `encode` makes all other responses.
 
-A message has about 2 KiB of the 64 KiB that are allowed: the server answers other queries between two messages, and
-the names of a cluster that fill one are looked up in 2 ms.
+A message has about 1 KiB of the 64 KiB that are allowed: the server answers other queries between two messages, and
+the names of a cluster that fill one are looked up in 1 ms.
 """
 
 import struct
@@ -15,7 +15,7 @@ from clusterdns.wire.query import QueryMessage
 from clusterdns.wire.record import Record
 from clusterdns.wire.response import ResponseMessage
 
-MESSAGE_BYTES = 1 << 11
+MESSAGE_BYTES = 1 << 10
 
 _COUNTS = struct.Struct(">HHHHH")
 

@@ -5,7 +5,6 @@ has no SRV record with port 0, a name has the records that a query for it gets, 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from heapq import heapify, heappop
 
 from clusterdns.cluster.index.listing import labels_below_service, name_below, with_serial
 from clusterdns.cluster.index.schema import SERVICE_TREE
@@ -40,10 +39,8 @@ class ClusterTransfer:
         yield from apex.records
         seen = set(apex.additional)
         yield from apex.additional
-        keys = zone.index.service_keys()
-        heapify(keys)  # sorting ten thousand at once takes as long as several messages
-        while keys:
-            for qname in _names(zone, *heappop(keys)):
+        for key in zone.index.service_keys():  # not sorted: that takes as long as several messages
+            for qname in _names(zone, *key):
                 for one in _records_of(zone, qname):
                     if one not in seen:  # the name server of the zone may be a Service
                         yield one
