@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from clusterdns.chain import BlockContext, Doc, Handler, Handling, Part, Plugin
+from clusterdns.chain import BlockContext, Doc, Handler, Handling, LifeCycle, Part, Plugin
 from clusterdns.chain.exports import HeldQuestions, ZoneSource
 from clusterdns.chain.fallthrough import NO_FALLTHROUGH, Fallthrough, fallthrough_option
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.external import HOSTMASTER_LABEL, ExternalZone
 from clusterdns.cluster.index.listing import with_serial
+from clusterdns.cluster.turns import LoopTurns
 from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
@@ -82,6 +83,13 @@ class ExternalZones:
         return ClusterHandler(
             zones, settings.ttl_seconds, settings.fallthrough, following, unready=self._cluster.unready
         )
+
+    async def fill(self) -> None:
+        """Have the index know the Services by their external addresses, which reverse zones need."""
+        if any(map(is_reverse, self._settings.zones)):
+            turns = LoopTurns()
+            turns.begin()
+            await turns.take(self._cluster.index.fill_external())
 
     def zone_records(self, zone: bytes) -> Iterator[Record] | None:
         """Yield the zone from SOA to SOA, or nothing while the index is not synced; None for an unknown zone."""
@@ -166,6 +174,7 @@ def build(settings: ExternalSettings, context: BlockContext) -> Part:
     return Part(
         "k8s_external",
         handling=Handling(wrap=zones.handler, is_for_in_only=True),
+        life=LifeCycle(start=zones.fill),
         exports=(ZoneSource(zones.zone_records), HeldQuestions(zones.questions)),
     )
 

@@ -51,6 +51,14 @@ def built(context: BlockContext, index: Index, settings: ExternalSettings | None
     return part, part.handling.wrap(following)
 
 
+@pytest.mark.parametrize("zone", ["ex.org", "2.0.192.in-addr.arpa"])
+async def test_a_start_fills_what_reverse_zones_need(context: BlockContext, index: Index, zone: str) -> None:
+    part, _ = built(context, index, ExternalSettings((from_text(zone),)))
+    assert part.life.start is not None
+    await part.life.start()
+    assert bool(list(index.fill_external())) != zone.endswith(".arpa")
+
+
 async def test_replies_hold_until_the_service_changes(
     context: BlockContext, index: Index, make_query: MakeQuery
 ) -> None:

@@ -14,12 +14,12 @@ from msgspec.structs import replace
 from clusterdns.cluster.dependents import ANY_SERVICE, Dependents
 from clusterdns.cluster.freshness import Kinds
 from clusterdns.cluster.index.pods import PodTable
-from clusterdns.cluster.index.reverse import ReverseMap
+from clusterdns.cluster.index.reverse import ExternalMap, ReverseMap
 from clusterdns.cluster.index.service import ServiceEntry
 from clusterdns.cluster.index.slices import EndpointAddress, SliceState, address_count, in_chunks, reader_of
 from clusterdns.cluster.index.topology import Topology
 from clusterdns.cluster.namespaces import Namespaces
-from clusterdns.cluster.objects import Change, EndpointSlice, Namespace, Pod, Service, label_of, packed, split_external
+from clusterdns.cluster.objects import Change, EndpointSlice, Namespace, Pod, Service, label_of, packed
 
 MAX_ADDRESSES_PER_STEP = 64  # of one step of a change: half a millisecond
 MAX_ADDRESSES_AT_ONCE = 128  # of a new slice, which takes as long
@@ -54,7 +54,7 @@ class Index:
         self.namespaces = namespaces if namespaces is not None else Namespaces()
         self.exposes = self.namespaces.exposes  # whether a namespace exists and is served
         self.pods = pods if pods is not None else PodTable()
-        self._external: ReverseMap | None = None
+        self._external: ExternalMap | None = None
         self._use_pod_names = use_pod_names
         self._call_later = call_later
         self._services: dict[tuple[bytes, bytes], ServiceEntry] = {}
@@ -80,12 +80,17 @@ class Index:
 
     @property
     def external(self) -> ReverseMap:
-        """The Services by their addresses outside the cluster; filled and kept up to date from its first use."""
-        if self._external is None:
-            self._external = ReverseMap()
-            for key, entry in self._services.items():
-                self._external.move_service(key, (), _external_addresses(entry.service))
+        """The Services by their addresses outside the cluster; what `fill_external` has left is done at once."""
+        for _ in self.fill_external():
+            pass
+        assert self._external is not None
         return self._external
+
+    def fill_external(self) -> Iterator[None]:
+        """Fill `external`, in steps, and keep it up to date from now on."""
+        if self._external is None:
+            self._external = ExternalMap(self._services)
+        return self._external.fill()
 
     # Writing
 
@@ -140,11 +145,10 @@ class Index:
                 self.reverse.remove_service(packed(text), key)
                 touched.add(packed(text))
             if self._external is not None:
-                gone, come = _external_addresses(entry.service), _external_addresses(new if service is new else None)
-                self._external.move_service(key, gone, come)
-                touched.update(gone, come)
+                touched.update(self._external.replace(key, entry.service, new if service is new else None))
             entry.set_service(new if service is new else None)
-            self._note_whether_named(key, entry)
+            is_nameless = entry.service is None or entry.service.type == "ExternalName"
+            (self.nameless.add if is_nameless else self.nameless.discard)(key)
             for text in service.cluster_ips if service is new else ():
                 self.reverse.add_service(packed(text), key)
                 touched.add(packed(text))
@@ -282,14 +286,8 @@ class Index:
         entry = self._services.get(key)
         if entry is None:
             entry = self._services[key] = ServiceEntry(*key)
-            self._note_whether_named(key, entry)
-        return entry
-
-    def _note_whether_named(self, key: tuple[bytes, bytes], entry: ServiceEntry) -> None:
-        if entry.service is None or entry.service.type == "ExternalName":
             self.nameless.add(key)
-        else:
-            self.nameless.discard(key)
+        return entry
 
     def _drop_if_empty(self, entry: ServiceEntry) -> None:
         if entry.is_empty:
@@ -298,7 +296,3 @@ class Index:
             self.nameless.discard(key)
             if self.topology is not None:
                 self.topology.forget(entry)
-
-
-def _external_addresses(service: Service | None) -> tuple[bytes, ...]:
-    return split_external(service)[0] if service is not None else ()

@@ -56,7 +56,6 @@ class ExternalZone:
         self.ttl_seconds = ttl_seconds
         self.is_reverse = name.is_reverse(zone)
         self.index = index
-        self._by_address = index.external
         self._primary = primary
         self._headless = headless
         self._local_addresses = local_addresses
@@ -87,7 +86,7 @@ class ExternalZone:
     def names(self) -> Iterator[bytes]:
         """Yield the names below the zone's own that have records, Service by Service."""
         if self.is_reverse:
-            several = sorted(self._by_address.addresses(), key=lambda one: (len(one), one))
+            several = sorted(self.index.external.addresses(), key=lambda one: (len(one), one))
             names = map(name.from_address, several)
             yield from (one for one in names if one != self.zone and name.is_under(one, self.zone))
             return
@@ -126,13 +125,13 @@ class ExternalZone:
     def _find_address(self, qname: bytes, qtype: int) -> LookupResult:
         address = name.to_address(qname)
         if address is None:
-            return LookupResult((), self._by_address.is_ancestor(qname), reusable=False)
+            return LookupResult((), self.index.external.is_ancestor(qname), reusable=False)
         dependencies: list[Hashable] = [address]
         targets: dict[bytes, list[bytes]] = {}  # how the names of a namespace end, and how they begin
         spare_bytes = MAX_STREAM_BYTES
         starts: list[bytes] | None = None
         end, last = b"", None
-        for namespace, service in self._by_address.services(address):
+        for namespace, service in self.index.external.services(address):
             if namespace != last:
                 last = namespace
                 dependencies.append((namespace,))

@@ -5,10 +5,12 @@ same address.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from clusterdns.cluster.grouped import Grouped
+from clusterdns.cluster.index.service import ServiceEntry
 from clusterdns.cluster.index.slices import EndpointAddress
+from clusterdns.cluster.objects import Service, split_external
 from clusterdns.wire.name import IN_ADDR_ARPA, IP6_ARPA, ROOT, is_under
 from clusterdns.wire.name import labels as name_labels
 
@@ -105,6 +107,28 @@ class ReverseMap:
                 return
 
 
+class ExternalMap(ReverseMap):
+    """Packed address outside the cluster → the Services that have it: filled in steps, while Services change."""
+
+    def __init__(self, services: Mapping[ServiceKey, ServiceEntry]) -> None:
+        super().__init__()
+        self._left = dict(services)  # those that have not been read yet, and have not changed since
+
+    def fill(self) -> Iterator[None]:
+        """Read the Services that are left."""
+        while self._left:
+            key, entry = self._left.popitem()
+            self.move_service(key, (), _external_addresses(entry.service))
+            yield
+
+    def replace(self, key: ServiceKey, old: Service | None, new: Service | None) -> Sequence[bytes]:
+        """Replace a Service by another, or add or remove one; return the addresses whose Services may differ."""
+        removed = () if self._left.pop(key, None) is not None else _external_addresses(old)
+        added = _external_addresses(new)
+        self.move_service(key, removed, added)
+        return (*removed, *added)
+
+
 def in_chunks(endpoints: Sequence[EndpointAddress], size: int) -> Iterator[Sequence[EndpointAddress]]:
     """Split what `ReverseMap.endpoints` returns, and pass over endpoints that have the name of a whole chunk."""
     start = 0
@@ -131,6 +155,10 @@ def prefix_of(qname: bytes) -> bytes | str | None:
         return "".join([f"{nibble:x}" for nibble in parts]) if v6 else bytes(parts)
     except ValueError:
         return None
+
+
+def _external_addresses(service: Service | None) -> tuple[bytes, ...]:
+    return split_external(service)[0] if service is not None else ()
 
 
 def _rank(endpoint: EndpointAddress) -> tuple[bool, bytes, bytes, bytes, str]:

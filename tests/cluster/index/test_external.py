@@ -156,6 +156,7 @@ def test_addresses_have_names(make: Make) -> None:
 @pytest.mark.parametrize("name", ["web.prod.ex.org", "new.prod.ex.org", "prod.ex.org"])
 def test_dependencies_of_changes(make: Make, name: str) -> None:
     zone, index = make()
+    assert index.external.services(packed(V4))  # from now on it is kept up to date
     found = zone.find(from_text(name), codes.A)
     touched: set[Hashable] = set()
     index.subscribe(touched.update)
@@ -168,6 +169,35 @@ def test_dependencies_of_changes(make: Make, name: str) -> None:
         assert told(zone.find(from_text(name), codes.A)) == ["A 192.0.2.9"]
         index.apply(Change(other, None))
         assert not index.external.services(packed("192.0.2.9"))
+
+
+def test_external_addresses_are_filled_in_steps_between_which_services_change() -> None:
+    services = [Service("prod", f"web-{number}", external=(f"192.0.2.{number}",)) for number in range(200)]
+    index = Index()
+    for one in services:
+        index.apply(Change(None, one))
+    steps = index.fill_external()
+    for number in range(200):
+        next(steps, None)
+        old, new = services[number], Service("prod", f"web-{number}", external=(f"198.51.100.{number}",))
+        index.apply(Change(old, None if number % 3 == 0 else new))
+    list(steps)
+    expected = {packed(f"198.51.100.{number}") for number in range(200) if number % 3}
+    assert set(index.external.addresses()) == expected
+    index.apply(Change(None, Service("prod", "more", external=("192.0.2.1",))))
+    assert index.external.services(packed("192.0.2.1")) == ((b"prod", b"more"),)
+
+
+def test_a_zone_follows_an_index_that_was_cleared(make: Make) -> None:
+    zone, index = make(from_text("in-addr.arpa"))
+    pointer = from_address(packed(V4))
+    before = zone.find(pointer, codes.PTR)
+    assert before.records
+    index.clear()
+    assert not zone.find(pointer, codes.PTR).exists
+    for one in OBJECTS:
+        index.apply(Change(None, one))
+    assert zone.find(pointer, codes.PTR) == before
 
 
 def test_every_listed_name_has_records(make: Make) -> None:
