@@ -6,7 +6,7 @@
     code 1 if a turn of the loop takes more than 5 ms (`--limit`) of CPU time.
 
 `turns` measures, `stalls_cluster` has the cluster in memory, `stalls_shared` an address of as many Services and zone
-transfers, `stalls_replies` upstreams, `stalls_answers` the turns over all answers at once.
+transfers, `stalls_replies` upstreams, `stalls_zones` files, `stalls_answers` the turns over all answers at once.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from bench.stalls_cluster import PROD, Watched, meta
 from bench.stalls_manifests import measure_manifests
 from bench.stalls_replies import measure_replies
 from bench.stalls_shared import measure_shared
+from bench.stalls_zones import measure_zones
 from bench.turns import Turns
 from clusterdns.host.collector import collect_in_short_runs
 from clusterdns.wire import codes
@@ -138,6 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         await measure_manifests(turns, options.endpoints)
         await measure_shared(turns, options.endpoints)
         await measure_replies(turns)
+        await measure_zones(turns, options.endpoints)
         await measure_answers(turns, options.answers)
         await measure_cache(turns)
 

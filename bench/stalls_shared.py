@@ -12,6 +12,7 @@ from clusterdns.chain.query import read_query
 from clusterdns.cluster.index.external import ExternalZone
 from clusterdns.cluster.index.pods import PodMode
 from clusterdns.cluster.index.zone import ClusterZone
+from clusterdns.cluster.turns import LoopTurns
 from clusterdns.plugins.kubernetes.transfer import ClusterTransfer
 from clusterdns.plugins.loadbalance.handler import ReorderingHandler, by_preference
 from clusterdns.wire import codes
@@ -48,6 +49,10 @@ async def measure_shared(turns: Turns, count: int) -> None:
     await watched.relist("EndpointSlice list, one address of many Services", "EndpointSlice", slices)
     await watched.ask("query, address of many Services", [(POINTERS, codes.PTR)])
     await watched.event("EndpointSlice deleted, address of many Services", "EndpointSlice", "DELETED", slices[0])
+    async with turns.measured(f"external addresses of {count:,} Services, first use"):
+        pace = LoopTurns()
+        pace.begin()
+        await pace.take(watched.index.fill_external())
     external = ExternalZone(
         from_text("in-addr.arpa."), watched.index,
         primary=ZONE, apex=from_text("dns")[:-1], ttl_seconds=5, headless=True, local_addresses=tuple,

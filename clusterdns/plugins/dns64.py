@@ -16,7 +16,7 @@ from clusterdns.corefile.options import Option, read_block
 from clusterdns.telemetry.metrics import Series
 from clusterdns.wire import codes, record
 from clusterdns.wire.record import Record
-from clusterdns.wire.runs import RecordRun, joined, split_run
+from clusterdns.wire.runs import MIN_RUN, RUNS, RecordRun, as_run, joined, split_run
 
 MAX_TTL_SECONDS = 600  # where no SOA limits the negative answer for AAAA (RFC 6147 §5.1.7)
 PREFIX_BITS = (32, 40, 48, 56, 64, 96)  # RFC 6052 §2.2
@@ -99,7 +99,7 @@ class Dns64Handler:
         """Make AAAA records of A records; the negative answer for AAAA limits their TTL."""
         limit = next((one.ttl for one in reply.authority if one.rtype == codes.SOA), MAX_TTL_SECONDS)
         prefix = self._settings.prefix
-        large = split_run(target.answer)
+        large = split_run(_with_run(target.answer))
         if large is not None and large[1].rtype == codes.A and all(one.rtype != codes.A for one in large[0]):
             before, run = large
             made = RecordRun(run.name, codes.AAAA, min(run.ttl, limit), embed_all(prefix, run.starts))
@@ -108,6 +108,14 @@ class Dns64Handler:
             record.address(one.name, min(one.ttl, limit), embed(prefix, one.rdata)) if one.rtype == codes.A else one
             for one in target.answer
         ]
+
+
+def _with_run(answer: Sequence[Record]) -> Sequence[Record]:
+    """Return an answer whose many addresses, behind CNAME records, are a run where they can be one."""
+    if type(answer) in RUNS or len(answer) < MIN_RUN:
+        return answer
+    first = next((at for at, one in enumerate(answer) if one.rtype != codes.CNAME), 0)
+    return joined(tuple(answer[:first]), as_run(tuple(answer[first:])))
 
 
 def _has(reply: Reply, rtype: int) -> bool:

@@ -96,10 +96,10 @@ class Compressor:
                 owner = self._find(name)[0]
             if rtype not in COMPRESSED_TYPES:
                 one = owner + body
-            elif rtype not in NAME_TYPES or body[FIXED_BYTES:].lower() in known:
+            elif rtype not in NAME_TYPES or body[(at := FIXED_BYTES + NAME_TYPES[rtype]) :].lower() in known:
                 one = owner + self._body(rtype, body, position + len(owner))
             else:
-                start = FIXED_BYTES + 1 + body[FIXED_BYTES]
+                start = at + 1 + body[at]
                 end = ends.get(body[start:])
                 if end is None:
                     end = ends[body[start:]] = self._find(body[start:])[0] if start < len(body) else b""
@@ -133,7 +133,8 @@ class Compressor:
     def _body(self, rtype: int, body: bytes, position: int) -> bytes:
         """Return the body of a record, at this position, with the names in it as they are to be written."""
         if rtype in NAME_TYPES:  # most of the names in RDATA, a third faster
-            rdata = self._place(body[FIXED_BYTES:], position + FIXED_BYTES)
+            at = FIXED_BYTES + NAME_TYPES[rtype]
+            rdata = body[FIXED_BYTES:at] + self._place(body[at:], position + at)
             return body[:8] + len(rdata).to_bytes(2, "big") + rdata
         if rtype == codes.SRV:
             self._learn_names(rtype, body, position)

@@ -49,7 +49,12 @@ COMPRESSED_TYPES = frozenset(
     (codes.NS, codes.CNAME, codes.SOA, codes.MB, codes.MG, codes.MR, codes.PTR, codes.MINFO, codes.MX)
 )
 
-NAME_TYPES = frozenset(rtype for rtype in COMPRESSED_TYPES if LAYOUTS[rtype] == (NAME,))  # of one name and no more
+# the types whose RDATA end in their only name → the bytes before it: none, or the preference of an MX
+NAME_TYPES = {
+    rtype: sum(LAYOUTS[rtype][:-1])
+    for rtype in COMPRESSED_TYPES
+    if LAYOUTS[rtype].count(NAME) == 1 and LAYOUTS[rtype][-1] == NAME
+}
 
 _REWRITTEN_TYPES = frozenset(
     (codes.CNAME, codes.DNAME, codes.NS, codes.PTR, codes.MX, codes.SRV, codes.SOA, codes.NAPTR)

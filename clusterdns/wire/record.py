@@ -11,6 +11,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from clusterdns.wire import codes
+from clusterdns.wire.name import MAX_NAME_BYTES
 
 MAX_STRING_BYTES = 255  # RFC 1035 §3.3, one character-string
 FIXED_BYTES = 10  # of a body: type, class, TTL and RDLENGTH
@@ -101,6 +102,13 @@ def srv(name: bytes, ttl: int, weight: int, port: int, target: bytes) -> Record:
 def ptr(name: bytes, ttl: int, target: bytes) -> Record:
     """Make a PTR record (RFC 1035 §3.3.12)."""
     return record(name, codes.PTR, ttl, target)
+
+
+def all_ptr(name: bytes, ttl: int, targets: Iterable[bytes]) -> tuple[Record, ...]:
+    """Make a PTR record for each of thousands of targets."""
+    heads = [fixed_part(codes.PTR, ttl, size) for size in range(MAX_NAME_BYTES + 1)]
+    bodies = [heads[len(target)] + target for target in targets]
+    return tuple(map(tuple.__new__, repeat(Record), zip(repeat(name), repeat(codes.PTR), bodies)))
 
 
 def cname(name: bytes, ttl: int, target: bytes) -> Record:

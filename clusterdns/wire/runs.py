@@ -213,6 +213,14 @@ def split_run(records: Sequence[Record]) -> tuple[Sequence[Record], RecordRun] |
     return joined(*before), last
 
 
+def pointer_records(owner: bytes, ttl: int, targets: Sequence[bytes]) -> Sequence[Record]:
+    """Make the PTR records of many names, at least one: a run where all end alike after their first labels."""
+    end = targets[0][1 + targets[0][0] :]
+    if end and {target[1 + target[0] :] for target in targets} == {end}:
+        return RecordRun(owner, codes.PTR, ttl, [target[: -len(end)] for target in targets], end)
+    return record.all_ptr(owner, ttl, targets)
+
+
 def as_run(records: Sequence[Record], ttl: int | None = None) -> Sequence[Record]:
     """Return many records of an upstream as a run where they are one RRset without names, or of names that end alike.
 
@@ -232,7 +240,8 @@ def as_run(records: Sequence[Record], ttl: int | None = None) -> Sequence[Record
     if rtype not in COMPRESSED_TYPES:
         starts = [body[FIXED_BYTES:] for body in bodies]
     elif rtype in NAME_TYPES:
-        ends = {body[FIXED_BYTES + 1 + body[FIXED_BYTES] :] for body in bodies}
+        at = FIXED_BYTES + NAME_TYPES[rtype]
+        ends = {body[at + 1 + body[at] :] for body in bodies}
         end = ends.pop()
         if not ends and end:
             starts = [body[FIXED_BYTES : -len(end)] for body in bodies]

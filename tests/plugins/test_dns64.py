@@ -14,6 +14,7 @@ from clusterdns.plugins import dns64
 from clusterdns.telemetry.metrics import Series
 from clusterdns.wire import codes, record
 from clusterdns.wire.name import from_text
+from clusterdns.wire.record import Record
 from clusterdns.wire.runs import RecordRun, joined, split_run
 
 ReadDirectives = Callable[[str], Sequence[Directive]]
@@ -101,6 +102,21 @@ async def test_the_addresses_of_a_large_service_stay_a_run(
     assert split_run(reply.answer) is not None
     expected = [record.address(TARGET, 30, dns64.embed(prefix, one)) for one in several]
     assert list(reply.answer) == [*before, *expected]
+
+
+@pytest.mark.parametrize("count", [31, 32, 4000])
+@pytest.mark.parametrize("before", [(), (record.cname(NAME, 60, TARGET),)])
+async def test_the_addresses_of_a_large_reply_of_an_upstream_are_embedded(
+    make_query: MakeQuery, count: int, before: tuple[Record, ...]
+) -> None:
+    owner = TARGET if before else NAME
+    several = [(0x0A000000 + number).to_bytes(4, "big") for number in range(count)]
+    found = Reply(codes.NOERROR, (*before, *[record.address(owner, 60, one) for one in several]))
+    query = make_query("www.example.org", "AAAA", client=OVER_V6)
+    reply, _ = await ask(query, Reply(codes.NOERROR, (), (SOA,)), found)
+    prefix = dns64.Dns64Settings().prefix
+    made = [record.address(owner, 30, dns64.embed(prefix, one)) for one in several]
+    assert list(reply.answer) == [*before, *made]
 
 
 @pytest.mark.parametrize(("soa", "ttl", "expected"), [((SOA,), 20, 20), ((SOA,), 300, 30), ((), 900, 600), ((), 9, 9)])

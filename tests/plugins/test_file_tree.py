@@ -3,12 +3,18 @@
 import pytest
 from plugins.example_zones import EXAMPLE, SIGNED
 
+from clusterdns.plugins.file import content
 from clusterdns.plugins.file.content import Records
 from clusterdns.plugins.file.handler import resolve
 from clusterdns.plugins.file.tree import ZoneOutcome, ZoneTree
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text, to_text
 from clusterdns.wire.presentation.zonetext import zone_from_text
+from clusterdns.wire.runs import RecordRun
+
+ZONE_TYPES = (
+    codes.A, codes.AAAA, codes.NS, codes.SOA, codes.MX, codes.PTR, codes.SRV, codes.TXT, codes.CNAME, codes.RRSIG
+)  # fmt: skip
 
 
 def tree(text: str, origin: str) -> ZoneTree:
@@ -217,3 +223,39 @@ def test_no_more_addresses_are_looked_up_than_a_message_holds(kind: str, count: 
         assert least + 16 * len(found.additional) > 65535 - 32
         assert 16 * len(found.additional) < 65535 + 64
     assert calls < 2 * (65535 // 32 + 10)
+
+
+def large_zone() -> str:
+    """Make a zone in which names of every kind have more records than are looked up one by one."""
+    rows = ["@ SOA ns host 1 7200 1800 86400 60", "@ NS ns", "ns A 10.0.0.1"]
+    for number in range(40):
+        rows += [
+            f"@ NS ns{number}", f"big A 10.0.1.{number}", f"big AAAA fd00::{number}", f"big TXT t{number}",
+            f"mail MX {number} big{number}", f"ptr PTR host{number}.elsewhere",
+            f"_x._tcp SRV 0 1 5432 big{number}", f"*.wild A 10.0.2.{number}", f"*.wild MX 5 big{number}",
+            f"cut NS ns{number}.cut", f"ns{number}.cut A 10.0.3.{number}", f"dname TXT d{number}",
+            f"big{number} A 10.0.4.{number}", f"alias{number} CNAME " + (f"alias{number + 1}" if number < 5 else "big"),
+            f"big RRSIG A 8 3 60 20400101000000 20200101000000 {number} example.org. AAAA",
+        ]  # fmt: skip
+    rows.append("dname DNAME wild")
+    return "$ORIGIN example.org.\n$TTL 60\n" + "\n".join(rows) + "\n"
+
+
+@pytest.mark.parametrize("do", [False, True])
+def test_a_name_with_many_records_is_answered_as_one_with_few(do: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = tree(large_zone(), "example.org")
+    monkeypatch.setattr(content, "MIN_RUN", 1 << 30)
+    plain = tree(large_zone(), "example.org")
+    assert list(large.records()) == list(plain.records())
+    labels = (
+        "@", "big", "mail", "ptr", "_x._tcp", "a.wild", "wild", "cut", "a.cut", "dname", "a.dname", "alias0", "alias9",
+        "big7", "nothing", "x.big",
+    )  # fmt: skip
+    for label in labels:
+        for qtype in (*ZONE_TYPES, codes.ANY):
+            qname = from_text("example.org" if label == "@" else f"{label}.example.org")
+            found, expected = (resolve(one, qname, qtype, do=do) for one in (large, plain))
+            assert (found.outcome, found.target) == (expected.outcome, expected.target)
+            for section in ("answer", "authority", "additional"):
+                assert list(getattr(found, section)) == list(getattr(expected, section)), (label, qtype, section)
+    assert type(large.find(from_text("mail.example.org"), codes.MX, do=do).answer) is RecordRun

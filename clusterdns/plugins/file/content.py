@@ -4,13 +4,14 @@
 (`UnusableZone`); every other mistake costs at most the records that it names. `hierarchy` checks names against others.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from clusterdns.wire import codes
 from clusterdns.wire.header import MAX_STREAM_BYTES
 from clusterdns.wire.name import is_under, to_text
 from clusterdns.wire.record import Record
+from clusterdns.wire.runs import MIN_RUN, as_run
 
 Records = tuple[Record, ...]
 
@@ -42,6 +43,32 @@ class ZoneWarnings:
             self.found.append((position, text))
         else:
             self.left_out += 1
+
+
+class LargeNode(tuple[Record, ...]):
+    """The records of a name that has many, and those of each type, which are a run where they can be one."""
+
+    rrsets: Mapping[int, Sequence[Record]]
+
+    @classmethod
+    def of(cls, records: Records) -> "LargeNode":
+        """Group the records by type."""
+        groups: dict[int, list[Record]] = {}
+        for one in records:
+            groups.setdefault(one.rtype, []).append(one)
+        node = cls(records)
+        node.rrsets = {rtype: as_run(tuple(several)) for rtype, several in groups.items()}
+        return node
+
+
+def has_type(node: Records, rtype: int) -> bool:
+    """Return whether a node has records of a type."""
+    return rtype in node.rrsets if isinstance(node, LargeNode) else any(one.rtype == rtype for one in node)
+
+
+def records_of(node: Records, rtype: int) -> Sequence[Record]:
+    """Return the records of a type that a node has."""
+    return node.rrsets.get(rtype, ()) if isinstance(node, LargeNode) else tuple([x for x in node if x.rtype == rtype])
 
 
 class ZoneContent(NamedTuple):
@@ -94,6 +121,7 @@ def content_of(origin: bytes, records: Sequence[Record]) -> ZoneContent:
     if not any(one.rtype == codes.NS for one in nodes[origin]):
         warnings.add(soa_position, f"zone {to_text(origin)} has no NS record at its apex; add its name servers")
     nodes[origin] = (soa, *nodes[origin])
+    nodes.update({owner: LargeNode.of(node) for owner, node in nodes.items() if len(node) >= MIN_RUN})
     return ZoneContent(soa, nodes, warnings, records, groups)
 
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 
 from clusterdns.chain import Handler, Query, Reply, failure
 from clusterdns.chain.fallthrough import Fallthrough, ask_next
-from clusterdns.plugins.file.content import Records
 from clusterdns.plugins.file.tree import ZoneOutcome, ZoneResult, ZoneTree
 from clusterdns.plugins.file.zone import ZoneFile
 from clusterdns.wire import codes
@@ -103,7 +102,7 @@ def _not_here() -> Reply:
     return failure(codes.REFUSED, cause, codes.EDE_NOT_AUTHORITATIVE, is_unhandled=True)
 
 
-def _without_repeats(chain: Records, target: Sequence[Record]) -> Sequence[Record]:
+def _without_repeats(chain: Sequence[Record], target: Sequence[Record]) -> Sequence[Record]:
     """Join the records of a chain with those of its end, each once."""
     large = split_run(target)
     before, run = large or (target, ())
@@ -118,7 +117,7 @@ def resolve(tree: ZoneTree, name: bytes, qtype: int, *, do: bool) -> ZoneResult:
     result = tree.find(name, qtype, do=do)
     if result.outcome is not ZoneOutcome.CNAME:
         return result
-    chain: Records = result.answer
+    chain = result.answer
     seen = {name}
     for _ in range(MAX_CNAMES):
         target = result.target
@@ -135,9 +134,9 @@ def resolve(tree: ZoneTree, name: bytes, qtype: int, *, do: bool) -> ZoneResult:
         ):
             return ZoneResult(ZoneOutcome.CNAME, chain, target=target)
         if step.outcome is not ZoneOutcome.CNAME:
-            return step._replace(answer=(*chain, *step.answer))
+            return step._replace(answer=joined(chain, step.answer))
         if len(seen) > MAX_CNAMES:
             break
-        chain = (*chain, *step.answer)
+        chain = joined(chain, step.answer)
         result = step
     return ZoneResult(ZoneOutcome.ANSWER, chain, tree.nameservers(do=do))

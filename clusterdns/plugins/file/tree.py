@@ -11,12 +11,13 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from clusterdns.plugins.file import hierarchy
-from clusterdns.plugins.file.content import Records, content_of
+from clusterdns.plugins.file.content import Records, content_of, has_type, records_of
 from clusterdns.wire import codes, record
 from clusterdns.wire.header import MAX_STREAM_BYTES
 from clusterdns.wire.name import MAX_NAME_BYTES, end_of, is_under, labels, suffixes
 from clusterdns.wire.rdata import COMPRESSED_TYPES, names_in
 from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
+from clusterdns.wire.runs import RecordRun, joined, pieces_of
 
 _WILDCARD = b"\x01*"
 _NOT_REDIRECTED = frozenset((codes.CNAME, codes.RRSIG, codes.NSEC))  # types answered at a CNAME itself (RFC 4035 §2.5)
@@ -43,9 +44,9 @@ class ZoneResult(NamedTuple):
     """The outcome of a look-up, and the sections of the reply."""
 
     outcome: ZoneOutcome
-    answer: Records = ()
-    authority: Records = ()
-    additional: Records = ()
+    answer: Sequence[Record] = ()
+    authority: Sequence[Record] = ()
+    additional: Sequence[Record] = ()
     target: bytes = b""
     is_synthesized: bool = False  # from a wildcard or DNAME: the zone does not have the name itself
 
@@ -61,7 +62,7 @@ class ZoneTree:
         self.soa = content.soa
         self._nodes = content.nodes
         self._add_empty_non_terminals()
-        chain = [owner for owner, node in self._nodes.items() if any(one.rtype == codes.NSEC for one in node)]
+        chain = [owner for owner, node in self._nodes.items() if has_type(node, codes.NSEC)]
         self._nsec = sorted((_canonical_key(owner), owner) for owner in chain)
 
     @property
@@ -76,7 +77,7 @@ class ZoneTree:
             yield from node
         yield self.soa
 
-    def nameservers(self, *, do: bool) -> Records:
+    def nameservers(self, *, do: bool) -> Sequence[Record]:
         """Return the NS records of the apex, with `do` also their signatures."""
         return _rrset(self._nodes[self.origin], codes.NS, do)
 
@@ -85,14 +86,13 @@ class ZoneTree:
         node, closest = self._nodes[self.origin], self.origin
         below_origin = [one for one in suffixes(name) if len(one) > len(self.origin)]
         for at in reversed(below_origin):
-            dname = next((one for one in node if one.rtype == codes.DNAME), None)
-            if dname is not None:
-                return self._from_dname(name, qtype, node, dname, do)
+            if has_type(node, codes.DNAME):
+                return self._from_dname(name, qtype, node, records_of(node, codes.DNAME)[0], do)
             child = self._nodes.get(at)
             if child is None:
                 return self._no_node(name, qtype, closest, do)
             node, closest = child, at
-            if any(one.rtype == codes.NS for one in node) and not (qtype == codes.DS and at == name):
+            if has_type(node, codes.NS) and not (qtype == codes.DS and at == name):
                 return self._referral(node, at, do)
         return self._at_node(name, node, qtype, do)
 
@@ -108,7 +108,7 @@ class ZoneTree:
                 return ZoneResult(ZoneOutcome.ANSWER, cname, self.nameservers(do=do))
             return ZoneResult(ZoneOutcome.CNAME, cname, target=cname[0].rdata.lower())
         if qtype == codes.ANY:  # RFC 8482 §4.2
-            answer: Records = (record.hinfo(name, self.soa.ttl, "RFC8482", ""),)
+            answer: Sequence[Record] = (record.hinfo(name, self.soa.ttl, "RFC8482", ""),)
         else:
             answer = _rrset(node, qtype, do)
         if not answer:
@@ -126,13 +126,13 @@ class ZoneTree:
         if node is None:
             other = tuple(one for one in self._nsec_proof(wildcard, do) if one not in proof)
             return ZoneResult(ZoneOutcome.NXDOMAIN, (), (*self._soa(do), *proof, *other))
-        found = self._at_node(name, tuple(one.with_name(name) for one in node), qtype, do)
+        found = self._at_node(name, node, qtype, do)
         if found.outcome is ZoneOutcome.NODATA:  # the NSEC of the wildcard itself proves it
             own = _nsec(node, do)
             others = tuple(one for one in proof if one not in own)
             return found._replace(authority=(*self._soa(do), *own, *others), is_synthesized=True)
         authority = found.authority if found.outcome is ZoneOutcome.EMPTY_NON_TERMINAL else (*found.authority, *proof)
-        return found._replace(authority=authority, is_synthesized=True)
+        return found._replace(answer=_with_name(found.answer, name), authority=authority, is_synthesized=True)
 
     def _from_dname(self, name: bytes, qtype: int, node: Records, dname: Record, do: bool) -> ZoneResult:
         """Answer with the CNAME that a DNAME above the name stands for (RFC 6672 §3)."""
@@ -140,7 +140,7 @@ class ZoneTree:
         answer = _rrset(node, codes.DNAME, do)
         if len(target) > MAX_NAME_BYTES:
             return ZoneResult(ZoneOutcome.NAME_TOO_LONG, answer, self.nameservers(do=do))
-        answer = (*answer, record.cname(name, dname.ttl, target))
+        answer = joined(answer, (record.cname(name, dname.ttl, target),))
         if qtype in (codes.CNAME, codes.ANY):
             return ZoneResult(ZoneOutcome.ANSWER, answer, self.nameservers(do=do), is_synthesized=True)
         return ZoneResult(ZoneOutcome.CNAME, answer, target=target.lower(), is_synthesized=True)
@@ -151,25 +151,28 @@ class ZoneTree:
         secure = (_rrset(node, codes.DS, True) or _rrset(node, codes.NSEC, True)) if do else ()  # RFC 4035 §3.1.4
         glue = self._addresses(servers, cut, False)
         siblings = self._addresses(servers, self.origin, False)
-        return ZoneResult(ZoneOutcome.REFERRAL, (), (*servers, *secure), tuple(dict.fromkeys((*glue, *siblings))))
+        additional = tuple(dict.fromkeys((*glue, *siblings)))
+        return ZoneResult(ZoneOutcome.REFERRAL, (), joined(servers, secure), additional)
 
     # Parts of the results
 
-    def _soa(self, do: bool) -> Records:
+    def _soa(self, do: bool) -> Sequence[Record]:
         return _rrset(self._nodes[self.origin], codes.SOA, do)
 
-    def _nsec_proof(self, name: bytes, do: bool) -> Records:
+    def _nsec_proof(self, name: bytes, do: bool) -> Sequence[Record]:
         """Return the NSEC that proves that the name does not exist, or has no records (RFC 4035 §3.1.3)."""
         if not do or not self._nsec:
             return ()
         position = bisect_right(self._nsec, (_canonical_key(name), name)) - 1
         return _rrset(self._nodes[self._nsec[position][1]], codes.NSEC, True)
 
-    def _addresses(self, records: Records, below: bytes, do: bool) -> Records:
+    def _addresses(self, records: Sequence[Record], below: bytes, do: bool) -> Sequence[Record]:
         """Return the addresses of the targets of records, each target once, as far as they are at or under `below`.
 
         There are none beside records that fill a message, and no more than fill it beside the others.
         """
+        if len(records) * (_ADDRESS_BYTES - 3) > MAX_STREAM_BYTES:
+            return ()
         spare_bytes = MAX_STREAM_BYTES - sum(map(_least_bytes, records))
         found: list[Record] = []
         targets: set[bytes] = set()
@@ -196,16 +199,26 @@ class ZoneTree:
                 self._nodes[parent] = ()
 
 
-def _rrset(node: Records, rtype: int, do: bool) -> Records:
+def _with_name(records: Sequence[Record], name: bytes) -> Sequence[Record]:
+    """Return the same records with another owner name."""
+    return joined(
+        *(
+            piece.with_name(name) if isinstance(piece, RecordRun) else tuple([one.with_name(name) for one in piece])
+            for piece in pieces_of(records)
+        )
+    )
+
+
+def _rrset(node: Records, rtype: int, do: bool) -> Sequence[Record]:
     """Return the records of a type, with `do` also their signatures."""
-    found = tuple([one for one in node if one.rtype == rtype])
+    found = records_of(node, rtype)
     if not found or not do or rtype == codes.RRSIG:
         return found
     covered = rtype.to_bytes(2, "big")
-    return (*found, *(one for one in node if one.rtype == codes.RRSIG and one.body[10:12] == covered))
+    return joined(found, tuple([one for one in records_of(node, codes.RRSIG) if one.body[10:12] == covered]))
 
 
-def _nsec(node: Records, do: bool) -> Records:
+def _nsec(node: Records, do: bool) -> Sequence[Record]:
     """Return the signed NSEC of a node if `do`."""
     return _rrset(node, codes.NSEC, True) if do else ()
 

@@ -15,7 +15,7 @@ from clusterdns.wire import codes, record
 from clusterdns.wire.header import MAX_STREAM_BYTES
 from clusterdns.wire.name import is_under, to_address
 from clusterdns.wire.record import Record
-from clusterdns.wire.runs import address_records
+from clusterdns.wire.runs import MIN_RUN, address_records, pointer_records
 
 MAX_POINTERS = MAX_STREAM_BYTES // 14 + 1  # a PTR record takes 14 bytes: two pointers and what precedes RDATA
 
@@ -63,13 +63,16 @@ class HostsHandler:
         several = [addresses[at : at + size] for at in range(0, len(addresses), size)]
         return self._reply(address_records(name, settings.ttl_seconds, qtype, several))
 
-    def _pointers(self, name: bytes) -> tuple[Record, ...]:
+    def _pointers(self, name: bytes) -> Sequence[Record]:
         """Make the PTR records of an address, no more than fill a message: a block list has 100,000 names of one."""
         address = to_address(name)
         if address is None:
             return ()
         names = [*self._file.table.names(address)[:MAX_POINTERS], *self._inline.names(address)[:MAX_POINTERS]]
-        return tuple([record.ptr(name, self._settings.ttl_seconds, target) for target in names[:MAX_POINTERS]])
+        ttl = self._settings.ttl_seconds
+        if len(names) < MIN_RUN:
+            return tuple([record.ptr(name, ttl, target) for target in names])
+        return pointer_records(name, ttl, names[:MAX_POINTERS])
 
     def _unread(self) -> Reply:
         """Make the reply for a name that the file may have: no other plugin may deny it."""
