@@ -52,6 +52,7 @@ def server_context(
     _check_readable(cert, key, ca)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version, context.maximum_version = minimum, maximum
+    context.options |= ssl.OP_NO_RENEGOTIATION  # a handshake costs the server more than the client; Go refuses it, too
     _load_pair(context, cert, key)
     if ca:
         _load_authorities(context, ca)

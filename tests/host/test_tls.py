@@ -1,8 +1,11 @@
 """TLS contexts: a handshake between the two kinds, and an error of its own for each file that cannot be used."""
 
 import os
+import socket
 import ssl
+import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -121,6 +124,24 @@ def test_a_server_accepts_the_clients_that_its_authority_has_signed(folder: Path
     assert shake_hands(server, client_context(*paths(folder, "other"), ca=paths(folder)[0]))
     with pytest.raises(ssl.SSLError):
         shake_hands(server, client_context(ca=paths(folder)[0]))
+
+
+def test_a_server_makes_one_handshake_per_connection(folder: Path) -> None:
+    need("openssl")
+    server = server_context(*paths(folder))
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as serving:
+
+        def serve() -> None:
+            with server.wrap_socket(listening.accept()[0], server_side=True) as connection, suppress(ssl.SSLError):
+                connection.recv(100)
+
+        served = serving.submit(serve)
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        command = ["openssl", "s_client", "-connect", address, "-tls1_2"]
+        client = subprocess.run(command, input="R\n", capture_output=True, text=True, timeout=60)
+        assert "RENEGOTIATING" in client.stdout + client.stderr
+        assert "no renegotiation" in client.stderr
+        served.result()
 
 
 def test_a_server_speaks_the_versions_that_are_given(folder: Path) -> None:
