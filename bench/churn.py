@@ -8,6 +8,7 @@ clusterdns gives a wrong answer.
 import argparse
 import itertools
 import multiprocessing
+import os
 import random
 import shlex
 import sys
@@ -33,6 +34,7 @@ NAMESPACE = "bench-churn"
 STEADY = 40  # headless Services of two slices, between which endpoints move
 PER_SLICE = 3
 CHANGERS = 6
+NICENESS = 10  # of those that run on other machines in a cluster: the control plane, and who makes the changes
 YOUNG = 8  # Services of a thread that are not deleted yet: those of about the last second
 ASKED_PER_SECOND = 1_000
 _SETTLE_SECONDS = 1.0
@@ -122,6 +124,7 @@ def steady_names(number: int) -> list[str]:
 
 def change_objects(kubeconfig: Path, seed: int, per_second: float, seconds: float) -> None:
     """Create the objects and change them: the program of the process that makes the changes."""
+    os.nice(NICENESS)
     with ApiClient(kubeconfig) as api:
         ready = threading.Barrier(CHANGERS)
 
@@ -189,7 +192,7 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="clusterdns-bench-") as name:
             folder = Path(name)
-            with controlplane.shared(folder / "control-plane") as running:
+            with controlplane.shared(folder / "control-plane", niceness=NICENESS) as running:
                 names = (OURS,) if options.ours else (OURS, COREDNS)
                 wrong = measure(running.kubeconfig, folder, names, options, figures)
     except MissingPeer as missing:

@@ -89,10 +89,10 @@ class ControlPlane(ApiClient):
 
 
 @contextlib.contextmanager
-def shared(folder: Path) -> Iterator[ControlPlane]:
+def shared(folder: Path, *, niceness: int = 0) -> Iterator[ControlPlane]:
     """Use the control plane of a folder, which its first user starts and its last user, of any process, stops.
 
-    Raises MissingPeer, and RuntimeError where it does not start.
+    The first user's `niceness` is added to its own. Raises MissingPeer, and RuntimeError where it does not start.
     """
     binaries.find()
     folder.mkdir(parents=True, exist_ok=True)
@@ -102,18 +102,18 @@ def shared(folder: Path) -> Iterator[ControlPlane]:
         with (folder / "start.lock").open("w") as starting:
             fcntl.flock(starting, fcntl.LOCK_EX)
             if not (folder / "ready.json").exists():
-                supervisor = _start_supervisor(folder)
+                supervisor = _start_supervisor(folder, niceness)
         with ControlPlane(folder) as control_plane:
             yield control_plane
     if supervisor is not None:
         supervisor.wait()  # it ends when the last user has released the lock
 
 
-def _start_supervisor(folder: Path) -> subprocess.Popen[bytes]:
+def _start_supervisor(folder: Path, niceness: int) -> subprocess.Popen[bytes]:
     log_path = folder / "supervisor.log"
     with log_path.open("wb") as log:
         supervisor = subprocess.Popen(
-            [sys.executable, "-m", "testing.controlplane.supervisor", str(folder)],
+            ["nice", "-n", str(niceness), sys.executable, "-m", "testing.controlplane.supervisor", str(folder)],
             cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     while not (folder / "ready.json").exists():
