@@ -4,13 +4,14 @@
 """
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import groupby, islice
+from operator import attrgetter
 from struct import Struct
 from typing import NamedTuple
 
 from clusterdns.cluster.index.schema import ParsedName
 from clusterdns.cluster.index.service import matches
-from clusterdns.cluster.index.slices import EndpointGroup
+from clusterdns.cluster.index.slices import EndpointAddress, EndpointGroup
 from clusterdns.cluster.objects import Port
 from clusterdns.wire import codes, record
 from clusterdns.wire.header import MAX_STREAM_BYTES
@@ -96,6 +97,12 @@ def endpoint_targets(
         numbers = list(port_numbers(ports, port, protocol))
         if numbers:
             yield numbers, ((start_of(label), several) for label, several in labels)
+
+
+def groups_at(label: bytes, endpoints: Iterable[EndpointAddress]) -> Iterator[EndpointGroup]:
+    """Group many endpoints that all have this label by their ports, where these change from one to the next."""
+    for ports, several in groupby(endpoints, attrgetter("ports")):
+        yield ports, ((label, [one.address for one in several]),)
 
 
 def srv_result(

@@ -20,6 +20,7 @@ from clusterdns.cluster.index.lookup import (
     below,
     dependencies_of,
     endpoint_targets,
+    groups_at,
     port_numbers,
     srv_result,
     wire_label,
@@ -185,10 +186,11 @@ class ClusterZone:
             return LookupResult(dependencies, self._exists_above(entry, parsed.endpoint))
         if len(endpoints) < MIN_CACHED_ENDPOINTS:
             return self._endpoint_records(entry, endpoints, parsed, qname, qtype)
-        return entry.cached(
-            (qname, qtype, self.ttl_seconds),
-            lambda: self._endpoint_records(entry, endpoints, parsed, qname, qtype),
-        )
+        key = (qname, qtype, self.ttl_seconds)
+        if qtype == codes.SRV:
+            groups = groups_at(parsed.endpoint, endpoints)
+            return entry.cached(key, lambda: self._srv_records(dependencies, entry, groups, parsed, qname))
+        return entry.cached(key, lambda: self._endpoint_records(entry, endpoints, parsed, qname, qtype))
 
     def _endpoint_records(
         self, entry: ServiceEntry, endpoints: Sequence[EndpointAddress], parsed: ParsedName, qname: bytes, qtype: int
