@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clusterdns.answers import sieve
 from clusterdns.answers.sieve import RecentKeys, Sieve
 
 
@@ -36,6 +37,25 @@ def test_the_hand_passes_used_entries_once_for_each_use() -> None:
     assert not order
     with pytest.raises(KeyError, match="no entry"):
         order.next_to_go()
+
+
+def test_the_order_of_many_entries_is_kept_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sieve, "MAX_PART", 4)
+    order: Sieve[Entry, Entry] = Sieve()
+    entries = [Entry(number, uses=number % 2) for number in range(100)]
+    for entry in entries:
+        order.add(entry, entry)
+    for entry in entries[8:20]:  # three parts, in the middle
+        assert order.remove(entry)
+        assert not order.remove(entry)
+    left = [*range(8), *range(20, 100)]
+    assert len(order) == len(left)
+    assert [evict(order) for _ in left] == [*filter(lambda one: not one % 2, left), *filter(lambda one: one % 2, left)]
+    assert not order
+    parts = sieve._Queue[Entry, Entry]()
+    for entry in entries:
+        parts.append(entry, entry)
+    assert max(map(len, parts._parts)) == 4
 
 
 def test_entries_that_are_never_used_do_not_move_the_hand_past_those_that_were() -> None:
