@@ -50,12 +50,8 @@ class _Queue(Generic[E, P]):
     def oldest(self) -> "OrderedDict[E, P]":
         return self._parts[0]
 
-    def pop_first(self) -> tuple[E, P]:
-        part = self._parts[0]
-        entry, place = part.popitem(last=False)
-        if not part:
-            self._parts.popleft()
-        return entry, place
+    def drop_oldest(self) -> None:
+        self._parts.popleft()
 
     def remove(self, entry: E) -> bool:
         for part in self._parts:
@@ -116,12 +112,14 @@ class Sieve(Generic[E, P]):
         while True:
             if not self._ahead:
                 self._ahead, self._behind = self._behind, self._ahead
-            oldest = self._ahead.oldest
-            entry = next(iter(oldest))
-            if not self._steps or not entry.take_use():
-                return oldest[entry]
-            self._steps -= 1
-            self._behind.append(*self._ahead.pop_first())
+            oldest, keep = self._ahead.oldest, self._behind.append
+            while oldest:
+                entry = next(iter(oldest))
+                if not self._steps or not entry.take_use():
+                    return oldest[entry]
+                self._steps -= 1
+                keep(entry, oldest.pop(entry))
+            self._ahead.drop_oldest()
 
 
 class RecentKeys:
