@@ -114,21 +114,17 @@ class Compressor:
         """Return the records of a run from `start` on, whose first record is encoded already."""
         owner = self._find(run.name)[0]
         end = self._find(run.end)[0] if run.rtype in COMPRESSED_TYPES else run.end
-        least = len(owner) + FIXED_BYTES + (len(end) if run.end else min(map(len, run.starts)))
-        most = max(0, self.limit + 1 - self.position) // least + 1
-        encoded = run[start : start + most].encoded(owner, end)
-        cut, ends = self._cut(encoded)
+        each = len(owner) + FIXED_BYTES + len(end)
+        most = max(0, self.limit + 1 - self.position) // each + 1
+        starts = run.starts[start : start + most]
+        ends = list(accumulate(map(each.__add__, map(len, starts)), initial=self.position))
+        count = min(bisect_right(ends, self.limit), len(starts))  # the first ends beyond the limit
         if run.rtype == codes.SRV:
-            for one, position in zip(encoded[: bisect_right(ends, _MAX_POINTER)], ends, strict=False):
+            last = bisect_right(ends, _MAX_POINTER, 0, count)
+            for one, position in zip(run[start : start + last].encoded(owner, end), ends, strict=False):
                 self._learn_names(run.rtype, one[len(owner) :], position + len(owner))
-        return cut
-
-    def _cut(self, encoded: list[bytes]) -> tuple[list[bytes], Sequence[int]]:
-        """Return as many of the records as fit, the first that does not, and where each of all begins and ends."""
-        ends = list(accumulate(map(len, encoded), initial=self.position))
-        count = bisect_right(ends, self.limit)  # the first ends beyond the limit, and what follows it is left out
-        self.position = ends[min(count, len(encoded))]
-        return encoded[:count], ends
+        self.position = ends[count]
+        return run[start : start + count].encoded(owner, end)
 
     def _body(self, rtype: int, body: bytes, position: int) -> bytes:
         """Return the body of a record, at this position, with the names in it as they are to be written."""

@@ -3,9 +3,7 @@
 `encode` comes here only when the message that it made first does not fit.
 """
 
-from bisect import bisect_right
 from collections.abc import Sequence
-from itertools import accumulate
 from typing import NamedTuple
 
 from clusterdns.wire import codes
@@ -84,6 +82,9 @@ def _truncated(whole: Fitted, answer_count: int, space: int) -> Fitted:
 
 def _leading(records: Sequence[bytes], space: int) -> tuple[Sequence[bytes], int]:
     """Return as many encoded records from the front as fit, and the space that is left."""
-    ends = list(accumulate(map(len, records), initial=0))
-    count = bisect_right(ends, space) - 1
-    return records[:count], space - ends[count]
+    count = len(records)
+    size = sum(map(len, records))
+    while size > space:  # one or a few: the compressor stops at the first beyond the limit
+        count -= 1
+        size -= len(records[count])
+    return records[:count], space - size

@@ -124,7 +124,11 @@ UPSTREAM: dict[str, tuple[Sequence[Record], bool]] = {
     "another class": ([record.record(OTHER, codes.A, 5, bytes(4), rclass=3)] * 40, False),
     "names that end differently": ((*named(OTHER, codes.NS, 40), record.ns(OTHER, 5, QNAME)), False),
     "the root": ([record.ns(OTHER, 5, name.ROOT)] * 40, False),
-    "mail exchangers": ([record.record(OTHER, codes.MX, 5, b"\0\1" + OTHER)] * 40, False),
+    "mail exchangers": (
+        [record.record(OTHER, codes.MX, 5, bytes((0, number)) + b"\1x" + OTHER) for number in range(40)],
+        True,
+    ),
+    "two names": ([record.record(OTHER, codes.MINFO, 5, OTHER + OTHER)] * 40, False),
 }
 
 
