@@ -4,6 +4,8 @@ As in a cluster where ten thousand Services select the same pod.
 """
 
 from ipaddress import ip_network
+from types import SimpleNamespace
+from typing import cast
 
 from bench.stalls_cluster import PROD, Watched, meta
 from bench.turns import Turns
@@ -14,7 +16,8 @@ from clusterdns.cluster.index.pods import PodMode
 from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.cluster.turns import LoopTurns
 from clusterdns.plugins.kubernetes.transfer import ClusterTransfer
-from clusterdns.plugins.loadbalance.handler import ReorderingHandler, by_preference
+from clusterdns.plugins.loadbalance.handler import ReorderingHandler, by_preference, by_weight
+from clusterdns.plugins.loadbalance.weights import WeightsFile
 from clusterdns.wire import codes
 from clusterdns.wire.encode import encode
 from clusterdns.wire.name import from_text, to_text
@@ -104,9 +107,11 @@ async def _measure_preference(turns: Turns, count: int) -> None:
         return reply
 
     networks = [ip_network(text) for text in ("10.0.7.0/24", "10.0.0.0/19", "192.168.0.0/16")]
-    handler = ReorderingHandler(by_preference(networks), following)
-    async with turns.measured(f"loadbalance prefer, {count:,} addresses"):
-        encode(query, await handler(query))
+    weights = cast(WeightsFile, SimpleNamespace(table={query.name: dict.fromkeys(starts[::3], 7)}))
+    for text, arrange in (("prefer", by_preference(networks)), ("weighted", by_weight(weights))):
+        handler = ReorderingHandler(arrange, following)
+        async with turns.measured(f"loadbalance {text}, {count:,} addresses"):
+            encode(query, await handler(query))
 
 
 def _query(qname: str, qtype: int, transport: str) -> Query:

@@ -8,7 +8,7 @@ import random
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import chain, count, filterfalse, islice
+from itertools import chain, count, filterfalse, islice, repeat
 from typing import TYPE_CHECKING
 
 from clusterdns.chain import Handler, Query, Reply
@@ -105,7 +105,10 @@ def by_weight(file: "WeightsFile") -> Arrange:
 
     def arrange(names: Sequence[bytes], packed: Sequence[bytes], shown: int) -> tuple[Sequence[int], bool]:
         table = file.table
-        weights = [table.get(name, {}).get(one, 1) for name, one in zip(names, packed, strict=True)]
+        if names.count(names[0]) == len(names):  # as nearly always
+            weights = list(map(table.get(names[0], {}).get, packed, repeat(1)))
+        else:
+            weights = [table.get(name, {}).get(one, 1) for name, one in zip(names, packed, strict=True)]
         (drawn,) = random.choices(range(len(packed)), weights)
         order = list(range(len(packed)))
         order[0], order[drawn] = drawn, 0
