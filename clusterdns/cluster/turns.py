@@ -7,6 +7,7 @@ whatever its kind, other tasks run once `MAX_TURN_SECONDS` have passed.
 import asyncio
 import time
 from collections.abc import Iterable
+from itertools import chain
 
 MAX_TURN_SECONDS = 0.001  # of work, before other tasks run: the listeners, and two or three more sources
 
@@ -23,12 +24,7 @@ class LoopTurns:
 
     async def take(self, steps: Iterable[None]) -> None:
         """Take every step, and let other tasks run where that is long."""
-        await self.pause()
-        for _ in steps:
-            await self.pause()
-
-    async def pause(self) -> None:
-        """Let other tasks run after `MAX_TURN_SECONDS` of work."""
-        if time.perf_counter() - self._began > MAX_TURN_SECONDS:
-            await asyncio.sleep(0)
-            self._began = time.perf_counter()
+        for _ in chain((None,), steps):
+            if time.perf_counter() - self._began > MAX_TURN_SECONDS:
+                await asyncio.sleep(0)
+                self._began = time.perf_counter()

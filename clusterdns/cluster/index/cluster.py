@@ -6,7 +6,7 @@ answers that depend on them.
 """
 
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from functools import partial
 
 from msgspec.structs import replace
@@ -16,13 +16,12 @@ from clusterdns.cluster.freshness import Kinds
 from clusterdns.cluster.index.pods import PodTable
 from clusterdns.cluster.index.reverse import ExternalMap, ReverseMap
 from clusterdns.cluster.index.service import ServiceEntry
-from clusterdns.cluster.index.slices import EndpointAddress, SliceState, address_count, in_chunks, reader_of
+from clusterdns.cluster.index.slices import EndpointAddress, SliceState, in_chunks, reader_of
 from clusterdns.cluster.index.topology import Topology
 from clusterdns.cluster.namespaces import Namespaces
 from clusterdns.cluster.objects import Change, EndpointSlice, Namespace, Pod, Service, label_of, packed
 
 MAX_ADDRESSES_PER_STEP = 64  # of one step of a change: half a millisecond
-MAX_ADDRESSES_AT_ONCE = 128  # of a new slice, which takes as long
 
 
 class Index:
@@ -173,19 +172,22 @@ class Index:
         touched: set[Hashable] = set()
         if self.topology is not None and not is_deleted and self.topology.update(entry, obj):
             touched.add((entry.namespace, entry.name))
-        listed = {} if is_deleted else dict.fromkeys(obj.endpoints)
-        reader = reader_of(obj, use_pod_names=self._use_pod_names)
+        reader = reader_of(entry.namespace, entry.name, obj, use_pod_names=self._use_pod_names)
         state = entry.slice(obj.name)
         if state is None:
             if is_deleted:
                 return
             state = entry.add_slice(obj.name)
             touched.add((entry.namespace, entry.name))
-            if not entry.has_moving and address_count(listed) <= MAX_ADDRESSES_AT_ONCE:
-                self._update(entry, (), state.fill(reader, tuple(listed)), touched)
+            if not entry.has_moving and (addresses := state.fill(reader, obj.endpoints)) is not None:
+                entry.fill_slice(state, len(addresses))
+                self.reverse.add_slice(state, addresses)
+                touched.update(addresses)
                 self._notify(touched)
                 yield
                 return
+        listed = {} if is_deleted else dict.fromkeys(obj.endpoints)
+        self.reverse.read(state)
         yield
         known = state.open()
         yield
@@ -261,8 +263,8 @@ class Index:
     def _update(
         self,
         entry: ServiceEntry,
-        removed: Iterable[EndpointAddress],
-        added: Iterable[EndpointAddress],
+        removed: Collection[EndpointAddress],
+        added: Collection[EndpointAddress],
         touched: set[Hashable],
     ) -> None:
         entry.update(removed, added)

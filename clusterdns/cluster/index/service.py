@@ -14,6 +14,8 @@ from clusterdns.cluster.grouped import Grouped
 from clusterdns.cluster.index.slices import MIN_CACHED_ENDPOINTS, EndpointAddress, EndpointGroup, SliceState, in_groups
 from clusterdns.cluster.objects import Port, Service
 
+MAX_UNREAD_ENDPOINTS = 256  # of a Service; a query that has to read them takes a quarter of a millisecond longer
+
 T = TypeVar("T")
 
 _ports = attrgetter("ports")
@@ -33,8 +35,8 @@ class ServiceEntry:
         self.service: Service | None = None
         self._slices: dict[str, SliceState] = {}
         self._ordered: list[SliceState] | None = None  # by name; None after a slice was added or deleted
-        self._moving: Grouped[bytes, EndpointAddress] = Grouped(_rank)  # by address; in no slice
-        self._by_label: Grouped[bytes, EndpointAddress] = Grouped(_rank)
+        self._moving = _NOTHING  # by address; in no slice
+        self._by_label: Grouped[bytes, EndpointAddress] | None = None  # until it is asked for
         self._count = 0
         self._cache: dict[Hashable, object] = {}
 
@@ -88,18 +90,37 @@ class ServiceEntry:
         self.service = service
         self._cache.clear()
 
-    def update(self, removed: Iterable[EndpointAddress], added: Iterable[EndpointAddress]) -> None:
+    def update(self, removed: Collection[EndpointAddress], added: Collection[EndpointAddress]) -> None:
         """Remove these endpoints from those found by label, and add those; the caller changes the slice."""
-        for endpoint in removed:
-            self._by_label.remove(endpoint.label, endpoint)
-            self._count -= 1
-        pairs = [(endpoint.label, endpoint) for endpoint in added]
-        self._by_label.add_all(pairs)
-        self._count += len(pairs)
-        self._cache.clear()
+        if self._by_label is not None:
+            for endpoint in removed:
+                self._by_label.remove(endpoint.label, endpoint)
+            self._by_label.add_all([(endpoint.label, endpoint) for endpoint in added])
+        self._grow(len(added) - len(removed))
 
-    def start_moving(self, endpoints: Iterable[EndpointAddress]) -> None:
+    def fill_slice(self, state: SliceState, count: int) -> None:
+        """Add the endpoints of a slice that had none: so many addresses."""
+        if self._by_label is not None:
+            self._by_label.add_all([(endpoint.label, endpoint) for endpoint in state.endpoints()])
+        self._grow(count)
+
+    def _grow(self, count: int) -> None:
+        self._count += count
+        self._cache.clear()
+        if self._count > MAX_UNREAD_ENDPOINTS:
+            self._labels()
+
+    def _labels(self) -> Grouped[bytes, EndpointAddress]:
+        """Return the endpoints by label, which are read when they are first asked for: of most Services never."""
+        if self._by_label is None:
+            self._by_label = Grouped(_rank)
+            self._by_label.add_all([(endpoint.label, endpoint) for endpoint in self.endpoints()])
+        return self._by_label
+
+    def start_moving(self, endpoints: Collection[EndpointAddress]) -> None:
         """Add endpoints that are in no slice."""
+        if self._moving is _NOTHING:
+            self._moving = Grouped(_rank)
         for endpoint in endpoints:
             self._moving.add(endpoint.address, endpoint)
         self.update((), endpoints)
@@ -112,15 +133,15 @@ class ServiceEntry:
 
     def forget_moving(self) -> None:
         """Forget the endpoints that are moving, where the entry itself is dropped."""
-        self._moving = Grouped(_rank)
+        self._moving = _NOTHING
 
     def endpoints_at(self, label: bytes) -> Sequence[EndpointAddress]:
         """Return the endpoints with this label, in an order that does not depend on the order of changes."""
-        return self._by_label.get(label)
+        return self._labels().get(label)
 
     def labels(self) -> Iterator[bytes]:
         """Return the labels of the endpoints, in no order."""
-        return iter(self._by_label)
+        return iter(self._labels())
 
     def endpoints(self) -> Iterator[EndpointAddress]:
         """Every endpoint: first the moving ones, then slice by slice, in the order of slice names."""
@@ -193,6 +214,9 @@ class ServiceEntry:
 
 def _rank(endpoint: EndpointAddress) -> tuple[str, bytes, bool]:
     return (endpoint.slice_name, endpoint.address, endpoint.has_hostname)
+
+
+_NOTHING: Grouped[bytes, EndpointAddress] = Grouped(_rank)  # is never written
 
 
 def matches(port: Port, name: bytes, protocol: bytes) -> bool:

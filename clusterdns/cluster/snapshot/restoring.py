@@ -4,10 +4,12 @@
 """
 
 from collections.abc import Callable, Iterable
+from itertools import chain
 
 from clusterdns.cluster.objects import Change, Kind, Object, ObjectKey, key_of
 from clusterdns.cluster.snapshot.format import SnapshotError, decode
 from clusterdns.cluster.turns import LoopTurns
+from clusterdns.host.collector import collector_paused
 
 KnownObjects = dict[str, dict[ObjectKey, Object]]  # by the label of their collection
 
@@ -18,13 +20,15 @@ async def restore(content: bytes, apply: Callable[[Change], Iterable[None]]) -> 
     turns = LoopTurns()
     turns.begin()
     try:
-        for label, group in decode(content):
-            objects = known.setdefault(label, {})
-            for one in group:
-                key = key_of(one)
-                old = objects.get(key)
-                objects[key] = one
-                await turns.take(apply(Change(old, one)))
+        with collector_paused():
+            for label, group in decode(content):
+                objects = known.setdefault(label, {})
+                changes = []
+                for one in group:
+                    key = key_of(one)
+                    changes.append(Change(objects.get(key), one))
+                    objects[key] = one
+                await turns.take(chain.from_iterable(map(apply, changes)))
     except SnapshotError:
         raise
     except (ValueError, OSError) as error:  # of an address that is none: not written by this program
