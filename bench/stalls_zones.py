@@ -1,4 +1,4 @@
-"""The longest turns of `python -m bench.stalls` over files: a zone of `file`, `hosts`, and `dns64` above a zone.
+"""The longest turns of `python -m bench.stalls` over files: a zone of `file`, `hosts`, and what changes its replies.
 
 The files are read in a thread or in steps; the turns are those of the start, and of a query for each kind of name.
 """
@@ -25,6 +25,7 @@ COREFILES = {
     "file": ".:53 {{\n file {}/zone example.org\n}}\n",
     "hosts": ".:53 {{\n hosts {}/hosts\n}}\n",
     "dns64": ".:53 {{\n dns64\n file {}/zone example.org\n}}\n",
+    "rewrite": ".:53 {{\n rewrite name suffix .example.net .example.org answer auto\n file {}/zone example.org\n}}\n",
 }
 QUESTIONS = {
     "file": [
@@ -34,6 +35,7 @@ QUESTIONS = {
     "hosts": [
         ("web-7.example.org.", codes.A), ("big.example.org.", codes.A), ("0.0.0.0.in-addr.arpa.", codes.PTR)
     ],
+    "rewrite": [("big.example.net.", codes.A), ("ptr.example.net.", codes.PTR)],
     "dns64": [("big.example.org.", codes.AAAA), ("web-7.example.org.", codes.AAAA)],
 }  # fmt: skip
 

@@ -12,12 +12,16 @@ from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.corefile.load import parse
 from clusterdns.plugins.rewrite import directive as rewrite
+from clusterdns.plugins.rewrite.reply_rules import OwnerNamesChange, RdataNamesChange, TtlRange
+from clusterdns.plugins.rewrite.rule import ReplyChange, ReplyDraft
 from clusterdns.plugins.rewrite.settings import RewriteStep
 from clusterdns.server.folding import fold
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire import codes, record
 from clusterdns.wire.edns import OPTION_HEADER_BYTES, iter_options
 from clusterdns.wire.name import from_text, to_text
+from clusterdns.wire.record import Record
+from clusterdns.wire.runs import RecordRun, joined, pieces_of
 
 MakeQuery = Callable[..., Query]
 ReadDirectives = Callable[[str], Sequence[Directive]]
@@ -300,6 +304,36 @@ def test_mistakes(read_directives: ReadDirectives, context: BlockContext, text: 
     with pytest.raises(CorefileErrors) as error:
         rewrite.parse(read_directives(text), context)
     assert str(error.value).startswith(f"Corefile:{line}: {problem}")
+
+
+LARGE_NAME, LARGE_TARGET = from_text("db.example"), from_text("real.example")
+LARGE = (
+    RecordRun(LARGE_NAME, codes.A, 30, [number.to_bytes(4, "big") for number in range(100)]),
+    RecordRun(LARGE_NAME, codes.PTR, 30, [b"\3%03d" % number for number in range(100)], LARGE_TARGET),
+    joined(
+        (record.cname(LARGE_NAME, 30, LARGE_TARGET),),
+        RecordRun(LARGE_TARGET, codes.A, 9, [number.to_bytes(4, "big") for number in range(100)]),
+    ),
+)
+
+
+@pytest.mark.parametrize("records", LARGE, ids=["addresses", "names", "addresses of a CNAME's target"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        TtlRange(10, 20),
+        OwnerNamesChange(lambda text: text.replace("db.", "web.")),
+        RdataNamesChange(lambda text: text.replace("real.", "other.")),
+    ],
+)
+def test_a_run_is_changed_as_its_records_are(records: Sequence[Record], change: ReplyChange) -> None:
+    large, small = (ReplyDraft(Reply(codes.NOERROR, one, (), one)) for one in (records, tuple(records)))
+    change.change(large)
+    change.change(small)
+    for section in ("answer", "additional"):
+        assert list(getattr(large.finished(), section)) == list(getattr(small.finished(), section))
+    if not isinstance(change, RdataNamesChange):
+        assert any(isinstance(one, RecordRun) for one in pieces_of(large.finished().answer))
 
 
 def test_all_mistakes_are_reported_together(read_directives: ReadDirectives, context: BlockContext) -> None:

@@ -1,7 +1,8 @@
 """The rules of `rewrite` that change the reply: TTLs, response code, the target of a CNAME, names in records."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from clusterdns.chain import Query, failure
 from clusterdns.plugins.rewrite.names import NameChange
@@ -10,6 +11,7 @@ from clusterdns.wire import codes
 from clusterdns.wire.name import from_text, to_text
 from clusterdns.wire.rdata import names_in, with_names
 from clusterdns.wire.record import Record
+from clusterdns.wire.runs import RecordRun, pieces_of
 
 MAX_CNAME_DEPTH = 8  # look-ups of targets that are CNAMEs themselves
 
@@ -36,7 +38,12 @@ class TtlRange:
 
     def change(self, draft: ReplyDraft) -> None:
         """Change the draft (see ReplyChange)."""
-        draft.change_records(lambda one: one.with_ttl(min(max(one.ttl, self.minimum), self.maximum)))
+        draft.change_records(
+            lambda one: one.with_ttl(self._within(one.ttl)), lambda run: run.with_ttl(self._within(run.ttl))
+        )
+
+    def _within(self, ttl: int) -> int:
+        return min(max(ttl, self.minimum), self.maximum)
 
 
 @dataclass(frozen=True)
@@ -65,13 +72,16 @@ class OwnerNamesChange:
         """Change the draft (see ReplyChange)."""
         changed: dict[bytes, bytes] = {}  # most records of a reply have the same owner name
 
+        def change_name(name: bytes) -> bytes:
+            if name not in changed:
+                changed[name] = _changed_name(name, self.change_text)
+            return changed[name]
+
         def change_record(one: Record) -> Record:
-            if one.name not in changed:
-                changed[one.name] = _changed_name(one.name, self.change_text)
-            name = changed[one.name]
+            name = change_name(one.name)
             return one if name is one.name else one.with_name(name)
 
-        draft.change_records(change_record)
+        draft.change_records(change_record, lambda run: run.with_name(change_name(run.name)))
 
 
 @dataclass(frozen=True)
@@ -82,7 +92,19 @@ class RdataNamesChange:
 
     def change(self, draft: ReplyDraft) -> None:
         """Change the draft (see ReplyChange)."""
-        draft.change_records(lambda one: with_names(one, lambda name: _changed_name(name, self.change_text)))
+
+        def change_record(one: Record) -> Record:
+            return with_names(one, lambda name: _changed_name(name, self.change_text))
+
+        draft.change_records(
+            change_record, lambda run: run if run.rtype in codes.ADDRESS_TYPES else tuple(map(change_record, run))
+        )
+
+
+def _cnames_of(answer: Sequence[Record]) -> Sequence[Record]:
+    """Return the CNAME records of an answer; a run of other records is not read."""
+    pieces = [one for one in pieces_of(answer) if not isinstance(one, RecordRun) or one.rtype == codes.CNAME]
+    return [one for one in chain.from_iterable(pieces) if one.rtype == codes.CNAME]
 
 
 def _changed_name(name: bytes, change_text: Callable[[str], str]) -> bytes:
@@ -107,18 +129,16 @@ class CnameTargetRule(ReplyLookup):
         """Change the first CNAME whose target matches, and replace the records after it by those of the new target."""
         if query.depth > MAX_CNAME_DEPTH or draft.looked_up:
             return
-        for position, one in enumerate(draft.answer):
-            if one.rtype != codes.CNAME:
-                continue
+        aliases = _cnames_of(draft.reply.answer)
+        for position, one in enumerate(aliases):
             changed = self.change_target(to_text(names_in(one)[0]).lower())
             if changed is None:
                 continue
             target = from_text(changed)
             found = await query.lookup(query, target, query.qtype)
-            cnames = [other for other in draft.answer[:position] if other.rtype == codes.CNAME]
-            draft.answer[:] = [*cnames, with_names(one, lambda _: target)]  # noqa: B023  # called here and now
-            draft.looked_up = tuple(found.answer)
             reply = draft.reply
+            reply.answer = (*aliases[:position], with_names(one, lambda _: target))  # noqa: B023  # called here and now
+            draft.looked_up = found.answer
             reply.rcode = found.rcode  # the code of the last name in the chain (RFC 6604 §2.1)
             reply.is_truncated = found.is_truncated
             reply.dependencies = (*reply.dependencies, *found.dependencies)

@@ -4,34 +4,47 @@
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from clusterdns.chain import Query, Reply
 from clusterdns.wire.record import Record
+from clusterdns.wire.runs import RUNS, RecordRun, joined, pieces_of
 
 
 class ReplyDraft:
-    """A reply while it is changed: sections as lists, and the records of a look-up, which no rule changes."""
+    """A reply while it is changed, and the records of a look-up, which no rule changes."""
 
     def __init__(self, reply: Reply) -> None:
         self.reply = reply.duplicate()
-        self.answer = list(reply.answer)
-        self.authority = list(reply.authority)
-        self.additional = list(reply.additional)
-        self.looked_up: tuple[Record, ...] = ()
+        self.looked_up: Sequence[Record] = ()
 
-    def change_records(self, change: Callable[[Record], Record]) -> None:
-        """Replace each record by its changed form."""
-        for section in (self.authority, self.answer, self.additional):
-            section[:] = map(change, section)
+    def change_records(
+        self, change: Callable[[Record], Record], change_run: Callable[[RecordRun], Sequence[Record]]
+    ) -> None:
+        """Replace each record by its changed form; a run, such as the addresses of a large Service, as a whole."""
+        reply = self.reply
+        reply.authority = _changed(reply.authority, change, change_run)
+        reply.answer = _changed(reply.answer, change, change_run)
+        reply.additional = _changed(reply.additional, change, change_run)
 
     def finished(self) -> Reply:
         """Return the reply with its changed sections."""
-        self.reply.answer = (*self.answer, *self.looked_up)
-        self.reply.authority = tuple(self.authority)
-        self.reply.additional = tuple(self.additional)
+        self.reply.answer = joined(self.reply.answer, self.looked_up)
         return self.reply
+
+
+def _changed(
+    records: Sequence[Record], change: Callable[[Record], Record], change_run: Callable[[RecordRun], Sequence[Record]]
+) -> Sequence[Record]:
+    if type(records) not in RUNS:
+        return tuple(map(change, records))
+    return joined(
+        *[
+            change_run(piece) if isinstance(piece, RecordRun) else tuple(map(change, piece))
+            for piece in pieces_of(records)
+        ]
+    )
 
 
 class ReplyChange(Protocol):
