@@ -36,8 +36,10 @@ def from_text(text: str) -> bytes:
     """
     if text in ("", "."):
         return ROOT
-    labels = [bytearray()]
     raw = text.encode(errors="surrogateescape")
+    if b"\\" not in raw:  # as nearly always
+        return from_labels(*raw.removesuffix(b".").split(b"."))
+    labels = [bytearray()]
     position = 0
     while position < len(raw):
         byte = raw[position]

@@ -13,7 +13,7 @@ from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.corefile.load import parse
 from clusterdns.plugins.rewrite import directive as rewrite
 from clusterdns.plugins.rewrite.reply_rules import OwnerNamesChange, RdataNamesChange, TtlRange
-from clusterdns.plugins.rewrite.rule import ReplyChange, ReplyDraft
+from clusterdns.plugins.rewrite.rule import ReplyChange, ReplyDraft, WaitingChange
 from clusterdns.plugins.rewrite.settings import RewriteStep
 from clusterdns.server.folding import fold
 from clusterdns.telemetry.metrics import Registry
@@ -326,14 +326,35 @@ LARGE = (
         RdataNamesChange(lambda text: text.replace("real.", "other.")),
     ],
 )
-def test_a_run_is_changed_as_its_records_are(records: Sequence[Record], change: ReplyChange) -> None:
+async def test_a_run_is_changed_as_its_records_are(
+    make_query: MakeQuery, records: Sequence[Record], change: ReplyChange | WaitingChange
+) -> None:
     large, small = (ReplyDraft(Reply(codes.NOERROR, one, (), one)) for one in (records, tuple(records)))
-    change.change(large)
-    change.change(small)
+    for draft in (large, small):
+        if isinstance(change, WaitingChange):
+            await change.follow(draft, make_query("db.example", transport="tcp"))
+        else:
+            change.change(draft)
     for section in ("answer", "additional"):
         assert list(getattr(large.finished(), section)) == list(getattr(small.finished(), section))
-    if not isinstance(change, RdataNamesChange):
-        assert any(isinstance(one, RecordRun) for one in pieces_of(large.finished().answer))
+    assert isinstance(pieces_of(large.finished().answer)[-1 if records is LARGE[2] else 0], RecordRun)
+
+
+@pytest.mark.parametrize(("transport", "count"), [("udp", 47), ("tcp", 5958)])
+async def test_no_more_names_are_changed_than_a_message_holds(
+    make_query: MakeQuery, transport: str, count: int
+) -> None:
+    changed: list[str] = []
+
+    def change(text: str) -> str:
+        changed.append(text)
+        return text.replace("real", "other")
+
+    names = RecordRun(LARGE_NAME, codes.PTR, 30, [b"\5%05d" % number for number in range(10_000)], LARGE_TARGET)
+    draft = ReplyDraft(Reply(codes.NOERROR, names))
+    await RdataNamesChange(change).follow(draft, make_query("db.example", "PTR", transport=transport))
+    assert len(changed) == len(draft.finished().answer) == count
+    assert draft.finished().answer[-1].rdata.endswith(from_text("other.example"))
 
 
 def test_all_mistakes_are_reported_together(read_directives: ReadDirectives, context: BlockContext) -> None:

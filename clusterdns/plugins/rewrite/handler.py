@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from clusterdns.chain import Handler, Query, Reply, failure
 from clusterdns.plugins.rewrite.edns_rules import echoed_options
-from clusterdns.plugins.rewrite.rule import ReplyChange, ReplyDraft, ReplyLookup
+from clusterdns.plugins.rewrite.rule import ReplyChange, ReplyDraft, WaitingChange
 from clusterdns.plugins.rewrite.settings import RewriteSettings
 from clusterdns.wire import codes
 from clusterdns.wire.name import to_text
 
-ReplyChanges = Sequence[ReplyChange | ReplyLookup]
+ReplyChanges = Sequence[ReplyChange | WaitingChange]
 
 
 class RewriteHandler:
@@ -27,7 +27,7 @@ class RewriteHandler:
     async def __call__(self, query: Query) -> Reply:
         """Pass the rewritten query on, and return the reply with the changes of the rules that applied."""
         rewritten, name_text, is_reusable, has_applied = query, to_text(query.name), True, False
-        changes: list[ReplyChange | ReplyLookup] = []
+        changes: list[ReplyChange | WaitingChange] = []
         for step in self._steps:
             is_reusable = is_reusable and step.rule.is_reusable
             try:
@@ -62,7 +62,7 @@ async def _changed(reply: Reply, rewritten: Query, changes: ReplyChanges) -> Rep
     """Apply the changes to a draft of the reply, the last rule's first. Raises ValueError for an invalid name."""
     draft = ReplyDraft(reply)
     for one in reversed(changes):
-        if isinstance(one, ReplyLookup):
+        if isinstance(one, WaitingChange):
             await one.follow(draft, rewritten)
         else:
             one.change(draft)

@@ -14,7 +14,7 @@ from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import Option
 from clusterdns.plugins.rewrite import names, question_rules, reply_rules
 from clusterdns.plugins.rewrite.parse_edns import edns0
-from clusterdns.plugins.rewrite.rule import ReplyChange
+from clusterdns.plugins.rewrite.rule import ReplyChange, WaitingChange
 from clusterdns.plugins.rewrite.settings import RewriteSettings
 from clusterdns.wire import codes
 
@@ -85,13 +85,13 @@ def _name(settings: RewriteSettings, line: Line) -> RewriteSettings:
     return settings.with_rule(question_rules.NameRule(change, is_auto or kind == names.EXACT, changes))
 
 
-def _answers(words: Sequence[Token]) -> tuple[bool, tuple[ReplyChange, ...]]:
+def _answers(words: Sequence[Token]) -> tuple[bool, tuple[ReplyChange | WaitingChange, ...]]:
     """Return whether there is `answer auto`, and the changes of the other answer rules.
 
     The word `answer` may be written once or before each rule.
     """
     is_auto = False
-    changes: list[ReplyChange] = []
+    changes: list[ReplyChange | WaitingChange] = []
     position = 0
     while position < len(words):
         word = words[position]
@@ -137,7 +137,9 @@ def _class(settings: RewriteSettings, line: Line) -> RewriteSettings:
     return settings.with_rule(question_rules.ClassRule(before, after))
 
 
-def _reply_rule(settings: RewriteSettings, words: Sequence[Token], count: int, change: ReplyChange) -> RewriteSettings:
+def _reply_rule(
+    settings: RewriteSettings, words: Sequence[Token], count: int, change: ReplyChange | WaitingChange
+) -> RewriteSettings:
     """Add a rule for replies to names; `words` are the kind of match, if given, the name and `count` further words."""
     kind = names.EXACT if len(words) == count + 1 else names.kind_of(words[0], "name")
     return settings.with_rule(reply_rules.ReplyRule(names.matcher(kind, words[-count - 1]), change))

@@ -7,7 +7,7 @@ from clusterdns.chain import Query
 from clusterdns.corefile.values import Pattern
 from clusterdns.plugins.rewrite.names import NameChange, ReplacementPart, restore_name
 from clusterdns.plugins.rewrite.reply_rules import OwnerNamesChange, RdataNamesChange
-from clusterdns.plugins.rewrite.rule import ReplyChange, RuleEffect
+from clusterdns.plugins.rewrite.rule import ReplyChange, RuleEffect, WaitingChange
 from clusterdns.wire.name import from_text
 
 
@@ -17,7 +17,7 @@ class NameRule:
 
     change: NameChange
     restores_name: bool  # names in the reply are changed back (`answer auto`)
-    reply_changes: tuple[ReplyChange, ...]
+    reply_changes: tuple[ReplyChange | WaitingChange, ...]
     is_reusable: bool = True
 
     def apply(self, query: Query, name_text: str) -> RuleEffect | None:
@@ -33,7 +33,7 @@ class MetadataNameRule:
     pattern: Pattern
     replacement: tuple[ReplacementPart, ...]
     restores_name: bool
-    reply_changes: tuple[ReplyChange, ...]
+    reply_changes: tuple[ReplyChange | WaitingChange, ...]
     is_reusable: bool = False
 
     def apply(self, query: Query, name_text: str) -> RuleEffect | None:
@@ -60,7 +60,7 @@ def _with_name(query: Query, before: str, after: str, rule: NameRule | MetadataN
         name = from_text(after)
     except ValueError as problem:
         raise ValueError(f"invalid name after rewrite: {after[:300]} ({problem})") from None
-    changes: tuple[ReplyChange, ...] = rule.reply_changes
+    changes: tuple[ReplyChange | WaitingChange, ...] = rule.reply_changes
     if rule.restores_name:
         change: Callable[[str], str] = restore_name(before, after)
         changes = (OwnerNamesChange(change), RdataNamesChange(change), *changes)

@@ -1,18 +1,21 @@
 """The rules of `rewrite` that change the reply: TTLs, response code, the target of a CNAME, names in records."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 from clusterdns.chain import Query, failure
 from clusterdns.plugins.rewrite.names import NameChange
-from clusterdns.plugins.rewrite.rule import ReplyChange, ReplyDraft, ReplyLookup, RuleEffect
+from clusterdns.plugins.rewrite.rule import ReplyChange, ReplyDraft, RuleEffect, WaitingChange
 from clusterdns.wire import codes
+from clusterdns.wire.encode import MIN_RECORD_BYTES
 from clusterdns.wire.name import from_text, to_text
 from clusterdns.wire.rdata import names_in, with_names
 from clusterdns.wire.record import Record
-from clusterdns.wire.runs import RecordRun, pieces_of
+from clusterdns.wire.runs import RecordRun, as_run, joined, pieces_of
 
+STEP_RECORDS = 64  # are changed in 1 to 2 ms
 MAX_CNAME_DEPTH = 8  # look-ups of targets that are CNAMEs themselves
 
 
@@ -21,7 +24,7 @@ class ReplyRule:
     """`ttl`, `rcode`: changes replies to names that match."""
 
     matches: Callable[[str], bool]
-    reply_change: ReplyChange
+    reply_change: ReplyChange | WaitingChange
     is_reusable: bool = True
 
     def apply(self, query: Query, name_text: str) -> RuleEffect | None:
@@ -85,20 +88,49 @@ class OwnerNamesChange:
 
 
 @dataclass(frozen=True)
-class RdataNamesChange:
-    """`answer value`: changes the names in the RDATA of records."""
+class RdataNamesChange(WaitingChange):
+    """`answer value`: changes the names in the RDATA of records, of no more of a section than its message holds."""
 
     change_text: Callable[[str], str]
 
-    def change(self, draft: ReplyDraft) -> None:
-        """Change the draft (see ReplyChange)."""
+    async def follow(self, draft: ReplyDraft, query: Query) -> None:
+        """Change the draft (see WaitingChange)."""
+        reply = draft.reply
+        most = query.size_limit // MIN_RECORD_BYTES + 1
+        reply.authority = await self._changed(reply.authority, most)
+        reply.answer = await self._changed(reply.answer, most)
+        reply.additional = await self._changed(reply.additional, most)
 
-        def change_record(one: Record) -> Record:
-            return with_names(one, lambda name: _changed_name(name, self.change_text))
+    async def _changed(self, records: Sequence[Record], most: int) -> Sequence[Record]:
+        pieces: list[Sequence[Record]] = []
+        for piece in pieces_of(records):
+            if isinstance(piece, RecordRun) and piece.rtype in codes.ADDRESS_TYPES:
+                pieces.append(piece)
+                continue
+            steps: list[Sequence[Record]] = []
+            for start in range(0, min(len(piece), most), STEP_RECORDS):
+                if start:
+                    await asyncio.sleep(0)
+                several = piece[start : min(start + STEP_RECORDS, most)]
+                steps.append(as_run(tuple(map(self._change_record, several))))
+            pieces += _with_one_run(steps)
+        return joined(*pieces)
 
-        draft.change_records(
-            change_record, lambda run: run if run.rtype in codes.ADDRESS_TYPES else tuple(map(change_record, run))
-        )
+    def _change_record(self, one: Record) -> Record:
+        return with_names(one, lambda name: _changed_name(name, self.change_text))
+
+
+def _with_one_run(steps: Sequence[Sequence[Record]]) -> Sequence[Sequence[Record]]:
+    """Join runs that are one, with others behind them."""
+    runs: list[RecordRun] = []
+    for one in steps:
+        if not isinstance(one, RecordRun):
+            break
+        runs.append(one)
+    if len(runs) < 2 or len({(run.name, run.rtype, run.ttl, run.end) for run in runs}) > 1:
+        return steps
+    starts = [start for run in runs for start in run.starts]
+    return [RecordRun(runs[0].name, runs[0].rtype, runs[0].ttl, starts, runs[0].end), *steps[len(runs) :]]
 
 
 def _cnames_of(answer: Sequence[Record]) -> Sequence[Record]:
@@ -115,7 +147,7 @@ def _changed_name(name: bytes, change_text: Callable[[str], str]) -> bytes:
 
 
 @dataclass(frozen=True)
-class CnameTargetRule(ReplyLookup):
+class CnameTargetRule(WaitingChange):
     """`cname`: changes the target of a CNAME, and looks the new target up. It applies to every query."""
 
     change_target: NameChange

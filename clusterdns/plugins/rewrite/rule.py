@@ -54,8 +54,8 @@ class ReplyChange(Protocol):
         """Change the draft. Raises ValueError where a changed name is invalid."""
 
 
-class ReplyLookup(ABC):
-    """A change of the reply that takes a look-up."""
+class WaitingChange(ABC):
+    """A change of the reply that may wait: for a look-up, or for other tasks between the steps of a large reply."""
 
     @abstractmethod
     async def follow(self, draft: ReplyDraft, query: Query) -> None:
@@ -67,7 +67,7 @@ class RuleEffect(NamedTuple):
 
     query: Query
     name_text: str
-    reply_changes: tuple[ReplyChange | ReplyLookup, ...] = ()
+    reply_changes: tuple[ReplyChange | WaitingChange, ...] = ()
 
 
 class RewriteRule(Protocol):
