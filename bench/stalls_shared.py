@@ -20,7 +20,7 @@ from clusterdns.plugins.loadbalance.handler import ReorderingHandler, by_prefere
 from clusterdns.plugins.loadbalance.weights import WeightsFile
 from clusterdns.wire import codes
 from clusterdns.wire.encode import encode
-from clusterdns.wire.name import from_text
+from clusterdns.wire.name import from_text, to_text
 from clusterdns.wire.runs import RecordRun
 from clusterdns.wire.stream import transfer_messages
 from testing.api import Manifest
@@ -64,8 +64,26 @@ async def measure_shared(turns: Turns, count: int) -> None:
         query = _query("1.2.0.192.in-addr.arpa.", codes.PTR, transport)
         async with turns.measured(f"external address of many Services, {transport}"):
             encode(query, Reply(codes.NOERROR, external.find(query.name, codes.PTR).records))
+    await _measure_servers(turns, watched)
     await _measure_transfer(turns, watched)
     await _measure_preference(turns, count)
+
+
+async def _measure_servers(turns: Turns, watched: Watched) -> None:
+    """Measure the NS records, where every Service has this host among its endpoints."""
+    local = [bytes((10, 0, 0, 1))]
+    zone = ClusterZone(
+        ZONE, watched.index, primary=ZONE, ttl_seconds=5, pods=PodMode.DISABLED, local_addresses=lambda: local
+    )
+    external = ExternalZone(
+        from_text("example.org."), watched.index,
+        primary=ZONE, apex=from_text("dns")[:-1], ttl_seconds=5, headless=True, local_addresses=lambda: local,
+    )  # fmt: skip
+    for one in (zone, external):
+        query = _query(to_text(one.zone), codes.NS, "tcp")
+        async with turns.measured(f"NS of {to_text(one.zone)}, host of many Services"):
+            found = one.find(query.name, codes.NS)
+            encode(query, Reply(codes.NOERROR, found.records, (), found.additional))
 
 
 async def _measure_transfer(turns: Turns, watched: Watched) -> None:

@@ -18,6 +18,7 @@ from clusterdns.wire.name import MAX_NAME_BYTES
 from clusterdns.wire.runs import address_records
 
 MAX_SOA_TTL_SECONDS = 300
+MAX_SERVERS = 256  # beyond them no Service is read: thousands may have this host among their endpoints
 _NS_BYTES = 12  # beside the target, of which at least its own label cannot be compressed
 
 
@@ -79,7 +80,7 @@ class Apex:
         )
 
     def _servers(self) -> tuple[Dependencies, dict[bytes, tuple[bytes, ...]]]:
-        """Return the names of the name servers with their addresses, and what they depend on."""
+        """Return the names of the name servers with their addresses, about MAX_SERVERS, and what they depend on."""
         dependencies: dict[Hashable, None] = {}
         names: dict[bytes, tuple[bytes, ...]] = {}
         local_addresses = tuple(self._local_addresses())
@@ -89,6 +90,8 @@ class Apex:
                 key = (endpoint.namespace, endpoint.service)
                 if key in dependencies:
                     continue
+                if len(names) >= MAX_SERVERS:
+                    break
                 dependencies.update(dict.fromkeys(((endpoint.namespace,), key)))
                 entry = self._find_entry(*key)
                 if entry is not None and entry.service is not None and entry.service.type != "ExternalName":

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from itertools import chain
 
 from clusterdns.cluster.deciding import ExternalKinds
+from clusterdns.cluster.index.apex import MAX_SERVERS
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.lookup import (
     ADDRESS_TYPES,
@@ -107,14 +108,17 @@ class ExternalZone:
         )
 
     def _servers(self) -> tuple[Dependencies, tuple[bytes, ...]]:
-        """Return the external addresses of Services with this host among their endpoints, or else the host's own."""
-        dependencies: list[Hashable] = []
+        """Return the external addresses of Services with this host among their endpoints, or else the host's own.
+
+        No more than MAX_SERVERS endpoints are read of an address.
+        """
+        dependencies: dict[Hashable, None] = {}
         external: dict[bytes, None] = {}
         local = tuple(self._local_addresses())
         for address in local:
-            dependencies.append(address)
-            for endpoint in self.index.reverse.endpoints(address):
-                dependencies.append((endpoint.namespace, endpoint.service))
+            dependencies[address] = None
+            for endpoint in self.index.reverse.endpoints(address)[:MAX_SERVERS]:
+                dependencies[endpoint.namespace, endpoint.service] = None
                 entry = self.index.service(endpoint.namespace, endpoint.service)
                 if entry is not None and entry.service is not None:
                     external.update(dict.fromkeys(split_external(entry.service)[0]))

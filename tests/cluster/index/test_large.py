@@ -293,6 +293,34 @@ def test_the_pointers_of_an_address_of_many_services_cost_as_much_as_a_message_h
     assert calls_of(lambda: reverse.find(qname, codes.PTR)) < 30 * len(targets)
 
 
+def test_the_name_servers_of_a_host_of_many_services_cost_the_same_whatever_their_number() -> None:
+    calls, names = [], []
+    for count in (1_000, 3_000):
+        index = Index()
+        index.apply(Change(None, Namespace("prod")))
+        for number in range(count):
+            name = f"web-{number:04}"
+            index.apply(Change(None, Service("prod", name, headless=True, ports=PORTS, external=("192.0.2.1",))))
+            index.apply(Change(None, EndpointSlice("prod", name, name, PORTS, (Endpoint(("10.0.0.1",), "db"),))))
+        for zone in (
+            ClusterZone(ZONE, index, primary=ZONE, ttl_seconds=5, pods=PodMode.DISABLED, local_addresses=_local),
+            ExternalZone(
+                ZONE, index, primary=ZONE, apex=b"\x03dns", ttl_seconds=5, headless=True, local_addresses=_local
+            ),
+        ):
+            found = zone.find(ZONE, codes.NS)
+            names.append(len(found.records))
+            assert 0 < len(found.dependencies) < 600
+            calls.append(calls_of(lambda: zone.find(ZONE, codes.NS)))  # noqa: B023
+    assert names == [256, 1, 256, 1]
+    assert calls[2] < 1.1 * calls[0]
+    assert calls[3] < 1.1 * calls[1]
+
+
+def _local() -> list[bytes]:
+    return [packed("10.0.0.1")]
+
+
 def test_external_targets_are_read_from_what_slices_keep(monkeypatch: pytest.MonkeyPatch) -> None:
     index = index_of(NAMINGS["hostnames"], LARGE)
     external, cluster = (
