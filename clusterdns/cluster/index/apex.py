@@ -18,7 +18,7 @@ from clusterdns.wire.name import MAX_NAME_BYTES
 from clusterdns.wire.runs import address_records
 
 MAX_SOA_TTL_SECONDS = 300
-MAX_SERVERS = 256  # beyond them no Service is read: thousands may have this host among their endpoints
+MAX_SERVERS = 64  # beyond them no Service is read: thousands may have this host among their endpoints
 _NS_BYTES = 12  # beside the target, of which at least its own label cannot be compressed
 
 
