@@ -1,7 +1,7 @@
 """The Services and endpoints by address, for PTR records, and the reverse names that are ancestors of such an address.
 
 Only the index writes it. A Service or endpoint is listed once for each object that has it, as two slices may list the
-same address.
+same address. Of a new slice only the addresses are listed; its endpoints are read when one of these is asked for.
 """
 
 from bisect import bisect_left, bisect_right

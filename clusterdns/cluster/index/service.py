@@ -2,7 +2,8 @@
 
 The slices of a Service change one by one and an endpoint may move between two of them, so the endpoints are kept per
 slice (`slices`), and one is removed only when no slice lists it any more. The name of an endpoint is looked up in a
-dict; results that concern all endpoints are computed when first needed and cached until something changes.
+dict, which is made when the first is asked for, or once there are many; results that concern all endpoints are computed
+when first needed and cached until something changes.
 """
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence

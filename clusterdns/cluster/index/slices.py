@@ -1,7 +1,8 @@
 """One EndpointSlice as the index keeps it: its endpoints, one for each address, with the labels that name them.
 
 `service` joins the slices of a Service. A change of a slice is applied in parts (see `Index.steps`), between which the
-state has the endpoints of the old slice and those of the new one that are applied.
+state has the endpoints of the old slice and those of the new one that are applied. A new slice is kept as it came until
+one of its endpoints is asked for.
 """
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
