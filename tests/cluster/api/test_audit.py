@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from aiohttp import web
 from fakes.audited import INTERVAL, LONGEST, Audited, delays
 from fakes.model_api import LIST_FAULTS, WATCH_FAULTS
 from fakes.seen import Seen
@@ -388,13 +389,23 @@ async def test_an_audit_that_fails_leaves_the_watch_and_the_objects_as_they_are_
 
 
 async def test_retry_after_holds_the_audits(fake: FakeApiServer, seen: Seen) -> None:
-    fake.script(SERVICES, page(version="100"), fake.stream(), faked.status(429, "", "", **{"retry-after": "17"}))
     audits = FakedAudits(fake, seen)
+    asked_at: list[float] = []
+
+    def noted(reply: faked.ScriptedReply) -> faked.ScriptedReply:
+        async def note(request: web.BaseRequest) -> web.StreamResponse:
+            asked_at.append(audits.time.now)
+            return await reply(request)
+
+        return note
+
+    busy = faked.status(429, "", "", **{"retry-after": "17"})
+    fake.script(SERVICES, page(version="100"), fake.stream(), noted(busy))
+    fake.script(NAMESPACES, page(version="100"), fake.stream(), noted(page(version="100")))
     async with audits.running():
-        await audits.until(lambda: audits.results("Service", "failed"))
-        at = audits.time.now
         await audits.until(lambda: audits.results("Namespace", "complete"))
-        assert audits.time.now - at >= 17.0
+    assert len(asked_at) == 2
+    assert asked_at[1] - asked_at[0] >= 17.0
 
 
 async def test_an_internal_error_ends_no_audits(
