@@ -161,15 +161,15 @@ class CnameTargetRule(WaitingChange):
         """Change the first CNAME whose target matches, and replace the records after it by those of the new target."""
         if query.depth > MAX_CNAME_DEPTH or draft.looked_up:
             return
-        aliases = _cnames_of(draft.reply.answer)
-        for position, one in enumerate(aliases):
+        cnames = _cnames_of(draft.reply.answer)
+        for position, one in enumerate(cnames):
             changed = self.change_target(to_text(names_in(one)[0]).lower())
             if changed is None:
                 continue
             target = from_text(changed)
             found = await query.lookup(query, target, query.qtype)
             reply = draft.reply
-            reply.answer = (*aliases[:position], with_names(one, lambda _: target))  # noqa: B023  # called here and now
+            reply.answer = (*cnames[:position], with_names(one, lambda _: target))  # noqa: B023  # called here and now
             draft.looked_up = found.answer
             reply.rcode = found.rcode  # the code of the last name in the chain (RFC 6604 §2.1)
             reply.is_truncated = found.is_truncated
