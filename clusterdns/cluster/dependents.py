@@ -19,8 +19,13 @@ class Dependents:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.serial = Serial()
+        self._changes = 0
         self._clock = clock
         self._subscribers: list[Subscriber] = []
+
+    def changes(self) -> int:
+        """Return how many changes there have been: what was made from the index holds until the number differs."""
+        return self._changes
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Call the subscriber after each change. There are two while a reload replaces a configuration."""
@@ -41,5 +46,6 @@ class Dependents:
         self._call({WHOLE})
 
     def _call(self, touched: set[Hashable]) -> None:
+        self._changes += 1
         for subscriber in self._subscribers:
             subscriber(touched)

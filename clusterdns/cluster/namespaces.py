@@ -14,6 +14,7 @@ class Namespaces:
     def __init__(self, served: Iterable[str] = ()) -> None:
         """`served` are the names in the `namespaces` option; without any, all namespaces are served."""
         self._existing: set[bytes] = set()
+        self.changes = 0  # so far
         self._served = frozenset(map(label_of, served))
 
     def exposes(self, namespace: bytes) -> bool:
@@ -26,10 +27,12 @@ class Namespaces:
 
     def clear(self) -> None:
         """Remove every namespace."""
+        self.changes += 1
         self._existing.clear()
 
     def set(self, namespace: bytes, *, exists: bool) -> None:
         """Add or remove a namespace."""
+        self.changes += 1
         if exists:
             self._existing.add(namespace)
         else:

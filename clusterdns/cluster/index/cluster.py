@@ -43,7 +43,7 @@ class Index:
         an endpoint is removed as soon as its slice no longer lists it.
         """
         self._dependents = Dependents(clock)
-        self._notify = self._dependents.notify
+        self._notify, self.changes = self._dependents.notify, self._dependents.changes
         self.subscribe, self.unsubscribe = self._dependents.subscribe, self._dependents.unsubscribe
         self.serial = self._dependents.serial
         self.synced = self.restored = False  # restored from a snapshot: all kinds are stale until it is synced

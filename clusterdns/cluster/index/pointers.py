@@ -48,6 +48,8 @@ class Pointers:
         self._find_entry = find_entry
         self._endpoint_start = endpoint_start
         self._needs_ports = needs_ports
+        self._last_state: tuple[bytes, int, int, int] | None = None  # of the index, with the question
+        self._last = LookupResult(())  # of an address that many endpoints have
 
     def find(self, qname: bytes, qtype: int) -> LookupResult:
         """Look up a reverse name."""
@@ -59,9 +61,13 @@ class Pointers:
         endpoints = self._index.reverse.endpoints(address)
         records: Sequence[Record] = ()
         if not service_name and len(endpoints) >= MIN_RUN:
-            dependencies[ANY_SERVICE] = None
-            runs = self._runs(qname, endpoints, MAX_STREAM_BYTES if qtype == codes.PTR else 0)
-            return LookupResult(tuple(dependencies), bool(runs), joined(*runs) if qtype == codes.PTR else ())
+            state = (qname, qtype, self._index.changes(), self._index.namespaces.changes)
+            if state != self._last_state:  # the last result holds for queries in any case and of any size
+                dependencies[ANY_SERVICE] = None
+                runs = self._runs(qname, endpoints, MAX_STREAM_BYTES if qtype == codes.PTR else 0)
+                records = joined(*runs) if qtype == codes.PTR else ()
+                self._last_state, self._last = state, LookupResult(tuple(dependencies), bool(runs), records)
+            return self._last
         names = (service_name,) if service_name else self._names(endpoints, dependencies)
         if qtype == codes.PTR:
             records = tuple([record.ptr(qname, self._ttl, target) for target in names])

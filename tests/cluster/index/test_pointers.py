@@ -226,6 +226,30 @@ def test_an_address_of_many_endpoints_has_the_name_of_each(services: list[tuple[
     assert sorted(targets) == sorted(one for one in names if len(one) <= 254)
 
 
+def test_the_pointers_of_many_endpoints_are_made_once_for_each_state() -> None:
+    namespaces = Namespaces()
+    indexes = [Index(namespaces=namespaces), Index(namespaces=namespaces)]  # a change of one affects the other
+    indexes[0].apply(Change(None, Namespace("prod")))
+    for number in range(40):
+        indexes[1].apply(Change(None, Service("prod", f"web-{number}", headless=True)))
+        listed = EndpointSlice("prod", f"web-{number}", f"web-{number}", PORTS, (Endpoint(("10.0.0.1",), "db"),))
+        indexes[1].apply(Change(None, listed))
+    reverse, qname = reverse_of(indexes[1]), from_address(SHARED)
+    found = reverse.find(qname, codes.PTR)
+    assert len(found.records) == 40
+    assert reverse.find(qname, codes.PTR) is found
+    assert not reverse.find(qname, codes.TXT).records
+    assert reverse.find(qname, codes.PTR) == found
+    indexes[0].apply(Change(Namespace("prod"), None))
+    assert not reverse.find(qname, codes.PTR).exists
+    indexes[0].apply(Change(None, Namespace("prod")))
+    assert reverse.find(qname, codes.PTR) == found
+    indexes[1].apply(Change(Service("prod", "web-7", headless=True), None))
+    assert len(reverse.find(qname, codes.PTR).records) == 39
+    indexes[1].apply(Change(None, EndpointSlice("prod", "more", "web-8", PORTS, (Endpoint(("10.0.0.1",), "more"),))))
+    assert len(reverse.find(qname, codes.PTR).records) == 40
+
+
 def test_an_address_of_many_endpoints_leaves_out_services_without_names() -> None:
     services = [(namespace, f"web-{number}", ("db",)) for namespace in ("prod", "dev") for number in range(100)]
     index = shared_address(*services, served=("prod",))
