@@ -1,11 +1,12 @@
 """A fake API server that can go and come back, for configurations that run inside the test."""
 
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
-from fakes.held_clock import HeldClock, turns
+from fakes.held_clock import HeldClock, turns, until
+from plugins.serving import Running
 
 from testing.fake_apiserver import NAMESPACES, SERVICES, SLICES, FakeApiServer, service, serving, unused_port
 from testing.ports import LOOPBACK
@@ -44,6 +45,21 @@ class Outage:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((LOOPBACK, self.port))
         await self._running.enter_async_context(serving(api, bound=sock))
+
+
+async def begin_noticed(outage: Outage, server: Running, clock: HeldClock) -> None:
+    """Begin an outage, and let less time pass than a kind needs to become stale until each watch has ended by it."""
+
+    def feed() -> Mapping[str, Any]:
+        (found,) = server.instance.configuration.shared.status_sections()["kubernetes"]
+        return found
+
+    async def is_refused() -> bool:
+        return "connection refused" in feed().get("reason", "")
+
+    await outage.begin()
+    await until(lambda: not any(row["connected"] for row in feed()["kinds"]))
+    await pass_until(clock, is_refused)
 
 
 async def pass_until(clock: HeldClock, condition: Callable[[], Awaitable[bool]]) -> None:

@@ -7,7 +7,7 @@ import dns.rcode
 import pytest
 from aiohttp import web
 from fakes.held_clock import HeldClock
-from plugins.api_outage import Outage, pass_until
+from plugins.api_outage import Outage, begin_noticed, pass_until
 from plugins.serving import Running, running
 
 from testing.fake_apiserver import event, service
@@ -56,8 +56,7 @@ async def test_an_outage_and_its_end(
         assert await ready_says(server) == (200, ["OK"])
         await held_clock.pass_seconds(100.0)
         assert await said(server, NEW) == "NXDOMAIN", "a quiet API server is no outage"
-        await outage.begin()
-        await held_clock.pass_seconds(5.0)
+        await begin_noticed(outage, server, held_clock)
         assert [await said(server, WEB), await said(server, NEW)] == ["10.96.0.1", "NXDOMAIN"]
         await held_clock.pass_seconds(10.0)
         for _ in range(3):
@@ -83,8 +82,8 @@ async def test_an_outage_and_its_end(
         assert lines(caplog)[1].startswith("current again, after ")
 
 
-async def outlast(outage: Outage, clock: HeldClock) -> None:
-    await outage.begin()
+async def outlast(outage: Outage, server: Running, clock: HeldClock) -> None:
+    await begin_noticed(outage, server, clock)
     await clock.pass_seconds(15.0)
 
 
@@ -122,7 +121,7 @@ async def test_every_way_to_deny(
     (tmp_path / "root.zone").write_text(ROOT_ZONE)
     async with running(text, tmp_path) as server:
         assert [await said(server, qname, qtype) for _ in range(3)] == [before] * 3
-        await outlast(outage, held_clock)
+        await outlast(outage, server, held_clock)
         assert [await said(server, qname, qtype) for _ in range(3)] == [stale] * 3
 
 
@@ -131,7 +130,7 @@ async def test_k8s_external(outage: Outage, held_clock: HeldClock, tmp_path: Pat
     questions = [("foo.prod.example.org", "A"), ("prod.example.org", "A"), ("1.2.0.192.in-addr.arpa", "PTR")]
     async with running(text, tmp_path) as server:
         assert [await said(server, *one) for one in questions] == ["NXDOMAIN", "NOERROR", "NXDOMAIN"]
-        await outlast(outage, held_clock)
+        await outlast(outage, server, held_clock)
         assert [await said(server, *one) for one in questions] == ["SERVFAIL 22", "NOERROR 3", "SERVFAIL 22"]
 
 
@@ -143,7 +142,7 @@ async def test_autopath_goes_no_further_than_a_name_that_may_exist(
     text = f"autopath resolv.conf\nkubernetes cluster.local {{\nendpoint {outage.url}\n}}\nfile root.zone ."
     async with running(text, tmp_path) as server:
         assert await said(server, "outside.example.prod.svc.cluster.local") == "192.0.2.8"
-        await outlast(outage, held_clock)
+        await outlast(outage, server, held_clock)
         assert await said(server, "outside.example.prod.svc.cluster.local") == "SERVFAIL 22"
 
 
@@ -152,5 +151,5 @@ async def test_a_page_whose_first_probe_comes_while_stale_is_ready(
 ) -> None:
     block = f"kubernetes cluster.local {{\nendpoint {outage.url}\n}}\nready :0"
     async with running(block, tmp_path) as server:
-        await outlast(outage, held_clock)
+        await outlast(outage, server, held_clock)
         assert (await ready_says(server))[0] == 200, "the first probe of this page"

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from fakes.held_clock import HeldClock
-from plugins.api_outage import Outage, pass_until
+from plugins.api_outage import Outage, begin_noticed, pass_until
 from plugins.serving import Running, running
 
 from clusterdns.cluster.freshness import Freshness
@@ -63,8 +63,7 @@ async def test_watches_and_upstreams(outage: Outage, held_clock: HeldClock, tmp_
         ]
         assert "secret" not in json.dumps(found)
 
-        await outage.begin()
-        await held_clock.pass_seconds(5.0)
+        await begin_noticed(outage, server, held_clock)
         found = await document(server)
         assert found["state"] == "current"
         assert "connection refused" in found["kubernetes"][0]["reason"]
