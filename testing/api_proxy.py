@@ -58,7 +58,7 @@ class ApiProxy:
         response = web.StreamResponse()
         self._streaming.add(transport)
         try:
-            headers = {"accept": request.headers.get("accept", "*/*")}
+            headers = {"accept": _without_protobuf(request.headers.get("accept", "*/*"))}
             async with self._session.get(self.target + request.path, params=query, headers=headers) as forwarded:
                 response.set_status(forwarded.status)
                 response.content_type = forwarded.content_type
@@ -115,6 +115,11 @@ class ApiProxy:
         if limit is not None and count + len(piece) > limit:
             raise Cut(piece[: limit - count])
         return count + len(piece)
+
+
+def _without_protobuf(accept: str) -> str:
+    """Remove Protobuf from an Accept header, as CoreDNS sends it: `_stream_watch` finds events by the ends of lines."""
+    return ",".join(one for one in accept.split(",") if "protobuf" not in one) or "application/json"
 
 
 @asynccontextmanager

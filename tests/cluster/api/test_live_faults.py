@@ -1,10 +1,12 @@
 """The API source while a real API server, or the way to it, fails by script: nothing is removed, all is caught up."""
 
+import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
+import aiohttp
 import pytest
 from fakes.seen import Seen
 
@@ -17,7 +19,7 @@ from testing.api_faults import ApiFault
 from testing.api_proxy import ApiProxy, proxying
 from testing.controlplane import ControlPlane
 from testing.tcp_relay import relaying
-from testing.waiting import until
+from testing.waiting import PATIENCE_SECONDS, until
 
 pytestmark = [pytest.mark.peer("kube-apiserver")]
 
@@ -138,3 +140,19 @@ async def test_connections_that_are_refused_for_a_while_are_made_again(
         await seen.until_names(Service, "before", "in-the-fault")
         assert all(change.new is not None for change in seen.changes)
         await source.stop()
+
+
+async def test_the_proxy_passes_whole_events_to_a_client_that_prefers_protobuf(control_plane: ControlPlane) -> None:
+    params = {
+        "watch": "1",
+        "allowWatchBookmarks": "true",
+        "sendInitialEvents": "true",
+        "resourceVersionMatch": "NotOlderThan",
+    }
+    headers = {"accept": "application/vnd.kubernetes.protobuf,application/json"}
+    async with proxying(control_plane) as proxy, aiohttp.ClientSession() as session, asyncio.timeout(PATIENCE_SECONDS):
+        async with session.get(f"{proxy.url}/api/v1/namespaces", params=params, headers=headers) as response:
+            async for line in response.content:
+                if b"k8s.io/initial-events-end" in line:
+                    break
+        assert response.content_type == "application/json"
