@@ -10,13 +10,11 @@ import argparse
 import asyncio
 import json
 import multiprocessing
-import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import IPv4Address
 from itertools import accumulate
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench import objects
@@ -31,6 +29,7 @@ from clusterdns.cluster.snapshot.format import DIGEST_BYTES, decode, encode, lay
 from clusterdns.cluster.snapshot.restoring import restore
 from clusterdns.cluster.turns import LoopTurns
 from clusterdns.host.collector import collect_in_short_runs
+from clusterdns.host.resources import resident_bytes
 from clusterdns.telemetry.metrics import Registry
 from testing.api import Manifest
 
@@ -113,20 +112,15 @@ async def fill_from_lists(several: Sequence[tuple[Kind, bytes]]) -> object:
     return stores, index
 
 
-def rss_bytes() -> int:
-    """Read the resident set of this process."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
 def measure(run: Callable[[Any], Awaitable[object]], source: object, parent: Connection) -> None:
     """Run once, and send what it took."""
     collect_in_short_runs()
 
     async def timed() -> Filled:
-        before, seconds, cpu_seconds = rss_bytes(), time.perf_counter(), time.process_time()
+        before, seconds, cpu_seconds = resident_bytes(), time.perf_counter(), time.process_time()
         kept = await run(source)
         seconds, cpu_seconds = time.perf_counter() - seconds, time.process_time() - cpu_seconds
-        grown_mib = (rss_bytes() - before) / _MIB
+        grown_mib = (resident_bytes() - before) / _MIB
         del kept
         return Filled(seconds, cpu_seconds, grown_mib)
 
