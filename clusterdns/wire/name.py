@@ -11,6 +11,7 @@ from collections.abc import Container
 ROOT = b"\0"
 MAX_NAME_BYTES = 255  # RFC 1035 §2.3.4
 MAX_LABEL_BYTES = 63
+LENGTH_BYTES = tuple(bytes((size,)) for size in range(MAX_LABEL_BYTES + 1))  # before a label, by its length
 IN_ADDR_ARPA = b"\x07in-addr\x04arpa\0"
 IP6_ARPA = b"\x03ip6\x04arpa\0"
 

@@ -15,7 +15,7 @@ from clusterdns.cluster.index.slices import EndpointAddress, EndpointGroup
 from clusterdns.cluster.objects import Port
 from clusterdns.wire import codes, record
 from clusterdns.wire.header import MAX_STREAM_BYTES
-from clusterdns.wire.name import MAX_LABEL_BYTES, MAX_NAME_BYTES
+from clusterdns.wire.name import LENGTH_BYTES, MAX_NAME_BYTES
 from clusterdns.wire.record import Record
 from clusterdns.wire.runs import MAX_ADDRESSES, MIN_RUN, RecordRun, address_records, joined
 
@@ -24,7 +24,6 @@ ADDRESS_TYPES = codes.ADDRESS_TYPES
 _SRV_BODY_BYTES = 16  # beside the target's name
 
 _SRV = Struct(">HHH")
-_LENGTHS = tuple(bytes((size,)) for size in range(MAX_LABEL_BYTES + 1))
 
 Dependencies = tuple[Hashable, ...]
 # port numbers, and the targets that have them: how a target's name begins, and its packed addresses
@@ -59,7 +58,7 @@ def below(zone: bytes, *labels: bytes) -> bytes:
 
 def wire_label(label: bytes) -> bytes:
     """Write a label in wire format."""
-    return _LENGTHS[len(label)] + label
+    return LENGTH_BYTES[len(label)] + label
 
 
 def glue_records(ttl_seconds: int, addresses_by_name: Iterable[tuple[bytes, Collection[bytes]]]) -> Sequence[Record]:

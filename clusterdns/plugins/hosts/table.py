@@ -11,14 +11,13 @@ from io import BytesIO
 from ipaddress import ip_address
 
 from clusterdns.wire import codes
-from clusterdns.wire.name import MAX_LABEL_BYTES, MAX_NAME_BYTES, ROOT, from_text, is_under
+from clusterdns.wire.name import LENGTH_BYTES, MAX_LABEL_BYTES, MAX_NAME_BYTES, ROOT, from_text, is_under
 from clusterdns.wire.runs import MAX_ADDRESSES
 
 NAMES_PER_SLICE = 250  # take about half a millisecond; as many lines without names take less
 INTERNED_BYTES = 256  # names with more bytes of addresses share none: each address that is added would make another
 WILDCARD = b"\x01*"
 _V4_MAPPED = bytes(10) + b"\xff\xff"
-_LENGTHS = [bytes((size,)) for size in range(MAX_LABEL_BYTES + 1)]
 
 
 class HostsTable:
@@ -164,6 +163,6 @@ def name_from_text(text: bytes) -> bytes | None:
         size = len(label)
         if not 0 < size <= MAX_LABEL_BYTES:
             return None
-        parts += (_LENGTHS[size], label)
+        parts += (LENGTH_BYTES[size], label)
     name = b"".join((*parts, ROOT))
     return None if len(name) > MAX_NAME_BYTES or name == WILDCARD + ROOT else name
