@@ -52,7 +52,7 @@ class Compressor:
         """Return address records whose order changes: they may point back, but nothing may point at them."""
         if not records:
             return NO_ROTATION
-        owner = self._find(records[0].name)[0]
+        owner = self._find(records[0].name)
         if type(records) is RecordRun:
             rotating = records.rotating(owner)
         else:
@@ -93,7 +93,7 @@ class Compressor:
                 break
             if name != last:
                 last = name
-                owner = self._find(name)[0]
+                owner = self._find(name)
             if rtype not in COMPRESSED_TYPES:
                 one = owner + body
             elif rtype not in NAME_TYPES or body[(at := FIXED_BYTES + NAME_TYPES[rtype]) :].lower() in known:
@@ -102,7 +102,7 @@ class Compressor:
                 start = at + 1 + body[at]
                 end = ends.get(body[start:])
                 if end is None:
-                    end = ends[body[start:]] = self._find(body[start:])[0] if start < len(body) else b""
+                    end = ends[body[start:]] = self._find(body[start:]) if start < len(body) else b""
                 size = start - FIXED_BYTES + len(end)
                 one = owner + body[:8] + size.to_bytes(2, "big") + body[FIXED_BYTES:start] + end
             encoded.append(one)
@@ -112,8 +112,8 @@ class Compressor:
 
     def _encode_run(self, run: RecordRun, start: int) -> list[bytes]:
         """Return the records of a run from `start` on, whose first record is encoded already."""
-        owner = self._find(run.name)[0]
-        end = self._find(run.end)[0] if run.rtype in COMPRESSED_TYPES else run.end
+        owner = self._find(run.name)
+        end = self._find(run.end) if run.rtype in COMPRESSED_TYPES else run.end
         each = len(owner) + FIXED_BYTES + len(end)
         most = max(0, self.limit + 1 - self.position) // each + 1
         starts = run.starts[start : start + most]
@@ -150,7 +150,7 @@ class Compressor:
     def _learn_names(self, rtype: int, body: bytes, position: int) -> None:
         """Remember the target of an SRV record: it stays whole (RFC 2782), but pointers may lead to it."""
         for start, end in name_spans(rtype, body):
-            self._learn(body[start:end], position + start, 0)
+            self._learn(body[start:end], position + start)
 
     def _place(self, name: bytes, position: int) -> bytes:
         """Return the name as written at this position, and remember it."""
@@ -173,21 +173,20 @@ class Compressor:
                 at += 1 + lower[at]
         return written
 
-    def _find(self, name: bytes) -> tuple[bytes, int]:
-        """Return the name with its longest known suffix as a pointer, and how many pointers a reader has to follow."""
-        lower = name.lower()
-        suffix = longest_suffix(lower, self.offsets)
+    def _find(self, name: bytes) -> bytes:
+        """Return the name with its longest known suffix as a pointer."""
+        suffix = longest_suffix(name.lower(), self.offsets)
         if suffix is None:
-            return name, 0
-        offset, pointers = self.offsets[suffix]
-        return name[: len(name) - len(suffix)] + (0xC000 | offset).to_bytes(2, "big"), pointers + 1
+            return name
+        offset, _ = self.offsets[suffix]
+        return name[: len(name) - len(suffix)] + (0xC000 | offset).to_bytes(2, "big")
 
-    def _learn(self, name: bytes, position: int, pointers: int) -> None:
+    def _learn(self, name: bytes, position: int) -> None:
         lower = name.lower()
         start = 0
         while size := lower[start]:
             suffix = lower[start:]
             if position + start > _MAX_POINTER or suffix in self.offsets:  # a known name has known ancestors
                 return
-            self.offsets[suffix] = position + start, pointers
+            self.offsets[suffix] = position + start, 0
             start += 1 + size
