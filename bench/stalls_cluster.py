@@ -27,7 +27,7 @@ from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.cluster.objects import EndpointSlice, ImportedSlice, Kind, Namespace, Pod, Service, ServiceImport
 from clusterdns.plugins.kubernetes.handler import ClusterHandler
 from clusterdns.plugins.loadbalance.handler import mark_rotating
-from clusterdns.server.dispatch import Dispatch, ListenerContext
+from clusterdns.server.dispatch import Dispatch, LargeReply, ListenerContext
 from clusterdns.server.routes import Chain, Route, Routes
 from clusterdns.server.shared import SharedState
 from clusterdns.telemetry.metrics import Registry, Series
@@ -131,7 +131,9 @@ class Watched:
                 self._turns.doing = text
                 kept = context.answers.entries.get(packet[2:])
                 if kept is None:
-                    self._dispatch.miss(packet, ("127.0.0.1", 4), "127.0.0.1", context)
+                    reply = self._dispatch.miss(packet, ("127.0.0.1", 4), "127.0.0.1", context)
+                    if isinstance(reply, LargeReply):
+                        await reply
                 else:
                     kept.message()
                 await asyncio.sleep(0)

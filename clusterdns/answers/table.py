@@ -169,6 +169,7 @@ class AnswerTable:
         self._by_dependency: dict[Hashable, dict[bytes, Answer]] = {}
         self._forgotten: list[dict[bytes, Answer]] = []  # some of these answers may have been removed since
         self._budget = budget or AnswerBudget()
+        self.changes = 0  # how often answers were forgotten: one that was found before a change is not kept after it
 
     @property
     def has_forgotten(self) -> bool:
@@ -198,6 +199,7 @@ class AnswerTable:
 
     def forget(self, dependencies: Iterable[Hashable]) -> None:
         """Have every answer that depends on one of these found no longer."""
+        self.changes += 1
         found = [answers for one in dependencies if (answers := self._by_dependency.pop(one, None)) is not None]
         if found:
             self._set_aside(found)
@@ -205,6 +207,7 @@ class AnswerTable:
 
     def forget_all(self) -> None:
         """Have no answer found any longer."""
+        self.changes += 1
         if self._answers:
             self._set_aside([self._answers])
             self._answers = self.entries = {}

@@ -25,6 +25,12 @@ class Port(msgspec.Struct, frozen=True, gc=False, array_like=True):
     number: int
     protocol: str
 
+    def matches(self, name: bytes, protocol: bytes) -> bool:
+        """Return whether it matches these labels; an empty label matches every port, an unnamed port no label."""
+        return (not name or self.name.encode().lower() == name) and (
+            not protocol or self.protocol.encode().lower() == protocol
+        )
+
 
 class Service(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A Service. `cluster_ips` is empty for a headless one, in which case `headless` is true."""

@@ -35,15 +35,19 @@ class Compressor:
         self.serial = serial
         self._place(question[:-4], HEADER_BYTES)
 
-    def encode(self, records: Sequence[Record]) -> list[bytes]:
-        """Return the records one by one: as many as fit, and the first that does not."""
+    def encode(self, records: Sequence[Record], *, is_last: bool = False) -> list[bytes]:
+        """Return the records one by one: as many as fit, and the first that does not.
+
+        `is_last` says that no record follows them.
+        """
         encoded = []
-        for piece in pieces_of(records):
+        pieces = pieces_of(records)
+        for number, piece in enumerate(pieces, 1):
             if len(piece) >= MIN_RUN and type(piece) is not RecordRun:
                 piece = as_run(piece[: max(0, self.limit - self.position) // FIXED_BYTES + 1])
             if type(piece) is RecordRun:
                 encoded += self._encode(piece[:1])
-                encoded += self._encode_run(piece, 1)
+                encoded += self._encode_run(piece, 1, learns=not is_last or number < len(pieces))
             else:
                 encoded += self._encode(piece)
         return encoded
@@ -110,8 +114,11 @@ class Compressor:
         self.position = position
         return encoded
 
-    def _encode_run(self, run: RecordRun, start: int) -> list[bytes]:
-        """Return the records of a run from `start` on, whose first record is encoded already."""
+    def _encode_run(self, run: RecordRun, start: int, *, learns: bool) -> list[bytes]:
+        """Return the records of a run from `start` on, whose first record is encoded already.
+
+        With `learns` pointers of later records may lead to the names in them.
+        """
         owner = self._find(run.name)
         end = self._find(run.end) if run.rtype in COMPRESSED_TYPES else run.end
         each = len(owner) + FIXED_BYTES + len(end)
@@ -119,7 +126,7 @@ class Compressor:
         starts = run.starts[start : start + most]
         ends = list(accumulate(map(each.__add__, map(len, starts)), initial=self.position))
         count = min(bisect_right(ends, self.limit), len(starts))  # the first ends beyond the limit
-        if run.rtype == codes.SRV:
+        if run.rtype == codes.SRV and learns:
             last = bisect_right(ends, _MAX_POINTER, 0, count)
             for one, position in zip(run[start : start + last].encoded(owner, end), ends, strict=False):
                 self._learn_names(run.rtype, one[len(owner) :], position + len(owner))

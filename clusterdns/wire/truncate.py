@@ -42,7 +42,7 @@ def fit(
     """
     space = query.size_limit - HEADER_BYTES - len(query.question)
     compressor = Compressor(query.question, query.size_limit, reply.serial)
-    answer = compressor.encode(records)
+    answer = compressor.encode(records, is_last=not (rotating or reply.authority or reply.additional))
     whole = Fitted(
         answer, compressor.encode_rotating(rotating),
         compressor.encode(reply.authority), compressor.encode(reply.additional), opt, is_truncated=False,

@@ -20,7 +20,7 @@ from clusterdns.plugins.hosts import hosts_file
 from clusterdns.plugins.order import ORDER, REFUSED
 from clusterdns.server import dispatch, memory, reloading, run
 from clusterdns.server.assembly import assemble
-from clusterdns.server.listeners import budget, connection, connection_table, udp
+from clusterdns.server.listeners import budget, connection_table, later, udp
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.upstream import exchange, flight, pool, stream
 from clusterdns.upstream import settings as upstream_settings
@@ -141,7 +141,7 @@ NUMBERS = ConnectionLimits()
             "client that does not read its replies",
             f"{LIMITS.stalled_seconds:g} s without progress; {budget.MAX_STALLED}",
         ),
-        ("queries of one connection that wait", f"{connection.MAX_WAITING}"),
+        ("queries of one connection that wait", f"{later.MAX_WAITING}"),
         ("queries of one UDP socket that wait", f"{udp.MAX_WAITING:,}"),
         ("queries of all connections that wait", f"{budget.MAX_ALL_WAITING:,}"),
         ("questions in flight", f"{flight.MAX_FLIGHTS:,}"),

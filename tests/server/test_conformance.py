@@ -26,7 +26,7 @@ from server.misbehaving import MisbehavingHandler
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.pods import PodMode
 from clusterdns.cluster.index.zone import ClusterZone
-from clusterdns.server.dispatch import Dispatch, ListenerContext
+from clusterdns.server.dispatch import Dispatch, LargeReply, ListenerContext
 from clusterdns.telemetry.metrics import Series
 from clusterdns.wire import name
 from testing.waiting import PATIENCE_SECONDS, until
@@ -355,7 +355,7 @@ async def test_truncated_replies_rotate_through_all_records(large_index: Index, 
 
 
 @pytest.mark.parametrize(("qname", "asked"), [("nine", 1), ("ten", 2), ("none", 2)])
-def test_large_and_negative_answers_are_compiled_at_the_second_query(
+async def test_large_and_negative_answers_are_compiled_at_the_second_query(
     qname: str, asked: int, large_index: Index, make_dispatch: Callable[..., Dispatch],
     make_listener: Callable[[str], ListenerContext],
 ) -> None:  # fmt: skip
@@ -363,9 +363,27 @@ def test_large_and_negative_answers_are_compiled_at_the_second_query(
     sent = query(f"{qname}.prod.svc.cluster.local.")
     kept = []
     for _ in range(3):
-        dispatch.miss(sent, ("127.0.0.1", 4), "127.0.0.1", listener)
+        reply = dispatch.miss(sent, ("127.0.0.1", 4), "127.0.0.1", listener)
+        if isinstance(reply, LargeReply):
+            await reply
         kept.append(sent[2:] in listener.answers.entries)
     assert kept.index(True) == asked - 1
+
+
+@pytest.mark.parametrize("is_changed", [False, True], ids=["unchanged", "changed"])
+async def test_a_large_answer_that_changes_before_it_is_encoded_is_not_kept(
+    is_changed: bool, large_index: Index, make_dispatch: Callable[..., Dispatch],
+    make_listener: Callable[[str], ListenerContext],
+) -> None:  # fmt: skip
+    dispatch, listener = make_dispatch(), make_listener("udp")
+    sent = query("ten.prod.svc.cluster.local.")
+    for _ in range(2):
+        found = dispatch.miss(sent, ("127.0.0.1", 4), "127.0.0.1", listener)
+        assert isinstance(found, LargeReply)
+        if is_changed:
+            listener.answers.forget([(b"prod", b"ten")])
+        assert await found
+    assert (sent[2:] in listener.answers.entries) is not is_changed
 
 
 @pytest.mark.parametrize("sent", [query("nine.prod.svc.cluster.local."), with_options(COOKIE)], ids=["kept", "cookie"])

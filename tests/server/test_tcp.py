@@ -15,7 +15,7 @@ from clusterdns.cluster.index.cluster import Index
 from clusterdns.host.admission import ConnectionLimits
 from clusterdns.host.sockets import bind_tcp
 from clusterdns.server.dispatch import Dispatch, ListenerContext
-from clusterdns.server.listeners import connection
+from clusterdns.server.listeners import connection, later
 from clusterdns.server.listeners.budget import MAX_STALLED, ConnectionBudget
 from clusterdns.server.listeners.connection_table import TcpLimits
 from clusterdns.server.listeners.tcp import TcpListener
@@ -162,7 +162,7 @@ async def test_a_waiting_reply_does_not_delay_others(connect: Connect, start: St
 async def test_waiting_queries_of_one_connection_are_limited(connect: Connect, start: Start) -> None:
     listener = await start()
     reader, writer = await connect(listener)
-    count = 3 * connection.MAX_WAITING
+    count = 3 * later.MAX_WAITING
     writer.write(b"".join(framed("slow.test.", n) for n in range(count)))
     replies = {(await receive(reader)).id for _ in range(count)}
     assert replies == set(range(count))

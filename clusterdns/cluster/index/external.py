@@ -24,8 +24,8 @@ from clusterdns.cluster.index.lookup import (
     wire_label,
 )
 from clusterdns.cluster.index.schema import without_underscore
-from clusterdns.cluster.index.service import ServiceEntry, addresses_at, matches
-from clusterdns.cluster.index.slices import MIN_CACHED_ENDPOINTS, NO_PORTS, EndpointAddress, in_groups
+from clusterdns.cluster.index.service import ServiceEntry
+from clusterdns.cluster.index.slices import MIN_CACHED_ENDPOINTS, NO_PORTS, EndpointAddress, addresses_at, in_groups
 from clusterdns.cluster.objects import Service, split_external
 from clusterdns.wire import codes, name, record
 from clusterdns.wire.header import MAX_STREAM_BYTES
@@ -183,7 +183,7 @@ class ExternalZone:
         if len(left) == 1:
             return LookupResult(dependencies, self._is_protocol(left[0], service))
         port, protocol = map(without_underscore, left) if left else (b"", b"")
-        if not any(matches(one, port, protocol) for one in service.ports or NO_PORTS):
+        if not any(one.matches(port, protocol) for one in service.ports or NO_PORTS):
             return LookupResult(dependencies, False)
         addresses, hosts = split_external(service)
         host_names = filter(None, map(_as_name, hosts))  # lazily: as many as fill a message
@@ -201,7 +201,7 @@ class ExternalZone:
     def _is_protocol(self, label: bytes, service: Service) -> bool:
         """Return whether names of ports exist below a label such as `_tcp`, so that it exists too (RFC 8020)."""
         protocol = without_underscore(label)
-        return protocol != label and any(port.name and matches(port, b"", protocol) for port in service.ports)
+        return protocol != label and any(port.name and port.matches(b"", protocol) for port in service.ports)
 
     def _headless_endpoints(
         self, dependencies: Dependencies, entry: ServiceEntry, left: list[bytes], qname: bytes, qtype: int

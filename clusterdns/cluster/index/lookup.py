@@ -10,7 +10,6 @@ from struct import Struct
 from typing import NamedTuple
 
 from clusterdns.cluster.index.schema import ParsedName
-from clusterdns.cluster.index.service import matches
 from clusterdns.cluster.index.slices import EndpointAddress, EndpointGroup
 from clusterdns.cluster.objects import Port
 from clusterdns.wire import codes, record
@@ -82,7 +81,7 @@ def pointer_records(qname: bytes, ttl_seconds: int, starts: Sequence[bytes], end
 
 def port_numbers(ports: Iterable[Port], port: bytes, protocol: bytes) -> Iterator[int]:
     """Yield the numbers of the ports that have one and these labels."""
-    return (one.number for one in ports if one.number > 0 and matches(one, port, protocol))
+    return (one.number for one in ports if one.number > 0 and one.matches(port, protocol))
 
 
 def endpoint_targets(

@@ -7,19 +7,23 @@ when first needed and cached until something changes.
 """
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
-from itertools import chain, groupby
-from operator import attrgetter
+from itertools import chain
 from typing import TypeVar
 
 from clusterdns.cluster.grouped import Grouped
-from clusterdns.cluster.index.slices import MIN_CACHED_ENDPOINTS, EndpointAddress, EndpointGroup, SliceState, in_groups
+from clusterdns.cluster.index.slices import (
+    MIN_CACHED_ENDPOINTS,
+    EndpointAddress,
+    EndpointGroup,
+    SliceState,
+    addresses_at,
+    in_groups,
+)
 from clusterdns.cluster.objects import Port, Service
 
 MAX_UNREAD_ENDPOINTS = 256  # of a Service; a query that has to read them takes a quarter of a millisecond longer
 
 T = TypeVar("T")
-
-_ports = attrgetter("ports")
 
 
 class ServiceEntry:
@@ -155,15 +159,8 @@ class ServiceEntry:
         return self.cached(("addresses", port, protocol), lambda: self._find_addresses(port, protocol))
 
     def _find_addresses(self, port: bytes, protocol: bytes) -> Collection[bytes]:
-        def read(endpoints: Iterable[EndpointAddress]) -> list[bytes]:
-            return addresses_at(endpoints, port, protocol)
-
-        states = self._in_order()
-        if self._count >= MIN_CACHED_ENDPOINTS:
-            parts = [state.cached((port, protocol), read) for state in states]
-        else:
-            parts = [read(state.endpoints()) for state in states]
-        return dict.fromkeys(chain(read(self._moving_endpoints()), *parts))
+        moving = addresses_at(self._moving_endpoints(), port, protocol)
+        return dict.fromkeys(chain(moving, *[state.addresses_at(port, protocol) for state in self._in_order()]))
 
     def groups(self) -> Iterable[EndpointGroup]:
         """Group the endpoints by ports: first the moving ones, then slice by slice."""
@@ -175,11 +172,11 @@ class ServiceEntry:
 
     def has_port(self, port: bytes, protocol: bytes) -> bool:
         """Return whether any endpoint has a port with these labels; an empty label matches every port."""
-        return any(matches(one, port, protocol) for one in self.ports())
+        return any(one.matches(port, protocol) for one in self.ports())
 
     def has_named_port(self, protocol: bytes) -> bool:
         """Return whether any endpoint has a named port of this protocol."""
-        return any(one.name and matches(one, b"", protocol) for one in self.ports())
+        return any(one.name and one.matches(b"", protocol) for one in self.ports())
 
     def cached(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return the result of `make`, cached until the Service or its endpoints change.
@@ -218,21 +215,3 @@ def _rank(endpoint: EndpointAddress) -> tuple[str, bytes, bool]:
 
 
 _NOTHING: Grouped[bytes, EndpointAddress] = Grouped(_rank)  # is never written
-
-
-def matches(port: Port, name: bytes, protocol: bytes) -> bool:
-    """Return whether a port matches these labels; an empty label matches every port, an unnamed port no label."""
-    return (not name or port.name.encode().lower() == name) and (
-        not protocol or port.protocol.encode().lower() == protocol
-    )
-
-
-def addresses_at(endpoints: Iterable[EndpointAddress], port: bytes, protocol: bytes) -> list[bytes]:
-    """List the addresses of endpoints that have a port with these labels; those of a slice share their ports."""
-    if not port and not protocol:
-        return [one.address for one in endpoints]
-    found: list[bytes] = []
-    for ports, several in groupby(endpoints, _ports):
-        if any(matches(one, port, protocol) for one in ports):
-            found += [one.address for one in several]
-    return found

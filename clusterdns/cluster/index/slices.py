@@ -178,6 +178,17 @@ class SliceState:
             return ((self.ports, [(one.label, (one.address,)) for one in addresses]),)
         return ((self.ports, self.cached("labels", by_label).items()),)
 
+    def addresses_at(self, port: bytes, protocol: bytes) -> Sequence[bytes]:
+        """List the addresses of the endpoints that have a port with these labels."""
+        if self._open is not None:
+            return addresses_at(self.endpoints(), port, protocol)
+        if (port or protocol) and not any(one.matches(port, protocol) for one in self.ports):
+            return ()
+        addresses = self._addresses()
+        if len(addresses) < MIN_CACHED_ENDPOINTS:
+            return [one.address for one in addresses]
+        return self.cached("addresses", every_address)
+
     def cached(self, key: Hashable, make: Callable[[Iterable[EndpointAddress]], T]) -> T:
         """Return the result of `make` for the endpoints, cached until the slice changes."""
         if self._open is not None:
@@ -189,6 +200,20 @@ class SliceState:
                 self._parts.clear()
             self._parts[key] = found
         return found  # type: ignore[return-value]  # every key has one `make`
+
+
+def every_address(endpoints: Iterable[EndpointAddress]) -> list[bytes]:
+    """List the addresses of endpoints."""
+    return [one.address for one in endpoints]
+
+
+def addresses_at(endpoints: Iterable[EndpointAddress], port: bytes, protocol: bytes) -> list[bytes]:
+    """List the addresses of endpoints that have a port with these labels."""
+    found: list[bytes] = []
+    for ports, several in groupby(endpoints, attrgetter("ports")):
+        if (not port and not protocol) or any(one.matches(port, protocol) for one in ports):
+            found += every_address(several)
+    return found
 
 
 def groups_of(endpoints: Sequence[EndpointAddress]) -> Iterable[EndpointGroup]:
@@ -207,9 +232,9 @@ def in_groups(endpoints: Iterable[EndpointAddress]) -> Iterator[EndpointGroup]:
 def by_label(endpoints: Iterable[EndpointAddress]) -> dict[bytes, Sequence[bytes]]:
     """Group the addresses of endpoints by label. Mostly each has a label of its own, or all have the same."""
     several = tuple(endpoints)
+    if len(several) > 1 and several[0].label == several[-1].label and len({one.label for one in several}) == 1:
+        return {several[0].label: [one.address for one in several]}
     found: dict[bytes, Sequence[bytes]] = {one.label: (one.address,) for one in several}
-    if len(found) == 1:
-        return {label: [one.address for one in several] for label in found}
     if len(found) < len(several):
         lists: dict[bytes, list[bytes]] = {label: [] for label in found}
         for one in several:

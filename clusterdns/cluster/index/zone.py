@@ -28,7 +28,7 @@ from clusterdns.cluster.index.lookup import (
 from clusterdns.cluster.index.pods import PodMode, address_in_label
 from clusterdns.cluster.index.pointers import Pointers
 from clusterdns.cluster.index.schema import SERVICE_TREE, TREES, NameForm, ParsedName, parse_name, without_underscore
-from clusterdns.cluster.index.service import ServiceEntry, matches
+from clusterdns.cluster.index.service import ServiceEntry
 from clusterdns.cluster.index.slices import MIN_CACHED_ENDPOINTS, NO_PORTS, EndpointAddress, EndpointGroup, groups_of
 from clusterdns.cluster.index.topology import ABOVE_ZONES, Topology, parse_zone_labels
 from clusterdns.cluster.objects import Port, Service, is_address, packed
@@ -145,7 +145,7 @@ class ClusterZone:
     ) -> LookupResult:
         """Look up a Service with clusterIPs; it has them whether or not it has endpoints."""
         dependencies = dependencies_of(parsed)
-        if not any(matches(port, parsed.port, parsed.protocol) for port in service.ports or self._default_ports):
+        if not any(port.matches(parsed.port, parsed.protocol) for port in service.ports or self._default_ports):
             # a Service without such a port exists where there are endpoints below it (RFC 8020)
             return LookupResult(dependencies, parsed.form is NameForm.SERVICE and entry.has_endpoints)
         cluster_ips = tuple(map(packed, service.cluster_ips))
@@ -212,7 +212,7 @@ class ClusterZone:
             return False
         if entry.service.headless:
             return entry.has_named_port(protocol)
-        return any(port.name and matches(port, b"", protocol) for port in entry.service.ports)
+        return any(port.name and port.matches(b"", protocol) for port in entry.service.ports)
 
     # SRV
 

@@ -12,6 +12,7 @@ from time import perf_counter
 from typing import Any
 
 from clusterdns.host.sockets import unread_bytes
+from clusterdns.server.dispatch import LargeReply
 from clusterdns.server.listeners.budget import MAX_ALL_WAITING, MAX_HELD_BYTES
 from clusterdns.server.listeners.connection_table import (
     CHUNK_BYTES,
@@ -26,7 +27,6 @@ from clusterdns.wire.stream import FirstMessage
 BATCH = 64  # queries of one connection per turn of the loop
 HIGH_WATER_BYTES = 8_192  # unsent replies; above, the connection stops answering and reading
 MAX_SHORT_BYTES = 4_096  # unfinished queries up to here are always kept; longer ones share MAX_HELD_BYTES
-MAX_WAITING = 64  # queries of one connection that wait for a handler; it reads no more until one is answered
 LAST_TLS_SECONDS = 0.05  # for received TLS records to be read after the listener was closed
 _UNKNOWN_BYTES = 1 << 30  # unread over TLS: the size of the plain text is known once the records are read
 _NONE: Set[asyncio.Task[None]] = frozenset()
@@ -189,6 +189,10 @@ class Connection(asyncio.BufferedProtocol):
 
     # Answering
 
+    @property
+    def _waits_enough(self) -> bool:
+        return self._later is not None and self._later.are_enough
+
     def _go_on(self) -> None:
         """Answer a batch of what is held; read on if every whole query is answered and the client reads its replies."""
         self._is_scheduled = False
@@ -197,7 +201,7 @@ class Connection(asyncio.BufferedProtocol):
         is_sound, has_more = self._answer_batch()
         if not is_sound:
             self.transport.close()
-        elif self.is_stalled or len(self.waiting) >= MAX_WAITING:
+        elif self.is_stalled or self._waits_enough:
             self.transport.pause_reading()
         elif has_more:
             self.transport.pause_reading()
@@ -243,7 +247,7 @@ class Connection(asyncio.BufferedProtocol):
             end = message_end(held, start, size)
             replies.append(reply)
             reply_bytes += len(reply)
-            if reply_bytes > HIGH_WATER_BYTES or len(self.waiting) >= MAX_WAITING:
+            if reply_bytes > HIGH_WATER_BYTES or self._waits_enough:
                 break  # the client has to read these before more are made
         if reply_bytes:
             self.transport.write(b"".join(replies))
@@ -267,10 +271,11 @@ class Connection(asyncio.BufferedProtocol):
             if isinstance(reply, FirstMessage):
                 self._replies_later().transfer(reply.rest)
             return framed(reply)
+        pending = reply.encoding if isinstance(reply, LargeReply) else reply
         if self._table.budget.waiting_count >= MAX_ALL_WAITING:
-            self._table.dispatch.unanswered.drop(reply, "tcp", MAX_ALL_WAITING)
+            self._table.dispatch.unanswered.drop(pending, "tcp", MAX_ALL_WAITING)
             return b""
-        self._replies_later().reply(reply)
+        self._replies_later().reply(pending, is_large=pending is not reply)
         return b""
 
     def _replies_later(self) -> LaterReplies:

@@ -13,6 +13,7 @@ from clusterdns.server.listeners.framing import framed
 from clusterdns.server.unanswered import UnansweredPackets
 from clusterdns.wire.stream import FirstMessage
 
+MAX_WAITING = 64  # queries of one connection that wait for a handler; it reads no more until one is answered
 MAX_UNSENT_BYTES = 262_144  # replies of handlers that waited are written at once; above, the connection is closed
 
 log = logging.getLogger("clusterdns")
@@ -32,18 +33,26 @@ class ReplyWriter(Protocol):
 class LaterReplies:
     """The queries and transfers of one connection that wait, each with a task that writes its replies."""
 
-    __slots__ = ("_budget", "_connection", "_drained", "_unanswered", "tasks")
+    __slots__ = ("_budget", "_connection", "_drained", "_large", "_unanswered", "tasks")
 
     def __init__(self, connection: ReplyWriter, budget: ConnectionBudget) -> None:
         self.tasks: set[asyncio.Task[None]] = set()
         self._unanswered: set[Coroutine[Any, Any, bytes | None]] = set()  # queries whose handlers wait
+        self._large: Coroutine[Any, Any, bytes | None] | None = None  # that of `_unanswered` which is a large reply
         self._connection = connection
         self._budget = budget
         self._drained: asyncio.Event | None = None  # set when the client has read everything; transfers wait for it
 
-    def reply(self, reply: Coroutine[Any, Any, bytes | None]) -> None:
+    @property
+    def are_enough(self) -> bool:
+        """Whether no further query is answered until one of these is: many wait, or the reply to one is large."""
+        return self._large is not None or len(self.tasks) >= MAX_WAITING
+
+    def reply(self, reply: Coroutine[Any, Any, bytes | None], *, is_large: bool = False) -> None:
         """Write a reply when its handler is done."""
         self._unanswered.add(reply)
+        if is_large:
+            self._large = reply
         self._begin(self._reply(reply))
 
     def transfer(self, messages: Iterator[bytes]) -> None:
@@ -72,6 +81,8 @@ class LaterReplies:
         """Send a reply when its handler is done; replies may overtake each other (RFC 7766 §7)."""
         message = await reply
         self._unanswered.discard(reply)
+        if reply is self._large:
+            self._large = None
         transport = self._connection.transport
         if message is None or transport.is_closing():
             return

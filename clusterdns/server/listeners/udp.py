@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import Any
 
 from clusterdns.host.datagrams import SLOT_BYTES, Ancillary, datagrams
-from clusterdns.server.dispatch import Dispatch, ListenerContext
+from clusterdns.server.dispatch import Dispatch, LargeReply, ListenerContext
 
 MAX_LAST_BATCHES = 1024  # answered while closing, so that a flood does not keep the socket open
 MAX_WAITING = 10_000  # queries of one socket that wait for a handler; more than that outlive their clients' timeouts
@@ -106,11 +106,13 @@ class UdpListener:
                 self._drop(self._datagrams.client(slot), error)
 
     def _miss(self, packet: bytes, slot: int) -> bytes | None:
-        """Return the reply where the handlers did not have to wait for it; make a task of those that do."""
+        """Return a reply that is made at once; make a task of one for which handlers wait, or that is large."""
         client = self._datagrams.client(slot)
         message = self._dispatch.miss(packet, client, self._datagrams.server(slot), self._context)
         if message is None or isinstance(message, bytes):
             return message
+        if isinstance(message, LargeReply):
+            message = message.encoding
         if len(self._waiting) < MAX_WAITING:
             source = self._datagrams.source(slot)
             self._waiting[message] = self._loop.create_task(self._reply_later(message, client, source))
