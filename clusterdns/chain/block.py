@@ -9,6 +9,8 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from aiohttp.web import BaseRequest, StreamResponse
+
 from clusterdns.admin.http import Respond
 from clusterdns.admin.tls import AdminTls
 from clusterdns.chain.part import Part, PartKey
@@ -55,6 +57,9 @@ class Shared(Protocol):
 
     def status_sections(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         """Return the rows that parts export for /status, by section (see `chain.exports.StatusSection`)."""
+
+    async def explain(self, request: BaseRequest) -> StreamResponse:
+        """Answer a request for the page /explain (see `server.explaining.page`)."""
 
     def lapses(self) -> Mapping[PartKey, str]:
         """Return what parts that are ready lack at present."""

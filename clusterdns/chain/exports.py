@@ -7,8 +7,9 @@ for a single directive are in its folder (`plugins.kubernetes.exports`).
 import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from clusterdns.chain.query import Query
 from clusterdns.wire.record import Record
 
 CURRENT = "current"  # the state of a row of /status whose names can be trusted
@@ -27,6 +28,23 @@ class HeldQuestions:
     """The questions that a part answers from data of its own; `clusterdns names` asks them."""
 
     questions: Callable[[], Iterable[tuple[bytes, int]]]  # names in lower case, and types
+
+
+class Decision(NamedTuple):
+    """What decided about a query, for people: a line of the Corefile, or the state of the part."""
+
+    text: str  # may be empty
+    place: str = ""  # file:line; empty: that of the directive
+
+
+@dataclass(frozen=True)
+class Deciding:
+    """How a part describes what it has done with a query; explanations ask for it, after the reply.
+
+    `describe` changes nothing, counts nothing and does not wait.
+    """
+
+    describe: Callable[[Query], Decision]
 
 
 @dataclass(frozen=True)

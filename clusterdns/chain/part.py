@@ -21,7 +21,7 @@ class StartError(Exception):
 class Handling:
     """The handler and the observer of a part, and the queries that they get."""
 
-    wrap: Callable[[Handler], Handler] | None = None  # makes this part's handler above the next one; pure, called once
+    wrap: Callable[[Handler], Handler] | None = None  # makes this part's handler above the next one; pure
     is_for_in_only: bool = False  # queries of other classes than IN bypass the handler
     takes_any_class: bool = False  # listeners of the block accept queries of other classes than IN
     observe: Observer | None = None  # sees each finished reply of the block before it is encoded, and may mark it

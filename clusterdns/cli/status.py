@@ -7,19 +7,14 @@ the server cannot be reached or the reply is not a status.
 import json
 import sys
 from collections.abc import Sequence
-from http.client import HTTPException
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.request import ProxyHandler, build_opener
 
+from clusterdns.cli.admin_page import DEFAULT_SERVER, HINT, NoPageError, fetch_page, page_url
 from clusterdns.cli.flags import Flag, choice
 from clusterdns.cli.usage import read_command, wrong
 from clusterdns.telemetry.status_text import as_text
 
-DEFAULT_SERVER = "127.0.0.1:8181"
-DEFAULT_PORT = 8181
 TIMEOUT_SECONDS = 5.0
-MAX_BYTES = 4 << 20
 EXIT_CURRENT, EXIT_NOT_CURRENT, EXIT_UNKNOWN = 0, 1, 2
 TEXT, JSON = "text", "json"
 
@@ -32,10 +27,6 @@ ABOUT = """Show what a running server knows: its watches of the API server, its 
 Exit code 0: all is current. 1: kinds of objects are stale, or not read yet. 2: unknown; no server is reached."""
 
 
-class NoStatusError(Exception):
-    """The server cannot be reached, or does not answer with a status; the text says why and what to do."""
-
-
 def main(program: str, arguments: Sequence[str]) -> int:
     """Print the status; returns the exit code."""
     given = read_command(program, "status [FLAGS]", ABOUT, (SERVER, OUTPUT), arguments)
@@ -45,7 +36,7 @@ def main(program: str, arguments: Sequence[str]) -> int:
         return wrong(f"{program} status", f"unexpected argument '{given.arguments[0]}'")
     try:
         document = fetch(status_url(given[SERVER]))
-    except NoStatusError as error:
+    except NoPageError as error:
         print(f"{program} status: {error}", file=sys.stderr)
         return EXIT_UNKNOWN
     sys.stdout.write(f"{json.dumps(document, indent=2)}\n" if given[OUTPUT] == JSON else as_text(document))
@@ -54,32 +45,12 @@ def main(program: str, arguments: Sequence[str]) -> int:
 
 def status_url(server: str) -> str:
     """Return the URL of the page: of a URL, of HOST:PORT, or of HOST."""
-    scheme, separator, rest = server.rpartition("://")
-    host = rest.rstrip("/").removesuffix("/status").removesuffix("/status.json")
-    has_port = host.rpartition("]")[2].count(":") == 1
-    if not separator and not has_port:
-        host = f"[{host}]:{DEFAULT_PORT}" if host.count(":") > 1 and host[0] != "[" else f"{host}:{DEFAULT_PORT}"
-    return f"{scheme or 'http'}://{host}/status.json"
+    return page_url(server, "status.json")
 
 
 def fetch(url: str) -> dict[str, Any]:
-    """Get the document. Raises NoStatusError."""
-    if not url.startswith(("http://", "https://")):
-        raise NoStatusError(f"{url}: not a URL of HTTP; name the address of 'ready' with --server")
-    opener = build_opener(ProxyHandler({}))  # a server of the cluster is not behind the proxy of this shell
-    try:
-        with opener.open(url, timeout=TIMEOUT_SECONDS) as response:
-            body = response.read(MAX_BYTES)
-    except HTTPError as error:
-        raise NoStatusError(f"{url}: {error.code} {error.reason}; name the address of 'ready' with --server") from None
-    except (URLError, HTTPException, OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
-        text = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
-        raise NoStatusError(f"{url}: {text.lower()}; does the server run, with 'ready' in its Corefile?") from None
-    try:
-        document = json.loads(body)
-    except ValueError:
-        document = None
+    """Get the document. Raises NoPageError."""
+    document = fetch_page(url, TIMEOUT_SECONDS)
     if not isinstance(document, dict) or not isinstance(document.get("state"), str):
-        raise NoStatusError(f"{url}: not a status; name the address of 'ready' with --server")
+        raise NoPageError(f"{url}: not a status; {HINT}")
     return document

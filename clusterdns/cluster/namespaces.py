@@ -3,7 +3,7 @@
 The index of the cluster and the index of its ServiceImports share one `Namespaces`. `Index.apply` writes it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from clusterdns.cluster.objects import label_of
 
@@ -24,6 +24,10 @@ class Namespaces:
     def serves(self, namespace: bytes) -> bool:
         """Return whether the namespace would be served if it existed."""
         return not self._served or namespace in self._served
+
+    def names(self) -> Iterator[bytes]:
+        """Yield the names of the namespaces that exist and are served, in no order."""
+        return (name for name in self._existing if self.serves(name))
 
     def clear(self) -> None:
         """Remove every namespace."""

@@ -66,7 +66,7 @@ def hint_for(word: str, known: Collection[str], otherwise: str = "") -> str:
     return otherwise
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Escape the characters that would break the line or control the terminal."""
     if text.isprintable():
         return text
@@ -93,7 +93,7 @@ class CorefileError(Exception):
         return _place(self.file, self.line)
 
     def __str__(self) -> str:
-        return _one_line(f"{self.place}: {self.text}" + (f"; {self.hint}" if self.hint else ""))
+        return one_line(f"{self.place}: {self.text}" + (f"; {self.hint}" if self.hint else ""))
 
 
 class CorefileErrors(Exception):
@@ -119,7 +119,7 @@ class CorefileWarning(NamedTuple):
     text: str
 
     def __str__(self) -> str:
-        return _one_line(f"{_place(self.file, self.line)}: {self.text}")
+        return one_line(f"{_place(self.file, self.line)}: {self.text}")
 
 
 class ErrorList:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from clusterdns.chain import BlockContext, Doc, Handler, Handling, Part, Plugin, Query, Reply, failure
+from clusterdns.chain.exports import Deciding, Decision
 from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.lexer import Token
@@ -59,6 +60,7 @@ class AclPolicy:
     action: AclAction
     types: frozenset[int] | None = None
     networks: Networks | None = None
+    place: str = ""  # file:line
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class Verdict:
     action: AclAction
     zone: bytes | None  # of the rule that decided; None: no policy matched
     depends_on_client: bool
+    place: str = ""  # of the policy
 
 
 def decide(rules: Sequence[AclRule], query: Query) -> Verdict:
@@ -96,7 +99,7 @@ def decide(rules: Sequence[AclRule], query: Query) -> Verdict:
                 depends_on_client = True
                 if not policy.networks.include(query.client_ip):
                     continue
-            return Verdict(policy.action, zone, depends_on_client)
+            return Verdict(policy.action, zone, depends_on_client, policy.place)
     return Verdict(AclAction.ALLOW, None, depends_on_client)
 
 
@@ -171,7 +174,7 @@ def _policy(policies: tuple[AclPolicy, ...], line: Line) -> tuple[AclPolicy, ...
     listed = _listed(line)
     types = frozenset(map(_type, listed["type"])) if _is_limited(listed["type"]) else None
     networks = Networks(map(values.network, listed["net"])) if _is_limited(listed["net"]) else None
-    return (*policies, AclPolicy(AclAction(line.name), types, networks))
+    return (*policies, AclPolicy(AclAction(line.name), types, networks, line.place))
 
 
 def _listed(line: Line) -> dict[str, list[Token]]:
@@ -223,7 +226,18 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> tuple[AclRu
 def build(rules: tuple[AclRule, ...], context: BlockContext) -> Part:
     """Make the handler and its counters."""
     counters = AclCounters(context.registry, context.server_text)
-    return Part("acl", handling=Handling(wrap=lambda following: AclHandler(rules, counters, following)))
+
+    def describe(query: Query) -> Decision:
+        verdict = decide(rules, query)
+        if verdict.zone is None:
+            return Decision("no line matches: allowed")
+        return Decision(f"{verdict.action.value}, for the client {query.client_text}", verdict.place)
+
+    return Part(
+        "acl",
+        handling=Handling(wrap=lambda following: AclHandler(rules, counters, following)),
+        exports=(Deciding(describe),),
+    )
 
 
 DOC = Doc(

@@ -23,7 +23,7 @@ from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
 
 DEFAULT_ADDRESS = ":8181"
-PATH = "/ready"
+PATH, EXPLAIN_PATH = "/ready", "/explain"
 UNTIL_READY, CONTINUOUSLY = "until-ready", "continuously"
 
 Reasons = Callable[[], Mapping[PartKey, str]]
@@ -143,6 +143,7 @@ def build(settings: ReadySettings, context: BlockContext) -> Part:
     shared = context.shared
     page = ReadyPage(shared.unready_reasons, settings.monitor, shared.warnings, shared.lapses)
     shared.http(settings.address, PATH, page.respond, settings.asked_by)
+    shared.http(settings.address, EXPLAIN_PATH, shared.explain, settings.asked_by)
     status = StatusPage(lambda: status_document(shared))
     for path in (status_page.PATH, status_page.JSON_PATH):
         shared.http(settings.address, path, status, settings.asked_by)

@@ -5,10 +5,14 @@ block's parts, and `listen_points` groups the zones by address. Nothing is bound
 are collected before they are raised.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any, TypeVar
 
+from aiohttp.web import BaseRequest, StreamResponse
+
+from clusterdns.admin.http import Respond
 from clusterdns.chain import BlockContext, Part, Plugin
 from clusterdns.corefile.checks import Served, check_directives, check_overlaps, check_repetition, check_transports
 from clusterdns.corefile.directive import ServerBlock
@@ -18,6 +22,7 @@ from clusterdns.plugins.order import ORDER, REFUSED, plugin
 from clusterdns.server.folding import fold
 from clusterdns.server.listen_points import ListenPoint, ServedBlock, listen_points
 from clusterdns.server.shared import SharedState
+from clusterdns.server.threads import in_daemon_thread
 from clusterdns.telemetry import unlabelled
 from clusterdns.telemetry.metrics import Registry
 
@@ -33,6 +38,17 @@ class Configuration:
     registry: Registry
     warnings: tuple[CorefileWarning, ...]
     contexts: list[BlockContext]  # one per server block
+    sources: tuple[ServerBlock, ...]  # the same blocks in the Corefile
+    dns_port: int  # of keys without one
+
+    def folded(self, change: Callable[[ServerBlock, Part], Part]) -> tuple[ListenPoint, ...]:
+        """Fold chains of changed parts, for questions beside those of clients; order and zones are those in use."""
+        blocks = zip(self.sources, self.contexts, strict=True)
+        return listen_points(
+            [_served_block(source, context, [change(source, part) for part in context.parts])
+             for source, context in blocks],
+            self.dns_port,
+        )  # fmt: skip
 
     @property
     def parts(self) -> list[Part]:
@@ -122,11 +138,15 @@ class Draft:
         for name in ORDER:
             for block in self.blocks:
                 self._build(name, block)
-        served = [
-            ServedBlock(block.source.keys, block.context.listener, fold(block.context.parts)) for block in self.blocks
-        ]
-        contexts = [block.context for block in self.blocks]
-        return Configuration(listen_points(served, self.dns_port), self.shared, self.registry, self.warnings, contexts)
+        served = [_served_block(block.source, block.context, block.context.parts) for block in self.blocks]
+        configuration = Configuration(
+            listen_points(served, self.dns_port), self.shared, self.registry, self.warnings,
+            contexts=[block.context for block in self.blocks],
+            sources=tuple(block.source for block in self.blocks),
+            dns_port=self.dns_port,
+        )  # fmt: skip
+        self.shared.explain_page = _LatePage(configuration)
+        return configuration
 
     def _build(self, name: str, block: _Block) -> None:
         for used, settings in block.settings:
@@ -134,6 +154,24 @@ class Draft:
                 part = used.build(settings, block.context)
                 block.context.parts.append(part)
                 self.shared.parts.append(part)
+
+
+class _LatePage:
+    """The page /explain, whose code is loaded, in a thread, when it is first asked for."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self._page: Respond | None = None
+
+    async def __call__(self, request: BaseRequest) -> StreamResponse:
+        if self._page is None:
+            loaded = await in_daemon_thread(lambda: import_module("clusterdns.server.explaining.page"))
+            self._page = self._page or loaded.ExplainPage(self._configuration)
+        return await self._page(request)
+
+
+def _served_block(source: ServerBlock, context: BlockContext, parts: Sequence[Part]) -> ServedBlock:
+    return ServedBlock(source.keys, context.listener, fold(parts))
 
 
 def _context(

@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, TypeVar
 
+from aiohttp.web import BaseRequest, Response, StreamResponse
+
 from clusterdns.admin.http import AdminRoute, Respond
 from clusterdns.admin.tls import AdminTls
 from clusterdns.answers.table import AnswerBudget, AnswerTable
@@ -28,6 +30,7 @@ class SharedState:
         self.corefile_sha512 = sha512
         self.admin_routes: list[AdminRoute] = []
         self.parts: list[Part] = []  # of all blocks, in plugin order
+        self.explain_page: Respond | None = None  # `assembly` sets it
         self._tables: list[AnswerTable] = []
         self._budget = AnswerBudget()
         self._is_removing = False  # forgotten answers, at the next turn of the event loop
@@ -102,6 +105,7 @@ class SharedState:
         self.parts.clear()
         self._tables.clear()
         self.admin_routes.clear()
+        self.explain_page = None
         self._kept = {}
         self._kept_previously = {}
 
@@ -116,6 +120,12 @@ class SharedState:
         for section in {(one.name, id(one.owner or one)): one for one in exported}.values():
             sections.setdefault(section.name, []).extend(section.rows())
         return sections
+
+    async def explain(self, request: BaseRequest) -> StreamResponse:
+        """Answer a request for /explain."""
+        if self.explain_page is None:
+            return Response(status=503, text="this configuration has ended\n")
+        return await self.explain_page(request)
 
     def lapses(self) -> dict[PartKey, str]:
         """Return what parts that are ready lack at present, by part."""

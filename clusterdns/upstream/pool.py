@@ -8,7 +8,10 @@ checks are probably at fault, so one upstream is asked at random. A response cod
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from contextvars import ContextVar
+from time import perf_counter
+from typing import Any, NamedTuple
 
 from clusterdns.telemetry.metrics import Series
 from clusterdns.upstream.failure import ExchangeFailed
@@ -16,11 +19,26 @@ from clusterdns.upstream.question import Question
 from clusterdns.upstream.server import Upstream, UpstreamReply
 from clusterdns.upstream.settings import PoolSettings
 from clusterdns.wire import codes
+from clusterdns.wire.header import TC
 
 TOTAL_SECONDS = 5.0  # after which no further attempt begins
 ROUND_PAUSE_SECONDS = 0.01  # before the same upstreams are tried again
 NO_HEALTHY = "no healthy proxies"
 LOOPING = "forwarding is stopped: it leads back to this server"
+
+
+class Attempt(NamedTuple):
+    """One exchange with an upstream, as `ATTEMPTS` records it."""
+
+    upstream: str  # host:port
+    transport: str  # dns, tls or https
+    seconds: float
+    outcome: str  # a response code, or why there is no reply
+
+
+# a list for the exchanges that a question takes, where a caller asks for one; a flight has it from the task that
+# started it, so that a question which is under way already adds nothing
+ATTEMPTS: ContextVar[list[Attempt] | None] = ContextVar("attempts", default=None)
 
 Policy = Callable[[Sequence[Upstream]], Sequence[Upstream]]
 
@@ -91,7 +109,7 @@ class UpstreamPool:
                     break
                 server = random.choice(servers)
             try:
-                reply = await server.ask(question, self._read_seconds)
+                reply = await self._exchange(server, question)
             except ExchangeFailed as failed:
                 last = failed.with_traceback(None)  # the frames in the traceback hold the failure
                 attempts += 1
@@ -105,7 +123,29 @@ class UpstreamPool:
             return refused
         raise last or ExchangeFailed(NO_HEALTHY, codes.EDE_NO_AUTHORITY)
 
+    def _exchange(self, server: Upstream, question: Question) -> Coroutine[Any, Any, UpstreamReply]:
+        attempts = ATTEMPTS.get()
+        asking = server.ask(question, self._read_seconds)
+        return asking if attempts is None else _recorded(asking, server, attempts)
+
     async def close(self) -> None:
         """Close every upstream."""
         for server in self.servers:
             await server.close()
+
+
+async def _recorded(
+    asking: Coroutine[Any, Any, UpstreamReply], server: Upstream, attempts: list[Attempt]
+) -> UpstreamReply:
+    """Run an exchange, and add it to the record. Raises ExchangeFailed."""
+    started = perf_counter()
+    outcome = "cancelled"
+    try:
+        reply = await asking
+        outcome = codes.rcode_text(reply.message.rcode) + (", truncated" if reply.message.flags & TC else "")
+        return reply
+    except ExchangeFailed as failed:
+        outcome = failed.text
+        raise
+    finally:
+        attempts.append(Attempt(server.text, server.address.transport, perf_counter() - started, outcome))

@@ -58,6 +58,12 @@ class Record(NamedTuple):
         return Record(self.name, self.rtype, self.body[:4] + ttl.to_bytes(4, "big") + self.body[8:])
 
 
+def with_serial(soa: Record, serial: bytes) -> Record:
+    """Return the same SOA record with another serial, of four bytes."""
+    at = len(soa.body) - SOA_SERIAL_FROM_END
+    return soa._replace(body=soa.body[:at] + serial + soa.body[at + len(serial) :])
+
+
 def all_with_ttl(records: Collection[Record], ttl: int) -> tuple[Record, ...]:
     """Return the same records with another TTL, in seconds: thousands of them in half the time of `Record` itself."""
     wire = ttl.to_bytes(4, "big")

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import dns.edns
 import dns.message
 import pytest
+from aiohttp import web
 from fakes.held_clock import HeldClock
 from plugins.api_outage import Outage
 from plugins.forwarding import Forwarding, MakeQuery, forwarding_part
@@ -52,6 +53,9 @@ class RecordingShared:
 
     def status_sections(self) -> Mapping[str, list[Mapping[str, Any]]]:
         return self.sections
+
+    async def explain(self, request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(text="explained")
 
     def lapses(self) -> Mapping[PartKey, str]:
         return {(name, 0): text for name, text in self.lacking.items()}

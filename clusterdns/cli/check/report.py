@@ -5,15 +5,13 @@ alone. Colours are for a terminal, unless NO_COLOR is set (no-color.org).
 """
 
 import json
-import os
 import re
 import sys
 from dataclasses import dataclass, field
-from typing import TextIO
 
+from clusterdns.cli.colour import BOLD, GREEN, RED, YELLOW, painted
 from clusterdns.corefile.errors import CorefileError, CorefileWarning
 
-_GREEN, _RED, _YELLOW, _BOLD = "32", "31", "33", "1"
 _PLACE = re.compile(r"[^\s:]+(?::\d+)?:(?= )")
 
 
@@ -60,11 +58,11 @@ def print_text(verdict: CheckVerdict, *, with_differences: bool) -> None:
     """Print the summary, then warnings and errors, then the differences or how many there are."""
     print(_summary(verdict), flush=True)
     for warning in verdict.warnings:
-        print(_painted(f"warning: {warning}", _YELLOW, "warning:", sys.stderr), file=sys.stderr)
+        print(painted(f"warning: {warning}", YELLOW, "warning:", sys.stderr), file=sys.stderr)
     for error in verdict.errors:
         text = str(error)
         place = _PLACE.match(text)
-        print(_painted(text, _BOLD, place[0] if place else "", sys.stderr), file=sys.stderr)
+        print(painted(text, BOLD, place[0] if place else "", sys.stderr), file=sys.stderr)
     if verdict.left_out:
         print(f"… and {verdict.left_out} more errors", file=sys.stderr)
     if not verdict.is_ok:
@@ -98,23 +96,15 @@ def _summary(verdict: CheckVerdict) -> str:
     warnings = f", {counted(len(verdict.warnings), 'warning')}" if verdict.warnings else ""
     if not verdict.is_ok:
         errors = counted(len(verdict.errors) + verdict.left_out, "error")
-        return _painted(f"{verdict.name}: FAILED: {errors}{warnings}", _RED, "FAILED", sys.stdout)
+        return painted(f"{verdict.name}: FAILED: {errors}{warnings}", RED, "FAILED", sys.stdout)
     counts = ", ".join((
         counted(verdict.block_count, "server block"),
         counted(len(verdict.zones), "zone"),
         counted(len(verdict.listeners), "listener"),
     ))  # fmt: skip
-    return _painted(
-        f"{verdict.name}: OK: {counts} ({', '.join(verdict.listeners)}){warnings}", _GREEN, "OK", sys.stdout
-    )
+    return painted(f"{verdict.name}: OK: {counts} ({', '.join(verdict.listeners)}){warnings}", GREEN, "OK", sys.stdout)
 
 
 def counted(number: int, noun: str) -> str:
     """Write a number with its noun, in the plural where it is not one."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _painted(line: str, colour: str, word: str, stream: TextIO) -> str:
-    """Colour the first occurrence of a word, where the stream is a terminal."""
-    is_plain = not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return line if is_plain or not word else line.replace(word, f"\033[{colour}m{word}\033[0m", 1)

@@ -104,10 +104,10 @@ def _rows(given: Given) -> tuple[Iterable[Row], list[str]]:
     )
     if manifests:
         return listing.of_manifests(manifests), patterns
-    return listing.of_cluster(_kubeconfig(given[KUBECONFIG]), given[CONTEXT]), patterns
+    return listing.of_cluster(kubeconfig_path(given[KUBECONFIG]), given[CONTEXT]), patterns
 
 
-def _kubeconfig(named: str) -> str:
+def kubeconfig_path(named: str) -> str:
     """Return the kubeconfig to use. Raises FlagError where none is named, or it does not exist."""
     default = os.path.expanduser("~/.kube/config")
     path = named or os.environ.get("KUBECONFIG", "").partition(os.pathsep)[0] or default

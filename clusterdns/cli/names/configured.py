@@ -30,7 +30,7 @@ from clusterdns.telemetry.queries import QueryCounters, panics
 from clusterdns.wire import codes
 from clusterdns.wire.name import to_text
 from clusterdns.wire.presentation.text import rdata_text
-from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
+from clusterdns.wire.record import Record, with_serial
 
 LEFT_OUT = frozenset({
     "acl", "any", "autopath", "cache", "cancel", "debug", "errors", "forward", "health", "loadbalance", "log", "loop",
@@ -63,7 +63,7 @@ async def _ask(configuration: Configuration, corefile: Corefile) -> list[Row]:
     """Start the parts, and ask for every name that they hold. Raises SourceError and StartError."""
     instance = Instance(configuration, "")
     try:
-        await _start(instance)
+        await start_parts(instance)
         rows: dict[Row, None] = {}
         for point in configuration.listen_points:
             counters = QueryCounters(configuration.registry, point.server_text)
@@ -81,7 +81,7 @@ def _is_at(block: ServerBlock, point: ListenPoint) -> bool:
     return any(zone in point.zones_text for zone in block.zones_text)
 
 
-async def _start(instance: Instance) -> None:
+async def start_parts(instance: Instance) -> None:
     """Start every part, and wait until all can answer. Raises SourceError at the first failure of a source."""
     starting = asyncio.ensure_future(instance.start())
     deadline = asyncio.get_running_loop().time() + LIST_TIMEOUT_SECONDS
@@ -120,7 +120,4 @@ async def _answered(dispatch: Dispatch, name: bytes, rtype: int) -> Iterator[Row
 
 def _with_serial(record: Record, serial: bytes) -> Record:
     """Put the current serial into a SOA record, as the encoder does."""
-    if record.rtype != codes.SOA or not serial:
-        return record
-    at = len(record.body) - SOA_SERIAL_FROM_END
-    return record._replace(body=record.body[:at] + serial + record.body[at + len(serial) :])
+    return with_serial(record, serial) if record.rtype == codes.SOA and serial else record

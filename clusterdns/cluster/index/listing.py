@@ -15,7 +15,7 @@ from clusterdns.cluster.index.slices import dashed
 from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.cluster.objects import address_text
 from clusterdns.wire import codes, name, record
-from clusterdns.wire.record import SOA_SERIAL_FROM_END, Record
+from clusterdns.wire.record import Record
 
 # In the order of the listing. HINFO is missing: it only answers ANY (RFC 8482).
 TYPES = (codes.SOA, codes.NS, codes.A, codes.AAAA, codes.CNAME, codes.PTR, codes.SRV, codes.TXT)
@@ -87,6 +87,4 @@ def name_below(zone: bytes, labels: list[bytes]) -> bytes:
 
 def with_serial(soa: Record, index: Index) -> Record:
     """Put the current serial of the index into a SOA record, as the encoder does."""
-    body = soa.body
-    serial_at = len(body) - SOA_SERIAL_FROM_END
-    return soa._replace(body=body[:serial_at] + index.serial.wire + body[serial_at + len(index.serial.wire) :])
+    return record.with_serial(soa, index.serial.wire)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from clusterdns.cluster.manifests import selectors
 from clusterdns.cluster.manifests.controllers import ObjectsByKey, Selection, desired_objects
+from clusterdns.cluster.manifests.documents import Document
 from clusterdns.cluster.manifests.files import ManifestError, ManifestFiles
 from clusterdns.cluster.manifests.problems import Problem, ProblemReport
 from clusterdns.cluster.objects import Change, EndpointSlice, Namespace, Object, Pod, Service, ServiceImport, key_of
@@ -59,6 +60,7 @@ class ManifestSource:
         self._poll_seconds = poll_seconds
         self._reported: ObjectsByKey = {}
         self._is_behind = True  # the reported objects differ from the files
+        self.documents: Sequence[Document] = ()  # of the last reading
         self._object_problems: tuple[Problem, ...] = ()
         self._problems = ProblemReport(registry)
         self._turns = LoopTurns()
@@ -139,7 +141,8 @@ class ManifestSource:
         self._is_behind |= self._files.read()
         if not self._is_behind:
             return []
-        state, self._object_problems = desired_objects(self._files.documents(), self._selection)
+        self.documents = self._files.documents()
+        state, self._object_problems = desired_objects(self.documents, self._selection)
         return differences(self._reported, state)
 
     def _report_problems(self) -> None:

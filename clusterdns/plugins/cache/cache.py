@@ -66,6 +66,11 @@ class Cache:
         prefers_positive = self.settings.stale.prefers_answers or negative.kind is EntryKind.FAILURE
         return positive if prefers_positive else negative
 
+    def peek(self, key: bytes) -> CacheEntry | None:
+        """Return the entry stored last, without counting a use."""
+        entries = [one for store in (self.denial, self.success) if (one := store.get(key)) is not None]
+        return max(entries, key=lambda one: one.stored_at, default=None)
+
     def put(self, key: bytes, entry: CacheEntry) -> None:
         """Store an entry; a positive answer ends a negative one, but not the reverse."""
         if entry.kind is EntryKind.POSITIVE:

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from clusterdns.chain import BlockContext, Doc, Handling, LifeCycle, Part, Plugin
+from clusterdns.chain import BlockContext, Doc, Handling, LifeCycle, Part, Plugin, Query
+from clusterdns.chain.exports import Deciding, Decision
 from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.lexer import Token
@@ -25,6 +26,7 @@ from clusterdns.plugins.cache.settings import (
     StoreSettings,
 )
 from clusterdns.plugins.cache.store import CacheBudget
+from clusterdns.upstream.question import answer_key
 from clusterdns.wire.name import ROOT, from_text
 
 MAX_FAILURE_SECONDS = 300
@@ -210,7 +212,19 @@ def build(settings: CacheSettings, context: BlockContext) -> Part:
         "cache",
         handling=Handling(wrap=lambda following: CacheHandler(cache, following, time.monotonic, time.time)),
         life=LifeCycle(start=cache.start, stop=cache.stop),
+        exports=(Deciding(lambda query: _state(cache, query)),),
     )
+
+
+def _state(cache: Cache, query: Query) -> Decision:
+    """Describe what the cache holds for a query."""
+    entry = cache.peek(answer_key(query))
+    if entry is None:
+        return Decision("holds no reply to this question")
+    now = time.monotonic()
+    age, left = int(now - entry.stored_at), entry.remaining_ttl(now)
+    until = f"for {left} s more" if left > 0 else "expired"
+    return Decision(f"holds a {entry.kind.value} reply, {age} s old, {until}")
 
 
 def _call_later(seconds: float, call: Callable[[], None]) -> CancellableTimer:

@@ -7,8 +7,8 @@ answers queries, and `clusterdns.upstream` asks the upstreams.
 from collections.abc import Sequence
 from typing import Any
 
-from clusterdns.chain import BlockContext, Doc, Handling, LifeCycle, Part, Plugin
-from clusterdns.chain.exports import StatusSection
+from clusterdns.chain import BlockContext, Doc, Handling, LifeCycle, Part, Plugin, Query
+from clusterdns.chain.exports import Deciding, Decision, StatusSection
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import ErrorList
 from clusterdns.host.resources import descriptor_shares
@@ -54,7 +54,11 @@ def build(lines: tuple[ForwardSettings, ...], context: BlockContext) -> Part:
         "forward",
         handling=Handling(wrap=lambda following: handler(forwards, following), takes_any_class=True),
         life=LifeCycle(stop=stop),
-        exports=(ForwardExports(upstreams), StatusSection("upstreams", lambda: map(_status_row, upstreams))),
+        exports=(
+            ForwardExports(upstreams),
+            StatusSection("upstreams", lambda: map(_status_row, upstreams)),
+            Deciding(lambda query: _scope(forwards, query)),
+        ),
     )
 
 
@@ -70,13 +74,26 @@ def _flight_limit() -> FlightLimit:
     return FlightLimit(descriptor_shares().upstream)
 
 
+def _scope(forwards: Sequence[Forward], query: Query) -> Decision:
+    """Describe the line that takes a query, with the health of its upstreams."""
+    forward = next((one for one in forwards if one.scope.takes(query.name)), None)
+    if forward is None:
+        return Decision("no line takes this name")
+    several = ", ".join(f"{one.text} ({_health(one)})" for one in forward.pool.servers)
+    return Decision(f"names under {to_text(forward.scope.zone)} go to {several}", forward.place)
+
+
+def _health(upstream: Upstream) -> str:
+    return "loops" if upstream.is_looping else "down" if upstream.is_down else "up"
+
+
 def _status_row(one: tuple[bytes, Upstream]) -> dict[str, Any]:
     zone, upstream = one
     return {
         "zone": to_text(zone),
         "to": upstream.text,
         "transport": upstream.address.transport,
-        "health": "loops" if upstream.is_looping else "down" if upstream.is_down else "up",
+        "health": _health(upstream),
         "failed_checks": upstream.fails,
     }
 

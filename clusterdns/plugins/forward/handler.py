@@ -28,6 +28,7 @@ class Forward:
     def __init__(self, settings: ForwardSettings, pool: UpstreamPool, limit: FlightLimit, rejects: Series) -> None:
         """`rejects` counts the queries that `max_concurrent` refused."""
         self.scope = settings.scope
+        self.place = settings.place
         self.pool = pool
         self.flights = Flights(pool.ask, limit, settings.max_concurrent or MAX_FLIGHTS)
         self._always_over_stream = settings.transport.force_tcp

@@ -25,7 +25,7 @@ log = logging.getLogger("clusterdns.plugin.forward")
 def read_directive(directive: Directive, context: BlockContext) -> ForwardSettings:
     """Parse one line with its block; host names are resolved here. Raises CorefileError or CorefileErrors."""
     words = directive.arguments_between(2, None, "FROM TO…")
-    settings = read_block(ForwardSettings(ForwardScope(_zone(words[0]))), (directive,), OPTIONS)
+    settings = read_block(ForwardSettings(ForwardScope(_zone(words[0])), place=directive.place), (directive,), OPTIONS)
     _check_ages(settings, directive)
     if len(words) - 1 > MAX_TO:
         raise words[MAX_TO + 1].error(f"more than {MAX_TO} TOs configured: {len(words) - 1}", "name fewer")

@@ -51,3 +51,4 @@ class ForwardSettings:
     transport: TransportSettings = field(default_factory=TransportSettings)
     health: HealthCheckSettings = field(default_factory=HealthCheckSettings)
     pool: PoolSettings = field(default_factory=PoolSettings)
+    place: str = ""  # file:line

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from clusterdns.chain import BlockContext, Doc, Handling, LifeCycle, Part, Plugin, Readiness
-from clusterdns.chain.exports import HeldQuestions
+from clusterdns.chain import BlockContext, Doc, Handling, LifeCycle, Part, Plugin, Query, Readiness
+from clusterdns.chain.exports import Deciding, Decision, HeldQuestions
 from clusterdns.chain.fallthrough import fallthrough_option
 from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
@@ -19,6 +19,7 @@ from clusterdns.plugins.hosts.handler import HostsHandler
 from clusterdns.plugins.hosts.hosts_file import HostsFile
 from clusterdns.plugins.hosts.settings import HostsSettings
 from clusterdns.plugins.hosts.table import HostsTable, address_from_text
+from clusterdns.wire import codes
 
 DEFAULT_FILE = "/etc/hosts"
 MAX_TTL_SECONDS = 65535
@@ -130,8 +131,24 @@ def build(settings: HostsSettings, context: BlockContext) -> Part:
         handling=Handling(wrap=partial(HostsHandler, settings, file, inline), is_for_in_only=True),
         life=LifeCycle(start=lambda: file.start(settings.reload_seconds), stop=file.stop),
         readiness=Readiness(warning=lambda: file.problem),
-        exports=(HeldQuestions(lambda: (*inline.questions(), *file.table.questions())),),
+        exports=(
+            HeldQuestions(lambda: (*inline.questions(), *file.table.questions())),
+            Deciding(lambda query: _listing(file, inline, query)),
+        ),
     )
+
+
+def _listing(file: HostsFile, inline: HostsTable, query: Query) -> Decision:
+    """Describe which addresses of a name are listed, and where."""
+    tables = ((file.path, file.table), ("lines of the block", inline))
+    found = [
+        f"{place} has {' and '.join(families)}"
+        for place, table in tables
+        if (families := [text for text, listed in (("A", table.v4), ("AAAA", table.v6)) if listed(query.name)])
+    ]
+    if query.qtype not in codes.ADDRESS_TYPES:
+        return Decision("")
+    return Decision("; ".join(found) or f"the name is not listed ({file.path} and the lines of the block)")
 
 
 PLUGIN = Plugin(

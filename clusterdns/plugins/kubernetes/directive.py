@@ -15,7 +15,7 @@ from clusterdns.cluster.index.imports import ImportZone
 from clusterdns.cluster.index.listing import records
 from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.host.interfaces import interface_addresses
-from clusterdns.plugins.kubernetes.exports import ClusterExports
+from clusterdns.plugins.kubernetes.exports import ClusterExports, ClusterView
 from clusterdns.plugins.kubernetes.feed import Feed, feed_key
 from clusterdns.plugins.kubernetes.handler import ClusterHandler
 from clusterdns.plugins.kubernetes.labels import NameLabels
@@ -68,6 +68,7 @@ def build(settings: KubernetesSettings, context: BlockContext) -> Part:
             ZoneSource(ClusterTransfer(zones).zone_records),
             HeldQuestions(lambda: _questions(zones)),
             StatusSection("kubernetes", lambda: (feed.status(),), feed),
+            ClusterView(zones, settings, lambda: feed.source, feed.doubt),
             ClusterExports(index, frozenset(settings.zones), settings.api.pods, lambda: local, feed.doubt),
         ),
     )

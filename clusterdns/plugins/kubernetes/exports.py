@@ -1,17 +1,33 @@
-"""What `kubernetes` exports to other directives of its block: the index, and the search lists of pods.
+"""What `kubernetes` exports: the index and the search lists of pods to directives of its block, its state to people.
 
 `autopath` and `k8s_external` use it in their `wrap`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.lookup import below
 from clusterdns.cluster.index.schema import SERVICE_TREE
+from clusterdns.cluster.index.zone import ClusterZone
+from clusterdns.plugins.kubernetes.settings import KubernetesSettings
 from clusterdns.wire.name import labels, longest_suffix
+
+if TYPE_CHECKING:
+    from clusterdns.cluster.api.source import ApiSource
+    from clusterdns.cluster.manifests.source import ManifestSource
+
+
+@dataclass(frozen=True)
+class ClusterView:
+    """What an explanation reads of a cluster: its zones with their indexes, and the source of their objects."""
+
+    zones: Sequence[ClusterZone]
+    settings: KubernetesSettings
+    source: Callable[[], "ApiSource | ManifestSource | None"]
+    doubt: Callable[[], str]  # why a name that is not known may exist
 
 
 class PodSearchList(NamedTuple):

@@ -69,7 +69,7 @@ class Feed:
             )
         self._settings = settings
         self._registry = registry
-        self._source: ApiSource | ManifestSource | None = None
+        self.source: ApiSource | ManifestSource | None = None
         self._manifests: ManifestSource | None = None  # the source, where it is files
         self._import_source: ApiSource | None = None
         self._snapshot = _snapshot_of(settings, registry)
@@ -89,7 +89,7 @@ class Feed:
     async def start(self) -> None:
         """Start the source if it is not running. Raises StartError."""
         self._users += 1
-        if self._source is None:
+        if self.source is None:
             if self._settings.manifests:
                 await self._start_manifests()
                 return
@@ -99,7 +99,7 @@ class Feed:
         """Wait for the first full state, at most `patience_seconds`; not at all where a snapshot was restored."""
         if self._is_from_snapshot:
             return
-        sources = (self._source, self._import_source)
+        sources = (self.source, self._import_source)
         await asyncio.gather(*(one.wait_synced(patience_seconds) for one in sources if isinstance(one, ApiSource)))
 
     async def drain(self) -> None:
@@ -113,7 +113,7 @@ class Feed:
         if not self._users and self._identification is not None:
             self._identification.cancel()
             await asyncio.gather(self._identification, return_exceptions=True)
-        if not self._users and self._source is not None:
+        if not self._users and self.source is not None:
             await self._leave()
 
     def subscribe(self, subscriber: Subscriber) -> None:
@@ -145,7 +145,7 @@ class Feed:
     def not_synced(self) -> str:
         """Return the reason why the index is not synced; empty where it is."""
         if not self.index.synced:
-            return self._source.reason if self._source is not None else "not started yet"
+            return self.source.reason if self.source is not None else "not started yet"
         imports = self._import_source
         if imports is None or self.imports is None or self.imports.synced or imports.is_refused:
             return ""
@@ -165,8 +165,8 @@ class Feed:
         row: dict[str, Any] = {"state": "not synced" if reason else "stale" if self._freshness.stale else CURRENT}
         if reason := self.warning() or reason or "; ".join(self._failures()):
             row["reason"] = reason
-        if isinstance(self._source, ApiSource):
-            row["server"] = self._source.server
+        if isinstance(self.source, ApiSource):
+            row["server"] = self.source.server
             if math.isfinite(self._freshness.limit_seconds):
                 row["stale_after_seconds"] = self._freshness.limit_seconds
             row["kinds"] = kind_rows(self._freshness, self._registry, asyncio.get_running_loop().time)
@@ -181,7 +181,7 @@ class Feed:
         return (self.index,) if self.imports is None else (self.index, self.imports)
 
     def _failures(self) -> list[str]:
-        sources = (self._source, self._import_source)
+        sources = (self.source, self._import_source)
         return [one.failure for one in sources if isinstance(one, ApiSource) and one.failure]
 
     def _make_freshness(self) -> Freshness:
@@ -202,7 +202,7 @@ class Feed:
         """Start the sources at the API server."""
         self._freshness = self._make_freshness()
         self._registry.computed(WatchMetrics).follow(self._freshness)
-        self._source = source = ApiSource(
+        self.source = source = ApiSource(
             self._settings.api, self._apply, self._note_synced, self._registry,
             freshness=self._freshness, on_listed=self._identify,
         )  # fmt: skip
@@ -219,8 +219,8 @@ class Feed:
         if self._manifests is None:
             self._registry.computed(WatchMetrics).leave(self._freshness)
         self._freshness.stop()
-        sources = (self._source, self._import_source)
-        self._source = self._manifests = self._import_source = None
+        sources = (self.source, self._import_source)
+        self.source = self._manifests = self._import_source = None
         for source in sources:
             if source is not None:
                 await source.stop()
@@ -230,7 +230,7 @@ class Feed:
         from clusterdns.plugins.kubernetes.manifests import load, manifest_source
 
         manifests = manifest_source(self._settings, self._apply_object, self._note_synced, self._registry)
-        self._source = self._manifests = manifests
+        self.source = self._manifests = manifests
         await load(manifests)
         manifests.start()
 
@@ -269,7 +269,7 @@ class Feed:
 
     def _note_synced(self) -> None:
         """Mark the indexes whose sources are synced; the one of ServiceImports needs the cluster's namespaces, too."""
-        if self._source is None or self._source.synced:
+        if self.source is None or self.source.synced:
             self.index.synced = True
         imports_synced = self._import_source is None or self._import_source.synced
         if self.imports is not None and self.index.synced and imports_synced:

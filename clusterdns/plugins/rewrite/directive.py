@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
-from clusterdns.chain import BlockContext, Doc, Handling, Part, Plugin, Reuse
+from clusterdns.chain import BlockContext, Doc, Handling, Part, Plugin, Query, Reuse
+from clusterdns.chain.exports import Deciding, Decision
 from clusterdns.corefile.directive import Directive
 from clusterdns.plugins.rewrite.handler import RewriteHandler
 from clusterdns.plugins.rewrite.parse import OPTIONS, read
 from clusterdns.plugins.rewrite.settings import RewriteSettings
+from clusterdns.wire.name import to_text
 
 
 def parse(directives: Sequence[Directive], context: BlockContext) -> RewriteSettings:
@@ -19,7 +21,26 @@ def build(settings: RewriteSettings, context: BlockContext) -> Part:
     return Part(
         "rewrite",
         handling=Handling(wrap=lambda following: RewriteHandler(settings, following), reuse=Reuse.PER_REPLY),
+        exports=(Deciding(lambda query: _applied(settings, query)),),
     )
+
+
+def _applied(settings: RewriteSettings, query: Query) -> Decision:
+    """Describe the rules that apply to a query, with the place of the last one."""
+    name_text, applied = to_text(query.name), []
+    for step in settings.steps:
+        try:
+            effect = step.rule.apply(query, name_text)
+        except ValueError as problem:
+            return Decision(f"rule '{step.text}' fails: {problem}", step.place)
+        if effect is not None:
+            query, name_text = effect.query, effect.name_text
+            applied.append(step)
+            if step.stops:
+                break
+    if not applied:
+        return Decision("no rule applies")
+    return Decision("; ".join(f"rule '{step.text}'" for step in applied), applied[-1].place)
 
 
 PLUGIN = Plugin(

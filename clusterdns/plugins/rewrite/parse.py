@@ -57,7 +57,8 @@ def _with_directive(settings: RewriteSettings, directive: Directive) -> RewriteS
             raise words[0].error("'answer' belongs to a name rule", "write name FROM TO before it")
         raise words[0].error(f"rewrite cannot change {words[0]}", hint_for(words[0].text, FIELDS, "choose a field"))
     settings = field.read(settings, Line(words))
-    last = replace(settings.steps[-1], stops=mode != CONTINUE)
+    text = " ".join(word.text for word in words)
+    last = replace(settings.steps[-1], stops=mode != CONTINUE, text=text, place=directive.place)
     return replace(settings, steps=(*settings.steps[:-1], last))
 
 

@@ -11,6 +11,8 @@ class RewriteStep:
 
     rule: RewriteRule
     stops: bool = True  # once the rule has applied, later rules do not
+    text: str = ""  # as in the Corefile
+    place: str = ""  # file:line
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,14 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clusterdns.chain import BlockContext, Doc, Handling, Part, Plugin
+from clusterdns.chain import BlockContext, Doc, Handling, Part, Plugin, Query
+from clusterdns.chain.exports import Deciding, Decision
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, ErrorList
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.options import read_block
-from clusterdns.plugins.template.fields import certain_failures
+from clusterdns.plugins.template.fields import certain_failures, presented
 from clusterdns.plugins.template.handler import TemplateHandler, TemplateMetrics
 from clusterdns.plugins.template.reply_template import SECTIONS, RecordTemplate, ReplyTemplate
 from clusterdns.plugins.template.settings import OPTIONS, TemplateSettings, number_of
@@ -75,6 +76,7 @@ def _reply_template(directive: Directive, context: BlockContext, warnings: list[
         settings.rcode,
         settings.reason,
         settings.fallthrough,
+        directive.place,
     )
 
 
@@ -111,7 +113,21 @@ def build(settings: BlockTemplates, context: BlockContext) -> Part:
         handling=Handling(
             wrap=lambda following: TemplateHandler(settings.templates, context.server_text, metrics, following)
         ),
+        exports=(Deciding(lambda query: _deciding(settings.templates, query)),),
     )
+
+
+def _deciding(templates: Sequence[ReplyTemplate], query: Query) -> Decision:
+    """Describe the directive that answers a query, or that keeps it from the next plugin."""
+    name_text = presented(query.name)
+    for template in templates:
+        if template.zone_of(query) is None:
+            continue
+        if template.match(name_text) is not None:
+            return Decision(f"this template answers {codes.rcode_text(template.rcode)}", template.place)
+        if not template.fallthrough.includes(query.name):
+            return Decision("its 'match' does not match, and it has no 'fallthrough' for the name", template.place)
+    return Decision("no template is for this name and type")
 
 
 PLUGIN = Plugin(

@@ -66,6 +66,7 @@ class ReplyTemplate:
     rcode: int = codes.NOERROR
     reason: tuple[int, str] | None = None  # code and text of an extended error
     fallthrough: Fallthrough = NO_FALLTHROUGH
+    place: str = ""  # file:line
 
     def zone_of(self, query: Query) -> bytes | None:
         """Return the longest of the zones that contains the name; None also where class or type differs."""

@@ -1,0 +1,100 @@
+"""Explanations by a Corefile that is run here: its parts are started without sockets, and asked.
+
+Without a Corefile it is kubeadm's, without upstreams. The source of `kubernetes` that a Corefile names can be replaced
+by manifests or a kubeconfig, because that of a pod is not at hand here.
+"""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from clusterdns.chain import StartError
+from clusterdns.cli.check.reading import corefile_at, named
+from clusterdns.cli.names.cluster import SourceError
+from clusterdns.cli.names.configured import start_parts
+from clusterdns.corefile.directive import Directive, Line, ServerBlock
+from clusterdns.corefile.errors import CorefileError, CorefileErrors, ErrorList
+from clusterdns.corefile.lexer import Token
+from clusterdns.corefile.load import Corefile, parse
+from clusterdns.server.assembly import assemble
+from clusterdns.server.explaining.engine import Explainer, ExplainRequest
+from clusterdns.server.explaining.explanation import END_OF_CHAIN, UNKNOWN, Explanation
+from clusterdns.server.instance import Instance
+from clusterdns.telemetry.metrics import Registry
+
+BUILT_IN = "built-in Corefile"
+_BUILT_IN_TEXT = """.:53 {
+    kubernetes %s in-addr.arpa ip6.arpa {
+        pods insecure
+        fallthrough in-addr.arpa ip6.arpa
+        ttl 30
+    }
+}
+"""
+_DEFAULT_ZONES = ("cluster.local",)
+_SOURCE_OPTIONS = frozenset({"manifests", "kubeconfig", "endpoint", "tls"})
+# directives that poll, serve pages or need files of the server's host, and have no part in an answer
+_LEFT_OUT = frozenset({"health", "pprof", "prometheus", "ready", "reload", "timeouts", "multisocket", "bind"})
+
+
+@dataclass(frozen=True)
+class LocalSource:
+    """A Corefile, or the built-in one, and the cluster that it reads; empty fields are left as the Corefile says."""
+
+    conf: str
+    manifests: Sequence[str]
+    kubeconfig: str
+    context: str
+    zones: Sequence[str]
+
+    def explain(self, request: ExplainRequest) -> Explanation:
+        """Explain a name. Raises SourceError where the Corefile or the cluster cannot be read, and ExplainError."""
+        errors = ErrorList()
+        try:
+            if not self.conf:
+                zones = " ".join(self.zones or _DEFAULT_ZONES)
+                found = self._run(parse(_BUILT_IN_TEXT % zones, BUILT_IN, {}), errors, request)
+                _note_missing_upstreams(found)
+                return found
+            with corefile_at(named(self.conf), errors) as (corefile, _):
+                return self._run(corefile, errors, request)
+        except (CorefileError, CorefileErrors, StartError) as error:
+            raise SourceError(str(error)) from error
+
+    def _run(self, corefile: Corefile, errors: ErrorList, request: ExplainRequest) -> Explanation:
+        blocks = tuple(replace(block, directives=tuple(self._reduced(block))) for block in corefile.blocks)
+        return asyncio.run(_explain(replace(corefile, blocks=blocks), errors, request))
+
+    def _reduced(self, block: ServerBlock) -> list[Directive]:
+        return [self._with_source(one) for one in block.directives if one.name not in _LEFT_OUT]
+
+    def _with_source(self, directive: Directive) -> Directive:
+        """Replace the source of a `kubernetes` directive, where another one was given."""
+        if directive.name != "kubernetes" or not (self.manifests or self.kubeconfig):
+            return directive
+        words = ["manifests", *map(os.path.abspath, self.manifests)]
+        if self.kubeconfig:
+            words = ["kubeconfig", os.path.abspath(self.kubeconfig), *filter(None, [self.context])]
+        line = Line(tuple(Token(text, directive.file, directive.line, quoted=True) for text in words))
+        kept = [one for one in directive.block if one.name not in _SOURCE_OPTIONS]
+        return replace(directive, block=(*kept, line))
+
+
+def _note_missing_upstreams(found: Explanation) -> None:
+    """Turn the verdict on a name outside of the cluster into one that says what is missing here."""
+    if found.verdict.cause == END_OF_CHAIN:
+        found.verdict.outcome = UNKNOWN
+        found.verdict.text = f"cannot tell: {found.name} is not in the cluster's zones, and no upstream is known here"
+        found.verdict.next_step = "name the server's Corefile with --conf, or ask the server itself with --server"
+
+
+async def _explain(corefile: Corefile, errors: ErrorList, request: ExplainRequest) -> Explanation:
+    """Start the parts, and explain. Raises SourceError, StartError and ExplainError."""
+    configuration = assemble(corefile, Registry(), dns_port=53, errors=errors)
+    instance = Instance(configuration, "")
+    try:
+        await start_parts(instance)
+        return await Explainer(configuration).explain(request)
+    finally:
+        await instance.stop()

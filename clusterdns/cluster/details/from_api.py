@@ -1,0 +1,44 @@
+"""Raw objects from an API server: lists with selectors, so that the right to list is enough."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from clusterdns.cluster.api.client import Client
+from clusterdns.cluster.api.errors import ApiError
+from clusterdns.cluster.api.lists import ListPage, read_list
+from clusterdns.cluster.details.reader import MAX_OBJECTS, PODS, SERVICES, SLICES, FoundObjects, ObjectFilter
+
+READ_SECONDS = 3.0
+_GROUPS = {SERVICES: "/api/v1", PODS: "/api/v1", SLICES: "/apis/discovery.k8s.io/v1"}
+_trees = msgspec.json.Decoder(ListPage[Any])
+
+
+class ApiReader:
+    """Reads raw objects with the client of a source, and so with the rights of this server."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    @property
+    def text(self) -> str:
+        """The API server's URL."""
+        return self._client.server or "the API server"
+
+    async def read(self, resource: str, wanted: ObjectFilter) -> FoundObjects:
+        """List objects (see `ObjectReader.read`)."""
+        params = {"limit": str(MAX_OBJECTS[resource])}
+        if wanted.name:
+            params["fieldSelector"] = f"metadata.name={wanted.name}"
+        if wanted.labels:
+            params["labelSelector"] = ",".join(f"{key}={value}" for key, value in sorted(wanted.labels.items()))
+        path = f"{_GROUPS[resource]}/namespaces/{wanted.namespace}/{resource}"
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                page = read_list(_trees, await self._client.page(path, params))
+        except ApiError as error:
+            return FoundObjects(problem=str(error))
+        except TimeoutError:
+            return FoundObjects(problem=f"{self.text} does not answer within {READ_SECONDS:g} s")
+        return FoundObjects(tuple(page.items or ()), is_cut=bool(page.meta.rest))

@@ -1,0 +1,41 @@
+"""How the raw objects behind a name are read, whatever source the index has.
+
+Reading is for people who ask about one name: it lists few objects, and a source that fails is part of the result.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+SERVICES, SLICES, PODS = "services", "endpointslices", "pods"
+MAX_OBJECTS = {SERVICES: 1, SLICES: 20, PODS: 100}  # of one reading: some 1 MiB of JSON
+
+
+@dataclass(frozen=True)
+class FoundObjects:
+    """The objects of one reading as trees of JSON or YAML, with their places in files; or why there are none."""
+
+    trees: tuple[Any, ...] = ()
+    places: tuple[str, ...] = ()  # file:line of each; empty where they come from an API server
+    problem: str = ""
+    is_cut: bool = False  # there are more
+
+
+@dataclass(frozen=True)
+class ObjectFilter:
+    """What to read of a kind: one object by its name, or those with these labels, in one namespace."""
+
+    namespace: str
+    name: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+class ObjectReader(Protocol):
+    """A source of raw objects."""
+
+    @property
+    def text(self) -> str:
+        """The name of the source, for people."""
+
+    async def read(self, resource: str, wanted: ObjectFilter) -> FoundObjects:
+        """Read objects; `resource` is one of SERVICES, SLICES, PODS. Raises nothing: a failure is a `problem`."""

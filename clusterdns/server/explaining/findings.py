@@ -1,0 +1,183 @@
+"""What is known about one question when its verdict is made, and the Services and namespaces that it may have meant."""
+
+import asyncio
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+from clusterdns.chain import Reply
+from clusterdns.cluster.index.schema import NameForm, ParsedName, parse_name
+from clusterdns.cluster.index.zone import ClusterZone
+from clusterdns.corefile.errors import nearest
+from clusterdns.plugins.kubernetes.exports import ClusterView
+from clusterdns.server.assembly import Configuration
+from clusterdns.server.explaining.asking import AskedQuestion
+from clusterdns.server.explaining.explanation import (
+    DOES_NOT_RESOLVE,
+    RESOLVES,
+    UNKNOWN,
+    ExplainedAnswer,
+    ExplainedService,
+    ExplainedVerdict,
+)
+from clusterdns.server.explaining.objects import describe_service
+from clusterdns.server.explaining.tracing import TracedStep
+from clusterdns.wire import codes
+from clusterdns.wire.name import label_text, labels, longest_suffix, to_text
+
+MAX_CANDIDATES = 5_000  # names that a typo is compared with: 0.1 s in a thread
+MAX_SERVICES = 4  # behind one question: the name's own, and the targets of ExternalNames
+NO_NAME = ParsedName(NameForm.UNKNOWN)
+_CLUSTER_PLUGINS = ("kubernetes",)
+
+
+@dataclass
+class ClusterName:
+    """A name in a zone of `kubernetes`: its labels by their meaning, and the Service behind it."""
+
+    step: TracedStep
+    view: ClusterView
+    zone: ClusterZone
+    parsed: ParsedName
+    service: ExplainedService | None
+    near_namespace: str = ""
+    near_service: str = ""
+    elsewhere: list[str] = field(default_factory=list)  # namespaces that have a Service of this name
+
+
+@dataclass
+class Findings:
+    """Everything that verdicts are made of."""
+
+    configuration: Configuration
+    asked: AskedQuestion
+    answer: ExplainedAnswer
+    deciding: TracedStep | None  # the step that made the reply
+    names: list[ClusterName]  # the names of the cluster that were looked up, the client's first
+    meant: str = ""  # a name of a Service, where the name asked for is in no zone, or not of the schema
+
+    @property
+    def name(self) -> str:
+        """The name asked for."""
+        return to_text(self.asked.query.name)
+
+    @property
+    def qtype(self) -> str:
+        """The type asked for."""
+        return codes.type_text(self.asked.query.qtype)
+
+    @property
+    def reply(self) -> Reply:
+        """The reply."""
+        return self.asked.reply
+
+    @property
+    def plugin(self) -> str:
+        """The plugin that made the reply."""
+        return "" if self.deciding is None else self.deciding.part.name
+
+    @property
+    def place(self) -> str:
+        """The line of the Corefile that made the reply."""
+        return "" if self.deciding is None else self.deciding.shown.place
+
+    @property
+    def cluster(self) -> ClusterName | None:
+        """The first name of the cluster, if a kubernetes directive has the zone."""
+        return self.names[0] if self.names else None
+
+    @property
+    def resolves(self) -> bool:
+        """Whether the reply has a record of the type asked for."""
+        qtype = self.asked.query.qtype
+        return (
+            self.reply.rcode == codes.NOERROR
+            and not self.reply.is_dropped
+            and any(qtype in (codes.ANY, one.rtype) for one in self.reply.answer)
+        )
+
+    @property
+    def code(self) -> str:
+        """The response code, or NODATA, or what stands for it where there is no reply."""
+        if self.reply.is_dropped:
+            return "no reply"
+        if self.reply.rcode == codes.NOERROR and not self.resolves:
+            return "NODATA"
+        return codes.rcode_text(self.reply.rcode)
+
+    def verdict(self, cause: str, text: str, next_step: str = "", *, is_unknown: bool = False) -> ExplainedVerdict:
+        """Make a verdict with the response code in front."""
+        outcome = UNKNOWN if is_unknown else RESOLVES if self.resolves else DOES_NOT_RESOLVE
+        head = "resolves" if self.resolves else self.code
+        return ExplainedVerdict(outcome, "" if self.resolves else self.code, cause, f"{head}: {text}", next_step)
+
+
+async def gather_findings(configuration: Configuration, asked: AskedQuestion, answer: ExplainedAnswer) -> Findings:
+    """Look at what stands behind a reply."""
+    names: list[ClusterName] = []
+    for step in asked.trace.of(*_CLUSTER_PLUGINS)[:MAX_SERVICES]:
+        found = await _cluster_name(step)
+        if found is not None:
+            names.append(found)
+    findings = Findings(configuration, asked, answer, asked.trace.deciding(), names)
+    if not findings.resolves:
+        findings.meant = _meant(findings)
+    return findings
+
+
+async def _cluster_name(step: TracedStep) -> ClusterName | None:
+    """Describe the name that a kubernetes directive was asked for; None where it is in none of its zones."""
+    view = next((one for one in step.part.exports if isinstance(one, ClusterView)), None)
+    qname = step.query.name
+    by_zone = {} if view is None else {zone.zone: zone for zone in view.zones}
+    zone_name = longest_suffix(qname, by_zone)
+    if view is None or zone_name is None:
+        return None
+    zone = by_zone[zone_name]
+    parsed = parse_name(labels(qname[: len(qname) - len(zone_name)] + b"\0")) if not zone.is_reverse else NO_NAME
+    service = await describe_service(view, zone, parsed) if parsed.service else None
+    found = ClusterName(step, view, zone, parsed, service)
+    if parsed.namespace and not zone.index.exposes(parsed.namespace):
+        found.near_namespace = await _nearest(parsed.namespace, zone.index.namespaces.names())
+    elif parsed.service and service is not None and not service.exists:
+        keys = zone.index.service_keys()
+        found.near_service = await _nearest(
+            parsed.service, (name for namespace, name in keys if namespace == parsed.namespace)
+        )
+        others = (namespace for namespace, name in keys if name == parsed.service and zone.index.exposes(namespace))
+        found.elsewhere = [label_text(one) for one in islice(others, 3)]
+    return found
+
+
+async def _nearest(label: bytes, known: Iterator[bytes]) -> str:
+    """Return the label that was probably meant; in a thread, because there may be thousands."""
+    candidates: Collection[str] = [label_text(one) for one in islice(known, MAX_CANDIDATES)]
+    return await asyncio.to_thread(nearest, label_text(label), candidates) or ""
+
+
+def _meant(findings: Findings) -> str:
+    """Return the full name of the Service that a name in no zone, or of no form, spells; empty where there is none."""
+    parts = labels(findings.asked.query.name)
+    cluster = findings.cluster
+    if cluster is not None and cluster.parsed.form is not NameForm.UNKNOWN:
+        return ""
+    if cluster is not None:
+        zone_labels = len(labels(cluster.zone.zone))
+        return _named(parts[: len(parts) - zone_labels], cluster.zone)
+    for context in findings.configuration.contexts:
+        for view in context.exports(ClusterView):
+            for zone in view.zones:
+                found = "" if zone.is_reverse else _named(parts, zone)
+                if found:
+                    return found
+    return ""
+
+
+def _named(parts: list[bytes], zone: ClusterZone) -> str:
+    """Return the full name of a Service that these labels begin with: SERVICE.NAMESPACE, whatever follows."""
+    for at in range(min(3, max(0, len(parts) - 1))):
+        service, namespace = parts[at], parts[at + 1]
+        if zone.index.exposes(namespace) and zone.index.service(namespace, service) is not None:
+            shown = [*parts[: at + 2], b"svc"]
+            return "".join(f"{label_text(one)}." for one in shown) + to_text(zone.zone)
+    return ""

@@ -1,0 +1,120 @@
+"""Verdicts about names of the cluster in general: the schema, namespaces, pods and addresses. See `table`."""
+
+from clusterdns.cluster.index.pods import PodMode, address_in_label
+from clusterdns.cluster.index.schema import NameForm
+from clusterdns.cluster.objects import address_text
+from clusterdns.server.explaining.explanation import ExplainedVerdict
+from clusterdns.server.explaining.findings import ClusterName, Findings
+from clusterdns.wire import codes
+from clusterdns.wire.name import label_text, labels, to_address, to_text
+
+SCHEMA = (
+    "SERVICE.NAMESPACE.svc.{zone}, _PORT._PROTOCOL.SERVICE.NAMESPACE.svc.{zone} or IP-WITH-DASHES.NAMESPACE.pod.{zone}"
+)
+
+
+def other_spelling(f: Findings) -> ExplainedVerdict | None:
+    """Recognise the labels of a Service that exists, in a zone or a form that does not."""
+    if f.resolves or not f.meant:
+        return None
+    hint = f'did you mean "{f.meant}"?'
+    cluster = f.cluster
+    if cluster is not None:
+        return f.verdict(
+            "not-in-schema", f'a Service\'s name in {to_text(cluster.zone.zone)} has the label "svc"', hint
+        )
+    zones = _cluster_zones(f)
+    if len(labels(f.asked.query.name)) <= 2:
+        text = f"{f.name} is short, and this query has no search list"
+        return f.verdict("short-name", text, f"{hint} or ask as a pod does: --from NAMESPACE")
+    return f.verdict("wrong-cluster-domain", f"{f.name} is in no zone of this cluster ({', '.join(zones)})", hint)
+
+
+def _cluster_zones(f: Findings) -> list[str]:
+    from clusterdns.plugins.kubernetes.exports import ClusterView
+
+    views = (view for context in f.configuration.contexts for view in context.exports(ClusterView))
+    return [to_text(zone.zone) for view in views for zone in view.zones if not zone.is_reverse]
+
+
+def _unanswered(f: Findings) -> ClusterName | None:
+    """Return the client's name in the cluster, where the cluster has no answer."""
+    return None if f.resolves or f.cluster is None else f.cluster
+
+
+def namespace_left_out(f: Findings) -> ExplainedVerdict | None:
+    """Recognise a namespace that the option `namespaces` leaves out."""
+    cluster = _unanswered(f)
+    if cluster is None or not cluster.parsed.namespace:
+        return None
+    if cluster.zone.index.namespaces.serves(cluster.parsed.namespace):
+        return None
+    namespace = label_text(cluster.parsed.namespace)
+    text = f'namespace "{namespace}" is left out by the option namespaces at {cluster.step.shown.place}'
+    return f.verdict("namespace-left-out", text, "add it there, and to the Role of this server")
+
+
+def namespace_missing(f: Findings) -> ExplainedVerdict | None:
+    """Recognise a namespace that does not exist."""
+    cluster = _unanswered(f)
+    if cluster is None or not cluster.parsed.namespace or cluster.zone.index.exposes(cluster.parsed.namespace):
+        return None
+    if cluster.parsed.form is NameForm.UNKNOWN:
+        return None
+    text = f'namespace "{label_text(cluster.parsed.namespace)}" does not exist'
+    if cluster.view.settings.api.namespace_labels:
+        text += f" or has not the labels {cluster.view.settings.api.namespace_labels} ({cluster.step.shown.place})"
+    near = cluster.near_namespace
+    return f.verdict(
+        "namespace-missing", text, f'did you mean "{near}"?' if near else "kubectl get namespaces lists them"
+    )
+
+
+def no_such_form(f: Findings) -> ExplainedVerdict | None:
+    """Recognise a name that no object can have."""
+    cluster = _unanswered(f)
+    if cluster is None or cluster.parsed.form is not NameForm.UNKNOWN or cluster.zone.is_reverse:
+        return None
+    if f.plugin not in ("kubernetes", ""):
+        return None
+    zone = to_text(cluster.zone.zone)
+    text = f"no object of the cluster can have the name {f.name}"
+    return f.verdict("not-in-schema", text, f"names are {SCHEMA.format(zone=zone)}")
+
+
+def pod_names(f: Findings) -> ExplainedVerdict | None:
+    """Recognise why a pod's name is not answered."""
+    cluster = _unanswered(f)
+    if cluster is None or cluster.parsed.form not in (NameForm.POD, NameForm.POD_NAMESPACE):
+        return None
+    place, mode = cluster.step.shown.place, cluster.view.settings.pods
+    if mode is PodMode.DISABLED:
+        return f.verdict("pods-disabled", f"pod names are off (pods disabled at {place})", "set 'pods verified' there")
+    if cluster.parsed.form is NameForm.POD_NAMESPACE:
+        return None
+    label = label_text(cluster.parsed.endpoint)
+    address = address_in_label(cluster.parsed.endpoint)
+    if address is None:
+        hint = "write an address with dashes, such as 10-1-2-3"
+        return f.verdict("pod-address", f'"{label}" is not the address of a pod', hint)
+    text = address_text(address)
+    if f.asked.query.qtype == (codes.AAAA if len(address) == 4 else codes.A):
+        return f.verdict("other-type", f"{text} is not an address for {f.qtype}", "ask for the other type")
+    namespace = label_text(cluster.parsed.namespace)
+    there = [label_text(one) for one, _ in cluster.zone.index.pods.at(address)[:1]]
+    hint = f'it is of a pod in "{there[0]}"' if there else "the pod may have been replaced; names of Services stay"
+    return f.verdict("pod-missing", f'no pod of namespace "{namespace}" has the address {text}', hint)
+
+
+def no_such_address(f: Findings) -> ExplainedVerdict | None:
+    """Recognise a reverse name of an address that nothing in the cluster has."""
+    cluster = _unanswered(f)
+    if cluster is None or not cluster.zone.is_reverse or f.plugin not in ("kubernetes", ""):
+        return None
+    address = to_address(f.asked.query.name)
+    if address is None:
+        return f.verdict("not-in-schema", f"{f.name} is not the reverse name of an address")
+    if f.code == "NODATA":
+        return f.verdict("other-type", f"{f.name} has PTR records only", "ask for PTR")
+    text = f"no Service or ready endpoint has the address {address_text(address)}"
+    return f.verdict("address-missing", text, "pods have no PTR records unless a Service selects them")
