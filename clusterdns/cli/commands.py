@@ -26,6 +26,7 @@ COMMANDS = (
     CommandRow(
         "explain", "explain.command", "Explain why a name resolves or does not: plugin, object, cause, next step"
     ),
+    CommandRow("conform", "conform.command", "Ask a cluster's DNS server what the specifications require"),
     CommandRow("names", "names.command", "List the names that are answered, from a cluster, manifests or a Corefile"),
     CommandRow("serve", "serve", "Run the server, with the flags of CoreDNS"),
     CommandRow("status", "status", "Show what a running server knows: its watches, upstreams and Corefile"),

@@ -41,6 +41,7 @@ CATCHES_ALL = {
     "cluster/manifests/source.py:ManifestSource._poll_forever": "a task's edge: an internal error must not end polling",
     "cluster/api/follow/reflector.py:Reflector.run": "a task's edge: an internal error must not end the stream",
     "upstream/messages.py:read_message": "any exception of dnslib means that the bytes are malformed",
+    "cli/conform/reply.py:rdata_text": "any exception of dnslib means that the bytes are malformed",
     "upstream/flight.py:Flights._fly": "a task's edge: the exception is set on the futures of all waiting clients",
 }
 

@@ -13,6 +13,7 @@ from process.running import PORT, Start
 
 from testing.api import Manifest
 from testing.controlplane import ControlPlane
+from testing.multicluster import CRD
 from testing.ports import new_address
 from testing.process import ServerProcess
 from testing.waiting import PATIENCE_SECONDS, wait_for
@@ -23,29 +24,6 @@ NAMESPACE = "mcs"
 PEER_PORT = 20053
 HTTP, DNS = ("http", 80, "TCP"), ("dns", 53, "UDP")
 Ports = tuple[tuple[str, int, str], ...]
-
-_ANYTHING = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-CRD: Manifest = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {
-        "name": f"serviceimports.{GROUP}",
-        "annotations": {"api-approved.kubernetes.io": "unapproved, for tests"},
-    },
-    "spec": {
-        "group": GROUP,
-        "scope": "Namespaced",
-        "names": {"kind": "ServiceImport", "plural": "serviceimports", "singular": "serviceimport"},
-        "versions": [
-            {
-                "name": "v1alpha1",
-                "served": True,
-                "storage": True,
-                "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": _ANYTHING}}},
-            }
-        ],
-    },
-}
 
 
 def service_import(name: str, kind: str, ips: tuple[str, ...] = (), ports: Ports = (HTTP,)) -> Manifest:
