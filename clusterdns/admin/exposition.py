@@ -8,18 +8,17 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
-from aiohttp import web
 from prometheus_client import REGISTRY as PROCESS_REGISTRY  # process_* and python_*
 from prometheus_client.core import Metric
-from prometheus_client.exposition import choose_encoder, gzip_accepted
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from clusterdns.telemetry.families import exposed
 from clusterdns.telemetry.metrics import Registry
 
 PIECE_SAMPLES = 250  # about a millisecond
 
 _END = b"# EOF\n"  # how OpenMetrics text ends
-_OFF_LOOP_BYTES = 16_384  # from this size on compression runs in a thread; zlib releases the interpreter lock
 
 
 async def expose(registry: Registry, accept: str) -> tuple[bytes, str]:
@@ -28,7 +27,7 @@ async def expose(registry: Registry, accept: str) -> tuple[bytes, str]:
     for _ in registry.flush():
         await asyncio.sleep(0)
     pieces = []
-    for metric in chain(registry.exposed(), PROCESS_REGISTRY.collect()):
+    for metric in chain(exposed(registry), PROCESS_REGISTRY.collect()):
         for piece in _pieces(metric, encode):
             pieces.append(piece)
             await asyncio.sleep(0)
@@ -42,21 +41,6 @@ def _negotiate(accept: str) -> tuple[Callable[[Collector], bytes], str]:
         return choose_encoder(accept)
     except TypeError:  # prometheus_client 0.26 compares versions that are not numbers
         return choose_encoder("")
-
-
-class MetricsPage:
-    """The aiohttp handler of /metrics."""
-
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-
-    async def __call__(self, request: web.BaseRequest) -> web.Response:
-        """Answer a scrape."""
-        body, content_type = await expose(self._registry, request.headers.get("Accept", ""))
-        response = web.Response(body=body, headers={"Content-Type": content_type}, zlib_executor_size=_OFF_LOOP_BYTES)
-        if gzip_accepted(request.headers.get("Accept-Encoding", "")):
-            response.enable_compression(web.ContentCoding.gzip)
-        return response
 
 
 class _Piece(Collector):

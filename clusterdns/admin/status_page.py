@@ -7,24 +7,23 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from aiohttp import web
-
+from clusterdns.admin.page import JSON, TEXT, Page, PageRequest
 from clusterdns.telemetry.status_text import as_text
 
 PATH, JSON_PATH = "/status", "/status.json"
 
 
 class StatusPage:
-    """The aiohttp handler of both paths."""
+    """The page at both paths."""
 
     def __init__(self, document: Callable[[], Mapping[str, Any]]) -> None:
         self._document = document
 
-    async def __call__(self, request: web.BaseRequest) -> web.Response:
+    async def __call__(self, request: PageRequest) -> Page:
         """Answer a request."""
         document = self._document()
         if request.path == JSON_PATH or "application/json" in request.headers.get("Accept", ""):
-            text, content_type = json.dumps(document, indent=2) + "\n", "application/json"
+            text, content_type = json.dumps(document, indent=2) + "\n", JSON
         else:
-            text, content_type = as_text(document), "text/plain"
-        return web.Response(text=text, content_type=content_type, headers={"Cache-Control": "no-store"})
+            text, content_type = as_text(document), TEXT
+        return Page(text.encode(), content_type, headers={"Cache-Control": "no-store"})

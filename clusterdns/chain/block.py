@@ -9,9 +9,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from aiohttp.web import BaseRequest, StreamResponse
-
-from clusterdns.admin.http import Respond
+from clusterdns.admin.page import Page, PageRequest, Respond
 from clusterdns.admin.tls import AdminTls
 from clusterdns.chain.part import Part, PartKey
 from clusterdns.telemetry.metrics import Registry
@@ -58,7 +56,7 @@ class Shared(Protocol):
     def status_sections(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         """Return the rows that parts export for /status, by section (see `chain.exports.StatusSection`)."""
 
-    async def explain(self, request: BaseRequest) -> StreamResponse:
+    async def explain(self, request: PageRequest) -> Page:
         """Answer a request for the page /explain (see `server.explaining.page`)."""
 
     def lapses(self) -> Mapping[PartKey, str]:

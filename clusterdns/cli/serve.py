@@ -109,12 +109,11 @@ def print_line(text: str) -> int:
 
 
 def load_server() -> ModuleType:
-    """Import `server.run` with the collector and aiohttp kept from work that a start does not need."""
-    from clusterdns.host.authorities import deferred_authorities
+    """Import `server.run` with the collector kept from work that a start does not need."""
     from clusterdns.host.collector import collect_in_short_runs, collector_paused
 
     collect_in_short_runs()
-    with collector_paused(), deferred_authorities():
+    with collector_paused():
         from clusterdns.server import run
     return run
 

@@ -9,17 +9,20 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
+from typing import TYPE_CHECKING
 
-import aiohttp
-from aiohttp import web
-
+from clusterdns.admin.page import Page, PageRequest, text_page
 from clusterdns.chain import BlockContext, Doc, LifeCycle, Part, Plugin
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.options import Option, read_block
+from clusterdns.host.imports import import_in_thread
 from clusterdns.telemetry.logs import duration_text
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.telemetry.unlabelled import health_durations, health_failures
+
+if TYPE_CHECKING:
+    import aiohttp
 
 DEFAULT_ADDRESS = ":8080"
 PATH = "/health"
@@ -41,9 +44,9 @@ class HealthSettings:
     asked_by: str = "health"
 
 
-async def respond(request: web.BaseRequest) -> web.Response:
+async def respond(request: PageRequest) -> Page:
     """Answer 200 and OK to every method."""
-    return web.Response(text="OK")
+    return text_page("OK")
 
 
 class Poller:
@@ -68,8 +71,11 @@ class Poller:
             self._task = None
 
     async def _poll_forever(self) -> None:
-        timeout = aiohttp.ClientTimeout(total=POLL_TIMEOUT_SECONDS)
         try:
+            await import_in_thread("aiohttp")
+            import aiohttp
+
+            timeout = aiohttp.ClientTimeout(total=POLL_TIMEOUT_SECONDS)
             async with aiohttp.ClientSession(timeout=timeout) as session:
                 while True:
                     await self._sleep(POLL_SECONDS)
@@ -77,13 +83,15 @@ class Poller:
         except Exception:  # the task's edge: the process runs without its self-check
             log.exception("Own health check of %s ended", self._url)
 
-    async def poll(self, session: aiohttp.ClientSession) -> None:
+    async def poll(self, session: "aiohttp.ClientSession") -> None:
         """Request /health once, and record the outcome."""
+        from aiohttp import ClientError
+
         started = perf_counter()
         try:
             async with session.get(self._url) as response:
                 await response.read()
-        except (aiohttp.ClientError, TimeoutError, OSError) as problem:
+        except (ClientError, TimeoutError, OSError) as problem:
             self._failures.value += 1
             log.warning("Own health check of %s failed: %s", self._url, str(problem) or "no answer in time")
             return

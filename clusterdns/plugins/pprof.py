@@ -10,8 +10,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from aiohttp import web
-
+from clusterdns.admin.page import Page, PageRequest, text_page
 from clusterdns.chain import BlockContext, Doc, LifeCycle, Part, Plugin
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line
@@ -51,23 +50,23 @@ class PprofPages:
         """Stop a profile in progress, because the process waits for its threads."""
         self._ended.set()
 
-    async def index(self, request: web.BaseRequest) -> web.Response:
+    async def index(self, request: PageRequest) -> Page:
         """Answer with the list of pages."""
-        return web.Response(text=INDEX)
+        return text_page(INDEX)
 
-    async def stacks(self, request: web.BaseRequest) -> web.Response:
+    async def stacks(self, request: PageRequest) -> Page:
         """Answer with the stacks of tasks and threads."""
-        return web.Response(text=profiles.tasks_text(asyncio.all_tasks()) + profiles.threads_text())
+        return text_page(profiles.tasks_text(asyncio.all_tasks()) + profiles.threads_text())
 
-    async def heap(self, request: web.BaseRequest) -> web.Response:
+    async def heap(self, request: PageRequest) -> Page:
         """Answer with objects by type and memory."""
-        return web.Response(text=await asyncio.to_thread(profiles.heap_text))
+        return text_page(await asyncio.to_thread(profiles.heap_text))
 
-    async def command_line(self, request: web.BaseRequest) -> web.Response:
+    async def command_line(self, request: PageRequest) -> Page:
         """Answer with the command line."""
-        return web.Response(text=" ".join(sys.orig_argv) + "\n")
+        return text_page(" ".join(sys.orig_argv) + "\n")
 
-    async def profile(self, request: web.BaseRequest) -> web.Response:
+    async def profile(self, request: PageRequest) -> Page:
         """Take a profile and answer with it; 503 while another one is taken."""
         text = request.query.get("seconds", "")
         try:
@@ -75,12 +74,12 @@ class PprofPages:
         except ValueError:
             seconds = 0.0
         if not 0 < seconds <= MAX_SECONDS:
-            return web.Response(status=400, text=f"seconds={text}: write a number up to {MAX_SECONDS:g}\n")
+            return text_page(f"seconds={text}: write a number up to {MAX_SECONDS:g}\n", 400)
         if self._is_profiling:
-            return web.Response(status=503, text="a profile is in progress; retry when it has ended\n")
+            return text_page("a profile is in progress; retry when it has ended\n", 503)
         self._is_profiling = True
         try:
-            return web.Response(text=await asyncio.to_thread(profiles.profile_text, seconds, self._ended))
+            return text_page(await asyncio.to_thread(profiles.profile_text, seconds, self._ended))
         finally:
             self._is_profiling = False
 

@@ -10,10 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from aiohttp import web
-
 import clusterdns
 from clusterdns.admin import status_page
+from clusterdns.admin.page import Page, PageRequest, text_page
 from clusterdns.admin.status_page import StatusPage
 from clusterdns.chain import BlockContext, Doc, LifeCycle, Part, PartKey, Plugin
 from clusterdns.chain.block import Shared
@@ -58,7 +57,7 @@ class ReadyPage:
         """Report not ready from now on, so that no new clients come."""
         self._ending = True
 
-    async def respond(self, request: web.BaseRequest) -> web.Response:
+    async def respond(self, request: PageRequest) -> Page:
         """Answer a probe, and log when the set of plugins that are not ready changes."""
         reasons = self.reasons()
         names = tuple(reasons)
@@ -70,9 +69,9 @@ class ReadyPage:
                 log.info("Ready")
         if not names:
             warnings = by_name(self._warnings())
-            return web.Response(text="\n".join(["OK", *(f"{name}: {text}" for name, text in warnings.items())]))
+            return text_page("\n".join(["OK", *(f"{name}: {text}" for name, text in warnings.items())]))
         lines = [",".join(names), *(f"{name}: {reasons[name]}" for name in names)]
-        return web.Response(status=503, text="\n".join(lines))
+        return text_page("\n".join(lines), 503)
 
     def reasons(self) -> Mapping[str, str]:
         """Return the plugins to report as not ready, with the reason."""

@@ -10,9 +10,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, TypeVar
 
-from aiohttp.web import BaseRequest, StreamResponse
-
-from clusterdns.admin.http import Respond
+from clusterdns.admin.page import Page, PageRequest, Respond
 from clusterdns.chain import BlockContext, Part, Plugin
 from clusterdns.corefile.checks import Served, check_directives, check_overlaps, check_repetition, check_transports
 from clusterdns.corefile.directive import ServerBlock
@@ -163,7 +161,7 @@ class _LatePage:
         self._configuration = configuration
         self._page: Respond | None = None
 
-    async def __call__(self, request: BaseRequest) -> StreamResponse:
+    async def __call__(self, request: PageRequest) -> Page:
         if self._page is None:
             loaded = await in_daemon_thread(lambda: import_module("clusterdns.server.explaining.page"))
             self._page = self._page or loaded.ExplainPage(self._configuration)

@@ -74,6 +74,11 @@ class Instance:
                 await part.life.prepare()
 
     async def start(self) -> None:
+        """Start every part, and wait until each has what it answers from. Raises StartError, like `start_parts`."""
+        await self.start_parts()
+        await self.warm_up()
+
+    async def start_parts(self) -> None:
         """Start every part, in plugin order. Raises StartError; `stop` must follow in that case, too.
 
         Queries may arrive before: parts answer them from what they have. Answers compiled so far are dropped at the
@@ -88,6 +93,9 @@ class Instance:
         except (CorefileError, CorefileErrors, ListenError) as error:
             raise StartError(str(error)) from error
         self.configuration.shared.forget_all()
+
+    async def warm_up(self) -> None:
+        """Wait until every part has what it answers from, as long as its settings allow."""
         warming_up = (part.life.warm_up for part in self.configuration.parts)
         await asyncio.gather(*(warm_up() for warm_up in warming_up if warm_up is not None))
 

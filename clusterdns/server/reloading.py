@@ -188,8 +188,9 @@ class Reloader:
             self._listeners.prepare(instance, None)
             self._listeners.move(instance)
             self.running = instance
-            await self._apply_routes(instance)
-            await instance.start()
+            await instance.start_parts()
+            await self._apply_routes(instance)  # after the files are read, because it imports the HTTP library
+            await instance.warm_up()
         except asyncio.CancelledError:
             if self.running is None:
                 await self._undo(instance, None)

@@ -7,9 +7,8 @@ import asyncio
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from aiohttp.web import BaseRequest, Response, StreamResponse
-
-from clusterdns.admin.http import AdminRoute, Respond
+from clusterdns.admin.http import AdminRoute
+from clusterdns.admin.page import Page, PageRequest, Respond, text_page
 from clusterdns.admin.tls import AdminTls
 from clusterdns.answers.table import AnswerBudget, AnswerTable
 from clusterdns.chain import Part, PartKey
@@ -121,10 +120,10 @@ class SharedState:
             sections.setdefault(section.name, []).extend(section.rows())
         return sections
 
-    async def explain(self, request: BaseRequest) -> StreamResponse:
+    async def explain(self, request: PageRequest) -> Page:
         """Answer a request for /explain."""
         if self.explain_page is None:
-            return Response(status=503, text="this configuration has ended\n")
+            return text_page("this configuration has ended\n", 503)
         return await self.explain_page(request)
 
     def lapses(self) -> dict[PartKey, str]:

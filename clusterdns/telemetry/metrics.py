@@ -1,16 +1,13 @@
 """Counters, gauges and histograms, and the registry that a scrape reads.
 
 A `Registry` makes each metric family once per process. A series is a plain object whose number is changed in place, so
-that counting costs an attribute access; `prometheus_client` writes the exposition. As in CoreDNS, a family without
-labels shows 0 from the start, one with labels shows a series from its first use.
+that counting costs an attribute access; `families` hands them to `prometheus_client`, which writes the exposition. As
+in CoreDNS, a family without labels shows 0 from the start, one with labels shows a series from its first use.
 """
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
-
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 
 class Series:
@@ -81,7 +78,7 @@ class ComputedMetrics(Protocol):
 C = TypeVar("C", bound=ComputedMetrics)
 
 
-class Registry(Collector):
+class Registry:
     """The metric families of the process by name. The same name always returns the same family."""
 
     def __init__(self) -> None:
@@ -130,36 +127,6 @@ class Registry(Collector):
             if family.kind == "counter" and family.label_names[:1] == (label,):
                 yield family  # type: ignore[misc]  # the kind decides the series type
 
-    def collect(self) -> Iterator[Metric]:
-        """Yield the families, brought up to date (prometheus_client's Collector)."""
-        for _ in self.flush():
-            pass
-        yield from self.exposed()
-
-    def exposed(self) -> Iterator[Metric]:
-        """Yield the families as they are, for one scrape; `flush` comes first."""
-        for family in tuple(self._families.values()):  # a copy: a family may be made between two steps of a scrape
-            yield _exposed(family)
-
-
-def _exposed(family: Family[Series] | Family[Histogram]) -> Metric:
-    names = family.label_names
-    if family.kind == "histogram":
-        exposed = HistogramMetricFamily(family.name, family.text, labels=names)
-        for values, one in family.series.items():
-            assert isinstance(one, Histogram)
-            exposed.add_metric(values, list(_cumulated(one)), one.total)
-        return exposed
-    make = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
-    plain = make(family.name, family.text, labels=names)
-    for values, series in family.series.items():
-        assert isinstance(series, Series)
-        plain.add_metric(values, series.value)
-    return plain
-
-
-def _cumulated(histogram: Histogram) -> Iterator[tuple[str, float]]:
-    running = 0
-    for bound, count in zip((*histogram.bounds, float("inf")), histogram.counts, strict=True):
-        running += count
-        yield ("+Inf" if bound == float("inf") else format(bound, "g"), running)
+    def families(self) -> tuple[Family[Series] | Family[Histogram], ...]:
+        """Return the families as they are, a copy: a family may be made between two steps of a scrape."""
+        return tuple(self._families.values())

@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 from fakes.held_clock import HeldClock, until
 from peers import need
 
-from clusterdns.admin.http import AdminHttp, AdminListener, AdminRoute
+from clusterdns.admin.http import AdminHttp, AdminRoute
+from clusterdns.admin.listener import AdminListener
+from clusterdns.admin.page import Page, PageRequest, text_page
 from clusterdns.admin.tls import AdminTls
 from testing.certificates import self_sign
 
@@ -30,11 +31,11 @@ class AdminBed:
         self.clients: list[Streams] = []
 
     async def open(self) -> None:
-        async def health(request: web.BaseRequest) -> web.Response:
-            return web.Response(text="OK")
+        async def health(request: PageRequest) -> Page:
+            return text_page("OK")
 
-        async def large(request: web.BaseRequest) -> web.Response:
-            return web.Response(text=LARGE)
+        async def large(request: PageRequest) -> Page:
+            return text_page(LARGE)
 
         answers = {"/health": health, "/large": large}
         await self.admin.apply([AdminRoute(ANY_PORT, path, one, "x", self.tls) for path, one in answers.items()])

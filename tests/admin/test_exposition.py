@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from clusterdns.admin import exposition
 from clusterdns.admin.http import AdminHttp, AdminRoute
+from clusterdns.admin.metrics_page import MetricsPage
 from clusterdns.telemetry.metrics import Registry
 
 ADDRESS = "127.0.0.1:0"
@@ -30,7 +31,7 @@ def registry() -> Registry:
 @pytest.fixture
 async def url(registry: Registry) -> AsyncIterator[str]:
     admin = AdminHttp()
-    await admin.apply([AdminRoute(ADDRESS, "/metrics", exposition.MetricsPage(registry), "test")])
+    await admin.apply([AdminRoute(ADDRESS, "/metrics", MetricsPage(registry), "test")])
     yield f"http://127.0.0.1:{admin.port(ADDRESS)}/metrics"
     await admin.close()
 

@@ -7,18 +7,18 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 
-from clusterdns.admin import http
-from clusterdns.admin.http import AdminHttp, AdminRoute, ListenError, Respond
+from clusterdns.admin import listener
+from clusterdns.admin.http import AdminHttp, AdminRoute, ListenError
+from clusterdns.admin.page import Page, PageRequest, Respond, text_page
 from testing.ports import free_ports
 
 ANY_PORT = "127.0.0.1:0"
 
 
 def says(text: str, status: int = 200) -> Respond:
-    async def respond(request: web.BaseRequest) -> web.Response:
-        return web.Response(text=text, status=status)
+    async def respond(request: PageRequest) -> Page:
+        return text_page(text, status)
 
     return respond
 
@@ -142,6 +142,6 @@ async def test_an_empty_host_binds_every_address(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(socket, "create_server", create_server)
     monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: True)
-    assert await http._bind(":9153") == "socket"  # type: ignore[comparison-overlap]
+    assert await listener._bind(":9153") == "socket"  # type: ignore[comparison-overlap]
     both = (("", 9153), {"family": socket.AF_INET6, "dualstack_ipv6": True})
     assert asked == ([both, (("", 9153), {})] if ipv6_problem else [both])

@@ -64,7 +64,12 @@ def test_the_table_has_one_line_for_each_record_grouped_by_namespace(program: Pr
     columns = [out.splitlines()[0].index(word) for word in rows[0]]
     assert all(line[at - 1 : at].strip() == "" != line[at] for line in out.splitlines() for at in columns)
     headless = program("names", "--manifests", manifest, "--no-headers").out
-    assert headless.splitlines() == out.splitlines()[1:]
+    assert _without_serials(headless) == _without_serials(out)[1:]
+
+
+def _without_serials(out: str) -> list[str]:
+    """The lines without the SOA records, whose serial is the second of the run."""
+    return [line for line in out.splitlines() if " SOA " not in line]
 
 
 def test_markup_in_names_is_printed_as_it_is(program: Program, manifest: str) -> None:

@@ -2,15 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from aiohttp import web
 from program import Program
 
 from clusterdns.admin.http import AdminHttp, AdminRoute
+from clusterdns.admin.page import JSON, Page, PageRequest, Respond, text_page
 from clusterdns.admin.status_page import JSON_PATH, PATH, StatusPage
 from clusterdns.cli.status import status_url
 from testing.fake_apiserver import unused_port
@@ -22,7 +22,7 @@ STALE: dict[str, Any] = {**CURRENT, "state": "stale", "kubernetes": [{"state": "
 
 
 @contextmanager
-def served(respond: Callable[[web.BaseRequest], Any]) -> Iterator[str]:
+def served(respond: Respond) -> Iterator[str]:
     """Serve at both paths in a thread; gives the address."""
     thread, admin = LoopThread("status"), AdminHttp()
     thread.start()
@@ -44,27 +44,20 @@ def test_the_exit_code_is_the_state(program: Program, document: dict[str, Any], 
         assert (code, json.loads(out), err) == (expected, document, "")
 
 
-async def _text(request: web.BaseRequest) -> web.Response:
-    return web.Response(text="OK")
+async def _text(request: PageRequest) -> Page:
+    return text_page("OK")
 
 
-async def _list(request: web.BaseRequest) -> web.Response:
-    return web.json_response(["current"])
+async def _list(request: PageRequest) -> Page:
+    return Page(b'["current"]', JSON)
 
 
-async def _stateless(request: web.BaseRequest) -> web.Response:
-    return web.json_response({"state": 1})
+async def _stateless(request: PageRequest) -> Page:
+    return Page(b'{"state": 1}', JSON)
 
 
-async def _missing(request: web.BaseRequest) -> web.Response:
-    return web.Response(status=404, text="404 page not found\n")
-
-
-async def _cut(request: web.BaseRequest) -> web.Response:
-    assert request.transport
-    request.transport.abort()
-    await asyncio.sleep(0)
-    return web.Response()
+async def _missing(request: PageRequest) -> Page:
+    return text_page("404 page not found\n", 404)
 
 
 @pytest.mark.parametrize(
@@ -74,18 +67,33 @@ async def _cut(request: web.BaseRequest) -> web.Response:
         (_list, "not a status"),
         (_stateless, "not a status"),
         (_missing, "404 not found; name the address of 'ready' with --server"),
-        (_cut, "does the server run, with 'ready' in its Corefile?"),
     ],
 )
-def test_what_is_no_status_has_exit_code_2(
-    program: Program, respond: Callable[[web.BaseRequest], Any], text: str
-) -> None:
+def test_what_is_no_status_has_exit_code_2(program: Program, respond: Respond, text: str) -> None:
     with served(respond) as address:
         code, out, err = program("status", "--server", address)
     assert (code, out) == (2, "")
     assert err.startswith(f"clusterdns status: http://{address}/status.json: ")
     assert text in err.replace("Not Found", "not found")
     assert err.count("\n") == 1
+
+
+def test_a_connection_that_is_cut_has_exit_code_2(program: Program) -> None:
+    async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    thread = LoopThread("cut")
+    thread.start()
+    server = thread.call(asyncio.start_server(cut, "127.0.0.1", 0))
+    try:
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        code, out, err = program("status", "--server", address)
+    finally:
+        thread.loop.call_soon_threadsafe(server.close)
+        thread.stop()
+    assert (code, out) == (2, "")
+    assert err.startswith(f"clusterdns status: http://{address}/status.json: ")
+    assert err.endswith("; does the server run, with 'ready' in its Corefile?\n")
 
 
 def test_a_server_that_does_not_run_has_exit_code_2(program: Program) -> None:

@@ -5,6 +5,7 @@ import pytest
 from clusterdns.cluster.freshness import Freshness
 from clusterdns.cluster.objects import Namespace, Service
 from clusterdns.cluster.watch_metrics import WatchMetrics
+from clusterdns.telemetry.families import collect
 from clusterdns.telemetry.metrics import Registry
 
 NAMES = ("clusterdns_watch_connected", "clusterdns_watch_staleness_seconds", "clusterdns_objects")
@@ -20,7 +21,7 @@ class Clock:
 def shown(registry: Registry) -> dict[str, tuple[float, ...]]:
     """Scrape, and return connected, staleness and objects by kind."""
     found: dict[str, list[float]] = {}
-    for metric in registry.collect():
+    for metric in collect(registry):
         if metric.name in NAMES:
             for sample in metric.samples:
                 found.setdefault(sample.labels["kind"], []).append(sample.value)

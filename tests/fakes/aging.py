@@ -14,6 +14,7 @@ from clusterdns.plugins.cache.handler import CacheHandler
 from clusterdns.plugins.cache.metrics import CacheMetrics
 from clusterdns.plugins.cache.phases import Phases
 from clusterdns.plugins.cache.store import CacheBudget
+from clusterdns.telemetry.families import collect
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text, to_text
 from clusterdns.wire.record import Record, record
@@ -109,7 +110,7 @@ class Bed:
     def counts(self) -> dict[str, float]:
         """Return the values of the metrics by their names without prefix and suffix: `hits.success`, `misses`, …"""
         found = {}
-        for metric in self.registry.collect():
+        for metric in collect(self.registry):
             if metric.name.startswith("coredns_cache_"):
                 for sample in metric.samples:
                     assert sample.labels["server"] == "dns://:53"

@@ -15,6 +15,9 @@ PACKAGE, TESTS = ROOT / "clusterdns", ROOT / "tests"
 COVERED: dict[str, tuple[str, ...]] = {
     "__main__.py": ("cli/test_commands.py",),
     "version.py": ("cli/test_flags.py", "cli/test_serve.py"),
+    "admin/listener.py": ("admin/test_http.py", "admin/test_connection.py"),
+    "admin/metrics_page.py": ("admin/test_exposition.py",),
+    "admin/page.py": ("admin/test_http.py",),
     "admin/status_page.py": ("plugins/test_status.py", "cli/test_status.py"),
     "admin/tls.py": ("plugins/test_prometheus_tls.py",),
     "chain/block.py": ("plugins/test_autopath.py", "cli/test_check.py"),
@@ -85,6 +88,7 @@ COVERED: dict[str, tuple[str, ...]] = {
     "server/listeners/*": ("server/test_tcp.py", "server/test_takeover.py"),
     "server/listeners/udp.py": ("server/test_conformance.py", "process/test_serving.py"),
     "server/run.py": ("cli/test_serve.py", "process/test_ending.py"),
+    "telemetry/families.py": ("telemetry/test_queries.py", "admin/test_exposition.py"),
     "telemetry/metrics.py": ("telemetry/test_queries.py",),
     "telemetry/profiles.py": ("plugins/test_pprof.py",),
     "telemetry/unlabelled.py": ("deploy/test_metrics.py",),

@@ -7,12 +7,12 @@ from typing import Any, TypeVar
 import dns.edns
 import dns.message
 import pytest
-from aiohttp import web
 from fakes.held_clock import HeldClock
 from plugins.api_outage import Outage
 from plugins.forwarding import Forwarding, MakeQuery, forwarding_part
 
-from clusterdns.admin.http import AdminRoute, Respond
+from clusterdns.admin.http import AdminRoute
+from clusterdns.admin.page import Page, PageRequest, Respond, text_page
 from clusterdns.admin.tls import AdminTls
 from clusterdns.chain import BlockContext, PartKey, Plugin, Query, Reply
 from clusterdns.chain.query import read_query
@@ -54,8 +54,8 @@ class RecordingShared:
     def status_sections(self) -> Mapping[str, list[Mapping[str, Any]]]:
         return self.sections
 
-    async def explain(self, request: web.BaseRequest) -> web.StreamResponse:
-        return web.Response(text="explained")
+    async def explain(self, request: PageRequest) -> Page:
+        return text_page("explained")
 
     def lapses(self) -> Mapping[PartKey, str]:
         return {(name, 0): text for name, text in self.lacking.items()}

@@ -13,6 +13,7 @@ from clusterdns.chain import BlockContext
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import health
+from clusterdns.telemetry.families import collect
 from clusterdns.telemetry.metrics import Registry
 from testing.waiting import PATIENCE_SECONDS
 
@@ -73,7 +74,7 @@ def test_own_url(address: str, url: str) -> None:
 
 
 def numbers(registry: Registry) -> dict[str, float]:
-    return {sample.name: sample.value for metric in registry.collect() for sample in metric.samples}
+    return {sample.name: sample.value for metric in collect(registry) for sample in metric.samples}
 
 
 async def test_endpoint_and_self_check() -> None:
@@ -95,9 +96,7 @@ async def test_endpoint_and_self_check() -> None:
 def test_buckets() -> None:
     registry = Registry()
     health.Poller("http://127.0.0.1:1/health", registry)
-    bounds = [
-        sample.labels["le"] for metric in registry.collect() for sample in metric.samples if "le" in sample.labels
-    ]
+    bounds = [sample.labels["le"] for metric in collect(registry) for sample in metric.samples if "le" in sample.labels]
     assert bounds == ["0.00025", "0.0025", "0.025", "0.25", "2.5", "+Inf"]
 
 

@@ -23,6 +23,7 @@ from clusterdns.plugins.hosts.handler import HostsHandler
 from clusterdns.plugins.hosts.hosts_file import HostsFile
 from clusterdns.plugins.hosts.settings import HostsSettings
 from clusterdns.plugins.hosts.table import HostsTable, address_from_text, name_from_text
+from clusterdns.telemetry.families import collect
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire import codes
 from clusterdns.wire.encode import encode
@@ -93,7 +94,7 @@ class Followed:
         return self.file.table.v4(from_text(name))
 
     def number(self, metric: str) -> float:
-        found = {sample.name: sample.value for family in self.registry.collect() for sample in family.samples}
+        found = {sample.name: sample.value for family in collect(self.registry) for sample in family.samples}
         return found.get(metric, -1)
 
 

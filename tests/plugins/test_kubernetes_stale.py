@@ -5,11 +5,11 @@ from pathlib import Path
 import dns.edns
 import dns.rcode
 import pytest
-from aiohttp import web
 from fakes.held_clock import HeldClock
 from plugins.api_outage import Outage, begin_noticed, pass_until
 from plugins.serving import Running, running
 
+from clusterdns.admin.page import PageRequest
 from testing.fake_apiserver import event, service
 
 ROOT_ZONE = """
@@ -31,9 +31,8 @@ async def said(server: Running, qname: str, qtype: str = "A") -> str:
 
 async def ready_says(server: Running) -> tuple[int, list[str]]:
     (route,) = (one for one in server.instance.configuration.shared.admin_routes if one.path == "/ready")
-    response = await route.respond(web.BaseRequest.__new__(web.BaseRequest))
-    assert isinstance(response, web.Response)
-    return response.status, (response.text or "").splitlines()
+    page = await route.respond(PageRequest("/ready"))
+    return page.status, page.body.decode().splitlines()
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -6,9 +6,9 @@ from typing import Protocol
 
 import aiohttp
 import pytest
-from aiohttp import web
 
 from clusterdns.admin.http import AdminHttp, AdminRoute
+from clusterdns.admin.page import PageRequest
 from clusterdns.chain import BlockContext
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
@@ -128,5 +128,5 @@ def test_each_block_is_waited_for_once() -> None:
 
 async def test_warnings_follow_the_ok() -> None:
     readiness = ready.ReadyPage(dict, ready.UNTIL_READY, lambda: {("loop", 3): "disabled", ("corefile", 9): "old"})
-    response = await readiness.respond(web.BaseRequest.__new__(web.BaseRequest))
-    assert (response.status, response.text) == (200, "OK\ncorefile: old\nloop: disabled")
+    response = await readiness.respond(PageRequest(ready.PATH))
+    assert (response.status, response.body) == (200, b"OK\ncorefile: old\nloop: disabled")

@@ -6,28 +6,25 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import make_mocked_request
 from fakes.held_clock import HeldClock
 from plugins.api_outage import Outage, begin_noticed, pass_until
 from plugins.serving import Running, running
 
+from clusterdns.admin.page import Page, PageRequest
 from clusterdns.cluster.freshness import Freshness
 from clusterdns.cluster.objects import Service
 from clusterdns.plugins.kubernetes.status import kind_rows
 from clusterdns.telemetry.metrics import Registry
 
 
-async def page(server: Running, path: str, **headers: str) -> web.Response:
+async def page(server: Running, path: str, **headers: str) -> Page:
     (route,) = (one for one in server.instance.configuration.shared.admin_routes if one.path == path)
-    response = await route.respond(make_mocked_request("GET", path, headers=headers))
-    assert isinstance(response, web.Response)
-    return response
+    return await route.respond(PageRequest(path, headers=headers))
 
 
 async def document(server: Running) -> dict[str, Any]:
     response = await page(server, "/status.json")
-    found: dict[str, Any] = json.loads(response.text or "")
+    found: dict[str, Any] = json.loads(response.body)
     return found
 
 
@@ -90,8 +87,8 @@ async def test_watches_and_upstreams(outage: Outage, held_clock: HeldClock, tmp_
 async def test_its_form(tmp_path: Path, path: str, headers: dict[str, str], content_type: str) -> None:
     async with running("ready :0\nwhoami", tmp_path) as server:
         response = await page(server, path, **headers)
-    assert response.content_type == content_type
-    text = response.text or ""
+    assert response.content_type == f"{content_type}; charset=utf-8"
+    text = response.body.decode()
     if content_type == "text/plain":
         assert text.startswith("state: current\n")
     else:

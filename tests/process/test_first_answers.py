@@ -2,6 +2,7 @@
 
 import signal
 import socket
+from http import HTTPStatus
 from pathlib import Path
 
 import dns.edns
@@ -87,6 +88,7 @@ def test_each_query_is_answered_from_the_bind_on(start: Start, tmp_path: Path) -
         rcode, cause = first_reply(server, UNKNOWN[0])
         assert rcode == dns.rcode.SERVFAIL
         assert cause.startswith("14 kubernetes is not synced: ")
+        wait_for(lambda: ask(server, "known.example.hosts.")[1] == "192.0.2.3", "hosts to be read")
         for tcp in (False, True):
             for name in UNKNOWN:
                 rcode, _, cause = ask(server, name, "PTR" if "arpa" in name else "A", tcp=tcp)
@@ -98,8 +100,8 @@ def test_each_query_is_answered_from_the_bind_on(start: Start, tmp_path: Path) -
                 assert (rcode, address or found) == (dns.rcode.NOERROR, found), name
                 assert found, name
         wait_for(lambda: "connection refused" in ask(server, UNKNOWN[0])[2], "the cause to be known")
-        page = server.get(8181, "/ready")
-        assert (page.status, "kubernetes" in page.text) == (503, True)
+        wait_for(lambda: server.get(8181, "/ready").status == HTTPStatus.SERVICE_UNAVAILABLE, "/ready")
+        assert "kubernetes" in server.get(8181, "/ready").text
         assert "clusterdns-" not in server.out, "the start is not complete"
         assert f"[ERROR] plugin/errors: 2 {UNKNOWN[0]} A: kubernetes is not synced: " in server.out
         server.send_signal(signal.SIGTERM)

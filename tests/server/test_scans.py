@@ -17,6 +17,7 @@ import pytest
 from server.in_process import MANIFEST, WEB, Process
 
 from clusterdns.server.dispatch import Dispatch
+from clusterdns.telemetry.families import collect
 from testing.ports import free_ports
 
 SHARE = 0.02  # of the memory for compiled answers: some 300 of them
@@ -236,7 +237,7 @@ def cache_counts(process: Process) -> dict[tuple[str, str], float]:
     prefix = "coredns_cache_"
     return {
         (sample.name.removeprefix(prefix), sample.labels["type"]): sample.value
-        for metric in process.reloader.running.configuration.registry.collect()
+        for metric in collect(process.reloader.running.configuration.registry)
         for sample in metric.samples
         if sample.name.startswith(prefix) and "type" in sample.labels
     }

@@ -2,10 +2,9 @@
 
 import pytest
 from prometheus_client.core import Metric
-from prometheus_client.exposition import generate_latest
-from prometheus_client.parser import text_string_to_metric_families
 
 from clusterdns.telemetry import queries
+from clusterdns.telemetry.families import collect
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.telemetry.queries import QueryCounters, QueryOutcome
 
@@ -33,8 +32,7 @@ BUCKETS = {
 
 
 def scrape(registry: Registry) -> dict[str, Metric]:
-    text = generate_latest(registry).decode()
-    return {metric.name: metric for metric in text_string_to_metric_families(text)}
+    return {metric.name: metric for metric in collect(registry)}
 
 
 def value(registry: Registry, sample_name: str, **labels: str) -> float:

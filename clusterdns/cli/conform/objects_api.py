@@ -9,12 +9,11 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
-import aiohttp
 import msgspec
 
 from clusterdns.cli.conform.served import Manifest
-from clusterdns.cluster.api.credentials import Credentials, CredentialsError, load
-from clusterdns.cluster.api.errors import ApiError, explain, refusal
+from clusterdns.cluster.api.credentials import Credentials, load
+from clusterdns.cluster.api.errors import ApiError, CredentialsError
 from clusterdns.cluster.api.settings import ApiSettings
 
 REQUEST_SECONDS = 20.0
@@ -71,22 +70,14 @@ class ObjectsApi:
         """Make a request, and return the object in its response. Raises ApiError."""
         credentials = self._credentials
         try:
-            async with credentials.session.request(
-                method,
-                credentials.url + path,
-                data=None if body is None else msgspec.json.encode(body),
-                headers={"content-type": "application/json", "user-agent": "clusterdns", **await credentials.headers()},
-                timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS),
-                allow_redirects=False,
-                **credentials.request_options(),
-            ) as response:
-                if response.status >= HTTPStatus.MULTIPLE_CHOICES:
-                    raise await refusal(response, credentials.url)
-                found: Any = msgspec.json.decode(await response.read())
+            headers = {"content-type": "application/json", "user-agent": "clusterdns", **await credentials.headers()}
+            content = None if body is None else msgspec.json.encode(body)
+            response = await credentials.session.send(method, path, headers, content, REQUEST_SECONDS)
+            found: Any = msgspec.json.decode(response)
         except CredentialsError as error:
             raise ApiError(str(error)) from error
-        except (TimeoutError, aiohttp.ClientError, OSError, msgspec.MsgspecError) as error:
-            raise ApiError(explain(error, credentials.url)) from error
+        except msgspec.MsgspecError as error:
+            raise ApiError(f"{method} {path}: the response is not JSON: {error}") from error
         if not isinstance(found, Mapping):
             raise ApiError(f"{method} {path}: the response is not an object")
         return dict(found)

@@ -6,19 +6,28 @@ Every failure is an `ApiError` whose text is the same at each retry, so that `st
 
 import asyncio
 import contextlib
-import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import aiohttp
-
-from clusterdns.cluster.api.credentials import Credentials, CredentialsError, load
-from clusterdns.cluster.api.errors import ApiError, Garbled, Interrupted, Silent, TooLarge, explain, refusal
+from clusterdns.cluster.api.errors import (
+    ApiError,
+    CredentialsError,
+    Garbled,
+    Interrupted,
+    RequestFailed,
+    Silent,
+    TooLarge,
+)
 from clusterdns.cluster.api.settings import ApiSettings
-from clusterdns.host.keepalive import acknowledgements
+from clusterdns.host.imports import import_in_thread
 from clusterdns.telemetry.metrics import Registry
+
+if TYPE_CHECKING:
+    from clusterdns.cluster.api.credentials import Credentials
+    from clusterdns.cluster.api.session import Response
 
 Params = Mapping[str, str]
 
@@ -98,7 +107,7 @@ class Client:
     @property
     def server(self) -> str:
         """The API server's URL; empty while no credentials are loaded."""
-        return self._credentials.url if self._credentials else ""
+        return self._credentials.session.server if self._credentials else ""
 
     def streams_lists(self, path: str) -> bool:
         """Return whether a watch of this path may ask for initial events, as far as is known."""
@@ -120,11 +129,11 @@ class Client:
         seconds = self._settings.intervals.list_read_seconds
         async with self._get(path, params, seconds, headers, total_seconds=2 * seconds) as response:
             body = bytearray()
-            async for chunk in response.content.iter_any():
+            while chunk := await response.chunk():
                 body += chunk
                 if len(body) > MAX_PAGE_BYTES:
                     raise TooLarge(f"a page of a list is larger than {MAX_PAGE_BYTES >> 20} MiB")
-            self._durations.labels("GET", response.url.authority).observe(time.perf_counter() - started)
+            self._durations.labels("GET", response.authority).observe(time.perf_counter() - started)
         return body
 
     async def lines(
@@ -137,18 +146,18 @@ class Client:
         accepted.
         """
         async with self._get(path, params, self._settings.intervals.silence_seconds) as response:
-            on_accepted(acknowledgements(response.connection.transport if response.connection else None))
+            on_accepted(response.acknowledged())
             yield []
             lines = Lines()
             try:
-                while chunk := await response.content.readany():
+                while chunk := await response.chunk():
                     if complete := lines.feed(chunk):
                         yield complete
-            except aiohttp.SocketTimeoutError as error:
-                raise Silent("the watch went silent") from error
-            except (aiohttp.ClientError, OSError) as error:
+            except RequestFailed as error:
+                if error.is_silent:
+                    raise Silent("the watch went silent") from error
                 self._unstreamed.clear()
-                raise Interrupted(explain(error, self.server)) from error
+                raise Interrupted(str(error)) from error
 
     async def close(self) -> None:
         """Close every session, with the connections that are in use.
@@ -167,31 +176,32 @@ class Client:
         read_seconds: float,
         more_headers: Mapping[str, str] = {},
         total_seconds: float | None = None,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+    ) -> AsyncIterator["Response"]:
         """Make a GET request whose response has status 200. Every failure within the context is raised as ApiError."""
         credentials = await self._current_credentials()
-        url = credentials.url + path
-        timeout = aiohttp.ClientTimeout(
-            total=total_seconds, sock_connect=self._settings.intervals.connect_seconds, sock_read=read_seconds
-        )
-        is_answered = False
+        server = credentials.session.server
         try:
             async with (
                 credentials.in_use(),
                 credentials.session.get(
-                    url,
-                    params=params,
-                    headers={**_HEADERS, **more_headers, **await credentials.headers()},
-                    timeout=timeout,
-                    allow_redirects=False,
-                    **credentials.request_options(),
+                    path,
+                    params,
+                    {**_HEADERS, **more_headers, **await credentials.headers()},
+                    lambda status: self._count(str(status), server),
+                    connect_seconds=self._settings.intervals.connect_seconds,
+                    read_seconds=read_seconds,
+                    total_seconds=total_seconds,
                 ) as response,
             ):
-                is_answered = True
-                self._count(str(response.status), url)
-                if response.status != HTTPStatus.OK:
-                    raise await refusal(response, credentials.url)
                 yield response
+        except RequestFailed as error:
+            if not error.is_answered:
+                self._count("<error>", server)
+            self._unstreamed.clear()
+            # after a while the kubeconfig may name another server
+            if error.is_of_tls or time.monotonic() - credentials.loaded_at > _RELOAD_AFTER_SECONDS:
+                await self._renew(credentials)
+            raise
         except ApiError as error:
             if error.status == HTTPStatus.UNAUTHORIZED:
                 await self._renew(credentials)
@@ -199,29 +209,23 @@ class Client:
         except CredentialsError as error:
             await self._renew(credentials)
             raise ApiError(str(error)) from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            if not is_answered:
-                self._count("<error>", url)
-            self._unstreamed.clear()
-            if isinstance(error, ssl.SSLError | ssl.CertificateError | aiohttp.ClientSSLError):
-                await self._renew(credentials)
-            elif time.monotonic() - credentials.loaded_at > _RELOAD_AFTER_SECONDS:
-                await self._renew(credentials)  # the kubeconfig may name another server now
-            raise ApiError(explain(error, credentials.url)) from error
 
-    async def _current_credentials(self) -> Credentials:
+    async def _current_credentials(self) -> "Credentials":
         async with self._loading:
             if self._credentials is not None and self._credentials.has_expired():
                 await self._renew(self._credentials)
             if self._credentials is None:
+                await import_in_thread("clusterdns.cluster.api.credentials")
+                from clusterdns.cluster.api.credentials import load
+
                 try:
                     self._credentials = await load(self._settings)
                 except CredentialsError as error:
                     raise ApiError(str(error)) from error
-                self._loaded = [one for one in self._loaded if not one.session.closed] + [self._credentials]
+                self._loaded = [one for one in self._loaded if not one.session.is_closed] + [self._credentials]
             return self._credentials
 
-    async def _renew(self, outdated: Credentials) -> None:
+    async def _renew(self, outdated: "Credentials") -> None:
         """Make the next request load credentials again; watches that use the old ones continue."""
         if self._credentials is outdated:
             self._credentials = None

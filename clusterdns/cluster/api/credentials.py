@@ -1,6 +1,6 @@
 """Credentials for the API server, and the HTTP session that uses them; the only module that imports kubernetes_asyncio.
 
-`load` makes a `Credentials` of the settings. It gives an open aiohttp session and the headers for each request, whose
+`load` makes a `Credentials` of the settings. It gives an open session and the headers for each request, whose
 token may rotate (a service account's file, an exec plugin, OIDC). `client` makes the requests. The library is imported
 without its thousand generated models, which would cost 29 MiB and 0.1 s and are not used here (`_client_library`).
 """
@@ -11,44 +11,38 @@ import importlib.util
 import logging
 import os
 import sys
+import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-import aiohttp
-
+from clusterdns.cluster.api.errors import CredentialsError
 from clusterdns.cluster.api.exec_plugin import ExecPlugin, PluginError, PluginStatus
+from clusterdns.cluster.api.session import HttpSession
 from clusterdns.cluster.api.settings import ApiSettings
-from clusterdns.host.keepalive import new_probed_socket
-from clusterdns.host.tls import TlsError, UnreadableFileError, client_context
+from clusterdns.host.tls import TlsError, UnreadableFileError
 
 PACKAGE = "kubernetes_asyncio"
 ISSUER_SECONDS = 30.0  # the timeout of an OIDC issuer
 RELOAD_SECONDS = 60.0  # between two readings of a kubeconfig's token, as of a service account's
-READ_BUFFER_BYTES = 2 << 20  # an event of a watch may have as much
 
 # What the library raises for an invalid kubeconfig besides its own ConfigException: errors of walking the tree, of
 # reading files and of broken certificates.
 _CAUSES = (OSError, ValueError, TypeError, KeyError, AttributeError, AssertionError)
 
+_importing = threading.Lock()
+
 Errors = tuple[type[Exception], ...]
 HasExpired = Callable[[], bool]
-
-
-class CredentialsError(Exception):
-    """Credentials that cannot be loaded; the text says why and what to do."""
 
 
 class Credentials:
     """One set of credentials with its session, for several readers. Call `retire` to replace it."""
 
-    def __init__(
-        self, configuration: Any, session: aiohttp.ClientSession, errors: Errors, has_expired: HasExpired
-    ) -> None:
-        self.url: str = configuration.host.rstrip("/")
+    def __init__(self, configuration: Any, session: HttpSession, errors: Errors, has_expired: HasExpired) -> None:
         self.session = session
         self.loaded_at = time.monotonic()
         self.has_expired = has_expired  # the session shows a certificate whose time is over
@@ -65,12 +59,6 @@ class Credentials:
             raise CredentialsError(f"token: {error}") from error
         token = found.get("BearerToken", {}).get("value")
         return {"authorization": token.strip()} if token else {}
-
-    def request_options(self) -> Mapping[str, Any]:
-        """Keyword arguments for each request of the session: the proxy, and the name in the server's certificate."""
-        configuration = self._configuration
-        options = {"proxy": configuration.proxy, "server_hostname": configuration.tls_server_name}
-        return {name: value for name, value in options.items() if value}
 
     @asynccontextmanager
     async def in_use(self) -> AsyncIterator[None]:
@@ -102,7 +90,7 @@ def _never() -> bool:
 
 async def load(settings: ApiSettings) -> Credentials:
     """Load the credentials for the API server of the settings. Raises CredentialsError."""
-    library = _client_library(reads_kubeconfig=bool(settings.kubeconfig))
+    library = await asyncio.to_thread(_client_library, reads_kubeconfig=bool(settings.kubeconfig))
     configuration = library.make_configuration()
     has_expired: HasExpired = _never
     try:
@@ -112,18 +100,9 @@ async def load(settings: ApiSettings) -> Credentials:
             _from_endpoint(settings, configuration)
         else:
             library.load_incluster_config(client_configuration=configuration)
-        return Credentials(configuration, _session(configuration), library.errors, has_expired)
+        return Credentials(configuration, HttpSession(configuration), library.errors, has_expired)
     except library.errors as error:
         raise CredentialsError(_explain(settings, error, library.config_error)) from error
-
-
-def _session(configuration: Any) -> aiohttp.ClientSession:
-    """Open the session of a configuration. Raises TlsError."""
-    cert, key, ca = configuration.cert_file or "", configuration.key_file or "", configuration.ssl_ca_cert or ""
-    is_https = configuration.host.startswith("https:")  # the system's authorities take 50 ms to load, at each 401
-    tls = client_context(cert, key, ca=ca, verifies=configuration.verify_ssl) if is_https else True
-    connector = aiohttp.TCPConnector(limit=0, ssl=tls, socket_factory=new_probed_socket)  # a watch holds a connection
-    return aiohttp.ClientSession(connector=connector, trust_env=True, read_bufsize=READ_BUFFER_BYTES)
 
 
 async def _from_kubeconfig(library: "_Library", settings: ApiSettings, configuration: Any) -> "HasExpired":
@@ -225,9 +204,15 @@ class _Library(NamedTuple):
     errors: Errors  # what loading credentials may raise
 
 
-@functools.cache
 def _client_library(*, reads_kubeconfig: bool) -> _Library:
-    """Import the parts of kubernetes_asyncio that are used, without its models where the release allows that."""
+    """Import the parts of kubernetes_asyncio that are used, in one thread at a time."""
+    with _importing:
+        return _import_without_models(reads_kubeconfig=reads_kubeconfig)
+
+
+@functools.cache
+def _import_without_models(*, reads_kubeconfig: bool) -> _Library:
+    """Import the library, without its models where the release allows that."""
     # The library logs each failure that it also raises; `status` logs it once per outage.
     logging.getLogger(PACKAGE).setLevel(logging.CRITICAL)
     _set_home()

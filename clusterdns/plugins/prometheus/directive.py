@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import clusterdns
-from clusterdns.admin.exposition import MetricsPage
+from clusterdns.admin.metrics_page import MetricsPage
 from clusterdns.admin.tls import AdminTls
 from clusterdns.chain import BlockContext, Doc, Handling, LifeCycle, Part, Plugin
 from clusterdns.corefile import values

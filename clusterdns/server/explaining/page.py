@@ -8,8 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from aiohttp import web
-
+from clusterdns.admin.page import JSON, Page, PageRequest
 from clusterdns.server.assembly import Configuration
 from clusterdns.server.explaining.engine import Explainer, ExplainError, ExplainRequest
 from clusterdns.server.explaining.explanation import as_tree
@@ -22,13 +21,13 @@ _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 class ExplainPage:
-    """The aiohttp handler of one configuration."""
+    """The page of one configuration."""
 
     def __init__(self, configuration: Configuration) -> None:
         self._explainer = Explainer(configuration)
         self._running = 0
 
-    async def __call__(self, request: web.BaseRequest) -> web.Response:
+    async def __call__(self, request: PageRequest) -> Page:
         """Answer a request."""
         refusal = _refusal(request)
         if refusal is not None:
@@ -53,7 +52,7 @@ def _asked(parameters: Mapping[str, str]) -> ExplainRequest:
     return ExplainRequest(*(parameters.get(one, "") for one in PARAMETERS))
 
 
-def _refusal(request: web.BaseRequest) -> web.Response | None:
+def _refusal(request: PageRequest) -> Page | None:
     """Return the response to a request that no explanation is made for."""
     if request.method != "GET":
         return _problem(405, "only GET is answered", {"Allow": "GET"})
@@ -64,10 +63,10 @@ def _refusal(request: web.BaseRequest) -> web.Response | None:
     return None
 
 
-def _problem(status: int, text: str, headers: Mapping[str, str] = {}) -> web.Response:
+def _problem(status: int, text: str, headers: Mapping[str, str] = {}) -> Page:
     return _response(status, {"error": text}, headers)
 
 
-def _response(status: int, tree: Mapping[str, Any], headers: Mapping[str, str] = {}) -> web.Response:
+def _response(status: int, tree: Mapping[str, Any], headers: Mapping[str, str] = {}) -> Page:
     text = json.dumps(tree, indent=2) + "\n"
-    return web.Response(status=status, text=text, content_type="application/json", headers={**_HEADERS, **headers})
+    return Page(text.encode(), JSON, status, {**_HEADERS, **headers})

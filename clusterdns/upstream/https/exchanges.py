@@ -1,18 +1,23 @@
 """The exchanges with one upstream over HTTPS: the request of a question, and the version of HTTP that carries it.
 
 HTTP/2 is tried first. An upstream that does not choose it in the TLS handshake is asked over HTTP/1.1 for
-HTTP1_SECONDS. h2 is imported with the first upstream of this kind, so that other servers start without it.
+HTTP1_SECONDS. h2 is imported with the first upstream of this kind, aiohttp with the first question over HTTP/1.1, so
+that other servers start without them.
 """
 
 import asyncio
 import base64
+from typing import TYPE_CHECKING
 
+from clusterdns.host.imports import import_in_thread
 from clusterdns.upstream.address import DEFAULT_PORTS, HTTPS, Address
 from clusterdns.upstream.failure import ExchangeFailed
-from clusterdns.upstream.https.http1 import Http1Session
 from clusterdns.upstream.https.response import MEDIA_TYPE, HttpResponse
 from clusterdns.upstream.question import Question
 from clusterdns.upstream.settings import TransportSettings
+
+if TYPE_CHECKING:
+    from clusterdns.upstream.https.http1 import Http1Session
 
 PATH = "/dns-query"
 HTTP1_SECONDS = 600.0  # then HTTP/2 is tried again
@@ -29,7 +34,8 @@ class HttpsExchanges:
         self._method = settings.https_method
         self._authority = _authority(address, address.server_name or settings.tls_server_name)
         self._where = f"{self._method} https://{address.host_port}{PATH}"
-        self._http1 = Http1Session(address, settings)
+        self._address, self._settings = address, settings
+        self._http1: Http1Session | None = None  # until it is needed
         self._http2 = Http2Connections(address, settings) if settings.tls_http2 is not None else None
         self._http2_at = 0.0  # on the event loop's clock: until then HTTP/1.1 is spoken
 
@@ -45,7 +51,8 @@ class HttpsExchanges:
         """Close the connections without waiting for the end of TLS."""
         if self._http2 is not None:
             self._http2.close()
-        await self._http1.close()
+        if self._http1 is not None:
+            await self._http1.close()
 
     async def _exchange(self, message: bytes, seconds: float) -> HttpResponse:
         loop = asyncio.get_running_loop()
@@ -64,7 +71,8 @@ class HttpsExchanges:
     async def _send(self, path: str, body: bytes, seconds: float) -> HttpResponse:
         loop = asyncio.get_running_loop()
         if self._http2 is None or loop.time() < self._http2_at:
-            return await self._http1.request(self._method, path, self._headers(), body, seconds, self._where)
+            session = await self._http1_session()
+            return await session.request(self._method, path, self._headers(), body, seconds, self._where)
         headers = [
             (":method", self._method), (":scheme", "https"), (":authority", self._authority), (":path", path),
             ("accept", MEDIA_TYPE),
@@ -78,6 +86,14 @@ class HttpsExchanges:
                 self._http2.is_refused = False
                 self._http2_at = loop.time() + HTTP1_SECONDS
             raise
+
+    async def _http1_session(self) -> "Http1Session":
+        await import_in_thread("clusterdns.upstream.https.http1")
+        from clusterdns.upstream.https.http1 import Http1Session
+
+        if self._http1 is None:
+            self._http1 = Http1Session(self._address, self._settings)
+        return self._http1
 
     def _headers(self) -> dict[str, str]:
         headers = {"host": self._authority, "accept": MEDIA_TYPE}

@@ -13,7 +13,8 @@ import pytest
 from peers import need
 
 from clusterdns.cluster.api import credentials
-from clusterdns.cluster.api.credentials import Credentials, CredentialsError, load
+from clusterdns.cluster.api.credentials import Credentials, load
+from clusterdns.cluster.api.errors import CredentialsError
 from clusterdns.cluster.api.settings import ApiSettings, ClientTls
 from testing.certificates import make_authority, sign
 
@@ -24,7 +25,7 @@ from clusterdns.cluster.api.settings import ApiSettings
 {before}
 async def main():
     credentials = await load(ApiSettings(kubeconfig=sys.argv[1]))
-    print(json.dumps([credentials.url, await credentials.headers(), sorted(sys.modules)]))
+    print(json.dumps([credentials.session.server, await credentials.headers(), sorted(sys.modules)]))
     await credentials.close()
 asyncio.run(main())
 {after}
@@ -105,14 +106,14 @@ def test_the_generated_models_are_not_imported(
 async def test_the_context_chooses(kubeconfig: Callable[..., ApiSettings]) -> None:
     path = kubeconfig({"username": "me", "password": "pass"}).kubeconfig
     async with loaded(ApiSettings(kubeconfig=path, context="other")) as found:
-        assert found.url == "http://192.0.2.2"
+        assert found.session.server == "http://192.0.2.2"
         assert await found.headers() == {"authorization": "Basic bWU6cGFzcw=="}
 
 
 async def test_no_user_no_header(kubeconfig: Callable[..., ApiSettings]) -> None:
     async with loaded(kubeconfig({}, **{"tls-server-name": "kube", "proxy-url": "http://192.0.2.9"})) as found:
         assert await found.headers() == {}
-        assert found.request_options() == {"proxy": "http://192.0.2.9", "server_hostname": "kube"}
+        assert found.session._options == {"proxy": "http://192.0.2.9", "server_hostname": "kube"}
 
 
 async def test_a_token_file_is_read_again(
@@ -168,7 +169,7 @@ async def test_files_are_relative_to_the_kubeconfig(kubeconfig: Callable[..., Ap
     user = {"client-certificate": "client.crt", "client-key": "./client.key"}
     cluster = {"server": "https://192.0.2.1", "certificate-authority": "ca.crt"}
     async with loaded(kubeconfig(user, **cluster)) as found:
-        assert found.url == "https://192.0.2.1"
+        assert found.session.server == "https://192.0.2.1"
 
 
 async def test_a_plugins_certificate_is_shown_until_it_expires(
@@ -212,7 +213,7 @@ async def test_a_service_account_token_is_read_again(tmp_path: Path, monkeypatch
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "fd00::1")
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
     async with loaded(ApiSettings()) as found:
-        assert found.url == "https://[fd00::1]:443"
+        assert found.session.server == "https://[fd00::1]:443"
         token.write_text("two")
         assert await found.headers() == {"authorization": "Bearer two"}
 
@@ -252,4 +253,4 @@ async def test_a_home_relative_path(kubeconfig: Callable[..., ApiSettings], monk
     folder, name = os.path.split(kubeconfig({}).kubeconfig)
     monkeypatch.setenv("HOME", folder)
     async with loaded(ApiSettings(kubeconfig=f"~/{name}")) as found:
-        assert found.url == "http://192.0.2.1:8001"
+        assert found.session.server == "http://192.0.2.1:8001"

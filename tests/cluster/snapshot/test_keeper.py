@@ -30,6 +30,7 @@ from clusterdns.cluster.snapshot.keeper import (
     SnapshotKeeper,
 )
 from clusterdns.host.disk.daemon_worker import DaemonWorker
+from clusterdns.telemetry.families import collect
 from clusterdns.telemetry.metrics import Registry
 
 NOW = 1_000_000_000.0  # as in `fakes.snapshots`
@@ -108,7 +109,7 @@ class Feed:
 
     def metric(self, name: str) -> float:
         return next(
-            sample.value for family in self.registry.collect() for sample in family.samples if sample.name == name
+            sample.value for family in collect(self.registry) for sample in family.samples if sample.name == name
         )
 
     @property
