@@ -20,6 +20,7 @@ HOW_TO_GET = {
     "dnsperf": "install the Debian package dnsperf",
     "dig": "install the Debian package bind9-dnsutils",
     "nslookup": "install the Debian package bind9-dnsutils",
+    "kubectl": "install kubectl (kubernetes.io/docs/tasks/tools)",
     "busybox": "install the Debian package busybox",
     "bwrap": "install the Debian package bubblewrap",
     "setcap": "install the Debian package libcap2-bin",

@@ -24,11 +24,11 @@ Program = Callable[..., Ended]  # called with the arguments as strings
 
 def run_script(
     arguments: Sequence[str], cwd: Path, *, environ: Mapping[str, str] | None = None, stdin: str | None = None,
-    stdout: IO[str] | None = None,
+    stdout: IO[str] | None = None, program: str = "",
 ) -> Ended:  # fmt: skip
-    """Run the console script to its end; with `stdout` its standard output is not in the result."""
+    """Run the console script, or another program, to its end; with `stdout` standard output is not in the result."""
     done = subprocess.run(
-        [clusterdns(), *arguments], cwd=cwd, env={**os.environ, **(environ or {})}, input=stdin,
+        [program or clusterdns(), *arguments], cwd=cwd, env={**os.environ, **(environ or {})}, input=stdin,
         stdin=subprocess.DEVNULL if stdin is None else None, stdout=stdout or subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, timeout=TIMEOUT_SECONDS, check=False,
     )  # fmt: skip

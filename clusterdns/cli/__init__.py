@@ -2,13 +2,15 @@
 
 `main` chooses between the server with CoreDNS's flags (`serve`) and the commands that CoreDNS does not have
 (`commands`), each imported when it is chosen: `-version` loads no library. Called as `coredns`, as in the image, the
-program is CoreDNS to its caller: without arguments it serves, and a stray argument is an error of CoreDNS's.
+program is CoreDNS to its caller: without arguments it serves, and a stray argument is an error of CoreDNS's. Called as
+`kubectl-dns` it is a plugin of kubectl, which has the commands that ask.
 """
 
 import os
 import sys
 from collections.abc import Sequence
 
+KUBECTL_PROGRAM = "kubectl dns"  # as kubectl users type it
 INTERRUPTED = 130  # 128 and the number of SIGINT, as in shells
 
 
@@ -30,6 +32,8 @@ def _run(program: str, given: list[str]) -> int:
     from clusterdns.cli import commands
     from clusterdns.cli.serve import serve
 
+    if program == KUBECTL_PROGRAM:
+        return commands.run_plugin(program, given)
     is_coredns = program.startswith("coredns")
     if given and commands.is_command(given[0]):
         return commands.run(program, given[0], given[1:])
@@ -43,6 +47,8 @@ def _run(program: str, given: list[str]) -> int:
 def _program() -> str:
     """Return the name by which the program was called; `clusterdns` for `python -m clusterdns`."""
     name = os.path.basename(sys.argv[0])
+    if name == "kubectl-dns":
+        return KUBECTL_PROGRAM
     return "clusterdns" if name in ("", "-", "-c", "-m", "__main__.py") else name
 
 

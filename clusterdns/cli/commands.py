@@ -6,7 +6,7 @@ A module of the table has `main(program, arguments)`, which returns the exit cod
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from clusterdns.cli.usage import EXIT_OK, EXIT_USAGE
@@ -34,6 +34,7 @@ COMMANDS = (
     CommandRow("help", "commands", "Print this help, or that of a command"),
 )
 _BY_NAME = {command.name: command for command in COMMANDS}
+KUBECTL_COMMANDS = ("explain", "names", "check", "conform", "status", "version")
 
 
 def is_command(word: str) -> bool:
@@ -48,9 +49,39 @@ def run(program: str, name: str, arguments: Sequence[str]) -> int:
     return code
 
 
-def unknown(program: str, word: str) -> int:
+def run_plugin(program: str, given: Sequence[str]) -> int:
+    """Run a command of the plugin of kubectl, or print its help; returns the exit code."""
+    name, *arguments = given or ["help"]
+    if name in KUBECTL_COMMANDS:
+        return run(program, name, arguments)
+    if name.lstrip("-") not in ("h", "help"):
+        return unknown(program, name, KUBECTL_COMMANDS)
+    if arguments and arguments[0] in KUBECTL_COMMANDS:
+        return run(program, arguments[0], ["--help"])
+    print(plugin_overview(program))
+    return EXIT_OK
+
+
+def plugin_overview(program: str) -> str:
+    """Write the help of the plugin of kubectl."""
+    rows = [_BY_NAME[name] for name in KUBECTL_COMMANDS]
+    width = max(len(command.name) for command in rows)
+    return "\n".join([
+        "Explain, list and check the DNS names of a cluster.",
+        "",
+        "Usage:",
+        f"  {program} COMMAND [FLAGS]",
+        "",
+        "Commands:",
+        *[f"  {command.name:{width}}  {command.summary}" for command in rows],
+        "",
+        f"'{program} COMMAND --help' describes a command.",
+    ])  # fmt: skip
+
+
+def unknown(program: str, word: str, known: Collection[str] = _BY_NAME.keys()) -> int:
     """Report a command that does not exist; returns the exit code."""
-    near = nearest(word, _BY_NAME)
+    near = nearest(word, known)
     hint = "" if near is None else f"; did you mean '{near}'?"
     print(f"{program}: unknown command '{word}'{hint}\nRun '{program} --help' for usage.", file=sys.stderr)
     return EXIT_USAGE

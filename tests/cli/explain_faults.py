@@ -72,6 +72,20 @@ items:
 - {apiVersion: v1, kind: Service, metadata: {name: number, namespace: prod},
    spec: {type: ExternalName, externalName: 192.0.2.7}}
 - apiVersion: v1
+  kind: Service
+  metadata: {name: kube-dns, namespace: kube-system}
+  spec: {clusterIP: 10.96.0.53, ports: [{name: dns, port: 53, protocol: UDP}]}
+- {apiVersion: v1, kind: Service, metadata: {name: wide, namespace: prod},
+   spec: {clusterIP: None, ports: [{port: 80}]}}
+- apiVersion: discovery.k8s.io/v1
+  kind: EndpointSlice
+  metadata: {name: wide-1, namespace: prod, labels: {kubernetes.io/service-name: wide}}
+  addressType: IPv4
+  ports: [{port: 80}]
+  endpoints: [{addresses: [ADDRESSES]}]
+- {apiVersion: v1, kind: Service, metadata: {name: broken, namespace: prod},
+   spec: {clusterIP: 10.96.0.14, ports: [{port: many}]}}
+- apiVersion: v1
   kind: Pod
   metadata: {name: web-1, namespace: prod, labels: {app: web}}
   spec: {nodeName: node-a, containers: [{name: c, ports: [{containerPort: 8080}]}]}
@@ -114,7 +128,7 @@ items:
   metadata: {name: tuned, namespace: prod, labels: {app: tuned}}
   spec: {dnsConfig: {searches: [corp.example], options: [{name: ndots, value: "1"}]}, containers: [{name: c}]}
   status: {phase: Running, podIP: 10.244.1.9, conditions: [{type: Ready, status: "True"}]}
-"""
+""".replace("ADDRESSES", ", ".join(f"10.3.0.{number}" for number in range(99)))
 LINES = """.:53 {
     errors
     log
@@ -135,6 +149,7 @@ LINES = """.:53 {
     hosts /dev/null printer.example {
         192.0.2.5 printer.example
     }
+    k8s_external ext.example
     kubernetes cluster.local in-addr.arpa {
         manifests cluster.yaml
         OPTIONS
@@ -192,6 +207,11 @@ FAULTS: dict[str, Fault] = {
                                        "NXDOMAIN: Service prod/bare exists, has no selector, and no EndpointSlice"),
     "skipped address": Fault("cut.prod.svc.cluster.local",
                              'skipped: EndpointSlice prod/x: address "10.1.0.021" is not an IP address'),
+    "skipped Service": Fault("broken.prod.svc.cluster.local",
+                             "skipped: Service prod/broken: Expected `int | null`, got `str`"),
+    "no TCP port": Fault("wide.prod.svc.cluster.local", "resolves: Service prod/wide (headless)",
+                         "Service kube-system/kube-dns has no TCP port 53", 0),
+    "no external address": Fault("web.prod.ext.example", "NXDOMAIN: k8s_external at Corefile:21 has no address"),
     "endpoint not ready": Fault("set-1.set.prod.svc.cluster.local",
                                 'NXDOMAIN: endpoint "set-1" of Service prod/set is left out: set-1 is not ready: gate'),
     "endpoint name": Fault("set-00.set.prod.svc.cluster.local",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from program import Program, run_script
 
-from clusterdns.cli.commands import COMMANDS
+from clusterdns.cli.commands import COMMANDS, KUBECTL_COMMANDS
 from clusterdns.version import banner
 
 
@@ -54,6 +54,30 @@ def test_commands_work_under_both_names(program: Program, name: str, tmp_path: P
     (tmp_path / "good").write_text(". {\n whoami\n}\n")
     assert program("version", name=name) == (0, f"{banner()}\n", "")
     assert program("check", "good", name=name).code == 0
+
+
+@pytest.mark.parametrize("arguments", [[], ["help"], ["--help"], ["-h"]])
+def test_the_plugin_of_kubectl_lists_the_commands_that_ask(program: Program, arguments: list[str]) -> None:
+    code, out, err = program(*arguments, name="kubectl-dns")
+    assert (code, err) == (0, "")
+    assert "  kubectl dns COMMAND [FLAGS]" in out
+    assert all(f"  {name} " in out for name in KUBECTL_COMMANDS)
+    assert "  serve" not in out
+
+
+@pytest.mark.parametrize("command", KUBECTL_COMMANDS)
+def test_commands_of_the_plugin_call_themselves_as_kubectl_users_do(program: Program, command: str) -> None:
+    code, out, err = program(command, "--help", name="kubectl-dns")
+    assert (code, err) == (0, "")
+    assert f"  kubectl dns {command}" in out
+    assert program("help", command, name="kubectl-dns").out == out
+
+
+@pytest.mark.parametrize(("word", "hint"), [("explian", "; did you mean 'explain'?"), ("serve", ""), ("-conf", "")])
+def test_the_plugin_of_kubectl_does_not_serve(program: Program, word: str, hint: str) -> None:
+    code, out, err = program(word, name="kubectl-dns")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"kubectl dns: unknown command '{word}'{hint}\n")
 
 
 def test_a_stray_word_to_coredns_is_coredns_s_error(program: Program) -> None:

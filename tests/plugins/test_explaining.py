@@ -77,6 +77,13 @@ async def test_an_upstream_that_leads_back(tmp_path: Path) -> None:
     assert not upstream.count()
 
 
+async def test_an_upstream_that_is_this_server_itself(tmp_path: Path) -> None:
+    async with running("forward . 127.0.0.1:5353 {\n max_connect_attempts 1\n}", tmp_path) as server:
+        found = await explain(server.instance, "www.example.org")
+    assert found.verdict.cause == "forwarding-loop"
+    assert "127.0.0.1:5353 is its own address" in found.verdict.line
+
+
 async def test_a_cached_negative_answer_says_how_long_it_stays(tmp_path: Path) -> None:
     with ScriptedUpstream() as upstream:
         async with running(f"cache 30\nforward . {upstream.address}", tmp_path) as server:

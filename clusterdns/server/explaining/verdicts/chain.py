@@ -1,5 +1,6 @@
 """Verdicts about the server: its blocks, its plugins and its upstreams. See `table`."""
 
+from clusterdns.chain.query import plain_ip
 from clusterdns.server.explaining.asking import FAILED, NO_ANSWER
 from clusterdns.server.explaining.explanation import ANSWERED, DOES_NOT_RESOLVE, END_OF_CHAIN, ExplainedVerdict
 from clusterdns.server.explaining.findings import Findings
@@ -59,11 +60,34 @@ def upstreams_silent(f: Findings) -> ExplainedVerdict | None:
     """Recognise upstreams that do not reply."""
     if f.plugin not in _FROM_UPSTREAMS or f.reply.is_upstream or f.reply.rcode != codes.SERVFAIL:
         return None
+    own = next((one.upstream for one in f.asked.attempts if _is_own_address(f, one.upstream)), "")
+    if own:
+        hint = f"name the real upstreams in 'forward' at {_forward_place(f)}, and add 'loop'"
+        return f.verdict("forwarding-loop", f"forwarding leads back to this server: {own} is its own address", hint)
     tried = dict.fromkeys(f"{one.upstream} ({_short(one.outcome)})" for one in f.asked.attempts)
     if not tried:
         return f.verdict("upstreams-down", "; ".join(f.answer.extended_errors) or "no upstream is asked")
     hint = "check that they run, that this host reaches them, and 'forward'" + (f" at {_forward_place(f)}")
     return f.verdict("upstreams-down", f"no upstream answered: {', '.join(list(tried)[:4])}", hint)
+
+
+def _is_own_address(f: Findings, upstream: str) -> bool:
+    """Return whether an upstream is an address at which the Corefile listens, as far as it can be seen here."""
+    host, _, port = upstream.rpartition(":")
+    address = plain_ip(host.strip("[]"))
+    return any(
+        point.port == int(port) and (plain_ip(point.address) == address if point.address else address.is_loopback)
+        for point in f.configuration.listen_points
+    )
+
+
+def external_service(f: Findings) -> ExplainedVerdict | None:
+    """Recognise a name of `k8s_external` that no Service has."""
+    if f.plugin != "k8s_external" or f.resolves or f.deciding is None or f.reply.rcode == codes.SERVFAIL:
+        return None
+    text = f"k8s_external at {f.place} has no address for {f.name}"
+    hint = "SERVICE.NAMESPACE.ZONE has the externalIPs and load balancer addresses of a Service: does it have one?"
+    return f.verdict("no-external-address", text, hint)
 
 
 def _short(outcome: str) -> str:

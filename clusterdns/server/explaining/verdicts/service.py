@@ -8,6 +8,7 @@ from clusterdns.server.explaining.findings import ClusterName, Findings
 from clusterdns.wire import codes
 from clusterdns.wire.name import label_text
 
+_DNS_SERVICES, _DNS_PORT = (b"kube-dns", b"coredns"), 53
 _SERVICE_FORMS = (NameForm.SERVICE, NameForm.PORT, NameForm.ENDPOINT)
 
 
@@ -133,8 +134,8 @@ def _readiness(service: ExplainedService) -> str:
     """Write how many endpoints are ready, and the first reasons why others are not."""
     key = f"Service {service.namespace}/{service.name}"
     if service.endpoint_count:
-        why = "; ".join(dict.fromkeys(one.reason for one in service.endpoints if one.reason and not one.is_listed))
-        shown = f" ({why[:200]})" if why else ""
+        why = next((one.reason for one in service.endpoints if one.reason and not one.is_listed), "")
+        shown = f" ({why})" if why else ""
         return f"{key} exists, {service.listed_count} of {service.endpoint_count} endpoints are ready{shown}"
     if service.selector:
         text = ",".join(f"{name}={value}" for name, value in sorted(service.selector.items()))
@@ -212,9 +213,25 @@ def resolves(f: Findings) -> ExplainedVerdict | None:
         made = _resolves_elsewhere(f)
     else:
         made = _resolves_as_service(f, service)
+    udp_only = _udp_only(f) if cut else ""
     if cut:
-        made.cause, made.next_step = "truncated", "; ".join(filter(None, (made.next_step, cut)))
+        made.cause, made.next_step = "truncated", "; ".join(filter(None, (made.next_step, cut, udp_only)))
+    if udp_only:
+        made.cause = "udp-only"
     return made
+
+
+def _udp_only(f: Findings) -> str:
+    """Name the Service of the cluster's DNS where it has no TCP port, over which truncated answers are asked again."""
+    index = f.cluster.zone.index if f.cluster is not None else None
+    for name in _DNS_SERVICES if index is not None else ():
+        entry = index.service(b"kube-system", name) if index is not None else None
+        ports = entry.service.ports if entry is not None and entry.service is not None else ()
+        if ports and not any(one.protocol == "TCP" and one.number == _DNS_PORT for one in ports):
+            return (
+                f"Service kube-system/{name.decode()} has no TCP port {_DNS_PORT}, so that they get no answer: add it"
+            )
+    return ""
 
 
 def _resolves_elsewhere(f: Findings) -> ExplainedVerdict:
@@ -239,9 +256,10 @@ def _resolves_as_service(f: Findings, service: ExplainedService) -> ExplainedVer
         return f.verdict("resolves", f'{key} is an ExternalName of "{service.external_name}"')
     if service.is_headless and service.publishes_not_ready:
         return f.verdict("publishes-not-ready", f"{key} (headless) publishes endpoints whether or not they are ready")
-    if service.listed_count or not (service.endpoint_count or service.selector):
+    if service.listed_count:
         ready = f"{service.listed_count} of {service.endpoint_count} endpoints ready"
-        return f.verdict("resolves", f"{key} ({kind}), {ready}")
+        hint = f"ignored: {service.problems[0]}" if service.problems else ""
+        return f.verdict("resolves", f"{key} ({kind}), {ready}", hint)
     if not service.slices and not service.place:
         return f.verdict("resolves", f"{key} ({kind})")
     return f.verdict("resolves-without-endpoints", f"{key} ({kind}), but nothing answers there: {_readiness(service)}",

@@ -23,6 +23,7 @@ MAKERS: tuple[Maker, ...] = (
     chain.upstreams_silent,
     chain.upstream_refuses,
     chain.truncated_by_upstream,
+    chain.external_service,
     chain.template,
     chain.hosts,
     cluster.other_spelling,
