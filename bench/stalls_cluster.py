@@ -1,6 +1,7 @@
 """A cluster in memory for `python -m bench.stalls`: events and queries, each measured as a turn of the event loop."""
 
 import asyncio
+import gc
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -77,7 +78,7 @@ class Watched:
         imported = name.from_text("clusterset.local.")
         zones.append(ImportZone(imported, self.imports, primary=imported, ttl_seconds=5, pods=PodMode.DISABLED))
         chain = Chain(
-            ClusterHandler(zones, 5, Fallthrough(), _nobody, unready=str),
+            ClusterHandler(zones, 5, Fallthrough(), nobody, unready=str),
             observers=(mark_rotating,), counts_queries=False,
         )  # fmt: skip
         routes = Routes(Route(zone.zone, "", chain) for zone in zones)
@@ -109,7 +110,8 @@ class Watched:
         reflector = self._reflectors[kind]
         client = cast(Client, _Pages(kind, manifests, PAGE_LIMIT))
         pages = PagedList(replace(reflector.followed, client=client), PAGE_LIMIT)
-        await asyncio.sleep(0)  # making the pages is no part of the turn that is measured
+        gc.freeze()  # neither making the pages nor walking what they were made of is measured
+        await asyncio.sleep(0)
         self._turns.doing = doing
         await pages.read()
         await self._end_of_work()
@@ -121,9 +123,11 @@ class Watched:
         for _ in iter(lambda: any(one.answers.has_forgotten for one in self.contexts), False):
             await asyncio.sleep(0)
 
-    async def ask(self, doing: str, questions: Iterable[tuple[str, int]] = QUESTIONS, *, times: int = 3) -> None:
+    async def ask(
+        self, doing: str, questions: Iterable[tuple[str, int]] = QUESTIONS, *, times: int = 3, only_tcp: bool = False
+    ) -> None:
         """Ask each question a few times; the answer is compiled on the way, and sent from the table at last."""
-        for (qname, qtype), context in product(questions, self.contexts):
+        for (qname, qtype), context in product(questions, self.contexts[only_tcp:]):
             packet = question(qname, codes.type_text(qtype))
             text = f"{doing}: {qname} {codes.type_text(qtype)}, {context.transport}" if doing else ""
             for _ in range(times):
@@ -156,10 +160,12 @@ class _Pages:
 
     async def page(self, path: str, params: dict[str, str], *, is_last_of_connection: bool) -> bytearray:
         """Return one page of the list."""
+        await asyncio.sleep(0)  # as every request waits
         return self._pages[int(params.get("continue", "0"))]
 
 
-async def _nobody(query: Query) -> Reply:
+async def nobody(query: Query) -> Reply:
+    """Refuse a query, as where no plugin is left."""
     return failure(codes.REFUSED, "no zone", is_unhandled=True)
 
 

@@ -7,19 +7,25 @@ from ipaddress import ip_network
 from types import SimpleNamespace
 from typing import cast
 
-from bench.stalls_cluster import PROD, Watched, meta
+from bench.stalls_cluster import PROD, Watched, meta, nobody
 from bench.turns import Turns
-from clusterdns.chain import Query, Reply
+from clusterdns.answers.table import AnswerTable
+from clusterdns.chain import Handler, Query, Reply
+from clusterdns.chain.fallthrough import Fallthrough
 from clusterdns.chain.query import read_query
 from clusterdns.cluster.index.external import ExternalZone
 from clusterdns.cluster.index.pods import PodMode
 from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.cluster.turns import LoopTurns
+from clusterdns.plugins.kubernetes.handler import ClusterHandler
 from clusterdns.plugins.kubernetes.transfer import ClusterTransfer
 from clusterdns.plugins.loadbalance.handler import ReorderingHandler, by_preference, by_weight
 from clusterdns.plugins.loadbalance.weights import WeightsFile
+from clusterdns.server.dispatch import Dispatch, LargeReply, ListenerContext
+from clusterdns.server.routes import Chain, Route, Routes
+from clusterdns.telemetry.metrics import Registry, Series
+from clusterdns.telemetry.queries import HitTime, QueryCounters
 from clusterdns.wire import codes
-from clusterdns.wire.encode import encode
 from clusterdns.wire.name import from_text, to_text
 from clusterdns.wire.runs import RecordRun
 from clusterdns.wire.stream import transfer_messages
@@ -27,6 +33,7 @@ from testing.api import Manifest
 from testing.dns_client import question
 
 ZONE = from_text("cluster.local.")
+QNAME = "db.prod.svc.cluster.local."
 POINTERS = "1.0.0.10.in-addr.arpa."
 
 
@@ -61,9 +68,11 @@ async def measure_shared(turns: Turns, count: int) -> None:
         primary=ZONE, apex=from_text("dns")[:-1], ttl_seconds=5, headless=True, local_addresses=tuple,
     )  # fmt: skip
     for transport in ("udp", "tcp"):
-        query = _query("1.2.0.192.in-addr.arpa.", codes.PTR, transport)
-        async with turns.measured(f"external address of many Services, {transport}"):
-            encode(query, Reply(codes.NOERROR, external.find(query.name, codes.PTR).records))
+        await _ask(
+            turns, f"external address of many Services, {transport}",
+            ClusterHandler([external], 5, Fallthrough(), nobody, unready=str),
+            "1.2.0.192.in-addr.arpa.", codes.PTR, transport,
+        )  # fmt: skip
     await _measure_servers(turns, watched)
     await _measure_transfer(turns, watched)
     await _measure_preference(turns, count)
@@ -80,10 +89,11 @@ async def _measure_servers(turns: Turns, watched: Watched) -> None:
         primary=ZONE, apex=from_text("dns")[:-1], ttl_seconds=5, headless=True, local_addresses=lambda: local,
     )  # fmt: skip
     for one in (zone, external):
-        query = _query(to_text(one.zone), codes.NS, "tcp")
-        async with turns.measured(f"NS of {to_text(one.zone)}, host of many Services"):
-            found = one.find(query.name, codes.NS)
-            encode(query, Reply(codes.NOERROR, found.records, (), found.additional))
+        doing, handler = (
+            f"NS of {to_text(one.zone)}, host of many Services",
+            ClusterHandler([one], 5, Fallthrough(), nobody, unready=str),
+        )
+        await _ask(turns, doing, handler, to_text(one.zone), codes.NS, "tcp")
 
 
 async def _measure_transfer(turns: Turns, watched: Watched) -> None:
@@ -99,7 +109,7 @@ async def _measure_transfer(turns: Turns, watched: Watched) -> None:
 
 
 async def _measure_preference(turns: Turns, count: int) -> None:
-    query = _query("db.prod.svc.cluster.local.", codes.A, "tcp")
+    query = _query(QNAME, codes.A, "tcp")
     starts = [(0x0A000000 + number).to_bytes(4, "big") for number in range(count)]
     reply = Reply(codes.NOERROR, RecordRun(query.name, codes.A, 5, starts))
 
@@ -110,8 +120,20 @@ async def _measure_preference(turns: Turns, count: int) -> None:
     weights = cast(WeightsFile, SimpleNamespace(table={query.name: dict.fromkeys(starts[::3], 7)}))
     for text, arrange in (("prefer", by_preference(networks)), ("weighted", by_weight(weights))):
         handler = ReorderingHandler(arrange, following)
-        async with turns.measured(f"loadbalance {text}, {count:,} addresses"):
-            encode(query, await handler(query))
+        await _ask(turns, f"loadbalance {text}, {count:,} addresses", handler, QNAME, codes.A, "tcp")
+
+
+async def _ask(turns: Turns, doing: str, handler: Handler, qname: str, qtype: int, transport: str) -> None:
+    """Measure a query from packet to packet."""
+    zone = from_text(qname)
+    chain = Chain(handler, counts_queries=False)
+    dispatch = Dispatch(Routes([Route(zone, qname, chain)]), QueryCounters(Registry(), ""), Series())
+    context = ListenerContext(transport, "1", AnswerTable(), HitTime())
+    async with turns.measured(doing):
+        reply = dispatch.miss(question(qname, codes.type_text(qtype)), ("127.0.0.1", 4), "127.0.0.1", context)
+        if isinstance(reply, LargeReply):
+            reply = await reply
+    assert isinstance(reply, bytes)
 
 
 def _query(qname: str, qtype: int, transport: str) -> Query:

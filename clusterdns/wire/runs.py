@@ -172,7 +172,8 @@ def _of_size(packed: Collection[bytes], size: int) -> Sequence[bytes]:
     """Return the addresses of 4 or of 16 bytes; mostly these are all, or none."""
     all_bytes = len(b"".join(packed))
     if all_bytes in (4 * len(packed), 16 * len(packed)):
-        return tuple(packed) if all_bytes == size * len(packed) else ()
+        several = packed if isinstance(packed, Sequence) else tuple(packed)
+        return several if all_bytes == size * len(packed) else ()
     return [one for one in packed if len(one) == size]
 
 

@@ -160,7 +160,8 @@ class ServiceEntry:
 
     def _find_addresses(self, port: bytes, protocol: bytes) -> Collection[bytes]:
         moving = addresses_at(self._moving_endpoints(), port, protocol)
-        return dict.fromkeys(chain(moving, *[state.addresses_at(port, protocol) for state in self._in_order()]))
+        found = list(chain(moving, *[state.addresses_at(port, protocol) for state in self._in_order()]))
+        return found if len(set(found)) == len(found) else dict.fromkeys(found)  # mostly no two slices share one
 
     def groups(self) -> Iterable[EndpointGroup]:
         """Group the endpoints by ports: first the moving ones, then slice by slice."""
