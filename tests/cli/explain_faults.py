@@ -82,7 +82,7 @@ items:
   metadata: {name: wide-1, namespace: prod, labels: {kubernetes.io/service-name: wide}}
   addressType: IPv4
   ports: [{port: 80}]
-  endpoints: [{addresses: [ADDRESSES]}]
+  endpoints: [ENDPOINTS]
 - {apiVersion: v1, kind: Service, metadata: {name: broken, namespace: prod},
    spec: {clusterIP: 10.96.0.14, ports: [{port: many}]}}
 - apiVersion: v1
@@ -128,7 +128,7 @@ items:
   metadata: {name: tuned, namespace: prod, labels: {app: tuned}}
   spec: {dnsConfig: {searches: [corp.example], options: [{name: ndots, value: "1"}]}, containers: [{name: c}]}
   status: {phase: Running, podIP: 10.244.1.9, conditions: [{type: Ready, status: "True"}]}
-""".replace("ADDRESSES", ", ".join(f"10.3.0.{number}" for number in range(99)))
+""".replace("ENDPOINTS", ", ".join(f"{{addresses: [10.3.0.{number}]}}" for number in range(99)))
 LINES = """.:53 {
     errors
     log
@@ -266,6 +266,8 @@ FAULTS: dict[str, Fault] = {
     "reverse name that works": Fault("10.96.0.10", "resolves: 1 record, from kubernetes", "", 0),
     "ndots": Fault("nowhere.example.com --from prod", "SERVFAIL: no plugin of the server block",
                    "getaddrinfo says EAI_AGAIN"),
+    "ndots below the dots": Fault("web.prod --from prod/tuned --client 127.0.0.1", "resolves: Service prod/web",
+                                  "but musl fails with EAI_AGAIN at web.prod.", 0),
     "search list": Fault("web --from prod", "resolves: Service prod/web (ClusterIP)", "", 0),
     "search list, other namespace": Fault("web --from dev", 'NXDOMAIN: Service "web" does not exist in namespace "dev"',
                                           "there is one in namespace prod"),

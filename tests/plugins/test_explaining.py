@@ -112,6 +112,33 @@ async def test_an_explanation_that_waits_uses_the_question_under_way(tmp_path: P
     assert upstream.count("x.held.example.org", "A") == 1
 
 
+async def test_names_outside_the_cluster_walk_the_search_list_first(outage: Outage, tmp_path: Path) -> None:
+    with ScriptedUpstream() as upstream:
+        lines = f"kubernetes cluster.local {{\n endpoint {outage.url}\n}}\nforward . {upstream.address}"
+        async with running(lines, tmp_path) as server:
+            found = await explain(server.instance, "www.example.org", asked_from="prod")
+            full = await explain(server.instance, "www.example.org.", asked_from="prod")
+    assert (found.verdict.outcome, found.verdict.cause) == ("resolves", "ndots")
+    assert "3 names of the search list are tried first (ndots:5): write www.example.org. with" in found.verdict.line
+    assert [step.effect for step in found.walks[0].steps] == ["tries the next name"] * 3 + ["found"]
+    assert (full.verdict.cause, len(full.walks[0].steps)) == ("resolves", 1)
+
+
+async def test_the_state_of_a_snapshot_is_as_last_known(outage: Outage, held_clock: HeldClock, tmp_path: Path) -> None:
+    lines = f"kubernetes cluster.local {{\n endpoint {outage.url}\n snapshot {tmp_path}\n startup_timeout 0s\n}}"
+    async with running(lines, tmp_path) as server:
+        await until(lambda: not server.instance.unready())
+        await server.instance.drain()
+    await outage.begin()
+    async with running(lines, tmp_path) as server:
+        known = await explain(server.instance, "web.prod.svc.cluster.local")
+        missing = await explain(server.instance, "wbe.prod.svc.cluster.local")
+    assert (known.verdict.outcome, known.verdict.cause) == ("resolves", "stale")
+    assert "as last known: answering from the snapshot of " in known.verdict.line
+    assert (missing.verdict.outcome, missing.verdict.cause) == ("unknown", "not-current")
+    assert "answering from the snapshot of " in missing.verdict.line
+
+
 async def test_a_stale_cluster_cannot_say_what_exists(outage: Outage, held_clock: HeldClock, tmp_path: Path) -> None:
     lines = f"kubernetes cluster.local {{\n endpoint {outage.url}\n}}"
     async with running(lines, tmp_path) as server:

@@ -116,13 +116,11 @@ def _service(one: ExplainedService) -> Iterator[str]:
     place = f" ({one.place})" if one.place else ""
     if not one.exists:
         missing = "does not exist" if one.namespace_exists else f'namespace "{one.namespace}" does not exist'
-        yield f"Service {one.namespace}/{one.name}: {missing}"
+        yield f"{one.label}: {missing}"
     else:
         kind = "headless" if one.is_headless else one.type
         target = f" of {one.external_name}" if one.external_name else ""
-        yield f"Service {one.namespace}/{one.name}{place}: {kind}{target}" + (
-            f", {' '.join(one.cluster_ips)}" if one.cluster_ips else ""
-        )
+        yield f"{one.label}{place}: {kind}{target}" + (f", {' '.join(one.cluster_ips)}" if one.cluster_ips else "")
     if one.selector:
         yield f"  selector {','.join(f'{key}={value}' for key, value in one.selector.items())}"
     if one.publishes_not_ready:

@@ -1,11 +1,13 @@
 """Raw objects from manifests, as written there; what the controllers would make of them is in the index alone."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from clusterdns.cluster.details.reader import MAX_OBJECTS, PODS, SERVICES, SLICES, FoundObjects, ObjectFilter
 from clusterdns.cluster.manifests.documents import Document
 
+DOCUMENTS_PER_STEP = 500  # about a millisecond
 _KINDS = {SERVICES: "Service", SLICES: "EndpointSlice", PODS: "Pod"}
 _WORKLOADS = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet")
 
@@ -21,7 +23,9 @@ class ManifestReader:
     async def read(self, resource: str, wanted: ObjectFilter) -> FoundObjects:
         """Find objects (see `ObjectReader.read`); of an object that is written twice the last counts."""
         found: dict[tuple[str, str], Document] = {}
-        for document in self._candidates(resource):
+        for number, document in enumerate(self._candidates(resource)):
+            if not number % DOCUMENTS_PER_STEP:
+                await asyncio.sleep(0)
             if _matches(document.tree, wanted):
                 found[document.kind, str(_metadata(document.tree).get("name"))] = document
         most = MAX_OBJECTS[resource]

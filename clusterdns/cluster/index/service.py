@@ -84,6 +84,11 @@ class ServiceEntry:
         return bool(self._count)
 
     @property
+    def address_count(self) -> int:
+        """The number of addresses of its ready endpoints."""
+        return self._count
+
+    @property
     def is_without_endpoints(self) -> bool:
         """Whether it has cluster IPs that no endpoint stands behind (`ignore empty_service`)."""
         service = self.service

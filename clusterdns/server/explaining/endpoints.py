@@ -4,6 +4,7 @@ Real slices list both; slices that are simulated from manifests have ready endpo
 others.
 """
 
+import asyncio
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -17,8 +18,9 @@ from clusterdns.cluster.details.structs import (
     RawSliceObject,
     read,
 )
+from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.service import ServiceEntry
-from clusterdns.cluster.objects import SERVICE_LABEL, EndpointSlice, Kind, ObjectError, address_text, canonical
+from clusterdns.cluster.objects import SERVICE_LABEL, EndpointSlice, Kind, ObjectError, address_text, canonical, packed
 from clusterdns.corefile.errors import nearest
 from clusterdns.server.explaining.explanation import MAX_LISTED, ExplainedEndpoint, ExplainedService, ExplainedSlice
 from clusterdns.server.explaining.pods import addresses_of, is_ready, why_not_ready
@@ -28,8 +30,10 @@ MAX_PROBLEMS = 5  # of one object
 _YES_NO = {True: "yes", False: "no", None: ""}
 
 
-async def add_endpoints(found: ExplainedService, entry: ServiceEntry | None, reader: ObjectReader) -> None:
-    """Read the slices and pods of a Service, and add its endpoints."""
+async def add_endpoints(
+    found: ExplainedService, index: Index, entry: ServiceEntry | None, reader: ObjectReader
+) -> None:
+    """Read the slices and pods of a Service, and add its endpoints; a large Service is looked at in steps."""
     listed = await reader.read(SLICES, ObjectFilter(found.namespace, labels={SERVICE_LABEL: found.name}))
     pods = FoundObjects()
     if found.selector:
@@ -41,22 +45,41 @@ async def add_endpoints(found: ExplainedService, entry: ServiceEntry | None, rea
             found.unseen.append(f"{what} of {found.namespace}: {one.problem}")
         if one.is_cut:
             found.unseen.append(f"{what} of {found.namespace}: only the first {len(one.trees)} are shown")
-    known = {} if entry is None else {address_text(one.address): one for one in entry.endpoints()}
-    found.listed_count = len(known)
     by_name = {pod.metadata.name: pod for pod in _readable(pods)}
-    endpoints = [*_of_slices(found, listed, set(known), by_name)]
+    known = _KnownEndpoints(index, entry)
+    endpoints: list[ExplainedEndpoint] = []
+    for tree, place in zip(listed.trees, listed.places or ("",) * len(listed.trees), strict=True):
+        endpoints += _of_slice(found, tree, place, known, by_name)
+        await asyncio.sleep(0)
+    found.slice_count = len(listed.trees)
     seen = {address for one in endpoints for address in one.addresses}
     by_address = {_canonical(text): pod for pod in by_name.values() for text in addresses_of(pod)}
-    endpoints += [
-        _known(text, label_text(one.label), by_address.get(text))
-        for text, one in islice(known.items(), MAX_LISTED + len(seen))
-        if text not in seen
-    ]
-    endpoints += _of_pods(by_name, seen | set(known), has_slices=bool(listed.trees))
-    left_out = sum(1 for one in endpoints if not one.is_listed)
-    found.endpoint_count = found.listed_count + left_out
+    if len(endpoints) < MAX_LISTED:
+        endpoints += [_simulated(one, by_address) for one in known.first(2 * MAX_LISTED) if one[0] not in seen]
+    endpoints += _of_pods(by_name, known, seen, has_slices=bool(listed.trees))
+    found.endpoint_count = found.listed_count + sum(1 for one in endpoints if not one.is_listed)
     endpoints.sort(key=lambda one: one.is_listed)  # what is left out is what people look for
     found.endpoints = endpoints[:MAX_LISTED]
+
+
+class _KnownEndpoints:
+    """The endpoints of a Service in the index, of which there may be thousands."""
+
+    def __init__(self, index: Index, entry: ServiceEntry | None) -> None:
+        self._index = index
+        self._entry = entry
+
+    def has(self, address_text: str) -> bool:
+        """Return whether DNS has an endpoint with this address; False for a text that is none."""
+        text = _canonical(address_text)
+        if self._entry is None or not text:
+            return False
+        return self._index.reverse.has_endpoint_of(packed(text), (self._entry.namespace, self._entry.name))
+
+    def first(self, count: int) -> list[tuple[str, str]]:
+        """Return the address and the label of so many endpoints."""
+        several = islice(self._entry.endpoints(), count) if self._entry is not None else ()
+        return [(address_text(one.address), label_text(one.label)) for one in several]
 
 
 async def _near_selector(found: ExplainedService, reader: ObjectReader) -> str:
@@ -78,24 +101,19 @@ def _readable(pods: FoundObjects) -> Iterator[RawPodObject]:
             yield pod
 
 
-def _of_slices(
-    found: ExplainedService, listed: FoundObjects, known: set[str], pods: dict[str, RawPodObject]
-) -> Iterator[ExplainedEndpoint]:
-    """Add the slices, and yield their endpoints."""
-    found.slice_count = len(listed.trees)
-    places = listed.places or ("",) * len(listed.trees)
-    for tree, place in zip(listed.trees, places, strict=True):
-        problems = problems_of(EndpointSlice, tree, found.namespace)
-        found.problems += [one for one in problems if one not in found.problems]
-        raw, _ = read(tree, RawSliceObject)
-        if raw is None:
-            continue
-        endpoints = raw.endpoints or []
-        if len(found.slices) < MAX_LISTED:
-            one = ExplainedSlice(raw.metadata.name, raw.address_type or "", len(endpoints), problems, place)
-            found.slices.append(one)
-        for endpoint in endpoints:
-            yield _endpoint(endpoint, known, pods, found)
+def _of_slice(
+    found: ExplainedService, tree: Any, place: str, known: _KnownEndpoints, pods: dict[str, RawPodObject]
+) -> list[ExplainedEndpoint]:
+    """Add a slice, and return its endpoints."""
+    problems = problems_of(EndpointSlice, tree, found.namespace)
+    found.problems += [one for one in problems if one not in found.problems]
+    raw, _ = read(tree, RawSliceObject)
+    if raw is None:
+        return []
+    endpoints = raw.endpoints or []
+    if len(found.slices) < MAX_LISTED:
+        found.slices.append(ExplainedSlice(raw.metadata.name, raw.address_type or "", len(endpoints), problems, place))
+    return [_endpoint(one, known, pods, found) for one in endpoints]
 
 
 def problems_of(kind: Kind, tree: Any, namespace: str) -> list[str]:
@@ -116,12 +134,12 @@ def _as_cause(warning: str) -> str:
 
 
 def _endpoint(
-    raw: RawEndpointDetails, known: set[str], pods: dict[str, RawPodObject], found: ExplainedService
+    raw: RawEndpointDetails, known: _KnownEndpoints, pods: dict[str, RawPodObject], found: ExplainedService
 ) -> ExplainedEndpoint:
     conditions = raw.conditions or RawEndpointConditions()
     addresses = list(raw.addresses or ())
     pod_name = (raw.target_ref.name if raw.target_ref is not None else None) or ""
-    is_listed = any(_canonical(text) in known for text in addresses)
+    is_listed = any(map(known.has, addresses))
     pod = pods.get(pod_name)
     reason = "" if is_listed else _why_left_out(conditions, addresses, pod, pod_name, found)
     return ExplainedEndpoint(
@@ -147,18 +165,23 @@ def _why_left_out(
     return "" if not found.exists else "this server has not heard of it yet"
 
 
-def _known(address: str, label: str, pod: RawPodObject | None) -> ExplainedEndpoint:
-    """Make the endpoint of an address that DNS has and no raw slice lists: of a simulated slice."""
-    name = "" if pod is None else pod.metadata.name
+def _simulated(endpoint: tuple[str, str], pods: dict[str, RawPodObject]) -> ExplainedEndpoint:
+    """Make an endpoint that DNS has and no raw slice lists: of a simulated slice, or of one that is not shown."""
+    address, label = endpoint
+    pod = pods.get(address)
     node = (pod.spec.node_name if pod is not None and pod.spec is not None else None) or ""
-    return ExplainedEndpoint([address], label, True, "yes", "", "", name, node, "", "")
+    return ExplainedEndpoint(
+        [address], label, True, "yes", "", "", "" if pod is None else pod.metadata.name, node, "", ""
+    )
 
 
-def _of_pods(pods: dict[str, RawPodObject], seen: set[str], *, has_slices: bool) -> Iterator[ExplainedEndpoint]:
+def _of_pods(
+    pods: dict[str, RawPodObject], known: _KnownEndpoints, seen: set[str], *, has_slices: bool
+) -> Iterator[ExplainedEndpoint]:
     """Yield the pods that no slice lists, with the reason why."""
     for name, pod in pods.items():
         addresses = addresses_of(pod)
-        if any(_canonical(text) in seen for text in addresses) or (has_slices and is_ready(pod)):
+        if any(_canonical(text) in seen or known.has(text) for text in addresses) or (has_slices and is_ready(pod)):
             continue
         node = (pod.spec.node_name if pod.spec is not None else None) or ""
         reason = why_not_ready(pod) or "no slice lists it"

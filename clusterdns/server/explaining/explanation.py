@@ -102,6 +102,7 @@ class ExplainedService:
     name: str
     exists: bool
     namespace_exists: bool
+    kind: str = "Service"  # or ServiceImport
     type: str = ""
     cluster_ips: list[str] = field(default_factory=list)
     is_headless: bool = False
@@ -118,6 +119,11 @@ class ExplainedService:
     listed_count: int = 0  # endpoints that DNS has
     problems: list[str] = field(default_factory=list)  # parts of objects that are ignored
     unseen: list[str] = field(default_factory=list)  # what could not be read, and why
+
+    @property
+    def label(self) -> str:
+        """Kind, namespace and name."""
+        return f"{self.kind} {self.namespace}/{self.name}"
 
 
 @dataclass

@@ -29,17 +29,16 @@ async def describe_service(view: ClusterView, zone: ClusterZone, parsed: ParsedN
     )
     if entry is not None and entry.service is not None:
         _add_known(found, entry.service, zone)
+        found.listed_count = found.endpoint_count = entry.address_count
     reader = reader_of(view.source())
     is_readable = parsed.service and all(map(OBJECT_NAME.fullmatch, (namespace, name)))
-    if reader is None or not is_readable or not found.namespace_exists or _is_imported(view, zone):
+    if zone.zone in view.settings.multicluster:
+        found.kind = "ServiceImport"
+    if reader is None or not is_readable or not found.namespace_exists or found.kind != "Service":
         return found
     await _read_service(found, reader)
-    await add_endpoints(found, entry, reader)
+    await add_endpoints(found, index, entry, reader)
     return found
-
-
-def _is_imported(view: ClusterView, zone: ClusterZone) -> bool:
-    return zone.zone in view.settings.multicluster
 
 
 def _add_known(found: ExplainedService, service: Service, zone: ClusterZone) -> None:

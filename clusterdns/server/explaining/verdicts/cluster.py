@@ -75,7 +75,7 @@ def no_such_form(f: Findings) -> ExplainedVerdict | None:
     cluster = _unanswered(f)
     if cluster is None or cluster.parsed.form is not NameForm.UNKNOWN or cluster.zone.is_reverse:
         return None
-    if f.plugin not in ("kubernetes", ""):
+    if f.plugin not in ("kubernetes", "") or (cluster.view.settings.zonal and cluster.parsed.service):
         return None
     zone = to_text(cluster.zone.zone)
     text = f"no object of the cluster can have the name {f.name}"

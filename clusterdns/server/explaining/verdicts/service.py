@@ -26,7 +26,7 @@ def external_name(f: Findings) -> ExplainedVerdict | None:
     if found is None or found[1].type != "ExternalName":
         return None
     cluster, service = found
-    key, target = f"Service {service.namespace}/{service.name}", service.external_name
+    key, target = service.label, service.external_name
     if cluster.parsed.form is not NameForm.SERVICE:
         return f.verdict(
             "external-name", f"{key} is an ExternalName, which has no names of ports or endpoints below it"
@@ -70,7 +70,7 @@ def missing(f: Findings) -> ExplainedVerdict | None:
     if found is None or found[1].exists:
         return None
     cluster, service = found
-    text = f'Service "{service.name}" does not exist in namespace "{service.namespace}"'
+    text = f'{service.kind} "{service.name}" does not exist in namespace "{service.namespace}"'
     selector = cluster.view.settings.api.labels
     if selector:
         text += f", or has not the labels {selector} ({cluster.step.shown.place})"
@@ -101,7 +101,7 @@ def no_such_endpoint(f: Findings) -> ExplainedVerdict | None:
         return None
     cluster, service = found
     label = label_text(cluster.parsed.endpoint)
-    key = f"Service {service.namespace}/{service.name}"
+    key = service.label
     own = next((one for one in service.endpoints if not one.is_listed and label in (one.pod, one.hostname)), None)
     if own is not None:
         text = f'endpoint "{label}" of {key} is left out: {own.reason}'
@@ -132,7 +132,7 @@ def nothing_ready(f: Findings) -> ExplainedVerdict | None:
 
 def _readiness(service: ExplainedService) -> str:
     """Write how many endpoints are ready, and the first reasons why others are not."""
-    key = f"Service {service.namespace}/{service.name}"
+    key = service.label
     if service.endpoint_count:
         why = next((one.reason for one in service.endpoints if one.reason and not one.is_listed), "")
         shown = f" ({why})" if why else ""
@@ -168,7 +168,7 @@ def no_such_port(f: Findings) -> ExplainedVerdict | None:
     if cluster.parsed.form is not NameForm.PORT:
         return None
     port, protocol = label_text(cluster.parsed.port), label_text(cluster.parsed.protocol)
-    key = f"Service {service.namespace}/{service.name}"
+    key = service.label
     same = [one for one in service.ports if one.name.lower() == port]
     if same:
         has = " and ".join(dict.fromkeys(one.protocol for one in same))
@@ -188,7 +188,7 @@ def other_type(f: Findings) -> ExplainedVerdict | None:
     if found is None or f.code != "NODATA" or f.plugin not in ("kubernetes", ""):
         return None
     _, service = found
-    key = f"Service {service.namespace}/{service.name}"
+    key = service.label
     addresses = service.cluster_ips or [text for one in service.endpoints if one.is_listed for text in one.addresses]
     has_v6, has_v4 = any(":" in one for one in addresses), any(":" not in one for one in addresses)
     if f.qtype == "AAAA" and has_v4 and not has_v6:
@@ -246,7 +246,7 @@ def _resolves_elsewhere(f: Findings) -> ExplainedVerdict:
 
 
 def _resolves_as_service(f: Findings, service: ExplainedService) -> ExplainedVerdict:
-    key = f"Service {service.namespace}/{service.name}"
+    key = service.label
     kind = "headless" if service.is_headless else service.type
     stale = [one for one in f.answer.extended_errors if one.startswith("3 ")]
     if stale:
