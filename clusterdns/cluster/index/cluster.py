@@ -187,13 +187,14 @@ class Index:
                 yield
                 return
         listed = {} if is_deleted else dict.fromkeys(obj.endpoints)
+        yield
         self.reverse.read(state)
         yield
         known = state.open()
         yield
         is_same = is_deleted or state.reader == reader
-        changed = [one for one in listed if not is_same or one not in known]
-        changed += [one for one in known if one not in listed]
+        changed = list(set(listed).difference(known) if is_same else listed)  # as sets: an endpoint is hashed once
+        changed += set(known).difference(listed)
         may_move = not is_deleted and (not is_event or state.ports != reader.ports)
         state.reader = reader
         unready = set(map(packed, obj.unready)) if changed or entry.has_moving else set()
@@ -219,6 +220,7 @@ class Index:
             entry.drop_slice(obj.name)
         self._drop_if_empty(entry)
         self._notify(touched)
+        yield
 
     def _note_moves(
         self,
@@ -238,8 +240,7 @@ class Index:
         if not removed or self._call_later is None or not entry.has_place_for(state):
             return
         key = (entry.namespace, entry.name)
-        lost = [one for one in removed if not self.reverse.has_endpoint_of(one.address, key)]
-        if lost:
+        if lost := [one for one in removed if not self.reverse.has_endpoint_of(one.address, key)]:
             self._moves += 1
             # no object's name begins with a space: the number tells this move from a later one of the same endpoint
             leaving = [replace(one, slice_name=f" {self._moves}") for one in lost]
@@ -256,8 +257,7 @@ class Index:
             self._notify(touched)
 
     def _stop_moving(self, entry: ServiceEntry, endpoints: list[EndpointAddress], touched: set[Hashable]) -> None:
-        removed = entry.stop_moving(endpoints)
-        if removed:
+        if removed := entry.stop_moving(endpoints):
             self._update_reverse(entry, removed, (), touched)
 
     def _update(

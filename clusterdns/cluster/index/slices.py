@@ -163,8 +163,10 @@ class SliceState:
         """End a change; `order` has each endpoint once. Returns whether the order differs from that before it."""
         assert self._open is not None
         before = self._endpoints
-        self._endpoints = tuple(order)
-        self._read = tuple(chain.from_iterable(map(self._open.__getitem__, self._endpoints)))
+        found: dict[Endpoint, tuple[EndpointAddress, ...]] = dict.fromkeys(order, ())
+        found.update(self._open)  # from dict to dict: no endpoint is hashed again
+        self._endpoints = tuple(found)
+        self._read = tuple(chain.from_iterable(found.values()))
         self._open = None
         self._parts.clear()
         return before != self._endpoints
