@@ -23,10 +23,10 @@ class CommandRow(NamedTuple):
 
 COMMANDS = (
     CommandRow("check", "check.command", "Report the errors and warnings of a Corefile, or of the ConfigMap it is in"),
+    CommandRow("conform", "conform.command", "Ask a cluster's DNS server what the specifications require"),
     CommandRow(
         "explain", "explain.command", "Explain why a name resolves or does not: plugin, object, cause, next step"
     ),
-    CommandRow("conform", "conform.command", "Ask a cluster's DNS server what the specifications require"),
     CommandRow("names", "names.command", "List the names that are answered, from a cluster, manifests or a Corefile"),
     CommandRow("serve", "serve", "Run the server, with the flags of CoreDNS"),
     CommandRow("status", "status", "Show what a running server knows: its watches, upstreams and Corefile"),

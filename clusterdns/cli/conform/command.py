@@ -5,9 +5,8 @@ names other ones, and `--kubeconfig` makes the suite's in a cluster whose DNS se
 """
 
 import asyncio
-import os
+import itertools
 import sys
-import time
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
@@ -17,7 +16,8 @@ from clusterdns.cli.conform.case import Ask, Case, Level, Outcome, SuitePart
 from clusterdns.cli.conform.cases import multicluster, rfc, spec
 from clusterdns.cli.conform.exchange import NoReplyError, ServerAddress, read_server
 from clusterdns.cli.conform.fixtures import FixtureError
-from clusterdns.cli.conform.live import ClusterError, LiveObjects
+from clusterdns.cli.conform.live import ClusterError, InterruptedRun, LiveObjects
+from clusterdns.cli.conform.progress import ProgressLine
 from clusterdns.cli.conform.report import as_json, junit, shown, table
 from clusterdns.cli.conform.runner import Runner
 from clusterdns.cli.conform.served import CLUSTER_IP, V4, ServedObjects, served
@@ -64,7 +64,7 @@ TABLES: dict[SuitePart, Callable[[ServedObjects], list[Case]]] = {
     SuitePart.SPEC: spec.cases, SuitePart.MCS: multicluster.cases, SuitePart.RFC: rfc.cases
 }  # fmt: skip
 EXIT_FAILED, EXIT_UNASKED = 1, 2
-PROGRESS_AFTER_SECONDS = 1.0
+SIGNAL_EXIT = 128  # and the number of the signal, as in shells
 
 
 def main(program: str, arguments: Sequence[str]) -> int:
@@ -79,6 +79,8 @@ def main(program: str, arguments: Sequence[str]) -> int:
         return asyncio.run(_conform(_server(given), given))
     except FlagError as error:
         return wrong(f"{program} conform", str(error))
+    except InterruptedRun as error:
+        return SIGNAL_EXIT + error.number
     except (FixtureError, ClusterError, NoReplyError) as error:
         print(f"{program} conform: {shown(str(error))}", file=sys.stderr)
         return EXIT_UNASKED
@@ -158,9 +160,9 @@ async def _asked(server: ServerAddress, given: Given, objects: ServedObjects) ->
         raise NoReplyError(f"{server.text} cannot be asked: {problem}; does a DNS server listen there?")
     parts = given[PART] or await _served_parts(runner, objects)
     cases = _chosen(objects, given, parts)
-    progress = _Progress(len(cases))
-    outcomes = await runner.run(cases, given[LIMIT], progress.count)
-    progress.end()
+    line, done = ProgressLine(), itertools.count(1)
+    outcomes = await runner.run(cases, given[LIMIT], lambda _: line.show(f"{next(done)} of {len(cases)} cases"))
+    line.end()
     _print(server, given, objects.zone, outcomes)
     return EXIT_FAILED if any(one.is_failure and one.case.level is Level.MUST for one in outcomes) else EXIT_OK
 
@@ -196,24 +198,3 @@ def probe_of(objects: ServedObjects) -> Ask:
     """Return a question that the server answers with records: the address of the first Service that has one."""
     found = next((one for one in objects.of_kind(CLUSTER_IP) if one.ips_of(V4)), None)
     return Ask(objects.name_of(found)) if found else Ask(f"{objects.zone}.", "SOA")
-
-
-class _Progress:
-    """The count of cases on standard error, where that is a terminal and the suite takes longer than a second."""
-
-    def __init__(self, total: int) -> None:
-        self._total, self._done, self._started = total, 0, time.monotonic()
-        self._is_shown = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-        self._has_line = False
-
-    def count(self, _: Outcome) -> None:
-        """Count a case."""
-        self._done += 1
-        if self._is_shown and time.monotonic() - self._started > PROGRESS_AFTER_SECONDS:
-            self._has_line = True
-            print(f"\r{self._done} of {self._total} cases", end="", file=sys.stderr, flush=True)
-
-    def end(self) -> None:
-        """Remove the line."""
-        if self._has_line:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)

@@ -17,21 +17,32 @@ from clusterdns.cli.conform import fixtures
 from clusterdns.cli.conform.case import Ask
 from clusterdns.cli.conform.exchange import NoReplyError, ServerAddress
 from clusterdns.cli.conform.objects_api import ObjectsApi
+from clusterdns.cli.conform.progress import ProgressLine
 from clusterdns.cli.conform.runner import Runner
 from clusterdns.cli.conform.served import Manifest, ServedObjects, served
 from clusterdns.cluster.api.errors import ApiError
 
 LABELS = {"app.kubernetes.io/managed-by": "clusterdns-conform"}
+MADE_SECONDS = 120.0
 SERVED_SECONDS = 60.0  # until the DNS server knows the last objects
 DELETED_SECONDS = 30.0  # until the cluster has deleted the namespaces
 POLL_SECONDS = 0.25
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LAST, _LAST_SET = "last", "last-set"  # the Services whose names show that the server knows all
-_HTTP_CONFLICTS = (400, 404, 422)  # what a cluster says of objects that it cannot have
+_UNSUPPORTED = (400, 404, 422)  # statuses for objects that a cluster cannot have
+_LEFT_OUT = {"Service": _UNSUPPORTED, "EndpointSlice": _UNSUPPORTED, "ServiceImport": (403, *_UNSUPPORTED)}
 
 
 class ClusterError(Exception):
     """A cluster in which the objects cannot be made; the text says why."""
+
+
+class InterruptedRun(Exception):
+    """A signal that ended the run, after the objects were deleted."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"signal {number}")
+        self.number = number
 
 
 class LiveObjects:
@@ -43,6 +54,8 @@ class LiveObjects:
         self._api = ObjectsApi(kubeconfig, context)
         self._namespaces: list[str] = []
         self._task: asyncio.Task[object] | None = None
+        self._signal = 0
+        self._line = ProgressLine()
 
     async def __aenter__(self) -> "LiveObjects":
         """Read the credentials, and take over the signals that end a program. Raises ClusterError."""
@@ -52,28 +65,34 @@ class LiveObjects:
             raise ClusterError(f"the cluster cannot be reached: {error}") from error
         self._task = asyncio.current_task()
         for one in SIGNALS:
-            asyncio.get_running_loop().add_signal_handler(one, self._interrupt)
+            asyncio.get_running_loop().add_signal_handler(one, self._interrupt, one)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Delete the namespaces, and report those that are left with the command that deletes them."""
+        """Delete the namespaces, and report those that are left with the command that deletes them.
+
+        Raises InterruptedRun where a signal has ended the run.
+        """
         try:
             left = await self._delete()
             if left:
                 print(f"clusterdns conform: not deleted: {left}; run: {self._kubectl()}", file=sys.stderr)
         except asyncio.CancelledError:
             print(f"clusterdns conform: deletion was interrupted; run: {self._kubectl()}", file=sys.stderr)
-            raise
         finally:
+            self._line.end()
             for one in SIGNALS:
                 asyncio.get_running_loop().remove_signal_handler(one)
             await self._api.__aexit__(kind, error, trace)
+        if self._signal:
+            raise InterruptedRun(self._signal)
 
-    def _interrupt(self) -> None:
+    def _interrupt(self, number: int) -> None:
         """End the run at a signal; a second one ends the deletion too."""
         assert self._task is not None
+        self._signal = number
         self._task.cancel()
 
     def _kubectl(self) -> str:
@@ -82,17 +101,29 @@ class LiveObjects:
 
     async def make(self, server: ServerAddress, timeout_seconds: float) -> ServedObjects:
         """Make the objects, and wait until the server knows them. Raises ClusterError and NoReplyError."""
+        try:
+            async with asyncio.timeout(MADE_SECONDS):
+                objects = await self._make_all()
+        except TimeoutError:
+            raise ClusterError(f"the objects cannot be made within {MADE_SECONDS:g} s") from None
+        await self._wait_served(objects, server, timeout_seconds)
+        self._line.end()
+        return objects
+
+    async def _make_all(self) -> ServedObjects:
+        """Make the objects, without those that the cluster cannot have. Raises ClusterError."""
         manifests = self._manifests()
         found: list[Manifest] = []
         missing: dict[tuple[str, str, str], str] = {}
-        for one in manifests:
+        for number, one in enumerate(manifests):
             metadata = one["metadata"]
+            self._line.show(f"{number} of {len(manifests)} objects made")
             if one["kind"] == "Namespace":
                 self._namespaces.append(metadata["name"])  # before the request, whose response may get lost
             try:
                 found.append(_complete(one, await self._api.create(_without_ips(one))))
             except ApiError as error:
-                if one["kind"] == "Namespace" or error.status not in _HTTP_CONFLICTS:
+                if error.status not in _LEFT_OUT.get(one["kind"], ()):
                     raise ClusterError(f"{one['kind']} {metadata['name']} cannot be made: {error}") from error
                 found.append(one)
                 missing[one["kind"], metadata.get("namespace", ""), metadata["name"]] = str(error)
@@ -100,8 +131,9 @@ class LiveObjects:
         for service in (*objects.services, *objects.imports):
             kind = "ServiceImport" if service.is_import else "Service"
             service.missing = missing.get((kind, service.namespace, service.name), "")
+        if all(service.missing for service in objects.services):
+            raise ClusterError(f"no Service can be made: {objects.services[0].missing}")
         objects.imports_missing = next((one.missing for one in objects.imports if one.missing), "")
-        await self._wait_served(objects, server, timeout_seconds)
         return objects
 
     def _manifests(self) -> list[Manifest]:
@@ -125,6 +157,7 @@ class LiveObjects:
         while names and time.monotonic() < deadline:
             names = [name for name in names if not await runner.has_answer(Ask(name))]
             if names:
+                self._line.show(f"waiting until {server.text} answers {names[0]}")
                 await asyncio.sleep(POLL_SECONDS)
         if names:
             print(f"clusterdns conform: {server.text} does not answer {names[0]} within {SERVED_SECONDS:g} s; does it"
@@ -147,6 +180,7 @@ class LiveObjects:
                 left |= dict.fromkeys(going, str(error))
                 break
             if going:
+                self._line.show(f"deleting {', '.join(going)}")
                 await asyncio.sleep(POLL_SECONDS)
         left |= {name: f"still there after {DELETED_SECONDS:g} s" for name in going if name not in left}
         return "; ".join(f"namespace {name}: {why}" for name, why in left.items())

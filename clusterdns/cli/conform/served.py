@@ -97,6 +97,7 @@ class ServedObjects:
     services: list[ServedService]
     imports: list[ServedService]
     empty_namespace: str = ""  # one without objects
+    orphans: tuple[tuple[str, str], ...] = ()  # (name, namespace) of Services that have slices only
     imports_missing: str = ""  # why there are no ServiceImports
 
     def name_of(self, service: ServedService, *before: str) -> str:
@@ -140,11 +141,17 @@ def served(manifests: Iterable[Manifest], zone: str, set_zone: str) -> ServedObj
     first = next((_namespace(one) for one in found if one["kind"] == "Service"), "")
     rows = [_row(one, first, slices) for one in found]
     used = {row.namespace for row in rows}
+    places = {(row.name, row.namespace) for row in rows if not row.is_import}
     names = [one["metadata"]["name"] for one in documents if one["kind"] == "Namespace"]
     return ServedObjects(
         zone, set_zone,
         [row for row in rows if not row.is_import], [row for row in rows if row.is_import],
         next((name for name in names if name not in used), ""),
+        tuple(
+            (name, namespace)
+            for label, namespace, name in slices
+            if label == SERVICE_LABEL and (name, namespace) not in places
+        ),
     )  # fmt: skip
 
 

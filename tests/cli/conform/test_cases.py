@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from pathlib import Path
 
 import dns.message
 import dns.rdatatype
@@ -13,7 +14,10 @@ from clusterdns.cli.conform.cases import multicluster, rfc, spec
 from clusterdns.cli.conform.expect import nodata
 from clusterdns.cli.conform.packet import packet_of
 from clusterdns.cli.conform.served import ServedObjects, served
+from testing.conformance import KNOWN
 
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "conformance.md"
+TITLES = {"Kubernetes DNS-based service discovery 1.1.0": "spec", "Multicluster DNS (KEP-1645)": "mcs", "RFCs": "rfc"}
 SECTIONS = {"2.1", "2.2", "2.3.1", "2.3.2", "2.3.3", "2.4.1", "2.4.2", "2.4.3", "2.5", "2.6"}
 SET_SECTIONS = {"2.1", "2.2", "2.3.1", "2.3.2", "2.3.3", "2.3.4", "2.4.1", "2.4.2", "2.4.3"}
 
@@ -36,6 +40,21 @@ def test_ids_are_unique_and_easy_to_type(objects: ServedObjects) -> None:
     assert [one for one, number in Counter(ids).items() if number > 1] == []
     assert [one for one in ids if not re.fullmatch(r"[a-z0-9.-]+", one)] == []
     assert {"spec-2.3.2-srv-web-http", "spec-2.4.1-a-db", "rfc-2308-2.2-service-txt"} <= set(ids)
+
+
+def test_the_page_has_the_numbers_of_the_tables_and_the_known_failures(objects: ServedObjects) -> None:
+    """Where this fails, run `python -m bench.conformance`, which needs the peers."""
+    text = PAGE.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([^|]+) \| (must|should|may) \|(.+)\|$", text, re.MULTILINE)
+    numbers = {
+        (TITLES[title], level): re.findall(r"of (\d+)", cells) for title, level, cells in rows if title in TITLES
+    }
+    made = Counter((str(one.part), str(one.level)) for one in all_cases(objects))
+    assert {key: {int(number) for number in found} for key, found in numbers.items()} == {
+        key: {number} for key, number in made.items()
+    }
+    for failures in KNOWN.values():
+        assert all(f"| `{one.pattern}` | " in text and f"| {one.reason} |" in text for one in failures)
 
 
 def test_two_cases_of_one_id_are_an_error() -> None:

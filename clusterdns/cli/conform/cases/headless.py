@@ -56,7 +56,7 @@ def _unready_endpoint(row: Collector, objects: ServedObjects, service: ServedSer
     qtype = "AAAA" if end.family == V6 else "A"
     label = f"{end.hostname or 'unnamed'}-{place(service, end)}"
     if end.hostname:
-        row(f"{qtype}-{service.key}-{label}-unready", "2.4.1", SHOULD, f"{end.hostname} is not ready: no {qtype}",
+        row(f"{qtype}-{service.key}-{label}-unready", "2.4.1", MUST, f"{end.hostname} is not ready: no {qtype}",
             Ask(objects.name_of(service, end.hostname), qtype), no_records(), skipped=service.missing)  # fmt: skip
     row(f"ptr-{service.key}-{label}-unready", "2.4.3", SHOULD, f"{end.address} is not ready: no PTR",
         Ask(reverse_of(end.address), "PTR"), no_records(), skipped=service.missing)  # fmt: skip
@@ -119,7 +119,7 @@ def _ports(row: Collector, objects: ServedObjects, service: ServedService) -> No
         absent = [(port.number, objects.name_of(service, host)) for host in service.hostnames(is_ready=False)]
         if absent:
             names = [objects.name_of(service, host) for host in service.hostnames(is_ready=False)]
-            row(f"srv-{where}-ready-only", "2.4.2", SHOULD, f"SRV of {where}: no target that is not ready", ask,
+            row(f"srv-{where}-ready-only", "2.4.2", MUST, f"SRV of {where}: no target that is not ready", ask,
                 has_no_target(names),
                 skipped=service.missing)  # fmt: skip
         other = "udp" if port.protocol == "tcp" else "tcp"

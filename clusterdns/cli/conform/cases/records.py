@@ -1,10 +1,12 @@
 """What records and RRsets are like: RFC 1034, 1035, 2181, 2782, 3596, 3597 and 9471; the zone's SOA and NS records."""
 
-from clusterdns.cli.conform.case import MAY, MUST, SHOULD, Ask, Collector, Transcript
+from collections.abc import Collection
+
+from clusterdns.cli.conform.case import MAY, MUST, SHOULD, Ask, Check, Collector, Transcript
 from clusterdns.cli.conform.cases.roles import ZoneRoles
 from clusterdns.cli.conform.expect import each_record, has, holds, rrset, same, wrong
 from clusterdns.cli.conform.reply import WireReply
-from clusterdns.wire.codes import CNAME, NS, SOA
+from clusterdns.wire.codes import CNAME, NS, OPT, SOA
 
 MAX_TTL = 0x7FFF_FFFF
 DAY_SECONDS = 86_400
@@ -132,8 +134,8 @@ def _bytes(row: Collector, roles: ZoneRoles) -> None:
         Ask(roles.srv_name("ported"), "SRV"),
         holds("class IN", lambda reply: all(one.rclass == 1 for one in reply.records)))  # fmt: skip
     for kind, role in {"service": "ported", "headless": "headless"}.items():
-        row(f"additional-{kind}", "RFC 2782", MAY, f"additional addresses of SRV are those of the targets ({kind})",
-            Ask(roles.srv_name(role), "SRV"), _has_right_additional)  # fmt: skip
+        row(f"additional-{kind}", "RFC 2782", MUST, f"additional addresses, if any, are those of SRV targets ({kind})",
+            Ask(roles.srv_name(role), "SRV"), additional_among(roles.all_addresses(role)))  # fmt: skip
     row("ns-glue", "RFC 9471 §2.1", SHOULD, "the name server of the zone, where it is in it, has an address",
         Ask(roles.zone, "NS"), holds("an address in the additional section", _has_glue))  # fmt: skip
     row("aaaa", "RFC 3596 §2.2", MUST, "AAAA is 16 bytes", Ask(roles.name("dual"), "AAAA"),
@@ -142,12 +144,19 @@ def _bytes(row: Collector, roles: ZoneRoles) -> None:
         rrset(rtype="AAAA"))  # fmt: skip
 
 
-def _has_right_additional(seen: Transcript) -> str:
-    targets = {one.names[0].folded for one in seen.reply.of("answer") if one.names}
-    others = [
-        one.owner.folded for one in seen.reply.of("additional") if one.rtype != 41 and one.owner.folded not in targets
-    ]
-    return wrong("addresses of the targets", ", ".join(others[:3])) if others else ""
+def additional_among(addresses: Collection[str]) -> Check:
+    """Expect no additional records but these addresses of SRV targets."""
+
+    def check(seen: Transcript) -> str:
+        targets = {one.names[0].folded for one in seen.reply.of("answer") if one.names}
+        others = [
+            f"{one.owner.text} {one.text}"
+            for one in seen.reply.of("additional")
+            if one.rtype != OPT and (one.owner.folded not in targets or one.data not in addresses)
+        ]
+        return wrong("additional records of the targets only", ", ".join(others[:3])) if others else ""
+
+    return check
 
 
 def _has_glue(reply: WireReply) -> bool:

@@ -68,6 +68,13 @@ class ZoneRoles:
             return []
         return service.ips_of(family) or service.addresses(family)
 
+    def all_addresses(self, role: str) -> list[str]:
+        """Return the addresses that the name of a role has, of both families."""
+        service: ServedService | None = getattr(self, role)
+        if service is None:
+            return []
+        return [*service.ips, *(one.address for one in service.endpoints if one.is_ready)]
+
     def host(self) -> str:
         """Return the name of an endpoint with a hostname."""
         return self.name("headless", *(self.headless.hostnames()[:1] if self.headless else []))

@@ -30,7 +30,9 @@ def cases(objects: ServedObjects) -> list[Case]:
     for service in objects.of_kind(CLUSTER_IP):
         _cluster_ip(row, objects, service)
         _ports(row, objects, service)
+    _elsewhere(row, objects)
     _case_insensitive(row, objects)
+    _hosts_in_any_case(row, objects)
     for service in objects.of_kind(HEADLESS):
         headless(row, objects, service)
     for service in objects.of_kind(EXTERNAL_NAME):
@@ -95,6 +97,27 @@ def _ports(row: Collector, objects: ServedObjects, service: ServedService) -> No
         Ask(objects.name_of(service, "_no-such", "_tcp"), "SRV"), no_records(), skipped=service.missing)  # fmt: skip
 
 
+def _elsewhere(row: Collector, objects: ServedObjects) -> None:
+    """Add the rows of names that look like those of Services, and are not."""
+    places = {(one.name, one.namespace) for one in objects.services}
+    others = dict.fromkeys(one.namespace for one in objects.services)
+    for service in objects.of_kind(CLUSTER_IP)[:4]:
+        for namespace in others:
+            if (service.name, namespace) not in places:
+                row(f"other-namespace-{service.key}", "2.3.1", MUST, f"{service.key} is in its own namespace only",
+                    Ask(objects.under(service.name, namespace, "svc")), no_records())  # fmt: skip
+        row(f"below-{service.key}", "2.3.1", SHOULD, f"a name below {service.key} that is no endpoint's has no address",
+            Ask(objects.name_of(service, "no-such-label")), no_records(), skipped=service.missing)  # fmt: skip
+    if objects.empty_namespace and objects.services:
+        row("empty-namespace", "2.3.1", MUST, "a namespace without Services has none of other namespaces",
+            Ask(objects.under(objects.services[0].name, objects.empty_namespace, "svc")), no_records())  # fmt: skip
+    for name, namespace in objects.orphans:
+        for qtype in ("A", "SRV"):
+            before = ["_http", "_tcp"] if qtype == "SRV" else []
+            row(f"{qtype}-{name}", "2.4.1", SHOULD, f"{name} is the name of a slice's Service that does not exist",
+                Ask(objects.under(*before, name, namespace, "svc"), qtype), no_records())  # fmt: skip
+
+
 def _case_insensitive(row: Collector, objects: ServedObjects) -> None:
     """Add the rows of §2.1: names are compared without regard to case."""
     found = [one for one in objects.of_kind(CLUSTER_IP) if one.named_ports and one.ips_of(V4)][:1]
@@ -112,6 +135,15 @@ def _case_insensitive(row: Collector, objects: ServedObjects) -> None:
             row(f"{how}-txt", "2.1", MUST, f"the case of dns-version does not matter: {how}",
                 Ask(change(objects.under("dns-version")), "TXT"),
                 each_record("a version", lambda one: _is_version(one.data)))  # fmt: skip
+
+
+def _hosts_in_any_case(row: Collector, objects: ServedObjects) -> None:
+    """Add the row of §2.1 for an endpoint's hostname."""
+    for service in [one for one in objects.of_kind(HEADLESS) if one.hostnames() and one.addresses(V4)][:1]:
+        host = service.hostnames()[0]
+        addresses = [one.address for one in service.endpoints if one.hostname == host and one.family == V4]
+        row("mixed-host", "2.1", MUST, "the case of a hostname does not matter",
+            Ask(mixed(objects.name_of(service, host))), rrset(*addresses), skipped=service.missing)  # fmt: skip
 
 
 def _external_name(row: Collector, objects: ServedObjects, service: ServedService) -> None:
