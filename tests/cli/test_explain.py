@@ -20,6 +20,7 @@ def folder(tmp_path: Path) -> Path:
     [
         ("kubernetes {\n  endpoint http://127.0.0.1:1\n }", "connection refused: 127.0.0.1:1"),
         ("kubernetes {\n  manifests nowhere\n }", "nowhere: No such file or directory"),
+        ("kubernetes", "here, name the cluster with --kubeconfig FILE or --manifests PATH"),
         ("nosuch", "Corefile:2: Unknown directive 'nosuch'"),
     ],
 )

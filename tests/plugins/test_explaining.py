@@ -119,6 +119,7 @@ async def test_names_outside_the_cluster_walk_the_search_list_first(outage: Outa
             found = await explain(server.instance, "www.example.org", asked_from="prod")
             full = await explain(server.instance, "www.example.org.", asked_from="prod")
     assert (found.verdict.outcome, found.verdict.cause) == ("resolves", "ndots")
+    assert [one.outcome for one in found.attempts] == ["NOERROR"]
     assert "3 names of the search list are tried first (ndots:5): write www.example.org. with" in found.verdict.line
     assert [step.effect for step in found.walks[0].steps] == ["tries the next name"] * 3 + ["found"]
     assert (full.verdict.cause, len(full.walks[0].steps)) == ("resolves", 1)

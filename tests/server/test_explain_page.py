@@ -12,6 +12,7 @@ from multidict import CIMultiDict
 from plugins.serving import Running, running
 
 from clusterdns.admin.page import PageRequest
+from clusterdns.server.explaining import engine
 from clusterdns.server.explaining.engine import Explainer
 from clusterdns.server.explaining.page import MAX_QUERY_BYTES
 from clusterdns.telemetry.families import collect
@@ -99,6 +100,18 @@ async def test_an_explanation_leaves_no_trace_of_a_client(tmp_path: Path, caplog
         counted = {sample.name for family in collect(registry) for sample in family.samples}
         assert "coredns_build_info" in counted
         assert "coredns_dns_requests_total" not in counted
+
+
+async def test_an_explanation_takes_a_bounded_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def endless(self: Explainer, request: Any) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr(Explainer, "_explain_request", endless)
+    monkeypatch.setattr(engine, "EXPLAIN_SECONDS", 0.0)
+    async with running(COREFILE, tmp_path) as server:
+        status, found = await get(server, "name=a.example")
+    assert status == 504
+    assert found["error"].startswith("no explanation within 0 s")
 
 
 async def test_a_failing_handler_is_the_explanation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from clusterdns.chain import StartError
 from clusterdns.cli.check.reading import corefile_at, named
 from clusterdns.cli.names.cluster import SourceError
 from clusterdns.cli.names.configured import start_parts
+from clusterdns.cluster.api.credentials import NO_CLUSTER
 from clusterdns.corefile.directive import Directive, Line, ServerBlock
 from clusterdns.corefile.errors import CorefileError, CorefileErrors, ErrorList
 from clusterdns.corefile.lexer import Token
@@ -61,6 +62,10 @@ class LocalSource:
                 return self._run(corefile, errors, request)
         except (CorefileError, CorefileErrors, StartError) as error:
             raise SourceError(str(error)) from error
+        except SourceError as error:
+            is_of_a_pod = not self.kubeconfig and not self.manifests and NO_CLUSTER in str(error)
+            hint = "; here, name the cluster with --kubeconfig FILE or --manifests PATH" if is_of_a_pod else ""
+            raise SourceError(f"{error}{hint}") from error
 
     def _run(self, corefile: Corefile, errors: ErrorList, request: ExplainRequest) -> Explanation:
         blocks = tuple(replace(block, directives=tuple(self._reduced(block))) for block in corefile.blocks)

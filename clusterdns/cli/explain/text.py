@@ -19,6 +19,7 @@ from clusterdns.server.explaining.explanation import (
     ExplainedEndpoint,
     ExplainedService,
     Explanation,
+    SearchWalk,
 )
 
 _WIDTH = 10  # of the headings
@@ -75,12 +76,21 @@ def _safe(text: str) -> str:
 
 def _walks(found: Explanation) -> Iterator[str]:
     yield f"{found.asked_as}, with {' '.join(found.search_list)}"
+    alike: dict[tuple[str, ...], list[str]] = {}
     for walk in found.walks:
-        yield f"{walk.resolver}:"
-        for step in walk.steps:
-            results = ", ".join(f"{rtype} {code}" for rtype, code in step.results.items())
-            yield f"  {step.name}  {results}: {step.effect}"
-        yield f"  -> {walk.found or walk.failure}"
+        alike.setdefault(tuple(_walk(walk)), []).append(walk.resolver)
+    for lines, resolvers in alike.items():
+        yield f"{' and '.join(resolvers)}:"
+        yield from lines
+
+
+def _walk(walk: SearchWalk) -> Iterator[str]:
+    for step in walk.steps[:MAX_LISTED]:
+        results = ", ".join(f"{rtype} {code}" for rtype, code in step.results.items())
+        yield f"  {step.name}  {results}: {step.effect}"
+    if len(walk.steps) > MAX_LISTED:
+        yield f"  … and {len(walk.steps) - MAX_LISTED} more names"
+    yield f"  -> {walk.found or walk.failure}"
 
 
 def _chain(steps: Iterable[ChainStep]) -> Iterator[str]:

@@ -37,6 +37,7 @@ _importing = threading.Lock()
 
 Errors = tuple[type[Exception], ...]
 HasExpired = Callable[[], bool]
+NO_CLUSTER = "not in a pod of a cluster"  # and no kubeconfig or endpoint is set
 
 
 class Credentials:
@@ -192,7 +193,7 @@ def _explain(settings: ApiSettings, error: Exception, config_error: type[Excepti
     if settings.endpoint:
         files = f" with tls {settings.tls.cert} {settings.tls.key} {settings.tls.ca}" if settings.tls else ""
         return f"endpoint {settings.endpoint}{files}: {text}"
-    return f"not in a pod of a cluster ({text.rstrip('.')}); set kubeconfig or endpoint"
+    return f"{NO_CLUSTER} ({text.rstrip('.')}); set kubeconfig or endpoint"
 
 
 class _Library(NamedTuple):

@@ -1,5 +1,6 @@
 """An explanation from its request to its result: the name, the search list, the question, the objects, the verdict."""
 
+import asyncio
 from dataclasses import dataclass
 from ipaddress import ip_address
 from time import perf_counter
@@ -12,16 +13,21 @@ from clusterdns.server.explaining.changes import cached_text, changes_of
 from clusterdns.server.explaining.explanation import UNKNOWN, Explanation, UpstreamAttempt
 from clusterdns.server.explaining.findings import Findings, gather_findings
 from clusterdns.server.explaining.searching.pod_resolver import PodResolver, resolver_of
-from clusterdns.server.explaining.searching.walking import add_walks, best_name, walk_all
+from clusterdns.server.explaining.searching.walking import add_walks, best_name, best_type, walk_all
 from clusterdns.server.explaining.verdicts.table import verdict_on
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_address, from_text, is_reverse, to_text
 
+EXPLAIN_SECONDS = 25.0
 DEFAULT_CLIENT = "127.0.0.1"
 
 
 class ExplainError(ValueError):
     """A request that cannot be explained; the text says why."""
+
+
+class ExplainTimeout(ExplainError):
+    """An explanation that takes too long."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,15 @@ class Explainer:
         self._configuration = configuration
 
     async def explain(self, request: ExplainRequest) -> Explanation:
-        """Explain a name. Raises ExplainError."""
+        """Explain a name. Raises ExplainError, and ExplainTimeout after EXPLAIN_SECONDS."""
+        try:
+            async with asyncio.timeout(EXPLAIN_SECONDS):
+                return await self._explain_request(request)
+        except TimeoutError:
+            text = f"no explanation within {EXPLAIN_SECONDS:g} s: upstreams or the API server do not answer"
+            raise ExplainTimeout(f"{text}; clusterdns status shows their state") from None
+
+    async def _explain_request(self, request: ExplainRequest) -> Explanation:
         started = perf_counter()
         name, qtype = _question(request)
         resolver = await self._resolver(request.asked_from)
@@ -54,7 +68,9 @@ class Explainer:
         return explanation
 
     async def _explain(self, name: bytes, qtype: int, client: str) -> Explanation:
-        asked = await ask(self._configuration, name, qtype, client)
+        return await self._explain_asked(await ask(self._configuration, name, qtype, client))
+
+    async def _explain_asked(self, asked: AskedQuestion) -> Explanation:
         answer = shown_answer(asked.query, asked.reply)
         findings = await gather_findings(self._configuration, asked, answer)
         return _joined(findings)
@@ -63,12 +79,19 @@ class Explainer:
         """Walk the search list, and explain the name that it finds, or the one that was probably meant."""
         types = codes.ADDRESS_TYPES if qtype in codes.ADDRESS_TYPES else (qtype,)
 
+        known: dict[tuple[str, int], AskedQuestion] = {}
+
         async def look_up(name: str, rtype: int) -> AskedQuestion:
-            return await ask(self._configuration, from_text(name), rtype, client)
+            known[name, rtype] = asked = await ask(self._configuration, from_text(name), rtype, client)
+            return asked
 
         walks = await walk_all(request.name, resolver.search, types, look_up)
         name = best_name(request.name, resolver.search, walks)
-        found = await self._explain(from_text(name), qtype, client)
+        answered = best_type(name, walks)
+        if not request.type and answered:
+            qtype = codes.type_from_text(answered)
+        asked = known.get((name, qtype)) or await look_up(name, qtype)
+        found = await self._explain_asked(asked)
         found.notes += resolver.notes
         add_walks(found, request.name, resolver.search, walks)
         if resolver.uses_node:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from clusterdns.chain import Reply
-from clusterdns.cluster.index.schema import NameForm, ParsedName, parse_imported_name, parse_name
+from clusterdns.cluster.index.schema import SERVICE_TREE, NameForm, ParsedName, parse_imported_name, parse_name
 from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.corefile.errors import nearest
 from clusterdns.plugins.kubernetes.exports import ClusterView
@@ -180,9 +180,11 @@ def _meant(findings: Findings) -> str:
 
 
 def _named(parts: list[bytes], zone: ClusterZone) -> str:
-    """Return the full name of a Service that these labels begin with: SERVICE.NAMESPACE, whatever follows."""
+    """Return the full name of a Service that these labels name: [ENDPOINT or port.]SERVICE.NAMESPACE[.svc…]."""
     for at in range(min(3, max(0, len(parts) - 1))):
-        service, namespace = parts[at], parts[at + 1]
+        service, namespace, *rest = parts[at:]
+        if rest and rest[0] != SERVICE_TREE:
+            continue
         if zone.index.exposes(namespace) and zone.index.service(namespace, service) is not None:
             shown = [*parts[: at + 2], b"svc"]
             return "".join(f"{label_text(one)}." for one in shown) + to_text(zone.zone)

@@ -10,7 +10,7 @@ from typing import Any
 
 from clusterdns.admin.page import JSON, Page, PageRequest
 from clusterdns.server.assembly import Configuration
-from clusterdns.server.explaining.engine import Explainer, ExplainError, ExplainRequest
+from clusterdns.server.explaining.engine import Explainer, ExplainError, ExplainRequest, ExplainTimeout
 from clusterdns.server.explaining.explanation import as_tree
 
 NAME, TYPE, FROM, CLIENT = "name", "type", "from", "client"
@@ -37,6 +37,8 @@ class ExplainPage:
         self._running += 1
         try:
             found = await self._explainer.explain(_asked(request.query))
+        except ExplainTimeout as error:
+            return _problem(504, str(error))
         except ExplainError as error:
             return _problem(400, str(error))
         finally:

@@ -14,8 +14,11 @@ from clusterdns.server.explaining.explanation import SearchStep, SearchWalk
 DEFAULT_NDOTS, CLUSTER_NDOTS = 1, 5
 MAX_NDOTS = 15  # as both cap it
 FOUND, NODATA, NXDOMAIN, SERVFAIL = "NOERROR", "NODATA", "NXDOMAIN", "SERVFAIL"
-_GLIBC_ERRORS = {NXDOMAIN: "EAI_NONAME", NODATA: "EAI_NODATA", SERVFAIL: "EAI_AGAIN"}
-_OTHER_ERROR = "EAI_FAIL"
+# what getaddrinfo returns at the end; glibc EAI_FAIL for other codes
+_GLIBC_ERRORS = {FOUND: "", NXDOMAIN: "EAI_NONAME", NODATA: "EAI_NODATA", SERVFAIL: "EAI_AGAIN"}
+# musl ignores replies with other codes (SERVFAIL after a second try) until its time is over: EAI_AGAIN; before version
+# 1.2.4 NODATA is EAI_NONAME
+_MUSL_ERRORS = {FOUND: "", NXDOMAIN: "EAI_NONAME", NODATA: "EAI_NODATA"}
 _STOPS = "stops here"
 _GOES_ON = "tries the next name"
 
@@ -42,23 +45,23 @@ def glibc_walk(name: str, search: SearchList) -> Walking:
     if is_own_tried:
         code = yield from _try(steps, own)
         if code == FOUND or is_absolute:
-            return _ended("glibc", steps, own, code, _GLIBC_ERRORS)
+            return _ended("glibc", steps, own, _GLIBC_ERRORS.get(code, "EAI_FAIL"))
         first_failure = code
     for domain in () if is_absolute else search.domains:
         candidate = f"{own}{domain}." if domain else own
         is_own_tried = is_own_tried or not domain
         last = yield from _try(steps, candidate)
         if last == FOUND:
-            return _ended("glibc", steps, candidate, last, _GLIBC_ERRORS)
+            return _ended("glibc", steps, candidate, _GLIBC_ERRORS.get(last, "EAI_FAIL"))
         seen.add(last)
         if last not in (NXDOMAIN, NODATA, SERVFAIL):
             break
     if not is_own_tried:
         last = yield from _try(steps, own)
         if last == FOUND:
-            return _ended("glibc", steps, own, last, _GLIBC_ERRORS)
+            return _ended("glibc", steps, own, _GLIBC_ERRORS.get(last, "EAI_FAIL"))
     final = first_failure or next((one for one in (NODATA, SERVFAIL) if one in seen), last)
-    return _ended("glibc", steps, "", final, _GLIBC_ERRORS)
+    return _ended("glibc", steps, "", _GLIBC_ERRORS.get(final, "EAI_FAIL"))
 
 
 def musl_walk(name: str, search: SearchList) -> Walking:
@@ -73,8 +76,7 @@ def musl_walk(name: str, search: SearchList) -> Walking:
         steps.append(SearchStep(candidate, dict(results), _GOES_ON))
         if code != NXDOMAIN:
             break
-    errors = {NXDOMAIN: "EAI_NONAME", NODATA: "EAI_NODATA", SERVFAIL: "EAI_AGAIN"}
-    return _ended("musl", steps, steps[-1].name, code, errors)
+    return _ended("musl", steps, steps[-1].name, _MUSL_ERRORS.get(code, "EAI_AGAIN"))
 
 
 WALKS: dict[str, Callable[[str, SearchList], Walking]] = {"glibc": glibc_walk, "musl": musl_walk}
@@ -100,7 +102,6 @@ def _musl_code(results: Results) -> str:
     return error or (FOUND if FOUND in results.values() else NODATA)
 
 
-def _ended(resolver: str, steps: list[SearchStep], found: str, code: str, errors: Mapping[str, str]) -> SearchWalk:
-    is_found = code == FOUND
-    steps[-1].effect = "found" if is_found else _STOPS
-    return SearchWalk(resolver, steps, found if is_found else "", "" if is_found else errors.get(code, _OTHER_ERROR))
+def _ended(resolver: str, steps: list[SearchStep], name: str, error: str) -> SearchWalk:
+    steps[-1].effect = "found" if not error else _STOPS
+    return SearchWalk(resolver, steps, "" if error else name, error)

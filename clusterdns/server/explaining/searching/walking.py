@@ -1,5 +1,6 @@
 """The walks of both stub resolvers through the running server, and what they add to a verdict."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from clusterdns.server.explaining.asking import AskedQuestion
@@ -44,7 +45,8 @@ async def _results(name: str, types: Sequence[int], look_up: LookUp) -> Results:
             return {codes.type_text(one): NXDOMAIN for one in types}
     except ValueError:
         return {codes.type_text(one): NXDOMAIN for one in types}
-    return {codes.type_text(one): _code(await look_up(name, one), one) for one in types}
+    asked = await asyncio.gather(*(look_up(name, one) for one in types))  # at once, as getaddrinfo does
+    return {codes.type_text(one): _code(found, one) for one, found in zip(types, asked, strict=True)}
 
 
 def _code(asked: AskedQuestion, qtype: int) -> str:
@@ -72,6 +74,12 @@ def best_name(name: str, search: SearchList, walks: Sequence[SearchWalk]) -> str
     if not is_short and dots < search.ndots and own.split(".")[-2] == "svc":
         wanted = f"{own}{search.domains[-1]}." if search.domains else own
     return wanted if wanted in tried else own
+
+
+def best_type(name: str, walks: Sequence[SearchWalk]) -> str:
+    """Return the first type that a name has; empty where it has none."""
+    steps = (step for walk in walks for step in walk.steps if step.name == name)
+    return next((rtype for step in steps for rtype, code in step.results.items() if code == FOUND), "")
 
 
 def add_walks(found: Explanation, name: str, search: SearchList, walks: Sequence[SearchWalk]) -> None:

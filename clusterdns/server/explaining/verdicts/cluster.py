@@ -1,8 +1,9 @@
 """Verdicts about names of the cluster in general: the schema, namespaces, pods and addresses. See `table`."""
 
 from clusterdns.cluster.index.pods import PodMode, address_in_label
-from clusterdns.cluster.index.schema import NameForm
+from clusterdns.cluster.index.schema import SERVICE_TREE, NameForm
 from clusterdns.cluster.objects import address_text
+from clusterdns.plugins.kubernetes.exports import ClusterView
 from clusterdns.server.explaining.explanation import ExplainedVerdict
 from clusterdns.server.explaining.findings import ClusterName, Findings
 from clusterdns.wire import codes
@@ -14,25 +15,23 @@ SCHEMA = (
 
 
 def other_spelling(f: Findings) -> ExplainedVerdict | None:
-    """Recognise the labels of a Service that exists, in a zone or a form that does not."""
-    if f.resolves or not f.meant:
-        return None
-    hint = f'did you mean "{f.meant}"?'
-    cluster = f.cluster
-    if cluster is not None:
-        return f.verdict(
-            "not-in-schema", f'a Service\'s name in {to_text(cluster.zone.zone)} has the label "svc"', hint
-        )
+    """Recognise the labels of a Service's name in a zone, or of a form, that the cluster does not have."""
+    parts = labels(f.asked.query.name)
     zones = _cluster_zones(f)
-    if len(labels(f.asked.query.name)) <= 2:
+    has_tree = f.cluster is None and bool(zones) and SERVICE_TREE in parts[2:5]
+    if f.resolves or not (f.meant or has_tree):
+        return None
+    hint = f'did you mean "{f.meant}"?' if f.meant else f"names of Services end in .svc.{zones[0]}"
+    if f.cluster is not None:
+        zone = to_text(f.cluster.zone.zone)
+        return f.verdict("not-in-schema", f'a Service\'s name in {zone} has the label "svc"', hint)
+    if len(parts) <= 2:
         text = f"{f.name} is short, and this query has no search list"
         return f.verdict("short-name", text, f"{hint} or ask as a pod does: --from NAMESPACE")
     return f.verdict("wrong-cluster-domain", f"{f.name} is in no zone of this cluster ({', '.join(zones)})", hint)
 
 
 def _cluster_zones(f: Findings) -> list[str]:
-    from clusterdns.plugins.kubernetes.exports import ClusterView
-
     views = (view for context in f.configuration.contexts for view in context.exports(ClusterView))
     return [to_text(zone.zone) for view in views for zone in view.zones if not zone.is_reverse]
 
