@@ -69,6 +69,15 @@ def test_hostile_names_are_shown_as_dns_text(program: Program, tmp_path: Path, n
     assert json.loads(out)["verdict"]["outcome"] == DOES_NOT_RESOLVE
 
 
+def test_the_longest_name_is_shown_whole(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "Corefile").write_text(".:53 {\n whoami\n}\n")
+    name = ".".join(["\u00e9" * 31, "b" * 63, "c" * 63, "d" * 61])
+    code, out, err = program("explain", "--conf", "Corefile", name)
+    assert (code, err) == (1, "")
+    assert "\\195\\169" * 31 + ".bbbb" in out
+    assert all(one.isprintable() for one in out.splitlines())
+
+
 def test_colours_are_for_terminals_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)

@@ -140,6 +140,15 @@ async def test_the_state_of_a_snapshot_is_as_last_known(outage: Outage, held_clo
     assert "answering from the snapshot of " in missing.verdict.line
 
 
+async def test_a_cluster_that_is_not_read_yet_says_so(outage: Outage, tmp_path: Path) -> None:
+    await outage.begin()
+    lines = f"kubernetes cluster.local {{\n endpoint {outage.url}\n startup_timeout 0s\n}}"
+    async with running(lines, tmp_path) as server:
+        found = await explain(server.instance, "web.prod.svc.cluster.local")
+    assert (found.verdict.outcome, found.verdict.cause) == ("unknown", "not-current")
+    assert found.verdict.line.startswith("SERVFAIL: cannot tell whether web.prod.svc.cluster.local. exists: ")
+
+
 async def test_a_stale_cluster_cannot_say_what_exists(outage: Outage, held_clock: HeldClock, tmp_path: Path) -> None:
     lines = f"kubernetes cluster.local {{\n endpoint {outage.url}\n}}"
     async with running(lines, tmp_path) as server:

@@ -47,10 +47,11 @@ class ManifestReader:
 def _template(workload: Any) -> Any:
     """Make a pod of a workload's template, with the workload's name and namespace."""
     spec = workload.get("spec")
-    template = spec.get("template") if isinstance(spec, dict) else None
+    template = (spec.get("template") if isinstance(spec, dict) else None) or {}
     own = _metadata(workload)
     names = {key: own[key] for key in ("name", "namespace") if key in own}
-    return {"metadata": {**_metadata(template), **names}}
+    pod_spec = template.get("spec") if isinstance(template, dict) else None
+    return {"metadata": {**_metadata(template), **names}, "spec": pod_spec}
 
 
 def _metadata(tree: Any) -> dict[str, Any]:

@@ -209,7 +209,7 @@ def resolves(f: Findings) -> ExplainedVerdict | None:
     if not f.answer.fits_udp_1232:
         cut = f"{size} bytes do not fit into UDP: clients ask again over TCP, which must reach this server"
     service = f.cluster.service if f.cluster is not None else None
-    if service is None or not service.exists or f.plugin == "forward":
+    if service is None or not service.exists:
         made = _resolves_elsewhere(f)
     else:
         made = _resolves_as_service(f, service)
