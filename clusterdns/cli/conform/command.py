@@ -14,13 +14,14 @@ from typing import Any
 from clusterdns.cli.conform import fixtures
 from clusterdns.cli.conform.case import Ask, Case, Level, Outcome, SuitePart
 from clusterdns.cli.conform.cases import multicluster, rfc, spec
+from clusterdns.cli.conform.cases.naming import question_for
 from clusterdns.cli.conform.exchange import NoReplyError, ServerAddress, read_server
 from clusterdns.cli.conform.fixtures import FixtureError
 from clusterdns.cli.conform.live import ClusterError, InterruptedRun, LiveObjects
 from clusterdns.cli.conform.progress import ProgressLine
 from clusterdns.cli.conform.report import as_json, junit, shown, table
 from clusterdns.cli.conform.runner import Runner
-from clusterdns.cli.conform.served import CLUSTER_IP, V4, ServedObjects, served
+from clusterdns.cli.conform.served import CLUSTER_IP, ServedObjects, served
 from clusterdns.cli.flags import Flag, FlagError, Given, choice, number
 from clusterdns.cli.usage import EXIT_OK, read_command, wrong
 from clusterdns.wire.name import from_text
@@ -130,13 +131,16 @@ def _printed(given: Given) -> str:
 
 
 def _chosen(objects: ServedObjects, given: Given, parts: Sequence[str]) -> list[Case]:
-    """Make the cases of the parts that match the patterns. Raises FlagError where there is none."""
+    """Make the cases of the parts that match the patterns. Raises FlagError where there is none, and FixtureError."""
     tables: dict[SuitePart, Callable[[ServedObjects], list[Case]]] = {
         SuitePart.SPEC: spec.cases,
         SuitePart.MCS: multicluster.cases,
         SuitePart.RFC: rfc.cases,
     }
-    found: list[Case] = [case for part, make in tables.items() if part in parts for case in make(objects)]
+    try:
+        found: list[Case] = [case for part, make in tables.items() if part in parts for case in make(objects)]
+    except ValueError as error:
+        raise FixtureError(f"the manifests cannot be asked about: {error}") from error
     patterns = [word.lower() if any(sign in word for sign in "*?[") else f"*{word.lower()}*" for word in given[ONLY]]
     chosen = [one for one in found if not patterns or any(fnmatchcase(one.id, pattern) for pattern in patterns)]
     if not chosen:
@@ -196,5 +200,5 @@ async def _served_parts(runner: Runner, objects: ServedObjects) -> tuple[str, ..
 
 def probe_of(objects: ServedObjects) -> Ask:
     """Return a question that the server answers with records: the address of the first Service that has one."""
-    found = next((one for one in objects.of_kind(CLUSTER_IP) if one.ips_of(V4)), None)
-    return Ask(objects.name_of(found)) if found else Ask(f"{objects.zone}.", "SOA")
+    found = next((one for one in objects.of_kind(CLUSTER_IP) if one.ips), None)
+    return question_for(objects, found) if found else Ask(f"{objects.zone}.", "SOA")

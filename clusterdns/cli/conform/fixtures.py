@@ -14,7 +14,7 @@ from clusterdns.cli.conform.served import CLUSTER_IP, EXTERNAL_NAME, Manifest, S
 PATH = Path(__file__).with_name("fixtures.yaml")
 ZONE = "cluster.local"  # of the targets of ExternalNames
 NAMESPACE = "dns-conform"  # the others' names begin with it
-KINDS = frozenset({"Namespace", "Service", "EndpointSlice", "ServiceImport"})
+KINDS = frozenset({"Namespace", "Service", "EndpointSlice", "Endpoints", "ServiceImport"})
 SUFFIXES = (".yaml", ".yml", ".json")
 MAX_BYTES = 64 << 20
 TTL_SECONDS = 30

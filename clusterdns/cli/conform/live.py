@@ -11,10 +11,12 @@ import shlex
 import signal
 import sys
 import time
+from http import HTTPStatus
 from types import TracebackType
 
 from clusterdns.cli.conform import fixtures
 from clusterdns.cli.conform.case import Ask
+from clusterdns.cli.conform.cases.naming import question_for
 from clusterdns.cli.conform.exchange import NoReplyError, ServerAddress
 from clusterdns.cli.conform.objects_api import ObjectsApi
 from clusterdns.cli.conform.progress import ProgressLine
@@ -121,7 +123,7 @@ class LiveObjects:
             if one["kind"] == "Namespace":
                 self._namespaces.append(metadata["name"])  # before the request, whose response may get lost
             try:
-                found.append(_complete(one, await self._api.create(_without_ips(one))))
+                found.append(_complete(one, await self._create(_without_ips(one))))
             except ApiError as error:
                 if error.status not in _LEFT_OUT.get(one["kind"], ()):
                     raise ClusterError(f"{one['kind']} {metadata['name']} cannot be made: {error}") from error
@@ -131,10 +133,29 @@ class LiveObjects:
         for service in (*objects.services, *objects.imports):
             kind = "ServiceImport" if service.is_import else "Service"
             service.missing = missing.get((kind, service.namespace, service.name), "")
+            if service.missing and not service.is_import:
+                service.ips = ()  # those of the manifest
         if all(service.missing for service in objects.services):
             raise ClusterError(f"no Service can be made: {objects.services[0].missing}")
         objects.imports_missing = next((one.missing for one in objects.imports if one.missing), "")
         return objects
+
+    async def _create(self, one: Manifest) -> Manifest:
+        """Create an object; a dual-stack Service with one family where the cluster has one. Raises ApiError."""
+        families = (one.get("spec") or {}).get("ipFamilies") or ()
+        try:
+            return await self._api.create(one)
+        except ApiError as error:
+            if error.status != HTTPStatus.UNPROCESSABLE_ENTITY or len(families) < 2:
+                raise
+            for family in families:
+                single = {**one["spec"], "ipFamilies": [family], "ipFamilyPolicy": "SingleStack"}
+                try:
+                    return await self._api.create({**one, "spec": single})
+                except ApiError as other:
+                    if other.status != HTTPStatus.UNPROCESSABLE_ENTITY:
+                        raise
+            raise
 
     def _manifests(self) -> list[Manifest]:
         """Return the suite's objects with names and networks of this run."""
@@ -149,19 +170,21 @@ class LiveObjects:
 
     async def _wait_served(self, objects: ServedObjects, server: ServerAddress, timeout_seconds: float) -> None:
         """Wait until the names of the objects made last are answered; reports where they are not."""
-        names = [objects.name_of(one) for one in objects.services if one.name in (_LAST, _LAST_SET)]
-        runner = Runner(server, Ask(names[0]), timeout_seconds)
+        last = [one for one in objects.services if one.name in (_LAST, _LAST_SET) and not one.missing]
+        asks = [question_for(objects, one) for one in last]
+        runner = Runner(server, asks[0] if asks else Ask(f"{self._zone}.", "SOA"), timeout_seconds)
         if problem := await runner.reachable():
             raise NoReplyError(f"{server.text} cannot be asked: {problem}; does a DNS server listen there?")
         deadline = time.monotonic() + SERVED_SECONDS
-        while names and time.monotonic() < deadline:
-            names = [name for name in names if not await runner.has_answer(Ask(name))]
-            if names:
-                self._line.show(f"waiting until {server.text} answers {names[0]}")
+        while asks and time.monotonic() < deadline:
+            asks = [ask for ask in asks if not await runner.has_answer(ask)]
+            if asks:
+                self._line.show(f"waiting until {server.text} answers {asks[0].name}")
                 await asyncio.sleep(POLL_SECONDS)
-        if names:
-            print(f"clusterdns conform: {server.text} does not answer {names[0]} within {SERVED_SECONDS:g} s; does it"
-                  f" serve this cluster, and the zone {self._zone}?", file=sys.stderr)  # fmt: skip
+        if asks:
+            late = f"{server.text} does not answer {asks[0].name} within {SERVED_SECONDS:g} s"
+            hint = f"does it serve this cluster, and the zone {self._zone}?"
+            print(f"clusterdns conform: {late}; {hint}", file=sys.stderr)
 
     async def _delete(self) -> str:
         """Delete the namespaces, and wait until they are gone; returns which are not, and why."""

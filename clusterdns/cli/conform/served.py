@@ -7,7 +7,7 @@ suite's (`live`). Only what the specification of names depends on is kept. The o
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -20,6 +20,7 @@ IMPORT_LABEL = "multicluster.kubernetes.io/service-name"
 CLUSTER_LABEL = "multicluster.kubernetes.io/source-cluster"
 CLUSTER_IP, HEADLESS, EXTERNAL_NAME = "cluster IP", "headless", "ExternalName"
 V4, V6 = "IPv4", "IPv6"
+_UNSLICED = "its EndpointSlices are not in the manifests"
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,10 @@ def served(manifests: Iterable[Manifest], zone: str, set_zone: str) -> ServedObj
     found = [one for one in documents if one["kind"] in ("Service", "ServiceImport")]
     first = next((_namespace(one) for one in found if one["kind"] == "Service"), "")
     rows = [_row(one, first, slices) for one in found]
+    unsliced = {(_namespace(one), one["metadata"]["name"]) for one in documents if one["kind"] == "Endpoints"}
+    for row in rows:
+        if row.kind == HEADLESS and not row.endpoints and (row.namespace, row.name) in unsliced:
+            row.missing = _UNSLICED
     used = {row.namespace for row in rows}
     places = {(row.name, row.namespace) for row in rows if not row.is_import}
     names = [one["metadata"]["name"] for one in documents if one["kind"] == "Namespace"]
@@ -171,13 +176,16 @@ def _row(one: Manifest, first: str, slices: dict[tuple[str, str, str], list[Mani
         is_headless = spec.get("type") == "Headless" if is_import else spec.get("clusterIP") == "None"
         kind = HEADLESS if is_headless else CLUSTER_IP
     row = ServedService(
-        name if namespace == first else f"{namespace.rpartition('-')[2]}.{name}", name, namespace, kind,
+        name if namespace == first else f"{namespace.removeprefix(f'{first}-')}.{name}", name, namespace, kind,
         tuple(spec.get("ipFamilies") or dict.fromkeys(map(family_of, ips))), ips,
         tuple(map(_port, spec.get("ports") or ())), [], spec.get("externalName", ""), is_import,
-        "" if kind != CLUSTER_IP or ips or is_import else "it has no cluster IP",
+        "" if kind != CLUSTER_IP or ips or is_import else "it has no cluster IP in the manifests",
     )  # fmt: skip
     for slice_ in slices[IMPORT_LABEL if is_import else SERVICE_LABEL, namespace, name]:
         cluster = (slice_["metadata"].get("labels") or {}).get(CLUSTER_LABEL, "")
+        if kind == HEADLESS:  # its clients connect to endpoints: their ports count where targetPort differs
+            numbers = {one.get("name") or "": one.get("port") for one in slice_.get("ports") or ()}
+            row.ports = tuple(replace(port, number=numbers.get(port.name) or port.number) for port in row.ports)
         row.endpoints += [
             _endpoint(end, ip, cluster)
             for end in slice_.get("endpoints") or ()
@@ -186,7 +194,7 @@ def _row(one: Manifest, first: str, slices: dict[tuple[str, str, str], list[Mani
         ]
     _require_names(row)
     if kind == HEADLESS and spec.get("selector") and not row.endpoints:
-        row.missing = "its EndpointSlices are not in the manifests"
+        row.missing = _UNSLICED
     return row
 
 

@@ -13,7 +13,7 @@ from clusterdns.cli.conform.case import MUST, Ask, Case, Collector, EdnsFields, 
 from clusterdns.cli.conform.cases import multicluster, rfc, spec
 from clusterdns.cli.conform.expect import nodata
 from clusterdns.cli.conform.packet import packet_of
-from clusterdns.cli.conform.served import ServedObjects, served
+from clusterdns.cli.conform.served import Manifest, ServedObjects, served
 from testing.conformance import KNOWN
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "conformance.md"
@@ -95,9 +95,52 @@ def test_roles_that_no_object_plays_skip_their_cases() -> None:
     found = all_cases(served([manifest], "cluster.local", "clusterset.local"))
     skipped = {one.id: one.skipped for one in found if one.skipped}
     assert skipped["rfc-2181-5.2-ttl-large-a"] == "the objects have no headless Service of 80 IPv4 endpoints"
-    assert skipped["rfc-1034-3.6.2-cname-a"] == "the objects have no ExternalName outside of the zone"
+    assert skipped["rfc-1034-3.6.2-cname-a"] == "the objects have no ExternalName to another zone"
     assert {"spec-2.3.1-a-web", "rfc-2308-2.2-service-txt"}.isdisjoint(skipped)
     assert not any("role-without-object" in ask.name for one in found if not one.skipped for ask in one.asks)
+
+
+@pytest.mark.parametrize(
+    ("more", "missing"),
+    [
+        ((), ""),
+        (({"kind": "Endpoints", "metadata": {"name": "db"}},), "its EndpointSlices are not in the manifests"),
+        (({"kind": "Namespace", "metadata": {"name": "empty"}},), ""),
+    ],
+)
+def test_endpoints_without_slices_are_not_taken_for_none(more: tuple[Manifest, ...], missing: str) -> None:
+    service = {"kind": "Service", "metadata": {"name": "db"}, "spec": {"clusterIP": "None", "ports": [{"port": 80}]}}
+    (row,) = served([service, *more], "cluster.local", "clusterset.local").services
+    assert row.missing == missing
+
+
+def test_ports_of_headless_services_are_those_of_their_slices() -> None:
+    ports = [{"name": "http", "port": 80}, {"name": "metrics", "port": 90}]
+    service = {"kind": "Service", "metadata": {"name": "db"}, "spec": {"clusterIP": "None", "ports": ports}}
+    slice_ = {
+        "kind": "EndpointSlice",
+        "metadata": {"name": "db-1", "labels": {"kubernetes.io/service-name": "db"}},
+        "addressType": "IPv4",
+        "ports": [{"name": "http", "port": 8080}],
+        "endpoints": [{"addresses": ["10.0.0.1"]}],
+    }
+    (row,) = served([service, slice_], "cluster.local", "clusterset.local").services
+    assert [(one.name, one.number) for one in row.ports] == [("http", 8080), ("metrics", 90)]
+
+
+def test_services_of_many_namespaces_have_cases_of_their_own() -> None:
+    """Names of namespaces may end alike."""
+    places = [("web", "a-x"), ("web", "b-x"), ("web", "x"), ("db", "b-x")]
+    manifests = [
+        {
+            "kind": "Service",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": {"clusterIP": f"10.0.0.{number}"},
+        }
+        for number, (name, namespace) in enumerate(places, 1)
+    ]
+    ids = {one.id for one in spec.cases(served(manifests, "cluster.local", "clusterset.local"))}
+    assert {"spec-2.3.1-a-web", "spec-2.3.1-a-b-x.web", "spec-2.3.1-a-x.web", "spec-2.3.1-a-b-x.db"} <= ids
 
 
 @pytest.mark.parametrize(

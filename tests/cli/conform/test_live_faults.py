@@ -7,7 +7,7 @@ import pytest
 from program import run_script
 
 from clusterdns.cli.conform.live import LABELS
-from testing import conformance
+from testing import conformance, kubeconfig
 from testing.api import Manifest
 from testing.conformance import OURS
 from testing.controlplane import ControlPlane
@@ -124,3 +124,23 @@ def test_without_the_crd_the_cases_of_imports_are_skipped(control_plane: Control
     reasons = {one["reason"] for one in report["cases"] if one["verdict"] == "skipped"}
     assert [reason.split()[0] for reason in reasons] == ["404"]
     assert own_namespaces(control_plane) == set()
+
+
+@pytest.mark.parametrize(
+    ("network", "absent"), [("10.97.0.0/16", "IPv6"), ("fd00:10:97::/112", "IPv4")], ids=["IPv4", "IPv6"]
+)
+def test_a_cluster_with_one_family_skips_what_needs_the_other(
+    control_plane: ControlPlane, tmp_path: Path, network: str, absent: str
+) -> None:
+    with (
+        control_plane.second_apiserver(f"--service-cluster-ip-range={network}") as server,
+        conformance.live(OURS, control_plane, tmp_path) as address,
+    ):
+        user = kubeconfig.write(control_plane.folder, "admin", server.url).rename(tmp_path / "kubeconfig")
+        kubeconfig.write(control_plane.folder, "admin", control_plane.url)
+        report = conformance.run(address, ["--kubeconfig", str(user), "--part", "spec", "--part", "rfc"])
+    assert conformance.failures(report) == {}
+    skipped = {one["id"]: one["reason"] for one in report["cases"] if one["verdict"] == "skipped"}
+    assert any(f"the cluster gives no {absent} cluster IPs" in reason for reason in skipped.values())
+    assert len(skipped) < len(report["cases"]) / 2
+    assert {"spec-2.3.2-srv-web-http", "spec-2.4.1-a-db", "rfc-1035-4.1.1-aa-a"}.isdisjoint(skipped)

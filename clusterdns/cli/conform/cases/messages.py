@@ -86,7 +86,7 @@ def _opcodes(row: Collector, roles: ZoneRoles) -> None:
         row(f"opcode-{what}", section, SHOULD, f"{what} is refused: this zone takes none",
             Ask(roles.zone, "SOA", opcode=opcode), rcode(*NOT_SUPPORTED[:4]), is_raw=True)  # fmt: skip
         row(f"opcode-{what}-answered", "RFC 8906 §3.1.4", MUST, f"{what} has a reply, whatever it says",
-            Ask(roles.zone, "SOA", opcode=opcode), rcode(*NOT_SUPPORTED), is_raw=True)  # fmt: skip
+            Ask(roles.zone, "SOA", opcode=opcode), rcode(*NOT_SUPPORTED), has_opcode(opcode), is_raw=True)  # fmt: skip
 
 
 def _question(row: Collector, roles: ZoneRoles) -> None:

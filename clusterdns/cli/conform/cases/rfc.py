@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from clusterdns.cli.conform.case import Case, Collector, SuitePart
+from clusterdns.cli.conform.case import Ask, Case, Collector, SuitePart
 from clusterdns.cli.conform.cases import edns, existence, messages, records, transports
 from clusterdns.cli.conform.cases.roles import ZoneRoles
-from clusterdns.cli.conform.served import ServedObjects
+from clusterdns.cli.conform.served import V4, ServedObjects
 
 
 def cases(objects: ServedObjects) -> list[Case]:
@@ -13,7 +13,13 @@ def cases(objects: ServedObjects) -> list[Case]:
     row, roles = Collector(SuitePart.RFC), ZoneRoles(objects)
     for table in (existence, records, messages, edns, transports):
         table.add_rows(row, roles)
-    return [replace(case, skipped=_skipped(roles, case)) for case in row.cases]
+    found = [replace(case, skipped=_skipped(roles, case)) for case in row.cases]
+    return found if roles.family == V4 else [replace(case, asks=tuple(map(_swapped, case.asks))) for case in found]
+
+
+def _swapped(ask: Ask) -> Ask:
+    """Ask for AAAA in place of A, and for A in place of AAAA."""
+    return replace(ask, qtype={"A": "AAAA", "AAAA": "A"}.get(ask.qtype, ask.qtype))
 
 
 def _skipped(roles: ZoneRoles, case: Case) -> str:

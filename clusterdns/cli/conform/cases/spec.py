@@ -7,13 +7,14 @@ record would be of a wrong address or port, it must not.
 
 from clusterdns.cli.conform.case import MUST, SHOULD, Ask, Case, Collector, SuitePart
 from clusterdns.cli.conform.cases.headless import headless
-from clusterdns.cli.conform.cases.naming import TYPES, mixed, reverse_of
+from clusterdns.cli.conform.cases.naming import TYPES, mixed, question_for, reverse_of
 from clusterdns.cli.conform.expect import each_record, has, no_records, nodata, rrset, srv
 from clusterdns.cli.conform.served import (
     CLUSTER_IP,
     EXTERNAL_NAME,
     HEADLESS,
     V4,
+    V6,
     ServedObjects,
     ServedService,
 )
@@ -102,10 +103,9 @@ def _elsewhere(row: Collector, objects: ServedObjects) -> None:
     places = {(one.name, one.namespace) for one in objects.services}
     others = dict.fromkeys(one.namespace for one in objects.services)
     for service in objects.of_kind(CLUSTER_IP)[:4]:
-        for namespace in others:
-            if (service.name, namespace) not in places:
-                row(f"other-namespace-{service.key}", "2.3.1", MUST, f"{service.key} is in its own namespace only",
-                    Ask(objects.under(service.name, namespace, "svc")), no_records())  # fmt: skip
+        for namespace in [one for one in others if (service.name, one) not in places][:1]:
+            row(f"other-namespace-{service.key}", "2.3.1", MUST, f"{service.key} is in its own namespace only",
+                Ask(objects.under(service.name, namespace, "svc")), no_records())  # fmt: skip
         row(f"below-{service.key}", "2.3.1", SHOULD, f"a name below {service.key} that is no endpoint's has no address",
             Ask(objects.name_of(service, "no-such-label")), no_records(), skipped=service.missing)  # fmt: skip
     if objects.empty_namespace and objects.services:
@@ -120,18 +120,20 @@ def _elsewhere(row: Collector, objects: ServedObjects) -> None:
 
 def _case_insensitive(row: Collector, objects: ServedObjects) -> None:
     """Add the rows of §2.1: names are compared without regard to case."""
-    found = [one for one in objects.of_kind(CLUSTER_IP) if one.named_ports and one.ips_of(V4)][:1]
+    found = [one for one in objects.of_kind(CLUSTER_IP) if one.named_ports and one.ips][:1]
     for service in found:
+        plain = question_for(objects, service)
+        ips = service.ips_of(V4) or service.ips_of(V6)
         name, port = objects.name_of(service), service.named_ports[0]
         srv_name = objects.name_of(service, f"_{port.name}", f"_{port.protocol}")
         expected = srv([(port.number, name)])
         for how, change in (("upper", str.upper), ("mixed", mixed)):
             row(f"{how}-a", "2.1", MUST, f"the case of a Service's name does not matter: {how}",
-                Ask(change(name)), rrset(*service.ips_of(V4)))  # fmt: skip
+                Ask(change(name), plain.qtype), rrset(*ips))  # fmt: skip
             row(f"{how}-srv", "2.1", MUST, f"the case of port and protocol does not matter: {how}",
                 Ask(change(srv_name), "SRV"), expected)  # fmt: skip
             row(f"{how}-ptr", "2.1", MUST, f"the case of a reverse name does not matter: {how}",
-                Ask(change(reverse_of(service.ips_of(V4)[0])), "PTR"), rrset(name), hint=REVERSE)  # fmt: skip
+                Ask(change(reverse_of(ips[0])), "PTR"), rrset(name), hint=REVERSE)  # fmt: skip
             row(f"{how}-txt", "2.1", MUST, f"the case of dns-version does not matter: {how}",
                 Ask(change(objects.under("dns-version")), "TXT"),
                 each_record("a version", lambda one: _is_version(one.data)))  # fmt: skip
