@@ -26,7 +26,11 @@ items:
 - apiVersion: v1
   kind: Service
   metadata: {name: set, namespace: prod}
-  spec: {clusterIP: None, selector: {app: set}, ports: [{name: peer, port: 7000}]}
+  spec: {clusterIP: None, selector: {app: set}, ports: [{name: peer, port: 7000, targetPort: gossip}]}
+- {apiVersion: v1, kind: Service, metadata: {name: eager-set, namespace: prod},
+   spec: {clusterIP: None, selector: {app: set}, ports: [{name: peer, port: 7000}]}}
+- {apiVersion: v1, kind: Service, metadata: {name: six, namespace: prod},
+   spec: {clusterIP: None, ipFamilies: [IPv6], selector: {app: web}, ports: [{name: peer, port: 7000}]}}
 - apiVersion: v1
   kind: Service
   metadata: {name: typo, namespace: prod}
@@ -156,11 +160,23 @@ LINES = """.:53 {
         fallthrough in-addr.arpa
     }
 }
+taken.cluster.local:53 {
+    acl {
+        allow
+    }
+    file db.example corp.example
+}
 corp.example:53 {
     file db.example
 }
 """
-ZONE_FILE = "$ORIGIN corp.example.\n@ 60 SOA ns hm 1 2 3 4 60\n@ NS ns\nns A 192.0.2.53\n"
+ZONE_FILE = """$ORIGIN corp.example.
+@ 60 SOA ns hm 1 2 3 4 60
+@ NS ns
+ns A 192.0.2.53
+sub NS ns.sub
+ns.sub A 192.0.2.54
+"""
 
 
 class Fault(NamedTuple):
@@ -212,6 +228,24 @@ FAULTS: dict[str, Fault] = {
     "no TCP port": Fault("wide.prod.svc.cluster.local", "resolves: Service prod/wide (headless)",
                          "Service kube-system/kube-dns has no TCP port 53", 0),
     "no external address": Fault("web.prod.ext.example", "NXDOMAIN: k8s_external at Corefile:21 has no address"),
+    "svc with a typo": Fault("web.prod.scv.cluster.local", "NXDOMAIN: a Service's name in cluster.local. has the label",
+                             'did you mean "web.prod.svc.cluster.local."?'),
+    "swapped labels": Fault("prod.web.svc.cluster.local", 'NXDOMAIN: namespace "web" does not exist; namespace and',
+                            'did you mean "web.prod.svc.cluster.local."?'),
+    "no namespace": Fault("lost.svc.cluster.local", 'NXDOMAIN: namespace "lost" does not exist; a Service\'s name has',
+                          'did you mean "lost.prod.svc.cluster.local."?'),
+    "targetPort that no container names": Fault("_peer._tcp.set.prod.svc.cluster.local",
+                                                'NXDOMAIN: no ready endpoint of Service prod/set has the port "peer"',
+                                                "targetPort gossip"),
+    "another family": Fault("six.prod.svc.cluster.local",
+                            "NXDOMAIN: Service prod/six exists, 0 of 1 endpoints are ready",
+                            "(web-1 has no IPv6 address)"),
+    "subdomain of another Service": Fault("set-0.eager-set.prod.svc.cluster.local",
+                                          'NXDOMAIN: pod "set-0" is a ready endpoint of Service prod/eager-set',
+                                          "its subdomain (serviceName) must be eager-set"),
+    "delegation": Fault("www.sub.corp.example", "NODATA: the zone of 'file' at Corefile:", "to ns.sub.corp.example."),
+    "another block": Fault("web.prod.taken.cluster.local",
+                           "REFUSED: the server block taken.cluster.local. at Corefile:"),
     "endpoint not ready": Fault("set-1.set.prod.svc.cluster.local",
                                 'NXDOMAIN: endpoint "set-1" of Service prod/set is left out: set-1 is not ready: gate'),
     "endpoint name": Fault("set-00.set.prod.svc.cluster.local",

@@ -55,6 +55,15 @@ def test_the_built_in_corefile_and_another_zone(program: Program, folder: Path) 
     assert out.startswith("cannot tell: www.example.com. is not in the cluster's zones, and no upstream is known here")
 
 
+def test_an_address_whose_reverse_zone_is_not_served(program: Program, folder: Path) -> None:
+    (folder / "Corefile").write_text(".:53 {\n kubernetes cluster.local {\n  manifests cluster.yaml\n }\n}\n")
+    for address, owner in (("10.96.0.10", "prod/web"), ("10.244.1.6", "prod/")):
+        code, out, _ = program("explain", "--conf", "Corefile", address)
+        assert code == 1
+        assert out.startswith(f"SERVFAIL: {address} is an address of Service {owner}")
+        assert "add in-addr.arpa to the zones of 'kubernetes' at Corefile:2" in out.partition("\n")[0]
+
+
 def test_manifests_replace_the_source_that_a_corefile_names(program: Program, folder: Path) -> None:
     (folder / "Corefile").write_text("cluster.local {\n kubernetes {\n  endpoint https://10.0.0.1\n  ttl 7\n }\n}\n")
     code, out, err = program("explain", "--conf", "Corefile", "-f", "cluster.yaml", "web.prod.svc.cluster.local")

@@ -27,6 +27,7 @@ async def explain(instance: Instance, name: str, qtype: str = "A", **others: str
         ("x.nxdomain.example.org", "NXDOMAIN: 127.0.0.1:", "says that x.nxdomain.example.org. does not exist", ""),
         ("x.nodata.example.org", "NODATA: 127.0.0.1:", "has no A record", ""),
         ("x.servfail.ede-22.example.org", "SERVFAIL: 127.0.0.1:", "it says: 22 (No Reachable Authority)", ""),
+        ("x.referral.example.org", "NODATA: 127.0.0.1:", "it does not recurse", ""),
         ("x.refused.example.org", "REFUSED: 127.0.0.1:", "ask it yourself: dig @127.0.0.1 -p ", ""),
         ("x.tc.close.example.org", "truncated: the reply of 127.0.0.1:", "it does not answer over TCP", ""),
         ("x.many-99.example.org", "resolves: 99 records", "do not fit into UDP: clients ask again over", "resolves"),
@@ -138,6 +139,15 @@ async def test_the_state_of_a_snapshot_is_as_last_known(outage: Outage, held_clo
     assert "as last known: answering from the snapshot of " in known.verdict.line
     assert (missing.verdict.outcome, missing.verdict.cause) == ("unknown", "not-current")
     assert "answering from the snapshot of " in missing.verdict.line
+
+
+async def test_a_missing_name_of_the_cluster_that_an_upstream_denies_too(outage: Outage, tmp_path: Path) -> None:
+    with ScriptedUpstream() as upstream:
+        lines = f"kubernetes cluster.local {{\n endpoint {outage.url}\n fallthrough\n}}\nforward . {upstream.address}"
+        async with running(lines, tmp_path) as server:
+            found = await explain(server.instance, "nxdomain.prod.svc.cluster.local")
+    assert found.verdict.line.startswith('NXDOMAIN: Service "nxdomain" does not exist in namespace "prod"')
+    assert upstream.count("nxdomain.prod.svc.cluster.local") == 1
 
 
 async def test_a_cluster_that_is_not_read_yet_says_so(outage: Outage, tmp_path: Path) -> None:

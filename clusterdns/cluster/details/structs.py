@@ -40,6 +40,7 @@ class RawServiceDetails(_Raw):
     ports: list[RawServicePort] | None = None
     external_name: str | None = None
     publish_not_ready_addresses: bool | None = None
+    ip_families: list[str] | None = None
 
 
 class RawServiceObject(_Raw):

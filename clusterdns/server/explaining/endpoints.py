@@ -56,7 +56,7 @@ async def add_endpoints(
     by_address = {_canonical(text): pod for pod in by_name.values() for text in addresses_of(pod)}
     if len(endpoints) < MAX_LISTED:
         endpoints += [_simulated(one, by_address) for one in known.first(2 * MAX_LISTED) if one[0] not in seen]
-    endpoints += _of_pods(by_name, known, seen, has_slices=bool(listed.trees))
+    endpoints += _of_pods(by_name, known, seen, found.ip_families, has_slices=bool(listed.trees))
     found.endpoint_count = found.listed_count + sum(1 for one in endpoints if not one.is_listed)
     endpoints.sort(key=lambda one: one.is_listed)  # what is left out is what people look for
     found.endpoints = endpoints[:MAX_LISTED]
@@ -176,7 +176,7 @@ def _simulated(endpoint: tuple[str, str], pods: dict[str, RawPodObject]) -> Expl
 
 
 def _of_pods(
-    pods: dict[str, RawPodObject], known: _KnownEndpoints, seen: set[str], *, has_slices: bool
+    pods: dict[str, RawPodObject], known: _KnownEndpoints, seen: set[str], families: list[str], *, has_slices: bool
 ) -> Iterator[ExplainedEndpoint]:
     """Yield the pods that no slice lists, with the reason why."""
     for name, pod in pods.items():
@@ -184,8 +184,14 @@ def _of_pods(
         if any(_canonical(text) in seen or known.has(text) for text in addresses) or (has_slices and is_ready(pod)):
             continue
         node = (pod.spec.node_name if pod.spec is not None else None) or ""
-        reason = why_not_ready(pod) or "no slice lists it"
+        reason = why_not_ready(pod) or _wrong_family(name, addresses, families) or "no slice lists it"
         yield ExplainedEndpoint(addresses, "", False, _YES_NO[is_ready(pod)], "", "", name, node, "", reason)
+
+
+def _wrong_family(pod: str, addresses: list[str], families: list[str]) -> str:
+    """Return why no address of a pod fits the Service's families; empty where one does, or they are not said."""
+    own = {"IPv6" if ":" in text else "IPv4" for text in addresses}
+    return f"{pod} has no {' or '.join(families)} address" if families and not own & set(families) else ""
 
 
 def _canonical(text: str) -> str:

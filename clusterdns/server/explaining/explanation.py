@@ -110,6 +110,7 @@ class ExplainedService:
     selector: dict[str, str] = field(default_factory=dict)
     near_selector: str = ""  # labels that pods have and the selector may have meant
     publishes_not_ready: bool = False
+    ip_families: list[str] = field(default_factory=list)
     place: str = ""
     ports: list[ExplainedPort] = field(default_factory=list)
     slices: list[ExplainedSlice] = field(default_factory=list)

@@ -28,6 +28,7 @@ from clusterdns.wire.name import label_text, labels, longest_suffix, to_text
 MAX_CANDIDATES, CANDIDATES_PER_STEP = 5_000, 50  # names that a typo is compared with: 0.2 s, in steps of 2 ms
 MAX_SERVICES = 4  # behind one question: the name's own, and the targets of ExternalNames
 NO_NAME = ParsedName(NameForm.UNKNOWN)
+_SERVICE_FORMS = (NameForm.SERVICE, NameForm.PORT, NameForm.ENDPOINT)
 _CLUSTER_PLUGINS = ("kubernetes",)
 
 
@@ -42,7 +43,8 @@ class ClusterName:
     service: ExplainedService | None
     near_namespace: str = ""
     near_service: str = ""
-    elsewhere: list[str] = field(default_factory=list)  # namespaces that have a Service of this name
+    elsewhere: list[str] = field(default_factory=list)  # namespaces with such a Service; or such Services' full names
+    swapped: str = ""  # the full name of the Service whose labels are in the wrong order
 
 
 @dataclass
@@ -112,6 +114,14 @@ class Findings:
         return ExplainedVerdict(outcome, "" if self.resolves else self.code, cause, f"{head}: {text}", next_step)
 
 
+def service_of(f: Findings) -> tuple[ClusterName, ExplainedService] | None:
+    """Return the Service of a name of the cluster that has no answer."""
+    cluster = f.cluster
+    if f.resolves or cluster is None or cluster.service is None or cluster.parsed.form not in _SERVICE_FORMS:
+        return None
+    return cluster, cluster.service
+
+
 async def gather_findings(configuration: Configuration, asked: AskedQuestion, answer: ExplainedAnswer) -> Findings:
     """Look at what stands behind a reply."""
     names: list[ClusterName] = []
@@ -140,6 +150,10 @@ async def _cluster_name(step: TracedStep) -> ClusterName | None:
     found = ClusterName(step, view, zone, parsed, service)
     if parsed.namespace and not zone.index.exposes(parsed.namespace):
         found.near_namespace = await _nearest(parsed.namespace, zone.index.namespaces.names())
+        found.swapped = _named([parsed.namespace, parsed.service], zone) if parsed.service else ""
+        if parsed.form is NameForm.SERVICE_NAMESPACE:
+            homes = (namespace for namespace, name in zone.index.service_keys() if name == parsed.namespace)
+            found.elsewhere = [_named([parsed.namespace, namespace], zone) for namespace in islice(homes, 3)]
     elif parsed.service and service is not None and not service.exists:
         keys = zone.index.service_keys()
         found.near_service = await _nearest(
@@ -169,7 +183,7 @@ def _meant(findings: Findings) -> str:
         return ""
     if cluster is not None:
         zone_labels = len(labels(cluster.zone.zone))
-        return _named(parts[: len(parts) - zone_labels], cluster.zone)
+        return _named(parts[: len(parts) - zone_labels], cluster.zone, rests=1)
     for context in findings.configuration.contexts:
         for view in context.exports(ClusterView):
             for zone in view.zones:
@@ -179,11 +193,14 @@ def _meant(findings: Findings) -> str:
     return ""
 
 
-def _named(parts: list[bytes], zone: ClusterZone) -> str:
-    """Return the full name of a Service that these labels name: [ENDPOINT or port.]SERVICE.NAMESPACE[.svc…]."""
+def _named(parts: list[bytes], zone: ClusterZone, rests: int = 0) -> str:
+    """Return the full name of a Service that these labels name: [ENDPOINT or port.]SERVICE.NAMESPACE[.svc…].
+
+    `rests` is how many labels may stand in place of `svc`.
+    """
     for at in range(min(3, max(0, len(parts) - 1))):
         service, namespace, *rest = parts[at:]
-        if rest and rest[0] != SERVICE_TREE:
+        if len(rest) > rests and rest[0] != SERVICE_TREE:
             continue
         if zone.index.exposes(namespace) and zone.index.service(namespace, service) is not None:
             shown = [*parts[: at + 2], b"svc"]

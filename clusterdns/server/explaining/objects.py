@@ -76,6 +76,7 @@ async def _read_service(found: ExplainedService, reader: ObjectReader) -> None:
     spec = raw.spec or RawServiceDetails()
     found.selector = {key: value or "" for key, value in (spec.selector or {}).items()}
     found.publishes_not_ready = bool(spec.publish_not_ready_addresses)
+    found.ip_families = spec.ip_families or []
     by_port = {(one.name or "", one.port, one.protocol or "TCP"): one for one in spec.ports or ()}
     for port in found.ports:
         raw_port = by_port.get((port.name, port.port, port.protocol))

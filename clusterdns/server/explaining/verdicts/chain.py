@@ -2,11 +2,18 @@
 
 from clusterdns.chain.query import plain_ip
 from clusterdns.server.explaining.asking import FAILED, NO_ANSWER
-from clusterdns.server.explaining.explanation import ANSWERED, DOES_NOT_RESOLVE, END_OF_CHAIN, ExplainedVerdict
+from clusterdns.server.explaining.explanation import (
+    ANSWERED,
+    DOES_NOT_RESOLVE,
+    END_OF_CHAIN,
+    MAX_LISTED,
+    ExplainedVerdict,
+)
 from clusterdns.server.explaining.findings import Findings
 from clusterdns.upstream.pool import LOOPING
 from clusterdns.wire import codes
 from clusterdns.wire.name import to_text
+from clusterdns.wire.presentation.text import rdata_text
 
 _HELD_BY = ("kubernetes", "k8s_external")
 _FROM_UPSTREAMS = ("forward", "cache")
@@ -144,6 +151,9 @@ def hosts(f: Findings) -> ExplainedVerdict | None:
     if f.plugin != "hosts" or f.resolves or f.deciding is None:
         return None
     hint = "add 'fallthrough' to 'hosts', or the name to the file" if f.reply.rcode else "ask for the other type"
+    unread = next((one for one in f.answer.extended_errors if one.startswith(f"{codes.EDE_NOT_READY} ")), "")
+    if unread:
+        return f.verdict("hosts-unread", f"hosts at {f.place}: {unread}", "correct the path of the file")
     return f.verdict("hosts", f"hosts at {f.place}: {f.deciding.shown.detail}", hint)
 
 
@@ -159,7 +169,9 @@ def no_block(f: Findings) -> ExplainedVerdict | None:
 
 def upstream_denies(f: Findings) -> ExplainedVerdict | None:
     """Recognise a negative reply of an upstream, of now or from the cache."""
-    if f.plugin not in _FROM_UPSTREAMS or f.resolves or not f.reply.is_upstream:
+    if f.plugin not in _FROM_UPSTREAMS or f.resolves or not f.reply.is_upstream or _is_of_cluster(f):
+        return None
+    if _referred_to(f):
         return None
     upstream, when = _upstream_of(f)
     what = "does not exist" if f.reply.rcode == codes.NXDOMAIN else f"has no {f.qtype} record"
@@ -169,6 +181,34 @@ def upstream_denies(f: Findings) -> ExplainedVerdict | None:
     if not upstream:
         hint = "a record that exists by now shows when the cached reply expires"
     return f.verdict(cached, f"{source} says that {f.name} {what}{when}", hint)
+
+
+def _is_of_cluster(f: Findings) -> bool:
+    """Return whether a `kubernetes` with `fallthrough` has the name's zone, so that the cluster is the cause."""
+    return f.cluster is not None and not f.cluster.zone.is_reverse
+
+
+def referral(f: Findings) -> ExplainedVerdict | None:
+    """Recognise a delegation, which stub resolvers do not follow."""
+    servers = _referred_to(f)
+    if not servers:
+        return None
+    if f.plugin == "file":
+        hint = "a stub resolver does not follow it: forward the zone, or ask these servers"
+        return f.verdict("referral", f"the zone of 'file' at {f.place} delegates {f.name} to {servers}", hint)
+    upstream, _ = _upstream_of(f)
+    text = f"{upstream or 'an upstream'} refers to {servers} in place of an answer"
+    return f.verdict("referral", text, "it does not recurse: name a recursive resolver in 'forward'")
+
+
+def _referred_to(f: Findings) -> str:
+    """Return the name servers of a referral; empty for any other reply."""
+    reply = f.reply
+    types = {one.rtype for one in reply.authority[:MAX_LISTED]}
+    if reply.rcode != codes.NOERROR or reply.answer or codes.NS not in types or codes.SOA in types:
+        return ""
+    names = [rdata_text(one) for one in reply.authority[:MAX_LISTED] if one.rtype == codes.NS]
+    return ", ".join(names[:3])
 
 
 def end_of_chain(f: Findings) -> ExplainedVerdict | None:

@@ -7,11 +7,46 @@ from clusterdns.plugins.kubernetes.exports import ClusterView
 from clusterdns.server.explaining.explanation import ExplainedVerdict
 from clusterdns.server.explaining.findings import ClusterName, Findings
 from clusterdns.wire import codes
-from clusterdns.wire.name import label_text, labels, to_address, to_text
+from clusterdns.wire.name import is_under, label_text, labels, to_address, to_text
 
 SCHEMA = (
     "SERVICE.NAMESPACE.svc.{zone}, _PORT._PROTOCOL.SERVICE.NAMESPACE.svc.{zone} or IP-WITH-DASHES.NAMESPACE.pod.{zone}"
 )
+
+
+def other_block(f: Findings) -> ExplainedVerdict | None:
+    """Recognise a name of the cluster that a server block without `kubernetes` takes."""
+    if f.resolves or f.cluster is not None or f.asked.block is None:
+        return None
+    name = f.asked.query.name
+    for source, context in zip(f.configuration.sources, f.configuration.contexts, strict=True):
+        zones = [zone for view in context.exports(ClusterView) for zone in view.zones]
+        found = next((zone.zone for zone in zones if not zone.is_reverse and is_under(name, zone.zone)), None)
+        if found is not None and source is not f.asked.block and f.asked.zone != found:
+            taker = f"{to_text(f.asked.zone)} at {f.asked.block.file}:{f.asked.block.line}"
+            text = f"the server block {taker} takes {f.name} from 'kubernetes' at {source.named('kubernetes')[0].place}"
+            return f.verdict("other-block", text, "the block with the longest zone answers: add 'kubernetes' there")
+    return None
+
+
+def reverse_zone_missing(f: Findings) -> ExplainedVerdict | None:
+    """Recognise the reverse name of an address in the cluster whose zone no `kubernetes` has."""
+    address = to_address(f.asked.query.name)
+    if f.resolves or f.cluster is not None or address is None:
+        return None
+    for source, context in zip(f.configuration.sources, f.configuration.contexts, strict=True):
+        for view in context.exports(ClusterView):
+            reverse = view.zones[0].index.reverse
+            keys = [*reverse.services(address)[:1], *((e.namespace, e.service) for e in reverse.endpoints(address)[:1])]
+            if keys:
+                owner = "/".join(map(label_text, keys[0]))
+                text = f"{address_text(address)} is an address of Service {owner}, and no reverse zone here has it"
+                place = source.named("kubernetes")[0].place
+                hint = (
+                    f"add {'in-addr.arpa' if len(address) == 4 else 'ip6.arpa'} to the zones of 'kubernetes' at {place}"
+                )
+                return f.verdict("reverse-zone-missing", text, hint)
+    return None
 
 
 def other_spelling(f: Findings) -> ExplainedVerdict | None:
@@ -64,6 +99,12 @@ def namespace_missing(f: Findings) -> ExplainedVerdict | None:
     if cluster.view.settings.api.namespace_labels:
         text += f" or has not the labels {cluster.view.settings.api.namespace_labels} ({cluster.step.shown.place})"
     near = cluster.near_namespace
+    if cluster.swapped:
+        hint = f'namespace and Service are swapped: did you mean "{cluster.swapped}"?'
+        return f.verdict("namespace-missing", text, hint)
+    if not near and cluster.elsewhere:
+        hint = f'a Service\'s name has its namespace: did you mean "{cluster.elsewhere[0]}"?'
+        return f.verdict("namespace-missing", text, hint)
     return f.verdict(
         "namespace-missing", text, f'did you mean "{near}"?' if near else "kubectl get namespaces lists them"
     )

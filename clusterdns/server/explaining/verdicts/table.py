@@ -1,8 +1,7 @@
 """From findings to the verdict: the first maker that has something to say, the most specific ones first.
 
-A maker is a function from `Findings` to a verdict, or to None where its cause is not the one. `chain` has those
-about the server, `cluster` and `service` those about objects. A new cause is a function and a
-place in the table.
+A maker is a function from `Findings` to a verdict, or to None where its cause is not the one. `chain` has those about
+the server, the others those about objects. A new cause is a function and a place in the table.
 """
 
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from dataclasses import replace
 
 from clusterdns.server.explaining.explanation import ExplainedVerdict
 from clusterdns.server.explaining.findings import Findings
-from clusterdns.server.explaining.verdicts import chain, cluster, service
+from clusterdns.server.explaining.verdicts import chain, cluster, endpoints, resolving, service
 
 Maker = Callable[[Findings], ExplainedVerdict | None]
 
@@ -19,6 +18,7 @@ MAKERS: tuple[Maker, ...] = (
     chain.refused_by_acl,
     chain.held_negative,
     service.external_name,
+    cluster.other_block,
     cluster.other_spelling,
     chain.forwarding_loop,
     chain.upstreams_silent,
@@ -28,22 +28,24 @@ MAKERS: tuple[Maker, ...] = (
     chain.template,
     chain.hosts,
     chain.no_block,
+    cluster.reverse_zone_missing,
     chain.upstream_denies,
     cluster.namespace_left_out,
     cluster.namespace_missing,
     cluster.no_such_form,
     service.skipped_part,
     service.missing,
-    service.hidden_without_endpoints,
-    service.no_such_endpoint,
-    service.nothing_ready,
-    service.no_such_port,
+    endpoints.hidden_without_endpoints,
+    endpoints.no_such_endpoint,
+    endpoints.nothing_ready,
+    endpoints.no_such_port,
     cluster.pod_names,
     cluster.no_such_address,
     chain.end_of_chain,
     service.other_type,
+    chain.referral,
     chain.zone_file,
-    service.resolves,
+    resolving.resolves,
 )
 
 
