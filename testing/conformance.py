@@ -62,11 +62,10 @@ class KnownFailure:
     reason: str
 
 
-NO_SET_POINTERS = KnownFailure("mcs-2.?.3-ptr-*", "no PTR records for clusterset IPs and imported endpoints")
 KNOWN: dict[str, tuple[KnownFailure, ...]] = {
-    OURS: (NO_SET_POINTERS,),
+    OURS: (),
     COREDNS: (
-        NO_SET_POINTERS,
+        KnownFailure("mcs-2.?.3-ptr-*", "no PTR records for clusterset IPs and imported endpoints"),
         KnownFailure("rfc-2308-2.2-version-*", "dns-version exists for TXT only: NXDOMAIN for other types"),
         KnownFailure("rfc-2308-2.1-service-soa", "SOA of an absent name is NODATA"),
         KnownFailure("rfc-8020-2-*-txt", "TXT of the zone, of svc and of namespaces is NXDOMAIN"),

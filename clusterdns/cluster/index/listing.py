@@ -34,7 +34,7 @@ def records(zone: ClusterZone, index: Index) -> Iterator[ListedRecord]:
 
     Names are in canonical order (RFC 4034 §6.1).
     """
-    names = _reverse_names(zone, index) if zone.is_reverse else _forward_names(zone, index)
+    names = _reverse_names(zone) if zone.is_reverse else _forward_names(zone, index)
     for namespace, qname in names:
         for qtype in TYPES:
             found = zone.find(qname, qtype)
@@ -44,9 +44,9 @@ def records(zone: ClusterZone, index: Index) -> Iterator[ListedRecord]:
                 yield ListedRecord(zone.zone, namespace, with_serial(one, index) if qtype == codes.SOA else one)
 
 
-def _reverse_names(zone: ClusterZone, index: Index) -> Iterator[tuple[bytes, bytes]]:
+def _reverse_names(zone: ClusterZone) -> Iterator[tuple[bytes, bytes]]:
     yield b"", zone.zone
-    for address in sorted(index.reverse.addresses(), key=lambda one: (len(one), one)):
+    for address in sorted(zone.pointers.addresses(), key=lambda one: (len(one), one)):
         qname = name.from_address(address)
         if qname != zone.zone and name.is_under(qname, zone.zone):
             yield b"", qname

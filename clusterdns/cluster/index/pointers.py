@@ -51,6 +51,10 @@ class Pointers:
         self._last_state: tuple[bytes, int, int, int] | None = None  # of the index, with the question
         self._last = LookupResult(())  # of an address that many endpoints have
 
+    def addresses(self) -> set[bytes]:
+        """Return every address that may have PTR records."""
+        return self._index.reverse.addresses()
+
     def find(self, qname: bytes, qtype: int) -> LookupResult:
         """Look up a reverse name."""
         address = name.to_address(qname)
@@ -147,6 +151,32 @@ class Pointers:
         entry = self._find_entry(namespace, service)
         is_absent = entry is None or entry.service is None or entry.service.type == "ExternalName"
         return None if is_absent else entry
+
+
+class SetPointers:
+    """Looks reverse names up among the cluster's own addresses, then among those of its clusterset.
+
+    An address that the cluster itself has a name for keeps that name alone (KEP-1645 DNS §2.3.3).
+    """
+
+    def __init__(self, own: "Pointers | SetPointers", imported: "Pointers | SetPointers") -> None:
+        self._own = own
+        self._imported = imported
+
+    def addresses(self) -> set[bytes]:
+        """Return every address that may have PTR records."""
+        return self._own.addresses() | self._imported.addresses()
+
+    def find(self, qname: bytes, qtype: int) -> LookupResult:
+        """Look up a reverse name."""
+        found = self._own.find(qname, qtype)
+        if found.exists and found.dependencies:  # a network has none: addresses of both may be below it
+            return found
+        other = self._imported.find(qname, qtype)
+        return LookupResult(
+            (*found.dependencies, *other.dependencies), found.exists or other.exists, other.records,
+            reusable=found.reusable and other.reusable,
+        )  # fmt: skip
 
 
 def _namespaces(endpoints: Sequence[EndpointAddress]) -> Collection[bytes]:

@@ -26,7 +26,7 @@ from clusterdns.cluster.index.lookup import (
     wire_label,
 )
 from clusterdns.cluster.index.pods import PodMode, address_in_label
-from clusterdns.cluster.index.pointers import Pointers
+from clusterdns.cluster.index.pointers import Pointers, SetPointers
 from clusterdns.cluster.index.schema import SERVICE_TREE, TREES, NameForm, ParsedName, parse_name, without_underscore
 from clusterdns.cluster.index.service import ServiceEntry
 from clusterdns.cluster.index.slices import MIN_CACHED_ENDPOINTS, NO_PORTS, EndpointAddress, EndpointGroup, groups_of
@@ -78,7 +78,8 @@ class ClusterZone:
         names = (self._find_entry, self._endpoint_start)
         needs_ports = not self._default_ports
         self._apex = Apex(zone, index, ttl_seconds, local_addresses, *names, needs_ports=needs_ports)
-        self._pointers = Pointers(index, primary, ttl_seconds, *names, needs_ports=needs_ports)
+        pointers = Pointers(index, primary, ttl_seconds, *names, needs_ports=needs_ports)
+        self.pointers: Pointers | SetPointers = pointers  # the directive adds those of a clusterset
         self._zone_labels = len(name.labels(zone))
         self.soa = self._apex.soa
         services = ServiceKinds(index, is_imported=self._is_imported)
@@ -92,7 +93,7 @@ class ClusterZone:
         if self._zone_labels:
             del labels[-self._zone_labels :]
         if self.is_reverse and labels[-1] not in TREES:
-            return self._pointers.find(qname, qtype)
+            return self.pointers.find(qname, qtype)
         parsed = self._parse(labels)
         return self._FIND_BY_FORM[parsed.form](self, parsed, qname, qtype)
 

@@ -13,6 +13,7 @@ from clusterdns.chain.exports import HeldQuestions, StatusSection, ZoneSource
 from clusterdns.chain.query import plain_ip
 from clusterdns.cluster.index.imports import ImportZone
 from clusterdns.cluster.index.listing import records
+from clusterdns.cluster.index.pointers import SetPointers
 from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.host.interfaces import interface_addresses
 from clusterdns.plugins.kubernetes.exports import ClusterExports, ClusterView
@@ -41,6 +42,11 @@ def build(settings: KubernetesSettings, context: BlockContext) -> Part:
         _zone(zone, settings, feed, local, is_imported=zone in imported or (points_to_imports and is_reverse(zone)))
         for zone in settings.zones
     ]
+    if imported and not points_to_imports:
+        for zone in zones:
+            if zone.is_reverse:
+                same = _zone(zone.zone, settings, feed, local, is_imported=True)
+                zone.pointers = SetPointers(zone.pointers, same.pointers)
     return Part(
         "kubernetes",
         handling=Handling(
@@ -82,13 +88,19 @@ def _zone(
     return make(
         zone,
         index,
-        primary=settings.primary,
+        primary=_primary(settings, is_imported=is_imported),
         ttl_seconds=settings.ttl_seconds,
         pods=settings.pods,
         ignores_empty=settings.ignore_empty_service,
         zonal=settings.zonal and not is_imported,
         local_addresses=lambda: local,
     )
+
+
+def _primary(settings: KubernetesSettings, *, is_imported: bool) -> bytes:
+    """Return the zone that PTR records point into: for addresses of a clusterset, its first forward zone."""
+    forward = [zone for zone in settings.zones if zone in settings.multicluster and not is_reverse(zone)]
+    return forward[0] if is_imported and forward else settings.primary
 
 
 def _questions(zones: Sequence[ClusterZone]) -> Iterator[tuple[bytes, int]]:

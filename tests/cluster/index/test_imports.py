@@ -8,6 +8,7 @@ from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.imports import ImportZone
 from clusterdns.cluster.index.listing import records
 from clusterdns.cluster.index.pods import PodMode
+from clusterdns.cluster.index.pointers import SetPointers
 from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.cluster.objects import (
     Change,
@@ -147,6 +148,67 @@ def test_srv_targets_exist(make: Make) -> None:
             for qtype in (codes.A, codes.AAAA):
                 answer = {(one.name, one.rtype, one.rdata) for one in zone.find(name, qtype).records}
                 assert answer == {one for one in glue if one[:2] == (name, qtype)}
+
+
+REVERSE = from_text("10.in-addr.arpa")
+POINTERS: list[tuple[str, list[str] | None]] = [
+    ("1.0.200.10", ["web.prod.svc.set.local."]),
+    ("1.0.1.10", ["10-1-0-1.c1.web.prod.svc.set.local."]),
+    ("1.1.1.10", ["db-0.c1.db.prod.svc.set.local."]),
+    ("3.1.1.10", None),  # is not ready
+    ("3.0.200.10", None),  # an import without ports has no addresses
+    ("9.0.200.10", None),  # its namespace does not exist
+    ("7.7.7.10", ["own.prod.svc.cluster.local."]),
+    ("1.1.2.10", ["both.prod.svc.cluster.local."]),  # which an import has too
+    ("0.200.10", []),
+    ("7.7.10", []),
+    ("8.7.10", None),
+]
+
+
+def reverse_zone(imports: Index, cluster: Index) -> ClusterZone:
+    cluster.apply(Change(None, Service("prod", "own", cluster_ips=("10.7.7.7",), ports=(HTTP,))))
+    cluster.apply(Change(None, Service("prod", "both", cluster_ips=("10.2.1.1",), ports=(HTTP,))))
+    options = {"ttl_seconds": 5, "pods": PodMode.VERIFIED}
+    zone = ClusterZone(REVERSE, cluster, primary=from_text("cluster.local"), **options)  # type: ignore[arg-type]
+    same = ImportZone(REVERSE, imports, primary=ZONE, **options)  # type: ignore[arg-type]
+    zone.pointers = SetPointers(zone.pointers, same.pointers)
+    return zone
+
+
+@pytest.mark.parametrize(("prefix", "expected"), POINTERS)
+def test_addresses_of_the_set_have_names_where_the_cluster_has_none(
+    make: Make, prefix: str, expected: list[str] | None
+) -> None:
+    _, imports, cluster = make()
+    found = reverse_zone(imports, cluster).find(from_text(f"{prefix}.in-addr.arpa"), codes.PTR)
+    assert ([rdata_text(one) for one in found.records] if found.exists else None) == expected
+
+
+def test_pointers_of_the_set_exist_and_are_listed(make: Make) -> None:
+    forward, imports, cluster = make()
+    zone = reverse_zone(imports, cluster)
+    listed = {rdata_text(one.record) for one in records(zone, cluster) if one.record.rtype == codes.PTR}
+    assert {"web.prod.svc.set.local.", "own.prod.svc.cluster.local.", "db-0.c1.db.prod.svc.set.local."} <= listed
+    of_set = [from_text(one) for one in listed if one.endswith(".set.local.")]
+    assert all(forward.find(one, codes.A).exists for one in of_set)
+
+
+@pytest.mark.parametrize("is_import", [True, False])
+def test_a_pointer_depends_on_both_indexes(make: Make, is_import: bool) -> None:
+    forgotten: set[Hashable] = set()
+    _, imports, cluster = make(forgotten.update)
+    zone = reverse_zone(imports, cluster)
+    qname = from_text("5.5.5.10.in-addr.arpa")
+    found = zone.find(qname, codes.PTR)
+    assert not found.exists
+    forgotten.clear()
+    if is_import:
+        imports.apply(Change(None, ServiceImport("prod", "new", cluster_ips=("10.5.5.5",), ports=(HTTP,))))
+    else:
+        cluster.apply(Change(None, Service("prod", "new", cluster_ips=("10.5.5.5",), ports=(HTTP,))))
+    assert forgotten & set(found.dependencies)
+    assert zone.find(qname, codes.PTR).exists
 
 
 def test_a_target_too_long_for_a_name_is_ignored(make: Make) -> None:
