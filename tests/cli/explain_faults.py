@@ -65,6 +65,8 @@ items:
   kind: Service
   metadata: {name: only-dev, namespace: dev}
   spec: {clusterIP: 10.96.0.13, ports: [{port: 80}]}
+- {apiVersion: v1, kind: Service, metadata: {name: v6, namespace: prod},
+   spec: {clusterIP: "fd00::6", clusterIPs: ["fd00::6"], ipFamilies: [IPv6], ports: [{port: 80}]}}
 - {apiVersion: v1, kind: Service, metadata: {name: nowhere, namespace: prod},
    spec: {type: ExternalName, externalName: no.such.cluster.local}}
 - {apiVersion: v1, kind: Service, metadata: {name: alias, namespace: prod},
@@ -269,6 +271,8 @@ FAULTS: dict[str, Fault] = {
     "short name": Fault("web.prod", "SERVFAIL: web.prod. is short, and this query has no search list",
                         "--from NAMESPACE"),
     "not in the schema": Fault("a.b.c.d.e.f.svc.cluster.local", "NXDOMAIN: no object of the cluster can have the name"),
+    "IPv6 alone": Fault("v6.prod.svc.cluster.local", "resolves: Service prod/v6", "", 0),
+    "IPv6 alone, A": Fault("v6.prod.svc.cluster.local A", "NODATA: Service prod/v6 has IPv6 addresses only"),
     "AAAA": Fault("web.prod.svc.cluster.local AAAA", "NODATA: Service prod/web has IPv4 addresses only"),
     "MX": Fault("web.prod.svc.cluster.local MX", "NODATA: Service prod/web exists, and has no MX record"),
     "acl block": Fault("web.prod.svc.cluster.local --client 10.244.1.9", "refused by acl at Corefile:5"),

@@ -13,7 +13,7 @@ from clusterdns.chain import StartError
 from clusterdns.cli.check.reading import corefile_at, named
 from clusterdns.cli.names.cluster import SourceError
 from clusterdns.cli.names.configured import start_parts
-from clusterdns.cluster.api.credentials import NO_CLUSTER
+from clusterdns.cluster.api.errors import NO_CLUSTER
 from clusterdns.corefile.directive import Directive, Line, ServerBlock
 from clusterdns.corefile.errors import CorefileError, CorefileErrors, ErrorList
 from clusterdns.corefile.lexer import Token

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from clusterdns.cluster.api.errors import CredentialsError
+from clusterdns.cluster.api.errors import NO_CLUSTER, CredentialsError
 from clusterdns.cluster.api.exec_plugin import ExecPlugin, PluginError, PluginStatus
 from clusterdns.cluster.api.session import HttpSession
 from clusterdns.cluster.api.settings import ApiSettings
@@ -37,7 +37,6 @@ _importing = threading.Lock()
 
 Errors = tuple[type[Exception], ...]
 HasExpired = Callable[[], bool]
-NO_CLUSTER = "not in a pod of a cluster"  # and no kubeconfig or endpoint is set
 
 
 class Credentials:

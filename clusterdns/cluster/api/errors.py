@@ -9,6 +9,7 @@ from http import HTTPStatus
 import msgspec
 
 MAX_REASON_CHARS = 500
+NO_CLUSTER = "not in a pod of a cluster"  # and neither kubeconfig nor endpoint is set
 
 
 class ApiError(Exception):

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clusterdns.cluster.details.reader import MAX_OBJECTS, PODS, SERVICES, SLICES, FoundObjects, ObjectFilter
-from clusterdns.cluster.manifests.documents import Document
+
+if TYPE_CHECKING:
+    from clusterdns.cluster.manifests.documents import Document
 
 DOCUMENTS_PER_STEP = 500  # about a millisecond
 _KINDS = {SERVICES: "Service", SLICES: "EndpointSlice", PODS: "Pod"}
@@ -17,7 +19,7 @@ class ManifestReader:
 
     text = "manifests"
 
-    def __init__(self, documents: Callable[[], Sequence[Document]]) -> None:
+    def __init__(self, documents: "Callable[[], Sequence[Document]]") -> None:
         self._documents = documents
 
     async def read(self, resource: str, wanted: ObjectFilter) -> FoundObjects:
@@ -36,7 +38,7 @@ class ManifestReader:
             is_cut=len(documents) > most,
         )
 
-    def _candidates(self, resource: str) -> Iterator[Document]:
+    def _candidates(self, resource: str) -> "Iterator[Document]":
         for document in self._documents():
             if document.kind == _KINDS[resource]:
                 yield document

@@ -10,7 +10,7 @@ from clusterdns.server.assembly import Configuration
 from clusterdns.server.explaining.answer import shown_answer
 from clusterdns.server.explaining.asking import AskedQuestion, ask
 from clusterdns.server.explaining.changes import cached_text, changes_of
-from clusterdns.server.explaining.explanation import UNKNOWN, Explanation, UpstreamAttempt
+from clusterdns.server.explaining.explanation import RESOLVES, UNKNOWN, Explanation, UpstreamAttempt
 from clusterdns.server.explaining.findings import Findings, gather_findings
 from clusterdns.server.explaining.searching.pod_resolver import PodResolver, resolver_of
 from clusterdns.server.explaining.searching.walking import add_walks, best_name, best_type, walk_all
@@ -18,6 +18,7 @@ from clusterdns.server.explaining.verdicts.table import verdict_on
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_address, from_text, is_reverse, to_text
 
+NODATA = "NODATA"
 EXPLAIN_SECONDS = 25.0
 DEFAULT_CLIENT = "127.0.0.1"
 
@@ -62,6 +63,9 @@ class Explainer:
         client = _client(request.client or (resolver.address if resolver is not None else "") or DEFAULT_CLIENT)
         if resolver is None:
             explanation = await self._explain(name, qtype, client)
+            if not request.type and explanation.verdict.code == NODATA and qtype == codes.A:
+                other = await self._explain(name, codes.AAAA, client)  # of a cluster with IPv6 alone
+                explanation = other if other.verdict.outcome == RESOLVES else explanation
         else:
             explanation = await self._walk(request, qtype, client, resolver)
         explanation.seconds = perf_counter() - started
