@@ -49,7 +49,7 @@ def fetch_page(url: str, timeout_seconds: float) -> Any:
         raise NoPageError(f"{url}: {text.lower()}; does the server run, with 'ready' in its Corefile?") from None
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -57,6 +57,6 @@ def _reason(error: HTTPError) -> str:
     """Return the reason that a page gives for a refusal; empty where there is none."""
     try:
         document = json.loads(error.read(MAX_BYTES))
-    except (HTTPException, OSError, ValueError):
+    except (HTTPException, OSError, ValueError, RecursionError):
         return ""
     return str(document.get("error", "")) if isinstance(document, dict) else ""

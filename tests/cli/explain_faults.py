@@ -67,6 +67,7 @@ items:
   spec: {clusterIP: 10.96.0.13, ports: [{port: 80}]}
 - {apiVersion: v1, kind: Service, metadata: {name: v6, namespace: prod},
    spec: {clusterIP: "fd00::6", clusterIPs: ["fd00::6"], ipFamilies: [IPv6], ports: [{port: 80}]}}
+CHAIN
 - {apiVersion: v1, kind: Service, metadata: {name: nowhere, namespace: prod},
    spec: {type: ExternalName, externalName: no.such.cluster.local}}
 - {apiVersion: v1, kind: Service, metadata: {name: alias, namespace: prod},
@@ -134,7 +135,15 @@ items:
   metadata: {name: tuned, namespace: prod, labels: {app: tuned}}
   spec: {dnsConfig: {searches: [corp.example], options: [{name: ndots, value: "1"}]}, containers: [{name: c}]}
   status: {phase: Running, podIP: 10.244.1.9, conditions: [{type: Ready, status: "True"}]}
-""".replace("ENDPOINTS", ", ".join(f"{{addresses: [10.3.0.{number}]}}" for number in range(99)))
+""".replace(
+    "CHAIN",
+    "".join(
+        f"""
+- {{apiVersion: v1, kind: Service, metadata: {{name: far-{number}, namespace: prod}},
+   spec: {{type: ExternalName, externalName: far-{number + 1}.prod.svc.cluster.local}}}}"""
+        for number in range(20)
+    ),
+).replace("ENDPOINTS", ", ".join(f"{{addresses: [10.3.0.{number}]}}" for number in range(99)))
 LINES = """.:53 {
     errors
     log
@@ -256,6 +265,9 @@ FAULTS: dict[str, Fault] = {
     "ExternalName to nowhere": Fault("nowhere.prod.svc.cluster.local",
                                      'NXDOMAIN: Service prod/nowhere is an ExternalName of "no.such.cluster.local"'),
     "ExternalName in a loop": Fault("ring.prod.svc.cluster.local", "NODATA: the CNAMEs lead back to ring.prod.svc"),
+    "a chain of ExternalNames": Fault("far-0.prod.svc.cluster.local",
+                                      'SERVFAIL: Service prod/far-0 is an ExternalName of "far-1.prod.svc.clus',
+                                      "more than 16 CNAMEs"),
     "ExternalName to an address": Fault("number.prod.svc.cluster.local",
                                         'NXDOMAIN: externalName "192.0.2.7" of Service prod/number is an IP address'),
     "ExternalName that works": Fault("alias.prod.svc.cluster.local",
@@ -310,6 +322,7 @@ FAULTS: dict[str, Fault] = {
                    "getaddrinfo says EAI_AGAIN"),
     "ndots below the dots": Fault("web.prod --from prod/tuned --client 127.0.0.1", "resolves: Service prod/web",
                                   "but musl fails with EAI_AGAIN at web.prod.", 0),
+    "search list, as kubectl says it": Fault("web -n prod", "resolves: Service prod/web (ClusterIP)", "", 0),
     "search list": Fault("web --from prod", "resolves: Service prod/web (ClusterIP)", "", 0),
     "search list, other namespace": Fault("web --from dev", 'NXDOMAIN: Service "web" does not exist in namespace "dev"',
                                           "there is one in namespace prod"),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from program import Program
 
+from clusterdns.cli import admin_page
 from clusterdns.cli.explain.text import as_text
 from clusterdns.server.explaining.explanation import (
     DOES_NOT_RESOLVE,
@@ -67,6 +68,28 @@ def test_hostile_names_are_shown_as_dns_text(program: Program, tmp_path: Path, n
     code, out, err = program("explain", "--conf", "Corefile", name, "--json")
     assert out.isascii()
     assert json.loads(out)["verdict"]["outcome"] == DOES_NOT_RESOLVE
+
+
+def test_a_section_of_many_lines_is_cut() -> None:
+    text = as_text(explanation(notes=[f"note {number}" for number in range(100)]), io.StringIO())
+    assert "note 59" in text
+    assert "note 60" not in text
+    assert "… and 40 more lines; --json has all" in text
+
+
+@pytest.mark.parametrize("document", ["[]", "{}", '{"name": 5}', "[" * 100_000, "nothing", '{"verdict": {"line": 1}}'])
+def test_what_is_no_explanation_is_an_error(program: Program, monkeypatch: pytest.MonkeyPatch, document: str) -> None:
+    class Opened(io.BytesIO):
+        """A response with this body."""
+
+    class Opener:
+        def open(self, url: str, timeout: float) -> Opened:
+            return Opened(document.encode())
+
+    monkeypatch.setattr(admin_page, "build_opener", lambda *_: Opener())
+    code, out, err = program("explain", "a", "--server", "127.0.0.1:8181")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "http://127.0.0.1:8181/explain: not an explanation" in err
 
 
 def test_the_longest_name_is_shown_whole(program: Program, tmp_path: Path) -> None:

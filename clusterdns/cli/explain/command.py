@@ -26,7 +26,7 @@ EXIT_CODES = {RESOLVES: 0, DOES_NOT_RESOLVE: 1, UNKNOWN: 2}
 CONF = Flag("conf", "Explain by this Corefile, as it would run here.", "", value="COREFILE")
 SERVER = Flag("server s", "Explain by a running server: the address of its 'ready', such as 10.1.2.3:8181.", "",
               value="URL")  # fmt: skip
-FROM = Flag("from", "Ask as a pod of this namespace does: walk its search list, with glibc and with musl.", "",
+FROM = Flag("from n namespace", "Ask as a pod of this namespace: walk its search list, with glibc and with musl.", "",
             value="NAMESPACE[/POD]")  # fmt: skip
 CLIENT = Flag("client", "The address of the client, which acl may look at (default: the pod's, or 127.0.0.1).", "",
               value="ADDRESS")  # fmt: skip

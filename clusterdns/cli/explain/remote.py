@@ -22,5 +22,5 @@ def explain(server: str, request: ExplainRequest) -> Explanation:
         raise ExplainError(str(error)) from error
     try:
         return msgspec.convert(document, Explanation)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, RecursionError) as error:
         raise NoPageError(f"{url}: not an explanation ({error}); {HINT}") from None

@@ -25,7 +25,7 @@ from clusterdns.server.explaining.explanation import (
 _WIDTH = 10  # of the headings
 _COLOURS = {RESOLVES: GREEN, DOES_NOT_RESOLVE: RED}
 MAX_LINE = 500
-MAX_STEPS = 10
+MAX_STEPS, MAX_ROWS = 10, 60
 
 Section = tuple[str, Iterable[str]]
 
@@ -61,7 +61,10 @@ def _sections(found: Explanation) -> Iterator[Section]:
 
 def _section(heading: str, rows: Iterable[str], stream: TextIO) -> list[str]:
     lines = []
-    for row in rows:
+    several = list(rows)
+    if len(several) > MAX_ROWS:
+        several = [*several[:MAX_ROWS], f"… and {len(several) - MAX_ROWS} more lines; --json has all"]
+    for row in several:
         shown = f"{heading:{_WIDTH}}  {_safe(row)}".rstrip()
         lines.append(painted(shown, BOLD, heading, stream) if heading else shown)
         heading = ""

@@ -46,6 +46,8 @@ def held_negative(f: Findings) -> ExplainedVerdict | None:
     if f.plugin not in _HELD_BY or f.reply.rcode != codes.SERVFAIL or f.reply.is_unhandled:
         return None
     doubt = f.cluster.view.doubt() if f.cluster is not None else "; ".join(f.answer.extended_errors)
+    if not doubt:
+        return None
     text = f"cannot tell whether {f.name} exists: {doubt}"
     hint = "clusterdns status shows each watch; look at the API server, and at the RBAC of this server"
     if "403" in doubt:
@@ -113,9 +115,10 @@ def upstream_refuses(f: Findings) -> ExplainedVerdict | None:
         return None
     errors = f"; it says: {'; '.join(f.answer.extended_errors)}" if f.answer.extended_errors else ""
     upstream, when = _upstream_of(f)
-    hint = f"ask it yourself: dig @{upstream.rpartition(':')[0]} -p {upstream.rpartition(':')[2]} {f.name} {f.qtype}"
-    return f.verdict("upstream-error", f"{upstream or 'an upstream'} answers {f.code}{when}{errors}",
-                     hint if upstream else "")  # fmt: skip
+    host, _, port = upstream.rpartition(":")
+    is_plain = bool(f.asked.attempts) and f.asked.attempts[-1].transport == "dns"
+    hint = f"ask it yourself: dig @{host.strip('[]')} -p {port} {f.name} {f.qtype}" if is_plain else ""
+    return f.verdict("upstream-error", f"{upstream or 'an upstream'} answers {f.code}{when}{errors}", hint)
 
 
 def _upstream_of(f: Findings) -> tuple[str, str]:

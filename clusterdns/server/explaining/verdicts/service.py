@@ -35,7 +35,8 @@ def external_name(f: Findings) -> ExplainedVerdict | None:
     if f.reply.rcode == codes.NOERROR:
         text = f'{key} is an ExternalName of "{target}", which has no {f.qtype} record here{who}'
         return f.verdict("external-name-target", text, "no plugin here may serve that name: see 'forward'")
-    text = f'{key} is an ExternalName of "{target}": {f.code}{who}'
+    errors = f"; {'; '.join(f.answer.extended_errors)}" if f.answer.extended_errors else ""
+    text = f'{key} is an ExternalName of "{target}": {f.code}{who}{errors}'
     return f.verdict("external-name-target", text, "correct externalName, or the target")
 
 
