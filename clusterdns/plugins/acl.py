@@ -60,7 +60,7 @@ class AclPolicy:
     action: AclAction
     types: frozenset[int] | None = None
     networks: Networks | None = None
-    place: str = ""  # file:line
+    line: int = 0  # in the file of its rule
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ class AclRule:
 
     zones: tuple[bytes, ...]
     policies: tuple[AclPolicy, ...]
+    place: str = ""  # file:line
 
     def zone_of(self, name: bytes) -> bytes | None:
         """Return the longest of the zones that contains the name."""
@@ -82,7 +83,8 @@ class Verdict:
     action: AclAction
     zone: bytes | None  # of the rule that decided; None: no policy matched
     depends_on_client: bool
-    place: str = ""  # of the policy
+    place: str = ""  # of the rule
+    line: int = 0  # of the policy
 
 
 def decide(rules: Sequence[AclRule], query: Query) -> Verdict:
@@ -99,7 +101,7 @@ def decide(rules: Sequence[AclRule], query: Query) -> Verdict:
                 depends_on_client = True
                 if not policy.networks.include(query.client_ip):
                     continue
-            return Verdict(policy.action, zone, depends_on_client, policy.place)
+            return Verdict(policy.action, zone, depends_on_client, rule.place, policy.line)
     return Verdict(AclAction.ALLOW, None, depends_on_client)
 
 
@@ -174,7 +176,7 @@ def _policy(policies: tuple[AclPolicy, ...], line: Line) -> tuple[AclPolicy, ...
     listed = _listed(line)
     types = frozenset(map(_type, listed["type"])) if _is_limited(listed["type"]) else None
     networks = Networks(map(values.network, listed["net"])) if _is_limited(listed["net"]) else None
-    return (*policies, AclPolicy(AclAction(line.name), types, networks, line.place))
+    return (*policies, AclPolicy(AclAction(line.name), types, networks, line.line))
 
 
 def _listed(line: Line) -> dict[str, list[Token]]:
@@ -219,7 +221,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> tuple[AclRu
     for directive in directives:
         zones = lenient.zones(directive.args, context.zones)
         none: tuple[AclPolicy, ...] = ()
-        rules.append(AclRule(zones, read_block(none, [directive], OPTIONS)))
+        rules.append(AclRule(zones, read_block(none, [directive], OPTIONS), directive.place))
     return tuple(rules)
 
 
@@ -231,7 +233,8 @@ def build(rules: tuple[AclRule, ...], context: BlockContext) -> Part:
         verdict = decide(rules, query)
         if verdict.zone is None:
             return Decision("no line matches: allowed")
-        return Decision(f"{verdict.action.value}, for the client {query.client_text}", verdict.place)
+        text = f"{verdict.action.value} on line {verdict.line}, for the client {query.client_text}"
+        return Decision(text, verdict.place)
 
     return Part(
         "acl",

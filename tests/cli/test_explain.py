@@ -64,6 +64,17 @@ def test_an_address_whose_reverse_zone_is_not_served(program: Program, folder: P
         assert "add in-addr.arpa to the zones of 'kubernetes' at Corefile:2" in out.partition("\n")[0]
 
 
+def test_a_config_map_is_read_as_the_folder_that_it_is_mounted_as(program: Program, folder: Path) -> None:
+    block = ".:53 {\n health\n kubernetes cluster.local\n hosts /etc/coredns/NodeHosts {\n  fallthrough\n }\n}\n"
+    data = {"Corefile": block, "NodeHosts": "10.0.0.7 node-7\n"}
+    config_map = {"kind": "ConfigMap", "metadata": {"name": "coredns"}, "data": data}
+    (folder / "map.json").write_text(json.dumps(config_map))
+    code, out, err = program("explain", "--conf", "map.json", "-f", "cluster.yaml", "node-7")
+    assert (code, err) == (0, "")
+    assert out.startswith("resolves: 1 record, from hosts at /etc/coredns/Corefile:4\n")
+    assert "/etc/coredns/NodeHosts has A" in out
+
+
 def test_manifests_replace_the_source_that_a_corefile_names(program: Program, folder: Path) -> None:
     (folder / "Corefile").write_text("cluster.local {\n kubernetes {\n  endpoint https://10.0.0.1\n  ttl 7\n }\n}\n")
     code, out, err = program("explain", "--conf", "Corefile", "-f", "cluster.yaml", "web.prod.svc.cluster.local")

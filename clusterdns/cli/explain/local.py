@@ -9,7 +9,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from clusterdns.chain import StartError
+from clusterdns.cli.check.configmap import MOUNT
 from clusterdns.cli.check.reading import corefile_at, named
 from clusterdns.cli.names.cluster import SourceError
 from clusterdns.cli.names.configured import start_parts
@@ -58,8 +61,8 @@ class LocalSource:
                 found = self._run(parse(_BUILT_IN_TEXT % zones, BUILT_IN, {}), errors, request)
                 _note_missing_upstreams(found)
                 return found
-            with corefile_at(named(self.conf), errors) as (corefile, _):
-                return self._run(corefile, errors, request)
+            with corefile_at(named(self.conf), errors) as (corefile, folder):
+                return _in_pod(self._run(corefile, errors, request), folder)
         except (CorefileError, CorefileErrors, StartError) as error:
             raise SourceError(str(error)) from error
         except SourceError as error:
@@ -84,6 +87,14 @@ class LocalSource:
         line = Line(tuple(Token(text, directive.file, directive.line, quoted=True) for text in words))
         kept = [one for one in directive.block if one.name not in _SOURCE_OPTIONS]
         return replace(directive, block=(*kept, line))
+
+
+def _in_pod(found: Explanation, folder: str) -> Explanation:
+    """Name the files of a ConfigMap as they are named in the pod; `folder` stands for its mount, where there is one."""
+    if not folder:
+        return found
+    text = msgspec.json.encode(found).replace(folder.encode(), MOUNT.encode())
+    return msgspec.json.decode(text, type=Explanation)
 
 
 def _note_missing_upstreams(found: Explanation) -> None:

@@ -34,11 +34,11 @@ def refused_by_acl(f: Findings) -> ExplainedVerdict | None:
     """Recognise a decision of `acl`."""
     if f.plugin != "acl" or f.deciding is None or f.deciding.shown.action != ANSWERED:
         return None
-    action = f.deciding.shown.detail.partition(",")[0]
+    action, _, line = f.deciding.shown.detail.partition(",")[0].partition(" on ")
     word = {"block": "refused", "filter": "emptied", "drop": "dropped"}.get(action, "decided")
     client = f.asked.query.client_text
     hint = f"the client {client} matches that line; allow it there, or ask for another client (--client, --from)"
-    return ExplainedVerdict(DOES_NOT_RESOLVE, f.code, f"acl-{action}", f"{word} by acl at {f.place}", hint)
+    return ExplainedVerdict(DOES_NOT_RESOLVE, f.code, f"acl-{action}", f"{word} by acl at {f.place} ({line})", hint)
 
 
 def held_negative(f: Findings) -> ExplainedVerdict | None:
