@@ -64,6 +64,7 @@ Exit code 0: each 'must' holds. 1: some do not. 2: nothing could be asked, or th
 TABLES: dict[SuitePart, Callable[[ServedObjects], list[Case]]] = {
     SuitePart.SPEC: spec.cases, SuitePart.MCS: multicluster.cases, SuitePart.RFC: rfc.cases
 }  # fmt: skip
+UNSERVED = "does it serve the objects? --print-fixtures prints them for 'kubectl apply', --kubeconfig makes them"
 EXIT_FAILED, EXIT_UNASKED = 1, 2
 SIGNAL_EXIT = 128  # and the number of the signal, as in shells
 
@@ -159,9 +160,12 @@ async def _conform(server: ServerAddress, given: Given) -> int:
 
 async def _asked(server: ServerAddress, given: Given, objects: ServedObjects) -> int:
     """Ask the cases, and print the verdicts; returns the exit code. Raises NoReplyError where nothing replies."""
-    runner = Runner(server, probe_of(objects), given[TIMEOUT])
+    probe = probe_of(objects)
+    runner = Runner(server, probe, given[TIMEOUT])
     if problem := await runner.reachable():
         raise NoReplyError(f"{server.text} cannot be asked: {problem}; does a DNS server listen there?")
+    if not given[KUBECONFIG] and not await runner.has_answer(probe):
+        print(shown(f"{server.text} has no address for {probe.name}: {UNSERVED}"), file=sys.stderr)
     parts = given[PART] or await _served_parts(runner, objects)
     cases = _chosen(objects, given, parts)
     line, done = ProgressLine(), itertools.count(1)

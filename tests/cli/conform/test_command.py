@@ -9,7 +9,7 @@ import pytest
 import yaml
 from program import Program
 
-from clusterdns.cli.conform import fixtures
+from clusterdns.cli.conform import fixtures, progress
 from clusterdns.cli.conform.case import MUST, SHOULD, Ask, Case, CaseVerdict, EdnsFields, Level, Outcome, SuitePart, Way
 from clusterdns.cli.conform.exchange import ServerAddress, read_server
 from clusterdns.cli.conform.report import as_json, dig, junit, reason, table
@@ -129,6 +129,48 @@ def test_the_verdicts_of_a_server_that_knows_little(program: Program, tmp_path: 
     suites = ElementTree.parse(tmp_path / "junit.xml").getroot()
     assert len(suites.findall(".//testcase")) == len(verdicts)
     assert len(suites.findall(".//failure")) == found["totals"]["must"]["fail"]
+
+
+def test_a_server_without_the_objects_is_said_to_lack_them(program: Program) -> None:
+    with ZoneUpstream("other.test. 30 A 192.0.2.1") as upstream:
+        code, out, err = program(
+            "conform", upstream.address, "--part", "spec", "--only", "2.2-version", "--timeout", "60"
+        )
+    assert (code, out.count("FAIL must ")) == (1, 1)
+    assert err.startswith(
+        f"{upstream.address} has no address for web.dns-conform.svc.cluster.local.: does it serve the"
+    )
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("variable", "value"), [("", ""), ("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_colours_are_for_terminals_that_want_them(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    if variable:
+        monkeypatch.setenv(variable, value)
+    outcomes = [outcome(MUST, CaseVerdict.FAIL), outcome(MUST, CaseVerdict.SKIPPED)]
+    found = table(SERVER, outcomes, Terminal(), shows_all=False)
+    assert ("\x1b[31mFAIL\x1b[0m must" in found) == (not variable)
+    assert ("\x1b" in found) == (not variable)
+
+
+def test_progress_is_shown_on_terminals_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "SHOWN_AFTER_SECONDS", -1.0)
+    monkeypatch.setenv("TERM", "xterm")
+    for stream, expected in ((Terminal(), "\r\x1b[K1 of 2\r\x1b[K2 of 2\r\x1b[K"), (io.StringIO(), "")):
+        monkeypatch.setattr("sys.stderr", stream)
+        line = progress.ProgressLine()
+        line.show("1 of 2")
+        line.show("2 of 2")
+        line.end()
+        assert stream.getvalue() == expected
 
 
 def outcome(level: Level, verdict: CaseVerdict, name: str = "web.test.") -> Outcome:

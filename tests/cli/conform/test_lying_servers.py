@@ -34,6 +34,9 @@ class LyingServer(UpstreamServer):
             "header": Response([query[:2] + b"\x80\0" + bytes(8)]),
             "nxdomain": Response([query[:2] + b"\x84\x03" + query[4:]]),
             "garbage": Response([query[:2] + self.random.randbytes(self.random.randrange(300))]),
+            "huge": Response(
+                [query[:2] + b"\x84\0\0\0" + (RECORDS + 1).to_bytes(2, "big") + bytes(4) + self._records()]
+            ),
             "long": Response([query[:2] + b"\x84\0\0\0" + b"\xff\xff" + bytes(4) + self._records()]),
             "reset": Response([query], ending=Ending.RESET),
             "half": Response([query], ending=Ending.HALF),
@@ -46,9 +49,10 @@ class LyingServer(UpstreamServer):
     def _records() -> bytes:
         return (b"\3abc\0" + b"\0\1\0\1\0\0\0\0\0\4\x0a\0\0\1") + (
             b"\xc0\x0c\0\x21\0\1\0\0\0\0\0\x08" + bytes(6) + b"\xc0\x0c"
-        ) * 3000
+        ) * RECORDS
 
 
+RECORDS = 3000  # with the first one some 60 KiB
 LIES = ("silent", "echo", "wrong id", "header", "nxdomain", "garbage", "long", "reset", "half", "close", "flood")
 
 
@@ -87,6 +91,15 @@ async def test_each_case_has_a_verdict(server: LyingServer, objects: ServedObjec
     address = ServerAddress(server.host, server.port)
     assert as_json(address, outcomes).isascii()
     assert junit(address, outcomes).startswith(b"<?xml")
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_an_answer_of_60_kib_is_read(server: LyingServer, objects: ServedObjects, transport: str) -> None:
+    server.lie = "huge"
+    cases = [one for one in rfc.cases(objects) if {ask.transport for ask in one.asks} == {transport}][:4]
+    outcomes = await outcomes_of(server, cases, PATIENCE_SECONDS)
+    assert {one.verdict for one in outcomes} == {CaseVerdict.FAIL}
+    assert all(one.reason.startswith("expected the question ") for one in outcomes)
 
 
 async def test_a_server_that_says_nxdomain_passes_what_is_absent(server: LyingServer, objects: ServedObjects) -> None:

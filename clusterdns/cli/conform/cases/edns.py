@@ -94,7 +94,7 @@ def _versions(row: Collector, roles: ZoneRoles) -> None:
         opt("version 0", lambda reply: not reply.opts[0].ttl >> 16 & 255))  # fmt: skip
     row("badvers-empty", "RFC 8906 §3.2.2", SHOULD, "BADVERS has no answer", ask,
         holds("no answer", lambda reply: not reply.of("answer")))  # fmt: skip
-    row("badvers-option", "RFC 8906 §3.2.5", MUST, "an unknown option does not change BADVERS",
+    row("badvers-option", "RFC 6891 §6.1.3", MUST, "an unknown option does not change BADVERS",
         Ask(roles.name("service"), edns=EdnsFields(version=1, options=((UNKNOWN, b"x"),))),
         rcode("BADVERS"))  # fmt: skip
 

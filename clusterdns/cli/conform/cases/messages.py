@@ -92,7 +92,7 @@ def _opcodes(row: Collector, roles: ZoneRoles) -> None:
 def _question(row: Collector, roles: ZoneRoles) -> None:
     """Add the rows of the question section: its count, its name's case, its class."""
     name = roles.name("service")
-    row("no-question", "RFC 9619 §4", MUST, "a query without a question is FORMERR",
+    row("no-question", "RFC 7873 §5.4", SHOULD, "a query without a question or a cookie is FORMERR",
         Ask(name, alter=lambda packet: packet[:4] + b"\0\0" + packet[6:HEADER_BYTES]), rcode("FORMERR"),
         is_raw=True)  # fmt: skip
     for kind, count in {"two": 2, "three": 3}.items():
