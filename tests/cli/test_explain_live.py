@@ -1,14 +1,18 @@
 """`clusterdns explain --kubeconfig` with a real API server: the objects behind a name, and what rights it takes."""
 
+import asyncio
 import json
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from deploy.test_rights import Right, user_with
+from plugins.serving import running
 from program import Program
 
+from clusterdns.server.explaining.engine import Explainer, ExplainRequest
 from testing.controlplane import ControlPlane
 from testing.waiting import wait_for
 
@@ -98,6 +102,22 @@ def test_a_user_without_rights_is_not_known(program: Program, control_plane: Con
     assert err.startswith("clusterdns explain: the Corefile's data could not be read: kubernetes: ")
     assert "403" in err
     assert 'apiGroups [""], resources ["' in err
+
+
+async def test_a_server_without_a_right_names_the_rule(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    granted = {one for one in READ if one.resource != "endpointslices"}
+    with user_with(control_plane, f"blind-{namespace}", granted) as kubeconfig:
+        lines = f"kubernetes cluster.local {{\n kubeconfig {kubeconfig}\n startup_timeout 0s\n}}"
+        async with running(lines, tmp_path) as server:
+            explainer = Explainer(server.instance.configuration)
+            unready = server.instance.unready
+            await asyncio.to_thread(wait_for, lambda: "403" in "".join(unready().values()), "the refusal")
+            found = await explainer.explain(ExplainRequest(f"nope.{namespace}.svc.cluster.local"))
+    assert (found.verdict.outcome, found.verdict.cause) == ("unknown", "not-current")
+    assert 'resources ["endpointslices"]' in found.verdict.text
+    assert found.verdict.next_step.startswith("grant the rights that the message names")
 
 
 def test_a_typo_is_found_among_the_names_of_the_cluster(
