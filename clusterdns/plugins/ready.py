@@ -153,7 +153,8 @@ DOC = Doc(
     usage=("ready [HOST:PORT]",),
     about="`/ready` on `:8181`: 200 and `OK` when every plugin is ready, else 503 with their names and the reasons. "
     "Warnings (a forwarding loop, a last good Corefile in use) follow the `OK`. `/status` on the same address has the "
-    "state of each watch and upstream, as text or JSON: see [operations.md](operations.md#status).",
+    "state of each watch and upstream, as text or JSON: see [operations.md](operations.md#status). "
+    "`/explain?name=NAME` says why a name resolves or does not: see [explain.md](explain.md#the-page-explain).",
     options=_OPTIONS,
     example="ready {\n    monitor continuously\n}\nwhoami",
     better="The plugins of every block are asked, not only the last one of each name; reasons are shown; a server that "
