@@ -12,40 +12,11 @@ from clusterdns.server.explaining.engine import Explainer, ExplainRequest
 from clusterdns.server.explaining.explanation import DOES_NOT_RESOLVE, RESOLVES, UNKNOWN
 
 WORDS = (
-    *(
-        "web",
-        "db",
-        "eager",
-        "set",
-        "typo",
-        "lost",
-        "bare",
-        "cut",
-        "crash",
-        "pull",
-        "nowhere",
-        "alias",
-        "ring",
-        "number",
-    ),
-    *(
-        "wide",
-        "broken",
-        "prod",
-        "dev",
-        "kube-system",
-        "svc",
-        "pod",
-        "cluster",
-        "local",
-        "_http",
-        "_tcp",
-        "_udp",
-        "_sql",
-    ),
-    *("http", "tcp", "10-244-1-4", "set-0", "set-1", "db-0", "ns", "dns", "dns-version", "in-addr", "arpa", "10", "96"),
-    *("example", "old", "short", "banned", "picky", "yes", "printer", "corp", "ext", "wbe", "x"),
-)
+    "web", "db", "eager", "set", "typo", "lost", "bare", "cut", "crash", "pull", "nowhere", "alias", "ring", "number",
+    "wide", "broken", "prod", "dev", "kube-system", "svc", "pod", "cluster", "local", "_http", "_tcp", "_udp", "_sql",
+    "http", "tcp", "10-244-1-4", "set-0", "set-1", "db-0", "ns", "dns", "dns-version", "in-addr", "arpa", "10", "96",
+    "example", "old", "short", "banned", "picky", "yes", "printer", "corp", "ext", "wbe", "x", "localhost",
+)  # fmt: skip
 TAILS = ("", "", "prod.svc.cluster.local", "svc.cluster.local", "cluster.local", "prod", "example", "in-addr.arpa")
 TYPES = ("A", "A", "AAAA", "SRV", "PTR", "TXT", "SOA", "NS", "MX", "CNAME", "ANY", "HTTPS")
 
@@ -60,8 +31,41 @@ def names(count: int) -> list[tuple[str, str]]:
     return found
 
 
-@pytest.mark.parametrize("options", ["", "pods insecure", "pods verified\n endpoint_pod_names", "ignore empty_service"])
-async def test_the_answer_of_an_explanation_is_the_server_s(tmp_path: Path, options: str) -> None:
+PLUGINS = """
+    metadata
+    cancel 2s
+    nsid rack 7
+    bufsize 1232
+    local
+    dns64 2001:db8:64::/96 {
+        allow_ipv4
+    }
+    any
+    chaos "dns" ops@example.org
+    loadbalance
+    autopath @kubernetes
+    header {
+        response set ra
+    }
+    minimal
+    transfer corp.example {
+        to *
+    }
+    file db.example corp.example
+    cache 30
+    loop
+    whoami
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "plugins"),
+    [
+        ("", ""), ("pods insecure", ""), ("pods verified\n endpoint_pod_names", ""), ("ignore empty_service", ""),
+        ("zonal", ""), ("pods verified\n fallthrough", PLUGINS),
+    ],
+)  # fmt: skip
+async def test_the_answer_of_an_explanation_is_the_server_s(tmp_path: Path, options: str, plugins: str) -> None:
     (tmp_path / "cluster.yaml").write_text(CLUSTER)
     (tmp_path / "db.example").write_text(ZONE_FILE)
     inside = LINES.partition("{\n")[2].partition("\n}\n")[0]
@@ -70,7 +74,7 @@ async def test_the_answer_of_an_explanation_is_the_server_s(tmp_path: Path, opti
         .replace("    errors\n    log\n", "")
         .replace("cluster.yaml", f"{tmp_path}/cluster.yaml")
     )
-    async with running(lines, tmp_path) as server:
+    async with running(lines + plugins, tmp_path) as server:
         explainer = Explainer(server.instance.configuration)
         for name, qtype in names(250):
             reply = await server.ask(name, qtype)
