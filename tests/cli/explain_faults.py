@@ -317,6 +317,7 @@ FAULTS: dict[str, Fault] = {
                                   "ignore empty_service at Corefile", 1, "ignore empty_service"),
     "noendpoints": Fault("set.prod.svc.cluster.local", "NXDOMAIN: noendpoints at Corefile", "", 1, "noendpoints"),
     "reverse name": Fault("10.99.99.99", "SERVFAIL: no Service or ready endpoint has the address 10.99.99.99"),
+    "reverse name, from a pod": Fault("10.96.0.10 --from prod", "resolves: 1 record, from kubernetes", "", 0),
     "reverse name that works": Fault("10.96.0.10", "resolves: 1 record, from kubernetes", "", 0),
     "ndots": Fault("nowhere.example.com --from prod", "SERVFAIL: no plugin of the server block",
                    "getaddrinfo says EAI_AGAIN"),

@@ -29,10 +29,11 @@ def _change(dependency: object) -> str:
     if isinstance(dependency, bytes):
         return f"a Service, endpoint or pod with the address {address_text(dependency)}, at once"
     if isinstance(dependency, tuple) and all(isinstance(one, bytes) for one in dependency):
-        names = [label_text(one) for one in dependency]
-        if len(names) == 1:
-            return f"Namespace {names[0]}, at once"
-        return f"Service {names[0]}/{names[1]} and its EndpointSlices, at once"
+        match [label_text(one) for one in dependency]:
+            case [namespace]:
+                return f"Namespace {namespace}, at once"
+            case [namespace, service]:
+                return f"Service {namespace}/{service} and its EndpointSlices, at once"
     return ""
 
 

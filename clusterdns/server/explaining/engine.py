@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from time import perf_counter
 
+from clusterdns.cluster.objects import is_address
 from clusterdns.plugins.kubernetes.exports import ClusterView
 from clusterdns.server.assembly import Configuration
 from clusterdns.server.explaining.answer import shown_answer
@@ -61,7 +62,7 @@ class Explainer:
         name, qtype = _question(request)
         resolver = await self._resolver(request.asked_from)
         client = _client(request.client or (resolver.address if resolver is not None else "") or DEFAULT_CLIENT)
-        if resolver is None:
+        if resolver is None or is_address(request.name):  # which no stub resolver looks up with its search list
             explanation = await self._explain(name, qtype, client)
             if not request.type and explanation.verdict.code == NODATA and qtype == codes.A:
                 other = await self._explain(name, codes.AAAA, client)  # of a cluster with IPv6 alone
