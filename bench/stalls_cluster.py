@@ -4,9 +4,10 @@ import asyncio
 import gc
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from itertools import count, product
 from typing import cast
+
+from msgspec.structs import replace
 
 from bench.turns import Turns
 from clusterdns.chain import Query, Reply, failure

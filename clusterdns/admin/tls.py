@@ -6,7 +6,8 @@ reads its web configuration into `AdminTls`.
 
 import logging
 import ssl
-from dataclasses import dataclass
+
+import msgspec
 
 from clusterdns.host.followed_file import FollowedFile
 from clusterdns.host.tls import TlsError, server_context
@@ -14,8 +15,7 @@ from clusterdns.host.tls import TlsError, server_context
 log = logging.getLogger("clusterdns")
 
 
-@dataclass(frozen=True)
-class AdminTls:
+class AdminTls(msgspec.Struct, frozen=True):
     """The certificate of a listener and the clients that it accepts; files by path, `ca` may be empty."""
 
     cert: str

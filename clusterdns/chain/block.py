@@ -6,8 +6,9 @@
 import os
 import ssl
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
+
+import msgspec
 
 from clusterdns.admin.page import Page, PageRequest, Respond
 from clusterdns.admin.tls import AdminTls
@@ -18,8 +19,7 @@ from clusterdns.wire.name import from_text
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class ListenerOptions:
+class ListenerOptions(msgspec.Struct, frozen=True):
     """The options of a block's listeners; directives such as `bind`, `tls` and `timeouts` set the fields."""
 
     addresses: tuple[str, ...] = ()  # empty: every address
@@ -66,8 +66,7 @@ class Shared(Protocol):
         """Return the problems of parts that are ready."""
 
 
-@dataclass(frozen=True)
-class BlockContext:
+class BlockContext(msgspec.Struct, frozen=True):
     """The properties of a block and of the process that a plugin may use."""
 
     zones_text: tuple[str, ...]  # the block's zones, absolute, reverse zones expanded
@@ -75,11 +74,11 @@ class BlockContext:
     registry: Registry
     shared: Shared
     directive_names: frozenset[str] = frozenset()  # every directive of this block
-    listener: ListenerOptions = field(default_factory=ListenerOptions)
+    listener: ListenerOptions = msgspec.field(default_factory=ListenerOptions)
     state_folder: str = ""  # of files that outlive the process (`-state`); empty: there is none
     root: str = ""  # the folder of relative paths; empty: the working directory
     port: int = 53  # of the block's first key
-    parts: list[Part] = field(default_factory=list)  # of this block; complete when `Handling.wrap` is called
+    parts: list[Part] = msgspec.field(default_factory=list)  # of this block; complete when `Handling.wrap` is called
 
     def exports(self, kind: type[T]) -> tuple[T, ...]:
         """Return the exports of this type in this block, in plugin order; complete in `Handling.wrap` or later."""

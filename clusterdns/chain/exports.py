@@ -6,8 +6,9 @@ for a single directive are in its folder (`plugins.kubernetes.exports`).
 
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+import msgspec
 
 from clusterdns.chain.query import Query
 from clusterdns.wire.record import Record
@@ -15,16 +16,14 @@ from clusterdns.wire.record import Record
 CURRENT = "current"  # the state of a row of /status whose names can be trusted
 
 
-@dataclass(frozen=True)
-class ZoneSource:
+class ZoneSource(msgspec.Struct, frozen=True):
     """Zones that can be transferred (RFC 5936); the `transfer` directive asks for their records."""
 
     # from the apex of a zone to its records, SOA to SOA; to None if this source has no such zone
     zone_records: Callable[[bytes], Iterable[Record] | None]
 
 
-@dataclass(frozen=True)
-class HeldQuestions:
+class HeldQuestions(msgspec.Struct, frozen=True):
     """The questions that a part answers from data of its own; `clusterdns names` asks them."""
 
     questions: Callable[[], Iterable[tuple[bytes, int]]]  # names in lower case, and types
@@ -37,8 +36,7 @@ class Decision(NamedTuple):
     place: str = ""  # file:line; empty: that of the directive
 
 
-@dataclass(frozen=True)
-class Deciding:
+class Deciding(msgspec.Struct, frozen=True):
     """How a part describes what it has done with a query; explanations ask for it, after the reply.
 
     `describe` changes nothing, counts nothing and does not wait.
@@ -47,8 +45,7 @@ class Deciding:
     describe: Callable[[Query], Decision]
 
 
-@dataclass(frozen=True)
-class StatusSection:
+class StatusSection(msgspec.Struct, frozen=True):
     """The rows that a part adds to a section of /status; parts that share an `owner` add its rows once.
 
     A row holds texts, numbers, and mappings and lists of them, and no secrets. The key `state` of a row is `current`,
@@ -60,8 +57,7 @@ class StatusSection:
     owner: object = None
 
 
-@dataclass(frozen=True)
-class ReloadSchedule:
+class ReloadSchedule(msgspec.Struct, frozen=True):
     """The interval at which the server polls the Corefile for changes; the `reload` directive sets it."""
 
     interval_seconds: float = 30.0

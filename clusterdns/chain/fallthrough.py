@@ -1,8 +1,10 @@
 """The option `fallthrough`: names that one plugin lacks are passed on to the next plugin."""
 
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from clusterdns.chain.handler import Handler
 from clusterdns.chain.query import Query
@@ -13,8 +15,7 @@ from clusterdns.corefile.options import Option
 from clusterdns.wire.name import ROOT, is_under
 
 
-@dataclass(frozen=True)
-class Fallthrough:
+class Fallthrough(msgspec.Struct, frozen=True):
     """The zones whose missing names go to the next plugin; without zones no name does."""
 
     zones: tuple[bytes, ...] = ()

@@ -5,7 +5,8 @@ them, `admin` and the `ready` directive report on them.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from clusterdns.chain.handler import Handler, Observer, Reuse
 from clusterdns.chain.query import Query
@@ -17,8 +18,7 @@ class StartError(Exception):
     """A part, and with it the configuration, cannot start; the text names the cause, where it is, and what to do."""
 
 
-@dataclass(frozen=True)
-class Handling:
+class Handling(msgspec.Struct, frozen=True):
     """The handler and the observer of a part, and the queries that they get."""
 
     wrap: Callable[[Handler], Handler] | None = None  # makes this part's handler above the next one; pure
@@ -36,8 +36,7 @@ class Handling:
         return self.wrap is not None or self.observe is not None or self.counts_queries
 
 
-@dataclass(frozen=True)
-class LifeCycle:
+class LifeCycle(msgspec.Struct, frozen=True):
     """The callbacks of a part at start and stop, in the order in which the server calls them."""
 
     dry_run: Callable[[], Awaitable[None]] | None = None  # the checks of `start`; `clusterdns check` runs nothing else
@@ -53,8 +52,7 @@ class LifeCycle:
     stop: Callable[[], Awaitable[None]] | None = None
 
 
-@dataclass(frozen=True)
-class Readiness:
+class Readiness(msgspec.Struct, frozen=True):
     """The state of a part at /ready. The functions return an empty text while all is well."""
 
     unready: Callable[[], str] | None = None  # why the part is not ready yet
@@ -62,12 +60,11 @@ class Readiness:
     warning: Callable[[], str] | None = None  # the problem of a part that is ready; fails no probe
 
 
-@dataclass
-class Part:
+class Part(msgspec.Struct):
     """The effect of one directive on its server block. Most parts set few of the fields."""
 
     name: str  # of the directive
-    handling: Handling = field(default_factory=Handling)
-    life: LifeCycle = field(default_factory=LifeCycle)
-    readiness: Readiness = field(default_factory=Readiness)
+    handling: Handling = msgspec.field(default_factory=Handling)
+    life: LifeCycle = msgspec.field(default_factory=LifeCycle)
+    readiness: Readiness = msgspec.field(default_factory=Readiness)
     exports: tuple[object, ...] = ()  # for other parts of the block and for the server; see `chain.exports`

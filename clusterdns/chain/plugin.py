@@ -6,8 +6,9 @@ chain; `server.assembly` runs the steps.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from clusterdns.chain.block import BlockContext
 from clusterdns.chain.part import Part
@@ -15,8 +16,7 @@ from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.options import Option
 
 
-@dataclass(frozen=True)
-class Doc:
+class Doc(msgspec.Struct, frozen=True):
     """The entry of a directive in docs/corefile.md."""
 
     usage: tuple[str, ...]  # the forms of the first line, without options
@@ -26,8 +26,7 @@ class Doc:
     better: str = ""  # its advantages over CoreDNS; empty: none
 
 
-@dataclass(frozen=True)
-class Plugin:
+class Plugin(msgspec.Struct, frozen=True):
     """A directive: its name, its steps and its documentation."""
 
     name: str

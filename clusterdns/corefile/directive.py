@@ -4,7 +4,7 @@ Plugins read these: a statement checks the number of its arguments, and every ar
 can name the place of a wrong one. All of it is immutable.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from clusterdns.corefile.errors import CorefileError, ErrorList, hint_for
 from clusterdns.corefile.keys import ServerKey
@@ -29,8 +29,7 @@ _REMOVED_OPTIONS: tuple[tuple[str, tuple[str, ...], str], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(msgspec.Struct, frozen=True):
     """A name and its arguments: a directive, or a line of its block."""
 
     words: tuple[Token, ...]
@@ -86,13 +85,11 @@ class Statement:
         raise wrong.error(text, f"{hint}: {self.name} {usage}" if usage else hint)
 
 
-@dataclass(frozen=True, slots=True)
-class Line(Statement):
+class Line(Statement, frozen=True):
     """One line between a directive's braces."""
 
 
-@dataclass(frozen=True, slots=True)
-class Directive(Statement):
+class Directive(Statement, frozen=True):
     """The statement of one plugin in a server block, with the lines between its braces, if any."""
 
     block: tuple[Line, ...] = ()
@@ -113,8 +110,7 @@ class Directive(Statement):
         self.options()
 
 
-@dataclass(frozen=True, slots=True)
-class ServerBlock:
+class ServerBlock(msgspec.Struct, frozen=True):
     """The zones of a server block, and the directives that serve them, in file order."""
 
     words: tuple[Token, ...]  # the keys as written, variables replaced; never empty

@@ -6,7 +6,8 @@ is copied. Each frame knows its importer: an import of an importer is a cycle, a
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from clusterdns.corefile.environment import expand
 from clusterdns.corefile.errors import CorefileWarning, ErrorList, nearest
@@ -18,8 +19,7 @@ MAX_FILE_EXPANSIONS = 100_000
 MAX_DEPTH = 100
 
 
-@dataclass(slots=True)
-class _Frame:
+class _Frame(msgspec.Struct):
     """A file or snippet that is being read."""
 
     label: str
@@ -37,8 +37,7 @@ class _Frame:
         return labels[::-1]
 
 
-@dataclass(frozen=True, slots=True)
-class Snippet:
+class Snippet(msgspec.Struct, frozen=True):
     """The lines between the braces of `(name) { … }`, with their imports unexpanded."""
 
     head: Token

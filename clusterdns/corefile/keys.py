@@ -7,7 +7,8 @@ listener, is decided by `server`.
 
 import ipaddress
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from clusterdns.corefile.errors import CorefileWarning, shown
 from clusterdns.corefile.lexer import Token
@@ -23,8 +24,7 @@ _CIDR = re.compile(r"([0-9.]+|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)/([0-9]+)")
 _HOST_LABEL = re.compile(r"[A-Za-z0-9_/-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class ServerKey:
+class ServerKey(msgspec.Struct, frozen=True):
     """One zone that a server block serves. A key that is a network yields several."""
 
     transport: str  # of DEFAULT_PORTS

@@ -7,9 +7,10 @@ look for more mistakes and report all of them together. Without one, errors are 
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from os.path import normpath
 from typing import BinaryIO, TextIO
+
+import msgspec
 
 from clusterdns.corefile.directive import ServerBlock
 from clusterdns.corefile.errors import CorefileError, CorefileWarning, ErrorList
@@ -21,8 +22,7 @@ from clusterdns.corefile.parser import KEY_HINT, NO_KEY, parse_statements
 STDIN = "stdin"  # the path that means standard input, as in CoreDNS
 
 
-@dataclass(frozen=True, slots=True)
-class Corefile:
+class Corefile(msgspec.Struct, frozen=True):
     """A configuration as read from its files."""
 
     blocks: tuple[ServerBlock, ...]

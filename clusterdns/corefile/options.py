@@ -5,8 +5,9 @@ mistakes together; docs/corefile.md shows the same rows.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+import msgspec
 
 from clusterdns.corefile.directive import Directive, Line
 from clusterdns.corefile.errors import ErrorList
@@ -14,8 +15,7 @@ from clusterdns.corefile.errors import ErrorList
 S = TypeVar("S")
 
 
-@dataclass(frozen=True)
-class Option(Generic[S]):
+class Option(msgspec.Struct, Generic[S], frozen=True):
     """One line that a directive's block may contain."""
 
     usage: str  # as written in a Corefile: `ttl SECONDS`

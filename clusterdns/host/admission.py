@@ -8,16 +8,16 @@ Admission, the admin listeners another.
 
 import ipaddress
 from collections import OrderedDict
-from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
+
+import msgspec
 
 _BUSY_SKIPPED = 32  # connections with queries under way, passed over in the search for an idle one
 _ALL, _TLS = "in all", "over TLS"
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionLimits:
+class ConnectionLimits(msgspec.Struct, frozen=True):
     """The numbers of connections that may be open.
 
     Many pods behind one node's address count as one client, so the share of an address is generous. An IPv6 client

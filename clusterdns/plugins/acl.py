@@ -7,8 +7,9 @@ each query.
 
 import enum
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+
+import msgspec
 
 from clusterdns.chain import BlockContext, Doc, Handler, Handling, Part, Plugin, Query, Reply, failure
 from clusterdns.chain.exports import Deciding, Decision
@@ -53,8 +54,7 @@ class Networks:
         )
 
 
-@dataclass(frozen=True)
-class AclPolicy:
+class AclPolicy(msgspec.Struct, frozen=True):
     """One line of a rule: an action for some types and clients; None means all."""
 
     action: AclAction
@@ -63,8 +63,7 @@ class AclPolicy:
     line: int = 0  # in the file of its rule
 
 
-@dataclass(frozen=True)
-class AclRule:
+class AclRule(msgspec.Struct, frozen=True):
     """One `acl` directive: policies for the names of some zones."""
 
     zones: tuple[bytes, ...]
@@ -76,8 +75,7 @@ class AclRule:
         return longest_suffix(name, self.zones)
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """The decision about one query."""
 
     action: AclAction

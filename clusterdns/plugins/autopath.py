@@ -10,7 +10,8 @@ search list is for that pod alone, and is looked up each time.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from clusterdns.chain import BlockContext, Doc, Handler, Handling, LifeCycle, Part, Plugin, Query, Reply
 from clusterdns.corefile import lenient
@@ -29,8 +30,7 @@ OWN_FILE = "/etc/resolv.conf"
 log = logging.getLogger("clusterdns.plugin.autopath")
 
 
-@dataclass(frozen=True)
-class AutopathSettings:
+class AutopathSettings(msgspec.Struct, frozen=True):
     """The zones and the search list of the last `autopath` directive of a block."""
 
     zones: tuple[bytes, ...]

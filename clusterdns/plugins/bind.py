@@ -6,7 +6,9 @@ applies to its own line only.
 
 import ipaddress
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from clusterdns.chain import BlockContext, Doc, Part, Plugin
 from clusterdns.corefile.directive import Directive, Line
@@ -19,8 +21,7 @@ Interfaces = Mapping[str, Sequence[str]]
 _NO_WORDS: tuple[Token, ...] = ()
 
 
-@dataclass(frozen=True)
-class BindSettings:
+class BindSettings(msgspec.Struct, frozen=True):
     """The addresses, each once, in the order of the file."""
 
     addresses: tuple[str, ...]

@@ -6,7 +6,8 @@ The listeners of a block with `chaos` accept queries of every class (`Handling.t
 import random
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 import clusterdns
 from clusterdns.chain import BlockContext, Doc, Handler, Handling, Part, Plugin, Query, Reply
@@ -18,14 +19,15 @@ from clusterdns.wire.record import MAX_STRING_BYTES
 VERSION_NAMES = frozenset(map(from_text, ("version.bind.", "version.server.")))
 HOST_NAMES = frozenset(map(from_text, ("hostname.bind.", "id.server.")))
 AUTHORS_NAME = from_text("authors.bind.")
+DEFAULT_VERSION = f"clusterdns-{clusterdns.__version__}"
+DEFAULT_AUTHORS = ("the clusterdns authors",)
 
 
-@dataclass(frozen=True)
-class ChaosSettings:
+class ChaosSettings(msgspec.Struct, frozen=True):
     """The texts that the server names as its version and its authors."""
 
-    version: str = f"clusterdns-{clusterdns.__version__}"
-    authors: tuple[str, ...] = ("the clusterdns authors",)
+    version: str = DEFAULT_VERSION
+    authors: tuple[str, ...] = DEFAULT_AUTHORS
 
 
 def texts_by_name(settings: ChaosSettings, host_name: str) -> dict[bytes, tuple[str, ...]]:
@@ -43,8 +45,8 @@ def _cut(text: str) -> str:
 def parse(directives: Sequence[Directive], context: BlockContext) -> ChaosSettings:
     """Read `chaos [VERSION] [AUTHORS…]`; of several the first counts. Raises CorefileErrors."""
     directives[0].no_block()
-    version, *authors = [_cut(word.text) for word in directives[0].args] or [ChaosSettings.version]
-    return ChaosSettings(version, tuple(dict.fromkeys(authors)) or ChaosSettings.authors)
+    version, *authors = [_cut(word.text) for word in directives[0].args] or [DEFAULT_VERSION]
+    return ChaosSettings(version, tuple(dict.fromkeys(authors)) or DEFAULT_AUTHORS)
 
 
 def build(settings: ChaosSettings, context: BlockContext) -> Part:

@@ -6,8 +6,10 @@ are kept per family, so a translated reply may be compiled.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from ipaddress import IPv6Network
+
+import msgspec
+from msgspec.structs import replace
 
 from clusterdns.chain import BlockContext, Doc, Handler, Handling, Part, Plugin, Query, Reply
 from clusterdns.corefile.directive import Directive, Line
@@ -24,8 +26,7 @@ WELL_KNOWN = IPv6Network("64:ff9b::/96")  # RFC 6052 §2.1
 _RESERVED_BYTE = 8  # bits 64 to 71 are zero (RFC 6052 §2.2)
 
 
-@dataclass(frozen=True)
-class Dns64Settings:
+class Dns64Settings(msgspec.Struct, frozen=True):
     """The `dns64` directives of a block, merged."""
 
     prefix: IPv6Network = WELL_KNOWN

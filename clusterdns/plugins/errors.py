@@ -7,7 +7,9 @@ It logs the `error` of a reply; a response code alone is not an error. Exception
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from clusterdns.chain import BlockContext, Doc, Handling, LifeCycle, Part, Plugin, Query, Reply, Reuse
 from clusterdns.corefile import values
@@ -25,8 +27,7 @@ CallLater = Callable[[float, Callable[[], None]], object]  # as the event loop's
 log = logging.getLogger("clusterdns.plugin.errors")
 
 
-@dataclass(frozen=True)
-class Consolidation:
+class Consolidation(msgspec.Struct, frozen=True):
     """A rule: errors whose text matches `pattern` are counted and logged once per period."""
 
     pattern: values.Pattern
@@ -35,8 +36,7 @@ class Consolidation:
     show_first: bool = False
 
 
-@dataclass(frozen=True)
-class ErrorsSettings:
+class ErrorsSettings(msgspec.Struct, frozen=True):
     """The rules of consolidation, in the order of the file."""
 
     consolidations: tuple[Consolidation, ...] = ()

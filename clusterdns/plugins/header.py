@@ -4,7 +4,8 @@ A reply repeats the RD of its query, so a rule for the RD of a reply changes the
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from clusterdns.chain import BlockContext, Doc, Handler, Handling, Part, Plugin, Query, Reply
 from clusterdns.corefile import lenient, values
@@ -15,8 +16,7 @@ from clusterdns.wire.header import AA, RA, RD
 FLAGS = {"aa": AA, "ra": RA, "rd": RD}
 
 
-@dataclass(frozen=True)
-class FlagChange:
+class FlagChange(msgspec.Struct, frozen=True):
     """Flags to set and flags to clear; of several rules for one flag the last counts."""
 
     to_set: int = 0
@@ -33,8 +33,7 @@ class FlagChange:
         return (flags | self.to_set) & ~self.to_clear
 
 
-@dataclass(frozen=True)
-class HeaderSettings:
+class HeaderSettings(msgspec.Struct, frozen=True):
     """The changes of queries and of replies."""
 
     query: FlagChange = FlagChange()

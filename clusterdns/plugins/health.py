@@ -7,9 +7,11 @@ whether the server is ready for queries.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from clusterdns.admin.page import Page, PageRequest, text_page
 from clusterdns.chain import BlockContext, Doc, LifeCycle, Part, Plugin
@@ -35,8 +37,7 @@ Sleep = Callable[[float], Awaitable[object]]
 log = logging.getLogger("clusterdns.plugin.health")
 
 
-@dataclass(frozen=True)
-class HealthSettings:
+class HealthSettings(msgspec.Struct, frozen=True):
     """The address of /health, and how long DNS is answered after a request to end."""
 
     address: str = DEFAULT_ADDRESS

@@ -5,8 +5,10 @@ replies, as for the cluster's own names.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
+
+import msgspec
+from msgspec.structs import replace
 
 from clusterdns.chain import BlockContext, Doc, Handler, Handling, LifeCycle, Part, Plugin
 from clusterdns.chain.exports import HeldQuestions, ZoneSource
@@ -29,8 +31,7 @@ MAX_TTL_SECONDS = 3600
 _TYPES = (codes.A, codes.AAAA, codes.SRV, codes.PTR)
 
 
-@dataclass(frozen=True)
-class ExternalSettings:
+class ExternalSettings(msgspec.Struct, frozen=True):
     """The options of all `k8s_external` directives of a block, and the zones of the last one."""
 
     zones: tuple[bytes, ...] = ()

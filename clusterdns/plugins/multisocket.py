@@ -5,7 +5,8 @@ One process serves them all: they enlarge the kernel's receive buffer for bursts
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from clusterdns.chain import BlockContext, Doc, Part, Plugin
 from clusterdns.corefile import values

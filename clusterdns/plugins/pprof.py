@@ -8,7 +8,9 @@ import asyncio
 import sys
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from clusterdns.admin.page import Page, PageRequest, text_page
 from clusterdns.chain import BlockContext, Doc, LifeCycle, Part, Plugin
@@ -31,8 +33,7 @@ cmdline             the command line
 """
 
 
-@dataclass(frozen=True)
-class PprofSettings:
+class PprofSettings(msgspec.Struct, frozen=True):
     """The address of the pages."""
 
     address: str = DEFAULT_ADDRESS

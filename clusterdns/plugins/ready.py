@@ -7,8 +7,10 @@ reports its own state (`Part.readiness`), also where several blocks use the same
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 import clusterdns
 from clusterdns.admin import status_page
@@ -30,8 +32,7 @@ Reasons = Callable[[], Mapping[PartKey, str]]
 log = logging.getLogger("clusterdns.plugin.ready")
 
 
-@dataclass(frozen=True)
-class ReadySettings:
+class ReadySettings(msgspec.Struct, frozen=True):
     """The address of /ready, and whether a plugin that was ready once can become unready."""
 
     address: str = DEFAULT_ADDRESS

@@ -6,7 +6,8 @@ It sets `BlockContext.root`; plugins that read files call `BlockContext.path`.
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from clusterdns.chain import BlockContext, Doc, LifeCycle, Part, Plugin
 from clusterdns.corefile.directive import Directive

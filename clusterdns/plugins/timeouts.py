@@ -4,7 +4,8 @@ It sets the `ListenerOptions` of the block for TCP and TLS; UDP has no timeouts.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from clusterdns.chain import BlockContext, Doc, ListenerOptions, Part, Plugin
 from clusterdns.corefile import values
@@ -24,7 +25,7 @@ def _seconds(word: Token) -> float:
 def _duration(field_name: str) -> Callable[[ListenerOptions, Line], ListenerOptions]:
     def read(settings: ListenerOptions, line: Line) -> ListenerOptions:
         changes = {field_name: _seconds(line.one_argument("DURATION"))}
-        return replace(settings, **changes)  # type: ignore[arg-type]  # a field of seconds
+        return replace(settings, **changes)
 
     return read
 

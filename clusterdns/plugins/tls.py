@@ -6,7 +6,9 @@ is an error of the Corefile. Plain zones of the same block are not affected.
 
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from clusterdns.chain import BlockContext, Doc, Part, Plugin
 from clusterdns.corefile import values
@@ -24,8 +26,7 @@ _CLIENT_AUTH = {
 _UNVERIFIED = "require"
 
 
-@dataclass(frozen=True)
-class TlsSettings:
+class TlsSettings(msgspec.Struct, frozen=True):
     """The lines of the block."""
 
     client_auth: ssl.VerifyMode = ssl.CERT_NONE

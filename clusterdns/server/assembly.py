@@ -6,9 +6,10 @@ are collected before they are raised.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, TypeVar
+
+import msgspec
 
 from clusterdns.admin.page import Page, PageRequest, Respond
 from clusterdns.chain import BlockContext, Part, Plugin
@@ -27,8 +28,7 @@ from clusterdns.telemetry.metrics import Registry
 T = TypeVar("T")
 
 
-@dataclass
-class Configuration:
+class Configuration(msgspec.Struct):
     """A configuration that can run: listen points, and parts in the order in which they start."""
 
     listen_points: tuple[ListenPoint, ...]
@@ -67,13 +67,12 @@ class Configuration:
         self.shared.release()
 
 
-@dataclass
-class _Block:
+class _Block(msgspec.Struct):
     """A server block while its directives are read: the context as they change it, and their settings."""
 
     source: ServerBlock
     context: BlockContext
-    settings: list[tuple[Plugin, Any]] = field(default_factory=list)
+    settings: list[tuple[Plugin, Any]] = msgspec.field(default_factory=list)
 
 
 def assemble(
@@ -120,8 +119,7 @@ def draft(
     return Draft(blocks, shared, registry, corefile.warnings, dns_port)
 
 
-@dataclass
-class Draft:
+class Draft(msgspec.Struct):
     """A configuration whose settings are read and checked, and whose parts are not made yet."""
 
     blocks: list[_Block]

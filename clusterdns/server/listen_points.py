@@ -5,8 +5,9 @@ is bound here.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import msgspec
 
 from clusterdns.chain import ListenerOptions
 from clusterdns.corefile.keys import ServerKey
@@ -16,8 +17,7 @@ from clusterdns.telemetry.logs import bracketed
 EVERY_ADDRESS = ""
 
 
-@dataclass(frozen=True, eq=False)
-class ListenPoint:
+class ListenPoint(msgspec.Struct, frozen=True, eq=False):
     """An address, port and transport on which DNS is served. An empty address stands for all, IPv4 and IPv6."""
 
     address: str
@@ -26,7 +26,7 @@ class ListenPoint:
     routes: Routes
     zones_text: tuple[str, ...]
     transport: str = "dns"  # or tls
-    options: ListenerOptions = field(default_factory=ListenerOptions)
+    options: ListenerOptions = msgspec.field(default_factory=ListenerOptions)
 
     @property
     def host_port(self) -> str:

@@ -5,7 +5,8 @@ new ones.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from clusterdns.chain import Handler, Observer, Query
 from clusterdns.wire import codes
@@ -14,8 +15,7 @@ from clusterdns.wire.name import ROOT, longest_suffix, suffixes
 Labeller = Callable[[Query], Mapping[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(msgspec.Struct, frozen=True):
     """The parts of one server block as dispatch uses them; `folding` makes it."""
 
     handler: Handler | None  # for class IN; None: no part of the block handles queries
@@ -28,8 +28,7 @@ class Chain:
     writer: str = ""  # the `plugin` label of the metrics
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """A zone of a server block, and the chain that answers its queries."""
 
     zone: bytes

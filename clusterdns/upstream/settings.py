@@ -1,13 +1,13 @@
 """The settings of exchanges with upstreams: one class per topic, filled by `forward` from its options."""
 
 import ssl
-from dataclasses import dataclass
+
+import msgspec
 
 from clusterdns.wire.name import ROOT
 
 
-@dataclass(frozen=True)
-class TransportSettings:
+class TransportSettings(msgspec.Struct, frozen=True):
     """Settings of one exchange: the transport and the connections."""
 
     force_tcp: bool = False  # for plain DNS; health checks and probes included
@@ -21,8 +21,7 @@ class TransportSettings:
     tls_server_name: str = ""  # the name that certificates must have; empty: the upstream's address
 
 
-@dataclass(frozen=True)
-class HealthCheckSettings:
+class HealthCheckSettings(msgspec.Struct, frozen=True):
     """Settings of the health checks that follow a failed exchange."""
 
     max_fails: int = 2  # more failed checks in a row mean that the upstream is down; 0: never checked, never down
@@ -31,8 +30,7 @@ class HealthCheckSettings:
     recurses: bool = True  # RD is set
 
 
-@dataclass(frozen=True)
-class PoolSettings:
+class PoolSettings(msgspec.Struct, frozen=True):
     """Settings of a pool: how a question goes from one upstream to the next."""
 
     policy: str = "random"  # a key of `pool.POLICIES`

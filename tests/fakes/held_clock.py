@@ -36,10 +36,14 @@ class HeldClock:
         await turns()
 
     async def pass_until(self, future: "asyncio.Future[Any]") -> None:
-        """Let time pass, from one timer to the next, until a future is done."""
+        """Let time pass, from one timer to the next, until a future is done.
+
+        No time passes where no timer is set: a thread or the other end of a socket is waited for.
+        """
         await turns()
         while not future.done():
-            self._move_to(max(self.now, self._next_timer()))
+            if (due := self._next_timer()) < math.inf:
+                self._move_to(max(self.now, due))
             await turns()
 
     def _next_timer(self) -> float:

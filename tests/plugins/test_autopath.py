@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from clusterdns.chain import BlockContext, Part, Query, Reply, code_only, failure
 from clusterdns.cluster.index.cluster import Index

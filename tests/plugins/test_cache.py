@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from clusterdns.chain import BlockContext
 from clusterdns.corefile.directive import Directive
@@ -25,7 +26,7 @@ def made(success: StoreSettings | None = None, denial: StoreSettings | None = No
         denial or StoreSettings(max_ttl_seconds=1800),
     )
     for field, value in values.items():
-        object.__setattr__(settings, field, value)
+        settings = replace(settings, **{field: value})
     return settings
 
 

@@ -1,7 +1,6 @@
 """`hosts` compared with CoreDNS, query by query: the same file and lines in the Corefile, one block per case."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +9,7 @@ import dns.message
 import dns.query
 import dns.rcode
 import pytest
+from msgspec.structs import replace
 from plugins.coredns_blocks import Blocks, serving
 
 from clusterdns.chain import BlockContext, Query, Reply, code_only

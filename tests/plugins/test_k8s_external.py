@@ -1,9 +1,9 @@
 """`k8s_external`: its options, its transfers, and the replies that it makes of lookups in `index.external`."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from clusterdns.chain import BlockContext, Handler, Part, Query, Reply, code_only
 from clusterdns.chain.exports import ZoneSource

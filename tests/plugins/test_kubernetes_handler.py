@@ -1,9 +1,9 @@
 """The handler of the cluster's zones with other plugins behind it; tests/server has the answers themselves."""
 
 from collections.abc import Callable, Hashable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from clusterdns.chain import BlockContext, ListenerOptions, Query, Reply, failure
 from clusterdns.chain.fallthrough import Fallthrough

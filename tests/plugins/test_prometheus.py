@@ -1,11 +1,11 @@
 """`prometheus`: the endpoint, and what starting it shows."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Protocol
 
 import aiohttp
 import pytest
+from msgspec.structs import replace
 
 import clusterdns
 from clusterdns.admin.http import AdminHttp, AdminRoute

@@ -5,7 +5,6 @@ answers the queries that our rules pass on. The test fails on a difference that 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 import dns.exception
 import dns.message
@@ -13,6 +12,7 @@ import dns.query
 import dns.rcode
 import dns.rdatatype
 import pytest
+from msgspec.structs import replace
 from plugins.coredns_blocks import Blocks, address, serving
 
 from clusterdns.chain import BlockContext, Handler, Query, Reply

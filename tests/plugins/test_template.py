@@ -2,11 +2,11 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from clusterdns.chain import BlockContext, Handler, Query, Reply, code_only, failure
 from clusterdns.corefile.directive import Directive

@@ -10,9 +10,10 @@ import contextlib
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from clusterdns.corefile.directive import Directive, ServerBlock
 from clusterdns.corefile.errors import CorefileError, ErrorList, shown

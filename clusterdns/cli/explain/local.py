@@ -7,7 +7,9 @@ by manifests or a kubeconfig, because that of a pod is not at hand here.
 import asyncio
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 import msgspec
 

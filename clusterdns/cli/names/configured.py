@@ -8,7 +8,8 @@ are alike: the directives of `LEFT_OUT` do not take part. `unlisted` says what t
 import asyncio
 import sys
 from collections.abc import Collection, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from clusterdns.chain import Query, StartError
 from clusterdns.chain.exports import HeldQuestions

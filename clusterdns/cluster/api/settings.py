@@ -5,15 +5,15 @@ The `kubernetes` plugin makes an `ApiSettings` of its Corefile block. `credentia
 """
 
 import math
-from dataclasses import dataclass
+
+import msgspec
 
 DEFAULT_STARTUP_TIMEOUT_SECONDS = 5.0
 DEFAULT_STALE_AFTER_SECONDS = 10.0
 DEFAULT_AUDIT_SECONDS = 300.0
 
 
-@dataclass(frozen=True)
-class ClientTls:
+class ClientTls(msgspec.Struct, frozen=True):
     """The files of the `tls` option: our certificate and key, and the authority that signed the server's."""
 
     cert: str
@@ -21,8 +21,7 @@ class ClientTls:
     ca: str
 
 
-@dataclass(frozen=True)
-class Intervals:
+class Intervals(msgspec.Struct, frozen=True):
     """Timeouts and retry intervals towards the API server; no Corefile option changes them."""
 
     connect_seconds: float = 5.0  # the kernel sends a SYN each second (tcp_syn_linear_timeouts), less often after that
@@ -31,12 +30,11 @@ class Intervals:
     silence_seconds: float = 150.0  # of a watch that cannot be replaced
     shortest_watch_seconds: int = 300  # the server ends a watch after a random time between this and twice this
     first_retry_seconds: float = 0.05
-    last_retry_seconds: float = 0.8  # of all collections together: names are asked for all the time
+    last_retry_seconds: float = 0.7  # of all collections together: names are asked for all the time
     last_own_retry_seconds: float = 5.0  # of a collection that is forbidden
 
 
-@dataclass(frozen=True)
-class ApiSettings:
+class ApiSettings(msgspec.Struct, frozen=True):
     """What one kubernetes block reads. Credentials: `kubeconfig`, else `endpoint`, else the pod's service account."""
 
     kubeconfig: str = ""

@@ -4,15 +4,15 @@ Reading is for people who ask about one name: it lists few objects, and a source
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+import msgspec
 
 SERVICES, SLICES, PODS = "services", "endpointslices", "pods"
 MAX_OBJECTS = {SERVICES: 1, SLICES: 20, PODS: 100}  # of one reading: some 1 MiB of JSON
 
 
-@dataclass(frozen=True)
-class FoundObjects:
+class FoundObjects(msgspec.Struct, frozen=True):
     """The objects of one reading as trees of JSON or YAML, with their places in files; or why there are none."""
 
     trees: tuple[Any, ...] = ()
@@ -21,13 +21,12 @@ class FoundObjects:
     is_cut: bool = False  # there are more
 
 
-@dataclass(frozen=True)
-class ObjectFilter:
+class ObjectFilter(msgspec.Struct, frozen=True):
     """What to read of a kind: one object by its name, or those with these labels, in one namespace."""
 
     namespace: str
     name: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 class ObjectReader(Protocol):

@@ -9,8 +9,9 @@ Service whose slices are in the dump gets no others.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+import msgspec
 
 from clusterdns.cluster.decoding import from_data
 from clusterdns.cluster.manifests import checks, kinds, services, slices, workloads
@@ -51,8 +52,7 @@ class DesiredState(NamedTuple):
     problems: tuple[Problem, ...]
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(msgspec.Struct, frozen=True):
     """The objects to compute, by the options of `kubernetes` with the same names."""
 
     pods: bool = False

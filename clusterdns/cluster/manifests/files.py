@@ -8,8 +8,9 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from clusterdns.cluster.manifests.documents import Document, DocumentError, read_documents
 from clusterdns.cluster.manifests.kinds import MANIFEST_TYPES
@@ -24,13 +25,12 @@ class ManifestError(Exception):
     """Manifests that cannot be served at all; the text has the path and the reason."""
 
 
-@dataclass
-class _File:
+class _File(msgspec.Struct):
     """One file, its last good documents, and the reason where the current content is not used."""
 
     followed: FollowedFile
     digest: bytes = b""
-    documents: list[Document] = field(default_factory=list)
+    documents: list[Document] = msgspec.field(default_factory=list)
     problem: Problem | None = None
 
 

@@ -6,7 +6,8 @@ when the template changes.
 """
 
 from collections.abc import Container, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from clusterdns.cluster.manifests import kinds
 from clusterdns.cluster.manifests.addresses import hash64
@@ -20,8 +21,7 @@ _PENDING = "Pending"
 NamedPorts = dict[tuple[str, str], int]  # (name, protocol) → number
 
 
-@dataclass
-class SimulatedPod:
+class SimulatedPod(msgspec.Struct):
     """A pod as the EndpointSlice controller sees it. `controllers` writes `addresses` once."""
 
     namespace: str

@@ -6,7 +6,8 @@ import math
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from clusterdns.chain import BlockContext, Doc, Handling, LifeCycle, Part, Plugin, Query
 from clusterdns.chain.exports import Deciding, Decision

@@ -1,14 +1,13 @@
 """The values of one `cache` directive: the limits of its two stores, prefetch, and serve-stale (RFC 8767)."""
 
-from dataclasses import dataclass, field
+import msgspec
 
 from clusterdns.wire.name import is_under
 
 MAX_TTL_SECONDS = 2**31 - 1  # RFC 2181 §8
 
 
-@dataclass(frozen=True)
-class StoreSettings:
+class StoreSettings(msgspec.Struct, frozen=True):
     """The limits of one store: `success` holds positive answers, `denial` negative answers and failures."""
 
     capacity: int = 9984
@@ -25,8 +24,7 @@ class StoreSettings:
         return min(max(ttl, self.min_ttl_seconds), self.max_ttl_seconds, MAX_TTL_SECONDS)
 
 
-@dataclass(frozen=True)
-class PrefetchSettings:
+class PrefetchSettings(msgspec.Struct, frozen=True):
     """When an entry is refreshed before it expires: after `amount` hits without a pause of over `pause_seconds`."""
 
     amount: int = 0  # 0: off
@@ -34,8 +32,7 @@ class PrefetchSettings:
     percent: int = 10  # of the TTL: refresh when no more than this remains
 
 
-@dataclass(frozen=True)
-class StaleSettings:
+class StaleSettings(msgspec.Struct, frozen=True):
     """For how long expired entries are served, and how (serve-stale, RFC 8767)."""
 
     seconds: float = 0.0  # after expiry; 0: never
@@ -46,15 +43,14 @@ class StaleSettings:
     prefers_answers: bool = False  # a positive entry is replaced by positive answers only
 
 
-@dataclass(frozen=True)
-class CacheSettings:
+class CacheSettings(msgspec.Struct, frozen=True):
     """The zones and options of a cache directive."""
 
     zones_text: tuple[str, ...]
     zones: tuple[bytes, ...]
-    success: StoreSettings = field(default_factory=StoreSettings)
-    denial: StoreSettings = field(default_factory=lambda: StoreSettings(max_ttl_seconds=1800))
-    prefetch: PrefetchSettings = field(default_factory=PrefetchSettings)
-    stale: StaleSettings = field(default_factory=StaleSettings)
+    success: StoreSettings = msgspec.field(default_factory=StoreSettings)
+    denial: StoreSettings = msgspec.field(default_factory=lambda: StoreSettings(max_ttl_seconds=1800))
+    prefetch: PrefetchSettings = msgspec.field(default_factory=PrefetchSettings)
+    stale: StaleSettings = msgspec.field(default_factory=StaleSettings)
     failure_seconds: float = 5.0  # the TTL of SERVFAIL and NOTIMP
     keeps_ttl: bool = False  # TTLs do not count down

@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from clusterdns.chain import BlockContext, Doc, Handler, Handling, LifeCycle, Part, Plugin, Readiness
 from clusterdns.chain.exports import HeldQuestions, ZoneSource

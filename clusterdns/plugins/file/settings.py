@@ -1,6 +1,6 @@
 """The values of one `file` line; a block may have several."""
 
-from dataclasses import dataclass
+import msgspec
 
 from clusterdns.chain.fallthrough import Fallthrough
 from clusterdns.corefile.lexer import Token
@@ -8,8 +8,7 @@ from clusterdns.corefile.lexer import Token
 RELOAD_SECONDS = 60.0
 
 
-@dataclass(frozen=True)
-class FileSettings:
+class FileSettings(msgspec.Struct, frozen=True):
     """The zone file of a line, the zones served from it, and the options of the line."""
 
     path: str

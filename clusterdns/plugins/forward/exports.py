@@ -1,12 +1,11 @@
 """The exports of `forward` to other directives of its block: its upstreams."""
 
-from dataclasses import dataclass
+import msgspec
 
 from clusterdns.upstream.server import Upstream
 
 
-@dataclass(frozen=True)
-class ForwardExports:
+class ForwardExports(msgspec.Struct, frozen=True):
     """The upstreams of all `forward` lines of a block, each with the zone of its line."""
 
     upstreams: tuple[tuple[bytes, Upstream], ...]

@@ -1,9 +1,10 @@
 """The options of `forward` as rows, each with its reader, which returns the settings with the option applied."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from ipaddress import IPv6Address
 from typing import Any
+
+from msgspec.structs import replace
 
 from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Line

@@ -3,7 +3,8 @@
 import logging
 import ssl
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from clusterdns.chain import BlockContext
 from clusterdns.corefile import values

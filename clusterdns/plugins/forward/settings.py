@@ -1,6 +1,6 @@
 """The settings of a `forward` line: the queries that it takes, and how its upstreams are asked."""
 
-from dataclasses import dataclass, field
+import msgspec
 
 from clusterdns.chain import Reply
 from clusterdns.upstream.address import Address
@@ -9,8 +9,7 @@ from clusterdns.wire import codes
 from clusterdns.wire.name import ROOT, is_under
 
 
-@dataclass(frozen=True)
-class ForwardScope:
+class ForwardScope(msgspec.Struct, frozen=True):
     """The names that a `forward` line takes, and the replies that it leaves to the next line."""
 
     zone: bytes = ROOT
@@ -39,16 +38,15 @@ class ForwardScope:
         return self.is_nodata_next and reply.rcode == codes.NOERROR and not reply.answer
 
 
-@dataclass(frozen=True)
-class ForwardSettings:
+class ForwardSettings(msgspec.Struct, frozen=True):
     """One `forward` line. The last three topics are those of `clusterdns.upstream`, which takes them as they are."""
 
-    scope: ForwardScope = field(default_factory=ForwardScope)
+    scope: ForwardScope = msgspec.field(default_factory=ForwardScope)
     addresses: tuple[Address, ...] = ()  # of the upstreams, in file order
     resolvers: tuple[Address, ...] = ()  # for host names among the upstreams; empty: the system's
     prefers_udp: bool = False  # TCP clients' questions go over UDP
     max_concurrent: int = 0  # different questions under way, above which a query is refused; 0: see flight.MAX_FLIGHTS
-    transport: TransportSettings = field(default_factory=TransportSettings)
-    health: HealthCheckSettings = field(default_factory=HealthCheckSettings)
-    pool: PoolSettings = field(default_factory=PoolSettings)
+    transport: TransportSettings = msgspec.field(default_factory=TransportSettings)
+    health: HealthCheckSettings = msgspec.field(default_factory=HealthCheckSettings)
+    pool: PoolSettings = msgspec.field(default_factory=PoolSettings)
     place: str = ""  # file:line

@@ -5,8 +5,9 @@ import logging
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
+
+from msgspec.structs import replace
 
 from clusterdns.chain import BlockContext, Doc, Handling, LifeCycle, Part, Plugin, Query, Readiness
 from clusterdns.chain.exports import Deciding, Decision, HeldQuestions

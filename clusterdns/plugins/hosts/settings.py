@@ -1,12 +1,11 @@
 """The values of one `hosts` directive."""
 
-from dataclasses import dataclass
+import msgspec
 
 from clusterdns.chain.fallthrough import NO_FALLTHROUGH, Fallthrough
 
 
-@dataclass(frozen=True)
-class HostsSettings:
+class HostsSettings(msgspec.Struct, frozen=True):
     """The file of a hosts directive, the zones it answers, and its options."""
 
     path: str

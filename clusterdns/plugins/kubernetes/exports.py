@@ -4,9 +4,10 @@
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.lookup import below
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from clusterdns.cluster.manifests.source import ManifestSource
 
 
-@dataclass(frozen=True)
-class ClusterView:
+class ClusterView(msgspec.Struct, frozen=True):
     """What an explanation reads of a cluster: its zones with their indexes, and the source of their objects."""
 
     zones: Sequence[ClusterZone]
@@ -37,8 +37,7 @@ class PodSearchList(NamedTuple):
     domains: tuple[bytes, ...]
 
 
-@dataclass(frozen=True)
-class ClusterExports:
+class ClusterExports(msgspec.Struct, frozen=True):
     """The index of a block, its zones, and the addresses at which clients reach this server."""
 
     index: Index

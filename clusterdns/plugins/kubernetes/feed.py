@@ -7,8 +7,9 @@ mostly keeps the index. `handler` answers from the index; `api` and `manifests` 
 import asyncio
 import math
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from clusterdns.chain.exports import CURRENT
 from clusterdns.cluster.api.collection import import_collections

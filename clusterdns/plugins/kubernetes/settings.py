@@ -7,8 +7,10 @@ import logging
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
+
+import msgspec
+from msgspec.structs import replace
 
 from clusterdns.chain import BlockContext
 from clusterdns.chain.fallthrough import NO_FALLTHROUGH, Fallthrough, fallthrough_option
@@ -30,8 +32,7 @@ DEFAULT_API = ApiSettings(audit_seconds=DEFAULT_AUDIT_SECONDS)
 log = logging.getLogger("clusterdns.plugin.kubernetes")
 
 
-@dataclass(frozen=True)
-class KubernetesSettings:
+class KubernetesSettings(msgspec.Struct, frozen=True):
     """One kubernetes directive. Zones are names in wire format."""
 
     zones: tuple[bytes, ...]
@@ -294,4 +295,4 @@ OPTIONS = (
 
 
 def _api(settings: KubernetesSettings, **changes: object) -> KubernetesSettings:
-    return replace(settings, api=replace(settings.api, **changes))  # type: ignore[arg-type]  # fields named above
+    return replace(settings, api=replace(settings.api, **changes))

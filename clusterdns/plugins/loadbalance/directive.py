@@ -1,8 +1,10 @@
 """The `loadbalance` directive in the Corefile: its policies, its documentation, and the part built from them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from clusterdns.chain import BlockContext, Doc, Handling, LifeCycle, Part, Plugin
 from clusterdns.corefile import values
@@ -20,8 +22,7 @@ ROUND_ROBIN, WEIGHTED = "round_robin", "weighted"
 _WEIGHTED_TYPES = (codes.A, codes.AAAA, codes.SRV)
 
 
-@dataclass(frozen=True)
-class LoadbalanceSettings:
+class LoadbalanceSettings(msgspec.Struct, frozen=True):
     """The policy; for `weighted` its file, for `round_robin` the preferred networks."""
 
     policy: str = ROUND_ROBIN

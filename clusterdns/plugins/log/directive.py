@@ -2,7 +2,9 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from clusterdns.chain import BlockContext, Doc, Handling, Part, Plugin, Reuse
 from clusterdns.chain.reply_type import DENIAL, ERROR, SUCCESS
@@ -20,8 +22,7 @@ CLASSES = {SUCCESS: {SUCCESS}, DENIAL: {DENIAL}, ERROR: {ERROR}, "all": ALL}  # 
 log = logging.getLogger("clusterdns.plugin.log")
 
 
-@dataclass(frozen=True)
-class LogSettings:
+class LogSettings(msgspec.Struct, frozen=True):
     """The rules of all `log` directives of a block, in the order of the file."""
 
     rules: tuple[LogRule, ...]
@@ -45,8 +46,7 @@ def parse(directives: Sequence[Directive], context: BlockContext) -> LogSettings
     return LogSettings(tuple(rules))
 
 
-@dataclass(frozen=True)
-class _LogOptions:
+class _LogOptions(msgspec.Struct, frozen=True):
     """The options of one `log` block."""
 
     classes: frozenset[str] = frozenset()

@@ -6,7 +6,8 @@ reusable, so `log` costs nothing for it.
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from clusterdns.chain import Observer, Query, Reply
 from clusterdns.chain.reply_type import reply_class
@@ -19,8 +20,7 @@ log = logging.getLogger("clusterdns.queries")
 json_log = logging.getLogger(BARE_LINES)
 
 
-@dataclass(frozen=True)
-class LogRule:
+class LogRule(msgspec.Struct, frozen=True):
     """The classes of replies that are logged for names at or under `name`, and the format of the line."""
 
     name: bytes

@@ -6,7 +6,9 @@ directive has no handler in the chain.
 
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 import clusterdns
 from clusterdns.admin.metrics_page import MetricsPage
@@ -28,8 +30,7 @@ _OUTSIDE_CHAIN = frozenset({
 })  # fmt: skip
 
 
-@dataclass(frozen=True)
-class PrometheusSettings:
+class PrometheusSettings(msgspec.Struct, frozen=True):
     """The address of /metrics, and its TLS settings."""
 
     address: str = DEFAULT_ADDRESS

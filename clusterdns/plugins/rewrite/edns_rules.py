@@ -5,8 +5,9 @@ rule has `revert`, which removes the change from the reply. EDNS options of an u
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from ipaddress import ip_network
+
+import msgspec
 
 from clusterdns.chain import Query
 from clusterdns.plugins.rewrite.rule import ReplyDraft, RuleEffect
@@ -24,8 +25,7 @@ _SUBNET_FIXED_BYTES = 4  # family, source prefix length, scope prefix length (RF
 Content = Callable[[Query], bytes | None]  # makes the content of the option; None: the rule does not match
 
 
-@dataclass(frozen=True)
-class EdnsRule:
+class EdnsRule(msgspec.Struct, frozen=True):
     """`edns0`: changes one EDNS option of the query."""
 
     action: str
@@ -63,8 +63,7 @@ class EdnsRule:
         return RuleEffect(changed, name_text, (RevertedOption(self.code, original),) if self.reverts else ())
 
 
-@dataclass(frozen=True)
-class RevertedOption:
+class RevertedOption(msgspec.Struct, frozen=True):
     """`revert`: puts the option of the client back into the reply, or removes it where the client sent none."""
 
     code: int

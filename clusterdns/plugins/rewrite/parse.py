@@ -5,7 +5,8 @@ A rule is on the line of the directive, or in braces, where line breaks have no 
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Directive, Line

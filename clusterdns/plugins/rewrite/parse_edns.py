@@ -1,7 +1,8 @@
 """Reads `edns0` rules of `rewrite` from a Corefile, each mistake with its place and a hint."""
 
 import re
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from clusterdns.corefile import values
 from clusterdns.corefile.directive import Line

@@ -1,7 +1,8 @@
 """The rules of `rewrite` that change the question: its name, type or class."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from clusterdns.chain import Query
 from clusterdns.corefile.values import Pattern
@@ -11,8 +12,7 @@ from clusterdns.plugins.rewrite.rule import ReplyChange, RuleEffect, WaitingChan
 from clusterdns.wire.name import from_text
 
 
-@dataclass(frozen=True)
-class NameRule:
+class NameRule(msgspec.Struct, frozen=True):
     """`name`: changes the name of the question."""
 
     change: NameChange
@@ -26,8 +26,7 @@ class NameRule:
         return None if changed is None else _with_name(query, name_text, changed, self)
 
 
-@dataclass(frozen=True)
-class MetadataNameRule:
+class MetadataNameRule(msgspec.Struct, frozen=True):
     """`name regex … metadata`: changes the name to one that contains metadata of the query."""
 
     pattern: Pattern
@@ -67,8 +66,7 @@ def _with_name(query: Query, before: str, after: str, rule: NameRule | MetadataN
     return RuleEffect(query.asking(name, query.qtype, query.qclass), after, changes)
 
 
-@dataclass(frozen=True)
-class TypeRule:
+class TypeRule(msgspec.Struct, frozen=True):
     """`type`: changes the type of the question."""
 
     before: int
@@ -82,8 +80,7 @@ class TypeRule:
         return RuleEffect(query.asking(query.name, self.after, query.qclass), name_text)
 
 
-@dataclass(frozen=True)
-class ClassRule:
+class ClassRule(msgspec.Struct, frozen=True):
     """`class`: changes the class of the question."""
 
     before: int

@@ -1,12 +1,12 @@
 """The settings of `rewrite`: the rules of a block in the order of the file."""
 
-from dataclasses import dataclass, replace
+import msgspec
+from msgspec.structs import replace
 
 from clusterdns.plugins.rewrite.rule import RewriteRule
 
 
-@dataclass(frozen=True)
-class RewriteStep:
+class RewriteStep(msgspec.Struct, frozen=True):
     """A rule with its `stop` or `continue`."""
 
     rule: RewriteRule
@@ -15,8 +15,7 @@ class RewriteStep:
     place: str = ""  # file:line
 
 
-@dataclass(frozen=True)
-class RewriteSettings:
+class RewriteSettings(msgspec.Struct, frozen=True):
     """The rules of a block, and the port of the block, which they may need."""
 
     port: int = 53

@@ -6,7 +6,8 @@ start; templates that CoreDNS starts with although they fail for every query are
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from clusterdns.chain import BlockContext, Doc, Handling, Part, Plugin, Query
 from clusterdns.chain.exports import Deciding, Decision
@@ -29,8 +30,7 @@ _TYPES = {name: number for number, name in codes.TYPE_NAMES.items()}
 log = logging.getLogger("clusterdns.plugin.template")
 
 
-@dataclass(frozen=True)
-class BlockTemplates:
+class BlockTemplates(msgspec.Struct, frozen=True):
     """The `template` directives of a block, and the warnings about them."""
 
     templates: tuple[ReplyTemplate, ...]

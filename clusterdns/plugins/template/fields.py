@@ -6,8 +6,9 @@ query; they are made only for templates that name them, because such a reply can
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from clusterdns.chain import Query
 from clusterdns.corefile.values import Match, Pattern
@@ -20,8 +21,7 @@ _ESCAPED = frozenset(b" '@;()\"\\.")
 _NUMBER = re.compile(r"[0-9]{1,4}\Z")
 
 
-@dataclass(frozen=True)
-class PatternMatch:
+class PatternMatch(msgspec.Struct, frozen=True):
     """A regular expression and its match in the name."""
 
     pattern: Pattern

@@ -5,9 +5,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+import msgspec
 
 from clusterdns.chain import Query
 from clusterdns.chain.fallthrough import NO_FALLTHROUGH, Fallthrough
@@ -54,8 +55,7 @@ class RecordTemplate:
         return f"{self.place}: template: {self.section}: {error}"
 
 
-@dataclass(frozen=True)
-class ReplyTemplate:
+class ReplyTemplate(msgspec.Struct, frozen=True, dict=True):
     """One `template` directive."""
 
     qclass: int

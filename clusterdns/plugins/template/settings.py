@@ -3,8 +3,10 @@
 `directive` adds the words of the first line and makes a `ReplyTemplate` of both.
 """
 
-from dataclasses import dataclass, replace
 from typing import NoReturn
+
+import msgspec
+from msgspec.structs import replace
 
 from clusterdns.chain.fallthrough import NO_FALLTHROUGH, Fallthrough, fallthrough_option
 from clusterdns.corefile import values
@@ -22,8 +24,7 @@ _MAX_INFO_CODE = 0xFFFF
 _MAX_REASON_BYTES = 1024  # every message must have room for it
 
 
-@dataclass(frozen=True)
-class TemplateSettings:
+class TemplateSettings(msgspec.Struct, frozen=True):
     """The block of one `template` directive."""
 
     patterns: tuple[values.Pattern, ...] = ()

@@ -6,9 +6,11 @@ records of the zone. `wire.stream` divides the records into messages; `notify` s
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 from itertools import chain
+
+import msgspec
+from msgspec.structs import replace
 
 from clusterdns.chain import BlockContext, Doc, Handler, Handling, LifeCycle, Part, Plugin, Query, Reply, failure
 from clusterdns.chain.exports import ZoneSource
@@ -31,8 +33,7 @@ ANY_CLIENT = "*"
 log = logging.getLogger("clusterdns.plugin.transfer")
 
 
-@dataclass(frozen=True)
-class TransferSettings:
+class TransferSettings(msgspec.Struct, frozen=True):
     """One `transfer` directive."""
 
     zones: tuple[bytes, ...]

@@ -7,8 +7,10 @@ because handlers ask for other names through dispatch, and some in tasks of thei
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from time import perf_counter
+
+from msgspec.structs import replace
 
 from clusterdns.chain import Handler, Part, Query, Reply
 from clusterdns.chain.exports import Deciding

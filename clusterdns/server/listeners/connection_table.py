@@ -7,8 +7,9 @@ listeners hold together.
 import asyncio
 import time
 from collections.abc import Callable, Set
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from clusterdns.host.admission import ClientConnection
 from clusterdns.server.dispatch import Dispatch, ListenerContext
@@ -17,8 +18,7 @@ from clusterdns.server.listeners.budget import ConnectionBudget
 CHUNK_BYTES = 16_384  # of one read
 
 
-@dataclass(frozen=True, slots=True)
-class TcpLimits:
+class TcpLimits(msgspec.Struct, frozen=True):
     """The time that a connection has for each of its states, and the number of its queries."""
 
     handshake_seconds: float = 5.0  # of TLS, from the connection to the end of the handshake

@@ -13,8 +13,9 @@ import re
 import socket
 import ssl
 from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+import msgspec
 
 from clusterdns.chain import ListenerOptions, StartError
 from clusterdns.host.admission import ConnectionLimits
@@ -44,8 +45,7 @@ class ListenerKey(NamedTuple):
     number: int  # among several for one address (multisocket)
 
 
-@dataclass
-class _BoundSocket:
+class _BoundSocket(msgspec.Struct):
     """A bound socket, the listen point that it belongs to, and the listener on it once it serves."""
 
     key: ListenerKey

@@ -461,7 +461,7 @@ async def test_back_off_doubles_to_a_limit_and_starts_again_after_an_event(
     fake.script(SERVICES, down, down, fake.stream(event("ADDED", service("b"))))
     start(api_settings(fake), fake_time)
     await seen.until_names(Service, "a", "b")
-    doubling = [0.05, 0.1, 0.2, 0.4, 0.8, 0.8, 0.8, 0.8, 0.8]
+    doubling = [0.05, 0.1, 0.2, 0.4, 0.7, 0.7, 0.7, 0.7, 0.7]
     assert fake_time.slept == pytest.approx([*doubling, 0.05, 0.1, 0.2])
 
 

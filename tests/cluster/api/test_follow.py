@@ -465,7 +465,7 @@ async def test_one_collection_that_gets_through_wakes_the_others() -> None:
         await time.run(60.0)
         await waiting
     others = [asyncio.ensure_future(queue.wait(1, 0.0)) for _ in range(50)]
-    await time.run(0.7)
+    await time.run(0.6)
     assert not any(one.done() for one in others)
     queue.note_recovered()
     await time.run(0.0)

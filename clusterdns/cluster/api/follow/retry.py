@@ -8,8 +8,9 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from http import HTTPStatus
+
+import msgspec
 
 from clusterdns.cluster.api.errors import ApiError, Backwards, Expired, Garbled, Interrupted
 from clusterdns.cluster.api.settings import Intervals
@@ -24,8 +25,7 @@ _NOT_FIXED_BY_RELIST = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatu
 _OWN_STATUS = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)  # of one collection, whatever happens to others
 
 
-@dataclass(frozen=True)
-class Timing:
+class Timing(msgspec.Struct, frozen=True):
     """The clock, sleep and random numbers."""
 
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

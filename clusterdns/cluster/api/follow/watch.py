@@ -10,7 +10,6 @@ import logging
 import math
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 from enum import IntEnum
 from http import HTTPStatus
 
@@ -46,8 +45,7 @@ class Stage(IntEnum):
     LINE = 2
 
 
-@dataclass
-class Followed:
+class Followed(msgspec.Struct):
     """What the requests for one collection share."""
 
     collection: Collection
@@ -59,11 +57,10 @@ class Followed:
     on_passed: Callable[[Stage], None]
     intervals: Intervals
     timing: Timing
-
-    def __post_init__(self) -> None:
-        self.turns = LoopTurns()
-        self.applying = asyncio.Lock()  # the steps of one event are completed before another event begins
-        self.ahead: dict[ObjectKey, int] = {}  # objects that an audit has read, and the version they are as new as
+    turns: LoopTurns = msgspec.field(default_factory=LoopTurns)
+    # the steps of one event are completed before another event begins
+    applying: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
+    ahead: dict[ObjectKey, int] = {}  # objects that an audit has read, and the version they are as new as
 
     def is_ahead(self, key: ObjectKey, version: str) -> bool:
         """Return whether an audit has read the object as it is after the event of this version."""
