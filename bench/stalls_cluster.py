@@ -79,7 +79,7 @@ class Watched:
         imported = name.from_text("clusterset.local.")
         zones.append(ImportZone(imported, self.imports, primary=imported, ttl_seconds=5, pods=PodMode.DISABLED))
         chain = Chain(
-            ClusterHandler(zones, 5, Fallthrough(), nobody, unready=str),
+            ClusterHandler(zones, 5, Fallthrough(), no_next, unready=str),
             observers=(mark_rotating,), counts_queries=False,
         )  # fmt: skip
         routes = Routes(Route(zone.zone, "", chain) for zone in zones)
@@ -165,7 +165,7 @@ class _Pages:
         return self._pages[int(params.get("continue", "0"))]
 
 
-async def nobody(query: Query) -> Reply:
+async def no_next(query: Query) -> Reply:
     """Refuse a query, as where no plugin is left."""
     return failure(codes.REFUSED, "no zone", is_unhandled=True)
 

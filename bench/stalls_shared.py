@@ -7,7 +7,7 @@ from ipaddress import ip_network
 from types import SimpleNamespace
 from typing import cast
 
-from bench.stalls_cluster import PROD, Watched, meta, nobody
+from bench.stalls_cluster import PROD, Watched, meta, no_next
 from bench.turns import Turns
 from clusterdns.answers.table import AnswerTable
 from clusterdns.chain import Handler, Query, Reply
@@ -70,7 +70,7 @@ async def measure_shared(turns: Turns, count: int) -> None:
     for transport in ("udp", "tcp"):
         await _ask(
             turns, f"external address of many Services, {transport}",
-            ClusterHandler([external], 5, Fallthrough(), nobody, unready=str),
+            ClusterHandler([external], 5, Fallthrough(), no_next, unready=str),
             "1.2.0.192.in-addr.arpa.", codes.PTR, transport,
         )  # fmt: skip
     await _measure_servers(turns, watched)
@@ -91,7 +91,7 @@ async def _measure_servers(turns: Turns, watched: Watched) -> None:
     for one in (zone, external):
         doing, handler = (
             f"NS of {to_text(one.zone)}, host of many Services",
-            ClusterHandler([one], 5, Fallthrough(), nobody, unready=str),
+            ClusterHandler([one], 5, Fallthrough(), no_next, unready=str),
         )
         await _ask(turns, doing, handler, to_text(one.zone), codes.NS, "tcp")
 

@@ -9,9 +9,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from msgspec.structs import replace
-
 import msgspec
+from msgspec.structs import replace
 
 from clusterdns.chain import StartError
 from clusterdns.cli.check.configmap import MOUNT
