@@ -85,6 +85,20 @@ def test_the_hand_takes_a_bounded_number_of_steps_and_more_with_each_new_entry(m
     assert [evict(order) for _ in range(2)] == [17, 18]
 
 
+def test_a_scan_evicts_its_own_entries_where_the_hand_has_no_steps_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clusterdns.answers.sieve.MAX_HAND_STEPS", 5)
+    monkeypatch.setattr("clusterdns.answers.sieve.HAND_STEPS_PER_ENTRY", 0)
+    order: Sieve[Entry, Entry] = Sieve()
+    for entry in [Entry(number, uses=9) for number in range(100)]:
+        order.add(entry, entry)
+    evicted = []
+    for number in range(100, 110):
+        entry = Entry(number, uses=int(number == 105))
+        order.add(entry, entry)
+        evicted.append(evict(order))
+    assert evicted == [5, 100, 101, 102, 103, 104, 6, 106, 107, 108], "105 was used: another one goes in its place"
+
+
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 3)), max_size=60), st.integers(1, 4))
 def test_every_entry_is_evicted_once_however_often_entries_are_used(
     steps: list[tuple[bool, int]], hand_steps: int
