@@ -31,6 +31,10 @@ HOW_TO_GET = {
     "openssl": "install the Debian package openssl",
     "go": "install Go 1.24 or later",
     "script": "install the Debian package bsdutils",
+    "zsh": "install the Debian package zsh",
+    "fish": "install the Debian package fish",
+    "groff": "install the Debian package groff",
+    "mandoc": "install the Debian package mandoc",
 }
 
 

@@ -1,7 +1,7 @@
 """The commands beside the server: a table of name, summary and module.
 
-A module of the table has `main(program, arguments)`, which returns the exit code, and reads its own flags with
-`usage.read_command`; it is imported when its command is run. A new command is a module and a row.
+A module of the table has `main(program, arguments)`, which returns the exit code, and `HELP`, with whose flags it reads
+them (`usage.read_command`); it is imported when its command is run. A new command is a module and a row.
 """
 
 import importlib
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from clusterdns.cli.usage import EXIT_OK, EXIT_USAGE
+from clusterdns.cli.usage import EXIT_OK, EXIT_USAGE, CommandHelp
 from clusterdns.corefile.errors import nearest
 
 
@@ -23,23 +23,32 @@ class CommandRow(NamedTuple):
 
 COMMANDS = (
     CommandRow("check", "check.command", "Report the errors and warnings of a Corefile, or of the ConfigMap it is in"),
+    CommandRow("completion", "generated.completion", "Print the completion script of a shell: bash, zsh or fish"),
     CommandRow("conform", "conform.command", "Ask a cluster's DNS server what the specifications require"),
     CommandRow(
         "explain", "explain.command", "Explain why a name resolves or does not: plugin, object, cause, next step"
     ),
+    CommandRow("man", "generated.man", "Print the man page of the program, or of a command"),
     CommandRow("names", "names.command", "List the names that are answered, from a cluster, manifests or a Corefile"),
     CommandRow("serve", "serve", "Run the server, with the flags of CoreDNS"),
     CommandRow("status", "status", "Show what a running server knows: its watches, upstreams and Corefile"),
     CommandRow("version", "version", "Print the version"),
     CommandRow("help", "commands", "Print this help, or that of a command"),
 )
+HELP = CommandHelp("help [COMMAND]", "Print the help of the program, or of a command.")
 _BY_NAME = {command.name: command for command in COMMANDS}
-KUBECTL_COMMANDS = ("explain", "names", "check", "conform", "status", "version")
+KUBECTL_COMMANDS = ("explain", "names", "check", "conform", "status", "version", "completion")
 
 
 def is_command(word: str) -> bool:
     """Return whether the word names a command."""
     return word in _BY_NAME
+
+
+def help_of(name: str) -> CommandHelp:
+    """Return the help of the command of this name."""
+    found: CommandHelp = importlib.import_module(f"clusterdns.cli.{_BY_NAME[name].module}").HELP
+    return found
 
 
 def run(program: str, name: str, arguments: Sequence[str]) -> int:

@@ -31,17 +31,19 @@ class Flag(Generic[T_co]):
 
     Without `value`, the name of the value in the help, the flag is a switch. `read` makes the value of a text, and
     raises ValueError with what is wrong; a flag with `many` may be repeated, and its value is the tuple of all.
+    `words` are the values that shells complete; those of a reader of `choice` are known without it.
     """
 
     def __init__(
         self, names: str, text: str, default: T_co, *, value: str = "", read: Callable[[str], Any] = str,
-        many: bool = False,
+        many: bool = False, words: Sequence[str] = (),
     ) -> None:  # fmt: skip
         self.names = names.split()
         self.text = text
         self.default = default
         self.value = value
         self.many = many
+        self.words = tuple(read.words if isinstance(read, WordReader) else words)
         self._read = read
 
     def read(self, name: str, text: str) -> Any:
@@ -144,12 +146,18 @@ def number(low: int, high: int, otherwise: str) -> Callable[[str], int]:
     return read_number
 
 
-def choice(*words: str) -> Callable[[str], str]:
-    """Make a reader of one of these words."""
+class WordReader:
+    """A reader of one of a few words."""
 
-    def read_choice(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"expected {', '.join(words[:-1])} or {words[-1]}")
+    def __init__(self, words: Sequence[str]) -> None:
+        self.words = tuple(map(str, words))
+
+    def __call__(self, text: str) -> str:
+        if text not in self.words:
+            raise ValueError(f"expected {', '.join(self.words[:-1])} or {self.words[-1]}")
         return text
 
-    return read_choice
+
+def choice(*words: str) -> WordReader:
+    """Make a reader of one of these words."""
+    return WordReader(words)

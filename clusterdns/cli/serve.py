@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from clusterdns.cli.flags import Flag, FlagError, Given, HelpAsked, port, read
-from clusterdns.cli.usage import EXIT_FAILED, EXIT_OK, EXIT_USAGE, flag_lines
+from clusterdns.cli.usage import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandHelp, flag_lines
 from clusterdns.version import banner
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ CONF = Flag(
 DNS_PORT = Flag(
     "dns.port p", f"port of plain DNS keys without one (default {DEFAULT_PORT})", DEFAULT_PORT, value="PORT", read=port
 )
-LOG_FORMAT = Flag("log-format", 'form of all log lines: text or json (default "text")', TEXT, value="FORMAT")
+LOG_FORMAT = Flag("log-format", 'form of all log lines: text or json (default "text")', TEXT, value="FORMAT",
+                  words=(TEXT, JSON))  # fmt: skip
 PIDFILE = Flag("pidfile", "write the process id to FILE once DNS is answered", "", value="FILE")
 PLUGINS = Flag("plugins", "list the plugins and exit", False)
 QUIET = Flag("quiet", "do not print zones and version at the start", False)
@@ -43,6 +44,15 @@ STATE = Flag(
 )  # fmt: skip
 VERSION = Flag("version", "show the version and exit", False)
 FLAGS: tuple[Flag[Any], ...] = (CONF, DNS_PORT, LOG_FORMAT, PIDFILE, PLUGINS, QUIET, STATE, VERSION)
+ABOUT = """Run the server, with the flags of CoreDNS: they have one dash or two, and may stand without 'serve'.
+
+Exit code 0: the server has ended as requested. 1: it could not start. 2: the command line is wrong.
+
+Examples:
+  clusterdns -conf Corefile                     serve what the Corefile says
+  clusterdns -conf Corefile -dns.port 1053      on a port that needs no rights
+  clusterdns -conf Corefile -state /var/lib/clusterdns"""
+HELP = CommandHelp("serve [FLAGS]", ABOUT, FLAGS, is_command=False)
 
 
 def usage(program: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from clusterdns.cli.admin_page import DEFAULT_SERVER, HINT, NoPageError, fetch_page, page_url
 from clusterdns.cli.flags import Flag, choice
-from clusterdns.cli.usage import read_command, wrong
+from clusterdns.cli.usage import CommandHelp, read_command, wrong
 from clusterdns.telemetry.status_text import as_text
 
 TIMEOUT_SECONDS = 5.0
@@ -24,12 +24,17 @@ SERVER = Flag(
 OUTPUT = Flag("output o", "text or json (default text).", TEXT, value="FORM", read=choice(TEXT, JSON))
 ABOUT = """Show what a running server knows: its watches of the API server, its upstreams, and its Corefile's hash.
 
-Exit code 0: all is current. 1: kinds of objects are stale, or not read yet. 2: unknown; no server is reached."""
+Exit code 0: all is current. 1: kinds of objects are stale, or not read yet. 2: unknown; no server is reached.
+
+Examples:
+  status --server 10.244.0.5:8181
+  status -o json | jq .state"""
+HELP = CommandHelp("status [FLAGS]", ABOUT, (SERVER, OUTPUT))
 
 
 def main(program: str, arguments: Sequence[str]) -> int:
     """Print the status; returns the exit code."""
-    given = read_command(program, "status [FLAGS]", ABOUT, (SERVER, OUTPUT), arguments)
+    given = read_command(program, HELP, arguments)
     if isinstance(given, int):
         return given
     if given.arguments:

@@ -1,15 +1,28 @@
 """The help of the program and of its commands, and how a wrong command line is answered.
 
-`flags` reads the command line; the exit code of a wrong one is 2, as with Go's flag package and with kubectl.
+`flags` reads the command line; the exit code of a wrong one is 2, as with Go's flag package and with kubectl. Shell
+completions and man pages (`generated`) are made of the same `CommandHelp`.
 """
 
 import sys
 from collections.abc import Collection
-from typing import Any
+from typing import Any, NamedTuple
 
 from clusterdns.cli.flags import Flag, FlagError, Given, HelpAsked, dashed, read
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+
+
+class CommandHelp(NamedTuple):
+    """The help of a command: `usage` begins with its name, `about` says what it does, with examples and exit codes.
+
+    The flags of a command have two dashes, those of the server one (`is_command` false).
+    """
+
+    usage: str
+    about: str
+    flags: tuple[Flag[Any], ...] = ()
+    is_command: bool = True
 
 
 def flag_lines(flags: Collection[Flag[Any]], *, is_command: bool) -> list[str]:
@@ -21,25 +34,20 @@ def flag_lines(flags: Collection[Flag[Any]], *, is_command: bool) -> list[str]:
     return lines
 
 
-def read_command(
-    program: str, usage: str, about: str, flags: Collection[Flag[Any]], arguments: Collection[str]
-) -> Given | int:
-    """Read the command line of a command, or return the exit code where it asks for help or is wrong.
-
-    `usage` begins with the command's name; `about` says what the command does.
-    """
-    name = f"{program} {usage.partition(' ')[0]}"
+def read_command(program: str, described: CommandHelp, arguments: Collection[str]) -> Given | int:
+    """Read the command line of a command, or return the exit code where it asks for help or is wrong."""
+    name = f"{program} {described.usage.partition(' ')[0]}"
     try:
-        return read(tuple(arguments), flags, is_command=True)
+        return read(tuple(arguments), described.flags, is_command=True)
     except HelpAsked:
         lines = [
-            about.rstrip(),
+            described.about.rstrip(),
             "",
             "Usage:",
-            f"  {program} {usage}",
+            f"  {program} {described.usage}",
             "",
             "Flags:",
-            *flag_lines(flags, is_command=True),
+            *flag_lines(described.flags, is_command=True),
         ]
         print("\n".join(lines))
         return EXIT_OK

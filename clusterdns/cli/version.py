@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 
-from clusterdns.cli.usage import read_command, wrong
+from clusterdns.cli.usage import CommandHelp, read_command, wrong
 from clusterdns.version import banner
+
+HELP = CommandHelp("version", "Print the name, the version, the platform and Python's.")
 
 
 def main(program: str, arguments: Sequence[str]) -> int:
     """Print the version; returns the exit code."""
     from clusterdns.cli.serve import print_line
 
-    given = read_command(program, "version", "Print the name, the version, the platform and Python's.", (), arguments)
+    given = read_command(program, HELP, arguments)
     if isinstance(given, int):
         return given
     if given.arguments:

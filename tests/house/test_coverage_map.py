@@ -36,6 +36,7 @@ COVERED: dict[str, tuple[str, ...]] = {
     "cli/check/*": ("cli/test_check.py", "cli/test_configmap.py", "cli/test_differences.py"),
     "cli/conform/*": ("cli/conform/test_peers.py", "cli/conform/test_lying_servers.py"),
     "cli/conform/cases/*": ("cli/conform/test_peers.py", "cli/conform/test_cases.py"),
+    "cli/generated/*": ("cli/test_completion.py", "cli/test_man.py"),
     "cli/names/*": ("cli/test_names.py",),
     "cluster/details/*": ("cli/test_explain.py", "plugins/test_explaining.py"),
     "cluster/dependents.py": ("cluster/index/test_properties.py", "server/test_held_negatives.py"),

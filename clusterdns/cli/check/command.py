@@ -18,7 +18,7 @@ from clusterdns.cli.check.reading import corefile_at, named
 from clusterdns.cli.check.report import CheckVerdict, print_json, print_text
 from clusterdns.cli.flags import Flag, port
 from clusterdns.cli.serve import DEFAULT_PORT
-from clusterdns.cli.usage import EXIT_FAILED, EXIT_OK, read_command, wrong
+from clusterdns.cli.usage import EXIT_FAILED, EXIT_OK, CommandHelp, read_command, wrong
 from clusterdns.corefile.errors import CorefileError, CorefileErrors, CorefileWarning, ErrorList
 from clusterdns.corefile.load import Corefile
 from clusterdns.server.assembly import assemble
@@ -34,12 +34,17 @@ ABOUT = """Check COREFILE ('-' for standard input): would the server start with 
 COREFILE may also be a ConfigMap, or several objects with one, as 'kubectl get configmap coredns -o yaml' prints them;
 the other keys are the files beside the Corefile. The summary goes to standard output, errors and warnings go to
 standard error, one per line: file:line: what is wrong; what to do. Exit code 0: the server would start, as far as
-binding its ports; 1: it would not; 2: the command line is wrong."""
+binding its ports; 1: it would not; 2: the command line is wrong.
+
+Examples:
+  check Corefile --differences                                                 and how answers differ from CoreDNS's
+  kubectl -n kube-system get configmap coredns -o yaml | clusterdns check -    that of a cluster"""
+HELP = CommandHelp("check COREFILE [FLAGS]", ABOUT, FLAGS)
 
 
 def main(program: str, arguments: Sequence[str]) -> int:
     """Check the Corefile that the arguments name, and print the verdict; returns the exit code."""
-    given = read_command(program, "check COREFILE [FLAGS]", ABOUT, FLAGS, arguments)
+    given = read_command(program, HELP, arguments)
     if isinstance(given, int):
         return given
     if len(given.arguments) != 1:

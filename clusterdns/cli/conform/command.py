@@ -23,7 +23,7 @@ from clusterdns.cli.conform.report import as_json, junit, shown, table
 from clusterdns.cli.conform.runner import Runner
 from clusterdns.cli.conform.served import CLUSTER_IP, ServedObjects, served
 from clusterdns.cli.flags import Flag, FlagError, Given, choice, number
-from clusterdns.cli.usage import EXIT_OK, read_command, wrong
+from clusterdns.cli.usage import EXIT_OK, CommandHelp, read_command, wrong
 from clusterdns.wire.name import from_text
 
 NONE: tuple[str, ...] = ()
@@ -60,7 +60,12 @@ ABOUT = """Ask a cluster's DNS server what the specifications require, and repor
 SERVER is ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT of any DNS server, such as CoreDNS. It serves the suite's objects:
   clusterdns conform --print-fixtures | kubectl apply -f -
 or the objects of --manifests; with --kubeconfig they are made in the cluster and deleted afterwards.
-Exit code 0: each 'must' holds. 1: some do not. 2: nothing could be asked, or the command line is wrong."""
+Exit code 0: each 'must' holds. 1: some do not. 2: nothing could be asked, or the command line is wrong.
+
+Examples:
+  conform 10.96.0.10 --kubeconfig ~/.kube/config      with objects made in the cluster
+  conform 127.0.0.1:1053 --only 'spec-2.3.*' --all    some cases, also those that pass"""
+HELP = CommandHelp("conform SERVER [FLAGS]", ABOUT, FLAGS)
 TABLES: dict[SuitePart, Callable[[ServedObjects], list[Case]]] = {
     SuitePart.SPEC: spec.cases, SuitePart.MCS: multicluster.cases, SuitePart.RFC: rfc.cases
 }  # fmt: skip
@@ -71,7 +76,7 @@ SIGNAL_EXIT = 128  # and the number of the signal, as in shells
 
 def main(program: str, arguments: Sequence[str]) -> int:
     """Do what the arguments say; returns the exit code."""
-    given = read_command(program, "conform SERVER [FLAGS]", ABOUT, FLAGS, arguments)
+    given = read_command(program, HELP, arguments)
     if isinstance(given, int):
         return given
     try:

@@ -15,7 +15,7 @@ from clusterdns.cli.explain.text import as_text
 from clusterdns.cli.flags import Flag, FlagError, Given, choice
 from clusterdns.cli.names.cluster import SourceError
 from clusterdns.cli.names.command import CONTEXT, KUBECONFIG, MANIFESTS, NONE, kubeconfig_path
-from clusterdns.cli.usage import read_command, wrong
+from clusterdns.cli.usage import CommandHelp, read_command, wrong
 from clusterdns.corefile.errors import one_line
 from clusterdns.server.explaining.engine import ExplainError, ExplainRequest
 from clusterdns.server.explaining.explanation import DOES_NOT_RESOLVE, RESOLVES, UNKNOWN, Explanation, as_tree
@@ -49,11 +49,12 @@ Examples:
   explain web --from shop/cart-0                            as this pod asks, in the cluster of the kubeconfig
   explain www.example.com --conf Corefile                   by this Corefile, with its upstreams
   explain _http._tcp.web.prod.svc.cluster.local -f k8s/     by manifests"""
+HELP = CommandHelp("explain NAME [TYPE] [FLAGS]", ABOUT, FLAGS)
 
 
 def main(program: str, arguments: Sequence[str]) -> int:
     """Explain the name that the arguments say; returns the exit code."""
-    given = read_command(program, "explain NAME [TYPE] [FLAGS]", ABOUT, FLAGS, arguments)
+    given = read_command(program, HELP, arguments)
     if isinstance(given, int):
         return given
     name = f"{program} explain"

@@ -14,7 +14,7 @@ from typing import Any
 from clusterdns.cli.flags import Flag, FlagError, Given, choice, number
 from clusterdns.cli.names.cluster import ClusterListing, SourceError, zones_from
 from clusterdns.cli.names.table import JSON, NAME, TABLE, WIDE, YAML, Row, chosen, output
-from clusterdns.cli.usage import EXIT_FAILED, EXIT_OK, read_command, wrong
+from clusterdns.cli.usage import EXIT_FAILED, EXIT_OK, CommandHelp, read_command, wrong
 from clusterdns.cluster.index.pods import PodMode
 from clusterdns.plugins.kubernetes.settings import MAX_TTL_SECONDS
 from clusterdns.telemetry import logs
@@ -49,14 +49,20 @@ _OF_CLUSTER: tuple[Flag[Any], ...] = (ZONE, PODS, TTL)
 ABOUT = """List the names that are answered, with their records.
 
 A PATH is a file or folder of manifests. A PATTERN chooses names: whole labels of them, such as web, web.prod or a
-namespace, or a glob such as 'web*'. Exit code 1: the source cannot be read, or nothing matches."""
+namespace, or a glob such as 'web*'. Exit code 1: the source cannot be read, or nothing matches.
+
+Examples:
+  names -n prod -o wide            of a namespace, in the cluster of the kubeconfig
+  names k8s/ 'mysql*'              of manifests
+  names --conf Corefile            of all that a Corefile answers"""
+HELP = CommandHelp("names [PATH|PATTERN]... [FLAGS]", ABOUT, FLAGS)
 
 _IS_PATH = re.compile(r".*(?:/|\.ya?ml$|\.json$)|\.{1,2}$")
 
 
 def main(program: str, arguments: Sequence[str]) -> int:
     """List names as the arguments say; returns the exit code."""
-    given = read_command(program, "names [PATH|PATTERN]... [FLAGS]", ABOUT, FLAGS, arguments)
+    given = read_command(program, HELP, arguments)
     if isinstance(given, int):
         return given
     logs.set_up(sys.stderr)
