@@ -10,6 +10,7 @@ import dns.edns
 import dns.message
 import dns.rcode
 import pytest
+from msgspec.structs import force_setattr
 from plugins.serving import Running
 
 from clusterdns.chain import Query, Reply
@@ -142,7 +143,7 @@ def misbehave(instance: Instance) -> None:
             raise RuntimeError("as asked")
         return await handler(query)
 
-    object.__setattr__(route.chain, "handler", fail)
+    force_setattr(route.chain, "handler", fail)
 
 
 @pytest.mark.parametrize("case", QUESTIONS)
