@@ -6,7 +6,7 @@ readline splits words at `=`, so that `--output=json` arrives as three words.
 from collections.abc import Iterator, Sequence
 from shlex import quote
 
-from clusterdns.cli.generated.pages import CommandPage, Values, values_of
+from clusterdns.cli.generated.pages import CommandPage, Values, filled, values_of
 
 _SCRIPT = r"""# bash completion of @PROGRAM@; load it with: source <(@PROGRAM@ completion bash)
 
@@ -124,10 +124,7 @@ def script(program: str, function: str, commands: Sequence[CommandPage], default
         "PROGRAM": program,
         "NAME": function,
     }
-    text = _SCRIPT
-    for name, part in parts.items():
-        text = text.replace(f"@{name}@", part)
-    return text
+    return filled(_SCRIPT, parts)
 
 
 def _names(command: CommandPage) -> Iterator[str]:

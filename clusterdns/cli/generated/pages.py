@@ -4,7 +4,8 @@ What a flag's value or an argument may be follows from the names that `--help` s
 folder.
 """
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from clusterdns.cli.commands import COMMANDS, help_of
@@ -81,3 +82,8 @@ def _values(name: str) -> Values:
     parts = name.split("|")
     words = tuple(row.name for row in COMMANDS) if "COMMAND" in parts else tuple(filter(str.islower, parts))
     return Values(words, not FILES.isdisjoint(parts), not FOLDERS.isdisjoint(parts))
+
+
+def filled(script: str, parts: Mapping[str, str]) -> str:
+    """Replace each `@NAME@` of a script by the part of this name."""
+    return re.sub("@([A-Z]+)@", lambda found: parts[found[1]], script)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from clusterdns.cli.flags import Flag
-from clusterdns.cli.generated.pages import CommandPage, Parameter, Values, values_of
+from clusterdns.cli.generated.pages import CommandPage, Parameter, Values, filled, values_of
 
 _SCRIPT = r"""#compdef @PROGRAM@
 # zsh completion of @PROGRAM@; load it with: source <(@PROGRAM@ completion zsh)
@@ -45,10 +45,7 @@ def script(program: str, function: str, commands: Sequence[CommandPage], default
         "PROGRAM": program,
         "NAME": function,
     }
-    text = _SCRIPT
-    for name, part in parts.items():
-        text = text.replace(f"@{name}@", part)
-    return text
+    return filled(_SCRIPT, parts)
 
 
 def _case(command: CommandPage) -> str:

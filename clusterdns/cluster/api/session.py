@@ -23,10 +23,11 @@ from clusterdns.host.tls import client_context
 READ_BUFFER_BYTES = 2 << 20  # an event of a watch may have as much
 _MAX_ERROR_BODY_BYTES = 1 << 16
 _MAX_PLAIN_CHARS = 200
+_SUCCESSES = (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED)
 
 
 class Response:
-    """A response with status 200 whose body is being read."""
+    """A response whose body is being read."""
 
     def __init__(self, response: aiohttp.ClientResponse, server: str) -> None:
         self._response = response
@@ -85,52 +86,39 @@ class HttpSession:
         read_seconds: float,
         total_seconds: float | None,
     ) -> AsyncIterator[Response]:
-        """Make a GET request whose response has status 200.
+        """Make a GET request.
 
-        Raises RequestFailed where there is no whole response, ApiError for another status.
+        Raises RequestFailed where there is no whole response, ApiError for a status that is no success.
         """
         timeout = aiohttp.ClientTimeout(total=total_seconds, sock_connect=connect_seconds, sock_read=read_seconds)
-        is_answered = False
-        try:
-            async with self._session.get(
-                self.server + path,
-                params=params,
-                headers=headers,
-                timeout=timeout,
-                allow_redirects=False,
-                **self._options,
-            ) as response:
-                is_answered = True
-                on_status(response.status)
-                if response.status != HTTPStatus.OK:
-                    raise await _refusal(response, self.server)
-                yield Response(response, self.server)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise _failed(error, self.server, is_answered=is_answered) from error
+        async with self._request("GET", path, on_status, params=params, headers=headers, timeout=timeout) as response:
+            yield Response(response, self.server)
 
     async def send(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, total_seconds: float
     ) -> bytes:
-        """Make a request of any method, and return the body of its response.
-
-        Raises RequestFailed where there is no whole response, ApiError for a status other than 2xx.
-        """
+        """Make a request of any method, and return the body of its response. Raises as `get`, which has more to set."""
         timeout = aiohttp.ClientTimeout(total=total_seconds)
+        async with self._request(method, path, None, data=body, headers=headers, timeout=timeout) as response:
+            return await response.read()
+
+    @asynccontextmanager
+    async def _request(
+        self, method: str, path: str, on_status: Callable[[int], None] | None, **options: Any
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        is_answered = False
         try:
             async with self._session.request(
-                method,
-                self.server + path,
-                data=body,
-                headers=headers,
-                timeout=timeout,
-                allow_redirects=False,
-                **self._options,
+                method, self.server + path, allow_redirects=False, **options, **self._options
             ) as response:
-                if response.status >= HTTPStatus.MULTIPLE_CHOICES:
+                is_answered = True
+                if on_status is not None:
+                    on_status(response.status)
+                if response.status not in _SUCCESSES:
                     raise await _refusal(response, self.server)
-                return await response.read()
+                yield response
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise _failed(error, self.server, is_answered=False) from error
+            raise _failed(error, self.server, is_answered=is_answered) from error
 
 
 def _failed(error: Exception, server: str, *, is_answered: bool) -> RequestFailed:
