@@ -15,7 +15,6 @@ from clusterdns.chain.exports import HeldQuestions, ZoneSource
 from clusterdns.chain.fallthrough import NO_FALLTHROUGH, Fallthrough, fallthrough_option
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.external import HOSTMASTER_LABEL, ExternalZone
-from clusterdns.cluster.index.listing import with_serial
 from clusterdns.cluster.turns import LoopTurns
 from clusterdns.corefile import lenient, values
 from clusterdns.corefile.directive import Directive, Line
@@ -106,7 +105,7 @@ class ExternalZones:
 
 def _records(zone: ExternalZone, index: Index) -> Iterator[Record]:
     """Yield each record once. A name with a CNAME has no other records (RFC 1034 §3.6.2)."""
-    soa = with_serial(zone.soa, index)
+    soa = zone.soa.with_serial(index.serial.wire)
     yield soa
     servers = zone.find(zone.zone, codes.NS)
     yield from (*servers.records, *servers.additional)

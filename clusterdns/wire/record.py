@@ -57,11 +57,12 @@ class Record(NamedTuple):
         """Return the same record with another TTL, in seconds."""
         return Record(self.name, self.rtype, self.body[:4] + ttl.to_bytes(4, "big") + self.body[8:])
 
-
-def with_serial(soa: Record, serial: bytes) -> Record:
-    """Return the same SOA record with another serial, of four bytes."""
-    at = len(soa.body) - SOA_SERIAL_FROM_END
-    return soa._replace(body=soa.body[:at] + serial + soa.body[at + len(serial) :])
+    def with_serial(self, serial: bytes) -> "Record":
+        """Return a SOA record with another serial, of four bytes; any other record, or without a serial, the same."""
+        if self.rtype != codes.SOA or not serial:
+            return self
+        at = len(self.body) - SOA_SERIAL_FROM_END
+        return Record(self.name, self.rtype, self.body[:at] + serial + self.body[at + len(serial) :])
 
 
 def all_with_ttl(records: Collection[Record], ttl: int) -> tuple[Record, ...]:

@@ -31,7 +31,6 @@ from clusterdns.telemetry.queries import QueryCounters, panics
 from clusterdns.wire import codes
 from clusterdns.wire.name import to_text
 from clusterdns.wire.presentation.text import rdata_text
-from clusterdns.wire.record import Record, with_serial
 
 LEFT_OUT = frozenset({
     "acl", "any", "autopath", "cache", "cancel", "debug", "errors", "forward", "health", "loadbalance", "log", "loop",
@@ -115,10 +114,5 @@ async def _answered(dispatch: Dispatch, name: bytes, rtype: int) -> Iterator[Row
     route = dispatch.routes.find(name, rtype)
     zone = "" if route is None else to_text(route.zone)
     serial = b"" if reply.serial is None else reply.serial.wire
-    found = (_with_serial(record, serial) for record in reply.answer if record.name.lower() == name)
+    found = (record.with_serial(serial) for record in reply.answer if record.name.lower() == name)
     return iter([Row(to_text(r.name), codes.type_text(r.rtype), r.ttl, rdata_text(r), zone) for r in found])
-
-
-def _with_serial(record: Record, serial: bytes) -> Record:
-    """Put the current serial into a SOA record, as the encoder does."""
-    return with_serial(record, serial) if record.rtype == codes.SOA and serial else record

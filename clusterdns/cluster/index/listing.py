@@ -41,7 +41,7 @@ def records(zone: ClusterZone, index: Index) -> Iterator[ListedRecord]:
             if found.cname and qtype == codes.CNAME:
                 yield ListedRecord(zone.zone, namespace, record.cname(qname, zone.ttl_seconds, found.cname))
             for one in found.records:
-                yield ListedRecord(zone.zone, namespace, with_serial(one, index) if qtype == codes.SOA else one)
+                yield ListedRecord(zone.zone, namespace, one.with_serial(index.serial.wire))
 
 
 def _reverse_names(zone: ClusterZone) -> Iterator[tuple[bytes, bytes]]:
@@ -83,8 +83,3 @@ def name_below(zone: bytes, labels: list[bytes]) -> bytes:
         return name.from_labels(*labels, *name.labels(zone))
     except ValueError:
         return b""
-
-
-def with_serial(soa: Record, index: Index) -> Record:
-    """Put the current serial of the index into a SOA record, as the encoder does."""
-    return record.with_serial(soa, index.serial.wire)

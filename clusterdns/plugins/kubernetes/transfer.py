@@ -6,7 +6,7 @@ has no SRV record with port 0, a name has the records that a query for it gets, 
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from clusterdns.cluster.index.listing import labels_below_service, name_below, with_serial
+from clusterdns.cluster.index.listing import labels_below_service, name_below
 from clusterdns.cluster.index.schema import SERVICE_TREE
 from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.wire import codes, record
@@ -33,7 +33,7 @@ class ClusterTransfer:
 
         A change in between may or may not be included. It increases the serial, so that secondaries transfer again.
         """
-        soa = with_serial(zone.soa, zone.index)
+        soa = zone.soa.with_serial(zone.index.serial.wire)
         yield soa
         apex = zone.find(zone.zone, codes.NS)
         yield from apex.records

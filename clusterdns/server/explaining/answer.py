@@ -9,7 +9,7 @@ from clusterdns.wire import codes, encode
 from clusterdns.wire.edns import OPTION_HEADER_BYTES, iter_options
 from clusterdns.wire.name import to_text
 from clusterdns.wire.presentation.text import rdata_text
-from clusterdns.wire.record import Record, with_serial
+from clusterdns.wire.record import Record
 
 _ID_BYTES = 2
 _EDNS_BYTES = 1232  # what stub resolvers with EDNS offer (DNS flag day 2020)
@@ -50,7 +50,7 @@ def extended_errors(options: bytes) -> list[str]:
 
 def record_line(record: Record, serial: bytes) -> str:
     """Write a record as dig does."""
-    one = with_serial(record, serial) if record.rtype == codes.SOA and serial else record
+    one = record.with_serial(serial)
     rclass = codes.class_text(one.rclass)
     return f"{to_text(one.name)} {one.ttl} {rclass} {codes.type_text(one.rtype)} {rdata_text(one)}"
 
