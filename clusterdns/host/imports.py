@@ -7,21 +7,22 @@ interpreter's switch interval.
 import asyncio
 import importlib
 import threading
+from types import ModuleType
 
 from clusterdns.host.authorities import deferred_authorities
 from clusterdns.host.collector import collector_paused
 
-_imported: set[str] = set()
-_importing = threading.Lock()  # an import changes settings of the process meanwhile
+importing = threading.Lock()  # held by an import in a thread, which changes settings of the process meanwhile
+_imported: dict[str, ModuleType] = {}
 
 
-async def import_in_thread(module: str) -> None:
-    """Import a module, and what it imports, unless that was done here before."""
-    if module not in _imported:
-        await asyncio.to_thread(_import, module)
+async def import_in_thread(module: str) -> ModuleType:
+    """Import a module, and what it imports, unless that was done here before; returns it."""
+    found = _imported.get(module)
+    return found if found is not None else await asyncio.to_thread(_import, module)
 
 
-def _import(module: str) -> None:
-    with _importing, collector_paused(), deferred_authorities():
-        importlib.import_module(module)
-    _imported.add(module)
+def _import(module: str) -> ModuleType:
+    with importing, collector_paused(), deferred_authorities():
+        found = _imported[module] = importlib.import_module(module)
+    return found

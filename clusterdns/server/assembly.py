@@ -6,7 +6,6 @@ are collected before they are raised.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from importlib import import_module
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,11 +16,11 @@ from clusterdns.corefile.checks import Served, check_directives, check_overlaps,
 from clusterdns.corefile.directive import ServerBlock
 from clusterdns.corefile.errors import CorefileWarning, ErrorList
 from clusterdns.corefile.load import Corefile
+from clusterdns.host.imports import import_in_thread
 from clusterdns.plugins.order import ORDER, REFUSED, plugin
 from clusterdns.server.folding import fold
 from clusterdns.server.listen_points import ListenPoint, ServedBlock, listen_points
 from clusterdns.server.shared import SharedState
-from clusterdns.server.threads import in_daemon_thread
 from clusterdns.telemetry import unlabelled
 from clusterdns.telemetry.metrics import Registry
 
@@ -160,9 +159,8 @@ class _LatePage:
         self._page: Respond | None = None
 
     async def __call__(self, request: PageRequest) -> Page:
-        if self._page is None:
-            loaded = await in_daemon_thread(lambda: import_module("clusterdns.server.explaining.page"))
-            self._page = self._page or loaded.ExplainPage(self._configuration)
+        loaded = await import_in_thread("clusterdns.server.explaining.page")
+        self._page = self._page or loaded.ExplainPage(self._configuration)
         return await self._page(request)
 
 

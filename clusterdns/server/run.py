@@ -29,7 +29,9 @@ from clusterdns.server.reloading import Load, Reloader, log_version
 from clusterdns.telemetry.logs import BARE_LINES
 from clusterdns.version import banner
 
-SWITCH_SECONDS = 0.0005  # for which a thread that reads files may keep the event loop waiting; the default is 5 ms
+SWITCH_SECONDS = (
+    0.0005  # for which a thread that reads files or imports may keep the event loop waiting; the default is 5 ms
+)
 END_GRACE_SECONDS = 0.5  # for queries that wait for a handler when the listeners close
 
 log = logging.getLogger("clusterdns")

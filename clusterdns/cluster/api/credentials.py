@@ -11,7 +11,6 @@ import importlib.util
 import logging
 import os
 import sys
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -23,6 +22,7 @@ from clusterdns.cluster.api.errors import NO_CLUSTER, CredentialsError
 from clusterdns.cluster.api.exec_plugin import ExecPlugin, PluginError, PluginStatus
 from clusterdns.cluster.api.session import HttpSession
 from clusterdns.cluster.api.settings import ApiSettings
+from clusterdns.host.imports import importing
 from clusterdns.host.tls import TlsError, UnreadableFileError
 
 PACKAGE = "kubernetes_asyncio"
@@ -32,8 +32,6 @@ RELOAD_SECONDS = 60.0  # between two readings of a kubeconfig's token, as of a s
 # What the library raises for an invalid kubeconfig besides its own ConfigException: errors of walking the tree, of
 # reading files and of broken certificates.
 _CAUSES = (OSError, ValueError, TypeError, KeyError, AttributeError, AssertionError)
-
-_importing = threading.Lock()
 
 Errors = tuple[type[Exception], ...]
 HasExpired = Callable[[], bool]
@@ -206,7 +204,7 @@ class _Library(NamedTuple):
 
 def _client_library(*, reads_kubeconfig: bool) -> _Library:
     """Import the parts of kubernetes_asyncio that are used, in one thread at a time."""
-    with _importing:
+    with importing:
         return _import_without_models(reads_kubeconfig=reads_kubeconfig)
 
 
