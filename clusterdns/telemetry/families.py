@@ -7,13 +7,6 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from clusterdns.telemetry.metrics import Family, Histogram, Registry, Series
 
 
-def collect(registry: Registry) -> Iterator[Metric]:
-    """Yield the families, brought up to date."""
-    for _ in registry.flush():
-        pass
-    yield from exposed(registry)
-
-
 def exposed(registry: Registry) -> Iterator[Metric]:
     """Yield the families as they are, for one scrape; `Registry.flush` comes first."""
     for family in registry.families():

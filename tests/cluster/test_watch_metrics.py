@@ -1,11 +1,11 @@
 """The metrics of watches: one value per kind for all feeds of the process."""
 
 import pytest
+from fakes.metrics import collect
 
 from clusterdns.cluster.freshness import Freshness
 from clusterdns.cluster.objects import Namespace, Service
 from clusterdns.cluster.watch_metrics import WatchMetrics
-from clusterdns.telemetry.families import collect
 from clusterdns.telemetry.metrics import Registry
 
 NAMES = ("clusterdns_watch_connected", "clusterdns_watch_staleness_seconds", "clusterdns_objects")

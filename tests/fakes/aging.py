@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fakes.metrics import collect
+
 from clusterdns.chain import BlockContext, Handler, Query, Reply, failure
 from clusterdns.corefile.load import parse
 from clusterdns.plugins.cache import directive as cache
@@ -14,7 +16,6 @@ from clusterdns.plugins.cache.handler import CacheHandler
 from clusterdns.plugins.cache.metrics import CacheMetrics
 from clusterdns.plugins.cache.phases import Phases
 from clusterdns.plugins.cache.store import CacheBudget
-from clusterdns.telemetry.families import collect
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text, to_text
 from clusterdns.wire.record import Record, record

@@ -7,13 +7,13 @@ from typing import Protocol
 
 import aiohttp
 import pytest
+from fakes.metrics import collect
 
 from clusterdns.admin.http import AdminHttp, AdminRoute
 from clusterdns.chain import BlockContext
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.plugins import health
-from clusterdns.telemetry.families import collect
 from clusterdns.telemetry.metrics import Registry
 from testing.waiting import PATIENCE_SECONDS
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from fakes.metrics import collect
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +24,6 @@ from clusterdns.plugins.hosts.handler import HostsHandler
 from clusterdns.plugins.hosts.hosts_file import HostsFile
 from clusterdns.plugins.hosts.settings import HostsSettings
 from clusterdns.plugins.hosts.table import HostsTable, address_from_text, name_from_text
-from clusterdns.telemetry.families import collect
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire import codes
 from clusterdns.wire.encode import encode

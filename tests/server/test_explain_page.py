@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
+from fakes.metrics import collect
 from multidict import CIMultiDict
 from plugins.serving import Running, running
 
@@ -15,7 +16,6 @@ from clusterdns.admin.page import PageRequest
 from clusterdns.server.explaining import engine
 from clusterdns.server.explaining.engine import Explainer
 from clusterdns.server.explaining.page import MAX_QUERY_BYTES
-from clusterdns.telemetry.families import collect
 from clusterdns.telemetry.metrics import Registry
 
 COREFILE = "errors\nlog\nprometheus 127.0.0.1:0\nready 127.0.0.1:0\nhosts /dev/null {\n 192.0.2.1 a.example\n}"

@@ -14,10 +14,10 @@ import dns.message
 import dns.name
 import dns.rcode
 import pytest
+from fakes.metrics import collect
 from server.in_process import MANIFEST, WEB, Process
 
 from clusterdns.server.dispatch import Dispatch
-from clusterdns.telemetry.families import collect
 from testing.ports import free_ports
 
 SHARE = 0.02  # of the memory for compiled answers: some 300 of them

@@ -1,10 +1,10 @@
 """The coredns_dns_* families: names, labels, buckets, and that they count every query exactly once."""
 
 import pytest
+from fakes.metrics import collect
 from prometheus_client.core import Metric
 
 from clusterdns.telemetry import queries
-from clusterdns.telemetry.families import collect
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.telemetry.queries import QueryCounters, QueryOutcome
 

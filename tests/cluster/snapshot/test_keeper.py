@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from fakes.held_clock import HeldClock, turns
+from fakes.metrics import collect
 from fakes.snapshots import KEY, UID, samples, snapshot, states
 
 from clusterdns.cluster.api.collection import cluster_collections, import_collections
@@ -30,7 +31,6 @@ from clusterdns.cluster.snapshot.keeper import (
     SnapshotKeeper,
 )
 from clusterdns.host.disk.daemon_worker import DaemonWorker
-from clusterdns.telemetry.families import collect
 from clusterdns.telemetry.metrics import Registry
 
 NOW = 1_000_000_000.0  # as in `fakes.snapshots`
