@@ -73,16 +73,13 @@ def run_plugin(program: str, given: Sequence[str]) -> int:
 
 def plugin_overview(program: str) -> str:
     """Write the help of the plugin of kubectl."""
-    rows = [_BY_NAME[name] for name in KUBECTL_COMMANDS]
-    width = max(len(command.name) for command in rows)
     return "\n".join([
         "Explain, list and check the DNS names of a cluster.",
         "",
         "Usage:",
         f"  {program} COMMAND [FLAGS]",
         "",
-        "Commands:",
-        *[f"  {command.name:{width}}  {command.summary}" for command in rows],
+        *_command_lines([_BY_NAME[name] for name in KUBECTL_COMMANDS]),
         "",
         f"'{program} COMMAND --help' describes a command.",
     ])  # fmt: skip
@@ -98,7 +95,6 @@ def unknown(program: str, word: str, known: Collection[str] = _BY_NAME.keys()) -
 
 def overview(program: str) -> str:
     """Write the help of the program: its commands, and how it serves."""
-    width = max(len(command.name) for command in COMMANDS)
     return "\n".join([
         "clusterdns is the DNS server of a Kubernetes cluster, a drop-in replacement for CoreDNS.",
         "",
@@ -106,11 +102,15 @@ def overview(program: str) -> str:
         f"  {program} -conf COREFILE [FLAGS]   run the server ('{program} help serve' lists its flags)",
         f"  {program} COMMAND [FLAGS]",
         "",
-        "Commands:",
-        *[f"  {command.name:{width}}  {command.summary}" for command in COMMANDS],
+        *_command_lines(COMMANDS),
         "",
         f"'{program} COMMAND --help' describes a command. Called as 'coredns' it serves without flags too, as CoreDNS.",
     ])  # fmt: skip
+
+
+def _command_lines(commands: Sequence[CommandRow]) -> list[str]:
+    width = max(len(command.name) for command in commands)
+    return ["Commands:", *[f"  {command.name:{width}}  {command.summary}" for command in commands]]
 
 
 def main(program: str, arguments: Sequence[str]) -> int:
