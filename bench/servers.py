@@ -5,7 +5,6 @@ There are two Corefiles: one without a forward, and kubeadm's, whose upstream is
 cluster's names from a static zone, as the baseline of a name server without Kubernetes.
 """
 
-import os
 import string
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 from bench import objects
 from testing import dns_client, peers
 from testing.api import ApiClient
+from testing.knot import configure
 from testing.ports import LOOPBACK, free_ports
 from testing.process import ServerProcess
 
@@ -66,21 +66,6 @@ $more    forward . {$$BENCH_UPSTREAM} {
 """)
 EXTERNAL = "example"  # the zone that Knot answers for upstreams
 EXTERNAL_NAMES = 1_000
-
-KNOT_CONF = """\
-server:
-    listen: {address}@{port}
-    rundir: {folder}
-    user: {user}
-database:
-    storage: {folder}
-log:
-  - target: stdout
-    any: warning
-zone:
-  - domain: {zone}.
-    file: {folder}/zone
-"""
 
 EXTERNAL_ZONE = f"""\
 $ORIGIN {EXTERNAL}.
@@ -202,11 +187,8 @@ def resolver(folder: Path) -> Iterator[MeasuredServer]:
 @contextmanager
 def _knot(home: Path, zone: str, zone_text: str, known: str) -> Iterator[MeasuredServer]:
     home.mkdir(exist_ok=True)
-    (home / "zone").write_text(zone_text)
     (port,) = free_ports(1)
-    conf = home / "knot.conf"
-    user = "root" if os.geteuid() == 0 else str(os.geteuid())
-    conf.write_text(KNOT_CONF.format(address=LOOPBACK, port=port, folder=home, zone=zone, user=user))
+    conf = configure(home, LOOPBACK, port, zone, zone_text)
     with ServerProcess(KNOT, [peers.find("knotd"), "-c", conf], home / "log") as server:
         seconds = server.wait_until(lambda: knows(port, known), "first correct answer")
         yield MeasuredServer(server, port, seconds, conf)

@@ -11,7 +11,6 @@ script, as anyone runs it.
 
 import contextlib
 import json
-import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from typing import Any
 
 from testing import dns_client, peers
 from testing.controlplane import ControlPlane
+from testing.knot import configure
 from testing.ports import free_ports
 from testing.process import ServerProcess
 
@@ -37,20 +37,6 @@ COREFILE = f""".:{{port}} {{{{
         multicluster clusterset.local
     }}}}
 }}}}
-"""
-KNOT_CONF = """server:
-    listen: {address}@{port}
-    rundir: {folder}
-    user: {user}
-    udp-max-payload: 1232
-database:
-    storage: {folder}
-log:
-  - target: stdout
-    any: warning
-zone:
-  - domain: cluster.local.
-    file: {folder}/zone
 """
 
 
@@ -105,11 +91,10 @@ def live(name: str, control_plane: ControlPlane, folder: Path) -> Iterator[str]:
 def knot(folder: Path) -> Iterator[str]:
     """Run Knot on the suite's zone file; yields `address:port`."""
     (port,) = free_ports(1)
-    printed = subprocess.run([peers.clusterdns(), "conform", "--print-zone"], capture_output=True, check=True)
-    (folder / "zone").write_bytes(printed.stdout)
-    user = "root" if os.geteuid() == 0 else str(os.geteuid())
-    conf = folder / "knot.conf"
-    conf.write_text(KNOT_CONF.format(address=ADDRESS, port=port, folder=folder, user=user))
+    printed = subprocess.run(
+        [peers.clusterdns(), "conform", "--print-zone"], capture_output=True, check=True, text=True
+    )
+    conf = configure(folder, ADDRESS, port, "cluster.local", printed.stdout)
     with ServerProcess(KNOT, [peers.find("knotd"), "-c", conf], folder / "knot.log") as server:
         server.wait_until(lambda: _answers(port, "web.dns-conform.svc.cluster.local"), "an answer")
         yield f"{ADDRESS}:{port}"
