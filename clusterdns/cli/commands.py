@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from clusterdns.cli.usage import EXIT_OK, EXIT_USAGE, CommandHelp
 from clusterdns.corefile.errors import nearest
+from clusterdns.telemetry.printable import one_line
 
 
 class CommandRow(NamedTuple):
@@ -89,7 +90,7 @@ def unknown(program: str, word: str, known: Collection[str] = _BY_NAME.keys()) -
     """Report a command that does not exist; returns the exit code."""
     near = nearest(word, known)
     hint = "" if near is None else f"; did you mean '{near}'?"
-    print(f"{program}: unknown command '{word}'{hint}\nRun '{program} --help' for usage.", file=sys.stderr)
+    print(f"{program}: unknown command '{one_line(word)}'{hint}\nRun '{program} --help' for usage.", file=sys.stderr)
     return EXIT_USAGE
 
 

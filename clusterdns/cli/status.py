@@ -12,9 +12,11 @@ from typing import Any
 from clusterdns.cli.admin_page import DEFAULT_SERVER, HINT, NoPageError, fetch_page, page_url
 from clusterdns.cli.flags import Flag, choice
 from clusterdns.cli.usage import CommandHelp, read_command, wrong
+from clusterdns.telemetry.printable import one_line
 from clusterdns.telemetry.status_text import as_text
 
 TIMEOUT_SECONDS = 5.0
+MAX_ERROR = 500  # characters of it
 EXIT_CURRENT, EXIT_NOT_CURRENT, EXIT_UNKNOWN = 0, 1, 2
 TEXT, JSON = "text", "json"
 
@@ -42,7 +44,7 @@ def main(program: str, arguments: Sequence[str]) -> int:
     try:
         document = fetch(status_url(given[SERVER]))
     except NoPageError as error:
-        print(f"{program} status: {error}", file=sys.stderr)
+        print(f"{program} status: {one_line(str(error), MAX_ERROR)}", file=sys.stderr)
         return EXIT_UNKNOWN
     sys.stdout.write(f"{json.dumps(document, indent=2)}\n" if given[OUTPUT] == JSON else as_text(document))
     return EXIT_CURRENT if document["state"] == "current" else EXIT_NOT_CURRENT

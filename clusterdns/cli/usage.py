@@ -9,6 +9,7 @@ from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from clusterdns.cli.flags import Flag, FlagError, Given, HelpAsked, dashed, read
+from clusterdns.telemetry.printable import one_line
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 
@@ -57,5 +58,5 @@ def read_command(program: str, described: CommandHelp, arguments: Collection[str
 
 def wrong(name: str, text: str) -> int:
     """Report a wrong command line on standard error; returns the exit code."""
-    print(f"{name}: {text}\nRun '{name} --help' for usage.", file=sys.stderr)
+    print(f"{name}: {one_line(text)}\nRun '{name} --help' for usage.", file=sys.stderr)
     return EXIT_USAGE

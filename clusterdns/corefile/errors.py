@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from clusterdns.telemetry.printable import one_line
+
 # More would be of no use to a reader, and a file of a million stray braces would cost a gigabyte of memory.
 MAX_ERRORS = 200
 _MAX_SHOWN_CHARACTERS = 60
@@ -64,13 +66,6 @@ def hint_for(word: str, known: Collection[str], otherwise: str = "") -> str:
     if known and len(known) <= _MAX_LISTED:
         return f"known: {', '.join(sorted(known))}"
     return otherwise
-
-
-def one_line(text: str) -> str:
-    """Escape the characters that would break the line or control the terminal."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def _place(file: str, line: int) -> str:

@@ -9,6 +9,8 @@ import logging
 import sys
 from typing import TextIO
 
+from clusterdns.telemetry.printable import one_line
+
 PLUGIN_LOGGERS = "clusterdns.plugin."
 BARE_LINES = "clusterdns.bare"  # the logger of lines without level and prefix: zones, version, JSON objects
 
@@ -18,7 +20,7 @@ _HOUR, _MINUTE = 3600, 60
 
 
 class LineFormatter(logging.Formatter):
-    """Begins every line of a message with the level, so that text from outside cannot forge a log line."""
+    """Begins each line with the level and escapes it: text from outside forges no line and controls no terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line, or one per line of its text and traceback."""
@@ -30,9 +32,14 @@ class LineFormatter(logging.Formatter):
         plugin = plugin_of(record.name)
         prefix = f"plugin/{plugin}: " if plugin else ""
         start = f"[{_LEVEL_WORDS.get(record.levelno, record.levelname)}] {prefix}"
-        if "\n" not in text and "\r" not in text:
+        if text.isascii() and text.isprintable():
             return start + text
-        return "\n".join([start + line for line in text.splitlines()])
+        return "\n".join([start + _shown(line) for line in text.splitlines()])
+
+
+def _shown(line: str) -> str:
+    """Escape what a terminal would interpret, except for tabs, which a format of the query log may have."""
+    return "\t".join(map(one_line, line.split("\t")))
 
 
 class LineHandler(logging.StreamHandler[TextIO]):

@@ -1,13 +1,17 @@
 """The document of /status as text, for people: what the server writes, and `clusterdns status` prints.
 
 The document is a tree of texts, numbers, mappings and lists, as JSON has it. Sections that are lists of mappings become
-tables with a column for each key; the module knows no section by name.
+tables with a column for each key; the module knows no section by name. All texts are escaped, because a command shows
+them on a terminal.
 """
 
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from clusterdns.telemetry.printable import one_line
+
+MAX_CELL = 1000  # characters; a longer text is cut
 _GAP = "   "
 
 
@@ -30,7 +34,7 @@ def _lines(content: Mapping[str, Any]) -> list[str]:
 
 
 def _map_lines(section: Mapping[str, Any]) -> list[str]:
-    return [f"  {key}: {_cell(value)}" for key, value in section.items()]
+    return [f"  {one_line(key)}: {_cell(value)}" for key, value in section.items()]
 
 
 def _section_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -71,7 +75,7 @@ def _is_section(value: Any) -> bool:
 
 
 def _words(key: str) -> str:
-    return key.removesuffix("_seconds").replace("_", " ")
+    return one_line(key.removesuffix("_seconds").replace("_", " "), MAX_CELL)
 
 
 def _cell(value: Any) -> str:
@@ -81,7 +85,7 @@ def _cell(value: Any) -> str:
         case float():
             return f"{value:g}s"
         case Mapping():
-            return ", ".join(f"{key} {one}" for key, one in value.items()) or "-"
+            return one_line(", ".join(f"{key} {one}" for key, one in value.items()), MAX_CELL) or "-"
         case list():
-            return ", ".join(map(str, value))
-    return str(value)
+            return one_line(", ".join(map(str, value)), MAX_CELL)
+    return one_line(str(value), MAX_CELL)

@@ -58,6 +58,15 @@ def test_a_line_that_cannot_be_formatted_is_reported(capsys: pytest.CaptureFixtu
         ("aiohttp.server", logging.INFO, "libraries log from WARNING on", ""),
         ("clusterdns", logging.DEBUG, "hidden", ""),
         ("clusterdns", logging.INFO, "a\n[INFO] forged\r\nb", "[INFO] a\n[INFO] [INFO] forged\n[INFO] b\n"),
+        ("clusterdns", logging.INFO, "\x1b]0;title\x07\x1b[2J", "[INFO] \\x1b]0;title\\x07\\x1b[2J\n"),
+        (
+            "clusterdns",
+            logging.INFO,
+            "\u202ea\u200bb\x85[INFO] forged",
+            "[INFO] \\u202ea\\u200bb\n[INFO] [INFO] forged\n",
+        ),
+        ("clusterdns", logging.INFO, "\udc80 ä e\u0301", "[INFO] \\udc80 ä e\u0301\n"),
+        ("clusterdns.plugin.log", logging.INFO, "of a format:\ta\tb", "[INFO] plugin/log: of a format:\ta\tb\n"),
     ],
 )
 def test_line(lines: io.StringIO, logger: str, level: int, text: str, line: str) -> None:

@@ -55,6 +55,11 @@ def test_a_document() -> None:
             {"kubernetes": [{"snapshot": {"file": "/a", "age_seconds": 2.5}, "state": "current"}]},
             "\nkubernetes\n  state current\n  snapshot: file /a, age 2.5s\n",
         ),
+        (
+            {"\x1b[2J": {"a\nb": "\x1b[31m"}, "rows": [{"\u202e": "\x07", "list": ["\x9b"], "map": {"\r": "\t"}}]},
+            "\n\\x1b[2J\n  a\\nb: \\x1b[31m\n\nrows\n  \\u202e \\x07, list \\x9b\n  map: \\r \\t\n",
+        ),
+        ({"state": "x" * 2000}, f"state: {'x' * 1000}…\n"),
         ({"kubernetes": [{"kinds": []}]}, "\nkubernetes\n  KINDS\n\n"),
     ],
 )

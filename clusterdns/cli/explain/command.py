@@ -16,9 +16,9 @@ from clusterdns.cli.flags import Flag, FlagError, Given, choice
 from clusterdns.cli.names.cluster import SourceError
 from clusterdns.cli.names.command import CONTEXT, KUBECONFIG, MANIFESTS, NONE, kubeconfig_path
 from clusterdns.cli.usage import CommandHelp, read_command, wrong
-from clusterdns.corefile.errors import one_line
 from clusterdns.server.explaining.engine import ExplainError, ExplainRequest
 from clusterdns.server.explaining.explanation import DOES_NOT_RESOLVE, RESOLVES, UNKNOWN, Explanation, as_tree
+from clusterdns.telemetry.printable import several_lines
 
 TEXT, JSON = "text", "json"
 EXIT_CODES = {RESOLVES: 0, DOES_NOT_RESOLVE: 1, UNKNOWN: 2}
@@ -66,7 +66,7 @@ def main(program: str, arguments: Sequence[str]) -> int:
     except FlagError as error:
         return wrong(name, str(error))
     except (SourceError, NoPageError, ExplainError) as error:
-        print(f"{name}: {one_line(str(error))}", file=sys.stderr)
+        print(f"{name}: {several_lines(str(error))}", file=sys.stderr)
         return EXIT_CODES[UNKNOWN]
     is_json = given[AS_JSON] or given[OUTPUT] == JSON
     sys.stdout.write(json.dumps(as_tree(found), indent=2) + "\n" if is_json else as_text(found, sys.stdout))

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 from clusterdns.cli.colour import BOLD, GREEN, RED, YELLOW, painted
-from clusterdns.corefile.errors import one_line
 from clusterdns.server.explaining.explanation import (
     DOES_NOT_RESOLVE,
     MAX_LISTED,
@@ -21,6 +20,7 @@ from clusterdns.server.explaining.explanation import (
     Explanation,
     SearchWalk,
 )
+from clusterdns.telemetry.printable import one_line
 
 _WIDTH = 10  # of the headings
 _COLOURS = {RESOLVES: GREEN, DOES_NOT_RESOLVE: RED}
@@ -32,7 +32,7 @@ Section = tuple[str, Iterable[str]]
 
 def as_text(found: Explanation, stream: TextIO) -> str:
     """Write the explanation, with colours where the stream is a terminal."""
-    verdict = _safe(found.verdict.line)
+    verdict = one_line(found.verdict.line, MAX_LINE)
     head, colon, _ = verdict.partition(":")
     first = painted(verdict, _COLOURS.get(found.verdict.outcome, YELLOW), head + colon, stream)
     lines = [first, ""]
@@ -65,16 +65,10 @@ def _section(heading: str, rows: Iterable[str], stream: TextIO) -> list[str]:
     if len(several) > MAX_ROWS:
         several = [*several[:MAX_ROWS], f"… and {len(several) - MAX_ROWS} more lines; --json has all"]
     for row in several:
-        shown = f"{heading:{_WIDTH}}  {_safe(row)}".rstrip()
+        shown = f"{heading:{_WIDTH}}  {one_line(row, MAX_LINE)}".rstrip()
         lines.append(painted(shown, BOLD, heading, stream) if heading else shown)
         heading = ""
     return lines
-
-
-def _safe(text: str) -> str:
-    """Escape what is not printable, such as terminal escapes and bidirectional controls, and cut a long line."""
-    shown = one_line(text)
-    return shown if len(shown) <= MAX_LINE else shown[:MAX_LINE] + "…"
 
 
 def _walks(found: Explanation) -> Iterator[str]:

@@ -18,6 +18,7 @@ from clusterdns.cli.usage import EXIT_FAILED, EXIT_OK, CommandHelp, read_command
 from clusterdns.cluster.index.pods import PodMode
 from clusterdns.plugins.kubernetes.settings import MAX_TTL_SECONDS
 from clusterdns.telemetry import logs
+from clusterdns.telemetry.printable import one_line, several_lines
 
 NONE: tuple[str, ...] = ()  # the default of a flag that may be repeated
 CONF = Flag(
@@ -73,7 +74,7 @@ def main(program: str, arguments: Sequence[str]) -> int:
     except FlagError as error:
         return wrong(f"{program} names", str(error))
     except SourceError as error:
-        print(f"{program} names: {error}", file=sys.stderr)
+        print(f"{program} names: {several_lines(str(error))}", file=sys.stderr)
         return EXIT_FAILED
     found = chosen(listed, patterns)
     if not found:
@@ -81,7 +82,7 @@ def main(program: str, arguments: Sequence[str]) -> int:
         if listed:
             hint = f"a word matches whole labels; write '*{patterns[0]}*' for a part"
             what = f"none of {len(listed)} records matches {' '.join(patterns)}; {hint}"
-        print(f"{program} names: {what}", file=sys.stderr)
+        print(f"{program} names: {one_line(what)}", file=sys.stderr)
         return EXIT_FAILED
     form = JSON if given[AS_JSON] else given[OUTPUT]
     sys.stdout.write(output(found, form, has_header=not given[NO_HEADERS]))

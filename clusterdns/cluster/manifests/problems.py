@@ -12,6 +12,7 @@ from typing import NamedTuple, Self
 from clusterdns.cluster.api.store import skipped_objects
 from clusterdns.cluster.objects import ObjectError, ObjectKey, shown_key
 from clusterdns.telemetry.metrics import Registry
+from clusterdns.telemetry.printable import one_line
 
 MAX_LOGGED = 100  # lines of one reading, each way
 _MAX_SHOWN = 3  # problems in the line at /ready
@@ -43,8 +44,7 @@ class Problem(NamedTuple):
     @property
     def line(self) -> str:
         """The problem as one line of a log, whatever characters a manifest has in names."""
-        text = f"{self.location}: {self.text}"
-        return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+        return one_line(f"{self.location}: {self.text}")
 
     @classmethod
     def of_object(cls, category: Category, location: str, kind: str, key: ObjectKey, text: str) -> Self:
