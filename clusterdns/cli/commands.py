@@ -29,6 +29,7 @@ COMMANDS = (
     CommandRow(
         "explain", "explain.command", "Explain why a name resolves or does not: plugin, object, cause, next step"
     ),
+    CommandRow("fmt", "fmt.command", "Format a Corefile: indentation, blanks and blank lines"),
     CommandRow("man", "generated.man", "Print the man page of the program, or of a command"),
     CommandRow("names", "names.command", "List the names that are answered, from a cluster, manifests or a Corefile"),
     CommandRow("serve", "serve", "Run the server, with the flags of CoreDNS"),

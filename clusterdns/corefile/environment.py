@@ -52,3 +52,8 @@ def _unset_text(reference: str, name: str) -> str:
 def has_reference(text: str) -> bool:
     """Return whether the text refers to a variable."""
     return "{" in text and _REFERENCE.search(text) is not None
+
+
+def referenced(text: str) -> set[str]:
+    """Return the names of the variables that a text refers to."""
+    return {match[1] or match[2] for match in _REFERENCE.finditer(text)}

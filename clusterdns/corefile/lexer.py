@@ -6,6 +6,7 @@ and statements still begin where their author began them. Braces, imports and va
 """
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from clusterdns.corefile.errors import CorefileError, shown
@@ -15,16 +16,16 @@ BYTE_ORDER_MARK = "\ufeff"
 TOO_LARGE_HINT = "check that it is a Corefile, or split it into imported files"
 
 # Unicode's White_Space without the newline. A carriage return does not separate words: it is removed, inside words too.
-_BLANK = "\t\v\f \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+BLANKS = "\t\v\f \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
 _TOKEN = re.compile(
     r"(?P<newline>\n)"
-    rf"|(?P<blank>[{_BLANK}\r]+)"
+    rf"|(?P<blank>[{BLANKS}\r]+)"
     r"|(?P<comment>#[^\n]*)"
     r'|"(?P<string>(?:[^"\\]++|\\.)*+)(?P<quoted>"|\\?\Z)'  # a quote that is never closed runs to the end of the file
-    rf"|(?P<word>[^\n{_BLANK}#]+)",
+    rf"|(?P<word>[^\n{BLANKS}#]+)",
     re.DOTALL,
 )
-_BLANKS = re.compile(f"[{_BLANK}]")
+_HAS_BLANK = re.compile(f"[{BLANKS}]")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -72,6 +73,11 @@ class Lexed(NamedTuple):
     commented: list[Token]
 
 
+def pieces(text: str) -> Iterator[re.Match[str]]:
+    """Find the pieces of a text: matches whose `lastgroup` is newline, blank, comment, quoted or word."""
+    return _TOKEN.finditer(text, 1 if text.startswith(BYTE_ORDER_MARK) else 0)
+
+
 def lex(text: str, file: str) -> Lexed:
     """Split the text into lines of tokens, in linear time. Raises CorefileError beyond `MAX_TOKENS`."""
     lines: list[list[Token]] = []
@@ -80,7 +86,7 @@ def lex(text: str, file: str) -> Lexed:
     commented: list[Token] = []
     number = 1
     count = word_end = 0
-    for match in _TOKEN.finditer(text, 1 if text.startswith(BYTE_ORDER_MARK) else 0):
+    for match in pieces(text):
         kind = match.lastgroup
         if kind == "newline":
             number += 1
@@ -100,7 +106,7 @@ def lex(text: str, file: str) -> Lexed:
                 number += string.count("\n")
                 if match["quoted"] != '"':
                     unclosed = current[-1]
-        elif kind == "comment" and match.start() == word_end and current and _BLANKS.search(match[0].rstrip()):
+        elif kind == "comment" and match.start() == word_end and current and _HAS_BLANK.search(match[0].rstrip()):
             commented.append(current[-1])
     if current:
         lines.append(current)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from corefile.printing import print_corefile
+from corefile.trees import TEXTS, words
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -16,29 +17,8 @@ from clusterdns.corefile.errors import CorefileError, ErrorList
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.load import parse
 
-PIECES = [
-    *("{", "}", "{}", " ", "  ", "\n", "\n", "\n", "\t", "\r\n", "\xa0", "#", '"', '\\"', "\\", ",", ":53", "://", "/"),
-    *("import ", "\nimport a\n", "(a) {\n", "(", ")", "*", "?", "[", "{$A}", "{%B%}", "{$", "{%", "%}", "\ufeff", "\0"),
-    *(".", "a", "example.org", "10.0.0.0/15", "fe80::1", "tls://.", "log", "errors {", " {\n", "\n}\n", "é", "\ud800"),
-]
-TEXTS = st.one_of(st.text(max_size=200), st.lists(st.sampled_from(PIECES), max_size=60).map("".join))
 FILE = "/nowhere/Corefile"  # in a folder that does not exist, so that `import *` finds nothing
 ENVIRON = {"A": "x y", "B": "{$A}"}
-
-
-def words(blocks: tuple[ServerBlock, ...]) -> list[object]:
-    """The tree as plain text, without places."""
-    return [
-        (
-            [word.text for word in block.words],
-            [(key.transport, key.zone_text, key.port) for key in block.keys],
-            [
-                ([word.text for word in one.words], [[word.text for word in line.words] for line in one.block])
-                for one in block.directives
-            ],
-        )
-        for block in blocks
-    ]
 
 
 @given(TEXTS)

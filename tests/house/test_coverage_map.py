@@ -31,6 +31,8 @@ COVERED: dict[str, tuple[str, ...]] = {
     "cli/admin_page.py": ("cli/test_status.py", "cli/test_explain.py"),
     "cli/colour.py": ("cli/test_check.py", "cli/test_explain_text.py"),
     "cli/explain/*": ("cli/test_explain.py", "cli/test_explain_text.py"),
+    "cli/fmt/*": ("cli/test_fmt.py",),
+    "cli/output.py": ("cli/test_fmt.py",),
     "cli/usage.py": ("cli/test_commands.py", "cli/test_flags.py"),
     "cli/version.py": ("cli/test_commands.py",),
     "cli/check/*": ("cli/test_check.py", "cli/test_configmap.py", "cli/test_differences.py"),

@@ -7,6 +7,7 @@ alone. Colours are for a terminal, unless NO_COLOR is set (no-color.org).
 import json
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from clusterdns.cli.colour import BOLD, GREEN, RED, YELLOW, painted
@@ -57,14 +58,7 @@ class CheckVerdict:
 def print_text(verdict: CheckVerdict, *, with_differences: bool) -> None:
     """Print the summary, then warnings and errors, then the differences or how many there are."""
     print(_summary(verdict), flush=True)
-    for warning in verdict.warnings:
-        print(painted(f"warning: {warning}", YELLOW, "warning:", sys.stderr), file=sys.stderr)
-    for error in verdict.errors:
-        text = str(error)
-        place = _PLACE.match(text)
-        print(painted(text, BOLD, place[0] if place else "", sys.stderr), file=sys.stderr)
-    if verdict.left_out:
-        print(f"… and {verdict.left_out} more errors", file=sys.stderr)
+    print_problems(verdict.warnings, verdict.errors, verdict.left_out)
     if not verdict.is_ok:
         return
     if with_differences:
@@ -73,6 +67,18 @@ def print_text(verdict: CheckVerdict, *, with_differences: bool) -> None:
             print(f"  {line}")
     else:
         print(f"{verdict.difference_count} answers differ from CoreDNS's on purpose; --differences lists them")
+
+
+def print_problems(warnings: Iterable[CorefileWarning], errors: Iterable[CorefileError], left_out: int = 0) -> None:
+    """Print warnings and errors on standard error, one per line; `left_out` is the number of further errors."""
+    for warning in warnings:
+        print(painted(f"warning: {warning}", YELLOW, "warning:", sys.stderr), file=sys.stderr)
+    for error in errors:
+        text = str(error)
+        place = _PLACE.match(text)
+        print(painted(text, BOLD, place[0] if place else "", sys.stderr), file=sys.stderr)
+    if left_out:
+        print(f"… and {left_out} more errors", file=sys.stderr)
 
 
 def print_json(verdict: CheckVerdict) -> None:

@@ -18,8 +18,9 @@ class AtomicFile:
     has left is overwritten. Raises OSError; BlockingIOError while another process writes.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, mode: int = MODE) -> None:
         folder, name = os.path.split(path)
+        self._mode = mode
         self._path = path
         self._folder = folder or "."
         self._fresh_path = os.path.join(folder, f".{name}.new")
@@ -42,7 +43,7 @@ class AtomicFile:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if self._has_name(descriptor):
                     os.ftruncate(descriptor, 0)
-                    os.fchmod(descriptor, MODE)
+                    os.fchmod(descriptor, self._mode)
                     self._descriptor = descriptor
                     return
             except OSError:

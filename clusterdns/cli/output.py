@@ -1,0 +1,22 @@
+"""Text on standard output that may have bytes that are not UTF-8, as a Corefile may."""
+
+import os
+import sys
+
+from clusterdns.cli.usage import EXIT_FAILED, EXIT_OK
+
+
+def write_text(text: str) -> int:
+    """Write a text that was decoded with `surrogateescape`; returns the exit code. Raises BrokenPipeError."""
+    if sys.stdout is None:  # closed before the start
+        return EXIT_OK
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        print(f"standard output: {os.strerror(error.errno or 0).lower()}", file=sys.stderr)
+        return EXIT_FAILED
+    return EXIT_OK
