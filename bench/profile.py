@@ -27,6 +27,7 @@ from clusterdns.plugins.kubernetes.handler import ClusterHandler
 from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.server.listeners.udp import UdpListener
 from clusterdns.server.routes import Chain, Route, Routes
+from clusterdns.server.tap import Tap
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.telemetry.queries import QueryCounters, QueryOutcome, panics
 from clusterdns.wire import encode
@@ -73,7 +74,7 @@ class InProcessServer:
         registry = Registry()
         counters = self.counters = QueryCounters(registry, "dns://:53")
         self.dispatch = Dispatch(Routes([route]), counters, panics(registry))
-        self.listener = ListenerContext("udp", "1", self.table, counters.new_hit_time())
+        self.listener = ListenerContext("udp", "1", self.table, counters.new_hit_time(), Tap())
 
     def miss(self, packet: bytes) -> bytes:
         """Answer a query that the table does not hold, from packet to packet."""

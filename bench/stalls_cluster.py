@@ -32,6 +32,7 @@ from clusterdns.plugins.loadbalance.handler import mark_rotating
 from clusterdns.server.dispatch import Dispatch, LargeReply, ListenerContext
 from clusterdns.server.routes import Chain, Route, Routes
 from clusterdns.server.shared import SharedState
+from clusterdns.server.tap import Tap
 from clusterdns.telemetry.metrics import Registry, Series
 from clusterdns.telemetry.queries import HitTime, QueryCounters
 from clusterdns.wire import codes, name
@@ -63,7 +64,9 @@ class Watched:
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
         shared = SharedState()
-        self.contexts = [ListenerContext(transport, "1", shared.new_table(), HitTime()) for transport in ("udp", "tcp")]
+        self.contexts = [
+            ListenerContext(transport, "1", shared.new_table(), HitTime(), Tap()) for transport in ("udp", "tcp")
+        ]
         loop = asyncio.get_running_loop()
         self.index = Index(use_pod_names=True, call_later=lambda call: loop.call_later(0.05, call))
         self.imports = Index(

@@ -23,6 +23,7 @@ from clusterdns.plugins.loadbalance.handler import ReorderingHandler, by_prefere
 from clusterdns.plugins.loadbalance.weights import WeightsFile
 from clusterdns.server.dispatch import Dispatch, LargeReply, ListenerContext
 from clusterdns.server.routes import Chain, Route, Routes
+from clusterdns.server.tap import Tap
 from clusterdns.telemetry.metrics import Registry, Series
 from clusterdns.telemetry.queries import HitTime, QueryCounters
 from clusterdns.wire import codes
@@ -128,7 +129,7 @@ async def _ask(turns: Turns, doing: str, handler: Handler, qname: str, qtype: in
     zone = from_text(qname)
     chain = Chain(handler, counts_queries=False)
     dispatch = Dispatch(Routes([Route(zone, qname, chain)]), QueryCounters(Registry(), ""), Series())
-    context = ListenerContext(transport, "1", AnswerTable(), HitTime())
+    context = ListenerContext(transport, "1", AnswerTable(), HitTime(), Tap())
     async with turns.measured(doing):
         reply = dispatch.miss(question(qname, codes.type_text(qtype)), ("127.0.0.1", 4), "127.0.0.1", context)
         if isinstance(reply, LargeReply):

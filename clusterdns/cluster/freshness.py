@@ -38,6 +38,7 @@ class CollectionFreshness:
         self.is_listed = False
         self.connected_at: float | None = None  # since when a watch is open
         self.heard_at: float | None = None  # the last event or bookmark
+        self.arrived_at = 0.0  # of the bytes that are being applied, by time.perf_counter
         self.audited_at: float | None = None
         self._clock = clock
         self._on_proof = on_proof
@@ -126,6 +127,10 @@ class Freshness:
         for one in self.collections:
             ages[one.kind] = max(ages.get(one.kind, 0.0), one.staleness_seconds())
         return ages
+
+    def arrived_at(self, kind: Kind) -> float:
+        """Return when the bytes arrived that were read last for a kind, by time.perf_counter; 0 where none were."""
+        return max((one.arrived_at for one in self.collections if one.kind is kind), default=0.0)
 
     def check(self) -> None:
         """Find the stale kinds, report a change, and look again before the next one can cross the limit."""

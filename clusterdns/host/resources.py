@@ -6,6 +6,7 @@
 import ctypes
 import os
 import resource
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,6 +49,14 @@ def resident_bytes() -> int:
     """Return the resident set size of the process (RSS)."""
     with open("/proc/self/statm", encoding="ascii") as file:
         return int(file.read().split()[1]) * _PAGE_BYTES
+
+
+def process_started_at() -> float:
+    """Return when the process was started, in seconds since 1970, to a hundredth of a second."""
+    with open("/proc/self/stat", encoding="utf-8", errors="replace") as file:
+        fields = file.read().rpartition(")")[2].split()  # the program's name, in parentheses, may hold anything
+    since_boot = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return time.time() - (time.clock_gettime(time.CLOCK_BOOTTIME) - since_boot)
 
 
 def raise_open_file_limit() -> None:

@@ -37,6 +37,7 @@ class Configuration(msgspec.Struct):
     contexts: list[BlockContext]  # one per server block
     sources: tuple[ServerBlock, ...]  # the same blocks in the Corefile
     dns_port: int  # of keys without one
+    files: tuple[tuple[str, bytes], ...]  # of the Corefile: path and content, the main file first
 
     def folded(self, change: Callable[[ServerBlock, Part], Part]) -> tuple[ListenPoint, ...]:
         """Fold chains of changed parts, for questions beside those of clients; order and zones are those in use."""
@@ -115,7 +116,7 @@ def draft(
     check_overlaps(served, errors)
     check_transports(served, errors)
     errors.raise_if_any()
-    return Draft(blocks, shared, registry, corefile.warnings, dns_port)
+    return Draft(blocks, shared, registry, corefile, dns_port)
 
 
 class Draft(msgspec.Struct):
@@ -124,7 +125,7 @@ class Draft(msgspec.Struct):
     blocks: list[_Block]
     shared: SharedState
     registry: Registry
-    warnings: tuple[CorefileWarning, ...]
+    corefile: Corefile
     dns_port: int
 
     def build(self) -> Configuration:
@@ -135,10 +136,11 @@ class Draft(msgspec.Struct):
                 self._build(name, block)
         served = [_served_block(block.source, block.context, block.context.parts) for block in self.blocks]
         configuration = Configuration(
-            listen_points(served, self.dns_port), self.shared, self.registry, self.warnings,
+            listen_points(served, self.dns_port), self.shared, self.registry, self.corefile.warnings,
             contexts=[block.context for block in self.blocks],
             sources=tuple(block.source for block in self.blocks),
             dns_port=self.dns_port,
+            files=self.corefile.files,
         )  # fmt: skip
         self.shared.explain_page = _LatePage(configuration)
         return configuration

@@ -17,6 +17,7 @@ from clusterdns.answers.table import AnswerTable
 from clusterdns.chain import Query, Reply, code_only, failure
 from clusterdns.chain.query import read_query
 from clusterdns.server.routes import Route, Routes
+from clusterdns.server.tap import Tap
 from clusterdns.server.unanswered import UnansweredPackets
 from clusterdns.telemetry.metrics import Series
 from clusterdns.telemetry.queries import (
@@ -40,15 +41,16 @@ log = logging.getLogger("clusterdns")
 
 
 class ListenerContext:
-    """What all queries of a listener share: transport, address family, answer table, and the time that hits take."""
+    """What all queries of a listener share: transport, address family, answer table, the time that hits take, a tap."""
 
-    __slots__ = ("answers", "family", "hit_time", "transport")
+    __slots__ = ("answers", "family", "hit_time", "tap", "transport")
 
-    def __init__(self, transport: str, family: str, answers: AnswerTable, hit_time: HitTime) -> None:
+    def __init__(self, transport: str, family: str, answers: AnswerTable, hit_time: HitTime, tap: Tap) -> None:
         self.transport = transport  # "udp" or "tcp"
         self.family = family  # "1" for IPv4, "2" for IPv6, as in the metrics
         self.answers = answers
         self.hit_time = hit_time
+        self.tap = tap
 
 
 class LargeReply(NamedTuple):

@@ -16,6 +16,7 @@ from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.server.assembly import Configuration
 from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.server.listen_points import ListenPoint
+from clusterdns.server.live.view import LiveView
 from clusterdns.telemetry.queries import QueryCounters, panics, plugin_enabled
 
 STOP_SECONDS = 10.0  # for a part to stop
@@ -38,7 +39,9 @@ class _PointDispatch:
         if found is None:
             table, hit_time = self._shared.new_table(), self.counters.new_hit_time()
             self.counters.before_flush.append(table.fold_hits)
-            found = self._contexts[protocol, family] = ListenerContext(protocol, family, table, hit_time)
+            found = self._contexts[protocol, family] = ListenerContext(
+                protocol, family, table, hit_time, self._shared.tap
+            )
         return found
 
 
@@ -48,6 +51,7 @@ class Instance:
     def __init__(self, configuration: Configuration, sha512: str) -> None:
         self.configuration = configuration
         self.sha512 = sha512  # of the Corefile's text
+        self._live = configuration.shared.live = LiveView(configuration)
         self._dispatches = {point: _PointDispatch(point, configuration) for point in configuration.listen_points}
 
     @property
@@ -128,6 +132,7 @@ class Instance:
                 await asyncio.sleep(0)
             one.counters.close()
         self._dispatches = {}
+        self._live.end()
         await asyncio.sleep(0)
         self.configuration.release()
 

@@ -13,7 +13,9 @@ from clusterdns.admin.tls import AdminTls
 from clusterdns.answers.table import AnswerBudget, AnswerTable
 from clusterdns.chain import Part, PartKey
 from clusterdns.chain.exports import StatusSection
+from clusterdns.chain.live import Live
 from clusterdns.server.memory import MemoryBudget
+from clusterdns.server.tap import Tap
 
 T = TypeVar("T")
 
@@ -30,6 +32,8 @@ class SharedState:
         self.admin_routes: list[AdminRoute] = []
         self.parts: list[Part] = []  # of all blocks, in plugin order
         self.explain_page: Respond | None = None  # `assembly` sets it
+        self.live: Live  # the instance sets it
+        self.tap: Tap = previous.tap if previous is not None else Tap()
         self._tables: list[AnswerTable] = []
         self._budget = AnswerBudget()
         self._is_removing = False  # forgotten answers, at the next turn of the event loop

@@ -31,6 +31,7 @@ from clusterdns.server.assembly import Configuration, assemble
 from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.server.listeners import udp
 from clusterdns.server.shared import SharedState
+from clusterdns.server.tap import Tap
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.telemetry.queries import QueryCounters, panics
 from clusterdns.wire.name import from_text
@@ -94,7 +95,7 @@ async def profile_of(configuration: Configuration, name: str, address: str, time
     counters = QueryCounters(configuration.registry, point.server_text)
     dispatch = Dispatch(point.routes, counters, panics(configuration.registry))
     sock = bind_udp(address, 0)
-    context = ListenerContext("udp", "1", configuration.shared.new_table(), counters.new_hit_time())
+    context = ListenerContext("udp", "1", configuration.shared.new_table(), counters.new_hit_time(), Tap())
     listener = udp.UdpListener(sock, dispatch, context, new_payload())
     listener.start(asyncio.get_running_loop())
     query = dns.message.make_query(name, "A", use_edns=0).to_wire()

@@ -28,6 +28,8 @@ CATCHES_ALL = {
     "server/dispatch.py:_resumed": "raises inside the handler the exception that is thrown in, and swallows none",
     "server/explaining/asking.py:ask": "any exception of a handler is what the explanation is about",
     "server/explaining/tracing.py:Trace._run": "records the exception of a handler, and raises it again",
+    "server/live/collector.py:LiveCollector._run": "a task's edge: the picture stays as it is",
+    "server/live/reasons.py:Reasons._explain": "a task's edge: the picture goes without this verdict",
     "server/reloading.py:Reloader._start_first": "undoes a start that failed, and raises the error again",
     "server/reloading.py:Reloader._replace": "undoes a reload that failed or was cancelled, and raises the error again;"
     " after the takeover the new configuration stays",

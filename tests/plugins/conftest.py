@@ -8,6 +8,7 @@ import dns.edns
 import dns.message
 import pytest
 from fakes.held_clock import HeldClock
+from fakes.live import FakeLive
 from plugins.api_outage import Outage
 from plugins.forwarding import Forwarding, MakeQuery, forwarding_part
 
@@ -15,6 +16,7 @@ from clusterdns.admin.http import AdminRoute
 from clusterdns.admin.page import Page, PageRequest, Respond, text_page
 from clusterdns.admin.tls import AdminTls
 from clusterdns.chain import BlockContext, PartKey, Plugin, Query, Reply
+from clusterdns.chain.live import Live
 from clusterdns.chain.query import read_query
 from clusterdns.corefile.directive import Directive
 from clusterdns.corefile.load import parse
@@ -33,6 +35,7 @@ class RecordingShared:
     lacking: dict[str, str] = field(default_factory=dict)
     forgotten: list[Any] = field(default_factory=list)
     kept: dict[Hashable, Any] = field(default_factory=dict)
+    live: Live = field(default_factory=FakeLive)
 
     def forget(self, dependencies: Iterable[Any]) -> None:
         self.forgotten += dependencies

@@ -21,6 +21,7 @@ from clusterdns.plugins.loadbalance.handler import mark_rotating
 from clusterdns.plugins.order import ORDER
 from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.server.routes import Chain, Route, Routes
+from clusterdns.server.tap import Tap
 from clusterdns.telemetry.metrics import Series
 from clusterdns.telemetry.queries import HitTime, QueryCounters
 from clusterdns.wire import record
@@ -40,7 +41,7 @@ class Server:
         counters.before_flush.append(table.fold_hits)
         route = Route(ROOT, ".", Chain(handler or bed.handler, observers=(mark_rotating,)))
         self.dispatch = Dispatch(Routes([route]), counters, Series())
-        self.listener = ListenerContext("udp", "1", table, HitTime())
+        self.listener = ListenerContext("udp", "1", table, HitTime(), Tap())
 
     async def ask(self, name: str, qtype: str = "A") -> dns.message.Message:
         packet = dns.message.make_query(name, qtype).to_wire()

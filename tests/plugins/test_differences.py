@@ -15,6 +15,7 @@ from clusterdns.corefile.load import parse
 from clusterdns.plugins.rewrite import directive as rewrite
 from clusterdns.server.assembly import assemble
 from clusterdns.server.dispatch import Dispatch, ListenerContext
+from clusterdns.server.tap import Tap
 from clusterdns.telemetry.metrics import Registry, Series
 from clusterdns.telemetry.queries import HitTime, QueryCounters
 
@@ -52,7 +53,7 @@ def answered(block: str, packet: bytes) -> dns.message.Message:
     """Return the one reply to a query whose handlers do not wait."""
     configuration = assemble(parse(f". {{\n{block}\n}}\n", "Corefile", {}), Registry(), dns_port=53)
     dispatch = Dispatch(configuration.listen_points[0].routes, QueryCounters(Registry(), "dns://:53"), Series())
-    listener = ListenerContext("udp", "1", AnswerTable(), HitTime())
+    listener = ListenerContext("udp", "1", AnswerTable(), HitTime(), Tap())
     reply = dispatch.miss(packet, ("127.0.0.1", 4711), "127.0.0.1", listener)
     assert isinstance(reply, bytes)
     return dns.message.from_wire(reply, one_rr_per_rrset=True)

@@ -33,6 +33,7 @@ from clusterdns.plugins.loadbalance.handler import mark_rotating
 from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.server.listeners import tcp, udp
 from clusterdns.server.routes import Chain, Route, Routes
+from clusterdns.server.tap import Tap
 from clusterdns.telemetry.metrics import Registry, Series
 from clusterdns.telemetry.queries import HitTime, QueryCounters
 from clusterdns.wire import codes, name
@@ -187,7 +188,7 @@ def make_listener(tables: list[AnswerTable]) -> Callable[[str], ListenerContext]
 
     def make(transport: str) -> ListenerContext:
         tables.append(AnswerTable())
-        return ListenerContext(transport, "1", tables[-1], HitTime())
+        return ListenerContext(transport, "1", tables[-1], HitTime(), Tap())
 
     return make
 

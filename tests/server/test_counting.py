@@ -18,6 +18,7 @@ from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.server.listeners import udp
 from clusterdns.server.listeners.budget import ConnectionBudget
 from clusterdns.server.listeners.later import LaterReplies
+from clusterdns.server.tap import Tap
 from clusterdns.server.unanswered import UnansweredPackets
 
 PACKETS = 5_000
@@ -129,7 +130,7 @@ async def test_what_waits_when_a_tcp_connection_ends_is_counted(
     dispatch = make_dispatch()
     waiting = dispatch.miss(header(0) + SLOW, ("127.0.0.1", 4), "127.0.0.1", make_listener("tcp"))
     assert isinstance(waiting, Coroutine)
-    later = LaterReplies(MagicMock(), ConnectionBudget(ConnectionLimits()))
+    later = LaterReplies(MagicMock(), ConnectionBudget(ConnectionLimits()), Tap())
     later.reply(waiting)
     if has_begun:
         await asyncio.sleep(0)

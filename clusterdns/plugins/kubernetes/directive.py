@@ -74,7 +74,7 @@ def build(settings: KubernetesSettings, context: BlockContext) -> Part:
             ZoneSource(ClusterTransfer(zones).zone_records),
             HeldQuestions(lambda: _questions(zones)),
             StatusSection("kubernetes", lambda: (feed.status(),), feed),
-            ClusterView(zones, settings, lambda: feed.source, lambda: feed.lapse() or feed.not_synced()),
+            ClusterView(zones, settings, lambda: feed.source, lambda: feed.lapse() or feed.not_synced(), feed.changes),
             ClusterExports(index, frozenset(settings.zones), settings.api.pods, lambda: local, feed.doubt),
         ),
     )

@@ -13,6 +13,7 @@ from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.lookup import below
 from clusterdns.cluster.index.schema import SERVICE_TREE
 from clusterdns.cluster.index.zone import ClusterZone
+from clusterdns.plugins.kubernetes.changes import ObjectChanges
 from clusterdns.plugins.kubernetes.settings import KubernetesSettings
 from clusterdns.wire.name import labels, longest_suffix
 
@@ -28,6 +29,7 @@ class ClusterView(msgspec.Struct, frozen=True):
     settings: KubernetesSettings
     source: Callable[[], "ApiSource | ManifestSource | None"]
     doubt: Callable[[], str]  # why a name that is not known may exist
+    changes: ObjectChanges
 
 
 class PodSearchList(NamedTuple):

@@ -20,6 +20,7 @@ from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.namespaces import Namespaces
 from clusterdns.cluster.objects import KINDS, Change, EndpointSlice, ImportedSlice, ServiceImport
 from clusterdns.cluster.watch_metrics import WatchMetrics
+from clusterdns.plugins.kubernetes.changes import ObjectChanges
 from clusterdns.plugins.kubernetes.latency import ProgrammingLatency
 from clusterdns.plugins.kubernetes.settings import KubernetesSettings
 from clusterdns.plugins.kubernetes.status import kind_rows
@@ -68,6 +69,7 @@ class Feed:
                 use_pod_names=settings.endpoint_pod_names,
                 call_later=_call_later,
             )
+        self.changes = ObjectChanges()
         self._settings = settings
         self._registry = registry
         self.source: ApiSource | ManifestSource | None = None
@@ -185,10 +187,6 @@ class Feed:
         sources = (self.source, self._import_source)
         return [one.failure for one in sources if isinstance(one, ApiSource) and one.failure]
 
-    def _make_freshness(self) -> Freshness:
-        loop = asyncio.get_running_loop()
-        return Freshness(self._settings.api.stale_after_seconds, loop.time, loop.call_later, self._note_stale)
-
     def _note_stale(self) -> None:
         """Tell the indexes which kinds are not known to be current: all of them while they are of a snapshot."""
         for index in self._indexes:
@@ -201,7 +199,8 @@ class Feed:
 
     def _follow(self) -> None:
         """Start the sources at the API server."""
-        self._freshness = self._make_freshness()
+        limit_seconds, loop = self._settings.api.stale_after_seconds, asyncio.get_running_loop()
+        self._freshness = Freshness(limit_seconds, loop.time, loop.call_later, self._note_stale)
         self._registry.computed(WatchMetrics).follow(self._freshness)
         self.source = source = ApiSource(
             self._settings.api, self._apply, self._note_synced, self._registry,
@@ -284,8 +283,9 @@ class Feed:
 
     def _apply_object(self, change: Change) -> Iterator[None]:
         """Apply a change to the index that its kind belongs to, in steps."""
-        is_import = self.imports is not None and isinstance(change.new or change.old, ServiceImport | ImportedSlice)
-        return (self.imports if is_import and self.imports is not None else self.index).steps(change)
+        is_import = isinstance(change.new or change.old, ServiceImport | ImportedSlice)
+        index = self.imports if is_import and self.imports is not None else self.index
+        return self.changes.reported(change, index.steps(change), self._freshness)
 
     def _apply_import(self, change: Change) -> Iterator[None]:
         self._note_change()
@@ -294,6 +294,6 @@ class Feed:
     def _apply(self, change: Change) -> Iterator[None]:
         """Apply a change of the API server in steps (see `Index.steps`)."""
         self._note_change()
-        yield from self.index.steps(change)
+        yield from self._apply_object(change)
         if self.index.synced and isinstance(change.new, EndpointSlice) and change.new.triggered_at:
             self._latency.observe(change.new)

@@ -256,10 +256,8 @@ class Connection(asyncio.BufferedProtocol):
             self._query_count += len(replies)
             self._table.budget.admission.asked(self)
             self._hold(held[start:])
-        if hits:
-            hit_time = self._table.context.hit_time
-            hit_time.hits += hits
-            hit_time.seconds += perf_counter() - began
+        if replies:
+            self._table.note_replies(replies, self.host, hits, perf_counter() - began)
         return is_sound, bool(end)
 
     def _miss(self, message: bytes) -> bytes:
@@ -280,7 +278,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _replies_later(self) -> LaterReplies:
         if self._later is None:
-            self._later = LaterReplies(self, self._table.budget)
+            self._later = LaterReplies(self, self._table.budget, self._table.context.tap)
         return self._later
 
     def go_on_after_reply(self) -> None:

@@ -6,7 +6,7 @@ listeners hold together.
 
 import asyncio
 import time
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from typing import Protocol
 
 import msgspec
@@ -79,6 +79,14 @@ class ConnectionTable:
         self.connections.pop(connection, None)
         if not self.connections:
             self.emptied.set()
+
+    def note_replies(self, replies: Sequence[bytes], host: str, hits: int, seconds: float) -> None:
+        """Count the hits of one batch of queries of this client, and the time that the batch took."""
+        if hits:
+            self.context.hit_time.hits += hits
+            self.context.hit_time.seconds += seconds
+        if self.context.tap.observer is not None:
+            self.context.tap.observer.stream(replies, host, hits, seconds)
 
     def sweep(self) -> None:
         """Close connections that have been idle, unfinished or stalled for longer than the limits allow."""

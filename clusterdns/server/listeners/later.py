@@ -6,10 +6,12 @@
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterator
+from time import perf_counter
 from typing import Any, Protocol
 
 from clusterdns.server.listeners.budget import ConnectionBudget
 from clusterdns.server.listeners.framing import framed
+from clusterdns.server.tap import Tap
 from clusterdns.server.unanswered import UnansweredPackets
 from clusterdns.wire.stream import FirstMessage
 
@@ -33,14 +35,15 @@ class ReplyWriter(Protocol):
 class LaterReplies:
     """The queries and transfers of one connection that wait, each with a task that writes its replies."""
 
-    __slots__ = ("_budget", "_connection", "_drained", "_large", "_unanswered", "tasks")
+    __slots__ = ("_budget", "_connection", "_drained", "_large", "_tap", "_unanswered", "tasks")
 
-    def __init__(self, connection: ReplyWriter, budget: ConnectionBudget) -> None:
+    def __init__(self, connection: ReplyWriter, budget: ConnectionBudget, tap: Tap) -> None:
         self.tasks: set[asyncio.Task[None]] = set()
         self._unanswered: set[Coroutine[Any, Any, bytes | None]] = set()  # queries whose handlers wait
         self._large: Coroutine[Any, Any, bytes | None] | None = None  # that of `_unanswered` which is a large reply
         self._connection = connection
         self._budget = budget
+        self._tap = tap
         self._drained: asyncio.Event | None = None  # set when the client has read everything; transfers wait for it
 
     @property
@@ -79,6 +82,7 @@ class LaterReplies:
 
     async def _reply(self, reply: Coroutine[Any, Any, bytes | None]) -> None:
         """Send a reply when its handler is done; replies may overtake each other (RFC 7766 §7)."""
+        began = perf_counter()
         message = await reply
         self._unanswered.discard(reply)
         if reply is self._large:
@@ -87,6 +91,8 @@ class LaterReplies:
         if message is None or transport.is_closing():
             return
         transport.write(framed(message))
+        if self._tap.observer is not None:
+            self._tap.observer.later(message, self._connection.host, perf_counter() - began)
         if transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
             transport.abort()
         elif isinstance(message, FirstMessage):

@@ -75,7 +75,7 @@ class UdpListener:
         except OSError as error:  # an ICMP error caused by an earlier reply
             log.debug("udp receive: %s", error)
             return True
-        hits = first = 0
+        hits = first = unsent = 0
         for slot, size in enumerate(sizes):
             start = slot * SLOT_BYTES
             answer = entries.get(payload[start + 2 : start + size])
@@ -84,6 +84,8 @@ class UdpListener:
                 if message is None:  # no reply, or a later one: what is sent must be consecutive
                     self._send(first, slot)
                     first = slot + 1
+                    unsent += 1
+                    payload[start + 2] = 0  # a received response is not taken for a reply
                     continue
                 rest = message[2:]
             else:
@@ -98,6 +100,9 @@ class UdpListener:
             hit_time = self._context.hit_time
             hit_time.hits += hits
             hit_time.seconds += perf_counter() - started
+        observer = self._context.tap.observer
+        if observer is not None and sizes:
+            observer.batch(batch, len(sizes), len(sizes) - unsent, hits, perf_counter() - started)
         return bool(sizes)
 
     def _send(self, first: int, end: int) -> None:
@@ -115,12 +120,14 @@ class UdpListener:
             message = message.encoding
         if len(self._waiting) < MAX_WAITING:
             source = self._datagrams.source(slot)
-            self._waiting[message] = self._loop.create_task(self._reply_later(message, client, source))
+            self._waiting[message] = self._loop.create_task(self._reply_later(message, client, source, perf_counter()))
         else:
             self._dispatch.unanswered.drop(message, "udp", MAX_WAITING)
         return None
 
-    async def _reply_later(self, waiting: Coroutine[Any, Any, bytes | None], client: Any, source: Ancillary) -> None:
+    async def _reply_later(
+        self, waiting: Coroutine[Any, Any, bytes | None], client: Any, source: Ancillary, began: float
+    ) -> None:
         try:
             message = await waiting
         finally:
@@ -131,6 +138,9 @@ class UdpListener:
             self._socket.sendmsg((message,), source, 0, client)
         except OSError as error:
             self._drop(client, error)
+        observer = self._context.tap.observer
+        if observer is not None:
+            observer.later(message, client[0], perf_counter() - began)
 
     def _drop(self, client: Any, error: OSError) -> None:
         """Drop a reply because the send buffer is full or the client has no route."""

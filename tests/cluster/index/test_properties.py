@@ -31,6 +31,7 @@ from clusterdns.cluster.objects import (
 from clusterdns.plugins.kubernetes.handler import ClusterHandler
 from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.server.routes import Chain, Route, Routes
+from clusterdns.server.tap import Tap
 from clusterdns.telemetry.metrics import Registry, Series
 from clusterdns.telemetry.queries import HitTime, QueryCounters
 from clusterdns.wire import codes, name
@@ -95,7 +96,7 @@ class Server:
     """An index behind a dispatcher, queried in process."""
 
     def __init__(self, pods: PodMode, *, use_pod_names: bool = False) -> None:
-        self.listener = ListenerContext("udp", "1", AnswerTable(), HitTime())
+        self.listener = ListenerContext("udp", "1", AnswerTable(), HitTime(), Tap())
         self.index = Index(use_pod_names=use_pod_names, clock=lambda: 1_700_000_000)
         self.index.subscribe(self._forget)
         self.index.synced = True

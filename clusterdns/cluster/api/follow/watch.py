@@ -8,6 +8,7 @@ decides which of two stays; `reflector` decides what to do when they have ended.
 import asyncio
 import logging
 import math
+import time
 from collections.abc import Callable
 from contextlib import aclosing
 from enum import IntEnum
@@ -127,7 +128,9 @@ class Watch:
     async def apply(self, lines: list[bytes]) -> None:
         """Apply complete lines. Raises ApiError where one is not an event, or reports an error."""
         followed = self._followed
+        arrived_at = time.perf_counter()
         async with followed.applying:
+            followed.freshness.arrived_at = arrived_at
             followed.turns.begin()
             for line in lines:
                 if line.strip():
