@@ -82,13 +82,16 @@ class Admission:
     def __len__(self) -> int:
         return len(self._shares_of)
 
-    def admit(self, connection: ClientConnection, host: str, *, is_tls: bool = False) -> None:
-        """Count a new connection of this address, and close the least deserving one of each share that is full."""
-        shares = []
+    def admit(self, connection: ClientConnection, host: str, *, is_tls: bool = False) -> list[str]:
+        """Count a new connection of this address, and close the least deserving one of each share that is full.
+
+        Returns the addresses of the clients whose connections were closed.
+        """
+        shares, evicted = [], []
         for key, most in self._keys(host, is_tls=is_tls):
             full = self._shares.get(key)
             if full is not None and len(full) >= most:
-                self._close(full.least())
+                evicted.append(self._close(full.least()))
         for key, _ in self._keys(host, is_tls=is_tls):
             share = self._shares.get(key)
             if share is None:
@@ -96,6 +99,7 @@ class Admission:
             share.silent[connection] = None
             shares.append(share)
         self._shares_of[connection] = tuple(shares)
+        return evicted
 
     def asked(self, connection: ClientConnection) -> None:
         """Note that a complete query or request has arrived; no effect on a connection that has ended."""
@@ -118,9 +122,12 @@ class Admission:
             if _ALL in self._shares:
                 self._close(self._shares[_ALL].least())
 
-    def _close(self, connection: ClientConnection) -> None:
+    def _close(self, connection: ClientConnection) -> str:
+        """Close a connection; return its client's address."""
+        address = self._shares_of[connection][0].key
         self.dismiss(connection)
         connection.abort()
+        return address
 
     def _keys(self, host: str, *, is_tls: bool) -> list[tuple[str, int]]:
         limits = self.limits

@@ -5,9 +5,17 @@ All listener contexts share one. Without viewers it is empty, and a batch of dat
 """
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Any, Protocol
 
 from clusterdns.host.datagrams import Datagrams
+
+
+class Shed(StrEnum):
+    """What a client lost to a limit that keeps it from taking too much from others."""
+
+    CONNECTION = "connections closed for those of other clients"
+    QUERY = "queries dropped: too many wait for their handlers"
 
 
 class ReplyObserver(Protocol):
@@ -24,6 +32,9 @@ class ReplyObserver(Protocol):
 
     def later(self, message: bytes, host: str, seconds: float) -> None:
         """Take one reply that was made after a wait of this many seconds."""
+
+    def shed(self, host: str, what: Shed) -> None:
+        """Take note of a client that lost something to a limit."""
 
 
 class Tap:

@@ -22,10 +22,13 @@ class Scene:
         self.admission = Admission(ConnectionLimits(**limits))
         self.connections: dict[str, FakeConnection] = {}
 
-    def open(self, names: str, host: str = "192.0.2.1", *, is_tls: bool = False) -> None:
+    def open(self, names: str, host: str = "192.0.2.1", *, is_tls: bool = False) -> list[str]:
+        """Open connections; gives the addresses whose connections were closed for them."""
+        evicted = []
         for name in names:
             self.connections[name] = FakeConnection(name)
-            self.admission.admit(self.connections[name], host, is_tls=is_tls)
+            evicted += self.admission.admit(self.connections[name], host, is_tls=is_tls)
+        return evicted
 
     def ask(self, names: str) -> None:
         for name in names:
@@ -44,6 +47,13 @@ def test_the_oldest_connection_without_a_query_gives_way_first() -> None:
     assert scene.left == "acd"
     scene.open("e")
     assert scene.left == "ade"
+
+
+def test_the_clients_whose_connections_give_way_are_named() -> None:
+    scene = Scene(in_all=3, per_address=2)
+    assert scene.open("ab", "::ffff:192.0.2.1") == []
+    assert scene.open("c", "192.0.2.1") == ["192.0.2.1"]
+    assert scene.open("de", "192.0.2.2") == ["192.0.2.1"]
 
 
 def test_among_those_that_have_asked_the_one_idle_longest_gives_way() -> None:

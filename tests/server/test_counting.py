@@ -18,7 +18,8 @@ from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.server.listeners import udp
 from clusterdns.server.listeners.budget import ConnectionBudget
 from clusterdns.server.listeners.later import LaterReplies
-from clusterdns.server.tap import Tap
+from clusterdns.server.live.observation import Observation
+from clusterdns.server.tap import Shed, Tap
 from clusterdns.server.unanswered import UnansweredPackets
 
 PACKETS = 5_000
@@ -99,11 +100,15 @@ async def test_what_an_overloaded_listener_drops_is_counted_and_logged_once(
     monkeypatch.setattr(udp, "MAX_WAITING", 2)
     dispatch = make_dispatch()
     listener, address = make_udp(dispatch)
+    listener._context.tap.observer = observer = Observation()
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as client, caplog.at_level(logging.WARNING):
         for _ in range(5):
             client.sendto(header(0) + SLOW, address)
         listener.close_now()
     assert counts(dispatch) == {"overload": 3, "cancelled": 2}
+    observer.end_second(1.0)
+    assert observer.shed_clients.top(5) == [(("127.0.0.1", Shed.QUERY.value), 3.0)]
+    assert observer.per_second == 0.0
     (line,) = caplog.messages
     assert line.startswith("dns://:53: 2 queries over udp wait for their handlers; further ones get no reply")
 

@@ -19,6 +19,8 @@ from clusterdns.server.listeners import connection, later
 from clusterdns.server.listeners.budget import MAX_STALLED, ConnectionBudget
 from clusterdns.server.listeners.connection_table import TcpLimits
 from clusterdns.server.listeners.tcp import TcpListener
+from clusterdns.server.live.observation import Observation
+from clusterdns.server.tap import Shed
 from testing.waiting import PATIENCE_SECONDS, until
 
 Start = Callable[..., Awaitable[TcpListener]]
@@ -422,12 +424,16 @@ async def test_waiting_queries_of_all_connections_are_limited(
 ) -> None:
     monkeypatch.setattr(connection, "MAX_ALL_WAITING", 3)
     listener = await start()
+    listener.table.context.tap.observer = observer = Observation()
     reader, writer = await connect(listener)
     writer.write(b"".join(framed("slow.test.", n) for n in range(5)))
     assert {(await receive(reader)).id for _ in range(3)} == {0, 1, 2}
     writer.write(framed("slow.test.", 9))
     assert (await receive(reader)).id == 9
     await until(lambda: listener.table.budget.waiting_count == 0, "each waiting query to be over")
+    observer.end_second(1.0)
+    assert observer.shed_clients.top(5) == [(("127.0.0.1", Shed.QUERY.value), 2.0)]
+    assert observer.per_second == 4.0  # replies
 
 
 async def test_a_listener_that_never_started_can_be_closed(

@@ -271,7 +271,7 @@ class Connection(asyncio.BufferedProtocol):
             return framed(reply)
         pending = reply.encoding if isinstance(reply, LargeReply) else reply
         if self._table.budget.waiting_count >= MAX_ALL_WAITING:
-            self._table.dispatch.unanswered.drop(pending, "tcp", MAX_ALL_WAITING)
+            self._table.drop(pending, self.host, MAX_ALL_WAITING)
             return b""
         self._replies_later().reply(pending, is_large=pending is not reply)
         return b""

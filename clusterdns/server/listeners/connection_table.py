@@ -6,14 +6,15 @@ listeners hold together.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence, Set
-from typing import Protocol
+from collections.abc import Callable, Coroutine, Sequence, Set
+from typing import Any, Protocol
 
 import msgspec
 
 from clusterdns.host.admission import ClientConnection
 from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.server.listeners.budget import ConnectionBudget
+from clusterdns.server.tap import Shed
 
 CHUNK_BYTES = 16_384  # of one read
 
@@ -69,8 +70,11 @@ class ConnectionTable:
 
     def admit(self, connection: Tracked, host: str) -> None:
         """Count a new connection; another one may be closed for it."""
-        self.budget.admission.admit(connection, host, is_tls=self.is_tls)
+        evicted = self.budget.admission.admit(connection, host, is_tls=self.is_tls)
         self.connections[connection] = None
+        if evicted and self.context.tap.observer is not None:
+            for address in evicted:
+                self.context.tap.observer.shed(address, Shed.CONNECTION)
 
     def dismiss(self, connection: Tracked) -> None:
         """Remove a connection that has ended; a second call has no effect."""
@@ -87,6 +91,12 @@ class ConnectionTable:
             self.context.hit_time.seconds += seconds
         if self.context.tap.observer is not None:
             self.context.tap.observer.stream(replies, host, hits, seconds)
+
+    def drop(self, query: Coroutine[Any, Any, bytes | None], host: str, most: int) -> None:
+        """Give up a query of this client because `most` wait already."""
+        self.dispatch.unanswered.drop(query, "tcp", most)
+        if self.context.tap.observer is not None:
+            self.context.tap.observer.shed(host, Shed.QUERY)
 
     def sweep(self) -> None:
         """Close connections that have been idle, unfinished or stalled for longer than the limits allow."""

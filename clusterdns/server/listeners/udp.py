@@ -14,6 +14,7 @@ from typing import Any
 
 from clusterdns.host.datagrams import SLOT_BYTES, Ancillary, datagrams
 from clusterdns.server.dispatch import Dispatch, LargeReply, ListenerContext
+from clusterdns.server.tap import Shed
 
 MAX_LAST_BATCHES = 1024  # answered while closing, so that a flood does not keep the socket open
 MAX_WAITING = 10_000  # queries of one socket that wait for a handler; more than that outlive their clients' timeouts
@@ -123,6 +124,8 @@ class UdpListener:
             self._waiting[message] = self._loop.create_task(self._reply_later(message, client, source, perf_counter()))
         else:
             self._dispatch.unanswered.drop(message, "udp", MAX_WAITING)
+            if self._context.tap.observer is not None:
+                self._context.tap.observer.shed(client[0], Shed.QUERY)
         return None
 
     async def _reply_later(

@@ -11,12 +11,13 @@ from collections.abc import Sequence
 
 from clusterdns.host.datagrams import SLOT_BYTES, Datagrams
 from clusterdns.server.live.durations import Durations
+from clusterdns.server.tap import Shed
 from clusterdns.telemetry.heavy_hitters import HeavyHitters
 from clusterdns.wire import codes
 from clusterdns.wire.header import HEADER_BYTES, RCODE_MASK
 from clusterdns.wire.name import MAX_LABEL_BYTES, MAX_NAME_BYTES
 
-MAX_READS_PER_SECOND = 1000
+MAX_READS_PER_SECOND = 2000  # 1 % of a core
 CAPACITY = 1024  # of each table of heavy hitters: some 600 KiB with names of 255 bytes
 HISTORY_SECONDS = 60
 DURATION_SECONDS = 10  # of which percentiles are taken
@@ -36,6 +37,7 @@ class Observation:
         self.clients: HeavyHitters[str] = HeavyHitters(CAPACITY)
         self.nxdomain: HeavyHitters[Question] = HeavyHitters(CAPACITY)
         self.servfail: HeavyHitters[Question] = HeavyHitters(CAPACITY)
+        self.shed_clients: HeavyHitters[tuple[str, str]] = HeavyHitters(CAPACITY)
         self.seconds = 0.0
         self.per_second = 0.0  # replies, in the last second
         self.hit_ratio: float | None = None
@@ -72,6 +74,10 @@ class Observation:
         """See `tap.ReplyObserver`."""
         self._one(message[:_QUESTION_END_BYTES], host, seconds)
 
+    def shed(self, host: str, what: Shed) -> None:
+        """See `tap.ReplyObserver`."""
+        self.shed_clients.add((_plain(host), what.value))
+
     def _one(self, start: bytes, host: str, seconds: float) -> None:
         self._replies += 1
         if self._left:
@@ -93,7 +99,7 @@ class Observation:
         rcode = start[3] & RCODE_MASK
         self._codes[rcode] += 1
         self.durations.add(seconds)
-        self.clients.add(host.removeprefix("::ffff:"), weight)
+        self.clients.add(_plain(host), weight)
         question = question_of(start)
         if question is not None:
             self.names.add(question, weight)
@@ -115,12 +121,18 @@ class Observation:
         }
         for table in (self.names, self.clients, self.nxdomain, self.servfail):
             table.fade(seconds)
+        self.shed_clients.fade(seconds)
         self.durations.end_second()
         self.history.append((self.per_second, self.durations.last_quantile(0.99)))
         self._every = max(1, round(self.per_second / MAX_READS_PER_SECOND))
         self._replies = self._hits = self._read = 0
         self._left = min(self._left, self._step() - 1)
         self._codes.clear()
+
+
+def _plain(host: str) -> str:
+    """Write an IPv4 address that is mapped into IPv6 as IPv4."""
+    return host.removeprefix("::ffff:") if "." in host else host
 
 
 def question_of(start: bytes) -> Question | None:

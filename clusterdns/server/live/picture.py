@@ -79,7 +79,10 @@ class Picture:
             "servfail": [self._failed_row(one) for one in servfail],
             "changes": self.changes.rows(),
             "process": self._process(configuration),
-            "shed": [],
+            "shed": [
+                {"source": one.key[0], "per_second": one.per_second, "why": one.key[1]}
+                for one in seen.shed_clients.top(MAX_TOP)
+            ],
         }
 
     def _sections(self, status: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from clusterdns.host.datagrams import SLOT_BYTES, Datagrams
 from clusterdns.server.live.durations import BOUNDS, Durations
 from clusterdns.server.live.observation import MAX_READS_PER_SECOND, Observation, question_of
+from clusterdns.server.tap import Shed
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text
 
@@ -68,6 +69,18 @@ def test_replies_over_a_stream_come_behind_their_length_and_empty_ones_are_none(
     assert seen.per_second == 2.0
     assert seen.hit_ratio == 0.5
     assert {one.key for one in seen.names.top(5)} == {key("a.test"), key("b.test")}
+
+
+def test_clients_that_lose_something_to_a_limit_are_counted_by_what() -> None:
+    seen = Observation()
+    for _ in range(3):
+        seen.shed("::ffff:10.0.0.1", Shed.CONNECTION)
+    seen.shed("10.0.0.1", Shed.QUERY)
+    seen.end_second(1.0)
+    assert [one.key for one in seen.shed_clients.top(5)] == [
+        ("10.0.0.1", Shed.CONNECTION.value),
+        ("10.0.0.1", Shed.QUERY.value),
+    ]
 
 
 def test_under_load_few_replies_are_read_and_rates_stay_right(monkeypatch: pytest.MonkeyPatch) -> None:
