@@ -34,12 +34,13 @@ COMMANDS = (
     CommandRow("names", "names.command", "List the names that are answered, from a cluster, manifests or a Corefile"),
     CommandRow("serve", "serve", "Run the server, with the flags of CoreDNS"),
     CommandRow("status", "status", "Show what a running server knows: its watches, upstreams and Corefile"),
+    CommandRow("top", "top.command", "Show live what a running server is asked and answers"),
     CommandRow("version", "version", "Print the version"),
     CommandRow("help", "commands", "Print this help, or that of a command"),
 )
 HELP = CommandHelp("help [COMMAND]", "Print the help of the program, or of a command.")
 _BY_NAME = {command.name: command for command in COMMANDS}
-KUBECTL_COMMANDS = ("explain", "names", "check", "conform", "status", "version", "completion")
+KUBECTL_COMMANDS = ("explain", "names", "check", "conform", "status", "top", "version", "completion")
 
 
 def is_command(word: str) -> bool:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from clusterdns.cli.admin_page import DEFAULT_SERVER, HINT, NoPageError, fetch_page, page_url
+from clusterdns.cli.admin_page import READY, NoPageError, fetch_page, page_url
 from clusterdns.cli.flags import Flag, choice
 from clusterdns.cli.usage import CommandHelp, read_command, wrong
 from clusterdns.telemetry.printable import one_line
@@ -20,6 +20,7 @@ MAX_ERROR = 500  # characters of it
 EXIT_CURRENT, EXIT_NOT_CURRENT, EXIT_UNKNOWN = 0, 1, 2
 TEXT, JSON = "text", "json"
 
+DEFAULT_SERVER = f"127.0.0.1:{READY.port}"
 SERVER = Flag(
     "server s", f"Address of 'ready' of the server (default http://{DEFAULT_SERVER}).", DEFAULT_SERVER, value="URL"
 )
@@ -59,5 +60,5 @@ def fetch(url: str) -> dict[str, Any]:
     """Get the document. Raises NoPageError."""
     document = fetch_page(url, TIMEOUT_SECONDS)
     if not isinstance(document, dict) or not isinstance(document.get("state"), str):
-        raise NoPageError(f"{url}: not a status; {HINT}")
+        raise NoPageError(f"{url}: not a status; {READY.hint}")
     return document

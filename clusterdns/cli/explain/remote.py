@@ -4,7 +4,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from clusterdns.cli.admin_page import HINT, NoPageError, RefusedRequestError, fetch_page, page_url
+from clusterdns.cli.admin_page import READY, NoPageError, RefusedRequestError, fetch_page, page_url
 from clusterdns.server.explaining.engine import ExplainError, ExplainRequest
 from clusterdns.server.explaining.explanation import Explanation
 
@@ -23,4 +23,4 @@ def explain(server: str, request: ExplainRequest) -> Explanation:
     try:
         return msgspec.convert(document, Explanation)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise NoPageError(f"{url}: not an explanation ({error}); {HINT}") from None
+        raise NoPageError(f"{url}: not an explanation ({error}); {READY.hint}") from None
