@@ -74,14 +74,14 @@ def check_directives(
 
 
 def check_repetition(blocks: Iterable[ServerBlock], once: Collection[str], errors: ErrorList) -> None:
-    """Check that no block repeats a directive of `once`."""
+    """Check that no block repeats a directive of `once`; a snippet with one may be imported twice, as in CoreDNS."""
     for block in blocks:
         first: dict[str, Token] = {}
         for directive in block.directives:
             name = directive.words[0]
             if name.text not in once:
                 continue
-            if (earlier := first.setdefault(name.text, name)) is not name:
+            if (earlier := first.setdefault(name.text, name)).place != name.place:
                 text = f"{name}: this plugin can only be used once per Server Block, and is used at {earlier.place}"
                 errors.add(name.error(text, "merge the two, or remove one"))
 

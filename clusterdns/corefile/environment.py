@@ -15,7 +15,7 @@ _CUT = re.compile(r"\{[$%][^{}]*\Z")
 
 
 def expand(token: Token, environ: Mapping[str, str], warnings: list[CorefileWarning]) -> Token:
-    """Replace the variables of a token; a token without any is returned as it is.
+    """Replace the variables of a token, which keeps them as `written`; one without any is returned as it is.
 
     A variable that is not set is a warning, and so is the beginning of a reference that a space has cut in two.
     """
@@ -33,8 +33,8 @@ def expand(token: Token, environ: Mapping[str, str], warnings: list[CorefileWarn
     if _CUT.search(text) is not None and not token.quoted:
         problem = f"{token} is not a variable but text: a name cannot contain spaces, and there are no default values"
         warnings.append(CorefileWarning(token.file, token.line, problem))
-    expanded = _REFERENCE.sub(value, text)
-    return token if expanded == text else token._replace(text=expanded)
+    expanded, count = _REFERENCE.subn(value, text)
+    return token._replace(text=expanded, written=text) if count else token
 
 
 def _unset_text(reference: str, name: str) -> str:

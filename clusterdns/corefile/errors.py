@@ -18,6 +18,7 @@ _MAX_WORD_CHARACTERS = 64  # longer than any directive or option; the cost of a 
 _MIN_PREFIX_CHARACTERS = 3
 _TWO_EDITS_FROM_CHARACTERS = 6
 _MAX_LISTED = 12
+_MAX_IMPORTS = 4  # shown of a chain, the last one included
 
 
 def shown(text: str) -> str:
@@ -73,22 +74,36 @@ def _place(file: str, line: int) -> str:
 
 
 class CorefileError(Exception):
-    """One mistake: its place, what is wrong, and a hint. Line 0 stands for the file as a whole."""
+    """One mistake: its place, what is wrong, and a hint. Line 0 stands for the file as a whole.
 
-    def __init__(self, file: str, line: int, text: str, hint: str = "") -> None:
-        super().__init__(file, line, text, hint)
+    `imported_at` are the places of the imports by which the line is read, that of the main file last.
+    """
+
+    def __init__(self, file: str, line: int, text: str, hint: str = "", imported_at: tuple[str, ...] = ()) -> None:
+        super().__init__(file, line, text, hint, imported_at)
         self.file = file
         self.line = line
         self.text = text
         self.hint = hint
+        self.imported_at = imported_at
 
     @property
     def place(self) -> str:
         """`file:line`, for other messages that refer to this place."""
         return _place(self.file, self.line)
 
-    def __str__(self) -> str:
+    @property
+    def in_its_file(self) -> str:
+        """The error without the imports by which its line is read."""
         return one_line(f"{self.place}: {self.text}" + (f"; {self.hint}" if self.hint else ""))
+
+    def __str__(self) -> str:
+        places = self.imported_at
+        if not places:
+            return self.in_its_file
+        if len(places) > _MAX_IMPORTS:
+            places = (*places[: _MAX_IMPORTS - 1], "…", places[-1])
+        return f"{self.in_its_file} (imported at {one_line(', '.join(places))})"
 
 
 class CorefileErrors(Exception):
@@ -140,7 +155,7 @@ class ErrorList:
         """Add the error, unless its text is in the list or `MAX_ERRORS` are; those are counted."""
         if self.is_full:
             self.left_out += 1
-        elif (text := str(error)) not in self._seen:
+        elif (text := error.in_its_file) not in self._seen:
             self._seen.add(text)
             self.errors.append(error)
 

@@ -1,7 +1,7 @@
 """The statements that the parser reads: a file's lines, every `import` replaced by the lines of its snippet or files.
 
-Imports are expanded when they are reached, as frames on a stack: a snippet must be defined above its use, and no line
-is copied. Each frame knows its importer: an import of an importer is a cycle, a second import of the same file is not.
+Imports are expanded when they are reached, as frames on a stack: a snippet must be defined above its use. Each frame
+knows its importer: an import of an importer is a cycle, a second import of the same file is not.
 """
 
 from collections import deque
@@ -25,7 +25,18 @@ class _Frame(msgspec.Struct):
     label: str
     lines: list[list[Token]]
     importer: "_Frame | None" = None
+    argument: Token | None = None  # of the import
     position: int = 0
+
+    def next_line(self) -> deque[Token] | None:
+        """Return the words of the next line, which know their importer; None at the end."""
+        if self.position == len(self.lines):
+            return None
+        line = self.lines[self.position]
+        self.position += 1
+        if self.argument is None:
+            return deque(line)
+        return deque([Token(one.text, one.file, one.line, one.quoted, self.argument, one.written) for one in line])
 
     def ancestry(self) -> list[str]:
         """Return the labels from the main file down to this frame."""
@@ -83,12 +94,9 @@ class Statements:
         if self._returned:
             return self._returned.pop()
         while self._frames:
-            frame = self._frames[-1]
-            if frame.position < len(frame.lines):
-                line = frame.lines[frame.position]
-                frame.position += 1
+            if (line := self._frames[-1].next_line()) is not None:
                 self.last = line[-1]
-                return deque(line)
+                return line
             self._frames.pop()
         return None
 
@@ -139,7 +147,7 @@ class Statements:
         self._limit(argument, len(ancestry), MAX_DEPTH, "imports inside each other")
         self._token_count += count
         self._limit(argument, self._token_count, MAX_TOKENS, "words after all imports")
-        self._frames.append(_Frame(label, lines, importer))
+        self._frames.append(_Frame(label, lines, importer, argument))
 
     def _limit(self, argument: Token, count: int, maximum: int, noun: str) -> None:
         if count > maximum:

@@ -30,17 +30,32 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 class Token(NamedTuple):
-    """One word and its place."""
+    """One word and its place.
+
+    `importer` is the argument of the import by which the word is read; `written` is the word with its references to
+    variables, where these were replaced.
+    """
 
     text: str
     file: str
     line: int
     quoted: bool = False
+    importer: "Token | None" = None
+    written: str | None = None
 
     @property
     def place(self) -> str:
         """`file:line`."""
         return f"{self.file}:{self.line}"
+
+    @property
+    def imported_at(self) -> tuple[str, ...]:
+        """The places of the imports by which the word is read, that of the main file last."""
+        places, importer = [], self.importer
+        while importer is not None:
+            places.append(importer.place)
+            importer = importer.importer
+        return tuple(places)
 
     @property
     def opens(self) -> bool:
@@ -54,7 +69,7 @@ class Token(NamedTuple):
 
     def error(self, text: str, hint: str = "") -> CorefileError:
         """Make an error that points at this word."""
-        return CorefileError(self.file, self.line, text, hint)
+        return CorefileError(self.file, self.line, text, hint, self.imported_at)
 
     def __str__(self) -> str:
         return shown(self.text)

@@ -277,7 +277,7 @@ def test_json(program: Program, tmp_path: Path) -> None:
     assert (code, err, json.loads(out)["ok"]) == (1, "", False)
     assert json.loads(out)["errors"] == [{
         "file": "bad", "line": 2, "text": "Unknown directive 'nosuch'",
-        "hint": "remove it; 'clusterdns -plugins' lists what exists",
+        "hint": "remove it; 'clusterdns -plugins' lists what exists", "imported_at": [],
     }]  # fmt: skip
 
 

@@ -166,7 +166,10 @@ ERRORS: list[tuple[str, str, list[str]]] = [
     (
         "snippets that import each other",
         "(a) {\n import b\n}\n(b) {\n import a\n}\n. {\n import a\n}\n",
-        ["Corefile:5: import of itself: (a) → (b) → (a); remove one of these imports"],
+        [
+            "Corefile:5: import of itself: (a) → (b) → (a); remove one of these imports "
+            "(imported at Corefile:2, Corefile:8)"
+        ],
     ),
     (
         "import without an argument",
@@ -221,7 +224,7 @@ ERRORS: list[tuple[str, str, list[str]]] = [
         "(a) {\n log x {\n  y {\n  }\n }\n}\n. {\n import a\n import a\n}\n",
         [
             "Corefile:3: Unexpected '{': the block of 'log', opened at Corefile:2, cannot contain blocks; "
-            "close the block of 'log' before this line, or remove the braces"
+            "close the block of 'log' before this line, or remove the braces (imported at Corefile:8)"
         ],
     ),
     (

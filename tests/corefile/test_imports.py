@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from clusterdns.corefile.checks import check_repetition
 from clusterdns.corefile.errors import ErrorList
 from clusterdns.corefile.load import Corefile, load
 
@@ -103,7 +104,7 @@ WRONG: list[tuple[str, dict[str, str | bytes], list[str]]] = [
     (
         "files that import each other",
         {"Corefile": ". {\n import a\n}\n", "a": "log\nimport b", "b": "import a"},
-        ["b:1: import of itself: a → b → a; remove one of these imports"],
+        ["b:1: import of itself: a → b → a; remove one of these imports (imported at a:2, Corefile:2)"],
     ),
     (
         "a folder",
@@ -116,7 +117,10 @@ WRONG: list[tuple[str, dict[str, str | bytes], list[str]]] = [
     (
         "an error in an imported file",
         {"Corefile": ". {\n import c/*\n}\n", "c/a": "log\nerrors{\n}\n"},
-        ["c/a:2: Unexpected '{' at the end of 'errors{'; put a space before the brace: 'errors {'"],
+        [
+            "c/a:2: Unexpected '{' at the end of 'errors{'; put a space before the brace: 'errors {' "
+            "(imported at Corefile:2)"
+        ],
     ),
     (
         "a file that is far too large",
@@ -130,6 +134,40 @@ WRONG: list[tuple[str, dict[str, str | bytes], list[str]]] = [
 def test_errors(files: dict[str, str | bytes], expected: list[str], tmp_path: Path) -> None:
     _, errors = read(tmp_path, files)
     assert errors == expected
+
+
+def test_a_word_and_its_errors_name_the_imports_by_which_it_is_read(tmp_path: Path) -> None:
+    corefile, errors = read(tmp_path, {
+        "Corefile": "import c/1\n. {\n log\n import a\n}\nb.org {\n import a\n import s\n}\n",
+        "a": "import c/2\nready",
+        "c/1": "(s) {\n health\n}\n",
+        "c/2": "errors\n",
+    })  # fmt: skip
+    assert errors == []
+    places = [
+        [
+            (one.name, [place.replace(f"{tmp_path}/", "") for place in one.words[0].imported_at])
+            for one in block.directives
+        ]
+        for block in corefile.blocks
+    ]
+    assert places == [
+        [("log", []), ("errors", ["a:1", "Corefile:4"]), ("ready", ["Corefile:4"])],
+        [("errors", ["a:1", "Corefile:7"]), ("ready", ["Corefile:7"]), ("health", ["Corefile:8"])],
+    ]
+    error = corefile.blocks[0].directives[1].error("wrong", "right")
+    assert str(error).replace(f"{tmp_path}/", "") == "c/2:1: wrong; right (imported at a:1, Corefile:4)"
+
+
+def test_a_snippet_may_be_imported_twice_with_a_directive_that_stands_once(tmp_path: Path) -> None:
+    """CoreDNS starts with it, because both lines are one to its lexer."""
+    corefile, _ = read(tmp_path, {"Corefile": "(s) {\n cache\n}\n. {\n import s\n import s\n}\n"})
+    errors = ErrorList()
+    check_repetition(corefile.blocks, ["cache"], errors)
+    assert not errors
+    corefile, _ = read(tmp_path, {"Corefile": "(s) {\n cache\n}\n. {\n import s\n cache\n}\n"})
+    check_repetition(corefile.blocks, ["cache"], errors)
+    assert [error.line for error in errors.errors] == [6]
 
 
 def test_a_dangling_link_is_an_error(tmp_path: Path) -> None:
@@ -149,7 +187,8 @@ BOUNDS = [
     (
         "snippets that multiply",
         doubling(40),
-        "more than 10,000 snippet imports; look for imports that multiply each other",
+        "more than 10,000 snippet imports; look for imports that multiply each other "
+        "(imported at Corefile:13, Corefile:18, Corefile:22, …, Corefile:165)",
     ),
     (
         "words that multiply",
@@ -161,7 +200,8 @@ BOUNDS = [
         "(s0) {\n log\n}\n"
         + "".join(f"(s{n}) {{\n import s{n - 1}\n}}\n" for n in range(1, 200))
         + ". {\n import s199\n}\n",
-        "more than 100 imports inside each other; look for imports that multiply each other",
+        "more than 100 imports inside each other; look for imports that multiply each other "
+        "(imported at Corefile:305, Corefile:308, Corefile:311, …, Corefile:602)",
     ),
 ]
 

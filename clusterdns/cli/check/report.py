@@ -36,7 +36,7 @@ class CheckVerdict:
         if self.folder:
             self.errors = [
                 CorefileError(one.file.replace(self.folder, mount), one.line, one.text.replace(self.folder, mount),
-                              one.hint.replace(self.folder, mount))
+                              one.hint.replace(self.folder, mount), one.imported_at)
                 for one in self.errors
             ]  # fmt: skip
             self.warnings = [
@@ -86,16 +86,27 @@ def print_json(verdict: CheckVerdict) -> None:
     print(json.dumps({
         "file": verdict.name,
         "ok": verdict.is_ok,
-        "errors": [
-            {"file": one.file, "line": one.line or None, "text": one.text, "hint": one.hint} for one in verdict.errors
-        ],
+        "errors": list(map(error_tree, verdict.errors)),
         "errors_left_out": verdict.left_out,
-        "warnings": [{"file": one.file, "line": one.line or None, "text": one.text} for one in verdict.warnings],
+        "warnings": list(map(warning_tree, verdict.warnings)),
         "server_blocks": verdict.block_count,
         "zones": verdict.zones,
         "listeners": verdict.listeners,
         "differences": [line.strip() for line in verdict.differences],
     }, indent=2))  # fmt: skip
+
+
+def error_tree(error: CorefileError) -> dict[str, object]:
+    """Write an error for JSON; `line` is null for the file as a whole."""
+    return {
+        "file": error.file, "line": error.line or None, "text": error.text, "hint": error.hint,
+        "imported_at": error.imported_at,
+    }  # fmt: skip
+
+
+def warning_tree(warning: CorefileWarning) -> dict[str, object]:
+    """Write a warning for JSON."""
+    return {"file": warning.file, "line": warning.line or None, "text": warning.text}
 
 
 def _summary(verdict: CheckVerdict) -> str:
