@@ -25,6 +25,9 @@ class CommandRow(NamedTuple):
 COMMANDS = (
     CommandRow("check", "check.command", "Report the errors and warnings of a Corefile, or of the ConfigMap it is in"),
     CommandRow("completion", "generated.completion", "Print the completion script of a shell: bash, zsh or fish"),
+    CommandRow(
+        "config", "config.command", "Print the effective Corefile: imports and variables replaced, with origins"
+    ),
     CommandRow("conform", "conform.command", "Ask a cluster's DNS server what the specifications require"),
     CommandRow(
         "explain", "explain.command", "Explain why a name resolves or does not: plugin, object, cause, next step"

@@ -62,7 +62,7 @@ def function_of(program: str) -> str:
 
 CASES = {
     "a command": ("clusterdns ch", ["check"]),
-    "several commands": ("clusterdns co", ["completion", "conform"]),
+    "several commands": ("clusterdns co", ["completion", "config", "conform"]),
     "no such command": ("clusterdns zz", [""]),
     "a server's flag": ("clusterdns -p", ["-p", "-pidfile", "-plugins"]),
     "of the server, named": ("clusterdns serve -p", ["-p", "-pidfile", "-plugins"]),
@@ -154,7 +154,7 @@ def test_every_command_flag_and_fixed_value_is_in_the_script(name: str) -> None:
 
 
 FISH_CASES = {
-    "a command": ("clusterdns co", ["completion", "conform"]),
+    "a command": ("clusterdns co", ["completion", "config", "conform"]),
     "a server's flag": ("clusterdns -p", ["-p", "-pidfile", "-plugins"]),
     "one that begins as another": ("clusterdns -pi", ["-pidfile"]),
     "after a server's flag of one letter": ("clusterdns -p 53 -pi", ["-pidfile"]),

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from corefile.printing import print_corefile
+from corefile.trees import print_corefile
 from corefiles.distribution import HERE, Distribution, names
 
 from clusterdns.corefile.directive import ServerBlock

@@ -3,8 +3,8 @@
 import time
 
 import pytest
-from corefile.printing import quote
 
+from clusterdns.cli.config.writing import quote
 from clusterdns.corefile.braces import glued_brace
 from clusterdns.corefile.errors import CorefileError
 from clusterdns.corefile.lexer import Token, lex
@@ -69,13 +69,12 @@ def test_an_unclosed_quote_is_returned() -> None:
 
 @pytest.mark.parametrize("text", ["", "a b", 'say "x"', r"a\.b", "{", "a\nb", r"\\" + '"'])
 def test_a_quoted_text_is_read_back(text: str) -> None:
-    assert [token.text for token in lex(quote(text), "f").lines[0]] == [text]
+    assert [token.text for token in lex(quote(text) or "", "f").lines[0]] == [text]
 
 
 @pytest.mark.parametrize("text", ["a b\\", 'a \\"b'])
 def test_texts_that_a_string_cannot_express(text: str) -> None:
-    with pytest.raises(ValueError, match="cannot be written"):
-        quote(text)
+    assert quote(text) is None
 
 
 @pytest.mark.parametrize(

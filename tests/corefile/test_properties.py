@@ -5,12 +5,10 @@ import time
 from collections.abc import Callable
 
 import pytest
-from corefile.printing import print_corefile
-from corefile.trees import TEXTS, words
+from corefile.trees import TEXTS, is_unwritable, print_corefile, words
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from clusterdns.corefile.braces import glued_brace
 from clusterdns.corefile.directive import Directive, Line, ServerBlock
 from clusterdns.corefile.environment import has_reference
 from clusterdns.corefile.errors import CorefileError, ErrorList
@@ -60,19 +58,6 @@ def test_any_text_with_variables(text: str) -> None:
         assert error.line >= 1
 
 
-def is_unwritable(block: ServerBlock) -> bool:
-    """Whether a word can only come from the environment or from a list of keys (see `printing`)."""
-    found = list(block.words)
-    for directive in block.directives:
-        found += directive.words
-        found += [word for line in directive.block for word in line.words]
-    is_odd = any(
-        '\\"' in one.text and (glued_brace(one.text) is not None or one.text.startswith('"'))
-        for one in (*block.words, *(directive.words[0] for directive in block.directives))
-    )
-    return is_odd or any(has_reference(word.text) for word in found)
-
-
 TOKENS = st.builds(
     Token,
     st.one_of(
@@ -107,10 +92,15 @@ def comparable(block: object) -> object:
     return block[0], block[2]
 
 
-@pytest.mark.parametrize("value", ["a b\\", "{$X}", 'a \\"'])
-def test_words_that_cannot_be_printed_are_errors(value: str) -> None:
-    blocks = parse(".\nlog {$V}\n", "f", {"V": value}).blocks
-    with pytest.raises(ValueError, match="cannot be written"):
+@pytest.mark.parametrize("value", ["a b\\", "{$X}", "{$V}", 'a \\"', "\udcff"])
+def test_values_that_no_word_can_express_are_printed_as_references(value: str) -> None:
+    blocks = parse(".\nlog {$V} x\n", "f", {"V": value}).blocks
+    assert print_corefile(blocks) == ". {\n    log {$V} x\n}\n"
+
+
+def test_a_key_that_only_a_list_of_keys_can_express_is_an_error() -> None:
+    blocks = parse('a,"b\\"c {\n}\n', "f", {}).blocks
+    with pytest.raises(CorefileError, match=r"f:1: '\"b.*' cannot be written as a word"):
         print_corefile(blocks)
 
 

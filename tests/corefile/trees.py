@@ -1,7 +1,11 @@
-"""Texts that may be a Corefile, and parsed trees without their places, for property tests."""
+"""Texts that may be a Corefile, and parsed trees without their places or printed again, for property tests."""
+
+from collections.abc import Iterable
 
 from hypothesis import strategies as st
 
+from clusterdns.cli.config.writing import written_lines
+from clusterdns.corefile.braces import glued_brace
 from clusterdns.corefile.directive import ServerBlock
 
 PIECES = [
@@ -25,3 +29,18 @@ def words(blocks: tuple[ServerBlock, ...]) -> list[object]:
         )
         for block in blocks
     ]
+
+
+def print_corefile(blocks: Iterable[ServerBlock]) -> str:
+    """The tree as a Corefile; raises CorefileError for a word that the grammar cannot express."""
+    return "".join(f"{line.text}\n" for line in written_lines(blocks))
+
+
+def is_unwritable(block: ServerBlock) -> bool:
+    """Whether a key can only come from a list of keys: with an escaped quote, and a quote or brace at an end."""
+    return any(
+        word.written is None
+        and '\\"' in word.text
+        and (glued_brace(word.text) is not None or word.text.startswith('"'))
+        for word in block.words
+    )

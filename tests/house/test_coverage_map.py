@@ -32,6 +32,7 @@ COVERED: dict[str, tuple[str, ...]] = {
     "cli/admin_page.py": ("cli/test_status.py", "cli/test_explain.py", "cli/test_top.py"),
     "cli/colour.py": ("cli/test_check.py", "cli/test_explain_text.py"),
     "cli/explain/*": ("cli/test_explain.py", "cli/test_explain_text.py"),
+    "cli/config/*": ("cli/test_config.py", "corefile/test_properties.py"),
     "cli/fmt/*": ("cli/test_fmt.py",),
     "cli/output.py": ("cli/test_fmt.py",),
     "cli/usage.py": ("cli/test_commands.py", "cli/test_flags.py"),

@@ -65,7 +65,7 @@ def test_every_question_of_make_run_is_answered(question: str, demo: Demo) -> No
 
 def test_commands_that_do_not_serve() -> None:
     commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith(".venv/bin/")]
-    assert len(commands) == 5
+    assert len(commands) == 6
     for command in commands:
         program, *arguments = shlex.split(command, comments=True)
         assert program == ".venv/bin/clusterdns"

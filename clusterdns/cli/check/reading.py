@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from clusterdns.cli.check import configmap, source
 from clusterdns.corefile.errors import ErrorList
-from clusterdns.corefile.load import STDIN, Corefile, parse
+from clusterdns.corefile.load import STDIN, Corefile, load_from_memory, parse
 
 
 def named(path: str) -> str:
@@ -24,15 +24,34 @@ def corefile_at(name: str, errors: ErrorList) -> Iterator[tuple[Corefile, str]]:
     The second value is the temporary folder that stands for /etc/coredns, with the files of a ConfigMap, until the
     context ends; empty for a Corefile of its own.
     """
+    found = _found(name)
+    if isinstance(found, str):
+        # read once, because it may be a pipe; its imports are on disk
+        yield parse(found, name, os.environ, errors=errors), ""
+        return
+    with configmap.mounted(found, os.environ, errors) as mounted:
+        yield mounted
+
+
+def effective_corefile(name: str, errors: ErrorList) -> Corefile:
+    """Read and parse a Corefile as `corefile_at` does, a ConfigMap's with the paths that its files have in the pod.
+
+    Raises CorefileError.
+    """
+    found = _found(name)
+    if isinstance(found, str):
+        return parse(found, name, os.environ, errors=errors)
+    return load_from_memory(found, os.environ, errors=errors)
+
+
+def _found(name: str) -> str | dict[str, bytes]:
+    """Read the text of a Corefile, or the files of a ConfigMap by mounted path. Raises CorefileError."""
     content = source.read_bytes(name)
     source.refuse_other_formats(content, name)
     documents = source.documents_of(content.decode("utf-8", "replace"), name)
     if documents is None:
-        # read once, because it may be a pipe; its imports are on disk
-        yield parse(content.decode("utf-8", "surrogateescape"), name, os.environ, errors=errors), ""
-        return
+        return content.decode("utf-8", "surrogateescape")
     files = configmap.files_of(documents, name)
     if files is None:
         raise source.not_a_corefile(documents, name)
-    with configmap.mounted(files, os.environ, errors) as mounted:
-        yield mounted
+    return files
