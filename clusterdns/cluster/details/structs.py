@@ -118,6 +118,8 @@ class RawPodSpecDetails(_Raw):
     dns_config: RawDnsConfig | None = None
     host_network: bool | None = None
     node_name: str | None = None
+    hostname: str | None = None
+    subdomain: str | None = None
 
 
 class RawStateReason(_Raw):

@@ -158,6 +158,8 @@ def _why_left_out(
 ) -> str:
     if conditions.ready is False:
         why = why_not_ready(pod) if pod is not None else ""
+        if conditions.terminating:
+            why = why or f"{pod_name or 'it'} is terminating"
         return why or (f"{pod_name} is not ready" if pod_name else "its slice says that it is not ready")
     wrong = next((text for text in addresses if not _canonical(text)), None)
     if wrong is not None:

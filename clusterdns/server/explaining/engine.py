@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
 from time import perf_counter
 
@@ -12,7 +13,7 @@ from clusterdns.server.explaining.answer import shown_answer
 from clusterdns.server.explaining.asking import AskedQuestion, ask
 from clusterdns.server.explaining.changes import cached_text, changes_of
 from clusterdns.server.explaining.explanation import RESOLVES, UNKNOWN, Explanation, UpstreamAttempt
-from clusterdns.server.explaining.findings import Findings, gather_findings
+from clusterdns.server.explaining.findings import Findings, gather_findings, is_of_service
 from clusterdns.server.explaining.searching.pod_resolver import PodResolver, resolver_of
 from clusterdns.server.explaining.searching.walking import add_walks, best_name, best_type, walk_all
 from clusterdns.server.explaining.verdicts.table import verdict_on
@@ -91,7 +92,7 @@ class Explainer:
             return asked
 
         walks = await walk_all(request.name, resolver.search, types, look_up)
-        name = best_name(request.name, resolver.search, walks)
+        name = best_name(request.name, resolver.search, walks, partial(is_of_service, self._configuration))
         answered = best_type(name, walks)
         if not request.type and answered:
             qtype = codes.type_from_text(answered)

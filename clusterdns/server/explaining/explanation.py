@@ -109,6 +109,8 @@ class ExplainedService:
     external_name: str = ""
     selector: dict[str, str] = field(default_factory=dict)
     near_selector: str = ""  # labels that pods have and the selector may have meant
+    near_slice: str = ""  # a slice that may have been meant for this Service, and what it lacks
+    near_pod: str = ""  # the pod that has the name of the missing Service
     publishes_not_ready: bool = False
     ip_families: list[str] = field(default_factory=list)
     place: str = ""

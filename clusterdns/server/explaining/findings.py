@@ -23,7 +23,7 @@ from clusterdns.server.explaining.explanation import (
 from clusterdns.server.explaining.objects import describe_service
 from clusterdns.server.explaining.tracing import TracedStep
 from clusterdns.wire import codes
-from clusterdns.wire.name import label_text, labels, longest_suffix, to_text
+from clusterdns.wire.name import from_text, is_under, label_text, labels, longest_suffix, to_text
 
 MAX_CANDIDATES, CANDIDATES_PER_STEP = 5_000, 50  # names that a typo is compared with: 0.2 s, in steps of 2 ms
 MAX_SERVICES = 4  # behind one question: the name's own, and the targets of ExternalNames
@@ -144,8 +144,7 @@ async def _cluster_name(step: TracedStep) -> ClusterName | None:
     if view is None or zone_name is None:
         return None
     zone = by_zone[zone_name]
-    parse = parse_imported_name if zone_name in view.settings.multicluster else parse_name
-    parsed = parse(labels(qname[: len(qname) - len(zone_name)] + b"\0")) if not zone.is_reverse else NO_NAME
+    parsed = _parsed(view, zone, qname) or NO_NAME
     service = await describe_service(view, zone, parsed) if parsed.service else None
     found = ClusterName(step, view, zone, parsed, service)
     if parsed.namespace and not zone.index.exposes(parsed.namespace):
@@ -191,6 +190,40 @@ def _meant(findings: Findings) -> str:
                 if found:
                     return found
     return ""
+
+
+def is_of_service(configuration: Configuration, name: str) -> bool:
+    """Return whether a full name is that of a Service that exists, or of an endpoint or port of it."""
+    qname = from_text(name)
+    for context in configuration.contexts:
+        for view in context.exports(ClusterView):
+            for zone in view.zones:
+                parsed = _parsed(view, zone, qname)
+                if parsed is not None and parsed.form in _SERVICE_FORMS:
+                    return zone.index.service(parsed.namespace, parsed.service) is not None
+    return False
+
+
+def _parsed(view: ClusterView, zone: ClusterZone, qname: bytes) -> ParsedName | None:
+    """Parse a name of this zone; None for others, and for reverse zones."""
+    if zone.is_reverse or not is_under(qname, zone.zone):
+        return None
+    parse = parse_imported_name if zone.zone in view.settings.multicluster else parse_name
+    return parse(labels(qname[: len(qname) - len(zone.zone)] + b"\0"))
+
+
+def meant_by(findings: Findings, text: str) -> str:
+    """Return the full name of a Service of the cluster that a short name such as web.prod means; empty where none."""
+    cluster = findings.cluster
+    try:
+        parts = labels(from_text(text))
+    except ValueError:
+        return ""
+    if cluster is None or cluster.zone.is_reverse:
+        return ""
+    if len(parts) == 1:
+        parts = [*parts, cluster.parsed.namespace]
+    return _named(parts, cluster.zone) if len(parts) == 2 or (len(parts) == 3 and parts[2] == SERVICE_TREE) else ""
 
 
 def _named(parts: list[bytes], zone: ClusterZone, rests: int = 0) -> str:

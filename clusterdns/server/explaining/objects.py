@@ -14,6 +14,7 @@ from clusterdns.cluster.objects import Service
 from clusterdns.plugins.kubernetes.exports import ClusterView
 from clusterdns.server.explaining.endpoints import add_endpoints, problems_of
 from clusterdns.server.explaining.explanation import MAX_LISTED, ExplainedPort, ExplainedService
+from clusterdns.server.explaining.near import near_pod, near_slice
 from clusterdns.wire.name import label_text, to_text
 
 OBJECT_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?")  # of an object that can exist, and is safe in a URL
@@ -38,6 +39,10 @@ async def describe_service(view: ClusterView, zone: ClusterZone, parsed: ParsedN
         return found
     await _read_service(found, reader)
     await add_endpoints(found, index, entry, reader)
+    if not found.exists and not found.place:
+        found.near_pod = await near_pod(found, to_text(zone.zone), reader)
+    elif not (found.selector or found.slice_count or found.external_name):
+        found.near_slice = await near_slice(found, index, reader)
     return found
 
 

@@ -58,8 +58,11 @@ def _code(asked: AskedQuestion, qtype: int) -> str:
     return FOUND if any(one.rtype == qtype for one in reply.answer) else NODATA
 
 
-def best_name(name: str, search: SearchList, walks: Sequence[SearchWalk]) -> str:
-    """Choose the name to explain: the one found, or one that exists in part, or the one that its dots suggest."""
+def best_name(name: str, search: SearchList, walks: Sequence[SearchWalk], exists: Callable[[str], bool]) -> str:
+    """Choose the name to explain: the one found, or one that exists in part, or the one that its dots suggest.
+
+    `exists` returns whether a name is of, or below, a Service that exists.
+    """
     for walk in walks:
         if walk.found:
             return walk.found
@@ -69,6 +72,10 @@ def best_name(name: str, search: SearchList, walks: Sequence[SearchWalk]) -> str
             return step.name
     own = name.rstrip(".") + "."
     dots = own.count(".") - 1
+    if own in tried or not name.endswith("."):
+        known = next((step.name for step in tried.values() if exists(step.name)), "")
+        if known:
+            return known
     is_short = not name.endswith(".") and dots < min(2, len(search.domains))
     wanted = f"{own}{search.domains[dots]}." if is_short else own
     if not is_short and dots < search.ndots and own.split(".")[-2] == "svc":

@@ -5,7 +5,6 @@ from clusterdns.server.explaining.asking import FAILED, NO_ANSWER
 from clusterdns.server.explaining.explanation import (
     ANSWERED,
     DOES_NOT_RESOLVE,
-    END_OF_CHAIN,
     MAX_LISTED,
     ExplainedVerdict,
 )
@@ -17,6 +16,7 @@ from clusterdns.wire.presentation.text import rdata_text
 
 _HELD_BY = ("kubernetes", "k8s_external")
 _FROM_UPSTREAMS = ("forward", "cache")
+TEMPLATE_FAILED = ": template: "  # in the extended error of a template whose output is not a record
 
 
 def failed_handler(f: Findings) -> ExplainedVerdict | None:
@@ -67,7 +67,8 @@ def forwarding_loop(f: Findings) -> ExplainedVerdict | None:
 
 def upstreams_silent(f: Findings) -> ExplainedVerdict | None:
     """Recognise upstreams that do not reply."""
-    if f.plugin not in _FROM_UPSTREAMS or f.reply.is_upstream or f.reply.rcode != codes.SERVFAIL:
+    is_silent = f.reply.rcode == codes.SERVFAIL and not (f.reply.is_upstream or f.reply.is_unhandled)
+    if f.plugin not in _FROM_UPSTREAMS or not is_silent:
         return None
     own = next((one.upstream for one in f.asked.attempts if _is_own_address(f, one.upstream)), "")
     if own:
@@ -77,7 +78,10 @@ def upstreams_silent(f: Findings) -> ExplainedVerdict | None:
     if not tried:
         return f.verdict("upstreams-down", "; ".join(f.answer.extended_errors) or "no upstream is asked")
     hint = "check that they run, that this host reaches them, and 'forward'" + (f" at {_forward_place(f)}")
-    return f.verdict("upstreams-down", f"no upstream answered: {', '.join(list(tried)[:4])}", hint)
+    passed_on = ""
+    if _is_of_cluster(f) and f.cluster is not None:
+        passed_on = f"; 'kubernetes' at {f.cluster.step.shown.place} has no such name, and 'fallthrough' passes it on"
+    return f.verdict("upstreams-down", f"no upstream answered: {', '.join(list(tried)[:4])}{passed_on}", hint)
 
 
 def _is_own_address(f: Findings, upstream: str) -> bool:
@@ -144,6 +148,10 @@ def template(f: Findings) -> ExplainedVerdict | None:
     """Recognise a `template` that decided against the name."""
     if f.plugin != "template" or f.resolves or f.deciding is None:
         return None
+    failed = [one for one in f.answer.extended_errors if TEMPLATE_FAILED in one]
+    if failed:
+        place, _, reason = failed[0].partition(": ")[2].partition(TEMPLATE_FAILED)
+        return f.verdict("template", f"template at {place}: {reason}", "what it writes must be a record; correct it")
     return f.verdict(
         "template", f"template at {f.place}: {f.deciding.shown.detail}", f"change the template at {f.place}"
     )
@@ -212,14 +220,6 @@ def _referred_to(f: Findings) -> str:
         return ""
     names = [rdata_text(one) for one in reply.authority[:MAX_LISTED] if one.rtype == codes.NS]
     return ", ".join(names[:3])
-
-
-def end_of_chain(f: Findings) -> ExplainedVerdict | None:
-    """Recognise a query that reached the end of the chain."""
-    if not f.reply.is_unhandled or not f.asked.trace.steps or f.asked.block is None:
-        return None
-    text = f"no plugin of the server block at {f.asked.block.file}:{f.asked.block.line} answers {f.name}"
-    return f.verdict(END_OF_CHAIN, text, "add 'forward' to the block, or the name's zone")
 
 
 def zone_file(f: Findings) -> ExplainedVerdict | None:

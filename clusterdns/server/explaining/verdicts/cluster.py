@@ -122,6 +122,29 @@ def no_such_form(f: Findings) -> ExplainedVerdict | None:
     return f.verdict("not-in-schema", text, f"names are {SCHEMA.format(zone=zone)}")
 
 
+def above_names(f: Findings) -> ExplainedVerdict | None:
+    """Recognise a name that exists only as an ancestor of others, or that has records of other types."""
+    cluster = _unanswered(f)
+    if cluster is None or f.code != "NODATA" or f.plugin not in ("kubernetes", ""):
+        return None
+    zone, namespace = to_text(cluster.zone.zone), label_text(cluster.parsed.namespace)
+    match cluster.parsed.form:
+        case NameForm.SERVICE_NAMESPACE:
+            text = f'{f.name} stands for the namespace "{namespace}", and has no records'
+            return f.verdict("namespace-name", text, f"a Service's name goes before it: SERVICE.{f.name}")
+        case NameForm.POD_NAMESPACE:
+            text = f'{f.name} stands for the namespace "{namespace}", and has no records'
+            return f.verdict("namespace-name", text, f"the address of a pod goes before it: 10-1-2-3.{f.name}")
+        case NameForm.FIXED if f.asked.query.name == cluster.zone.zone:
+            return f.verdict("zone-name", f"{zone} is the zone of the cluster", "it has SOA and NS records")
+        case NameForm.FIXED:
+            hint = f"names of objects go before it: {SCHEMA.format(zone=zone)}"
+            return f.verdict("zone-name", f"{f.name} stands above the names of objects, and has no records", hint)
+        case NameForm.VERSION:
+            return f.verdict("other-type", f"{f.name} has the version of the schema", "ask for TXT")
+    return None
+
+
 def pod_names(f: Findings) -> ExplainedVerdict | None:
     """Recognise why a pod's name is not answered."""
     cluster = _unanswered(f)
@@ -135,7 +158,7 @@ def pod_names(f: Findings) -> ExplainedVerdict | None:
     label = label_text(cluster.parsed.endpoint)
     address = address_in_label(cluster.parsed.endpoint)
     if address is None:
-        hint = "write an address with dashes, such as 10-1-2-3"
+        hint = "write an address with dashes, such as 10-1-2-3; pods have no names of their own there"
         return f.verdict("pod-address", f'"{label}" is not the address of a pod', hint)
     text = address_text(address)
     if f.asked.query.qtype == (codes.AAAA if len(address) == 4 else codes.A):
@@ -157,4 +180,6 @@ def no_such_address(f: Findings) -> ExplainedVerdict | None:
     if f.code == "NODATA":
         return f.verdict("other-type", f"{f.name} has PTR records only", "ask for PTR")
     text = f"no Service or ready endpoint has the address {address_text(address)}"
+    if f.reply.is_unhandled:  # `fallthrough` passes it on, and no plugin has it either
+        text += ", and no plugin after 'kubernetes' answers for it"
     return f.verdict("address-missing", text, "pods have no PTR records unless a Service selects them")

@@ -32,7 +32,7 @@ def no_such_endpoint(f: Findings) -> ExplainedVerdict | None:
         text = f'endpoint "{label}" of {key} is left out: {own.reason}'
         return f.verdict("endpoint-not-ready", text, endpoint_hint(service))
     if not service.listed_count:
-        return f.verdict("not-ready", readiness(service), endpoint_hint(service))
+        return _none_of_that_name(f, service, label)
     nameless = next((one for one in service.endpoints if one.is_listed and one.pod == label), None)
     if nameless is not None:
         text = f'pod "{label}" is a ready endpoint of {key}, without a name of its own'
@@ -45,6 +45,17 @@ def no_such_endpoint(f: Findings) -> ExplainedVerdict | None:
         )
     hint = "a pod has a name of its own where its hostname is set and its subdomain is the Service's name (StatefulSet)"
     return f.verdict("endpoint-missing", f'no ready endpoint of {key} is called "{label}"', hint)
+
+
+def _none_of_that_name(f: Findings, service: ExplainedService, label: str) -> ExplainedVerdict:
+    """Describe an endpoint that is not there, of a Service without a ready one."""
+    names = [name for one in service.endpoints for name in (one.hostname, one.pod) if name]
+    if not names:
+        return f.verdict("not-ready", readiness(service), endpoint_hint(service))
+    near = nearest(label, names)
+    hint = f'did you mean "{near}"?' if near is not None else f"its endpoints are {', '.join(dict.fromkeys(names))}"
+    text = f'no endpoint of {service.label} is called "{label}", and none is ready'
+    return f.verdict("endpoint-missing", text, hint)
 
 
 def nothing_ready(f: Findings) -> ExplainedVerdict | None:
@@ -85,6 +96,8 @@ def endpoint_hint(service: ExplainedService) -> str:
         return f"not seen: {service.unseen[0]}"
     if service.selector:
         return f"kubectl -n {service.namespace} get pods --show-labels"
+    if service.near_slice:
+        return service.near_slice
     return "add a selector to the Service, or an EndpointSlice with the label kubernetes.io/service-name"
 
 

@@ -1,5 +1,7 @@
 """Verdicts about names that resolve: from what, and what clients should know all the same. See `table`."""
 
+from clusterdns.cluster.index.pods import PodMode
+from clusterdns.cluster.index.schema import NameForm
 from clusterdns.server.explaining.explanation import ExplainedService, ExplainedVerdict
 from clusterdns.server.explaining.findings import Findings
 from clusterdns.server.explaining.verdicts.endpoints import endpoint_hint, readiness
@@ -42,6 +44,10 @@ def _udp_only(f: Findings) -> str:
 
 
 def _resolves_elsewhere(f: Findings) -> ExplainedVerdict:
+    cluster = f.cluster
+    if cluster is not None and cluster.parsed.form is NameForm.POD and cluster.view.settings.pods is PodMode.INSECURE:
+        text = f"the address that the name spells (pods insecure at {f.place}: whether a pod has it is not looked up)"
+        return f.verdict("pods-insecure", text)
     count = f"{f.answer.answer_count} record" + ("s" if f.answer.answer_count != 1 else "")
     stale = any(one.startswith(("3 ", "19 ")) for one in f.answer.extended_errors)
     if f.asked.attempts:

@@ -3,7 +3,7 @@
 from clusterdns.cluster.index.schema import NameForm
 from clusterdns.cluster.objects import is_address
 from clusterdns.server.explaining.explanation import ExplainedVerdict
-from clusterdns.server.explaining.findings import Findings, service_of
+from clusterdns.server.explaining.findings import Findings, meant_by, service_of
 from clusterdns.wire import codes
 
 
@@ -18,6 +18,9 @@ def external_name(f: Findings) -> ExplainedVerdict | None:
         return f.verdict(
             "external-name", f"{key} is an ExternalName, which has no names of ports or endpoints below it"
         )
+    if (problem := _not_a_name(f, target)) is not None:
+        text, hint = problem
+        return f.verdict("external-name", f'externalName "{target}" of {key} {text}', hint)
     if is_address(target):
         hint = "an externalName is a DNS name: use a Service without selector and an EndpointSlice with the address"
         return f.verdict("external-name-address", f'externalName "{target}" of {key} is an IP address', hint)
@@ -38,6 +41,19 @@ def external_name(f: Findings) -> ExplainedVerdict | None:
     errors = f"; {'; '.join(f.answer.extended_errors)}" if f.answer.extended_errors else ""
     text = f'{key} is an ExternalName of "{target}": {f.code}{who}{errors}'
     return f.verdict("external-name-target", text, "correct externalName, or the target")
+
+
+def _not_a_name(f: Findings, target: str) -> tuple[str, str] | None:
+    """Return what is wrong with an externalName that is no full DNS name, and the next step; None where it is one."""
+    if "://" in target or "/" in target:
+        host = target.rpartition("://")[2].partition("/")[0].partition(":")[0]
+        return "is a URL, not a DNS name", f'write the host name alone: "{host}"'
+    host, _, port = target.rpartition(":")
+    if host and port.isdigit() and ":" not in host:
+        return "has a port, and a CNAME cannot name one", f'write the host name alone: "{host}"'
+    if f.reply.rcode in (codes.NOERROR, codes.NXDOMAIN, codes.SERVFAIL) and (meant := meant_by(f, target)):
+        return "is not completed by a search list", f'write the full name: "{meant.rstrip(".")}"'
+    return None
 
 
 def skipped_part(f: Findings) -> ExplainedVerdict | None:
@@ -65,6 +81,8 @@ def missing(f: Findings) -> ExplainedVerdict | None:
     hint = f"kubectl -n {service.namespace} get services lists them"
     if cluster.near_service:
         hint = f'did you mean "{cluster.near_service}"?'
+    elif service.near_pod:
+        hint = service.near_pod
     elif cluster.elsewhere:
         hint = f"there is one in namespace {', '.join(cluster.elsewhere)}"
     return f.verdict("service-missing", text, hint)

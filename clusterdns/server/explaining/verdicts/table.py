@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from clusterdns.server.explaining.explanation import ExplainedVerdict
 from clusterdns.server.explaining.findings import Findings
-from clusterdns.server.explaining.verdicts import chain, cluster, endpoints, resolving, service
+from clusterdns.server.explaining.verdicts import chain, cluster, endpoints, order, resolving, service
 
 Maker = Callable[[Findings], ExplainedVerdict | None]
 
@@ -17,6 +17,8 @@ MAKERS: tuple[Maker, ...] = (
     chain.failed_handler,
     chain.refused_by_acl,
     chain.held_negative,
+    order.taken_before_cluster,
+    order.rewritten_type,
     service.external_name,
     cluster.other_block,
     cluster.other_spelling,
@@ -39,9 +41,10 @@ MAKERS: tuple[Maker, ...] = (
     endpoints.no_such_endpoint,
     endpoints.nothing_ready,
     endpoints.no_such_port,
+    cluster.above_names,
     cluster.pod_names,
     cluster.no_such_address,
-    chain.end_of_chain,
+    order.end_of_chain,
     service.other_type,
     chain.referral,
     chain.zone_file,

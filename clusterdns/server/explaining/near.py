@@ -1,0 +1,50 @@
+"""Objects that were probably meant, where a Service has no EndpointSlice or does not exist.
+
+A slice without the label, or with that of another Service, and a pod whose name was taken for a Service's. `objects`
+calls it; what cannot be read is left out, because it would only be a hint.
+"""
+
+from clusterdns.cluster.details.reader import PODS, SLICES, ObjectFilter, ObjectReader
+from clusterdns.cluster.details.structs import RawPodObject, RawSliceObject, read
+from clusterdns.cluster.index.cluster import Index
+from clusterdns.cluster.objects import SERVICE_LABEL, label_of
+from clusterdns.corefile.errors import nearest
+from clusterdns.server.explaining.explanation import ExplainedService
+from clusterdns.wire.name import label_text
+
+
+async def near_slice(found: ExplainedService, index: Index, reader: ObjectReader) -> str:
+    """Describe a slice that was probably meant for this Service, which has no selector; empty where there is none."""
+    namespace, name = label_of(found.namespace), label_of(found.name)
+    nameless = [key for key in index.nameless if index.service(*key) is None]  # slices name these, no Service does
+    home = next((label_text(home) for home, other in nameless if other == name and home != namespace), "")
+    if home:
+        return f'an EndpointSlice in namespace "{home}" names Service "{found.name}": a slice must be in its namespace'
+    near = nearest(found.name, [label_text(other) for home, other in nameless if home == namespace])
+    if near is not None:
+        return f'an EndpointSlice names Service "{near}", which does not exist: correct its label {SERVICE_LABEL}'
+    listed = await reader.read(SLICES, ObjectFilter(found.namespace))
+    for tree in listed.trees:
+        raw, _ = read(tree, RawSliceObject)
+        if (
+            raw is not None
+            and SERVICE_LABEL not in (raw.metadata.labels or {})
+            and raw.metadata.name.startswith(found.name)
+        ):
+            return f"EndpointSlice {found.namespace}/{raw.metadata.name} has no label {SERVICE_LABEL}={found.name}"
+    return ""
+
+
+async def near_pod(found: ExplainedService, zone_text: str, reader: ObjectReader) -> str:
+    """Describe the pod that has the name asked for as a Service; empty where there is none."""
+    listed = await reader.read(PODS, ObjectFilter(found.namespace, found.name))
+    pod = next((one for tree in listed.trees if (one := read(tree, RawPodObject)[0]) is not None), None)
+    if pod is None:
+        return ""
+    spec = pod.spec
+    if spec is not None and spec.hostname and spec.subdomain:
+        full = f"{spec.hostname}.{spec.subdomain}.{found.namespace}.svc.{zone_text}"
+        return f'that is a pod: did you mean "{full}"?'
+    return (
+        "that is a pod, which has no name of its own without hostname and subdomain; ask for a Service that selects it"
+    )
