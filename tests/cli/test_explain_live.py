@@ -127,3 +127,62 @@ def test_a_typo_is_found_among_the_names_of_the_cluster(
     code, out, _ = program("explain", "--kubeconfig", kubeconfig, f"hafl.{namespace}.svc.cluster.local")
     assert code == 1
     assert out.startswith(f'NXDOMAIN: Service "hafl" does not exist in namespace "{namespace}"; did you mean "half"?')
+
+
+OWN_COREFILE = """.:53 {
+    errors
+    ready
+    hosts /etc/coredns/NodeHosts {
+        fallthrough
+    }
+    kubernetes cluster.local in-addr.arpa ip6.arpa {
+        pods insecure
+        ttl 17
+    }
+    template IN A blocked.example {
+        rcode NXDOMAIN
+    }
+    import custom/*.override
+}
+import custom/*.server
+"""
+
+
+def config_map(name: str, data: dict[str, str]) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "kube-system"}, "data": data,
+    }  # fmt: skip
+
+
+def test_the_cluster_s_own_corefile_explains(program: Program, control_plane: ControlPlane, namespace: str) -> None:
+    cluster = ("--kubeconfig", str(control_plane.kubeconfig))
+    name = f"half.{namespace}.svc.cluster.local"
+    _, out, _ = program("explain", name, *cluster)
+    assert (
+        "\ncorefile    built-in, 'kubernetes' alone without upstreams, because no ConfigMap of kube-system has" in out
+    )
+    control_plane.apply(config_map("coredns", {"Corefile": OWN_COREFILE, "NodeHosts": "192.0.2.7 node-7\n"}))
+    control_plane.apply(config_map("coredns-custom", {"x.server": "x.example {\n  whoami\n}\n"}))
+    try:
+        code, out, err = program("explain", name, *cluster)
+        assert (code, err) == (0, "")
+        assert "\ncorefile    ConfigMap kube-system/coredns\n" in out
+        assert f"{name}. 17 IN A 10.244.7.2" in out
+        assert "kubernetes (/etc/coredns/Corefile:7)" in out
+        assert "hosts (/etc/coredns/Corefile:4)" in program("explain", "node-7", *cluster).out
+        assert "/etc/coredns/custom/x.server:1" in program("explain", "x.example", *cluster).out
+        found = json.loads(program("explain", "blocked.example", *cluster, "--json").out)
+        assert (found["verdict"]["cause"], found["corefile"]) == ("template", "ConfigMap kube-system/coredns")
+        assert "built-in, 'kubernetes' alone" in program("explain", name, *cluster, "--zone", "cluster.local").out
+        with user_with(control_plane, f"reader-{namespace}", READ) as kubeconfig:
+            code, out, err = program("explain", "--kubeconfig", str(kubeconfig), name)
+        assert (code, err) == (0, "")
+        assert "because ConfigMap kube-system/coredns cannot be read: 403 configmaps" in out
+        control_plane.apply(config_map("coredns", {"Corefile": ".:53 {\n  route53 x\n  tls /run/a /run/b\n}\n"}))
+        code, out, err = program("explain", name, *cluster)
+        assert (code, err) == (0, "")
+        assert "because ConfigMap kube-system/coredns cannot be used here: /etc/coredns/Corefile:2: " in out
+        assert f"{name}. 30 IN A 10.244.7.2" in out
+    finally:
+        for one in ("coredns", "coredns-custom"):
+            control_plane.delete("ConfigMap", one, "kube-system")

@@ -1,19 +1,20 @@
 """Explanations by a Corefile that is run here: its parts are started without sockets, and asked.
 
-Without a Corefile it is kubeadm's, without upstreams. The source of `kubernetes` that a Corefile names can be replaced
-by manifests or a kubeconfig, because that of a pod is not at hand here.
+Without a Corefile it is the cluster's own, where its ConfigMap can be read, or else kubeadm's without upstreams. The
+source of `kubernetes` that a Corefile names can be replaced by manifests or a kubeconfig, because that of a pod is not
+at hand here.
 """
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 from msgspec.structs import replace
 
 from clusterdns.chain import StartError
-from clusterdns.cli.check.configmap import MOUNT
+from clusterdns.cli.check.configmap import MOUNT, mounted
 from clusterdns.cli.check.reading import corefile_at, named
 from clusterdns.cli.names.cluster import SourceError
 from clusterdns.cli.names.configured import start_parts
@@ -58,10 +59,7 @@ class LocalSource:
         errors = ErrorList()
         try:
             if not self.conf:
-                zones = " ".join(self.zones or _DEFAULT_ZONES)
-                found = self._run(parse(_BUILT_IN_TEXT % zones, BUILT_IN, {}), errors, request)
-                _note_missing_upstreams(found)
-                return found
+                return self._by_cluster(request)
             with corefile_at(named(self.conf), errors) as (corefile, folder):
                 return _in_pod(self._run(corefile, errors, request), folder)
         except (CorefileError, CorefileErrors, StartError) as error:
@@ -70,6 +68,29 @@ class LocalSource:
             is_of_a_pod = not self.kubeconfig and not self.manifests and NO_CLUSTER in str(error)
             hint = "; here, name the cluster with --kubeconfig FILE or --manifests PATH" if is_of_a_pod else ""
             raise SourceError(f"{error}{hint}") from error
+
+    def _by_cluster(self, request: ExplainRequest) -> Explanation:
+        """Explain by the cluster's own Corefile, or by the built-in one where there is none that can be used here."""
+        why = "; --conf names another one"
+        if self.kubeconfig and not self.zones:
+            from clusterdns.cli.explain.cluster_corefile import read_corefile  # the API client, for clusters alone
+
+            cluster = asyncio.run(read_corefile(self.kubeconfig, self.context))
+            why = f", because {cluster.text}"
+            if cluster.files:
+                errors = ErrorList()
+                try:
+                    with mounted(cluster.files, os.environ, errors) as (corefile, folder):
+                        found = _in_pod(self._run(corefile, errors, request), folder)
+                    found.corefile = f"{cluster.text}{_of_this_machine(cluster.files)}"
+                    return found
+                except (CorefileError, CorefileErrors, StartError, SourceError) as error:
+                    why = f", because {cluster.text} cannot be used here: {' | '.join(str(error).splitlines())}"
+        zones = " ".join(self.zones or _DEFAULT_ZONES)
+        found = self._run(parse(_BUILT_IN_TEXT % zones, BUILT_IN, {}), ErrorList(), request)
+        found.corefile = f"built-in, 'kubernetes' alone without upstreams{why}"
+        _note_missing_upstreams(found)
+        return found
 
     def _run(self, corefile: Corefile, errors: ErrorList, request: ExplainRequest) -> Explanation:
         blocks = tuple(replace(block, directives=tuple(self._reduced(block))) for block in corefile.blocks)
@@ -96,6 +117,12 @@ def _in_pod(found: Explanation, folder: str) -> Explanation:
         return found
     text = msgspec.json.encode(found).replace(folder.encode(), MOUNT.encode())
     return msgspec.json.decode(text, type=Explanation)
+
+
+def _of_this_machine(files: Mapping[str, bytes]) -> str:
+    """Say what of a cluster's Corefile is read where the command runs."""
+    reads_it = any(b"/etc/resolv.conf" in content for content in files.values())
+    return "; its /etc/resolv.conf is that of this machine" if reads_it else ""
 
 
 def _note_missing_upstreams(found: Explanation) -> None:

@@ -43,6 +43,7 @@ def as_text(found: Explanation, stream: TextIO) -> str:
 
 def _sections(found: Explanation) -> Iterator[Section]:
     yield "question", [f"{found.name} {found.type}, client {found.client}"]
+    yield "corefile", filter(None, [found.corefile])
     if found.walks:
         yield "search", _walks(found)
     yield "block", [(f"{found.block}, zone {found.zone}" if found.zone else found.block) or "none serves the name"]

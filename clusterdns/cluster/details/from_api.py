@@ -8,18 +8,27 @@ import msgspec
 from clusterdns.cluster.api.client import Client
 from clusterdns.cluster.api.errors import ApiError
 from clusterdns.cluster.api.lists import ListPage, read_list
-from clusterdns.cluster.details.reader import MAX_OBJECTS, PODS, SERVICES, SLICES, FoundObjects, ObjectFilter
+from clusterdns.cluster.details.reader import (
+    CONFIG_MAPS,
+    MAX_OBJECTS,
+    PODS,
+    SERVICES,
+    SLICES,
+    FoundObjects,
+    ObjectFilter,
+)
 
 READ_SECONDS = 3.0
-_GROUPS = {SERVICES: "/api/v1", PODS: "/api/v1", SLICES: "/apis/discovery.k8s.io/v1"}
+_GROUPS = {SERVICES: "/api/v1", PODS: "/api/v1", CONFIG_MAPS: "/api/v1", SLICES: "/apis/discovery.k8s.io/v1"}
 _trees = msgspec.json.Decoder(ListPage[Any])
 
 
 class ApiReader:
     """Reads raw objects with the client of a source, and so with the rights of this server."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, read_seconds: float = READ_SECONDS) -> None:
         self._client = client
+        self._read_seconds = read_seconds
 
     @property
     def text(self) -> str:
@@ -35,10 +44,10 @@ class ApiReader:
             params["labelSelector"] = ",".join(f"{key}={value}" for key, value in sorted(wanted.labels.items()))
         path = f"{_GROUPS[resource]}/namespaces/{wanted.namespace}/{resource}"
         try:
-            async with asyncio.timeout(READ_SECONDS):
+            async with asyncio.timeout(self._read_seconds):
                 page = read_list(_trees, await self._client.page(path, params))
         except ApiError as error:
             return FoundObjects(problem=str(error))
         except TimeoutError:
-            return FoundObjects(problem=f"{self.text} does not answer within {READ_SECONDS:g} s")
+            return FoundObjects(problem=f"{self.text} does not answer within {self._read_seconds:g} s")
         return FoundObjects(tuple(page.items or ()), is_cut=bool(page.meta.rest))

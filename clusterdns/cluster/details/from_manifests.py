@@ -4,13 +4,21 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from clusterdns.cluster.details.reader import MAX_OBJECTS, PODS, SERVICES, SLICES, FoundObjects, ObjectFilter
+from clusterdns.cluster.details.reader import (
+    CONFIG_MAPS,
+    MAX_OBJECTS,
+    PODS,
+    SERVICES,
+    SLICES,
+    FoundObjects,
+    ObjectFilter,
+)
 
 if TYPE_CHECKING:
     from clusterdns.cluster.manifests.documents import Document
 
 DOCUMENTS_PER_STEP = 500  # about a millisecond
-_KINDS = {SERVICES: "Service", SLICES: "EndpointSlice", PODS: "Pod"}
+_KINDS = {SERVICES: "Service", SLICES: "EndpointSlice", PODS: "Pod", CONFIG_MAPS: "ConfigMap"}
 _WORKLOADS = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet")
 
 

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-SERVICES, SLICES, PODS = "services", "endpointslices", "pods"
-MAX_OBJECTS = {SERVICES: 1, SLICES: 20, PODS: 100}  # of one reading: some 1 MiB of JSON
+SERVICES, SLICES, PODS, CONFIG_MAPS = "services", "endpointslices", "pods", "configmaps"
+MAX_OBJECTS = {SERVICES: 1, SLICES: 20, PODS: 100, CONFIG_MAPS: 5}  # of one reading: some 1 MiB of JSON
 
 
 class FoundObjects(msgspec.Struct, frozen=True):
@@ -37,4 +37,4 @@ class ObjectReader(Protocol):
         """The name of the source, for people."""
 
     async def read(self, resource: str, wanted: ObjectFilter) -> FoundObjects:
-        """Read objects; `resource` is one of SERVICES, SLICES, PODS. Raises nothing: a failure is a `problem`."""
+        """Read objects; `resource` is one of MAX_OBJECTS. Raises nothing: a failure is a `problem`."""

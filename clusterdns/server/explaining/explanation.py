@@ -184,6 +184,7 @@ class Explanation:
     search_list: list[str] = field(default_factory=list)
     walks: list[SearchWalk] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    corefile: str = ""  # where it is that of a cluster, or built in
     seconds: float = 0.0
 
 
