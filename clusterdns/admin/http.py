@@ -28,7 +28,7 @@ class AdminRoute(NamedTuple):
     """One path on one listener. `asked_by` is the directive with file and line, for error messages."""
 
     address: str  # host:port; without a host, or with a wildcard, every address
-    path: str
+    path: str  # `/folder/*` stands for every path below the folder that no other route has
     respond: Respond
     asked_by: str
     tls: AdminTls | None = None

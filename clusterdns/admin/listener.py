@@ -1,7 +1,7 @@
 """A socket that serves the pages of an admin listener over HTTP.
 
-The only module of the pages that knows aiohttp, whose import takes as long as that of everything else: `http` imports
-this one when a listener is opened. `connection` limits the time of clients, `page` is what pages are made of.
+Importing aiohttp takes as long as everything else: `http` imports this module when a listener is opened. `connection`
+limits the time of clients, `exchange` reads requests and writes responses.
 """
 
 import asyncio
@@ -16,8 +16,8 @@ from typing import Any
 from aiohttp import web
 
 from clusterdns.admin.connection import IDLE_SECONDS, AdminConnection
+from clusterdns.admin.exchange import HttpProtocol, page_request, respond
 from clusterdns.admin.http import AdminRoute, ListenError
-from clusterdns.admin.page import Page, PageRequest
 from clusterdns.admin.tls import AdminTls, renewing_context
 from clusterdns.host.accepting import Acceptor
 from clusterdns.host.admission import Admission
@@ -26,13 +26,13 @@ from clusterdns.host.tls_stream import Handshakes, TlsStream
 
 SWEEP_SECONDS = 1.0  # one timer for all connections
 STOP_SECONDS = 0.4  # for a request in progress when its listener closes
-OFF_LOOP_BYTES = 16_384  # from this size on compression runs in a thread; zlib releases the interpreter lock
 
 _HINTS = {
     errno.EADDRINUSE: "another process listens there, or another directive asks for the same port: choose a free one",
     errno.EACCES: "ports below 1024 need the capability NET_BIND_SERVICE",
     errno.EADDRNOTAVAIL: "no interface of this host has that address",
 }
+_PROTOCOL_OPTIONS: dict[str, Any] = {"access_log": None, "keepalive_timeout": IDLE_SECONDS}
 _NO_IPV6 = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 log = logging.getLogger("clusterdns")
@@ -49,7 +49,7 @@ class AdminListener:
         self._address = address
         self._admission = admission
         self._context: ssl.SSLContext | None = None
-        self._server = web.Server(self._respond, access_log=None, keepalive_timeout=IDLE_SECONDS)
+        self._server = web.Server(self._respond)
         self._runner = web.ServerRunner(self._server, shutdown_timeout=STOP_SECONDS)
         self._handshakes = Handshakes()
         self._opening: set[asyncio.Task[None]] = set()
@@ -87,7 +87,7 @@ class AdminListener:
 
     def _take(self, sock: socket.socket, address: Any) -> None:
         """Count the connection, then have the event loop make its transport."""
-        handler = self._server()
+        handler = HttpProtocol(self._server, loop=self._loop, **_PROTOCOL_OPTIONS)
         connection = AdminConnection(handler, self._admission, self.connections.pop, self._loop.time())
         self._admission.admit(connection, address[0])
         self.connections[handler] = connection
@@ -105,34 +105,24 @@ class AdminListener:
             self._admission.dismiss(connection)
             del self.connections[handler]
 
-    async def _respond(self, request: web.BaseRequest) -> web.Response:
+    async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = self.connections.get(request.protocol)
         if connection is None:
             raise ConnectionResetError("the client has closed the connection")
         connection.begin_response()
         try:
-            route = self.paths.get(request.path)
+            route = self.paths.get(request.path) or self.paths.get(_parent(request.path))
             if route is None:
                 return web.Response(status=404, text="404 page not found\n")
-            return _response(await route.respond(_request(request)))
+            return await respond(request, await route.respond(page_request(request)))
         finally:
             connection.end_response(self._loop.time())
 
 
-def _request(request: web.BaseRequest) -> PageRequest:
-    return PageRequest(request.path, request.query, request.headers, request.method, request.query_string)
-
-
-def _response(page: Page) -> web.Response:
-    response = web.Response(
-        status=page.status,
-        body=page.body,
-        headers={"Content-Type": page.content_type, **page.headers},
-        zlib_executor_size=OFF_LOOP_BYTES,
-    )
-    if page.is_compressed:
-        response.enable_compression(web.ContentCoding.gzip)
-    return response
+def _parent(path: str) -> str:
+    """Return the path of the route that serves everything below the first folder of a path."""
+    first, slash, _ = path.removeprefix("/").partition("/")
+    return f"/{first}/*" if slash else ""
 
 
 async def _bind(address: str) -> socket.socket:
