@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help bytecode run test lint docs bench bench-stalls bench-faults control-plane peers clean
+.PHONY: help bytecode run test lint docs pictures bench bench-stalls bench-faults control-plane peers clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ lint: $(INSTALLED) ## run ruff, mypy --strict, import-linter, and the tests of s
 
 docs: $(INSTALLED) ## generate docs/corefile.md from the source
 	$(BIN)/python docs/generate.py
+
+pictures: $(INSTALLED) bytecode ## take the pictures of docs/pictures with Chromium
+	CLUSTERDNS_PICTURES=1 $(BIN)/python -m pytest -q -n 0 tests/browser -k pictures
 
 bench: $(INSTALLED) ## measure clusterdns, CoreDNS and Knot in one run (first: make control-plane peers)
 	$(BIN)/python -m bench.run

@@ -35,6 +35,7 @@ HOW_TO_GET = {
     "fish": "install the Debian package fish",
     "groff": "install the Debian package groff",
     "mandoc": "install the Debian package mandoc",
+    "chromium": "install the Debian package chromium",
 }
 
 

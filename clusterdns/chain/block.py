@@ -6,16 +6,18 @@
 import os
 import ssl
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
 from clusterdns.admin.page import Page, PageRequest, Respond
 from clusterdns.admin.tls import AdminTls
-from clusterdns.chain.live import Live
 from clusterdns.chain.part import Part, PartKey
 from clusterdns.telemetry.metrics import Registry
 from clusterdns.wire.name import from_text
+
+if TYPE_CHECKING:
+    from clusterdns.chain.live import Live
 
 T = TypeVar("T")
 
@@ -37,7 +39,7 @@ class Shared(Protocol):
     """The services that all blocks of one configuration share; `server.shared` implements them."""
 
     corefile_sha512: str  # of the Corefile and its imports
-    live: Live
+    live: "Live"
 
     def forget(self, dependencies: Iterable[Hashable]) -> None:
         """Drop every compiled answer that depends on one of these."""

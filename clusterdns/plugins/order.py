@@ -27,6 +27,7 @@ ORDER: tuple[str, ...] = (
     "ready",
     "health",
     "pprof",
+    "dashboard",
     "prometheus",
     "errors",
     "log",

@@ -5,7 +5,7 @@
 
 import asyncio
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from clusterdns.admin.http import AdminRoute
 from clusterdns.admin.page import Page, PageRequest, Respond, text_page
@@ -13,9 +13,11 @@ from clusterdns.admin.tls import AdminTls
 from clusterdns.answers.table import AnswerBudget, AnswerTable
 from clusterdns.chain import Part, PartKey
 from clusterdns.chain.exports import StatusSection
-from clusterdns.chain.live import Live
 from clusterdns.server.memory import MemoryBudget
 from clusterdns.server.tap import Tap
+
+if TYPE_CHECKING:
+    from clusterdns.chain.live import Live
 
 T = TypeVar("T")
 

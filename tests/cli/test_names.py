@@ -235,9 +235,9 @@ def test_pods_of_every_address_are_said_not_to_be_listed(
 def test_every_directive_that_answers_is_listed_or_noted() -> None:
     holding = {"file", "hosts", "k8s_external", "kubernetes"}
     without_names = {
-        "any", "bind", "bufsize", "cache", "cancel", "debug", "errors", "header", "health", "loadbalance", "log",
-        "loop", "metadata", "minimal", "multisocket", "nsid", "pprof", "prometheus", "ready", "reload", "rewrite",
-        "root", "timeouts", "tls", "transfer",
+        "any", "bind", "bufsize", "cache", "cancel", "dashboard", "debug", "errors", "header", "health",
+        "loadbalance", "log", "loop", "metadata", "minimal", "multisocket", "nsid", "pprof", "prometheus", "ready",
+        "reload", "rewrite", "root", "timeouts", "tls", "transfer",
     }  # fmt: skip
     assert holding | without_names | set(NOTES) == set(ORDER)
 

@@ -12,7 +12,7 @@ from testing.ports import LOOPBACK, free_ports
 from testing.process import ServerProcess
 
 ROOT = Path(__file__).resolve().parents[2]
-PORTS = ("1053", "18080", "18181", "19153")  # of zones/Corefile: DNS, health, ready, metrics
+PORTS = ("1053", "18080", "18181", "18053", "19153")  # of zones/Corefile: DNS, health, ready, dashboard, metrics
 START_SECONDS = 60.0
 
 

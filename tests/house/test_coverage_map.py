@@ -64,6 +64,8 @@ COVERED: dict[str, tuple[str, ...]] = {
     "gotemplate/*": ("gotemplate/test_cases.py", "gotemplate/test_against_go.py"),
     "gotemplate/fmt/*": ("gotemplate/test_cases.py", "gotemplate/test_against_go.py"),
     "plugins/multisocket.py": ("plugins/test_listening.py",),
+    "plugins/dashboard/*": ("plugins/test_dashboard_site.py", "plugins/test_dashboard_login.py"),
+    "plugins/dashboard/views/*": ("plugins/test_dashboard_views.py", "browser/test_dashboard.py"),
     "plugins/order.py": ("house/test_start.py", "house/test_docs.py"),
     "plugins/reload.py": ("plugins/test_listening.py",),
     "plugins/timeouts.py": ("plugins/test_listening.py",),

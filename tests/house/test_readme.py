@@ -17,7 +17,7 @@ from testing.waiting import wait_for
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 QUESTIONS = re.findall(r"dig @.+$", (ROOT / "zones" / "questions.txt").read_text(encoding="utf-8"), re.MULTILINE)
 BENCHES = ("bench", "bench-stalls", "bench-faults")
-TARGETS = ("help", "run", "test", "lint", "docs", *BENCHES, "control-plane", "peers", "clean")
+TARGETS = ("help", "run", "test", "lint", "docs", "pictures", *BENCHES, "control-plane", "peers", "clean")
 
 
 def blocks(language: str) -> list[str]:

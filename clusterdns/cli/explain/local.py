@@ -41,7 +41,9 @@ _BUILT_IN_TEXT = """.:53 {
 _DEFAULT_ZONES = ("cluster.local",)
 _SOURCE_OPTIONS = frozenset({"manifests", "kubeconfig", "endpoint", "tls"})
 # directives that poll, serve pages or need files of the server's host, and have no part in an answer
-_LEFT_OUT = frozenset({"health", "pprof", "prometheus", "ready", "reload", "timeouts", "multisocket", "bind"})
+_LEFT_OUT = frozenset(
+    {"dashboard", "health", "pprof", "prometheus", "ready", "reload", "timeouts", "multisocket", "bind"}
+)
 
 
 @dataclass(frozen=True)

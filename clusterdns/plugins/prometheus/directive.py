@@ -25,8 +25,8 @@ PATH = "/metrics"
 
 # directives without a handler in the chain, which CoreDNS does not list as enabled
 _OUTSIDE_CHAIN = frozenset({
-    "bind", "debug", "grpc_server", "health", "https", "https3", "multisocket", "on", "pprof", "proxyproto", "quic",
-    "ready", "reload", "root", "timeouts", "tls",
+    "bind", "dashboard", "debug", "grpc_server", "health", "https", "https3", "multisocket", "on", "pprof",
+    "proxyproto", "quic", "ready", "reload", "root", "timeouts", "tls",
 })  # fmt: skip
 
 

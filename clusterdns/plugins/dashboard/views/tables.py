@@ -1,0 +1,47 @@
+"""Tables and lists of terms: rows of content under headings, with a caption for screen readers."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from clusterdns.plugins.dashboard.views.markup import Content, Markup, element
+
+
+class Column(NamedTuple):
+    """A column of a table."""
+
+    heading: str
+    class_: str = ""  # `number` aligns at the right, `wide` takes what is left, `optional` is left out on phones
+
+
+NUMBER, WIDE, OPTIONAL = "number", "wide", "optional"
+
+
+def table(
+    caption: str,
+    columns: Sequence[Column],
+    rows: Iterable[Sequence[Content]],
+    empty: str,
+    *,
+    shows_caption: bool = False,
+) -> Markup:
+    """Write a table, the first cell of each row as its heading; a sentence where there are no rows.
+
+    The caption is for screen readers, where the heading above the table says the same to the eye.
+    """
+    body = [
+        element("tr", [
+            element("td" if number else "th", cell, scope=None if number else "row", class_=column.class_ or None)
+            for number, (cell, column) in enumerate(zip(row, columns, strict=True))
+        ])
+        for row in rows
+    ]  # fmt: skip
+    if not body:
+        return element("p", empty, class_="empty")
+    head = [element("th", one.heading, scope="col", class_=one.class_ or None) for one in columns]
+    said = element("caption", caption, class_=None if shows_caption else "unseen")
+    return element("table", said, element("thead", element("tr", head)), element("tbody", body))
+
+
+def terms(pairs: Iterable[tuple[str, Content]]) -> Markup:
+    """Write terms with what they stand for; those without content are left out."""
+    return element("dl", [[element("dt", name), element("dd", value)] for name, value in pairs if value])
