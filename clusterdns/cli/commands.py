@@ -41,7 +41,12 @@ COMMANDS = (
     CommandRow("version", "version", "Print the version"),
     CommandRow("help", "commands", "Print this help, or that of a command"),
 )
-HELP = CommandHelp("help [COMMAND]", "Print the help of the program, or of a command.")
+ABOUT = """Print the help of the program, or of a command.
+
+Examples:
+  help           the commands
+  help explain   the same as explain --help"""
+HELP = CommandHelp("help [COMMAND]", ABOUT)
 _BY_NAME = {command.name: command for command in COMMANDS}
 KUBECTL_COMMANDS = ("explain", "names", "check", "conform", "status", "top", "version", "completion")
 

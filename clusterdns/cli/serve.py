@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from clusterdns.cli.flags import Flag, FlagError, Given, HelpAsked, port, read
-from clusterdns.cli.usage import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandHelp, flag_lines
+from clusterdns.cli.usage import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandHelp, flag_lines, help_text
 from clusterdns.version import banner
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ HELP = CommandHelp("serve [FLAGS]", ABOUT, FLAGS, is_command=False)
 
 
 def usage(program: str) -> str:
-    """Write the usage that is printed for `-h` and after a wrong flag."""
+    """Write the usage that is printed after a wrong flag, and by CoreDNS for `-h`."""
     return "\n".join([f"Usage of {program}:", *flag_lines(FLAGS, is_command=False), f"Commands: see '{program} help'"])
 
 
@@ -73,7 +73,7 @@ def serve(program: str, arguments: Sequence[str], *, is_coredns: bool) -> int:
     try:
         given = read(arguments, FLAGS, is_command=False)
     except HelpAsked:
-        print(usage(program), file=sys.stderr if is_coredns else sys.stdout)
+        print(usage(program) if is_coredns else help_text(program, HELP), file=sys.stderr if is_coredns else sys.stdout)
         return EXIT_OK
     except FlagError as error:
         print(f"{error}\n{usage(program)}", file=sys.stderr)

@@ -35,22 +35,26 @@ def flag_lines(flags: Collection[Flag[Any]], *, is_command: bool) -> list[str]:
     return lines
 
 
+def help_text(program: str, described: CommandHelp) -> str:
+    """Write the help of a command, as `--help` prints it."""
+    return "\n".join([
+        described.about.rstrip(),
+        "",
+        "Usage:",
+        f"  {program} {described.usage}",
+        "",
+        "Flags:",
+        *flag_lines(described.flags, is_command=described.is_command),
+    ])  # fmt: skip
+
+
 def read_command(program: str, described: CommandHelp, arguments: Collection[str]) -> Given | int:
     """Read the command line of a command, or return the exit code where it asks for help or is wrong."""
     name = f"{program} {described.usage.partition(' ')[0]}"
     try:
         return read(tuple(arguments), described.flags, is_command=True)
     except HelpAsked:
-        lines = [
-            described.about.rstrip(),
-            "",
-            "Usage:",
-            f"  {program} {described.usage}",
-            "",
-            "Flags:",
-            *flag_lines(described.flags, is_command=True),
-        ]
-        print("\n".join(lines))
+        print(help_text(program, described))
         return EXIT_OK
     except FlagError as error:
         return wrong(name, str(error))

@@ -5,7 +5,12 @@ from collections.abc import Sequence
 from clusterdns.cli.usage import CommandHelp, read_command, wrong
 from clusterdns.version import banner
 
-HELP = CommandHelp("version", "Print the name, the version, the platform and Python's.")
+ABOUT = """Print the name, the version, the platform and Python's.
+
+Examples:
+  version
+  clusterdns -version    the same, as CoreDNS has it"""
+HELP = CommandHelp("version", ABOUT)
 
 
 def main(program: str, arguments: Sequence[str]) -> int:

@@ -10,6 +10,7 @@ from textwrap import dedent
 import pytest
 from corefile.trees import TEXTS, words
 from corefiles.distribution import HERE, Distribution, names
+from corefiles.test_broken import BROKEN, Broken
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from program import Program
@@ -214,6 +215,8 @@ MISTAKES = {
     "a stray brace": (". {\n}\n}\n", ["Corefile:3: Unexpected '}' because no matching opening brace"]),
     "a stray brace among directives": ("log\ncache {\n}\nerrors\nloop\n}\n", ["Corefile:6: Unexpected '}'"]),
     "a glued brace": (".{\n log\n}\n", ["Corefile:1: Unexpected '{' at the end of '.{'"]),
+    "a directive's": (". {\n nosuch{\n}\n", ["Corefile:2: Unexpected '{' at the end of 'no", "Corefile:3: "]),
+    "of a block that may be a directive": ("lo {\n x{\n}\n", ["Corefile:2: Unexpected '{' at the e", "Corefile:3: "]),
     "words before the end": (". {\n log }\n", ["Corefile:2: Unexpected '}' at the end of a line"]),
     "two of them": (". {\n log }\n}\n", ["Corefile:2: Unexpected '}' at", "Corefile:3: Unexpected '}' because"]),
     "a configmap": ("apiVersion: v1\nkind: ConfigMap\ndata:\n  Corefile: |\n    . {\n    }\n",
@@ -236,6 +239,18 @@ def test_a_mistake_is_reported_with_its_place_and_the_file_is_left(
     )
     assert (tmp_path / "Corefile").read_text() == text
     assert (tmp_path / "good").read_text() == ". {\n}\n"
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.name)
+def test_corefiles_that_coredns_refuses(broken: Broken) -> None:
+    """Braces are checked, not what words mean; imports and keys may depend on the place where a file is used."""
+    file = "/nowhere/Corefile"
+    if loaded(broken.text, {}) is not None or broken.name.startswith(("import-", "port-", "zone-")):
+        assert_same(broken.text, formatted(broken.text, file))
+        return
+    with pytest.raises(CorefileErrors) as found:
+        formatted(broken.text, file)
+    assert broken.line in [error.line for error in found.value.errors]
 
 
 def test_each_mistake_of_a_long_part_is_an_error_of_the_part() -> None:

@@ -86,6 +86,14 @@ def test_help_goes_to_standard_error_with_exit_code_0_as_in_coredns(program: Pro
     assert err.startswith("Usage of coredns:\n")
 
 
+def test_help_of_serve_has_its_exit_codes_and_examples(program: Program) -> None:
+    code, out, err = program("serve", "--help")
+    assert (code, err) == (0, "")
+    assert "Exit code 0: the server has ended" in out
+    assert "\nExamples:\n  clusterdns -conf Corefile " in out
+    assert "\n  -dns.port, -p PORT\n" in out
+
+
 @pytest.mark.parametrize(("name", "expected"), [("coredns", 1), ("clusterdns", 2)])
 def test_other_arguments_are_an_error_before_anything_else(program: Program, name: str, expected: int) -> None:
     code, out, err = program("-version", "stray", "-quiet", name=name)

@@ -5,7 +5,6 @@ case that is not a `must` is reported as skipped where it fails: its failure doe
 """
 
 import json
-import os
 import re
 import shlex
 from collections import Counter
@@ -13,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import TextIO
 from xml.etree import ElementTree
 
+from clusterdns.cli.colour import is_coloured
 from clusterdns.cli.conform.case import Ask, CaseVerdict, Level, Outcome, SuitePart, Way
 from clusterdns.cli.conform.exchange import ServerAddress
 from clusterdns.cli.conform.expect import DO
@@ -64,10 +64,10 @@ def reason(server: ServerAddress, outcome: Outcome) -> str:
 
 def table(server: ServerAddress, outcomes: Sequence[Outcome], stream: TextIO, *, shows_all: bool) -> str:
     """Write the sections, then the cases that did not pass (or all), then the totals."""
-    is_plain = not stream.isatty() or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    has_colours = is_coloured(stream)
 
     def painted(verdict: CaseVerdict, word: str) -> str:
-        return word if is_plain else f"\033[{_COLOURS[verdict]}m{word}\033[0m"
+        return f"\033[{_COLOURS[verdict]}m{word}\033[0m" if has_colours else word
 
     lines = [*_sections(outcomes), ""]
     for one in outcomes:

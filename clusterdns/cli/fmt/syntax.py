@@ -4,8 +4,11 @@ Where it stands alone, its imports and the variables of its environment need not
 """
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 
+from clusterdns.corefile.braces import glued_brace
+from clusterdns.corefile.directive import Directive, ServerBlock
 from clusterdns.corefile.environment import referenced
 from clusterdns.corefile.errors import ErrorList
 from clusterdns.corefile.files import Files
@@ -14,6 +17,8 @@ from clusterdns.corefile.keys import parse_key
 from clusterdns.corefile.lexer import Lexed, Token, lex
 from clusterdns.corefile.load import parse
 from clusterdns.corefile.parser import parse_statements
+
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def loads(text: str, file: str) -> bool:
@@ -28,28 +33,46 @@ def check_structure(text: str, file: str) -> None:
     lexed = lex(text, file)
     lines = [words for line in lexed.lines if (words := list(_without_imports(line)))]
     environ = {name: name for name in referenced(text)}
-    found = _mistakes(lines, lexed, file, environ)
-    if found:
-        head, end = [Token(".", file, 1), Token("{", file, 1)], [Token("}", file, 1)]
-        as_directives = _mistakes([head, *lines, end], lexed, file, environ)
-        # the reading that makes more sense of the text is the one that was meant
-        min(found, as_directives, key=lambda errors: len(errors.errors) + errors.left_out).raise_if_any()
+    _, found = _parsed(lines, lexed, file, environ)
+    if not found:
+        return
+    head, end = [Token(".", file, 1), Token("{", file, 1)], [Token("}", file, 1)]
+    blocks, others = _parsed([head, *lines, end], lexed, file, environ)
+    if all(_is_directive(one) for block in blocks for one in block.directives) and _count(others) < _count(found):
+        found = others
+    found.raise_if_any()
 
 
-def _mistakes(lines: list[list[Token]], lexed: Lexed, file: str, environ: dict[str, str]) -> ErrorList:
-    """Parse the lines; a key that is not a zone is no mistake of the structure."""
+def _is_directive(one: Directive) -> bool:
+    """Return whether a statement looks like a directive: not a server block, whose directives would be its lines."""
+    if not one.block:
+        return True
+    words = [word for line in one.block for word in (line.words[0], line.words[-1])]
+    return _NAME.fullmatch(one.name) is not None and not any(
+        glued_brace(word.text) for word in words if not word.quoted
+    )
+
+
+def _count(errors: ErrorList) -> int:
+    return len(errors.errors) + errors.left_out
+
+
+def _parsed(
+    lines: list[list[Token]], lexed: Lexed, file: str, environ: dict[str, str]
+) -> tuple[tuple[ServerBlock, ...], ErrorList]:
+    """Parse the lines, and return their mistakes with them; a key that is not a zone is none of the structure."""
     errors, of_keys = ErrorList(), ErrorList()
     statements = Statements(Files([]), environ, errors, [])
     statements.open(lexed._replace(lines=lines), file)
-    for block in parse_statements(statements, environ, errors, []):
-        for word in block.words:
-            with of_keys.collect():
-                parse_key(word, [])
+    blocks = parse_statements(statements, environ, errors, [])
+    for word in (word for block in blocks for word in block.words):
+        with of_keys.collect():
+            parse_key(word, [])
     known = set(map(str, of_keys.errors))
     found = ErrorList()
     found.errors = [error for error in errors.errors if str(error) not in known]
     found.left_out = max(0, errors.left_out - of_keys.left_out)
-    return found
+    return blocks, found
 
 
 def _without_imports(line: Iterable[Token]) -> Iterator[Token]:

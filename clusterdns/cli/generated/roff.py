@@ -109,7 +109,7 @@ def _block(text: str) -> Iterator[str]:
 
 def _called(program: str, name: str, examples: str) -> str:
     """Begin examples with the program, which `--help` leaves out."""
-    return re.sub(rf"^  {name} ", f"  {program} {name} ", examples, flags=re.MULTILINE)
+    return re.sub(rf"^  {name}(?= |$)", f"  {program} {name}", examples, flags=re.MULTILINE)
 
 
 def _options(command: CommandPage) -> Iterator[str]:
