@@ -11,6 +11,7 @@ from typing import Any
 
 from clusterdns.cli.admin_page import READY, NoPageError, fetch_page, page_url
 from clusterdns.cli.flags import Flag, choice
+from clusterdns.cli.progress import progress
 from clusterdns.cli.usage import CommandHelp, read_command, wrong
 from clusterdns.telemetry.printable import one_line
 from clusterdns.telemetry.status_text import as_text
@@ -42,8 +43,10 @@ def main(program: str, arguments: Sequence[str]) -> int:
         return given
     if given.arguments:
         return wrong(f"{program} status", f"unexpected argument '{given.arguments[0]}'")
+    url = status_url(given[SERVER])
     try:
-        document = fetch(status_url(given[SERVER]))
+        with progress(f"asking {url}", is_quiet=given[OUTPUT] == JSON):
+            document = fetch(url)
     except NoPageError as error:
         print(f"{program} status: {one_line(str(error), MAX_ERROR)}", file=sys.stderr)
         return EXIT_UNKNOWN

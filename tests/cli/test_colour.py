@@ -11,9 +11,6 @@ import pytest
 from clusterdns.cli import main
 from clusterdns.cli.colour import RED, is_coloured, painted
 from clusterdns.cli.commands import COMMANDS
-from clusterdns.cli.conform.case import Ask, Case, CaseVerdict, Level, Outcome, SuitePart
-from clusterdns.cli.conform.exchange import read_server
-from clusterdns.cli.conform.report import table
 
 SERVICE = """\
 apiVersion: v1
@@ -155,14 +152,3 @@ def test_when_a_stream_has_colours(
     assert is_coloured(stream) is expected
     assert painted("a b b", RED, "b", stream) == ("a \033[31mb\033[0m b" if expected else "a b b")
     assert not is_coloured(None)
-
-
-@pytest.mark.parametrize("is_terminal", [True, False])
-def test_verdicts_of_conform_are_coloured_on_a_terminal(monkeypatch: pytest.MonkeyPatch, is_terminal: bool) -> None:
-    for name in ("NO_COLOR", "CLICOLOR_FORCE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("TERM", "xterm")
-    case = Case("rfc-1", SuitePart.RFC, "RFC 1", Level.MUST, "a case", (Ask("a."),), ())
-    outcomes = [Outcome(case, verdict, "why") for verdict in CaseVerdict]
-    text = table(read_server("127.0.0.1:53"), outcomes, Terminal(is_terminal=is_terminal), shows_all=True)
-    assert ("\033[" in text) is is_terminal

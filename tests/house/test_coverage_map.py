@@ -30,7 +30,6 @@ COVERED: dict[str, tuple[str, ...]] = {
     "chain/reply.py": ("chain/test_copies.py",),
     "chain/reply_type.py": ("plugins/test_reply_type.py",),
     "cli/admin_page.py": ("cli/test_status.py", "cli/test_explain.py", "cli/test_top.py"),
-    "cli/colour.py": ("cli/test_check.py", "cli/test_explain_text.py"),
     "cli/explain/*": ("cli/test_explain.py", "cli/test_explain_text.py"),
     "cli/config/*": ("cli/test_config.py", "corefile/test_properties.py"),
     "cli/fmt/*": ("cli/test_fmt.py",),

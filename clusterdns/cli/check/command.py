@@ -17,6 +17,7 @@ from clusterdns.cli.check.differences import differences_of
 from clusterdns.cli.check.reading import corefile_at, named
 from clusterdns.cli.check.report import CheckVerdict, print_json, print_text
 from clusterdns.cli.flags import Flag, port
+from clusterdns.cli.progress import progress
 from clusterdns.cli.serve import DEFAULT_PORT
 from clusterdns.cli.usage import EXIT_FAILED, EXIT_OK, CommandHelp, read_command, wrong
 from clusterdns.corefile.errors import CorefileError, CorefileErrors, CorefileWarning, ErrorList
@@ -50,7 +51,8 @@ def main(program: str, arguments: Sequence[str]) -> int:
     if len(given.arguments) != 1:
         problem = "name one COREFILE, or '-' for standard input"
         return wrong(f"{program} check", f"{len(given.arguments)} arguments; {problem}")
-    verdict = verdict_on(given.arguments[0], given[DNS_PORT])
+    with progress(f"checking {named(given.arguments[0])}", is_quiet=given[AS_JSON]):
+        verdict = verdict_on(given.arguments[0], given[DNS_PORT])
     if given[AS_JSON]:
         print_json(verdict)
     else:

@@ -18,11 +18,11 @@ from clusterdns.cli.conform.cases.naming import question_for
 from clusterdns.cli.conform.exchange import NoReplyError, ServerAddress, read_server
 from clusterdns.cli.conform.fixtures import FixtureError
 from clusterdns.cli.conform.live import ClusterError, InterruptedRun, LiveObjects
-from clusterdns.cli.conform.progress import ProgressLine
 from clusterdns.cli.conform.report import as_json, junit, shown, table
 from clusterdns.cli.conform.runner import Runner
 from clusterdns.cli.conform.served import CLUSTER_IP, ServedObjects, served
 from clusterdns.cli.flags import Flag, FlagError, Given, choice, number
+from clusterdns.cli.progress import ProgressLine, progress
 from clusterdns.cli.usage import EXIT_OK, CommandHelp, read_command, wrong
 from clusterdns.wire.name import from_text
 
@@ -159,7 +159,8 @@ async def _conform(server: ServerAddress, given: Given) -> int:
     if not given[KUBECONFIG]:
         return await _asked(server, given, _objects(given))
     zones = _zone(given, ZONE), _zone(given, SET_ZONE)
-    async with LiveObjects(given[KUBECONFIG], given[CONTEXT], *zones) as live:
+    line = ProgressLine(is_quiet=given[AS_JSON])
+    async with LiveObjects(given[KUBECONFIG], given[CONTEXT], *zones, line) as live:
         return await _asked(server, given, await live.make(server, given[TIMEOUT]))
 
 
@@ -167,13 +168,15 @@ async def _asked(server: ServerAddress, given: Given, objects: ServedObjects) ->
     """Ask the cases, and print the verdicts; returns the exit code. Raises NoReplyError where nothing replies."""
     probe = probe_of(objects)
     runner = Runner(server, probe, given[TIMEOUT])
-    if problem := await runner.reachable():
+    with progress(f"asking {server.text}", is_quiet=given[AS_JSON]):
+        problem = await runner.reachable()
+    if problem:
         raise NoReplyError(f"{server.text} cannot be asked: {problem}; does a DNS server listen there?")
     if not given[KUBECONFIG] and not await runner.has_answer(probe):
         print(shown(f"{server.text} has no address for {probe.name}: {UNSERVED}"), file=sys.stderr)
     parts = given[PART] or await _served_parts(runner, objects)
     cases = _chosen(objects, given, parts)
-    line, done = ProgressLine(), itertools.count(1)
+    line, done = ProgressLine(is_quiet=given[AS_JSON]), itertools.count(1)
     outcomes = await runner.run(cases, given[LIMIT], lambda _: line.show(f"{next(done)} of {len(cases)} cases"))
     line.end()
     _print(server, given, objects.zone, outcomes)

@@ -19,9 +19,9 @@ from clusterdns.cli.conform.case import Ask
 from clusterdns.cli.conform.cases.naming import question_for
 from clusterdns.cli.conform.exchange import NoReplyError, ServerAddress
 from clusterdns.cli.conform.objects_api import ObjectsApi
-from clusterdns.cli.conform.progress import ProgressLine
 from clusterdns.cli.conform.runner import Runner
 from clusterdns.cli.conform.served import Manifest, ServedObjects, served
+from clusterdns.cli.progress import ProgressLine
 from clusterdns.cluster.api.errors import ApiError
 
 LABELS = {"app.kubernetes.io/managed-by": "clusterdns-conform"}
@@ -50,14 +50,14 @@ class InterruptedRun(Exception):
 class LiveObjects:
     """The objects of one run. Leaving the context deletes them."""
 
-    def __init__(self, kubeconfig: str, context: str, zone: str, set_zone: str) -> None:
+    def __init__(self, kubeconfig: str, context: str, zone: str, set_zone: str, line: ProgressLine) -> None:
         self._kubeconfig, self._context = kubeconfig, context
         self._zone, self._set_zone = zone, set_zone
         self._api = ObjectsApi(kubeconfig, context)
         self._namespaces: list[str] = []
         self._task: asyncio.Task[object] | None = None
         self._signal = 0
-        self._line = ProgressLine()
+        self._line = line
 
     async def __aenter__(self) -> "LiveObjects":
         """Read the credentials, and take over the signals that end a program. Raises ClusterError."""

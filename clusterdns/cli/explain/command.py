@@ -15,6 +15,7 @@ from clusterdns.cli.explain.text import as_text
 from clusterdns.cli.flags import Flag, FlagError, Given, choice
 from clusterdns.cli.names.cluster import SourceError
 from clusterdns.cli.names.command import CONTEXT, KUBECONFIG, MANIFESTS, NONE, kubeconfig_path
+from clusterdns.cli.progress import progress
 from clusterdns.cli.usage import CommandHelp, read_command, wrong
 from clusterdns.server.explaining.engine import ExplainError, ExplainRequest
 from clusterdns.server.explaining.explanation import DOES_NOT_RESOLVE, RESOLVES, UNKNOWN, Explanation, as_tree
@@ -62,14 +63,15 @@ def main(program: str, arguments: Sequence[str]) -> int:
     if not 1 <= len(given.arguments) <= 2:
         return wrong(name, f"{len(given.arguments)} arguments; name one NAME, and perhaps a TYPE")
     logging.getLogger("clusterdns").setLevel(logging.CRITICAL + 1)  # the explanation has all that matters
+    is_json = given[AS_JSON] or given[OUTPUT] == JSON
     try:
-        found = _explained(given)
+        with progress(f"explaining {given.arguments[0]}", is_quiet=is_json):
+            found = _explained(given)
     except FlagError as error:
         return wrong(name, str(error))
     except (SourceError, NoPageError, ExplainError) as error:
         print(f"{name}: {several_lines(str(error))}", file=sys.stderr)
         return EXIT_CODES[UNKNOWN]
-    is_json = given[AS_JSON] or given[OUTPUT] == JSON
     sys.stdout.write(json.dumps(as_tree(found), indent=2) + "\n" if is_json else as_text(found, sys.stdout))
     return EXIT_CODES[found.verdict.outcome]
 

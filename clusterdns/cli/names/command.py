@@ -14,6 +14,7 @@ from typing import Any
 from clusterdns.cli.flags import Flag, FlagError, Given, choice, number
 from clusterdns.cli.names.cluster import ClusterListing, SourceError, zones_from
 from clusterdns.cli.names.table import JSON, NAME, TABLE, WIDE, YAML, Row, chosen, output
+from clusterdns.cli.progress import progress
 from clusterdns.cli.usage import EXIT_FAILED, EXIT_OK, CommandHelp, read_command, wrong
 from clusterdns.cluster.index.pods import PodMode
 from clusterdns.plugins.kubernetes.settings import MAX_TTL_SECONDS
@@ -68,9 +69,11 @@ def main(program: str, arguments: Sequence[str]) -> int:
         return given
     logs.set_up(sys.stderr)
     logging.getLogger("clusterdns").setLevel(logging.WARNING)
+    form = JSON if given[AS_JSON] else given[OUTPUT]
     try:
-        rows, patterns = _rows(given)
-        listed = list(rows)
+        with progress("reading the names", is_quiet=form == JSON):
+            rows, patterns = _rows(given)
+            listed = list(rows)
     except FlagError as error:
         return wrong(f"{program} names", str(error))
     except SourceError as error:
@@ -84,7 +87,6 @@ def main(program: str, arguments: Sequence[str]) -> int:
             what = f"none of {len(listed)} records matches {' '.join(patterns)}; {hint}"
         print(f"{program} names: {one_line(what)}", file=sys.stderr)
         return EXIT_FAILED
-    form = JSON if given[AS_JSON] else given[OUTPUT]
     sys.stdout.write(output(found, form, has_header=not given[NO_HEADERS]))
     return EXIT_OK
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from clusterdns.cli.admin_page import DASHBOARD, NoPageError
 from clusterdns.cli.flags import Flag
+from clusterdns.cli.progress import progress
 from clusterdns.cli.top.document import TopReply, fetch, live_url
 from clusterdns.cli.top.terminal import is_interactive
 from clusterdns.cli.usage import EXIT_OK, CommandHelp, read_command, wrong
@@ -68,9 +69,10 @@ def main(program: str, arguments: Sequence[str]) -> int:
     shows_one = given[ONCE] or given[AS_JSON] or not is_interactive()
     try:
         token = _token(given[TOKEN_FILE]) if given[TOKEN_FILE] else ""
-        reply = fetch(url, token)
-        if shows_one:
-            reply = _with_rates(reply, url, token)
+        with progress(f"asking {url}", is_quiet=given[AS_JSON]):
+            reply = fetch(url, token)
+            if shows_one:
+                reply = _with_rates(reply, url, token)
     except NoPageError as error:
         print(f"{name}: {one_line(str(error), MAX_ERROR)}", file=sys.stderr)
         return EXIT_UNKNOWN

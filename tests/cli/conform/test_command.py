@@ -9,7 +9,7 @@ import pytest
 import yaml
 from program import Program
 
-from clusterdns.cli.conform import fixtures, progress
+from clusterdns.cli.conform import fixtures
 from clusterdns.cli.conform.case import MUST, SHOULD, Ask, Case, CaseVerdict, EdnsFields, Level, Outcome, SuitePart, Way
 from clusterdns.cli.conform.exchange import ServerAddress, read_server
 from clusterdns.cli.conform.report import as_json, dig, junit, reason, table
@@ -159,18 +159,6 @@ def test_colours_are_for_terminals_that_want_them(monkeypatch: pytest.MonkeyPatc
     found = table(SERVER, outcomes, Terminal(), shows_all=False)
     assert ("\x1b[31mFAIL\x1b[0m must" in found) == (not variable)
     assert ("\x1b" in found) == (not variable)
-
-
-def test_progress_is_shown_on_terminals_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "SHOWN_AFTER_SECONDS", -1.0)
-    monkeypatch.setenv("TERM", "xterm")
-    for stream, expected in ((Terminal(), "\r\x1b[K1 of 2\r\x1b[K2 of 2\r\x1b[K"), (io.StringIO(), "")):
-        monkeypatch.setattr("sys.stderr", stream)
-        line = progress.ProgressLine()
-        line.show("1 of 2")
-        line.show("2 of 2")
-        line.end()
-        assert stream.getvalue() == expected
 
 
 def outcome(level: Level, verdict: CaseVerdict, name: str = "web.test.") -> Outcome:
