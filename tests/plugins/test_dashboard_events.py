@@ -1,5 +1,6 @@
 """Server-sent events: what is sent and when, how many streams there may be, and that a stream ends."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ from fakes.pictures import document
 from plugins.dashboards import Dashboard, dashboard
 
 from clusterdns.plugins.dashboard import events
-from clusterdns.plugins.dashboard.events import EventStreams
-from clusterdns.plugins.dashboard.views.overview import fragments
+from clusterdns.plugins.dashboard.events import EventStreams, LiveSections
+from clusterdns.plugins.dashboard.views.markup import Markup
+from clusterdns.plugins.dashboard.views.overview import SECTIONS
 
 
 class Shown:
@@ -34,7 +36,7 @@ def shown() -> Shown:
 async def streams(shown: Shown, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[EventStreams]:
     """Streams without a pause between two events."""
     monkeypatch.setattr(events, "PERIOD_SECONDS", 0.0)
-    made = EventStreams(shown.document)
+    made = EventStreams(LiveSections(shown.document))
     yield made
     made.stop()
 
@@ -46,7 +48,7 @@ def names(sent: bytes) -> list[str]:
 async def test_everything_is_sent_at_first_and_then_what_changes(streams: EventStreams, shown: Shown) -> None:
     stream = streams.stream()
     assert await anext(stream) == b"retry: 2000\n\n"
-    assert names(await anext(stream)) == list(fragments(shown.content))
+    assert names(await anext(stream)) == list(SECTIONS)
     assert await anext(stream) == b""
     shown.content = document(corefile_sha512="f" * 128)
     assert names(await anext(stream)) == ["process"]
@@ -59,25 +61,24 @@ async def test_an_event_holds_the_html_of_the_page(streams: EventStreams, shown:
     await anext(stream)
     for event in (await anext(stream)).decode().strip().split("\n\n"):
         first, second = event.split("\n")
-        assert second == "data: " + fragments(shown.content)[first.removeprefix("event: ")]
+        assert second == "data: " + SECTIONS[first.removeprefix("event: ")](shown.content)
     await stream.aclose()
 
 
 async def test_one_document_is_rendered_once_for_all_streams(
     streams: EventStreams, shown: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rendered = []
+    written: list[Mapping[str, Any]] = []
 
-    def count(content: Mapping[str, Any]) -> Any:
-        rendered.append(content)
-        return fragments(content)
+    def count(content: Mapping[str, Any]) -> Markup:
+        written.append(content)
+        return Markup("x")
 
-    monkeypatch.setattr(events, "fragments", count)
+    monkeypatch.setattr(events, "SECTIONS", {"state": count})
     several = [streams.stream() for _ in range(5)]
     for _ in range(3):
-        for stream in several:
-            await anext(stream)
-    assert (len(rendered), shown.looks) == (1, 10)
+        await asyncio.gather(*map(anext, several))
+    assert (len(written), shown.looks) == (1, 10)
     for stream in several:
         await stream.aclose()
 

@@ -1,6 +1,5 @@
 """HTML of the dashboard: hostile texts stay texts, and numbers are written for people."""
 
-import re
 from collections.abc import Mapping
 from html.parser import HTMLParser
 from typing import Any
@@ -10,10 +9,25 @@ from fakes.pictures import document, service
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterdns.plugins.dashboard.views import corefile, figures, overview
+from clusterdns.admin.page import Page
+from clusterdns.plugins.dashboard.views import corefile, explain, figures, overview
 from clusterdns.plugins.dashboard.views import service as service_view
-from clusterdns.plugins.dashboard.views.markup import MAX_TEXT, element, foreign, foreign_name, join
+from clusterdns.plugins.dashboard.views.markup import MAX_TEXT, Markup, element, foreign, foreign_name, join
 from clusterdns.plugins.dashboard.views.question import question_form
+from clusterdns.server.explaining.explanation import (
+    ChainStep,
+    ExplainedAnswer,
+    ExplainedEndpoint,
+    ExplainedPort,
+    ExplainedService,
+    ExplainedSlice,
+    ExplainedVerdict,
+    Explanation,
+    SearchStep,
+    SearchWalk,
+    UpstreamAttempt,
+    as_tree,
+)
 
 HOSTILE = {
     "html": "<script>alert(1)</script><img src=x onerror=alert(1)>",
@@ -31,7 +45,26 @@ HOSTILE = {
     "link": "javascript:alert(1)//",
     "path": "../../etc/passwd",
 }
-TAGS = re.compile(r"<(/?)([a-z0-9]+)")
+INNER = ChainStep("x", "x", "x", "x", "x", "x", "x", 0.1, 5)
+EXPLANATION = Explanation(
+    "a.", "A", "10.0.0.1", "b", "c.", ExplainedVerdict("resolves", "x", "x", "x", "x"),
+    ExplainedAnswer("NOERROR", ["x"], ["x"], 30, ["x"]),
+    [ChainStep("x", "x", "x", "x", "passed on", "x", "x", 0.1, 0, [INNER])],
+    [UpstreamAttempt("x", "x", 0.1, "x")],
+    [
+        ExplainedService(
+            "x", "x", True, True, type="x", cluster_ips=["x"], external_name="x", selector={"x": "x"},
+            near_selector="x", publishes_not_ready=True, ip_families=["x"], place="x",
+            ports=[ExplainedPort("x", 1, "x", "x", 2, "x")], slices=[ExplainedSlice("x", "x", 1, ["x"])], slice_count=1,
+            endpoints=[ExplainedEndpoint(["x"], "x", False, "x", "x", "x", "x", "x", "x", "x")],
+            endpoint_count=10_000, listed_count=9_999, problems=["x"], unseen=["x"],
+        ),
+        ExplainedService("x", "x", False, False),
+        ExplainedService("x", "x", False, True),
+    ],
+    ["x"], "x", "x", ["x"],
+    [SearchWalk("x", [SearchStep("x", {"x": "x"}, "x")], "x", ""), SearchWalk("x", [], "", "x")], ["x"],
+)  # fmt: skip
 
 
 class Reader(HTMLParser):
@@ -75,14 +108,22 @@ def hostile_document(text: str) -> dict[str, Any]:
     )  # fmt: skip
 
 
+def sections(content: Mapping[str, Any]) -> dict[str, Markup]:
+    return {name: write(content) for name, write in overview.SECTIONS.items()}
+
+
+def whole(content: Mapping[str, Any]) -> Page:
+    return overview.page(sections(content), refreshes=True)
+
+
 def skeleton(text: str) -> list[str]:
     return Reader(text).tags
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_texts_are_shown_and_never_interpreted(text: str) -> None:
-    harmless = overview.page(hostile_document("x"), refreshes=True).body.decode()
-    page = overview.page(hostile_document(text), refreshes=True).body.decode()
+    harmless = whole(hostile_document("x")).body.decode()
+    page = whole(hostile_document(text)).body.decode()
     found = Reader(page)
     assert set(found.tags) <= set(skeleton(harmless))
     assert found.tags.count("script") == 1
@@ -97,7 +138,7 @@ def test_hostile_texts_are_shown_and_never_interpreted(text: str) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_a_fragment_is_one_line_because_an_event_ends_at_a_line_break(text: str) -> None:
-    for html in overview.fragments(hostile_document(text)).values():
+    for html in sections(hostile_document(text)).values():
         assert len(html.splitlines()) <= 1
 
 
@@ -117,6 +158,37 @@ def test_hostile_texts_in_other_pages(text: str) -> None:
         assert not {"script", "img"} & set(found.tags)
         assert not any(name.startswith("on") for name in found.attributes)
         assert not set(page) & set("\x1b\x9b\u202e\u2066\u200f\u061c\u2028\ud800\0")
+
+
+def everywhere(value: Any, text: str) -> Any:
+    """Replace every text of an explanation, but for the words that decide how it is written."""
+    match value:
+        case str():
+            return value if value in ("resolves", "passed on", "") else text
+        case dict():
+            return {key: everywhere(one, text) for key, one in value.items()}
+        case list():
+            return [everywhere(one, text) for one in value] * 2
+    return value
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_texts_in_an_explanation(text: str) -> None:
+    found = everywhere(as_tree(EXPLANATION), text)
+    page = join(explain.verdict(found), explain.explanation(found))
+    read = Reader(page)
+    harmless = explain.explanation(everywhere(as_tree(EXPLANATION), "x"))
+    assert set(read.tags) <= {"strong", "span", "wbr", *skeleton(harmless)}
+    assert not {"script", "img"} & set(read.tags)
+    assert not any(name.startswith("on") for name in read.attributes)
+    assert not set(page) & set("\x1b\x9b\u202e\u2066\u200f\u061c\u2028\ud800\0")
+
+
+def test_an_explanation_of_many_steps_is_cut() -> None:
+    found = as_tree(EXPLANATION)
+    found["steps"] = found["steps"] * 1000
+    assert explain.explanation(found).count("<li") < 200
+    assert "more</li>" in explain.explanation(found)
 
 
 @given(st.text(max_size=300))
@@ -203,4 +275,4 @@ def test_bars(part: float, whole: float, width: str) -> None:
     ],
 )
 def test_what_a_document_says(changes: Mapping[str, Any], shown: str) -> None:
-    assert shown in overview.page(document(**changes), refreshes=True).body.decode()
+    assert shown in whole(document(**changes)).body.decode()

@@ -1,7 +1,7 @@
 """Server-sent events: each section of the live page as HTML, whenever it has changed (WHATWG HTML §9.2).
 
-One renderer writes the sections for all clients, once per document. A client that reads slowly gets fewer events and
-none twice: what is sent is compared with what it has, so nothing is queued for it.
+The sections are written once per document for all clients. A client that reads slowly gets fewer events and none twice:
+what is sent is compared with what it has, so nothing is queued for it.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any
 
 from clusterdns.plugins.dashboard.views.markup import Markup
-from clusterdns.plugins.dashboard.views.overview import fragments
+from clusterdns.plugins.dashboard.views.overview import SECTIONS
 
 MAX_STREAMS = 64
 PERIOD_SECONDS = 1.0
@@ -18,12 +18,32 @@ RETRY_MILLISECONDS = 2000
 CONTENT_TYPE = "text/event-stream; charset=utf-8"
 
 
-class EventStreams:
-    """The streams of one configuration."""
+class LiveSections:
+    """The HTML of the latest document, by section."""
 
     def __init__(self, document: Callable[[], Awaitable[Mapping[str, Any]]]) -> None:
         self._document = document
-        self._rendered: tuple[Mapping[str, Any], dict[str, Markup]] | None = None
+        self._writing = asyncio.Lock()
+        self._written: tuple[Mapping[str, Any], dict[str, Markup]] | None = None
+
+    async def current(self) -> dict[str, Markup]:
+        """Write the sections, unless they are written: one in each turn of the event loop."""
+        async with self._writing:
+            document = await self._document()
+            if self._written is None or self._written[0] is not document:
+                written = {}
+                for name, write in SECTIONS.items():
+                    written[name] = write(document)
+                    await asyncio.sleep(0)
+                self._written = document, written
+            return self._written[1]
+
+
+class EventStreams:
+    """The streams of one configuration."""
+
+    def __init__(self, sections: LiveSections) -> None:
+        self._sections = sections
         self._ended = asyncio.Event()
         self.open = 0
 
@@ -47,7 +67,7 @@ class EventStreams:
         try:
             yield f"retry: {RETRY_MILLISECONDS}\n\n".encode()
             while loop.time() < until and not self._ended.is_set():
-                current = await self._sections()
+                current = await self._sections.current()
                 yield b"".join(_event(name, html) for name, html in current.items() if shown.get(name) != html)
                 shown = current
                 await self._period()
@@ -60,12 +80,6 @@ class EventStreams:
                 await self._ended.wait()
         except TimeoutError:
             return
-
-    async def _sections(self) -> dict[str, Markup]:
-        document = await self._document()
-        if self._rendered is None or self._rendered[0] is not document:
-            self._rendered = document, fragments(document)
-        return self._rendered[1]
 
 
 def _event(name: str, html: str) -> bytes:

@@ -12,7 +12,7 @@ from clusterdns.admin.page import BodyError, Page, PageRequest
 from clusterdns.chain import BlockContext
 from clusterdns.plugins.dashboard.access import LOGIN, Refusal, check
 from clusterdns.plugins.dashboard.directive import MAX_TOKEN_BYTES, DashboardSettings
-from clusterdns.plugins.dashboard.events import CONTENT_TYPE, EventStreams
+from clusterdns.plugins.dashboard.events import CONTENT_TYPE, EventStreams, LiveSections
 from clusterdns.plugins.dashboard.login import Login
 from clusterdns.plugins.dashboard.privacy import Privacy
 from clusterdns.plugins.dashboard.views import corefile, explain, layout, overview, service
@@ -37,7 +37,8 @@ class Site:
         self._login = Login(settings.token_file, MAX_TOKEN_BYTES) if settings.token_file else None
         self._describing = 0
         self._shown: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
-        self._events = EventStreams(self._document)
+        self._sections = LiveSections(self._document)
+        self._events = EventStreams(self._sections)
         self._assets = {path: _asset(path) for path in _ASSETS}
         self._pages: Mapping[str, Callable[[PageRequest], Awaitable[Page]]] = {
             "/": self._overview,
@@ -86,7 +87,7 @@ class Site:
         return self._shown[1]
 
     async def _overview(self, request: PageRequest) -> Page:
-        return overview.page(await self._document(), refreshes=request.query.get("refresh") != "off")
+        return overview.page(await self._sections.current(), refreshes=request.query.get("refresh") != "off")
 
     async def _live_json(self, request: PageRequest) -> Page:
         return layout.as_json(await self._document())

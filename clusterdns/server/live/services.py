@@ -33,14 +33,18 @@ async def describe_service(
     own_name = to_text(name_below(zone.zone, [entry.name, entry.namespace, SERVICE_TREE]))
     engine = await import_in_thread("clusterdns.server.explaining.engine")
     explanation = await import_in_thread("clusterdns.server.explaining.explanation")
-    explained = await engine.Explainer(configuration).explain(engine.ExplainRequest(own_name))
-    services = [one for one in explained.services if (one.namespace, one.name) == (namespace, name)]
+    try:
+        explained = await engine.Explainer(configuration).explain(engine.ExplainRequest(own_name))
+        verdict, tree = explained.verdict.line, explanation.as_tree(explained)
+        services = [one for one in explained.services if (one.namespace, one.name) == (namespace, name)]
+    except engine.ExplainError as error:  # in time
+        verdict, tree, services = str(error), {}, []
     return {
         "namespace": namespace,
         "name": name,
         "type": "headless" if entry.service.headless else entry.service.type,
-        "verdict": explained.verdict.line,
-        "explanation": explanation.as_tree(explained),
+        "verdict": verdict,
+        "explanation": tree,
         "names": list(islice(_names(zone, entry), MAX_NAMES)),
         "endpoints": [_endpoint_row(one) for service in services for one in service.endpoints],
         "endpoint_count": sum(service.endpoint_count for service in services),

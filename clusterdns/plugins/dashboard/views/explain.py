@@ -8,7 +8,7 @@ from typing import Any
 
 from clusterdns.plugins.dashboard.views import figures
 from clusterdns.plugins.dashboard.views.layout import section
-from clusterdns.plugins.dashboard.views.links import service_path
+from clusterdns.plugins.dashboard.views.links import service_link
 from clusterdns.plugins.dashboard.views.markup import Content, Markup, element, foreign, foreign_name, join
 from clusterdns.plugins.dashboard.views.tables import NUMBER, OPTIONAL, WIDE, Column, table, terms
 
@@ -121,9 +121,7 @@ def service(one: Tree, *, has_endpoints: bool = True) -> Markup:
             "It does not exist." if one["namespace_exists"] else f"The namespace “{one['namespace']}” does not exist."
         )
         return element("p", foreign(missing))
-    link = (
-        element("a", "its page", href=service_path(one["namespace"], one["name"])) if one["kind"] == "Service" else None
-    )
+    has_page = has_endpoints and one["kind"] == "Service"
     facts = terms(
         (
             ("Type", "headless" if one["is_headless"] else one["type"]),
@@ -137,7 +135,7 @@ def service(one: Tree, *, has_endpoints: bool = True) -> Markup:
             ),
             ("Not ready", "published as well" if one["publishes_not_ready"] else None),
             ("From", foreign(one["place"]) if one["place"] else None),
-            ("More", link if has_endpoints else None),
+            ("Page", service_link(f"{one['namespace']}/{one['name']}") if has_page else None),
         )
     )
     ports = table(

@@ -5,6 +5,7 @@ characters that reverse the direction of what follows. The latter two are shown 
 """
 
 from collections.abc import Iterable
+from functools import cache
 from html import escape
 
 from clusterdns.telemetry.printable import one_line
@@ -26,37 +27,39 @@ Attribute = str | int | bool | None
 
 def element(tag: str, *content: Content, **attributes: Attribute) -> Markup:
     """Write an element; `class_` and `aria_label` are the attributes `class` and `aria-label`, False leaves one out."""
-    written = "".join(_attribute(name, value) for name, value in attributes.items())
-    if tag in _EMPTY_ELEMENTS:
-        return Markup(f"<{tag}{written}/>")
-    return Markup(f"<{tag}{written}>{join(*content)}</{tag}>")
+    opening = begin(tag, **attributes)
+    return opening if tag in _EMPTY_ELEMENTS else Markup(f"{opening}{join(*content)}</{tag}>")
+
+
+def begin(tag: str, **attributes: Attribute) -> Markup:
+    """Write the start tag of an element, for one that is repeated; that of an empty element is all of it."""
+    written = "".join([_attribute(name, value) for name, value in attributes.items()])
+    return Markup(f"<{tag}{written}/>" if tag in _EMPTY_ELEMENTS else f"<{tag}{written}>")
 
 
 def join(*content: Content) -> Markup:
     """Write content, texts escaped, without an element around it."""
-    return Markup("".join(map(_written, content)))
+    return Markup("".join([_written(one) for one in content]))
 
 
 def foreign(text: str) -> Markup:
     """Write a text from outside, whose letters may run from right to left, so that it does not move its neighbours."""
-    return element("bdi", text) if text else Markup()
+    return Markup(f"<bdi>{_escaped(text)}</bdi>") if text else Markup()
 
 
 def foreign_name(text: str) -> Markup:
     """Write a domain name or `namespace/name`, which a narrow column breaks after a dot or slash."""
-    return element("bdi", Markup(_escaped(text).replace(".", f".{_BREAK}").replace("/", f"/{_BREAK}")))
+    return Markup(f"<bdi>{_escaped(text).replace('.', f'.{_BREAK}').replace('/', f'/{_BREAK}')}</bdi>")
 
 
 def _written(content: Content) -> str:
-    if content is None:
-        return ""
     if isinstance(content, Markup):
         return content
-    if isinstance(content, int):
-        return str(content)
     if isinstance(content, str):
         return _escaped(content)
-    return "".join(map(_written, content))
+    if content is None:
+        return ""
+    return str(content) if isinstance(content, int) else "".join(map(_written, content))
 
 
 def _escaped(text: str) -> str:
@@ -70,7 +73,11 @@ def preformatted(text: str) -> Markup:
 
 
 def _attribute(name: str, value: Attribute) -> str:
-    name = name.removesuffix("_").replace("_", "-")
     if value is None or value is False:
         return ""
-    return f" {name}" if value is True else f' {name}="{_escaped(str(value))}"'
+    return f" {_attribute_name(name)}" if value is True else f' {_attribute_name(name)}="{_escaped(str(value))}"'
+
+
+@cache
+def _attribute_name(name: str) -> str:
+    return name.removesuffix("_").replace("_", "-")

@@ -1,9 +1,9 @@
 """The page `/`: what the server does at this moment, in sections that are renewed one by one.
 
-`fragments` writes what is in the sections, for the page and for the events that renew it; `page` frames them.
+`SECTIONS` writes what is in each of them, for the page and for the events that renew it; `page` frames them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from clusterdns.admin.page import Page
@@ -18,9 +18,8 @@ from clusterdns.plugins.dashboard.views.tables import NUMBER, OPTIONAL, WIDE, Co
 _RATE = Column("per second", NUMBER)
 
 
-def page(document: Mapping[str, Any], *, refreshes: bool) -> Page:
-    """Make the page; without JavaScript it loads itself anew, unless that is switched off."""
-    shown = fragments(document)
+def page(shown: Mapping[str, Markup], *, refreshes: bool) -> Page:
+    """Make the page of sections that are written; without JavaScript it loads itself anew, unless that is off."""
 
     def live(name: str, heading: str, class_: str = "") -> Markup:
         return section(name, heading, element("div", shown[name], id=name, data_live=True), class_=class_)
@@ -49,26 +48,6 @@ def page(document: Mapping[str, Any], *, refreshes: bool) -> Page:
         ),
     )  # fmt: skip
     return framed("Live", "/", content, is_live=refreshes)
-
-
-def fragments(document: Mapping[str, Any]) -> dict[str, Markup]:
-    """Write what each section has now, by its name."""
-    rates = document["rates"]
-    total = rates["questions"]
-    return {
-        "state": server_state(document),
-        "figures": _figures(document),
-        "names": _names("Names that are asked for most", document["names"], total),
-        "clients": _clients(document["clients"], total),
-        "nxdomain": _failing("Names that do not exist and are asked for most", document["nxdomain"]),
-        "servfail": _failing("Names that fail most", document["servfail"]),
-        "changes": _changes(document["changes"]),
-        "answers": _answers(rates["answers"], rates["unanswered"]),
-        "cluster": cluster(document["sections"].get("kubernetes", ())),
-        "upstreams": upstreams(document["sections"].get("upstreams", ())),
-        "process": process(document),
-        "shed": _shed(document["shed"]),
-    }
 
 
 def _without_javascript(*, refreshes: bool) -> Markup:
@@ -106,18 +85,22 @@ def _figure(name: str, value: str, picture: Markup | None = None) -> Markup:
     return element("div", element("dt", name), element("dd", value, picture))
 
 
-def _names(caption: str, rows: Iterable[Mapping[str, Any]], total: float) -> Markup:
+def _names(document: Mapping[str, Any]) -> Markup:
     columns = (Column("name", WIDE), Column("type"), _RATE, Column("share", OPTIONAL))
+    total = document["rates"]["questions"]
     cells = (
-        (link_to_name(row["name"], row["type"]), row["type"], *_rate_with_bar(row["per_second"], total)) for row in rows
+        (link_to_name(row["name"], row["type"]), row["type"], *_rate_with_bar(row["per_second"], total))
+        for row in document["names"]
     )
-    return table(caption, columns, cells, "No questions in the last seconds.")
+    return table("Names that are asked for most", columns, cells, "No questions in the last seconds.")
 
 
-def _clients(rows: Iterable[Mapping[str, Any]], total: float) -> Markup:
+def _clients(document: Mapping[str, Any]) -> Markup:
     columns = (Column("address, and pod", WIDE), _RATE, Column("share", OPTIONAL))
+    total = document["rates"]["questions"]
     cells = (
-        (join(foreign(row["address"]), _below(row["name"])), *_rate_with_bar(row["per_second"], total)) for row in rows
+        (join(foreign(row["address"]), _below(row["name"])), *_rate_with_bar(row["per_second"], total))
+        for row in document["clients"]
     )
     return table("Clients that ask most", columns, cells, "No questions in the last seconds.")
 
@@ -167,3 +150,20 @@ def _shed(rows: Iterable[Mapping[str, Any]]) -> Markup:
     cells = ((foreign(row["source"]), foreign(row["why"]), figures.rate(row["per_second"])) for row in rows)
     columns = (Column("source"), Column("why", WIDE), _RATE)
     return table("Sources whose questions are not answered at present", columns, cells, "All sources are answered.")
+
+
+# in the order in which they are written and sent
+SECTIONS: Mapping[str, Callable[[Mapping[str, Any]], Markup]] = {
+    "state": server_state,
+    "figures": _figures,
+    "names": _names,
+    "nxdomain": lambda document: _failing("Names that do not exist and are asked for most", document["nxdomain"]),
+    "servfail": lambda document: _failing("Names that fail most", document["servfail"]),
+    "clients": _clients,
+    "changes": lambda document: _changes(document["changes"]),
+    "answers": lambda document: _answers(document["rates"]["answers"], document["rates"]["unanswered"]),
+    "upstreams": lambda document: upstreams(document["sections"].get("upstreams", ())),
+    "cluster": lambda document: cluster(document["sections"].get("kubernetes", ())),
+    "process": process,
+    "shed": lambda document: _shed(document["shed"]),
+}

@@ -53,11 +53,8 @@ def _names(names: list[Mapping[str, Any]]) -> Markup:
 
 def _records(one: Mapping[str, Any]) -> Markup:
     left_out = one["count"] - len(one["records"])
-    lines = [element("li", foreign(record)) for record in one["records"]]
-    return join(
-        element("ul", lines, class_="records"),
-        element("p", f"and {left_out:,} more", class_="why") if left_out > 0 else None,
-    )
+    more = element("p", f"and {left_out:,} more", class_="why") if left_out > 0 else None
+    return join(element("div", foreign(" ".join(one["records"])), class_="records"), more)
 
 
 def _endpoints(found: Mapping[str, Any]) -> Markup:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from clusterdns.plugins.dashboard.views.markup import Content, Markup, element
+from clusterdns.plugins.dashboard.views.markup import Content, Markup, begin, element, join
 
 
 class Column(NamedTuple):
@@ -28,18 +28,20 @@ def table(
 
     The caption is for screen readers, where the heading above the table says the same to the eye.
     """
-    body = [
-        element("tr", [
-            element("td" if number else "th", cell, scope=None if number else "row", class_=column.class_ or None)
-            for number, (cell, column) in enumerate(zip(row, columns, strict=True))
-        ])
-        for row in rows
-    ]  # fmt: skip
+    starts = [
+        begin("td" if number else "th", scope=None if number else "row", class_=column.class_ or None)
+        for number, column in enumerate(columns)
+    ]
+    body = [element("tr", *map(_cell, starts, row)) for row in rows]
     if not body:
         return element("p", empty, class_="empty")
     head = [element("th", one.heading, scope="col", class_=one.class_ or None) for one in columns]
     said = element("caption", caption, class_=None if shows_caption else "unseen")
     return element("table", said, element("thead", element("tr", head)), element("tbody", body))
+
+
+def _cell(start: Markup, content: Content) -> Markup:
+    return Markup(f"{start}{join(content)}{'</td>' if start.startswith('<td') else '</th>'}")
 
 
 def terms(pairs: Iterable[tuple[str, Content]]) -> Markup:
