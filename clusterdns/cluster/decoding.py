@@ -1,4 +1,4 @@
-"""Decodes the API's objects: JSON with `read_json`, lines of a watch with `read_event`, manifests with `from_data`.
+"""Decodes the API's objects: JSON with `read_json`, lines of a watch with `read_event`, manifests with `read_data`.
 
 JSON or a manifest's tree becomes a struct of `raw_objects`, and `reduction` makes an object of it, in steps, because a
 slice may have thousands of addresses. Unknown fields are
@@ -85,13 +85,18 @@ def raw_version(raw: RawObject) -> int:
     return fingerprint(raw.metadata.uid, raw.metadata.resource_version)
 
 
-def from_data(kind: Kind, data: Any) -> Decoded:
-    """Convert one object's tree of dicts and lists, as YAML gives it. Raises ObjectError."""
-    decoder = _DECODERS[kind]
+def read_data(kind: Kind, data: Any) -> RawObject:
+    """Convert one object's tree of dicts and lists, as YAML gives it, into such a struct. Raises ObjectError."""
     try:
-        return complete(decoder.reduce(msgspec.convert(data, decoder.raw_type)))
+        found: RawObject = msgspec.convert(data, _DECODERS[kind].raw_type)
     except _BAD_INPUT as error:
         raise _object_error(kind, error, lambda: msgspec.convert(data, _Identity)) from error
+    return found
+
+
+def from_data(kind: Kind, data: Any) -> Decoded:
+    """Convert one object's tree, and reduce it. Raises ObjectError."""
+    return complete(reduce_in_steps(kind, read_data(kind, data)))
 
 
 class WatchEvent(NamedTuple):

@@ -13,6 +13,7 @@ from clusterdns.cluster.api.client import Client
 from clusterdns.cluster.api.settings import ApiSettings
 from clusterdns.cluster.details.from_api import ApiReader
 from clusterdns.cluster.details.reader import CONFIG_MAPS, ObjectFilter, ObjectReader
+from clusterdns.cluster.details.structs import as_tree
 from clusterdns.corefile.errors import CorefileError
 from clusterdns.telemetry.metrics import Registry
 
@@ -49,7 +50,7 @@ async def find_corefile(reader: ObjectReader) -> ClusterCorefile:
             return ClusterCorefile({}, f"ConfigMap {namespace}/{name} cannot be read: {found.problem}")
         if owners := _with_corefile(found.trees):
             custom = await reader.read(CONFIG_MAPS, ObjectFilter(namespace, name=CUSTOM))
-            return _corefile([*owners, *custom.trees], f"ConfigMap {namespace}/{name}")
+            return _corefile([*owners, *map(as_tree, custom.trees)], f"ConfigMap {namespace}/{name}")
     for labels in LABELS:
         owners = _with_corefile((await reader.read(CONFIG_MAPS, ObjectFilter(NAMESPACE, labels=labels))).trees)
         if owners:
@@ -60,7 +61,7 @@ async def find_corefile(reader: ObjectReader) -> ClusterCorefile:
 
 def _with_corefile(trees: Iterable[Any]) -> list[dict[str, Any]]:
     """Return the ConfigMaps that have a Corefile."""
-    maps = [one for one in trees if isinstance(one, dict) and isinstance(one.get("metadata"), dict)]
+    maps = [one for one in map(as_tree, trees) if isinstance(one, dict) and isinstance(one.get("metadata"), dict)]
     return [one for one in maps if isinstance(one.get("data"), dict) and "Corefile" in one["data"]]
 
 

@@ -43,8 +43,8 @@ behind it, what the answer is, what would change it, and what to do.
 
 TYPE is A by default, PTR for an address, SRV for a name such as _http._tcp.web. Without a source the cluster of
 $KUBECONFIG or ~/.kube/config is read, with the Corefile of its ConfigMap where that is allowed. --manifests or
---kubeconfig together with --conf replace the source of its 'kubernetes'. Exit code
-0: it resolves; 1: it does not; 2: it is not known, or the command line is wrong.
+--kubeconfig together with --conf replace the source of its 'kubernetes'.
+Exit code 0: it resolves; 1: it does not; 2: it is not known, or the command line is wrong.
 
 Examples:
   explain web.prod.svc.cluster.local --server 10.244.0.5    as a running server sees it

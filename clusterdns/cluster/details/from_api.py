@@ -1,16 +1,16 @@
 """Raw objects from an API server: lists with selectors, so that the right to list is enough."""
 
 import asyncio
-from typing import Any
 
 import msgspec
 
 from clusterdns.cluster.api.client import Client
 from clusterdns.cluster.api.errors import ApiError
-from clusterdns.cluster.api.lists import ListPage, read_list
+from clusterdns.cluster.api.lists import raw_items, read_list
 from clusterdns.cluster.details.reader import (
     CONFIG_MAPS,
     MAX_OBJECTS,
+    MAX_PAGE,
     PODS,
     SERVICES,
     SLICES,
@@ -20,7 +20,6 @@ from clusterdns.cluster.details.reader import (
 
 READ_SECONDS = 3.0
 _GROUPS = {SERVICES: "/api/v1", PODS: "/api/v1", CONFIG_MAPS: "/api/v1", SLICES: "/apis/discovery.k8s.io/v1"}
-_trees = msgspec.json.Decoder(ListPage[Any])
 
 
 class ApiReader:
@@ -37,17 +36,25 @@ class ApiReader:
 
     async def read(self, resource: str, wanted: ObjectFilter) -> FoundObjects:
         """List objects (see `ObjectReader.read`)."""
-        params = {"limit": str(MAX_OBJECTS[resource])}
+        params: dict[str, str] = {}
         if wanted.name:
             params["fieldSelector"] = f"metadata.name={wanted.name}"
         if wanted.labels:
             params["labelSelector"] = ",".join(f"{key}={value}" for key, value in sorted(wanted.labels.items()))
         path = f"{_GROUPS[resource]}/namespaces/{wanted.namespace}/{resource}"
+        found: list[msgspec.Raw] = []
+        rest: str | None = None
         try:
             async with asyncio.timeout(self._read_seconds):
-                page = read_list(_trees, await self._client.page(path, params))
+                while rest is None or (rest and len(found) < MAX_OBJECTS[resource]):
+                    limit = min(MAX_PAGE[resource], MAX_OBJECTS[resource] - len(found))
+                    next_page = {"continue": rest} if rest else {}
+                    body = await self._client.page(path, {**params, **next_page, "limit": str(limit)})
+                    page = read_list(raw_items, body)
+                    found += page.items or ()
+                    rest = page.meta.rest or ""
         except ApiError as error:
             return FoundObjects(problem=str(error))
         except TimeoutError:
             return FoundObjects(problem=f"{self.text} does not answer within {self._read_seconds:g} s")
-        return FoundObjects(tuple(page.items or ()), is_cut=bool(page.meta.rest))
+        return FoundObjects(tuple(found), is_cut=bool(rest))

@@ -10,10 +10,14 @@ import msgspec
 
 SERVICES, SLICES, PODS, CONFIG_MAPS = "services", "endpointslices", "pods", "configmaps"
 MAX_OBJECTS = {SERVICES: 1, SLICES: 20, PODS: 100, CONFIG_MAPS: 5}  # of one reading: some 1 MiB of JSON
+MAX_PAGE = {SERVICES: 1, SLICES: 5, PODS: 50, CONFIG_MAPS: 5}  # of one request: a millisecond, where slices are large
 
 
 class FoundObjects(msgspec.Struct, frozen=True):
-    """The objects of one reading as trees of JSON or YAML, with their places in files; or why there are none."""
+    """The objects of one reading, with their places in files; or why there are none.
+
+    Each is its JSON (msgspec.Raw), which is decoded one at a time because an object may be large, or a tree of YAML.
+    """
 
     trees: tuple[Any, ...] = ()
     places: tuple[str, ...] = ()  # file:line of each; empty where they come from an API server

@@ -10,7 +10,7 @@ import msgspec
 T = TypeVar("T")
 
 
-class _Raw(msgspec.Struct, rename="camel"):
+class _Raw(msgspec.Struct, rename="camel", gc=False):
     """Base of all structs: camelCase in JSON, snake_case here."""
 
 
@@ -181,8 +181,15 @@ class RawPodObject(_Raw):
 
 
 def read(tree: Any, kind: type[T]) -> tuple[T | None, str]:
-    """Convert a tree to a struct, or return why it cannot be."""
+    """Decode JSON, or convert a tree, to a struct; or return why it cannot be."""
     try:
+        if isinstance(tree, msgspec.Raw):
+            return msgspec.json.decode(tree, type=kind), ""
         return msgspec.convert(tree, kind), ""
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         return None, str(error) or type(error).__name__
+
+
+def as_tree(found: Any) -> Any:
+    """Decode JSON into dicts and lists; a tree is returned as it is."""
+    return msgspec.json.decode(found) if isinstance(found, msgspec.Raw) else found

@@ -66,6 +66,7 @@ async def ask(configuration: Configuration, name: bytes, qtype: int, client: str
     finally:
         ATTEMPTS.reset(token)
     seconds = perf_counter() - started
+    await asyncio.sleep(0)  # the answer of a large Service is a turn of its own
     block = trace.roots[0].source if trace.roots else _block_of(configuration, route)
     zone = b"" if route is None else route.zone
     return AskedQuestion(query, reply, trace, block, zone, attempts, seconds, problem)

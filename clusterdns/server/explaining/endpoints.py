@@ -5,11 +5,14 @@ others.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any
 
-from clusterdns.cluster.decoding import from_data
+import msgspec
+
+from clusterdns.cluster.decoding import read_data, read_json, reduce_in_steps
 from clusterdns.cluster.details.reader import PODS, SLICES, FoundObjects, ObjectFilter, ObjectReader
 from clusterdns.cluster.details.structs import (
     RawEndpointConditions,
@@ -21,12 +24,15 @@ from clusterdns.cluster.details.structs import (
 from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.service import ServiceEntry
 from clusterdns.cluster.objects import SERVICE_LABEL, EndpointSlice, Kind, ObjectError, address_text, canonical, packed
+from clusterdns.cluster.raw_objects import RawObject
+from clusterdns.cluster.turns import LoopTurns
 from clusterdns.corefile.errors import nearest
 from clusterdns.server.explaining.explanation import MAX_LISTED, ExplainedEndpoint, ExplainedService, ExplainedSlice
 from clusterdns.server.explaining.pods import addresses_of, is_ready, why_not_ready
 from clusterdns.wire.name import label_text
 
 MAX_PROBLEMS = 5  # of one object
+ENDPOINTS_PER_STEP = 64  # a quarter of a millisecond
 _YES_NO = {True: "yes", False: "no", None: ""}
 
 
@@ -45,21 +51,52 @@ async def add_endpoints(
             found.unseen.append(f"{what} of {found.namespace}: {one.problem}")
         if one.is_cut:
             found.unseen.append(f"{what} of {found.namespace}: only the first {len(one.trees)} are shown")
-    by_name = {pod.metadata.name: pod for pod in _readable(pods)}
-    known = _KnownEndpoints(index, entry)
-    endpoints: list[ExplainedEndpoint] = []
+    turns = LoopTurns()
+    turns.begin()
+    by_name: dict[str, RawPodObject] = {}
+    await turns.take(_read_pods(pods, by_name))
+    known, endpoints = _KnownEndpoints(index, entry), _ShownEndpoints()
     for tree, place in zip(listed.trees, listed.places or ("",) * len(listed.trees), strict=True):
-        endpoints += _of_slice(found, tree, place, known, by_name)
-        await asyncio.sleep(0)
+        await turns.take(_of_slice(found, tree, place, known, by_name, endpoints))
     found.slice_count = len(listed.trees)
-    seen = {address for one in endpoints for address in one.addresses}
     by_address = {_canonical(text): pod for pod in by_name.values() for text in addresses_of(pod)}
-    if len(endpoints) < MAX_LISTED:
-        endpoints += [_simulated(one, by_address) for one in known.first(2 * MAX_LISTED) if one[0] not in seen]
-    endpoints += _of_pods(by_name, known, seen, found.ip_families, has_slices=bool(listed.trees))
-    found.endpoint_count = found.listed_count + sum(1 for one in endpoints if not one.is_listed)
-    endpoints.sort(key=lambda one: one.is_listed)  # what is left out is what people look for
-    found.endpoints = endpoints[:MAX_LISTED]
+    if endpoints.count < MAX_LISTED:
+        several = known.first(2 * MAX_LISTED)
+        endpoints.add_all(_simulated(one, by_address) for one in several if one[0] not in endpoints.addresses)
+    endpoints.add_all(_of_pods(by_name, known, endpoints.addresses, found.ip_families, has_slices=bool(listed.trees)))
+    found.endpoint_count = found.listed_count + endpoints.left_out_count
+    found.endpoints = endpoints.first(MAX_LISTED)
+
+
+class _ShownEndpoints:
+    """The first endpoints of a Service, those that DNS leaves out before the others: people look for them."""
+
+    def __init__(self) -> None:
+        self.left_out_count = 0
+        self.addresses: set[str] = set()  # of all that slices list
+        self._left_out: list[ExplainedEndpoint] = []
+        self._listed: list[ExplainedEndpoint] = []
+
+    def add(self, make: Callable[[], ExplainedEndpoint], *, is_listed: bool) -> None:
+        """Count an endpoint, and make it where it is among the first."""
+        self.left_out_count += not is_listed
+        kept = self._listed if is_listed else self._left_out
+        if len(kept) < MAX_LISTED:
+            kept.append(make())
+
+    def add_all(self, several: Iterable[ExplainedEndpoint]) -> None:
+        """Add endpoints that are made already."""
+        for one in several:
+            self.add(partial(_itself, one), is_listed=one.is_listed)
+
+    @property
+    def count(self) -> int:
+        """The number of those that are kept."""
+        return len(self._left_out) + len(self._listed)
+
+    def first(self, count: int) -> list[ExplainedEndpoint]:
+        """Return the first ones."""
+        return (self._left_out + self._listed)[:count]
 
 
 class _KnownEndpoints:
@@ -85,7 +122,11 @@ class _KnownEndpoints:
 async def _near_selector(found: ExplainedService, reader: ObjectReader) -> str:
     """Return a label of the namespace's pods that the selector, which matches none of them, may have meant."""
     pods = await reader.read(PODS, ObjectFilter(found.namespace))
-    metas = [pod.metadata for tree in pods.trees if (pod := read(tree, RawPodObject)[0]) is not None]
+    metas = []
+    for tree in pods.trees:
+        pod, _ = read(tree, RawPodObject)
+        metas += [pod.metadata] if pod is not None else []
+        await asyncio.sleep(0)
     for key, value in found.selector.items():
         values = {text for meta in metas if (text := (meta.labels or {}).get(key))}
         if value not in values and (near := nearest(value, sorted(values))) is not None:
@@ -93,39 +134,59 @@ async def _near_selector(found: ExplainedService, reader: ObjectReader) -> str:
     return ""
 
 
-def _readable(pods: FoundObjects) -> Iterator[RawPodObject]:
-    """Yield the pods with a status; templates and pods of manifests without one are always ready."""
+def _read_pods(pods: FoundObjects, by_name: dict[str, RawPodObject]) -> Iterator[None]:
+    """Decode the pods with a status, in steps; templates and pods of manifests without one are always ready."""
     for tree in pods.trees:
         pod, _ = read(tree, RawPodObject)
         if pod is not None and pod.status is not None:
-            yield pod
+            by_name[pod.metadata.name] = pod
+        yield
 
 
 def _of_slice(
-    found: ExplainedService, tree: Any, place: str, known: _KnownEndpoints, pods: dict[str, RawPodObject]
-) -> list[ExplainedEndpoint]:
-    """Add a slice, and return its endpoints."""
-    problems = problems_of(EndpointSlice, tree, found.namespace)
+    found: ExplainedService, tree: Any, place: str, known: _KnownEndpoints, pods: dict[str, RawPodObject],
+    shown: _ShownEndpoints,
+) -> Iterator[None]:  # fmt: skip
+    """Add a slice and its endpoints, in steps."""
+    problems: list[str] = []
+    yield from add_problems(problems, EndpointSlice, tree, found.namespace)
     found.problems += [one for one in problems if one not in found.problems]
     raw, _ = read(tree, RawSliceObject)
+    yield
     if raw is None:
-        return []
+        return
     endpoints = raw.endpoints or []
     if len(found.slices) < MAX_LISTED:
         found.slices.append(ExplainedSlice(raw.metadata.name, raw.address_type or "", len(endpoints), problems, place))
-    return [_endpoint(one, known, pods, found) for one in endpoints]
+    for number, one in enumerate(endpoints):
+        if number % ENDPOINTS_PER_STEP == 0:
+            yield
+        is_listed = any(map(known.has, one.addresses or ()))
+        shown.addresses.update(one.addresses or ())
+        shown.add(partial(_endpoint, one, is_listed, pods, found), is_listed=is_listed)
 
 
-def problems_of(kind: Kind, tree: Any, namespace: str) -> list[str]:
-    """Return what the server ignores of an object, and why."""
+def add_problems(problems: list[str], kind: Kind, tree: Any, namespace: str) -> Iterator[None]:
+    """Add what the server ignores of an object, and why, in steps."""
+    try:
+        raw = _raw_object(kind, tree, namespace)
+        yield
+        decoded = yield from reduce_in_steps(kind, raw)
+    except ObjectError as error:
+        problems.append(str(error))
+    else:
+        label = f"{kind.__name__} {namespace}/{decoded.object.name}"
+        problems += [f"{label}: {_as_cause(text)}" for text in decoded.warnings[:MAX_PROBLEMS]]
+    yield
+
+
+def _raw_object(kind: Kind, tree: Any, namespace: str) -> RawObject:
+    """Decode an object; one of manifests may have no namespace. Raises ObjectError."""
+    if isinstance(tree, msgspec.Raw):
+        return read_json(kind, tree)
     if isinstance(tree, dict) and isinstance(tree.get("metadata"), dict):
         tree = {**tree, "metadata": {"namespace": namespace, **tree["metadata"]}}
-    try:
-        decoded = from_data(kind, tree)
-    except ObjectError as error:
-        return [str(error)]
-    label = f"{kind.__name__} {namespace}/{decoded.object.name}"
-    return [f"{label}: {_as_cause(text)}" for text in decoded.warnings[:MAX_PROBLEMS]]
+    return read_data(kind, tree)
 
 
 def _as_cause(warning: str) -> str:
@@ -134,19 +195,21 @@ def _as_cause(warning: str) -> str:
 
 
 def _endpoint(
-    raw: RawEndpointDetails, known: _KnownEndpoints, pods: dict[str, RawPodObject], found: ExplainedService
+    raw: RawEndpointDetails, is_listed: bool, pods: dict[str, RawPodObject], found: ExplainedService
 ) -> ExplainedEndpoint:
     conditions = raw.conditions or RawEndpointConditions()
     addresses = list(raw.addresses or ())
     pod_name = (raw.target_ref.name if raw.target_ref is not None else None) or ""
-    is_listed = any(map(known.has, addresses))
-    pod = pods.get(pod_name)
-    reason = "" if is_listed else _why_left_out(conditions, addresses, pod, pod_name, found)
+    reason = "" if is_listed else _why_left_out(conditions, addresses, pods.get(pod_name), pod_name, found)
     return ExplainedEndpoint(
         addresses, raw.hostname or "", is_listed,
         _YES_NO[conditions.ready], _YES_NO[conditions.serving], _YES_NO[conditions.terminating],
         pod_name, raw.node_name or "", raw.zone or "", reason,
     )  # fmt: skip
+
+
+def _itself(one: ExplainedEndpoint) -> ExplainedEndpoint:
+    return one
 
 
 def _why_left_out(

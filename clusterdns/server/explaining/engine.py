@@ -78,6 +78,7 @@ class Explainer:
 
     async def _explain_asked(self, asked: AskedQuestion) -> Explanation:
         answer = shown_answer(asked.query, asked.reply)
+        await asyncio.sleep(0)  # which has encoded all of it
         findings = await gather_findings(self._configuration, asked, answer)
         return _joined(findings)
 

@@ -1,14 +1,11 @@
 """What is known about one question when its verdict is made, and the Services and namespaces that it may have meant."""
 
-import asyncio
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
 from clusterdns.chain import Reply
 from clusterdns.cluster.index.schema import SERVICE_TREE, NameForm, ParsedName, parse_imported_name, parse_name
 from clusterdns.cluster.index.zone import ClusterZone
-from clusterdns.corefile.errors import nearest
 from clusterdns.plugins.kubernetes.exports import ClusterView
 from clusterdns.server.assembly import Configuration
 from clusterdns.server.explaining.asking import AskedQuestion
@@ -20,12 +17,12 @@ from clusterdns.server.explaining.explanation import (
     ExplainedService,
     ExplainedVerdict,
 )
+from clusterdns.server.explaining.near import nearest_label
 from clusterdns.server.explaining.objects import describe_service
 from clusterdns.server.explaining.tracing import TracedStep
 from clusterdns.wire import codes
 from clusterdns.wire.name import from_text, is_under, label_text, labels, longest_suffix, to_text
 
-MAX_CANDIDATES, CANDIDATES_PER_STEP = 5_000, 50  # names that a typo is compared with: 0.2 s, in steps of 2 ms
 MAX_SERVICES = 4  # behind one question: the name's own, and the targets of ExternalNames
 NO_NAME = ParsedName(NameForm.UNKNOWN)
 _SERVICE_FORMS = (NameForm.SERVICE, NameForm.PORT, NameForm.ENDPOINT)
@@ -148,30 +145,19 @@ async def _cluster_name(step: TracedStep) -> ClusterName | None:
     service = await describe_service(view, zone, parsed) if parsed.service else None
     found = ClusterName(step, view, zone, parsed, service)
     if parsed.namespace and not zone.index.exposes(parsed.namespace):
-        found.near_namespace = await _nearest(parsed.namespace, zone.index.namespaces.names())
+        found.near_namespace = await nearest_label(parsed.namespace, zone.index.namespaces.names())
         found.swapped = _named([parsed.namespace, parsed.service], zone) if parsed.service else ""
         if parsed.form is NameForm.SERVICE_NAMESPACE:
             homes = (namespace for namespace, name in zone.index.service_keys() if name == parsed.namespace)
             found.elsewhere = [_named([parsed.namespace, namespace], zone) for namespace in islice(homes, 3)]
     elif parsed.service and service is not None and not service.exists:
         keys = zone.index.service_keys()
-        found.near_service = await _nearest(
+        found.near_service = await nearest_label(
             parsed.service, (name for namespace, name in keys if namespace == parsed.namespace)
         )
         others = (namespace for namespace, name in keys if name == parsed.service and zone.index.exposes(namespace))
         found.elsewhere = [label_text(one) for one in islice(others, 3)]
     return found
-
-
-async def _nearest(label: bytes, known: Iterator[bytes]) -> str:
-    """Return the label that was probably meant, in steps, because there may be thousands."""
-    word, best = label_text(label), list[str]()
-    candidates = islice(known, MAX_CANDIDATES)
-    while chunk := [label_text(one) for one in islice(candidates, CANDIDATES_PER_STEP)]:
-        found = nearest(word, chunk)
-        best += [found] if found is not None else []
-        await asyncio.sleep(0)
-    return nearest(word, best) or ""
 
 
 def _meant(findings: Findings) -> str:

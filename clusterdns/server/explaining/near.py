@@ -1,8 +1,13 @@
 """Objects that were probably meant, where a Service has no EndpointSlice or does not exist.
 
-A slice without the label, or with that of another Service, and a pod whose name was taken for a Service's. `objects`
-calls it; what cannot be read is left out, because it would only be a hint.
+A slice without the label, or with that of another Service, and a pod whose name was taken for a Service's, for
+`objects`; the nearest of many names, for `findings` too. What cannot be read is left out, because it would only be a
+hint.
 """
+
+import asyncio
+from collections.abc import Iterable
+from itertools import islice
 
 from clusterdns.cluster.details.reader import PODS, SLICES, ObjectFilter, ObjectReader
 from clusterdns.cluster.details.structs import RawPodObject, RawSliceObject, read
@@ -12,6 +17,22 @@ from clusterdns.corefile.errors import nearest
 from clusterdns.server.explaining.explanation import ExplainedService
 from clusterdns.wire.name import label_text
 
+MAX_CANDIDATES, CANDIDATES_PER_STEP = 5_000, 50  # names that a typo is compared with: 0.2 s, in steps of 2 ms
+
+
+async def nearest_label(label: bytes, known: Iterable[bytes]) -> str:
+    """Return the label that was probably meant, in steps, because there may be thousands; empty where none is near.
+
+    `known` is read at once: names come and go between the steps.
+    """
+    word, best = label_text(label), list[str]()
+    candidates = iter(list(islice(known, MAX_CANDIDATES)))
+    while chunk := [label_text(one) for one in islice(candidates, CANDIDATES_PER_STEP)]:
+        found = nearest(word, chunk)
+        best += [found] if found is not None else []
+        await asyncio.sleep(0)
+    return nearest(word, best) or ""
+
 
 async def near_slice(found: ExplainedService, index: Index, reader: ObjectReader) -> str:
     """Describe a slice that was probably meant for this Service, which has no selector; empty where there is none."""
@@ -20,12 +41,13 @@ async def near_slice(found: ExplainedService, index: Index, reader: ObjectReader
     home = next((label_text(home) for home, other in nameless if other == name and home != namespace), "")
     if home:
         return f'an EndpointSlice in namespace "{home}" names Service "{found.name}": a slice must be in its namespace'
-    near = nearest(found.name, [label_text(other) for home, other in nameless if home == namespace])
-    if near is not None:
+    near = await nearest_label(name, (other for home, other in nameless if home == namespace))
+    if near:
         return f'an EndpointSlice names Service "{near}", which does not exist: correct its label {SERVICE_LABEL}'
     listed = await reader.read(SLICES, ObjectFilter(found.namespace))
     for tree in listed.trees:
         raw, _ = read(tree, RawSliceObject)
+        await asyncio.sleep(0)  # it may be large
         if (
             raw is not None
             and SERVICE_LABEL not in (raw.metadata.labels or {})

@@ -11,8 +11,9 @@ from clusterdns.cluster.details.structs import RawServiceDetails, RawServiceObje
 from clusterdns.cluster.index.schema import ParsedName
 from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.cluster.objects import Service
+from clusterdns.cluster.turns import LoopTurns
 from clusterdns.plugins.kubernetes.exports import ClusterView
-from clusterdns.server.explaining.endpoints import add_endpoints, problems_of
+from clusterdns.server.explaining.endpoints import add_endpoints, add_problems
 from clusterdns.server.explaining.explanation import MAX_LISTED, ExplainedPort, ExplainedService
 from clusterdns.server.explaining.near import near_pod, near_slice
 from clusterdns.wire.name import label_text, to_text
@@ -73,7 +74,9 @@ async def _read_service(found: ExplainedService, reader: ObjectReader) -> None:
         return
     found.place = next(iter(listed.places), "")
     tree = listed.trees[0]
-    found.problems += problems_of(Service, tree, found.namespace)
+    turns = LoopTurns()
+    turns.begin()
+    await turns.take(add_problems(found.problems, Service, tree, found.namespace))
     raw, problem = read(tree, RawServiceObject)
     if raw is None:
         found.problems.append(f"Service {found.namespace}/{found.name}: {problem}")
