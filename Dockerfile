@@ -6,6 +6,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends libcap2-bin && 
 WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
 COPY clusterdns clusterdns
+COPY share share
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 # An interpreter of our own may bind port 53 as any user; the scripts that pip installs start it (docs/decisions/0006).
 RUN cp /usr/local/bin/python3.11 /usr/local/bin/clusterdns-python

@@ -29,7 +29,7 @@ lint: $(INSTALLED) ## run ruff, mypy --strict, import-linter, and the tests of s
 	$(BIN)/python tests/house/structure.py
 	$(BIN)/python -m pytest -q tests/house
 
-docs: $(INSTALLED) ## generate docs/corefile.md from the source
+docs: $(INSTALLED) ## generate docs/corefile.md, man pages and completion scripts from the source
 	$(BIN)/python docs/generate.py
 
 pictures: $(INSTALLED) bytecode ## take the pictures of docs/pictures with Chromium

@@ -1,15 +1,21 @@
-"""Writes the part of docs/corefile.md that follows from the source: a section per directive, and the table of all.
+"""Writes what follows from the source: a part of docs/corefile.md, and the man pages and completion scripts of share/.
 
-`make docs` runs it; `tests/house/test_docs.py` fails where the page and the source differ. What stands above the mark
-in the page is written by hand.
+`make docs` runs it; `tests/house/test_docs.py` fails where these and the source differ. In docs/corefile.md it is a
+section per directive and the table of all; what stands above the mark is written by hand. The files of share/ are part
+of the wheel, which cannot make them when it is built, because the commands need the libraries of the program.
 """
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from clusterdns.chain import Doc, Plugin
+from clusterdns.cli import KUBECTL_PROGRAM
+from clusterdns.cli.commands import COMMANDS
+from clusterdns.cli.generated.completion import script
+from clusterdns.cli.generated.man import page as man_page
 from clusterdns.plugins.order import ORDER, REFUSED, plugin
 
+SHARE = Path(__file__).parents[1] / "share"
 PAGE = Path(__file__).parent / "corefile.md"
 MARK = "<!-- from here on made by `make docs` from clusterdns/plugins -->\n"
 
@@ -71,5 +77,32 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-if __name__ == "__main__":
+def shared_files() -> dict[str, str]:
+    """The files of share/ by path: each command's man page, and a completion script per program and shell."""
+    found = {"man/man1/clusterdns.1": man_page("clusterdns")}
+    found |= {f"man/man1/clusterdns-{row.name}.1": man_page("clusterdns", row.name) for row in COMMANDS}
+    for file, program in (("clusterdns", "clusterdns"), ("coredns", "coredns"), ("kubectl-dns", KUBECTL_PROGRAM)):
+        found[f"bash-completion/completions/{file}"] = script(program, "bash")
+        found[f"zsh/site-functions/_{file.replace('-', '_')}"] = script(program, "zsh")  # as its function is called
+        found[f"fish/vendor_completions.d/{file}.fish"] = script(program, "fish")
+    return found
+
+
+def existing_files() -> dict[str, str]:
+    """The files of share/ as they are."""
+    paths = (path for path in SHARE.rglob("*") if path.is_file())
+    return {str(path.relative_to(SHARE)): path.read_text(encoding="utf-8") for path in paths}
+
+
+def write_all() -> None:
+    """Write the page and the files of share/, and remove those that have no source any more."""
     PAGE.write_text(page(by_hand()), encoding="utf-8")
+    for stale in existing_files().keys() - shared_files().keys():
+        (SHARE / stale).unlink()
+    for name, text in shared_files().items():
+        (SHARE / name).parent.mkdir(parents=True, exist_ok=True)
+        (SHARE / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_all()

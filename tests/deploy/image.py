@@ -111,7 +111,8 @@ def make_wheel(source: Path, wheels: Path) -> None:
     source.mkdir(parents=True)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    shutil.copytree(ROOT / "clusterdns", source / "clusterdns", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("clusterdns", "share"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     words = command.replace("/wheels", str(wheels)).split()
     words[0:1] = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     done = subprocess.run(words, cwd=source, capture_output=True, text=True)

@@ -83,6 +83,12 @@ def test_the_page_of_directives_is_generated_from_the_source() -> None:
     assert generate.page(generate.by_hand()) == COREFILE_PAGE, "run 'make docs'"
 
 
+def test_man_pages_and_completion_scripts_are_generated_from_the_source() -> None:
+    found, expected = generate.existing_files(), generate.shared_files()
+    assert sorted(found) == sorted(expected), "run 'make docs'"
+    assert [name for name, text in expected.items() if found[name] != text] == [], "run 'make docs'"
+
+
 def test_every_directive_of_coredns_is_in_the_table_once() -> None:
     rows = re.findall(r"^\| `([a-z0-9_]+)` \|(.*)\|$", COREFILE_PAGE.partition("## Every directive")[2], re.MULTILINE)
     assert sorted(name for name, _ in rows) == sorted(set(ORDER) | REFUSED | {"import"})
