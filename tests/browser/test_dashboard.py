@@ -29,7 +29,7 @@ def findings(page: "Page") -> list[str]:
     """List what axe finds on a page."""
     from axe_playwright_python.sync_playwright import Axe
 
-    violations = Axe().run(page).response["violations"]
+    violations = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
     return [f"{one['id']}: {node['html']}: {node['failureSummary']}" for one in violations for node in one["nodes"]]
 
 
@@ -112,21 +112,21 @@ def test_axe_finds_nothing_and_nothing_is_cut_off(demo: LiveDemo, opened: Open, 
     assert findings(page) == [], "dark"
 
 
-def test_the_page_is_dark_where_the_browser_is(demo: LiveDemo, opened: Open) -> None:
-    shades = {}
-    for scheme in ("light", "dark"):
-        page = opened(demo.url, color_scheme=scheme)
-        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        shades[scheme] = sum(int(part) for part in colour.strip("rgb()").split(","))
-    assert shades["dark"] < 150
-    assert shades["light"] > 600
+def test_colours_and_motion_are_those_that_the_browser_asks_for(demo: LiveDemo, opened: Open) -> None:
+    page = opened(demo.url)
 
+    def style(selector: str, name: str) -> str:
+        return str(page.evaluate(f"getComputedStyle(document.querySelector('{selector}')).{name}"))
 
-def test_motion_is_reduced_where_the_browser_asks_for_it(demo: LiveDemo, opened: Open) -> None:
+    def shade() -> int:
+        return sum(int(part) for part in style("body", "backgroundColor").strip("rgb()").split(","))
+
+    for scheme, is_dark in (("light", False), ("dark", True)):
+        page.emulate_media(color_scheme=scheme)
+        assert (shade() < 150, shade() > 600) == (is_dark, not is_dark)
     for preference, seconds in (("reduce", "0s"), ("no-preference", "0.12s")):
-        page = opened(demo.url, reduced_motion=preference)
-        duration = page.evaluate("getComputedStyle(document.querySelector('button')).transitionDuration")
-        assert duration.split(", ")[0] == seconds
+        page.emulate_media(reduced_motion=preference)
+        assert style("button", "transitionDuration").split(", ")[0] == seconds
 
 
 def focused(page: "Page") -> tuple[str, bool]:
@@ -192,6 +192,17 @@ def test_pausing_stops_the_renewal(demo: LiveDemo, opened: Open) -> None:
     page.wait_for_timeout(1500)
     assert page.locator("#state time").get_attribute("datetime") == at
     button.click()
+    page.wait_for_function("at => document.querySelector('#state time').dateTime !== at", arg=at)
+    assert page.get_by_role("status").inner_text() == ""
+
+
+def test_the_page_goes_on_after_a_reload_of_the_corefile(demo: LiveDemo, opened: Open) -> None:
+    page = watched(demo, opened)
+    before = page.locator("#process code").inner_text()
+    corefile = demo.folder / "Corefile"
+    corefile.write_text(f"{corefile.read_text()}\n# another one\n")
+    page.wait_for_function("before => document.querySelector('#process code').textContent !== before", arg=before)
+    at = page.locator("#state time").get_attribute("datetime")
     page.wait_for_function("at => document.querySelector('#state time').dateTime !== at", arg=at)
     assert page.get_by_role("status").inner_text() == ""
 

@@ -107,6 +107,11 @@ async def test_wrong_tokens_are_counted_by_address(
     assert await made.is_known(showing("first", second))
 
 
+@pytest.mark.parametrize("token", ["\udcff\udcfe", "\0", "x" * 8000, "\u00e9"])
+async def test_tokens_of_any_characters_are_wrong(path: Path, clock: Clock, token: str) -> None:
+    assert not await Login(str(path), MAX_TOKEN_BYTES, clock).is_known(showing(token))
+
+
 async def test_counting_takes_a_bounded_amount_of_memory(
     path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

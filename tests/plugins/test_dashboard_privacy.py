@@ -61,6 +61,10 @@ def test_objects(zone: str, clusters: tuple[str, ...], is_hidden: bool) -> None:
         ("CNAME to db.prod.svc.cluster.local: no answer", f"CNAME to {HIDDEN}: no answer"),
         ("Service prod/db and its EndpointSlices", f"Service {HIDDEN} and its EndpointSlices"),
         ("Service test/db exists", "Service test/db exists"),
+        ("prod/db: endpoint 10.1.2.3 ready", f"{HIDDEN}: endpoint 10.1.2.3 ready"),
+        ("see https://db.prod.svc.cluster.local:8080/path?a=b", f"see {HIDDEN}=b"),
+        ("at db.prod.svc.cluster.local./A, db.prod.svc.cluster.local#53", f"at {HIDDEN}, {HIDDEN}"),
+        ("to 192.0.2.53:853, fd00::1, 10.0.0.0/8", "to 192.0.2.53:853, fd00::1, 10.0.0.0/8"),
         ("  indented\n\tdb.prod.svc.cluster.local {", f"  indented\n\t{HIDDEN} {{"),
     ],
 )
@@ -107,4 +111,7 @@ def test_nothing_is_hidden_without_the_option() -> None:
 @given(st.lists(st.from_regex(r"[a-z0-9-]{1,10}", fullmatch=True), min_size=1, max_size=4), st.text(max_size=20))
 def test_a_private_name_is_hidden_wherever_it_stands_in_a_text(labels: list[str], around: str) -> None:
     name = ".".join([*labels, "corp", "example"])
-    assert name not in Privacy(("corp.example.",), CLUSTER).text(f"{around} {name} {around}")
+    privacy = Privacy(("corp.example.",), CLUSTER)
+    assert name not in privacy.text(f"{around} {name} {around}")
+    for before, after in (("", ":"), ("(", ")"), ("“", "”"), ("https://", "/a"), ("a=", "&b"), ("x@", "#53")):
+        assert name not in privacy.text(f"a {before}{name}{after} b")

@@ -8,6 +8,8 @@ from urllib.parse import urlencode
 
 import pytest
 from fakes.pictures import document, service
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from plugins.dashboards import Dashboard, dashboard
 
 from clusterdns.plugins.dashboard import login
@@ -31,6 +33,7 @@ async def guarded(tmp_path: Path) -> AsyncIterator[Dashboard]:
     """A page with the token `secret`, in a file with white space around it."""
     (tmp_path / "token").write_text("\n secret \n")
     async with dashboard(tmp_path, f"{{\n token {tmp_path}/token\n }}") as made:
+        made.live.services["prod", "web"] = service({}, name="web")
         yield made
 
 
@@ -133,6 +136,49 @@ async def test_paths_and_parameters(page: Dashboard, path: str, status: int) -> 
     response = await page.get(path)
     assert response.status == status
     assert "root:" not in response.text
+
+
+PATHS = ("/", "/explain", "/service/", "/service.json", "/live.json", "/corefile", "/events", "/login")
+PIECES = st.sampled_from([
+    b"?", b"name=", b"&", b"namespace=", b"type=", b"from=", b"refresh=", b"%ff", b"%00", b"%2f", b"..", b"/", b"prod",
+    b"web", b"web.prod.svc.cluster.local", b"A", b"%e2%80%ae", b"%3Cscript%3E", b"\\000", b"+", b"%", b"=", b"#",
+])  # fmt: skip
+HEADERS = st.sampled_from([
+    b"Host: localhost", b"Host: \xff", b"Host: [", b"Host: [::1", b"Host: ]:1", b"Host: 1:2:3", b"Origin: \xff",
+    b"Cookie: clusterdns-dashboard=\xff", b"Cookie: \xff=;;", b"Authorization: Bearer \xff\xfe", b"Authorization: x",
+    b"Sec-Fetch-Site: \xff", b"Content-Length: 0", b"Content-Encoding: gzip",
+])  # fmt: skip
+
+
+async def test_no_request_fails_within_the_server(
+    page: Dashboard, guarded: Dashboard, caplog: pytest.LogCaptureFixture
+) -> None:
+    loop = asyncio.get_running_loop()
+
+    async def answer(served: Dashboard, request: bytes) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(request)
+        first = await reader.readline()
+        writer.transport.abort()
+        return first
+
+    @settings(max_examples=150)
+    @given(
+        st.sampled_from([page, guarded]),
+        st.sampled_from([b"GET", b"HEAD", b"POST", b"PUT"]),
+        st.sampled_from(PATHS),
+        st.lists(PIECES, max_size=8),
+        st.lists(HEADERS, max_size=3),
+    )
+    def ask(served: Dashboard, method: bytes, path: str, pieces: list[bytes], headers: list[bytes]) -> None:
+        lines = [method + b" " + path.encode() + b"".join(pieces) + b" HTTP/1.1", *headers, b"Connection: close"]
+        sent = asyncio.run_coroutine_threadsafe(answer(served, b"\r\n".join(lines) + b"\r\n\r\n"), loop)
+        status = int(sent.result(60).split()[1])
+        assert 200 <= status < 500 or status == 503
+
+    await asyncio.to_thread(ask)
+    assert "Traceback" not in caplog.text
+    assert "secret" not in caplog.text
 
 
 async def test_explain_shows_verdict_steps_object_and_answer(page: Dashboard) -> None:

@@ -50,7 +50,7 @@ class Login:
         await self._poll()
         scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            return self._is_right(request.client, shown.strip().encode())
+            return self._is_right(request.client, shown.strip().encode(errors="surrogateescape"))
         return self._has_cookie(request.headers.get("Cookie", ""))
 
     async def log_in(self, request: PageRequest) -> str | None:

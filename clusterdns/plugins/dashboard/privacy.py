@@ -12,6 +12,8 @@ from typing import Any
 
 HIDDEN = "(private)"
 _WORDS = re.compile(r"[^\s\"'(),;=<>\[\]{}|]+")  # domain names, namespace/name, addresses
+_PUNCTUATION = ":!?`“”…"
+_JOINTS = re.compile(r"[/:#@%&=?!`“”…]+")  # between the parts of a word, such as those of a URL
 _SVC = "svc"
 _NAMED = ("reason", "zone")  # columns of /status that hold names
 
@@ -55,13 +57,13 @@ class Privacy:
         return HIDDEN if self.hides_all and text else _WORDS.sub(self._word, text)
 
     def _word(self, found: re.Match[str]) -> str:
-        word = found[0]
-        bare = word.strip(":!?`“”")
-        if not bare:
-            return word
-        namespace, slash, name = bare.partition("/")
-        is_hidden = self.hides_object(namespace, name.partition("/")[0]) if slash else self.hides_name(bare)
-        return word.replace(bare, HIDDEN) if is_hidden else word
+        """Hide a word that has a private name in it, or is a private object."""
+        bare = found[0].strip(_PUNCTUATION)
+        parts = [part for part in _JOINTS.split(bare) if part]
+        is_hidden = any(map(self.hides_name, parts)) or (
+            "/" in bare and len(parts) > 1 and self.hides_object(parts[0], parts[1])
+        )
+        return found[0].replace(bare, HIDDEN) if is_hidden else found[0]
 
     def tree(self, value: Any) -> Any:
         """Hide the names in every text of a tree; keys, too, where they are names."""
