@@ -39,6 +39,7 @@ COVERED: dict[str, tuple[str, ...]] = {
     "cli/check/*": ("cli/test_check.py", "cli/test_configmap.py", "cli/test_differences.py"),
     "cli/conform/*": ("cli/conform/test_peers.py", "cli/conform/test_lying_servers.py"),
     "cli/conform/cases/*": ("cli/conform/test_peers.py", "cli/conform/test_cases.py"),
+    "cli/generated/kubectl_complete.py": ("cli/test_kubectl_complete.py",),
     "cli/generated/*": ("cli/test_completion.py", "cli/test_man.py"),
     "cli/names/*": ("cli/test_names.py",),
     "cli/top/*": ("cli/test_top.py", "cli/test_top_live.py"),
