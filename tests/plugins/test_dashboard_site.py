@@ -85,6 +85,7 @@ async def test_other_sites_get_nothing(page: Dashboard, headers: Mapping[str, st
     for path in paths:
         response = await page.get(path, **headers)
         assert response.status == 403, path
+        assert ("error" in response.text) is (".json" in path)
         assert "prod" not in response.text.lower()
     assert page.live.looks == 0
 

@@ -66,7 +66,8 @@ def sources(picture: TopPicture, space: ViewSpace) -> Iterator[RenderableType]:
         yield Text()
         yield _heading(f"kubernetes {cell(row.get('server'))}".rstrip())
         yield kinds_line(row)
-        yield _kinds(row)
+        if rows_of(row, "kinds"):
+            yield _kinds(row)
 
 
 def _details(row: Mapping[str, Any]) -> Iterator[str]:
@@ -98,7 +99,7 @@ def changes(picture: TopPicture, space: ViewSpace) -> Iterator[RenderableType]:
     """Draw the changes of the cluster, the latest first."""
     yield _heading("changes, the latest first")
     if not picture.changes:
-        yield _none("none since the server is looked at")
+        yield _none("none since observation began")
     for one in picture.changes:
         yield change_line(one)
 
