@@ -10,7 +10,7 @@ from clusterdns.plugins.dashboard.views import figures
 from clusterdns.plugins.dashboard.views.layout import section
 from clusterdns.plugins.dashboard.views.links import service_link
 from clusterdns.plugins.dashboard.views.markup import Content, Markup, element, foreign, foreign_name, join
-from clusterdns.plugins.dashboard.views.tables import NUMBER, OPTIONAL, WIDE, Column, table, terms
+from clusterdns.plugins.dashboard.views.tables import NUMBER, OPTIONAL, WIDE, WORD, Column, table, terms
 
 MAX_STEPS = 60
 _OUTCOMES = {"resolves": "good", "does not resolve": "bad"}
@@ -139,7 +139,7 @@ def service(one: Tree, *, has_endpoints: bool = True) -> Markup:
         )
     )
     ports = table(
-        "Ports", (Column("port"), Column("protocol"), Column("name"), Column("SRV name", WIDE)),
+        "Ports", (Column("port", WORD), Column("protocol", WORD), Column("name"), Column("SRV name", WIDE)),
         [(str(port["port"]), port["protocol"], port["name"], foreign_name(port["srv_name"])) for port in one["ports"]],
         "It has no ports.", shows_caption=True,
     )  # fmt: skip
@@ -147,7 +147,7 @@ def service(one: Tree, *, has_endpoints: bool = True) -> Markup:
 
 
 def _endpoints(one: Tree) -> Markup:
-    columns = (Column("address", WIDE), Column("ready"), Column("pod"), Column("in DNS"), Column("node", OPTIONAL))
+    columns = (Column("address"), Column("ready", WORD), Column("pod"), Column("in DNS"), Column("node", OPTIONAL))
     cells: list[tuple[Content, ...]] = [
         (
             foreign(" ".join(row["addresses"]) or "none"), row["ready"] or figures.UNKNOWN, foreign(row["pod"]),

@@ -13,7 +13,7 @@ from clusterdns.plugins.dashboard.views.links import link_to_name, service_link
 from clusterdns.plugins.dashboard.views.markup import Content, Markup, element, foreign, join
 from clusterdns.plugins.dashboard.views.question import question_form
 from clusterdns.plugins.dashboard.views.server import cluster, process, server_state, upstreams
-from clusterdns.plugins.dashboard.views.tables import NUMBER, OPTIONAL, WIDE, Column, table
+from clusterdns.plugins.dashboard.views.tables import NUMBER, OPTIONAL, WIDE, WORD, Column, table
 
 _RATE = Column("per second", NUMBER)
 
@@ -86,7 +86,7 @@ def _figure(name: str, value: str, picture: Markup | None = None) -> Markup:
 
 
 def _names(document: Mapping[str, Any]) -> Markup:
-    columns = (Column("name", WIDE), Column("type"), _RATE, Column("share", OPTIONAL))
+    columns = (Column("name", WIDE), Column("type", WORD), _RATE, Column("share", OPTIONAL))
     total = document["rates"]["questions"]
     cells = (
         (link_to_name(row["name"], row["type"]), row["type"], *_rate_with_bar(row["per_second"], total))
@@ -114,7 +114,9 @@ def _failing(caption: str, rows: Iterable[Mapping[str, Any]]) -> Markup:
         )
         for row in rows
     )
-    return table(caption, (Column("name, and why", WIDE), Column("type"), _RATE), cells, "None in the last seconds.")
+    return table(
+        caption, (Column("name, and why", WIDE), Column("type", WORD), _RATE), cells, "None in the last seconds."
+    )
 
 
 def _below(text: str) -> Markup | None:

@@ -7,9 +7,9 @@ from clusterdns.admin.page import Page
 from clusterdns.plugins.dashboard.views import explain, figures
 from clusterdns.plugins.dashboard.views.layout import framed, section
 from clusterdns.plugins.dashboard.views.links import explain_path
-from clusterdns.plugins.dashboard.views.markup import Markup, element, foreign, foreign_name, join
+from clusterdns.plugins.dashboard.views.markup import Markup, element, foreign, foreign_name, join, preformatted
 from clusterdns.plugins.dashboard.views.server import badge
-from clusterdns.plugins.dashboard.views.tables import NUMBER, OPTIONAL, WIDE, Column, table
+from clusterdns.plugins.dashboard.views.tables import NUMBER, OPTIONAL, WIDE, WORD, Column, table
 
 
 def page(found: Mapping[str, Any]) -> Page:
@@ -40,21 +40,21 @@ def _rates(per_second: Mapping[str, float]) -> Markup:
 def _names(names: list[Mapping[str, Any]]) -> Markup:
     cells = (
         (
-            element("a", foreign_name(one["name"]), href=explain_path(one["name"], one["type"])),
+            join(element("a", foreign_name(one["name"]), href=explain_path(one["name"], one["type"])), _records(one)),
             one["type"],
-            _records(one),
         )
         for one in names
     )
     return table(
-        "Names and records", (Column("name", WIDE), Column("type"), Column("records")), cells, "It has no names."
+        "Names and records", (Column("name, and records", WIDE), Column("type", WORD)), cells, "It has no names."
     )
 
 
 def _records(one: Mapping[str, Any]) -> Markup:
+    """Write the records of a name and type, one on each line."""
     left_out = one["count"] - len(one["records"])
-    more = element("p", f"and {left_out:,} more", class_="why") if left_out > 0 else None
-    return join(element("div", foreign(" ".join(one["records"])), class_="records"), more)
+    lines = [*one["records"], *([f"and {left_out:,} more"] if left_out > 0 else [])]
+    return element("span", preformatted("\n".join(lines)), class_="lines")
 
 
 def _endpoints(found: Mapping[str, Any]) -> Markup:
@@ -63,7 +63,7 @@ def _endpoints(found: Mapping[str, Any]) -> Markup:
     if found["endpoint_count"] > len(rows):
         caption += f", of which {len(rows)} are shown"
     columns = (
-        Column("address", WIDE),
+        Column("address"),
         Column("state"),
         Column("pod"),
         Column("node", OPTIONAL),

@@ -10,10 +10,11 @@ class Column(NamedTuple):
     """A column of a table."""
 
     heading: str
-    class_: str = ""  # `number` aligns at the right, `wide` takes what is left, `optional` is left out on phones
+    class_: str = ""  # one or more of the words below
 
 
-NUMBER, WIDE, OPTIONAL = "number", "wide", "optional"
+# aligned at the right; most of the width; left out on phones; not broken within a word
+NUMBER, WIDE, OPTIONAL, WORD = "number", "wide", "optional", "word"
 
 
 def table(
