@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from clusterdns.cli.flags import Flag, FlagError, Given, HelpAsked, port, read
 from clusterdns.cli.usage import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandHelp, flag_lines, help_text
+from clusterdns.telemetry.printable import one_line, several_lines
 from clusterdns.version import banner
 
 if TYPE_CHECKING:
@@ -76,11 +77,11 @@ def serve(program: str, arguments: Sequence[str], *, is_coredns: bool) -> int:
         print(usage(program) if is_coredns else help_text(program, HELP), file=sys.stderr if is_coredns else sys.stdout)
         return EXIT_OK
     except FlagError as error:
-        print(f"{error}\n{usage(program)}", file=sys.stderr)
+        print(f"{one_line(str(error))}\n{usage(program)}", file=sys.stderr)
         return EXIT_USAGE
     is_json = given[LOG_FORMAT] == JSON
     if given[LOG_FORMAT] not in (TEXT, JSON):
-        print(f'unknown log format "{given[LOG_FORMAT]}": expected text or json', file=sys.stderr)
+        print(f'unknown log format "{one_line(given[LOG_FORMAT])}": expected text or json', file=sys.stderr)
     elif given.arguments:
         words = " ".join(given.arguments)
         _report(f"extra command line arguments: [{words}]; name the Corefile with -conf", is_json=is_json)
@@ -98,8 +99,9 @@ def _report(text: str, *, is_json: bool) -> None:
     if is_json:
         from clusterdns.telemetry.jsonlines import fatal_line
 
-        text = "\n".join(map(fatal_line, text.splitlines()))
-    print(text, file=sys.stderr)
+        print("\n".join(map(fatal_line, text.splitlines())), file=sys.stderr)
+    else:
+        print(several_lines(text), file=sys.stderr)
 
 
 def _list_plugins() -> int:

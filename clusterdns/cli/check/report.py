@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from clusterdns.cli.colour import BOLD, GREEN, RED, YELLOW, painted
 from clusterdns.corefile.errors import CorefileError, CorefileWarning
+from clusterdns.telemetry.printable import one_line
 
 _PLACE = re.compile(r"[^\s:]+(?::\d+)?:(?= )")
 
@@ -64,7 +65,7 @@ def print_text(verdict: CheckVerdict, *, with_differences: bool) -> None:
     if with_differences:
         print("Differences from CoreDNS (docs/differences.md explains each name):")
         for line in verdict.differences:
-            print(f"  {line}")
+            print(f"  {one_line(line)}")
     else:
         print(f"{verdict.difference_count} answers differ from CoreDNS's on purpose; --differences lists them")
 
@@ -113,13 +114,14 @@ def _summary(verdict: CheckVerdict) -> str:
     warnings = f", {counted(len(verdict.warnings), 'warning')}" if verdict.warnings else ""
     if not verdict.is_ok:
         errors = counted(len(verdict.errors) + verdict.left_out, "error")
-        return painted(f"{verdict.name}: FAILED: {errors}{warnings}", RED, "FAILED", sys.stdout)
+        return painted(one_line(f"{verdict.name}: FAILED: {errors}{warnings}"), RED, "FAILED", sys.stdout)
     counts = ", ".join((
         counted(verdict.block_count, "server block"),
         counted(len(verdict.zones), "zone"),
         counted(len(verdict.listeners), "listener"),
     ))  # fmt: skip
-    return painted(f"{verdict.name}: OK: {counts} ({', '.join(verdict.listeners)}){warnings}", GREEN, "OK", sys.stdout)
+    text = f"{verdict.name}: OK: {counts} ({', '.join(verdict.listeners)}){warnings}"
+    return painted(one_line(text), GREEN, "OK", sys.stdout)
 
 
 def counted(number: int, noun: str) -> str:

@@ -70,6 +70,7 @@ TABLES: dict[SuitePart, Callable[[ServedObjects], list[Case]]] = {
     SuitePart.SPEC: spec.cases, SuitePart.MCS: multicluster.cases, SuitePart.RFC: rfc.cases
 }  # fmt: skip
 UNSERVED = "does it serve the objects? --print-fixtures prints them for 'kubectl apply', --kubeconfig makes them"
+MAX_ZONE_BYTES = 63  # one case asks for three labels of 63 bytes below the zone
 EXIT_FAILED, EXIT_UNASKED = 1, 2
 SIGNAL_EXIT = 128  # and the number of the signal, as in shells
 
@@ -119,9 +120,11 @@ def _zone(given: Given, flag: Flag[str]) -> str:
     """Read a zone, without its final dot. Raises FlagError."""
     text = given[flag].rstrip(".").lower()
     try:
-        from_text(text)
+        wire = from_text(text)
     except ValueError as error:
         raise FlagError(f"--{flag.names[0]}: {error}") from error
+    if len(wire) > MAX_ZONE_BYTES:
+        raise FlagError(f"--{flag.names[0]}: more than {MAX_ZONE_BYTES} bytes leave no room for the names to ask")
     return text
 
 

@@ -27,6 +27,7 @@ from clusterdns.server.dispatch import Dispatch
 from clusterdns.server.instance import Instance
 from clusterdns.server.listen_points import ListenPoint
 from clusterdns.telemetry.metrics import Registry
+from clusterdns.telemetry.printable import one_line
 from clusterdns.telemetry.queries import QueryCounters, panics
 from clusterdns.wire import codes
 from clusterdns.wire.name import to_text
@@ -50,7 +51,7 @@ def rows_of_corefile(path: str, namespaces: Collection[str]) -> list[Row]:
     except (CorefileError, CorefileErrors, StartError) as error:
         raise SourceError(str(error)) from error
     for note in unlisted(corefile):
-        print(note, file=sys.stderr)
+        print(one_line(note), file=sys.stderr)
     wanted = {f".{namespace}." for namespace in namespaces}
     return [row for row in rows if not wanted or any(part in f".{row.name}" for part in wanted)]
 

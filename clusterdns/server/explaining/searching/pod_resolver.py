@@ -28,7 +28,7 @@ async def resolver_of(view: ClusterView, namespace: str, pod_name: str) -> PodRe
     """Find the search list of a pod, or that of every pod of a namespace without settings of its own."""
     zone = to_text(view.settings.primary).removesuffix(".")
     found = PodResolver(SearchList((f"{namespace}.svc.{zone}", f"svc.{zone}", zone)))
-    if not view.zones[0].index.exposes(namespace.encode()):
+    if not view.zones[0].index.exposes(namespace.encode(errors="surrogateescape")):
         found.notes.append(f'namespace "{namespace}" does not exist here')
     if not pod_name:
         return found

@@ -40,13 +40,18 @@ async def walk_all(name: str, search: SearchList, types: Sequence[int], look_up:
 
 async def _results(name: str, types: Sequence[int], look_up: LookUp) -> Results:
     """Ask for each type; a name that gets too long is not asked for, as by the stub resolvers."""
-    try:
-        if len(from_text(name)) > MAX_NAME_BYTES:
-            return {codes.type_text(one): NXDOMAIN for one in types}
-    except ValueError:
+    if not _fits(name):
         return {codes.type_text(one): NXDOMAIN for one in types}
     asked = await asyncio.gather(*(look_up(name, one) for one in types))  # at once, as getaddrinfo does
     return {codes.type_text(one): _code(found, one) for one, found in zip(types, asked, strict=True)}
+
+
+def _fits(name: str) -> bool:
+    """Return whether a message can have the name."""
+    try:
+        return len(from_text(name)) <= MAX_NAME_BYTES
+    except ValueError:
+        return False
 
 
 def _code(asked: AskedQuestion, qtype: int) -> str:
@@ -66,7 +71,7 @@ def best_name(name: str, search: SearchList, walks: Sequence[SearchWalk], exists
     for walk in walks:
         if walk.found:
             return walk.found
-    tried = {step.name: step for walk in walks for step in walk.steps}
+    tried = {step.name: step for walk in walks for step in walk.steps if _fits(step.name)}
     for step in tried.values():
         if NODATA in step.results.values():
             return step.name
