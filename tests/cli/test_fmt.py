@@ -1,5 +1,6 @@
 """`clusterdns fmt`: the layout, that nothing is lost or means something else, and what is done to files."""
 
+import json
 import os
 import re
 import stat
@@ -8,10 +9,11 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import yaml
 from corefile.trees import TEXTS, words
 from corefiles.distribution import HERE, Distribution, names
 from corefiles.test_broken import BROKEN, Broken
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from program import Program
 
@@ -219,8 +221,11 @@ MISTAKES = {
     "of a block that may be a directive": ("lo {\n x{\n}\n", ["Corefile:2: Unexpected '{' at the e", "Corefile:3: "]),
     "words before the end": (". {\n log }\n", ["Corefile:2: Unexpected '}' at the end of a line"]),
     "two of them": (". {\n log }\n}\n", ["Corefile:2: Unexpected '}' at", "Corefile:3: Unexpected '}' because"]),
-    "a configmap": ("apiVersion: v1\nkind: ConfigMap\ndata:\n  Corefile: |\n    . {\n    }\n",
-                    ["Corefile: is a ConfigMap, not a Corefile; format the text in it: kubectl get configmap"]),
+    "a glued brace among others": (".:53 {\n errors{\n health {\n}\n}\n}\n", ["Corefile:2: Unex", "Corefile:3: "]),
+    "a stray brace in a configmap": ("kind: ConfigMap\ndata:\n  Corefile: |\n    . {\n    }\n    }\n", ["Corefile:6:"]),
+    "a configmap without one": ("kind: ConfigMap\ndata:\n  a: b\n", ["Corefile: no ConfigMap here has the key 'Cor"]),
+    "a configmap in JSON": ('{"kind": "ConfigMap", "data": {"Corefile": ".  {\\n}"}}', ["Corefile:1: 'Corefile' i"]),
+    "a folded text": ("kind: ConfigMap\ndata:\n  Corefile: >\n    . {\n\n     a\n    }\n", ["Corefile:3: 'Corefile' "]),
     "another object": ("apiVersion: v1\nkind: Secret\nmetadata:\n  name: x\n", ["Corefile: is a Secret 'x', not a C"]),
     "html": ("<html>{ }\n}</html>\n}\n", ["Corefile: is HTML, not a Corefile"]),
 }  # fmt: skip
@@ -264,6 +269,72 @@ def test_indentation_is_bounded() -> None:
     after = formatted(f"{text}. {{\n}}\n", "Corefile")
     assert len(after) < 100 * text.count("\n") * 4
     assert tokens(after) == tokens(f"{text}. {{\n}}\n")
+
+
+MANIFESTS = {
+    "a block": ("Corefile: |\n    . {\n    log\n    }\n", "Corefile: |\n    . {\n        log\n    }\n"),
+    "with what stands around it": (
+        "Corefile: |-   # c\n      . {\n        log\n\n\n      }\n\n  # d\n  other: |\n   a  b\n",
+        "Corefile: |-   # c\n      . {\n          log\n      }\n\n  # d\n  other: |\n   a  b\n",
+    ),
+    "with an indicator": ("Corefile: |2\n       . {\n      x\n      }\n", "Corefile: |\n    . {\n        x\n    }\n"),
+    "blanks at the ends of lines": ("Corefile: |\n    .  {  \n    }  \n  \n\n  z: 1\n",
+                                    "Corefile: |\n    . {\n    }\n  \n\n  z: 1\n"),
+    "all lines kept": ("Corefile: |+\n   .  {\n   }\n\n\n", "Corefile: |+\n   . {\n   }\n"),
+    "in quotes": ('Corefile: ".  {\\n  log \\n}\\n"\n', "Corefile: |\n    . {\n        log\n    }\n"),
+    "in quotes over lines": ('Corefile: ".  {\\n\n    \\ log \\n}\\n"\n  z: 1\n',
+                            "Corefile: |\n    . {\n        log\n    }\n  z: 1\n"),
+    "in single quotes": ("Corefile: '.   { }'\n", "Corefile: |\n    . { }\n"),
+    "a file that it imports": ("a.override: |\n    log   \n  b.server: |\n    x  {\n    }\n",
+                               "a.override: |\n    log\n  b.server: |\n    x {\n    }\n"),
+    "one without an end of line": ("Corefile: |\n    .  { }", "Corefile: |\n    . { }"),
+    "comments and quotes": ('Corefile: |\n    # a\n    . { # b\n    log "x\n      y"\n    }\n',
+                            'Corefile: |\n    # a\n    . { # b\n        log "x\n      y"\n    }\n'),
+    "one that is formatted already": ('Corefile: ". { }"\n', 'Corefile: ". { }"\n'),
+    "carriage returns": ("Corefile: |\r\n    .  {\r\n    }\r\n", "Corefile: |\r\n    . {\r\n    }\r\n"),
+}  # fmt: skip
+AROUND = {
+    "a configmap": ("apiVersion: v1\nkind: ConfigMap\ndata:\n  {}"),
+    "among others": ("# c\nkind: Service\nspec:   {{}}\n---\nkind: ConfigMap\nmetadata:\n  name:   x\ndata:\n  {}"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("around", AROUND.values(), ids=AROUND.keys())
+@pytest.mark.parametrize(("text", "expected"), MANIFESTS.values(), ids=MANIFESTS.keys())
+def test_corefiles_in_configmaps(text: str, expected: str, around: str) -> None:
+    after = formatted(around.format(text), "map.yaml")
+    assert after == around.format(expected)
+    assert formatted(after, "map.yaml") == after
+
+
+def test_a_list_of_configmaps() -> None:
+    text = (
+        "kind: ConfigMapList\nitems:\n- data:\n    Corefile: |\n      .  { }\n- data:\n    Corefile: |\n      a  { }\n"
+    )
+    assert formatted(text, "f") == text.replace("  {", " {")
+
+
+@given(COREFILES, st.sampled_from(["|", "|-", "|+", '"']))
+@example('x#y "\n"', "|")
+@settings(max_examples=80, deadline=None)
+def test_any_corefile_in_a_configmap(text: str, style: str) -> None:
+    assume(text.replace("\n", "").isprintable() and loaded(text, os.environ) is not None)
+    value = json.dumps(text, ensure_ascii=False)
+    if style != '"' and text.strip() and not text.startswith((" ", "\n")):
+        value = style + "".join(f"\n    {line}" if line else "\n" for line in text.split("\n")) + "\n"
+    manifest = f"kind: ConfigMap\ndata:\n  Corefile: {value}\n  other:   x # y\n"
+    after = formatted(manifest, "/nowhere/map.yaml")
+    assert after.endswith("\n  other:   x # y\n")
+    corefile = yaml.safe_load(after)["data"]["Corefile"]
+    before = yaml.safe_load(manifest)["data"]["Corefile"]
+    assert tokens(corefile) == tokens(before)
+    assert comments(corefile) == comments(before)
+    assert formatted(after, "/nowhere/map.yaml") == after
+
+
+def test_the_manifests_of_this_project_are_formatted() -> None:
+    text = (ROOT / "deploy" / "base" / "configmap.yaml").read_text()
+    assert formatted(text, "configmap.yaml") == text
 
 
 MESSY, TIDY = ". {\nlog\n}\n", ". {\n    log\n}\n"

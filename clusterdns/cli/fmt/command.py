@@ -31,18 +31,17 @@ DIFF = Flag("diff d", "Print the differences (unified diff) in place of the text
 FLAGS: tuple[Flag[Any], ...] = (WRITE, CHECK, DIFF)
 ABOUT = """Format Corefiles: four spaces for each open brace, one space between words, at most one blank line.
 
-FILE is a Corefile or a file that one imports; '-', or no FILE, is standard input. Words, quotes, variables and comments
-are kept as they are, and so is what the Corefile means. A file with a misplaced brace is reported with its line, and is
-not changed. Exit code 0: done. 1: a file has a mistake or cannot be read, or differs with --check. 2: the command line
-is wrong.
+FILE is a Corefile, a file that one imports, or YAML with ConfigMaps, whose Corefiles are formatted; '-', or no FILE, is
+standard input. Words, quotes, variables and comments are kept as they are, and so is what the Corefile means. A file
+with a misplaced brace is reported with its line, and is not changed. Exit code 0: done. 1: a file has a mistake or
+cannot be read, or differs with --check. 2: the command line is wrong.
 
 Examples:
   fmt Corefile                          print it formatted
   fmt -w Corefile custom/*.override     replace files
-  fmt --check --diff Corefile           for CI: what is to change
-  kubectl -n kube-system get configmap coredns -o jsonpath='{.data.Corefile}' | clusterdns fmt"""
+  fmt --check --diff configmap.yaml     for CI: what is to change
+  kubectl -n kube-system get configmap coredns -o yaml | clusterdns fmt"""
 HELP = CommandHelp("fmt [FILE]... [FLAGS]", ABOUT, FLAGS)
-_OF_CONFIGMAP = "format the text in it: kubectl get configmap NAME -o jsonpath='{.data.Corefile}' | clusterdns fmt"
 
 
 def main(program: str, arguments: Sequence[str]) -> int:
@@ -97,8 +96,11 @@ def formatted(text: str, name: str) -> str:
     if not loads(text, name) and lex(text, name).lines:
         source.refuse_other_formats(text.encode("utf-8", "surrogateescape"), name)
         if (documents := source.documents_of(text, name)) is not None:
-            if configmap.files_of(documents, name) is not None:
-                raise CorefileError(name, 0, "is a ConfigMap, not a Corefile", _OF_CONFIGMAP)
+            from clusterdns.cli.fmt.manifest import laid_out_manifest  # YAML is slow to import
+
+            if (found := laid_out_manifest(text, name)) is not None:
+                return found
+            configmap.files_of(documents, name)  # raises, where there are ConfigMaps
             raise source.not_a_corefile(documents, name)
         check_structure(text, name)
     return laid_out(text)

@@ -5,10 +5,10 @@ Where it stands alone, its imports and the variables of its environment need not
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from clusterdns.corefile.braces import glued_brace
-from clusterdns.corefile.directive import Directive, ServerBlock
+from clusterdns.corefile.directive import ServerBlock
 from clusterdns.corefile.environment import referenced
 from clusterdns.corefile.errors import ErrorList
 from clusterdns.corefile.files import Files
@@ -38,19 +38,30 @@ def check_structure(text: str, file: str) -> None:
         return
     head, end = [Token(".", file, 1), Token("{", file, 1)], [Token("}", file, 1)]
     blocks, others = _parsed([head, *lines, end], lexed, file, environ)
-    if all(_is_directive(one) for block in blocks for one in block.directives) and _count(others) < _count(found):
+    if _may_be_directives(lines) and not any(map(_has_glued_brace, blocks)) and _count(others) < _count(found):
         found = others
     found.raise_if_any()
 
 
-def _is_directive(one: Directive) -> bool:
-    """Return whether a statement looks like a directive: not a server block, whose directives would be its lines."""
-    if not one.block:
-        return True
-    words = [word for line in one.block for word in (line.words[0], line.words[-1])]
-    return _NAME.fullmatch(one.name) is not None and not any(
-        glued_brace(word.text) for word in words if not word.quoted
-    )
+def _may_be_directives(lines: Iterable[Sequence[Token]]) -> bool:
+    """Return whether what has a block at the top level has the name of a directive, and not that of a zone."""
+    depth = 0
+    for line in lines:
+        has_block = any(word.opens for word in line) or _is_glued(line[-1])
+        if depth == 0 and has_block and _NAME.fullmatch(line[0].text) is None:
+            return False
+        depth += sum(word.opens - word.closes for word in line)
+    return True
+
+
+def _has_glued_brace(block: ServerBlock) -> bool:
+    """Return whether a line of a directive begins or ends with a word that ends in a brace, as a block's may."""
+    lines = (line for one in block.directives for line in one.block)
+    return any(_is_glued(word) for line in lines for word in (line.words[0], line.words[-1]))
+
+
+def _is_glued(word: Token) -> bool:
+    return not word.quoted and glued_brace(word.text) is not None
 
 
 def _count(errors: ErrorList) -> int:
