@@ -83,9 +83,10 @@ def launch() -> Iterator[Launch]:
         from playwright.sync_api import sync_playwright
     except ModuleNotFoundError:
         missing("playwright", "run `make test`, which installs it")
-    sandbox = [] if os.geteuid() else ["--no-sandbox"]
+    # containers have a small /dev/shm, and no sandbox within theirs where tests run as root
+    settings = ["--disable-dev-shm-usage", *([] if os.geteuid() else ["--no-sandbox"])]
     with sync_playwright() as playwright:
-        yield lambda *arguments: playwright.chromium.launch(executable_path=program, args=[*sandbox, *arguments])
+        yield lambda *arguments: playwright.chromium.launch(executable_path=program, args=[*settings, *arguments])
 
 
 @pytest.fixture(scope="module")

@@ -225,6 +225,13 @@ async def test_the_first_look_has_no_rates_yet(page: Dashboard) -> None:
         assert shown in text
 
 
+@pytest.mark.parametrize("path", ["/", "/live.json"])
+async def test_a_configuration_that_has_ended_is_not_shown(page: Dashboard, path: str) -> None:
+    page.live.shown = {}
+    response = await page.get(path)
+    assert (response.status, response.headers["Retry-After"]) == (503, "1")
+
+
 async def test_the_page_reloads_itself_without_javascript_unless_that_is_off(page: Dashboard) -> None:
     assert '<noscript><meta http-equiv="refresh" content="5"/></noscript>' in (await page.get("/")).text
     still = (await page.get("/?refresh=off")).text

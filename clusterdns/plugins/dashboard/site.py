@@ -82,8 +82,10 @@ class Site:
         raise Refusal(404, "There is no page at this path.")
 
     async def _document(self) -> Mapping[str, Any]:
-        """Return the live document as it may be shown; the same one until the next second."""
+        """Return the live document as it may be shown; the same one until the next second. Raises Refusal."""
         document = await self._shared.live.document()
+        if not document:
+            raise Refusal(503, "This configuration has ended; load the page anew.", Retry_After="1")
         if self._shown is None or self._shown[0] is not document:
             self._shown = document, self._privacy.document(document)
         return self._shown[1]
