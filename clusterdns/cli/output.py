@@ -1,9 +1,17 @@
-"""Text on standard output that may have bytes that are not UTF-8, as a Corefile may."""
+"""Text on standard output that may have bytes that are not UTF-8 and control characters, as a Corefile may."""
 
 import os
 import sys
 
 from clusterdns.cli.usage import EXIT_FAILED, EXIT_OK
+from clusterdns.telemetry.printable import one_line
+
+
+def for_output(text: str) -> str:
+    """Return a text as it is, or for a terminal with the characters escaped that would control it, tabs not."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return text
+    return "\n".join(["\t".join(map(one_line, line.split("\t"))) for line in text.split("\n")])
 
 
 def write_text(text: str) -> int:

@@ -125,6 +125,21 @@ def test_colours_are_where_they_are_meant_and_nowhere_else(
     assert [name for name, text in seen.items() if "\033[" in text] == list(row.coloured)
 
 
+@pytest.mark.parametrize("arguments", [["config"], ["config", "--json"], ["fmt"], ["fmt", "-d"]])
+def test_a_corefile_does_not_control_the_terminal(
+    run: Callable[..., Streams], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str]
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    (tmp_path / "evil").write_text('. {\n  log "a\033[2J\u202e\tb" # \033]0;x\007\n}\n')
+    for is_terminal in (True, False):
+        found = run([*arguments, "evil"], is_terminal=is_terminal)
+        if is_terminal or "--json" in arguments:
+            assert not {"\033", "\u202e", "\007"} & set(found["out"])
+            assert "a\\x1b[2J\\u202e\tb" in found["out"] or "--json" in arguments
+        else:
+            assert "a\033[2J\u202e\tb" in found["out"], "what is not for a terminal is not changed"
+
+
 STREAMS: list[tuple[str, bool, dict[str, str], bool]] = [
     ("a terminal", True, {}, True),
     ("a pipe", False, {}, False),

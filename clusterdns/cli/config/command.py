@@ -15,7 +15,7 @@ from clusterdns.cli.colour import DIM, painted
 from clusterdns.cli.config.origins import blocks_tree, with_origins
 from clusterdns.cli.config.writing import written_lines
 from clusterdns.cli.flags import Flag, FlagError, Given
-from clusterdns.cli.output import write_text
+from clusterdns.cli.output import for_output, write_text
 from clusterdns.cli.serve import DEFAULT_FILE
 from clusterdns.cli.usage import EXIT_FAILED, CommandHelp, read_command, wrong
 from clusterdns.corefile.errors import CorefileError, CorefileErrors, CorefileWarning, ErrorList
@@ -80,8 +80,9 @@ def _text(corefile: Corefile, given: Given) -> str:
     """Write the Corefile. Raises CorefileError for a word that cannot be written."""
     lines = written_lines(corefile.blocks, hides_env=given[HIDE_ENV])
     if given[NO_ORIGIN]:
-        return "".join(f"{line.text}\n" for line in lines)
-    return "".join(f"{text}{painted(comment, DIM, comment, sys.stdout)}\n" for text, comment in with_origins(lines))
+        return "".join(f"{for_output(line.text)}\n" for line in lines)
+    commented = ((for_output(text), comment) for text, comment in with_origins(lines))
+    return "".join(f"{text}{painted(comment, DIM, comment, sys.stdout)}\n" for text, comment in commented)
 
 
 def _json(name: str, corefile: Corefile, given: Given) -> str:

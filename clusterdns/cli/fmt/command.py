@@ -17,7 +17,7 @@ from clusterdns.cli.colour import BOLD, GREEN, RED, painted
 from clusterdns.cli.flags import Flag, FlagError, Given
 from clusterdns.cli.fmt.layout import laid_out
 from clusterdns.cli.fmt.syntax import check_structure, loads
-from clusterdns.cli.output import write_text
+from clusterdns.cli.output import for_output, write_text
 from clusterdns.cli.usage import EXIT_FAILED, EXIT_OK, CommandHelp, read_command, wrong
 from clusterdns.corefile.errors import CorefileError, CorefileErrors
 from clusterdns.corefile.lexer import lex
@@ -87,7 +87,7 @@ def _format(name: str, given: Given) -> int:
     elif given[WRITE] or given[CHECK]:
         written = EXIT_OK
     else:
-        written = write_text(after)
+        written = write_text(for_output(after))
     return EXIT_FAILED if given[CHECK] and after != before else written
 
 
@@ -127,7 +127,7 @@ def _difference(before: str, after: str, name: str) -> Iterator[str]:
         colour = {"-": RED, "+": GREEN}.get(line[0], "")
         if line.startswith(("--- ", "+++ ", "@@")):
             colour = BOLD
-        body = line.removesuffix("\n")
+        body = for_output(line.removesuffix("\n"))
         yield painted(body, colour, body, sys.stdout) if colour else body
         yield "\n" if line.endswith("\n") else "\n\\ No newline at end of file\n"
 
