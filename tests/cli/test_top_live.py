@@ -42,13 +42,21 @@ def is_restored(terminal: ProgramTerminal) -> bool:
 
 
 VIEWS = {
-    "1": ["1,234/s", "NOERROR 1,200/s", "EndpointSlice 0.4 s", "120 MiB of 170 MiB", "1 of 2 up"],
+    "1": [
+        "1,234/s",
+        "NOERROR 1,200/s",
+        "EndpointSlice 0.4 s",
+        "120 MiB of 170 MiB",
+        "1 of 2 up",
+        "did you mean",
+        "prod/db: endpoint",
+    ],
     "2": ["names asked most", "400/s A     db.prod.svc.cluster.local."],
     "3": ["612/s 10.1.2.3 pod prod/web-0", "shed", "10.1.2.9"],
     "4": ["SERVFAIL", "x.example.", "NXDOMAIN", "db.prodd.svc.cluster.local.", 'did you mean "prod"?'],
     "5": ["up   9.9.9.9:53", "down 192.0.2.9:53", "kubernetes 10.96.0.1:443", "Service             90   12 s"],
     "6": ["19:20:10 prod/db: endpoint 10.1.2.3 ready, answered 0.4 ms later"],
-}
+}  # fmt: skip
 
 
 def test_each_view_fits_into_80_by_24_and_q_quits(server: LiveServer) -> None:

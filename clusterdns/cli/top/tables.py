@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
 from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.padding import Padding
@@ -23,10 +24,24 @@ from clusterdns.cli.top.cells import (
 )
 from clusterdns.cli.top.document import TopChange, TopPicture, TopQuestion
 from clusterdns.cli.top.figures import age, duration, rate, share
+from clusterdns.cli.top.overview import overview
 
+FIRST_ROWS = 3
 RATE_WIDTH, TYPE_WIDTH, INDENT = 9, 5, 2
 MAX_TYPE = 10  # characters; TYPE65535 has nine
 _NOT_DETAILS = ("to", "health")
+
+
+def summary(picture: TopPicture, space: ViewSpace) -> Iterator[RenderableType]:
+    """Draw the overview, and the first rows of what else is seen live."""
+    yield from overview(picture, space)
+    failing = [*picture.servfail[:FIRST_ROWS], *picture.nxdomain[:FIRST_ROWS]]
+    yield Text()
+    yield _heading(f"names asked most{_sampled(picture)}")
+    yield from _questions(picture.names[:FIRST_ROWS], space, "none asked")
+    yield _heading("failing")
+    yield from _questions(failing, space, "none")
+    yield from changes(msgspec.structs.replace(picture, changes=picture.changes[:FIRST_ROWS]), space)
 
 
 def names(picture: TopPicture, space: ViewSpace) -> Iterator[RenderableType]:

@@ -23,7 +23,7 @@ class TopView(NamedTuple):
 
 
 VIEWS = (
-    TopView("Overview", overview),
+    TopView("Overview", tables.summary),
     TopView("Names", tables.names),
     TopView("Clients", tables.clients),
     TopView("Errors", tables.errors),
@@ -43,9 +43,9 @@ def as_text(picture: TopPicture, server: str, width: int, encoding: str) -> str:
     console = Console(file=stream, width=max(width, MIN_WIDTH), color_system=None, force_terminal=False)
     space = ViewSpace(console.width, has_blocks=has_blocks(encoding))
     console.print(Text(headline(picture, server)))
-    for view in VIEWS:
+    for draw in (overview, *(view.draw for view in VIEWS[1:])):  # which have what the summary has
         console.print()
-        console.print(Group(*view.draw(picture, space)))
+        console.print(Group(*draw(picture, space)))
     lines = (line.rstrip() for line in stream.getvalue().splitlines())
     return "".join(f"{line}\n" for line in lines).encode(encoding, "backslashreplace").decode(encoding)
 
