@@ -34,9 +34,9 @@ class _Frame(msgspec.Struct):
             return None
         line = self.lines[self.position]
         self.position += 1
-        if self.argument is None:
+        if (argument := self.argument) is None:
             return deque(line)
-        return deque([Token(one.text, one.file, one.line, one.quoted, self.argument, one.written) for one in line])
+        return deque([Token(text, file, at, quoted, argument, written) for text, file, at, quoted, _, written in line])
 
     def ancestry(self) -> list[str]:
         """Return the labels from the main file down to this frame."""
