@@ -21,8 +21,8 @@ from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.pods import PodMode
 from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.cluster.objects import Change, EndpointSlice, Kind, Namespace, Service
-from clusterdns.host.datagrams import new_payload
 from clusterdns.host.sockets import bind_udp
+from clusterdns.host.udp.datagrams import new_payload
 from clusterdns.plugins.kubernetes.handler import ClusterHandler
 from clusterdns.server.dispatch import Dispatch, ListenerContext
 from clusterdns.server.listeners.udp import UdpListener

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, Protocol
 
-from clusterdns.host.datagrams import Datagrams
+from clusterdns.host.udp.datagrams import Datagrams
 
 
 class Shed(StrEnum):
@@ -16,6 +16,7 @@ class Shed(StrEnum):
 
     CONNECTION = "connections closed for those of other clients"
     QUERY = "queries dropped: too many wait for their handlers"
+    SHARE = "queries dropped: above its share of what can be answered"
 
 
 class ReplyObserver(Protocol):
@@ -33,8 +34,8 @@ class ReplyObserver(Protocol):
     def later(self, message: bytes, host: str, seconds: float) -> None:
         """Take one reply that was made after a wait of this many seconds."""
 
-    def shed(self, host: str, what: Shed) -> None:
-        """Take note of a client that lost something to a limit."""
+    def shed(self, host: str, what: Shed, times: int = 1) -> None:
+        """Take note of a client that lost something to a limit, so many times."""
 
 
 class Tap:

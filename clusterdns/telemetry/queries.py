@@ -156,6 +156,22 @@ class _Families:
         )
 
 
+def kernel_dropped(registry: Registry) -> Family[Series]:
+    """Return the counter of datagrams that the kernel dropped before they were read, by server."""
+    return registry.counter(
+        "clusterdns_udp_dropped_total",
+        "Datagrams that the kernel dropped: not queries, above a source's share, or without space in the buffer.",
+        "server",
+    )
+
+
+def shed_queries(registry: Registry) -> Family[Series]:
+    """Return the counter of queries that were dropped because their source was above its share, by server."""
+    return registry.counter(
+        "clusterdns_shed_total", "Queries dropped in an overload, of sources above their share.", "server"
+    )
+
+
 class QueryCounters:
     """The counters of one server (`dns://:53`) by outcome. Servers that share a registry share the families."""
 
@@ -200,6 +216,15 @@ class QueryCounters:
     def count_unanswered(self, proto: str, reason: Unanswered) -> None:
         """Count a packet that gets no reply."""
         self._families.unanswered.labels(self.server_text, proto, reason.value).value += 1
+
+    @property
+    def shed(self) -> Series:
+        """The queries that were dropped because their source was above its share."""
+        return shed_queries(self._registry).labels(self.server_text)
+
+    def count_dropped(self, count: int) -> None:
+        """Count datagrams that the kernel dropped before they were read."""
+        kernel_dropped(self._registry).labels(self.server_text).value += count
 
     def count_unsent(self, proto: str) -> None:
         """Count a reply that could not be sent; its query has been counted as answered."""

@@ -10,8 +10,8 @@ from clusterdns.chain import Plugin
 from clusterdns.corefile.load import parse
 from clusterdns.gotemplate import evaluation
 from clusterdns.gotemplate import values as template_values
-from clusterdns.host import datagrams
 from clusterdns.host.admission import ConnectionLimits
+from clusterdns.host.udp import datagrams
 from clusterdns.plugins import order, tls
 from clusterdns.plugins.cache import refresh as cache_refresh
 from clusterdns.plugins.cache import store as cache_store

@@ -23,8 +23,8 @@ from clusterdns.cluster.api.store import ObjectStore
 from clusterdns.cluster.freshness import Freshness
 from clusterdns.cluster.objects import EndpointSlice
 from clusterdns.corefile.load import parse
-from clusterdns.host.datagrams import new_payload
 from clusterdns.host.sockets import bind_udp
+from clusterdns.host.udp.datagrams import new_payload
 from clusterdns.plugins.kubernetes.feed import Feed
 from clusterdns.plugins.kubernetes.settings import KubernetesSettings
 from clusterdns.server.assembly import Configuration, assemble

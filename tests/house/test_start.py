@@ -11,8 +11,8 @@ import pytest
 # The libraries take 37 MiB of it, aiohttp most; kubernetes_asyncio with its generated models would add 29 MiB.
 MAX_RSS_MIB = 46
 MAX_CPU_OF_LIBRARIES = 3.0  # relative to the libraries alone, because the speed and load of machines differ
-MAX_MODULES = 615  # 382 of them are of libraries
-MAX_MODULES_BEFORE_AN_ANSWER = 430
+MAX_MODULES = 620  # 382 of them are of libraries
+MAX_MODULES_BEFORE_AN_ANSWER = 433
 MAX_VERSION_CPU_SECONDS = 0.8
 
 KUBEADM = Path(__file__).parents[1] / "corefiles" / "kubeadm" / "Corefile"

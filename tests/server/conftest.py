@@ -26,8 +26,8 @@ from clusterdns.cluster.index.cluster import Index
 from clusterdns.cluster.index.pods import PodMode
 from clusterdns.cluster.index.zone import ClusterZone
 from clusterdns.cluster.objects import Change, Endpoint, EndpointSlice, Namespace, Object, Pod, Port, Service, packed
-from clusterdns.host.datagrams import new_payload
 from clusterdns.host.sockets import bind_tcp, bind_udp
+from clusterdns.host.udp.datagrams import new_payload
 from clusterdns.plugins.kubernetes.handler import ClusterHandler
 from clusterdns.plugins.loadbalance.handler import mark_rotating
 from clusterdns.server.dispatch import Dispatch, ListenerContext

@@ -14,7 +14,7 @@ import pytest
 from peers import need
 from server.in_process import Process
 
-from clusterdns.host import datagrams
+from clusterdns.host.udp import datagrams
 from clusterdns.telemetry.logs import bracketed
 from testing.certificates import self_sign
 from testing.ports import free_ports

@@ -19,9 +19,9 @@ import msgspec
 
 from clusterdns.chain import ListenerOptions, StartError
 from clusterdns.host.admission import ConnectionLimits
-from clusterdns.host.datagrams import new_payload
 from clusterdns.host.resources import descriptor_shares
 from clusterdns.host.sockets import bind_tcp, bind_udp, share_port
+from clusterdns.host.udp.datagrams import new_payload
 from clusterdns.server.instance import Instance
 from clusterdns.server.listen_points import ListenPoint
 from clusterdns.server.listeners import tcp, udp

@@ -1,7 +1,7 @@
 """The UDP listeners: receive queries, send compiled answers, and pass all other queries to dispatch.
 
-`_drain` is the hit path of the server: per query it makes no task, parses nothing and logs nothing. `host.datagrams`
-makes the system calls, for a batch of queries at a time.
+`_drain` is the hit path of the server: per query it makes no task, parses nothing and logs nothing. `host.udp` makes
+the system calls, for a batch of queries at a time; in an overload `fairness` decides whose queries are dropped.
 """
 
 import asyncio
@@ -12,9 +12,12 @@ from collections.abc import Coroutine
 from time import perf_counter
 from typing import Any
 
-from clusterdns.host.datagrams import SLOT_BYTES, Ancillary, datagrams
+from clusterdns.host.udp.datagrams import BATCH, SLOT_BYTES, Ancillary, datagrams
+from clusterdns.host.udp.socket_filter import memory
 from clusterdns.server.dispatch import Dispatch, LargeReply, ListenerContext
+from clusterdns.server.listeners.fairness import FairShares
 from clusterdns.server.tap import Shed
+from clusterdns.telemetry.queries import Unanswered
 
 MAX_LAST_BATCHES = 1024  # answered while closing, so that a flood does not keep the socket open
 MAX_WAITING = 10_000  # queries of one socket that wait for a handler; more than that outlive their clients' timeouts
@@ -30,15 +33,21 @@ class UdpListener:
         self._datagrams = datagrams(sock, payload)
         self._dispatch = dispatch
         self._context = context
+        self._dropped = 0  # by the kernel, as counted so far
         self._waiting: dict[Coroutine[Any, Any, bytes | None], asyncio.Task[None]] = {}
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have the event loop call `_drain` whenever the socket is readable."""
         self._loop = loop
+        counters = self._dispatch.counters
+        self._fair = FairShares(self._socket, counters.server_text, counters.shed, self._context.tap, loop.call_later)
+        counters.before_flush.append(self._count_dropped)
         loop.add_reader(self._socket, self._drain)
 
     def serve(self, dispatch: Dispatch, context: ListenerContext) -> set[asyncio.Task[None]]:
         """Answer from another configuration; returns the tasks of queries that wait in the previous one."""
+        self._dispatch.counters.before_flush.remove(self._count_dropped)
+        dispatch.counters.before_flush.append(self._count_dropped)
         self._dispatch, self._context = dispatch, context
         return set(self._waiting.values())
 
@@ -60,6 +69,9 @@ class UdpListener:
             if not self._drain():
                 break
         self._loop.remove_reader(self._socket)
+        self._fair.close()
+        self._dispatch.counters.before_flush.remove(self._count_dropped)
+        self._count_dropped()
         self._socket.close()
         for message, task in self._waiting.items():
             self._dispatch.unanswered.cancel(message, "udp")
@@ -104,7 +116,16 @@ class UdpListener:
         observer = self._context.tap.observer
         if observer is not None and sizes:
             observer.batch(batch, len(sizes), len(sizes) - unsent, hits, perf_counter() - started)
+        if len(sizes) == BATCH or self._fair.is_sampling:
+            self._fair.report(batch, len(sizes))
         return bool(sizes)
+
+    def _count_dropped(self) -> tuple[()]:
+        """Count what the kernel has dropped since the last call."""
+        dropped = memory(self._socket).dropped
+        self._dispatch.counters.count_dropped((dropped - self._dropped) % 2**32)
+        self._dropped = dropped
+        return ()
 
     def _send(self, first: int, end: int) -> None:
         if first < end:
@@ -114,6 +135,9 @@ class UdpListener:
     def _miss(self, packet: bytes, slot: int) -> bytes | None:
         """Return a reply that is made at once; make a task of one for which handlers wait, or that is large."""
         client = self._datagrams.client(slot)
+        if self._fair.is_sampling and self._fair.discards(client[0]):  # it was in the queue before the filter
+            self._dispatch.counters.count_unanswered("udp", Unanswered.OVERLOAD)
+            return None
         message = self._dispatch.miss(packet, client, self._datagrams.server(slot), self._context)
         if message is None or isinstance(message, bytes):
             return message

@@ -9,7 +9,7 @@ import random
 from collections import Counter, deque
 from collections.abc import Sequence
 
-from clusterdns.host.datagrams import SLOT_BYTES, Datagrams
+from clusterdns.host.udp.datagrams import SLOT_BYTES, Datagrams
 from clusterdns.server.live.durations import Durations
 from clusterdns.server.tap import Shed
 from clusterdns.telemetry.heavy_hitters import HeavyHitters
@@ -74,9 +74,9 @@ class Observation:
         """See `tap.ReplyObserver`."""
         self._one(message[:_QUESTION_END_BYTES], host, seconds)
 
-    def shed(self, host: str, what: Shed) -> None:
+    def shed(self, host: str, what: Shed, times: int = 1) -> None:
         """See `tap.ReplyObserver`."""
-        self.shed_clients.add((_plain(host), what.value))
+        self.shed_clients.add((_plain(host), what.value), times)
 
     def _one(self, start: bytes, host: str, seconds: float) -> None:
         self._replies += 1

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterdns.host.datagrams import SLOT_BYTES, Datagrams
+from clusterdns.host.udp.datagrams import SLOT_BYTES, Datagrams
 from clusterdns.server.live.durations import BOUNDS, Durations
 from clusterdns.server.live.observation import MAX_READS_PER_SECOND, Observation, question_of
 from clusterdns.server.tap import Shed

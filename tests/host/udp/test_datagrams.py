@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from clusterdns.host import datagrams as module
-from clusterdns.host.datagrams import (
+from clusterdns.host.sockets import bind_udp, local_address, receive_local_addresses
+from clusterdns.host.udp import datagrams as module
+from clusterdns.host.udp.datagrams import (
     BATCH,
     MAX_DATAGRAM_BYTES,
     SLOT_BYTES,
@@ -20,7 +21,6 @@ from clusterdns.host.datagrams import (
     datagrams,
     new_payload,
 )
-from clusterdns.host.sockets import bind_udp, local_address, receive_local_addresses
 
 needs_ipv6 = pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this host has no IPv6")
 ADDRESSES = [
