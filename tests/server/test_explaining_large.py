@@ -129,3 +129,20 @@ async def test_names_may_come_and_go_while_the_nearest_is_looked_for() -> None:
     assert await nearest_label(b"wbe", known) == "web"
     await changing
     assert await nearest_label(b"nothing-like-these", known) == ""
+
+
+@pytest.mark.parametrize(
+    ("label", "near"),
+    [
+        (b"prodd", "prod"), (b"webb", "web"), (b"kube-sys", "kube-system"), (b"porduction", "production"),
+        (b"kubesystme", "kube-system"), (b"kbsystem", ""), (b"x", ""),
+    ],
+)  # fmt: skip
+async def test_the_nearest_of_very_many_names_is_found(label: bytes, near: str) -> None:
+    several = [f"ns-{number}".encode() for number in range(20_000)]
+    assert await nearest_label(label, [*several, b"prod", b"web", b"kube-system", b"production"]) == near
+
+
+async def test_the_nearest_of_many_that_are_near_is_one_of_them() -> None:
+    several = [f"service-{number}".encode() for number in range(3_000)]
+    assert await nearest_label(b"servicee-77", several) == "service-77"

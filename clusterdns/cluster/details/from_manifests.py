@@ -1,7 +1,7 @@
 """Raw objects from manifests, as written there; what the controllers would make of them is in the index alone."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from clusterdns.cluster.details.reader import (
@@ -33,10 +33,11 @@ class ManifestReader:
     async def read(self, resource: str, wanted: ObjectFilter) -> FoundObjects:
         """Find objects (see `ObjectReader.read`); of an object that is written twice the last counts."""
         found: dict[tuple[str, str], Document] = {}
-        for number, document in enumerate(self._candidates(resource)):
+        for number, written in enumerate(self._documents()):
             if not number % DOCUMENTS_PER_STEP:
                 await asyncio.sleep(0)
-            if _matches(document.tree, wanted):
+            document = _candidate(written, resource)
+            if document is not None and _matches(document.tree, wanted):
                 found[document.kind, str(_metadata(document.tree).get("name"))] = document
         most = MAX_OBJECTS[resource]
         documents = list(found.values())
@@ -46,12 +47,14 @@ class ManifestReader:
             is_cut=len(documents) > most,
         )
 
-    def _candidates(self, resource: str) -> "Iterator[Document]":
-        for document in self._documents():
-            if document.kind == _KINDS[resource]:
-                yield document
-            elif resource == PODS and document.kind in _WORKLOADS:
-                yield document._replace(tree=_template(document.tree))
+
+def _candidate(document: "Document", resource: str) -> "Document | None":
+    """Return a document of the resource, for a workload that of its pods; None for others."""
+    if document.kind == _KINDS[resource]:
+        return document
+    if resource == PODS and document.kind in _WORKLOADS:
+        return document._replace(tree=_template(document.tree))
+    return None
 
 
 def _template(workload: Any) -> Any:

@@ -1,5 +1,6 @@
 """What is known about one question when its verdict is made, and the Services and namespaces that it may have meant."""
 
+import asyncio
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -148,6 +149,7 @@ async def _cluster_name(step: TracedStep) -> ClusterName | None:
         found.near_namespace = await nearest_label(parsed.namespace, zone.index.namespaces.names())
         found.swapped = _named([parsed.namespace, parsed.service], zone) if parsed.service else ""
         if parsed.form is NameForm.SERVICE_NAMESPACE:
+            await asyncio.sleep(0)
             homes = (namespace for namespace, name in zone.index.service_keys() if name == parsed.namespace)
             found.elsewhere = [_named([parsed.namespace, namespace], zone) for namespace in islice(homes, 3)]
     elif parsed.service and service is not None and not service.exists:
@@ -155,6 +157,7 @@ async def _cluster_name(step: TracedStep) -> ClusterName | None:
         found.near_service = await nearest_label(
             parsed.service, (name for namespace, name in keys if namespace == parsed.namespace)
         )
+        await asyncio.sleep(0)
         others = (namespace for namespace, name in keys if name == parsed.service and zone.index.exposes(namespace))
         found.elsewhere = [label_text(one) for one in islice(others, 3)]
     return found
