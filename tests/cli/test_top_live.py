@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from fakes.live_server import PICTURE, LiveServer
 
+from clusterdns.cli.top.document import TopPicture, TopRates
+from clusterdns.cli.top.follower import FollowedPicture
+from clusterdns.cli.top.session import late_note
 from testing.peers import clusterdns
 from testing.terminal import ProgramTerminal
 
@@ -290,3 +293,29 @@ def test_wide_characters_take_two_columns(server: LiveServer) -> None:
         terminal.wait_for("\u65e5")
         terminal.wait_for(lambda: terminal.rows[-1].startswith(" q quit"))
         assert terminal.text.count("\u65e5") == 60
+
+
+def test_a_locale_without_unicode_has_plain_characters(server: LiveServer) -> None:
+    server.document = {**PICTURE, "names": [{"name": "\u65e5\u672c", "type": "A", "per_second": 1.0}]}
+    with top(server, PYTHONIOENCODING="ascii") as terminal:
+        terminal.wait_for("questions  1,234/s     _:+#")
+        terminal.type("2")
+        terminal.wait_for("1.0/s A     ??")
+        terminal.type("q")
+        assert terminal.end() == 0
+        assert is_restored(terminal)
+
+
+LATE = {
+    "the picture is of now": ("", 1.0, ""),
+    "the server is silent": ("", 5.0, "no picture for 5.0 s, the last one is shown; asking again"),
+    "for long": ("", 3_700.0, "no picture for 1 h 1 min, the last one is shown; asking again"),
+    "a failure is said at once": ("refused", 1.0, "no picture for 1.0 s, the last one is shown; asking again; refused"),
+    "a hostile reason": ("\x1b[2J", 1.0, "no picture for 1.0 s, the last one is shown; asking again; \\x1b[2J"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("failure", "seconds", "note"), LATE.values(), ids=LATE)
+def test_the_age_of_the_picture_is_said_where_it_is_not_of_now(failure: str, seconds: float, note: str) -> None:
+    latest = FollowedPicture(TopPicture("", 1.0, TopRates()), 100.0, failure)
+    assert late_note(latest, 100.0 + seconds, late_seconds=4.0) == note
