@@ -13,9 +13,9 @@ class Durations:
         self._now = [0] * (len(BOUNDS) + 1)
         self._ended: deque[list[int]] = deque(maxlen=seconds)
 
-    def add(self, seconds: float) -> None:
-        """Count a duration."""
-        self._now[bisect_left(BOUNDS, seconds)] += 1
+    def add(self, seconds: float, times: int = 1) -> None:
+        """Count a duration this many times."""
+        self._now[bisect_left(BOUNDS, seconds)] += times
 
     def end_second(self) -> None:
         """Close the present second."""

@@ -17,7 +17,8 @@ from clusterdns.wire import codes
 from clusterdns.wire.header import HEADER_BYTES, RCODE_MASK
 from clusterdns.wire.name import MAX_LABEL_BYTES, MAX_NAME_BYTES
 
-MAX_READS_PER_SECOND = 2000  # 1 % of a core
+MAX_READS_PER_SECOND = 1000  # 0.7 % of a core
+READS_PER_STEP = 400  # of a second in which the rate has grown, before only a quarter of the replies are read
 CAPACITY = 1024  # of each table of heavy hitters: some 600 KiB with names of 255 bytes
 HISTORY_SECONDS = 60
 DURATION_SECONDS = 10  # of which percentiles are taken
@@ -48,6 +49,8 @@ class Observation:
         self._replies = self._hits = self._read = 0  # of the second that has not ended
         self._codes: Counter[int] = Counter()
         self._every = 1
+        self._step_reads = 0  # since `_every` was chosen
+        self._most_reads = MAX_READS_PER_SECOND
         self._left = 0  # replies until the next one that is read
 
     # What the tap calls
@@ -88,17 +91,18 @@ class Observation:
 
     def _step(self) -> int:
         """Draw the distance to the next reply that is read, so that no regular client is always or never met."""
-        return 1 if self._every == 1 else random.randrange(1, 2 * self._every)
+        return 1 if self._every == 1 else 1 + int(random.random() * (2 * self._every - 1))
 
     def _look(self, start: bytes, host: str, seconds: float) -> None:
         """Read the beginning of a reply."""
         if not start[2] & _RESPONSE:  # nothing is sent in this slot
             return
         self._read += 1
+        self._step_reads += 1
         weight = self._every
         rcode = start[3] & RCODE_MASK
-        self._codes[rcode] += 1
-        self.durations.add(seconds)
+        self._codes[rcode] += weight
+        self.durations.add(seconds, weight)
         self.clients.add(_plain(host), weight)
         question = question_of(start)
         if question is not None:
@@ -107,6 +111,9 @@ class Observation:
                 self.nxdomain.add(question, weight)
             elif rcode == codes.SERVFAIL:
                 self.servfail.add(question, weight)
+        if self._step_reads == self._most_reads:
+            self._every *= 4
+            self._step_reads, self._most_reads = 0, READS_PER_STEP
 
     # What the picture calls
 
@@ -117,7 +124,8 @@ class Observation:
         self.hit_ratio = min(1.0, self._hits / self._replies) if self._replies else None
         self.read_share = self._read / self._replies if self._replies else 1.0
         self.codes_per_second = {
-            codes.rcode_text(rcode): self.per_second * count / self._read for rcode, count in self._codes.items()
+            codes.rcode_text(rcode): self.per_second * count / self._codes.total()
+            for rcode, count in self._codes.items()
         }
         for table in (self.names, self.clients, self.nxdomain, self.servfail):
             table.fade(seconds)
@@ -125,7 +133,8 @@ class Observation:
         self.durations.end_second()
         self.history.append((self.per_second, self.durations.last_quantile(0.99)))
         self._every = max(1, round(self.per_second / MAX_READS_PER_SECOND))
-        self._replies = self._hits = self._read = 0
+        self._replies = self._hits = self._read = self._step_reads = 0
+        self._most_reads = MAX_READS_PER_SECOND + READS_PER_STEP
         self._left = min(self._left, self._step() - 1)
         self._codes.clear()
 
