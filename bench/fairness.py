@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from multiprocessing.synchronize import Event as EventType
 from pathlib import Path
 
 from dnslib import DNSRecord
@@ -90,8 +91,8 @@ def clients(port: int, seconds: float) -> Seen:
     return Seen(asked, len(sent), sorted(latencies))
 
 
-def flood(port: int, kind: str, seconds: float) -> None:
-    """Send as fast as one process can."""
+def flood(port: int, kind: str, seconds: float, begun: EventType) -> None:
+    """Send as fast as one process can; `begun` is set at the first packet."""
     rng = random.Random(3)
     if kind == "hits":
         packets = [number.to_bytes(2, "big") + DNSRecord.question(NAME).pack()[2:] for number in range(256)]
@@ -102,6 +103,7 @@ def flood(port: int, kind: str, seconds: float) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind((ATTACKER, 0))
         sock.connect((LOOPBACK, port))
+        begun.set()
         end = time.perf_counter() + seconds
         while time.perf_counter() < end:
             for packet in packets[:256]:
@@ -114,9 +116,11 @@ def flood(port: int, kind: str, seconds: float) -> None:
 
 def attacked(port: int, kind: str, seconds: float) -> Seen:
     """Ask while one source floods."""
-    attacker = multiprocessing.Process(target=flood, args=(port, kind, seconds + 1.0))
+    begun = multiprocessing.Event()
+    attacker = multiprocessing.Process(target=flood, args=(port, kind, seconds + 2.0, begun))
     attacker.start()
     try:
+        begun.wait(60)
         time.sleep(0.5)
         return clients(port, seconds)
     finally:

@@ -24,11 +24,11 @@ from clusterdns.telemetry.metrics import Series
 
 LOOK_SECONDS = 0.005  # between two looks at the receive buffer while batches are full
 PERIOD_SECONDS = 0.1  # of the samples by which shares are renewed
-DRAIN_SECONDS = 0.01  # the same while the queue is long
+DRAIN_SECONDS = 0.005  # the same while the queue is standing
 CALM_SECONDS = 1.0  # without a source above its share, before sampling ends
 OVERFLOW_SHARE = 0.75  # of the receive buffer that is in use just after datagrams were dropped for want of space
-LONG_QUEUE_SHARE = 0.0625  # of the receive buffer: 10 ms of queries that are not in the answer table
-CAPACITY = 0.8  # of the datagrams that were read in a period at whose end the queue is long
+STANDING_SECONDS = 0.005  # without an empty receive buffer: the queue is standing (as in CoDel, RFC 8289 §3.1)
+CAPACITY = 0.8  # of the datagrams that were read in a period at whose end the queue is standing
 GROWTH = 1.1  # of the capacity, for each period in which the server has time left
 BUSY_SHARE = 0.5  # of batches that are full while it has none left
 MAX_SHARE = 0.999  # of a source: what is left shows when it ends
@@ -65,6 +65,7 @@ class FairShares:
         self._is_draining = False
         self._sent: dict[str, float] = {}  # datagrams per second of each source, as estimated last
         self._calm_since = 0.0
+        self._full_since: float | None = None  # the first of the last batches in a row that were full
         self._timer: Any = None
 
     def report(self, batch: Datagrams, count: int) -> None:
@@ -79,6 +80,7 @@ class FairShares:
         memory = socket_filter.memory(self._socket)
         if memory.dropped != self._dropped and memory.used_share > OVERFLOW_SHARE:
             self.is_sampling = True
+            self._full_since = now - 2 * STANDING_SECONDS
             self._began, self._calm_since = now - min(seconds, PERIOD_SECONDS), now
             self._sample(batch, count, count)
             self._tick()
@@ -97,9 +99,23 @@ class FairShares:
     def _sample(self, batch: Datagrams, count: int, most: int) -> None:
         self._read += count
         self._batches += 1
-        self._full += count == BATCH
+        if count < BATCH:
+            self._full_since = None
+        else:
+            self._full += 1
+            if self._full_since is None:
+                self._full_since = self._clock()
         for slot in random.sample(range(count), min(count, most)):
             self._samples[source_of(batch.client(slot)[0])] += 1
+        has_turned = self._is_standing != self._is_draining
+        if has_turned and self._timer is not None and self._clock() - self._began >= DRAIN_SECONDS:
+            self._timer.cancel()
+            self._tick()
+
+    @property
+    def _is_standing(self) -> bool:
+        """Whether the receive buffer has not been empty for a while."""
+        return self._full_since is not None and self._clock() - self._full_since > STANDING_SECONDS
 
     def _tick(self) -> None:
         """Renew the shares, until no source has been above its share for a while."""
@@ -120,15 +136,15 @@ class FairShares:
         """Choose whose datagrams are dropped from now on, by the samples of the period that ends."""
         read_rate = self._read / seconds
         is_first = not self._capacity
-        is_long = memory.used_share > LONG_QUEUE_SHARE
-        if is_first or (is_long and not self._is_draining):
+        is_standing = self._is_standing
+        if is_first or (is_standing and not self._is_draining):
             self._capacity = CAPACITY * read_rate
         elif self._full <= BUSY_SHARE * self._batches:
             self._capacity = max(self._capacity, read_rate) * GROWTH
         offered = self._offered((memory.dropped - self._dropped) % 2**32, seconds)
-        previous, self._is_draining = self._shares, is_long
+        previous, self._is_draining = self._shares, is_standing
         self._shares = {
-            source: MAX_SHARE if is_long else share  # until the queue is short, nothing of the sources that filled it
+            source: MAX_SHARE if is_standing else share  # until the queue is gone, nothing of the sources that made it
             for source, share in drop_shares(offered, self._capacity).items()
             if source in previous or self._samples[source] >= MIN_SAMPLES
         }
