@@ -116,6 +116,9 @@ def unused_port() -> socket.socket:
     return bound
 
 
+ACCEPT_TURNS = 5  # of the event loop, after which an accepted connection has its handler
+
+
 @asynccontextmanager
 async def serving(
     api: FakeApiServer, tls: ssl.SSLContext | None = None, bound: socket.socket | None = None
@@ -123,12 +126,17 @@ async def serving(
     """Run the fake on a socket that is bound already, or on any port."""
     runner = web.ServerRunner(web.Server(api.handle), shutdown_timeout=0.1)
     await runner.setup()
-    await web.SockSite(runner, bound or unused_port(), ssl_context=tls).start()
+    sock = bound or unused_port()
+    await web.SockSite(runner, sock, ssl_context=tls).start()
     api.url = f"{'https' if tls else 'http'}://{LOOPBACK}:{runner.addresses[0][1]}"
     try:
         yield api
     finally:
         api.close()
+        # accept no more, and let what is accepted get its handler: asyncio leaks the socket of one that comes too late
+        asyncio.get_running_loop().remove_reader(sock)
+        for _ in range(ACCEPT_TURNS):
+            await asyncio.sleep(0)
         await runner.cleanup()
 
 
