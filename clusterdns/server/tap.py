@@ -46,3 +46,8 @@ class Tap:
     def __init__(self) -> None:
         self.observer: ReplyObserver | None = None
         self.collector: Any = None  # a live.collector.LiveCollector, which the first look makes
+
+    def shed(self, host: str, what: Shed, times: int = 1) -> None:
+        """Report to the observer, if there is one, that a client lost something to a limit, so many times."""
+        if self.observer is not None:
+            self.observer.shed(host, what, times)

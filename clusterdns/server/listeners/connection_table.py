@@ -72,9 +72,8 @@ class ConnectionTable:
         """Count a new connection; another one may be closed for it."""
         evicted = self.budget.admission.admit(connection, host, is_tls=self.is_tls)
         self.connections[connection] = None
-        if evicted and self.context.tap.observer is not None:
-            for address in evicted:
-                self.context.tap.observer.shed(address, Shed.CONNECTION)
+        for address in evicted:
+            self.context.tap.shed(address, Shed.CONNECTION)
 
     def dismiss(self, connection: Tracked) -> None:
         """Remove a connection that has ended; a second call has no effect."""
@@ -95,8 +94,7 @@ class ConnectionTable:
     def drop(self, query: Coroutine[Any, Any, bytes | None], host: str, most: int) -> None:
         """Give up a query of this client because `most` wait already."""
         self.dispatch.unanswered.drop(query, "tcp", most)
-        if self.context.tap.observer is not None:
-            self.context.tap.observer.shed(host, Shed.QUERY)
+        self.context.tap.shed(host, Shed.QUERY)
 
     def sweep(self) -> None:
         """Close connections that have been idle, unfinished or stalled for longer than the limits allow."""

@@ -184,8 +184,8 @@ class FairShares:
         for source, share in shares.items():
             count = round(share * offered.get(source, 0.0) * seconds)
             self._shed.value += count
-            if self._tap.observer is not None and count:
-                self._tap.observer.shed(source, Shed.SHARE, count)
+            if count:
+                self._tap.shed(source, Shed.SHARE, count)
 
 
 def drop_shares(offered: Mapping[str, float], capacity: float) -> dict[str, float]:

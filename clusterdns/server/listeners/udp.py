@@ -148,8 +148,7 @@ class UdpListener:
             self._waiting[message] = self._loop.create_task(self._reply_later(message, client, source, perf_counter()))
         else:
             self._dispatch.unanswered.drop(message, "udp", MAX_WAITING)
-            if self._context.tap.observer is not None:
-                self._context.tap.observer.shed(client[0], Shed.QUERY)
+            self._context.tap.shed(client[0], Shed.QUERY)
         return None
 
     async def _reply_later(

@@ -9,6 +9,7 @@ import random
 from collections import Counter, deque
 from collections.abc import Sequence
 
+from clusterdns.host.admission import address_of
 from clusterdns.host.udp.datagrams import SLOT_BYTES, Datagrams
 from clusterdns.server.live.durations import Durations
 from clusterdns.server.tap import Shed
@@ -79,7 +80,7 @@ class Observation:
 
     def shed(self, host: str, what: Shed, times: int = 1) -> None:
         """See `tap.ReplyObserver`."""
-        self.shed_clients.add((_plain(host), what.value), times)
+        self.shed_clients.add((address_of(host), what.value), times)
 
     def _one(self, start: bytes, host: str, seconds: float) -> None:
         self._replies += 1
@@ -103,7 +104,7 @@ class Observation:
         rcode = start[3] & RCODE_MASK
         self._codes[rcode] += weight
         self.durations.add(seconds, weight)
-        self.clients.add(_plain(host), weight)
+        self.clients.add(address_of(host), weight)
         question = question_of(start)
         if question is not None:
             self.names.add(question, weight)
@@ -137,11 +138,6 @@ class Observation:
         self._most_reads = MAX_READS_PER_SECOND + READS_PER_STEP
         self._left = min(self._left, self._step() - 1)
         self._codes.clear()
-
-
-def _plain(host: str) -> str:
-    """Write an IPv4 address that is mapped into IPv6 as IPv4."""
-    return host.removeprefix("::ffff:") if "." in host else host
 
 
 def question_of(start: bytes) -> Question | None:
